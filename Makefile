@@ -1,0 +1,76 @@
+# The recipes of funes, the same for people and for CI. `make help` lists them.
+#
+#     make test PYTHON=python3.12 VENV=.venvs/3.12     another Python, in an environment of its own
+#
+# Only what GNU make 3.81 (macOS) and BSD make agree on is used here.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+# Puts the environment first for one command. Left-overs of another environment would send the build there.
+WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
+	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
+
+.PHONY: help demo test test-rust test-python test-pythons lint format bench behaviour wheel build clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-20s%s\n", $$1, $$2 }'
+
+demo: build $(VENV)/.made/examples ## set everything up and run the example: a search on a small grid, under two minutes
+	$(VENV)/bin/python examples/digits.py
+
+test: test-rust test-python ## set everything up and run all tests
+
+test-rust: build
+	cargo test --quiet
+
+test-python: build $(VENV)/.made/test
+	$(VENV)/bin/python -m pytest
+
+test-pythons: ## build and test on every CPython from 3.10 on that this machine has
+	MAKE="$(MAKE)" sh scripts/test_pythons.sh
+
+lint: build $(VENV)/.made/test $(VENV)/.made/lint ## check format, lints, types and the stub of the extension
+	cargo fmt --all --check
+	@$(WITHIN) set -x; cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/stubtest funes._funes
+
+format: $(VENV)/.made/lint ## rewrite the sources in the house's format
+	cargo fmt --all
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: build $(VENV)/.made/bench ## measure the core, then funes beside other caches and the floors below them
+	cargo bench
+	$(VENV)/bin/python benches/floors.py
+
+behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the table of the README
+	$(VENV)/bin/python benches/behaviour.py
+
+wheel: $(VENV)/.made/build ## build a wheel for this Python into dist/
+	@sh scripts/check_tools.sh $(VENV)/bin/python
+	@$(WITHIN) set -x; maturin build --release --interpreter python --out dist
+
+build: $(VENV)/.made/build ## build the extension into the environment
+	@sh scripts/check_tools.sh $(VENV)/bin/python
+	@$(WITHIN) set -x; maturin develop --release
+
+# Remembered results (cache/) are the user's, and stay.
+clean: ## remove what the recipes have made
+	rm -rf target dist .venv .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis python/funes/_funes*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: what is in the environment, each made anew when the list in pyproject.toml changes.
+# `pip install --group` came with pip 25.1.
+$(VENV)/.made/pip:
+	@sh scripts/check_tools.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@mkdir -p $(VENV)/.made && touch $@
+
+$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench: $(VENV)/.made/pip pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --group $(@F)
+	@touch $@

@@ -1,0 +1,184 @@
+"""What funes and its peers do, tried: prints the table of the README, one row a claim, one column a library.
+
+Every claim is a small project that is run, edited and run again, each time in a fresh process. The answer is "yes"
+where the outcome is the claimed one, "no" where it is another, "error" where a run fails. lru_cache has nothing to show
+("-") where a second process takes part.
+
+    make behaviour
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+LIBRARIES = {
+    "funes": "from funes import memorious as remember",
+    "joblib": "import joblib; remember = joblib.Memory('cache', verbose=0).cache",
+    "diskcache": "import diskcache; remember = diskcache.Cache('cache').memoize()",
+    "cachier": "import cachier; remember = cachier.cachier(cache_dir='cache', separate_files=True)",
+    "lru_cache": "from functools import lru_cache as remember",
+}
+
+WORK = """\
+from helpers import far
+{remember}
+
+FACTOR = 1
+
+def near(x):
+    return x
+
+@remember
+def f(x, y=10):
+    print("ran")
+    return near(x) * far(x) * FACTOR + y
+"""
+HELPERS = """\
+def far(x):
+    return 1
+"""
+
+# A run is an edit of the project (file, old text, new text; or None), then a script, then the output it ought to have.
+Edit = Callable[[Path], None] | None
+Run = tuple[Edit, str, str]
+
+CALL = "from work import f; print(f(2))"
+
+
+def edit(file: str, old: str, new: str) -> Edit:
+    """Return what replaces a text in a file of the project, which must have it once."""
+
+    def apply(project: Path) -> None:
+        path = project / file
+        text = path.read_text()
+        assert text.count(old) == 1, (file, old)
+        path.write_text(text.replace(old, new))
+
+    return apply
+
+
+def cut_stored_files(project: Path) -> None:
+    """Leave the first half of every file in the cache, as a full disk or a crash may."""
+    for path in (project / "cache").rglob("*"):
+        if path.is_file() and path.suffix != ".py":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+COMPUTED, REMEMBERED = (None, CALL, "ran\n12\n"), (None, CALL, "12\n")
+
+CLAIMS: dict[str, list[Run]] = {
+    "remembers after the program has ended": [COMPUTED, REMEMBERED],
+    "an edit of the function counts": [
+        COMPUTED,
+        (edit("work.py", "+ y", "- y"), CALL, "ran\n-8\n"),
+    ],
+    "an edit of a function it calls counts": [
+        COMPUTED,
+        (edit("work.py", "return x\n", "return x + 1\n"), CALL, "ran\n13\n"),
+    ],
+    "an edit of a function in another module counts": [
+        COMPUTED,
+        (edit("helpers.py", "return 1", "return 2"), CALL, "ran\n14\n"),
+    ],
+    "a new value of a global it reads counts": [
+        COMPUTED,
+        (edit("work.py", "FACTOR = 1", "FACTOR = 3"), CALL, "ran\n16\n"),
+    ],
+    "a comment does not count": [
+        COMPUTED,
+        (edit("work.py", '    print("ran")\n', '    print("ran")  # now\n\n'), CALL, "12\n"),
+    ],
+    "an edit taken back finds the old results": [
+        COMPUTED,
+        (edit("work.py", "+ y", "- y"), CALL, "ran\n-8\n"),
+        (edit("work.py", "- y", "+ y"), CALL, "12\n"),
+    ],
+    "`f(2)`, `f(x=2)` and `f(2, 10)` are one call": [
+        (None, "from work import f; f(2); f(x=2); f(2, 10); f(y=10, x=2)", "ran\n"),
+    ],
+    "`f(1)`, `f(1.0)` and `f(True)` are three": [
+        (None, "from work import f; f(1); f(1.0); f(True)", "ran\nran\nran\n"),
+    ],
+    "takes lists and dicts as arguments": [
+        (
+            edit("work.py", "return near", "return 12 or near"),
+            "from work import f; f([1, {2: 3}]); f([1, {2: 3}])",
+            "ran\n",
+        ),
+    ],
+    "takes numpy arrays, and sees one element change": [
+        (
+            edit("work.py", "return near", "return 12 or near"),
+            "import numpy as np; from work import f; a = np.zeros(10**5); f(a); a[777] = 1; f(a)",
+            "ran\nran\n",
+        ),
+        (None, "import numpy as np; from work import f; f(np.zeros(10**5))", ""),
+    ],
+    "equal frozensets are one argument, in any process": [
+        (
+            edit("work.py", "return near", "return 12 or near"),
+            "from work import f; f(frozenset(map(str, range(9))))",
+            "ran\n",
+        ),
+        (None, "from work import f; f(frozenset(map(str, range(9))))", ""),
+    ],
+    "changing a result changes it for nobody else": [
+        (
+            edit("work.py", "return near", "return [0] or near"),
+            "from work import f; f(1).append(1); f(1).append(2); print(f(1))",
+            "ran\n[0]\n",
+        ),
+    ],
+    "a damaged file is computed again": [
+        COMPUTED,
+        (cut_stored_files, CALL, "ran\n12\n"),
+    ],
+}
+
+
+def outcome(library: str, runs: list[Run]) -> str:
+    """Try one claim with one library: "yes", "no", "error" or "-"."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        (project / "work.py").write_text(WORK.format(remember=LIBRARIES[library]))
+        (project / "helpers.py").write_text(HELPERS)
+        for seed, (change, script, expected) in enumerate(runs, start=1):
+            if change is not None:
+                change(project)
+            (project / "run.py").write_text(script)
+            done = subprocess.run(
+                [sys.executable, "run.py"],
+                cwd=project,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": str(seed)},
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+            )
+            if done.returncode != 0:
+                return "error"
+            if done.stdout != expected:
+                return "no"
+            if library == "lru_cache" and len(runs) > 1:
+                return "-"
+    return "yes"
+
+
+def rows() -> Iterator[list[str]]:
+    """The lines of the table: its head, then one for each claim."""
+    yield ["", *(name if name == "lru_cache" else f"{name} {version(name)}" for name in LIBRARIES)]
+    yield ["---"] * (len(LIBRARIES) + 1)
+    for claim, runs in tqdm(CLAIMS.items(), unit="claim"):
+        yield [claim, *(outcome(library, runs) for library in LIBRARIES)]
+
+
+if __name__ == "__main__":
+    for row in list(rows()):
+        print("|", " | ".join(row), "|")

@@ -1,0 +1,37 @@
+"""Remembers what a Python function computed, for ever, on disk.
+
+    >>> from funes import memorious
+    >>> @memorious
+    ... def double(x):
+    ...     return x * 2
+
+See `memorious` for the decorator, `load_cached_results` for the results as data.
+"""
+
+from funes._funes import __version__, hash_definition, hash_value
+from funes._memo import Key, Memo
+from funes._memorious import memorious
+from funes._results import load_cached_results, load_cached_results_as_pandas
+from funes.errors import (
+    CacheWarning,
+    DamagedEntryError,
+    FunesError,
+    UnhashableArgumentError,
+    UnpicklableResultError,
+)
+
+__all__ = [
+    "CacheWarning",
+    "DamagedEntryError",
+    "FunesError",
+    "Key",
+    "Memo",
+    "UnhashableArgumentError",
+    "UnpicklableResultError",
+    "__version__",
+    "hash_definition",
+    "hash_value",
+    "load_cached_results",
+    "load_cached_results_as_pandas",
+    "memorious",
+]

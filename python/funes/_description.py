@@ -1,0 +1,62 @@
+"""What one function, class or other piece of code consists of, as the extension hashes it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+__all__ = ["MISSING", "Description", "LeftOut", "Missing", "by_name"]
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+"""In `Description.reads`: the name was not there."""
+
+LeftOut = frozenset[tuple[int, str]]
+"""Names that are no input of a graph, each with the `id` of the namespace in which it stands."""
+
+
+class Description(NamedTuple):
+    """One node of a definition's graph. Its hash covers `kind`, `name`, `content` and `links`."""
+
+    kind: str
+    """``"function"``, ``"class"``, ``"name"`` (counts by its name only), ``"method"``, ``"partial"`` and so on."""
+
+    name: str
+    """The qualified name where the kind is ``"name"``, else the object's own name without its module."""
+
+    content: object
+    """What the node says itself: a plain value of str, bytes, int, float, complex, bool, None, tuple, frozenset
+    and, from byte code of 3.14 on, slice."""
+
+    links: dict[str, object]
+    """What the node refers to: a label, unique in the node, and the living object, to be hashed by value or, where
+    `is_code` says so, to be described in its turn. The order of the labels does not count."""
+
+    reads: list[tuple[dict[str, Any], str, object]]
+    """What was looked up to find the links: namespace, name, and the value found or `MISSING`. As long as each is as it
+    was, the node is as it was, but for its captured variables and defaults, which the function itself holds."""
+
+    modules: frozenset[str] = frozenset()
+    """Names of the library modules that the node refers to."""
+
+    source: str = ""
+    """The text of the code, for people; "" if there is none."""
+
+    assigned: tuple[tuple[object, str], ...] = ()
+    """Names that the node assigns or changes while it runs, each with its namespace: no inputs, here or elsewhere."""
+
+
+def by_name(name: str, library: str = "") -> Description:
+    """The description of something that counts by its name only.
+
+    library: name of the library module that it comes from; "" if it is the language's.
+    """
+    return Description(
+        "name", name, None, {}, [], frozenset((library,)) if library else frozenset()
+    )

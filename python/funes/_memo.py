@@ -1,0 +1,352 @@
+"""A memorious function: what happens around the call that the extension does not do itself."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+
+from funes import _depends, _pickling, _seed, _travel, _warn
+from funes._definition import remember_text
+from funes._funes import Call, MemoBase, Store
+from funes._origin import declare_own, is_own
+from funes._run import Run
+from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+
+if TYPE_CHECKING:
+    from funes._options import Options
+
+__all__ = ["BoundMemo", "Key", "Memo", "MemoClassMethod"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Key(NamedTuple):
+    """What a call is remembered by."""
+
+    #: 40 hexadecimal characters that stand for the function's definition.
+    definition: str
+    #: 40 hexadecimal characters that stand for the arguments.
+    arguments: str
+    #: The file of the entry, whether it exists or not.
+    path: Path
+
+
+class _Missing:
+    """There is no entry; None would be a result like any other."""
+
+
+_MISSING = _Missing()
+
+
+class Memo(MemoBase, Generic[P, R]):
+    """A function that remembers; made by `memorious`.
+
+    It is called like the function it wraps, which is ``__wrapped__``.
+    """
+
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: FunctionType, options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self._options = options
+        self._opened: Store | None = None
+        self._warned: set[str] = set()
+        if inspect.iscoroutinefunction(function):
+            _mark_coroutine_function(self)
+        # A library that remembers its own functions means their code to count, not their names.
+        if not is_own(function.__module__ or "", function.__code__.co_filename):
+            declare_own((function.__module__ or "").partition(".")[0])
+        # The file may be edited before the first call; the text that is running is the one of now.
+        remember_text(function)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    # Beside the call
+
+    def key(self, *args: Any, **kwargs: Any) -> Key:
+        """What a call with these arguments is remembered by. The function is not run.
+
+        Raises:
+            UnhashableArgumentError: An argument cannot be part of a key.
+            TypeError: The function does not take these arguments.
+        """
+        call = self._key(args, kwargs)
+        path = self._store.path(self._function_name, call.definition, call.arguments)
+        return Key(call.definition, call.arguments, Path(path))
+
+    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
+
+        Raises:
+            UnhashableArgumentError, TypeError: As `key`.
+        """
+        call = self._key(args, kwargs)
+        try:
+            return (
+                self._store.read(self._function_name, call.definition, call.arguments) is not None
+            )
+        except (DamagedEntryError, OSError):
+            return False
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        """Delete what is remembered of a call with these arguments. The function is not run.
+
+        Returns:
+            Whether there was anything to delete.
+
+        Raises:
+            UnhashableArgumentError, TypeError: As `key`.
+            OSError: The file cannot be deleted.
+        """
+        call = self._key(args, kwargs)
+        return self._store.remove(self._function_name, call.definition, call.arguments)
+
+    @property
+    def cache_path(self) -> Path:
+        """The folder of the results of the present definition, whether it exists or not."""
+        return Path(self._store.folder(self._function_name, self.definition))
+
+    @property
+    def definition(self) -> str:
+        """The definition hash: 40 hexadecimal characters."""
+        return self._definition()
+
+    # What the extension calls
+
+    def _call_cached(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call) -> Any:
+        output = self._recall(call)
+        if output is not _MISSING:
+            return output
+        frozen, run = self._freeze(call), Run()
+        output = self._run(args, kwargs, call.is_seeded, call.seed, run)
+        self._keep(call, frozen, output, run)
+        return output
+
+    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+        try:
+            call = self._key(args, kwargs)
+        except FunesError as error:
+            return await self._call_uncached(args, kwargs, error)
+        output = self._recall(call)
+        if output is not _MISSING:
+            return output
+        frozen, run = self._freeze(call), Run()
+        output = await self._run_async(args, kwargs, call.is_seeded, call.seed, run)
+        self._keep(call, frozen, output, run)
+        return output
+
+    def _call_uncached(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
+    ) -> Any:
+        self._warn(f"{self.__qualname__} ran uncached: {error}", kind="key")
+        is_seeded, seed = self._seed(args, kwargs)
+        if is_seeded:
+            seed = _seed.normalise(seed)
+        run = self._run_async if inspect.iscoroutinefunction(self.__wrapped__) else self._run
+        return run(args, kwargs, is_seeded, seed, Run())
+
+    def _run(
+        self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run
+    ) -> Any:
+        function = self.__wrapped__, args, self._plain(kwargs) or {}
+        if not is_seeded:
+            return run.call(*function)
+        return _seed.run_seeded(seed, self._modules(), run.call, function, {}, unsound=run.doubt)
+
+    async def _run_async(
+        self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run
+    ) -> Any:
+        function: Any = self.__wrapped__, args, self._plain(kwargs) or {}
+        if not is_seeded:
+            return await run.call_async(*function)
+        return await _seed.run_seeded_async(
+            seed, self._modules(), run.call_async, function, {}, unsound=run.doubt
+        )
+
+    @staticmethod
+    def _normalise_seed(seed: object) -> int | None:
+        return _seed.normalise(seed)
+
+    def _extras(self) -> tuple[object, ...]:
+        return _depends.resolve(self._options.depends_on)
+
+    def _doubt(self, text: str) -> None:
+        self._warn(f"{self.__qualname__}: {text}; it counts by its type only", kind=text)
+
+    # Entries
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = Store(self._options.root())
+        return self._opened
+
+    @property
+    def _function_name(self) -> str:
+        return self.__wrapped__.__name__
+
+    def _recall(self, call: Call) -> Any:
+        """The stored output, or `_MISSING`. Never raises what the plain function would not."""
+        name = self._function_name
+        try:
+            entry = self._store.read(name, call.definition, call.arguments)
+        except DamagedEntryError as error:
+            self._set_aside(call, error)
+            return _MISSING
+        except OSError as error:
+            self._warn(f"{self.__qualname__}: {error}; it was computed again", kind="read")
+            return _MISSING
+        if entry is None:
+            return _MISSING
+        try:
+            return _pickling.load_entry(entry.body, entry.second)["output"]
+        except Exception as error:
+            path = self._store.path(name, call.definition, call.arguments)
+            self._warn(
+                f"{self.__qualname__}: the result in {path} cannot be made again "
+                f"({_warn.one_line(error)}); it was computed again",
+                kind="load",
+            )
+            return _MISSING
+
+    def _set_aside(self, call: Call, error: Exception) -> None:
+        try:
+            moved = self._store.set_aside(self._function_name, call.definition, call.arguments)
+        except OSError as refused:
+            self._warn(
+                f"{self.__qualname__}: {error}; it was computed again, and the file could not be "
+                f"moved: {refused}",
+                kind="damage",
+            )
+            return
+        if moved is not None:
+            self._warn(
+                f"{self.__qualname__}: {error}; it was moved to {moved} and computed again",
+                kind="damage",
+            )
+
+    def _freeze(self, call: Call) -> _pickling.Frozen | None:
+        try:
+            return _pickling.freeze_inputs(call.inputs)
+        except Exception as error:
+            self._warn_unstored(error)
+            return None
+
+    def _keep(self, call: Call, frozen: _pickling.Frozen | None, output: Any, run: Run) -> None:
+        if run.trouble:
+            text = f"{self.__qualname__}: the result was not stored: {run.trouble}"
+            self._warn(text, kind="seed")
+            return
+        if frozen is None:
+            return
+        try:
+            body, second = _pickling.dump_entry(frozen.thaw(), output, run.seconds)
+            self._store.write(self._function_name, call.definition, call.arguments, body, second)
+        except Exception as error:
+            self._warn_unstored(error)
+
+    def _warn_unstored(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, (FunesError, OSError)) else _warn.one_line(error)
+        kind = "pickle" if isinstance(error, UnpicklableResultError) else "write"
+        self._warn(f"{self.__qualname__}: the result was not stored: {reason}", kind=kind)
+
+    def _warn(self, text: str, kind: str) -> None:
+        """One warning of each kind for a function: a loop over a full disk says so once."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _warn.warn(text)
+
+    # As an object
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else BoundMemo(self, instance)
+
+    def __reduce__(self) -> Any:
+        return _travel.reduce(self)
+
+    def __copy__(self) -> Memo[P, R]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Memo[P, R]:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<memorious {self.__wrapped__!r}>"
+
+
+class BoundMemo:
+    """A memorious method of an instance, or classmethod of a class: the first argument is given."""
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, memo: Memo[Any, Any], instance: Any) -> None:
+        self.__func__ = memo
+        self.__self__ = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def key(self, *args: Any, **kwargs: Any) -> Key:
+        """As `Memo.key`."""
+        return self.__func__.key(self.__self__, *args, **kwargs)
+
+    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.is_cached`."""
+        return self.__func__.is_cached(self.__self__, *args, **kwargs)
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.forget`."""
+        return self.__func__.forget(self.__self__, *args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BoundMemo)
+            and self.__func__ is other.__func__
+            and self.__self__ is other.__self__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.__func__, id(self.__self__)))
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+class MemoClassMethod(classmethod):  # type: ignore[type-arg]
+    """A classmethod whose bound form has `key` and the like, as a bound method has."""
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return BoundMemo(self.__func__, type(instance) if owner is None else owner)  # type: ignore[arg-type]
+
+
+def _mark_coroutine_function(memo: Any) -> None:
+    """Let `inspect` and `asyncio` see a coroutine function, as far as this Python version can be told."""
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        mark(memo)
+        return
+    from asyncio import coroutines
+
+    memo._is_coroutine = coroutines._is_coroutine  # type: ignore[attr-defined]

@@ -1,0 +1,125 @@
+"""The decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar, overload
+
+from funes._memo import Memo, MemoClassMethod
+from funes._options import Options
+
+__all__ = ["memorious"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def memorious(function: Callable[P, R], /) -> Memo[P, R]: ...
+
+
+@overload
+def memorious(
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    ignore: str | Iterable[str] = (),
+    depends_on: Any = (),
+) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
+
+
+def memorious(
+    function: Any = None,
+    /,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    ignore: str | Iterable[str] = (),
+    depends_on: Any = (),
+) -> Any:
+    """Remember on disk, for ever, what a function computed.
+
+    A call whose arguments and definition are those of an earlier call returns what that call returned, without running
+    the function. The definition is the function's code and all that it uses of the user's own code: helpers, classes,
+    globals, defaults, captured variables. The remembered result is a fresh copy each time; the caller may change it.
+
+    Use it bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on functions, methods,
+    classmethods, staticmethods and properties (above or below their decorators), lambdas and ``async def``.
+
+    Every memorious function also accepts ``global_seed=``, declared or not: the random generators of ``random``, numpy,
+    torch, tensorflow and cupy are seeded before the function runs and put back afterwards. The seed is part of the key.
+
+    Args:
+        function: The function.
+        cache_dir: The folder that keeps the results; a relative path is taken from the working directory at the first
+            call. Without it: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
+        ignore: Names of parameters that do not change the result, such as ``verbose``. They are no part of the key and
+            are not stored.
+        depends_on: What the result depends on besides arguments and code: a module or an
+            ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
+            folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
+
+    Returns:
+        A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget`` and ``cache_path``.
+
+    Raises:
+        TypeError: `function` is a generator function (what it yields could be consumed only once) or is not a Python
+            function at all.
+        ValueError: `ignore` names no parameter of the function.
+
+    Example:
+        >>> import tempfile
+        >>> @memorious(cache_dir=tempfile.mkdtemp())
+        ... def double(x):
+        ...     print("doubling", x)
+        ...     return x * 2
+        >>> double(21)
+        doubling 21
+        42
+        >>> double(x=21)
+        42
+    """
+    if function is None:
+        return functools.partial(
+            memorious, cache_dir=cache_dir, ignore=ignore, depends_on=depends_on
+        )
+    return _decorated(function, Options.of(cache_dir, ignore, depends_on))
+
+
+def _decorated(function: Any, options: Options) -> Any:
+    if isinstance(function, staticmethod):
+        return staticmethod(_decorated(function.__func__, options))
+    if isinstance(function, classmethod):
+        return MemoClassMethod(_decorated(function.__func__, options))
+    if isinstance(function, property):
+        return property(
+            _decorated(function.fget, options), function.fset, function.fdel, function.__doc__
+        )
+    if isinstance(function, Memo):
+        # The options of the outer decorator replace those of the inner one; nothing is remembered twice.
+        function = function.__wrapped__
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(
+            f"memorious needs a Python function, not {_described(function)}. "
+            "Wrap it: def f(...): return it(...)"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"memorious cannot remember {function.__qualname__}: a generator can be consumed only "
+            "once. Let it return a list"
+        )
+    unknown = options.ignore - set(inspect.signature(function, follow_wrapped=False).parameters)
+    if unknown:
+        raise ValueError(
+            f"ignore names {', '.join(map(repr, sorted(unknown)))}, which "
+            f"{function.__qualname__} has no parameter of"
+        )
+    return Memo(function, options)
+
+
+def _described(thing: object) -> str:
+    if isinstance(thing, type):
+        return f"the class {thing.__qualname__}"
+    return f"an object of type {type(thing).__qualname__}"

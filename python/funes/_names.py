@@ -1,0 +1,420 @@
+"""Which names a function takes from outside, by Python's scoping rules, from its syntax tree.
+
+The tree and not the compiler's tables, because those leave out what one version optimises away and another does not,
+and know nothing of attribute chains: of ``config.LR`` only the value of ``LR`` is an input, not all of ``config``.
+
+`names_of` walks the tree once. Every name that is bound goes to its scope, every name that is read is noted with the
+scope that reads it; when all scopes are known, each read is looked up from its scope outwards. What is found inside
+the function is nobody's business; the rest are the function's inputs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Union
+
+from ._tree import FunctionNode, is_private
+
+__all__ = ["Chain", "Names", "OwnImport", "Read", "names_of", "written_name"]
+
+Chain = tuple[
+    str, ...
+]  # ("config", "LR"): a name, then the attributes taken from it one after the other
+
+
+class Read(NamedTuple):
+    """A name from outside, with the attributes that are taken from it."""
+
+    chain: Chain
+    is_global: bool  # declared so; else a captured variable comes first
+    is_certain: (
+        bool  # else it counts only where there is one: a class body may have bound it already
+    )
+
+
+class OwnImport(NamedTuple):
+    """Something that the function imports itself, with the attributes that are taken from it.
+
+    ``from ..pkg import mod; mod.f()`` is ``OwnImport("pkg", 2, "", ("mod", "f"))``.
+    ``import a.b; a.c`` is ``OwnImport("a", 0, "a.b", ("c",))``: the name means ``a``, and ``a.b`` is loaded too.
+    """
+
+    module: str
+    level: int  # number of leading dots
+    loads: str  # the module to load for it, if not `module` itself
+    chain: Chain
+
+
+def written_name(origin: OwnImport) -> str:
+    """The module's name as the import statement says it, with its dots, which stays when the package is renamed."""
+    return "." * origin.level + origin.module
+
+
+class Names(NamedTuple):
+    """What a function takes from outside."""
+
+    reads: tuple[Read, ...]  # in a fixed order
+    imports: tuple[OwnImport, ...]  # in a fixed order
+    assigned: frozenset[
+        Chain
+    ]  # what it assigns or changes by a statement: names, attributes, things with items
+    only_declared: tuple[
+        tuple[int, str], ...
+    ]  # local only by an annotation without a value (`x: int`): scope, name
+
+
+def names_of(function: FunctionNode, private: str = "") -> Names:
+    """What a function takes from outside.
+
+    private: name of the class around the function, which changes ``__name`` to ``_Class__name``; "" if there is none.
+
+    >>> names_of(ast.parse("lambda x: x + config.LR", mode="eval").body).reads[0].chain
+    ('config', 'LR')
+    """
+    walk = _Walk(function, private)
+    walk.run()
+    return walk.names()
+
+
+class _Scope:
+    """A function, class, comprehension or set of type parameters: what is bound in it, and what it reads."""
+
+    __slots__ = (
+        "bound",
+        "declared",
+        "global_names",
+        "imports",
+        "is_class",
+        "outer",
+        "outer_names",
+        "private",
+        "target",
+    )
+
+    def __init__(self, outer: _Scope | None, private: str, *, is_class: bool = False) -> None:
+        self.outer = outer
+        self.private = private
+        self.is_class = is_class
+        self.bound: set[str] = set()
+        self.declared: set[str] = set()  # by `x: int`
+        self.global_names: set[str] = set()  # by `global x`
+        self.outer_names: set[str] = set()  # by `nonlocal x`
+        self.imports: dict[str, list[OwnImport]] = {}
+        self.target = self  # where `:=` binds: for a comprehension, the function around it
+
+    def mangled(self, name: str) -> str:
+        if self.private and is_private(name):
+            return f"_{self.private}{name}"
+        return name
+
+
+_Comprehension = Union[ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp]
+_OUTSIDE = _Scope(None, "")
+_GLOBAL = _Scope(None, "")
+
+
+class _Walk:
+    """One walk over a function's tree."""
+
+    def __init__(self, function: FunctionNode, private: str) -> None:
+        self.root = _Scope(None, private)
+        self.scopes = [self.root]
+        self.pending: list[tuple[ast.AST, _Scope]] = []
+        self.reads: list[tuple[_Scope, Chain, bool]] = []
+        self.changes: list[tuple[_Scope, Chain]] = []
+        self._open_function(function, self.root)
+
+    def run(self) -> None:
+        pending = self.pending
+        handlers = _HANDLERS
+        while pending:
+            node, scope = pending.pop()
+            handler = handlers.get(type(node))
+            if handler is not None:
+                handler(self, node, scope)
+            else:
+                for child in ast.iter_child_nodes(node):
+                    pending.append((child, scope))
+
+    # Looking up, once every scope is known
+
+    def names(self) -> Names:
+        reads: set[Read] = set()
+        imports: set[OwnImport] = set()
+        for scope, chain, is_certain in self.reads:
+            found = self._scope_of(chain[0], scope)
+            if found is _OUTSIDE or found is _GLOBAL:
+                reads.add(Read(chain, found is _GLOBAL, is_certain))
+                continue
+            if found.is_class:
+                # A class body finds a name that it binds only later among the globals.
+                reads.add(Read(chain, True, False))
+            for origin in found.imports.get(chain[0], ()):
+                imports.add(origin._replace(chain=origin.chain + chain[1:]))
+        assigned: set[Chain] = set()
+        for scope, chain in self.changes:
+            found = self._scope_of(chain[0], scope)
+            if found is _OUTSIDE or found is _GLOBAL:
+                assigned.add(chain)
+            for origin in found.imports.get(chain[0], ()):
+                assigned.add((written_name(origin), *origin.chain, *chain[1:]))
+        for scope in self.scopes:
+            assigned.update((name,) for name in scope.bound & scope.global_names)
+            # So that they are looked up even if they are never read.
+            reads.update(Read((name,), True, False) for name in scope.bound & scope.global_names)
+            assigned.update(
+                (name,) for name in scope.bound & scope.outer_names if self._is_outside(name, scope)
+            )
+        only_declared = sorted(
+            (position, name)
+            for position, scope in enumerate(self.scopes)
+            for name in scope.declared - scope.bound
+        )
+        return Names(
+            tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), tuple(only_declared)
+        )
+
+    def _is_outside(self, name: str, scope: _Scope) -> bool:
+        found = self._scope_of(name, scope)
+        return found is _OUTSIDE or found is _GLOBAL
+
+    def _scope_of(self, name: str, reader: _Scope) -> _Scope:
+        """The scope whose name it is; `_GLOBAL` if declared global on the way, `_OUTSIDE` if not found."""
+        scope: _Scope | None = reader
+        while scope is not None:
+            if scope.is_class and name == "__class__":
+                return scope  # inside a method it is the class around it
+            if not scope.is_class or scope is reader:
+                if name in scope.global_names:
+                    return _GLOBAL
+                if (
+                    name in scope.bound or name in scope.declared
+                ) and name not in scope.outer_names:
+                    return scope
+            scope = scope.outer
+        return _OUTSIDE
+
+    # One method for each kind of node that binds or reads a name, or opens a scope
+
+    def _name(self, node: ast.Name, scope: _Scope) -> None:
+        name = scope.mangled(node.id)
+        if isinstance(node.ctx, ast.Load):
+            self.reads.append((scope, (name,), True))
+        else:
+            scope.bound.add(name)
+
+    def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
+        chain = self._chain(node, scope)
+        if not chain:
+            self.pending.append((node.value, scope))
+        elif isinstance(node.ctx, ast.Load):
+            self.reads.append((scope, chain, True))
+        else:
+            self._change(chain, scope)
+
+    def _subscript(self, node: ast.Subscript, scope: _Scope) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            whole: ast.expr = node.value
+            while isinstance(whole, ast.Subscript):
+                whole = whole.value
+            chain = self._chain(whole, scope)
+            if chain:
+                self._change(chain, scope)
+        self.pending += ((node.value, scope), (node.slice, scope))
+
+    def _change(self, chain: Chain, scope: _Scope) -> None:
+        """Note that a statement changes what a chain leads to, for which it reads what the chain starts from."""
+        self.changes.append((scope, chain))
+        self.reads.append((scope, chain, True))
+
+    def _call(self, node: ast.Call, scope: _Scope) -> None:
+        chain = self._chain(node, scope)
+        if chain:
+            self.reads.append((scope, chain, True))
+        else:
+            self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+
+    def _chain(self, node: ast.expr, scope: _Scope) -> Chain:
+        """The chain that an expression is, such as ``a.b.c`` or ``getattr(a, "b").c``; () if it is something else."""
+        attributes: list[str] = []
+        while True:
+            if isinstance(node, ast.Attribute):
+                attributes.append(scope.mangled(node.attr))
+                node = node.value
+            elif isinstance(node, ast.Name):
+                return (scope.mangled(node.id), *reversed(attributes))
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "getattr"
+                and len(node.args) in (2, 3)
+                and not node.keywords
+                and isinstance(node.args[1], ast.Constant)
+                and isinstance(node.args[1].value, str)
+                and node.args[1].value.isidentifier()
+            ):
+                attributes.append(node.args[1].value)
+                self.pending += ((other, scope) for other in (node.func, *node.args[2:]))
+                node = node.args[0]
+            else:
+                return ()
+
+    def _augmented(self, node: ast.AugAssign, scope: _Scope) -> None:
+        if isinstance(node.target, ast.Name):
+            self.reads.append((scope, (scope.mangled(node.target.id),), True))
+        self.pending += ((node.target, scope), (node.value, scope))
+
+    def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
+        if scope.is_class:
+            self._maybe_read(node.annotation, scope)
+        if node.value is not None:
+            self.pending += ((node.target, scope), (node.value, scope))
+        elif isinstance(node.target, ast.Name):
+            scope.declared.add(scope.mangled(node.target.id))
+
+    def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:
+        scope.target.bound.add(scope.mangled(node.target.id))
+        self.pending.append((node.value, scope))
+
+    def _function(self, node: FunctionNode, scope: _Scope) -> None:
+        if not isinstance(node, ast.Lambda):
+            scope.bound.add(scope.mangled(node.name))
+            self.pending += ((decorator, scope) for decorator in node.decorator_list)
+        defaults = [*node.args.defaults, *node.args.kw_defaults]
+        self.pending += ((default, scope) for default in defaults if default is not None)
+        inner = self._open(self._type_parameters(node, scope))
+        self._open_function(node, inner)
+
+    def _open_function(self, node: FunctionNode, scope: _Scope) -> None:
+        arguments = node.args
+        for argument in (
+            *arguments.posonlyargs,
+            *arguments.args,
+            arguments.vararg,
+            *arguments.kwonlyargs,
+            arguments.kwarg,
+        ):
+            if argument is not None:
+                scope.bound.add(scope.mangled(argument.arg))
+        body: Iterable[ast.AST] = (node.body,) if isinstance(node, ast.Lambda) else node.body
+        self.pending += ((statement, scope) for statement in body)
+
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
+        scope.bound.add(scope.mangled(node.name))
+        self.pending += ((decorator, scope) for decorator in node.decorator_list)
+        around = self._type_parameters(node, scope)
+        self.pending += ((child, around) for child in (*node.bases, *node.keywords))
+        inner = self._open(around, is_class=True)
+        inner.private = node.name.lstrip("_")
+        inner.bound.update(("__module__", "__qualname__"))
+        self.pending += ((statement, inner) for statement in node.body)
+
+    def _type_parameters(self, node: ast.AST, scope: _Scope) -> _Scope:
+        """The scope of ``[T]`` in ``def f[T]()``, or `scope` itself where there is none."""
+        parameters = getattr(node, "type_params", ())
+        if not parameters:
+            return scope
+        around = self._open(scope)
+        around.bound.update(parameter.name for parameter in parameters)
+        return around
+
+    def _type_alias(self, node: ast.AST, scope: _Scope) -> None:
+        self.pending.append((getattr(node, "name"), scope))  # noqa: B009 - mypy on 3.10 knows no ast.TypeAlias
+        self._maybe_read(getattr(node, "value"), self._type_parameters(node, scope))  # noqa: B009
+
+    def _maybe_read(self, expression: ast.AST, scope: _Scope) -> None:
+        """Note the names in an expression that is evaluated late or never."""
+        for node in ast.walk(expression):
+            if isinstance(node, (ast.Name, ast.Attribute)):
+                chain = self._chain(node, scope)
+                if chain:
+                    self.reads.append((scope, chain, False))
+
+    def _comprehension(self, node: _Comprehension, scope: _Scope) -> None:
+        inner = self._open(scope)
+        inner.target = scope.target
+        # The first iterable is evaluated outside, in the scope around the comprehension.
+        self.pending.append((node.generators[0].iter, scope))
+        for position, generator in enumerate(node.generators):
+            self.pending.append((generator.target, inner))
+            self.pending += ((condition, inner) for condition in generator.ifs)
+            if position:
+                self.pending.append((generator.iter, inner))
+        if isinstance(node, ast.DictComp):
+            self.pending += ((node.key, inner), (node.value, inner))
+        else:
+            self.pending.append((node.elt, inner))
+
+    def _global(self, node: ast.Global, scope: _Scope) -> None:
+        scope.global_names.update(map(scope.mangled, node.names))
+
+    def _nonlocal(self, node: ast.Nonlocal, scope: _Scope) -> None:
+        scope.outer_names.update(map(scope.mangled, node.names))
+
+    def _import(self, node: ast.Import, scope: _Scope) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._imported(alias.asname, OwnImport(alias.name, 0, "", ()), scope)
+            else:
+                package = alias.name.partition(".")[0]
+                self._imported(package, OwnImport(package, 0, alias.name, ()), scope)
+
+    def _import_from(self, node: ast.ImportFrom, scope: _Scope) -> None:
+        for alias in node.names:
+            origin = OwnImport(node.module or "", node.level, "", (alias.name,))
+            self._imported(alias.asname or alias.name, origin, scope)
+
+    def _imported(self, name: str, origin: OwnImport, scope: _Scope) -> None:
+        name = scope.mangled(name)
+        scope.bound.add(name)
+        scope.imports.setdefault(name, []).append(origin)
+
+    def _except(self, node: ast.ExceptHandler, scope: _Scope) -> None:
+        if node.name:
+            scope.bound.add(scope.mangled(node.name))
+        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+
+    def _capture(self, node: ast.MatchAs | ast.MatchStar, scope: _Scope) -> None:
+        if node.name:
+            scope.bound.add(scope.mangled(node.name))
+        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+
+    def _match_mapping(self, node: ast.MatchMapping, scope: _Scope) -> None:
+        if node.rest:
+            scope.bound.add(scope.mangled(node.rest))
+        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+
+    def _open(self, outer: _Scope, *, is_class: bool = False) -> _Scope:
+        scope = _Scope(outer, outer.private, is_class=is_class)
+        self.scopes.append(scope)
+        return scope
+
+
+_HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
+    ast.Name: _Walk._name,
+    ast.Attribute: _Walk._attribute,
+    ast.Subscript: _Walk._subscript,
+    ast.Call: _Walk._call,
+    ast.AugAssign: _Walk._augmented,
+    ast.AnnAssign: _Walk._annotated,
+    ast.NamedExpr: _Walk._walrus,
+    ast.FunctionDef: _Walk._function,
+    ast.AsyncFunctionDef: _Walk._function,
+    ast.Lambda: _Walk._function,
+    ast.ClassDef: _Walk._class,
+    ast.ListComp: _Walk._comprehension,
+    ast.SetComp: _Walk._comprehension,
+    ast.DictComp: _Walk._comprehension,
+    ast.GeneratorExp: _Walk._comprehension,
+    ast.Global: _Walk._global,
+    ast.Nonlocal: _Walk._nonlocal,
+    ast.Import: _Walk._import,
+    ast.ImportFrom: _Walk._import_from,
+    ast.ExceptHandler: _Walk._except,
+    ast.MatchAs: _Walk._capture,
+    ast.MatchStar: _Walk._capture,
+    ast.MatchMapping: _Walk._match_mapping,
+}
+if hasattr(ast, "TypeAlias"):  # 3.12
+    _HANDLERS[ast.TypeAlias] = _Walk._type_alias

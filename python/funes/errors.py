@@ -1,0 +1,53 @@
+"""What funes raises and warns of.
+
+::
+
+    Exception
+     └─ FunesError
+         ├─ UnhashableArgumentError   (also a TypeError)
+         ├─ UnpicklableResultError    (also a TypeError)
+         └─ DamagedEntryError         (also a ValueError)
+    UserWarning
+     └─ CacheWarning
+
+A memorious call raises none of the errors: it runs the function, returns its value and gives one `CacheWarning`.
+They come out of `hash_value`, `hash_definition`, `f.key` and the like, whose only work is what failed.
+
+This module imports nothing, since every other one may need it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CacheWarning",
+    "DamagedEntryError",
+    "FunesError",
+    "UnhashableArgumentError",
+    "UnpicklableResultError",
+]
+
+
+class FunesError(Exception):
+    """Parent of every error of funes."""
+
+
+class UnhashableArgumentError(FunesError, TypeError):
+    """A value that cannot be part of a key; the message says where in the argument it sits and what to do.
+
+    Raised by `hash_value`, `hash_definition`, `f.key`, `f.is_cached` and `f.forget`.
+    """
+
+
+class UnpicklableResultError(FunesError, TypeError):
+    """A result that neither pickle nor dill can write; the message names its type and the reason."""
+
+
+class DamagedEntryError(FunesError, ValueError):
+    """A stored file whose bytes are not those that were written; the message names the file and what is wrong."""
+
+
+class CacheWarning(UserWarning):
+    """The cache could not do its work; the call returned what the plain function returns.
+
+    Turn it into an error while testing with ``warnings.simplefilter("error", CacheWarning)``.
+    """

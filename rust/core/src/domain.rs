@@ -1,0 +1,76 @@
+//! What a hash is of. Each use has a BLAKE3 key of its own, so that equal bytes in two uses never share a digest.
+
+use std::sync::LazyLock;
+
+use crate::bulk;
+use crate::digest::Digest;
+
+/// The version of the encoding: a part of every key below. Any change of a released hash raises it.
+pub const ENCODING_VERSION: u32 = 1;
+
+/// A use of the hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// A node inside an encoding that is too long to stand inline.
+    Node,
+    /// One round of telling the members of a cycle apart.
+    Round,
+    /// A whole cycle, and a member of it.
+    Cycle,
+    /// The result of `hash_value`.
+    Value,
+    /// The result of `hash_definition` and the folder of a definition.
+    Definition,
+    /// The arguments of a call: the name of an entry.
+    Arguments,
+}
+
+/// `derive_key` contexts, as BLAKE3 asks: unique, hard-coded, with a date.
+static KEYS: LazyLock<[[u8; 32]; 6]> = LazyLock::new(|| {
+    ["node", "round", "cycle", "value", "definition", "arguments"]
+        .map(|domain| blake3::derive_key(&format!("funes 2026-11 encoding {ENCODING_VERSION} {domain}"), b""))
+});
+
+impl Domain {
+    fn key(self) -> &'static [u8; 32] {
+        &KEYS[self as usize]
+    }
+
+    /// Hashes `bytes` for this use.
+    pub fn hash(self, bytes: &[u8]) -> Digest {
+        self.hash_parts(bytes, &[])
+    }
+
+    /// Hashes `head` followed by `body`, without joining them in memory.
+    pub fn hash_parts(self, head: &[u8], body: &[u8]) -> Digest {
+        let hash = if body.is_empty() && head.len() < bulk::PARALLEL_SIZE {
+            blake3::keyed_hash(self.key(), head)
+        } else {
+            let mut hasher = blake3::Hasher::new_keyed(self.key());
+            bulk::update(&mut hasher, head);
+            bulk::update(&mut hasher, body);
+            hasher.finalize()
+        };
+        Digest(hash.into())
+    }
+
+    /// A hasher for data that comes in pieces.
+    pub fn hasher(self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(self.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_apart_and_splitting_the_input_changes_nothing() {
+        let bytes = vec![7; 3 << 20];
+        assert_ne!(Domain::Node.hash(b"x"), Domain::Value.hash(b"x"));
+        for cut in [0, 1, 1000, bytes.len()] {
+            let (head, body) = bytes.split_at(cut);
+            assert_eq!(Domain::Node.hash(&bytes), Domain::Node.hash_parts(head, body));
+        }
+    }
+}

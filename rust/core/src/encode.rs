@@ -1,0 +1,297 @@
+//! The canonical encoding: values to bytes, the same bytes for equal values however they were built.
+//!
+//! Every node is self-delimiting and begins with a tag. A composite is opened with [`Encoder::begin`], its children
+//! are written, and it is closed with [`Encoder::end`]: a closed node of at most [`INLINE_LIMIT`] bytes stays where it
+//! is, a longer one gives way to its digest. So a part that occurs twice, shared or copied, is the same bytes twice,
+//! and a caller that remembers the [`Sealed`] form of a part need not walk it again.
+//!
+//! What cannot be written yet (a function still to be described, an object that is being walked right now) is a hole
+//! that refers to a node of the [`Graph`]; [`Encoder::finish`] settles the graph and fills the holes.
+
+use crate::bulk;
+use crate::digest::Digest;
+use crate::domain::Domain;
+use crate::graph::{Graph, Hole, Layout, NodeId, Settled, fill};
+use crate::tags;
+
+/// The longest node that stands inline in its parent, in bytes. A part of the format.
+///
+/// Large enough that small records cost no hash of their own; small enough that sharing cannot blow up the encoding.
+pub const INLINE_LIMIT: usize = 256;
+
+/// Where a composite began.
+#[derive(Debug)]
+pub struct Mark {
+    start: usize,
+    holes: usize,
+}
+
+/// The closed form of a node: what [`Encoder::put`] needs to write it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealed {
+    /// It stands inline; walk it again, it is short.
+    Inline,
+    /// It is longer than [`INLINE_LIMIT`].
+    Digest(Digest),
+    /// It holds something that is not settled yet.
+    Node(NodeId),
+}
+
+/// Writes one value.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    buffer: Vec<u8>,
+    holes: Vec<Hole>,
+    graph: Graph,
+}
+
+impl Encoder {
+    /// An encoder that has written nothing.
+    pub fn new() -> Self {
+        Self { buffer: Vec::with_capacity(512), ..Self::default() }
+    }
+
+    /// A node that is its tag and nothing more: [`tags::NONE`], [`tags::TRUE`] and the like.
+    pub fn atom(&mut self, tag: u8) {
+        self.buffer.push(tag);
+    }
+
+    /// An int that fits 64 bits.
+    pub fn int(&mut self, value: i64) {
+        let significant = 64 - if value < 0 { value.leading_ones() } else { value.leading_zeros() };
+        // One bit more for the sign, but for 0, which needs no byte at all.
+        let length = if value == 0 { 0 } else { (significant as usize + 8) / 8 };
+        let mut node = [0; 9];
+        node[0] = tags::INT + length as u8;
+        node[1..].copy_from_slice(&value.to_le_bytes());
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&node);
+        self.buffer.truncate(start + 1 + length);
+    }
+
+    /// An int of any size, as two's complement, little-endian; superfluous sign bytes are taken off here.
+    pub fn big_int(&mut self, twos_complement: &[u8]) {
+        let mut bytes = twos_complement;
+        while let [rest @ .., before, last] = bytes {
+            let sign = if before & 0x80 == 0 { 0x00 } else { 0xFF };
+            if *last != sign {
+                break;
+            }
+            bytes = &bytes[..rest.len() + 1];
+        }
+        if bytes.len() <= 8 {
+            let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xFF } else { 0x00 };
+            let mut word = [sign; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.int(i64::from_le_bytes(word));
+        } else {
+            self.blob(tags::BIG_INT, bytes);
+        }
+    }
+
+    /// A float.
+    pub fn float(&mut self, value: f64) {
+        let mut node = [0; 9];
+        node[0] = tags::FLOAT;
+        node[1..].copy_from_slice(&canonical_bits(value));
+        self.buffer.extend_from_slice(&node);
+    }
+
+    /// A complex number.
+    pub fn complex(&mut self, real: f64, imaginary: f64) {
+        self.buffer.push(tags::COMPLEX);
+        self.buffer.extend_from_slice(&canonical_bits(real));
+        self.buffer.extend_from_slice(&canonical_bits(imaginary));
+    }
+
+    /// Bytes under one of the tags that a length follows: str, bytes, bytearray, buffer.
+    pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> Sealed {
+        let (header, length) = header(tag, bytes.len() as u64);
+        let header = &header[..length];
+        if header.len() + bytes.len() <= INLINE_LIMIT {
+            self.buffer.extend_from_slice(header);
+            self.buffer.extend_from_slice(bytes);
+            Sealed::Inline
+        } else {
+            let sealed = Sealed::Digest(Domain::Node.hash_parts(header, bytes));
+            self.put(sealed);
+            sealed
+        }
+    }
+
+    /// The same for `length` bytes that `pieces` feeds one after the other.
+    pub fn blob_in_pieces(&mut self, tag: u8, length: usize, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Sealed {
+        if length <= INLINE_LIMIT {
+            let mut whole = Vec::with_capacity(length);
+            pieces(&mut |piece| whole.extend_from_slice(piece));
+            return self.blob(tag, &whole);
+        }
+        let (header, header_length) = header(tag, length as u64);
+        let mut hasher = Domain::Node.hasher();
+        hasher.update(&header[..header_length]);
+        pieces(&mut |piece| bulk::update(&mut hasher, piece));
+        let sealed = Sealed::Digest(Digest(hasher.finalize().into()));
+        self.put(sealed);
+        sealed
+    }
+
+    /// Opens a composite of `count` children.
+    pub fn begin(&mut self, tag: u8, count: usize) -> Mark {
+        let mark = self.mark();
+        let (header, length) = header(tag, count as u64);
+        self.buffer.extend_from_slice(&header[..length]);
+        mark
+    }
+
+    /// Where what is written next begins: for [`Encoder::abandon`].
+    pub fn mark(&self) -> Mark {
+        Mark { start: self.buffer.len(), holes: self.holes.len() }
+    }
+
+    /// Where the next child begins, or the last one ended: what [`Encoder::end_unordered`] asks for.
+    pub fn boundary(&self) -> Boundary {
+        Boundary { offset: self.buffer.len(), holes: self.holes.len() }
+    }
+
+    /// Closes a composite whose children stand in their order.
+    ///
+    /// `cycle` is the node that was reserved when the composite turned out to hold itself.
+    pub fn end(&mut self, mark: Mark, cycle: Option<NodeId>) -> Sealed {
+        if self.holes.len() == mark.holes { self.seal(&mark) } else { self.close(mark, cycle, Layout::Ordered) }
+    }
+
+    /// Closes a composite whose children have no order: a set's elements, a dict's items.
+    ///
+    /// `boundaries` holds where each child begins, in the order they were written, then where the last one ends.
+    pub fn end_unordered(&mut self, mark: Mark, boundaries: &[Boundary], cycle: Option<NodeId>) -> Sealed {
+        if self.holes.len() == mark.holes {
+            self.sort(boundaries);
+            return self.seal(&mark);
+        }
+        let children = boundaries.iter().map(|boundary| (boundary.offset - mark.start, boundary.holes - mark.holes));
+        let layout = Layout::Unordered(children.collect());
+        self.close(mark, cycle, layout)
+    }
+
+    /// A node to refer to before its content is known.
+    pub fn reserve(&mut self) -> NodeId {
+        self.graph.add()
+    }
+
+    /// Closes what was written since `mark` as the content of a reserved node, which leaves nothing in its place.
+    /// Such a node always counts by its digest, however short it is.
+    pub fn define(&mut self, mark: Mark, node: NodeId) {
+        self.move_to(mark, node, Layout::Ordered, true);
+    }
+
+    /// Writes a closed node that is not inline.
+    pub fn put(&mut self, sealed: Sealed) {
+        match sealed {
+            Sealed::Inline => debug_assert!(false, "an inline node has to be walked again"),
+            Sealed::Digest(digest) => self.buffer.extend_from_slice(&digest_token(digest)),
+            Sealed::Node(node) => self.holes.push(Hole { offset: self.buffer.len(), node }),
+        }
+    }
+
+    /// Takes back what was written since `mark`: a refused value leaves nothing behind.
+    pub fn abandon(&mut self, mark: &Mark) {
+        self.buffer.truncate(mark.start);
+        self.holes.truncate(mark.holes);
+    }
+
+    /// The digest of the one value that was written.
+    pub fn finish(mut self, domain: Domain) -> Digest {
+        if !self.holes.is_empty() {
+            let settled = self.graph.settle();
+            self.buffer = fill(&self.buffer, 0, &self.holes, |node| settled.token(node));
+        }
+        domain.hash(&self.buffer)
+    }
+
+    /// The digests of reserved nodes, once all of them are defined.
+    pub fn settle(self) -> Settled {
+        self.graph.settle()
+    }
+
+    /// The bytes so far; complete only while there is no hole.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.holes.is_empty().then_some(&self.buffer)
+    }
+
+    fn seal(&mut self, mark: &Mark) -> Sealed {
+        let node = &self.buffer[mark.start..];
+        if node.len() <= INLINE_LIMIT {
+            return Sealed::Inline;
+        }
+        let sealed = Sealed::Digest(Domain::Node.hash(node));
+        self.buffer.truncate(mark.start);
+        self.put(sealed);
+        sealed
+    }
+
+    fn close(&mut self, mark: Mark, cycle: Option<NodeId>, layout: Layout) -> Sealed {
+        let node = cycle.unwrap_or_else(|| self.graph.add());
+        self.move_to(mark, node, layout, false);
+        let sealed = Sealed::Node(node);
+        self.put(sealed);
+        sealed
+    }
+
+    fn move_to(&mut self, mark: Mark, node: NodeId, layout: Layout, definition: bool) {
+        let holes = self.holes.split_off(mark.holes);
+        let holes = holes.into_iter().map(|hole| Hole { offset: hole.offset - mark.start, ..hole });
+        let content = self.buffer.split_off(mark.start);
+        self.graph.define(node, content, holes.collect(), layout, definition);
+    }
+
+    fn sort(&mut self, boundaries: &[Boundary]) {
+        let [first, .., last] = boundaries else { return };
+        let buffer = &self.buffer;
+        let mut children: Vec<&[u8]> =
+            boundaries.windows(2).map(|pair| &buffer[pair[0].offset..pair[1].offset]).collect();
+        if children.is_sorted() {
+            return;
+        }
+        children.sort_unstable();
+        let sorted = children.concat();
+        debug_assert_eq!(last.offset, buffer.len());
+        self.buffer.truncate(first.offset);
+        self.buffer.extend_from_slice(&sorted);
+    }
+}
+
+/// A place between two children of an unordered composite.
+#[derive(Clone, Copy, Debug)]
+pub struct Boundary {
+    offset: usize,
+    holes: usize,
+}
+
+/// How a node refers to another one by its digest.
+pub(crate) fn digest_token(digest: Digest) -> [u8; 33] {
+    let mut token = [tags::DIGEST; 33];
+    token[1..].copy_from_slice(&digest.0);
+    token
+}
+
+/// A tag and a length or count: LEB128, as short as it can be.
+fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
+    let mut header = [tag; 11];
+    let mut length = 1;
+    loop {
+        let low = (count & 0x7F) as u8;
+        count >>= 7;
+        header[length] = if count == 0 { low } else { low | 0x80 };
+        length += 1;
+        if count == 0 {
+            return (header, length);
+        }
+    }
+}
+
+/// Every NaN is one value: which bits a NaN has depends on the processor that made it (0/0 is negative on x86-64 and
+/// positive on ARM), and only `math.copysign` and `struct` can tell.
+fn canonical_bits(value: f64) -> [u8; 8] {
+    let bits = if value.is_nan() { 0x7FF8_0000_0000_0000 } else { value.to_bits() };
+    bits.to_le_bytes()
+}

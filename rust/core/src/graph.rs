@@ -1,0 +1,342 @@
+//! Nodes that refer to each other, settled into digests.
+//!
+//! A definition refers to the functions it calls, and these may refer back; a list may hold itself. Nodes are settled
+//! by strongly connected components, innermost first. Outside a cycle a node is hashed as any other. Inside, the
+//! members are told apart by refinement: all begin equal, and each round hashes every member with what the round
+//! before said of the members it refers to, until no more of them differ. Then the members, in the order of their
+//! last hashes, are written down with their references as positions in that order: this describes the cycle whole, and
+//! a member is the cycle's digest with its own position. So the digest of a member does not depend on where the walk
+//! entered, nor on how often a part was copied: equal members merge.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::digest::Digest;
+use crate::domain::Domain;
+use crate::encode::{INLINE_LIMIT, digest_token};
+use crate::tags;
+
+/// A node of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(usize);
+
+/// A place in a node's content where another node belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    pub(crate) offset: usize,
+    pub(crate) node: NodeId,
+}
+
+/// Whether a node's children have an order.
+#[derive(Debug, Default)]
+pub(crate) enum Layout {
+    #[default]
+    Ordered,
+    /// Offset and number of holes before each child, and at the end.
+    Unordered(Vec<(usize, usize)>),
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    content: Vec<u8>,
+    holes: Vec<Hole>,
+    layout: Layout,
+    /// A definition counts by its digest, however short it is.
+    definition: bool,
+}
+
+/// The nodes met so far.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    nodes: Vec<Node>,
+}
+
+/// What each node is written as.
+#[derive(Debug)]
+pub struct Settled {
+    tokens: Vec<Vec<u8>>,
+}
+
+impl Settled {
+    /// The digest of a node that was defined with [`crate::encode::Encoder::define`].
+    pub fn digest(&self, node: NodeId) -> Option<Digest> {
+        match self.token(node).split_first() {
+            Some((&tags::DIGEST, digest)) => digest.try_into().ok().map(Digest),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn token(&self, node: NodeId) -> &[u8] {
+        &self.tokens[node.0]
+    }
+}
+
+impl Graph {
+    pub(crate) fn add(&mut self) -> NodeId {
+        self.nodes.push(Node::default());
+        NodeId(self.nodes.len() - 1)
+    }
+
+    pub(crate) fn define(
+        &mut self,
+        node: NodeId,
+        content: Vec<u8>,
+        holes: Vec<Hole>,
+        layout: Layout,
+        definition: bool,
+    ) {
+        self.nodes[node.0] = Node { content, holes, layout, definition };
+    }
+
+    pub(crate) fn settle(self) -> Settled {
+        let components = components(&self.nodes);
+        let mut settling = Settling {
+            tokens: vec![Vec::new(); self.nodes.len()],
+            unrolled: FxHashMap::default(),
+            cyclic: FxHashSet::default(),
+            shapes: FxHashSet::default(),
+            nodes: self.nodes,
+        };
+        for component in components {
+            settling.settle(&component);
+        }
+        Settled { tokens: settling.tokens }
+    }
+}
+
+struct Settling {
+    nodes: Vec<Node>,
+    /// What is written for a node; empty while it is not settled.
+    tokens: Vec<Vec<u8>>,
+    /// Members of settled cycles by the hash of their content: a node that spells out one step of a cycle is that
+    /// member, since sharing is no value.
+    unrolled: FxHashMap<Digest, Vec<u8>>,
+    /// Nodes that lie on a settled cycle.
+    cyclic: FxHashSet<usize>,
+    /// The members of settled cycles with everything they refer to left out: what cannot be like one of them is
+    /// compared no further.
+    shapes: FxHashSet<Digest>,
+}
+
+impl Settling {
+    fn settle(&mut self, component: &[usize]) {
+        if let [single] = *component
+            && self.nodes[single].holes.iter().all(|hole| hole.node.0 != single)
+        {
+            self.tokens[single] = self.token_outside_cycles(single);
+            return;
+        }
+        if !self.merge_with_settled(component) {
+            self.settle_cycle(component);
+        }
+        self.cyclic.extend(component);
+    }
+
+    fn token_outside_cycles(&self, node: usize) -> Vec<u8> {
+        let content = render(&self.nodes[node], |child| &self.tokens[child.0]);
+        if !self.unrolled.is_empty()
+            && let Some(token) = self.unrolled.get(&Domain::Cycle.hash(&content))
+        {
+            return token.clone();
+        }
+        if content.len() <= INLINE_LIMIT && !self.nodes[node].definition {
+            return content;
+        }
+        digest_token(Domain::Node.hash(&content)).to_vec()
+    }
+
+    /// Describes a cycle by its members and their references, and each member by its position in it.
+    fn settle_cycle(&mut self, component: &[usize]) {
+        let colors = self.refine(component);
+        let mut ranked: Vec<(Digest, usize)> = component.iter().map(|&node| (colors[&node], node)).collect();
+        ranked.sort_unstable();
+        ranked.dedup_by_key(|(color, _)| *color);
+        let rank = |node: usize| ranked.partition_point(|(color, _)| *color < colors[&node]) as u64;
+
+        let positions: FxHashMap<usize, [u8; 9]> =
+            component.iter().map(|&node| (node, member_token(rank(node)))).collect();
+        let mut whole = (ranked.len() as u64).to_le_bytes().to_vec();
+        for (_, node) in &ranked {
+            let content = render(&self.nodes[*node], |child| match positions.get(&child.0) {
+                Some(position) => position,
+                None => &self.tokens[child.0],
+            });
+            whole.extend_from_slice(&(content.len() as u64).to_le_bytes());
+            whole.extend_from_slice(&content);
+        }
+        let whole = Domain::Cycle.hash(&whole);
+        for &node in component {
+            let member = Domain::Cycle.hash_parts(&whole.0, &rank(node).to_le_bytes());
+            self.tokens[node] = digest_token(member).to_vec();
+        }
+        for &node in component {
+            let content = render(&self.nodes[node], |child| &self.tokens[child.0]);
+            self.unrolled.insert(Domain::Cycle.hash(&content), self.tokens[node].clone());
+            self.shapes.insert(shape(&self.nodes[node]));
+        }
+    }
+
+    /// Tells nodes that refer to each other apart, as far as they differ.
+    fn refine(&self, members: &[usize]) -> FxHashMap<usize, Digest> {
+        let mut colors: FxHashMap<usize, Digest> = members.iter().map(|&node| (node, Digest([0; 32]))).collect();
+        let mut count = 1;
+        loop {
+            let tokens: FxHashMap<usize, [u8; 33]> = colors
+                .iter()
+                .map(|(&node, &color)| {
+                    let mut token = digest_token(color);
+                    token[0] = tags::MEMBER;
+                    (node, token)
+                })
+                .collect();
+            let next: FxHashMap<usize, Digest> = members
+                .iter()
+                .map(|&node| {
+                    let content = render(&self.nodes[node], |child| match tokens.get(&child.0) {
+                        Some(token) => token,
+                        None => &self.tokens[child.0],
+                    });
+                    (node, Domain::Round.hash(&content))
+                })
+                .collect();
+            let distinct = next.values().collect::<FxHashSet<_>>().len();
+            colors = next;
+            // Each round refines the one before, so an equal count is an equal partition: nothing more will differ.
+            if distinct == count {
+                return colors;
+            }
+            count = distinct;
+        }
+    }
+
+    /// A cycle may lead into another one and be no different from it, seen from inside: `x = [x, x]` and
+    /// `z = [x, z]` are one endless tree. Such a cycle takes the tokens of the other one.
+    fn merge_with_settled(&mut self, component: &[usize]) -> bool {
+        if !component.iter().all(|&node| self.shapes.contains(&shape(&self.nodes[node]))) {
+            return false;
+        }
+        let reachable = self.reachable(component);
+        let settled: Vec<usize> = reachable.iter().copied().filter(|node| self.cyclic.contains(node)).collect();
+        if settled.is_empty() {
+            return false;
+        }
+        let colors = self.refine(&reachable);
+        let known: FxHashMap<Digest, usize> = settled.iter().map(|&node| (colors[&node], node)).collect();
+        let twins: Option<Vec<(usize, usize)>> =
+            component.iter().map(|&node| known.get(&colors[&node]).map(|&twin| (node, twin))).collect();
+        let Some(twins) = twins else { return false };
+        for (node, twin) in twins {
+            self.tokens[node] = self.tokens[twin].clone();
+        }
+        true
+    }
+
+    /// Every node that can be reached from `component`, itself included, in a fixed order.
+    fn reachable(&self, component: &[usize]) -> Vec<usize> {
+        let mut seen: FxHashSet<usize> = component.iter().copied().collect();
+        let mut found = component.to_vec();
+        let mut next = 0;
+        while let Some(&node) = found.get(next) {
+            next += 1;
+            for hole in &self.nodes[node].holes {
+                if seen.insert(hole.node.0) {
+                    found.push(hole.node.0);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A node's content with nothing in its holes.
+fn shape(node: &Node) -> Digest {
+    Domain::Round.hash(&render(node, |_| &[]))
+}
+
+fn member_token(rank: u64) -> [u8; 9] {
+    let mut token = [tags::MEMBER; 9];
+    token[1..].copy_from_slice(&rank.to_le_bytes());
+    token
+}
+
+/// A node's content with its holes filled, children without order sorted.
+fn render<'a>(node: &Node, token: impl Fn(NodeId) -> &'a [u8]) -> Vec<u8> {
+    let Layout::Unordered(children) = &node.layout else {
+        return fill(&node.content, 0, &node.holes, token);
+    };
+    let header = children.first().map_or(node.content.len(), |&(offset, _)| offset);
+    let mut rendered: Vec<Vec<u8>> = children
+        .windows(2)
+        .map(|pair| {
+            let ((start, holes), (end, holes_end)) = (pair[0], pair[1]);
+            fill(&node.content[start..end], start, &node.holes[holes..holes_end], &token)
+        })
+        .collect();
+    rendered.sort_unstable();
+    let mut content = node.content[..header].to_vec();
+    content.extend(rendered.concat());
+    content
+}
+
+/// `content`, which begins at `base`, with each hole replaced by what `token` says.
+pub(crate) fn fill<'a>(content: &[u8], base: usize, holes: &[Hole], token: impl Fn(NodeId) -> &'a [u8]) -> Vec<u8> {
+    let mut filled = Vec::with_capacity(content.len() + holes.len() * 33);
+    let mut done = 0;
+    for hole in holes {
+        let offset = hole.offset - base;
+        filled.extend_from_slice(&content[done..offset]);
+        filled.extend_from_slice(token(hole.node));
+        done = offset;
+    }
+    filled.extend_from_slice(&content[done..]);
+    filled
+}
+
+/// Strongly connected components, each after those it refers to (Tarjan 1972, with a stack of its own: a chain of a
+/// million nodes must not overflow the machine's).
+fn components(nodes: &[Node]) -> Vec<Vec<usize>> {
+    const UNSEEN: usize = usize::MAX;
+    let mut index = vec![UNSEEN; nodes.len()];
+    let mut low = vec![0; nodes.len()];
+    let mut open = vec![false; nodes.len()];
+    let mut stack = Vec::new();
+    let mut found = Vec::new();
+    let mut counter = 0;
+    for root in 0..nodes.len() {
+        if index[root] != UNSEEN {
+            continue;
+        }
+        // Each frame: a node and how many of its references were followed.
+        let mut frames = vec![(root, 0)];
+        while let Some((node, followed)) = frames.pop() {
+            if followed == 0 {
+                index[node] = counter;
+                low[node] = counter;
+                counter += 1;
+                stack.push(node);
+                open[node] = true;
+            }
+            if let Some(hole) = nodes[node].holes.get(followed) {
+                frames.push((node, followed + 1));
+                let child = hole.node.0;
+                if index[child] == UNSEEN {
+                    frames.push((child, 0));
+                } else if open[child] {
+                    low[node] = low[node].min(index[child]);
+                }
+                continue;
+            }
+            if let Some((parent, _)) = frames.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
+            if low[node] == index[node] {
+                let start = stack.iter().rposition(|&member| member == node).unwrap_or(0);
+                let component = stack.split_off(start);
+                for &member in &component {
+                    open[member] = false;
+                }
+                found.push(component);
+            }
+        }
+    }
+    found
+}

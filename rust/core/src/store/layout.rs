@@ -1,0 +1,284 @@
+//! Where an entry lies: `<root>/<function>/<definition>/<arguments>.dill`. The only file that knows a folder's name.
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::HEX_LENGTH;
+use crate::error::{Error, Result};
+
+/// The ending of an entry's file name: people load entries with `dill`, and the name says so.
+const EXTENSION: &str = ".dill";
+
+/// The folder beside the entries that damaged ones are moved to. No entry can be called so.
+const DAMAGED: &str = "damaged";
+
+/// The longest folder name, in bytes of UTF-8. File systems allow 255 bytes or UTF-16 units, encrypted ones 143, and
+/// some of them store letters decomposed, which may double the length; Windows counts the whole path.
+const LONGEST_NAME: usize = 120;
+
+/// Hexadecimal digits that tell sanitised names apart: 64 bits, so that no two names meet.
+const SUFFIX: usize = 16;
+
+/// Names that Windows keeps for devices, whatever their case and whatever follows a dot.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// The same, when a single digit follows.
+const PORTS: [&str; 2] = ["com", "lpt"];
+
+/// Names that a cache folder keeps for itself: large arguments are stored once, by content, in `objects`.
+const RESERVED: [&str; 1] = ["objects"];
+
+/// One definition of one function: what a folder of entries belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Definition<'a> {
+    function: &'a str,
+    hash: &'a str,
+}
+
+impl<'a> Definition<'a> {
+    /// `function` is its true name, whatever it contains; `hash` is the definition hash, 40 lower-case hexadecimal
+    /// digits.
+    pub fn new(function: &'a str, hash: &'a str) -> Result<Self> {
+        check_hash("definition", hash)?;
+        Ok(Self { function, hash })
+    }
+
+    /// The function's true name.
+    pub fn function(&self) -> &'a str {
+        self.function
+    }
+
+    /// The definition hash.
+    pub fn hash(&self) -> &'a str {
+        self.hash
+    }
+
+    /// The folder of the entries below the cache folder `root`.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        // One allocation for the entry's path too, which is this one with a file name added.
+        let longest = LONGEST_NAME + 2 * HEX_LENGTH + EXTENSION.len() + DAMAGED.len() + 4;
+        let mut path = PathBuf::with_capacity(root.as_os_str().len() + longest);
+        path.push(root);
+        if is_safe(self.function) {
+            path.push(self.function);
+        } else {
+            path.push(safe_name(self.function));
+        }
+        path.push(self.hash);
+        path
+    }
+}
+
+/// One call: a definition and the hash of the arguments. What an entry belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    definition: Definition<'a>,
+    arguments: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// The true name of the function, and the two hashes, each of 40 lower-case hexadecimal digits.
+    pub fn new(function: &'a str, definition: &'a str, arguments: &'a str) -> Result<Self> {
+        let definition = Definition::new(function, definition)?;
+        check_hash("argument", arguments)?;
+        Ok(Self { definition, arguments })
+    }
+
+    /// The definition that the call is of.
+    pub fn definition(&self) -> Definition<'a> {
+        self.definition
+    }
+
+    /// The argument hash.
+    pub fn arguments(&self) -> &'a str {
+        self.arguments
+    }
+
+    /// The entry's file below the cache folder `root`.
+    pub fn path(&self, root: &Path) -> PathBuf {
+        let mut path = self.definition.folder(root);
+        path.push(self.file_name());
+        path
+    }
+
+    /// Where the entry's file goes when it is found damaged.
+    pub(super) fn damaged_path(&self, root: &Path) -> PathBuf {
+        let mut path = self.definition.folder(root);
+        path.push(DAMAGED);
+        path.push(self.file_name());
+        path
+    }
+
+    fn file_name(&self) -> String {
+        [self.arguments, EXTENSION].concat()
+    }
+}
+
+/// The argument hash of the entry that a file of this name is, if it is one.
+pub(super) fn arguments_of(file_name: &str) -> Option<&str> {
+    file_name.strip_suffix(EXTENSION).filter(|stem| is_hash(stem))
+}
+
+/// The folder name of a function: the name itself where every system takes it for an ordinary file name, otherwise
+/// what is readable of it and a hash of all of it (`<lambda>` becomes `lambda-b1c2...`).
+///
+/// A sanitised name holds a `-` and a plain one does not, so the two kinds never meet, and neither leads out of its
+/// folder. On a file system that ignores case, or the way that accents are encoded, `F` and `f` share a folder. That
+/// is harmless: below it their definitions differ, as a function's name is part of its definition hash.
+pub fn safe_name(function: &str) -> String {
+    if is_safe(function) {
+        return function.to_owned();
+    }
+    let words: Vec<_> = function.split(|letter| !is_word(letter)).filter(|word| !word.is_empty()).collect();
+    let mut name = words.join("_");
+    let mut cut = name.len().min(LONGEST_NAME - SUFFIX - 1);
+    while !name.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    name.truncate(cut);
+    if name.is_empty() {
+        name.push_str("function");
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("funes 2026-11 layout 1 function name");
+    hasher.update(function.as_bytes());
+    name.push('-');
+    name.push_str(&hasher.finalize().to_hex()[..SUFFIX]);
+    name
+}
+
+/// Whether a name can be a folder's as it is.
+fn is_safe(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_word) && !is_reserved(name)
+}
+
+/// What Python allows in a name, less the marks that only follow a letter.
+fn is_word(letter: char) -> bool {
+    letter == '_' || letter.is_alphanumeric()
+}
+
+fn is_reserved(name: &str) -> bool {
+    let mut reserved = DEVICES.iter().chain(&RESERVED);
+    reserved.any(|word| name.eq_ignore_ascii_case(word)) || is_port(name)
+}
+
+/// `COM1` and the like. Windows takes the superscripts for digits.
+fn is_port(name: &str) -> bool {
+    let Some((port, number)) = name.split_at_checked(3) else {
+        return false;
+    };
+    let mut letters = number.chars();
+    PORTS.iter().any(|word| port.eq_ignore_ascii_case(word))
+        && matches!(letters.next(), Some('0'..='9' | '¹' | '²' | '³'))
+        && letters.next().is_none()
+}
+
+fn check_hash(what: &str, hash: &str) -> Result<()> {
+    if is_hash(hash) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("the {what} hash must be {HEX_LENGTH} lower-case hexadecimal digits, not {hash:?}")))
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == HEX_LENGTH && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_name_stays_as_it_is() {
+        let longest = "x".repeat(LONGEST_NAME);
+        for name in
+            ["double", "_", "__call__", "f2", "MixedCase", "größe", "κόσμος", "求和", "console", "com10", &longest]
+        {
+            assert_eq!(safe_name(name), name);
+        }
+    }
+
+    #[test]
+    fn any_other_name_keeps_what_is_readable_and_gains_a_hash() {
+        for (name, prefix) in [
+            ("<lambda>", "lambda-"),
+            ("outer.<locals>.inner", "outer_locals_inner-"),
+            ("../x", "x-"),
+            ("a/b\\c:d", "a_b_c_d-"),
+            ("", "function-"),
+            (".", "function-"),
+            ("..", "function-"),
+            ("f.", "f-"),
+            ("f ", "f-"),
+            ("tab\tand\0nul\n", "tab_and_nul-"),
+            ("-", "function-"),
+            ("CON", "CON-"),
+            ("nul", "nul-"),
+            ("Com1", "Com1-"),
+            ("LPT²", "LPT²-"),
+            ("objects", "objects-"),
+            ("e\u{301}t\u{e9}", "e_t\u{e9}-"),
+            ("\u{202e}evil", "evil-"),
+        ] {
+            let safe = safe_name(name);
+            let hash = safe.strip_prefix(prefix).unwrap_or_else(|| panic!("{name:?} became {safe:?}"));
+            assert_eq!(hash.len(), SUFFIX, "{safe:?}");
+            assert!(hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{safe:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_letters() {
+        for letter in ["x", "é", "求", "𝔣"] {
+            let safe = safe_name(&letter.repeat(300));
+            assert!(safe.len() <= LONGEST_NAME && safe.len() > LONGEST_NAME - 4, "{safe:?}");
+            assert!(safe.starts_with(letter));
+        }
+    }
+
+    #[test]
+    fn two_names_never_share_a_folder() {
+        let long = "x".repeat(300);
+        let longer = "x".repeat(301);
+        let names = [
+            "f", "<f>", "f ", " f", "f.", "/f", "../f", "", ".", "..", "objects", &long, &longer, "<lambda>", "lambda",
+        ];
+        let mut folders: Vec<_> = names.iter().map(|name| safe_name(name)).collect();
+        // A safe name is no other name's: making it safe again changes nothing or adds a hash.
+        let again: Vec<_> = folders.iter().filter(|name| name.contains('-')).map(|name| safe_name(name)).collect();
+        folders.extend(again);
+        let count = folders.len();
+        folders.sort();
+        folders.dedup();
+        assert_eq!(folders.len(), count);
+    }
+
+    #[test]
+    fn only_a_hash_is_taken_for_a_hash() {
+        let good = "0123456789abcdef0123456789abcdef01234567";
+        assert!(Key::new("f", good, good).is_ok());
+        for bad in [
+            "",
+            "..",
+            &good[1..],
+            &good.to_uppercase(),
+            &good.replace('0', "g"),
+            &format!("{good}0"),
+            &good.replace("01", "é"),
+        ] {
+            assert!(Key::new("f", bad, good).is_err(), "{bad:?}");
+            assert!(Key::new("f", good, bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_path_is_the_documented_one() {
+        let definition = "a".repeat(40);
+        let arguments = "b".repeat(40);
+        let key = Key::new("double", &definition, &arguments).unwrap();
+        let path = Path::new("cache").join("double").join(&definition).join(format!("{arguments}.dill"));
+        assert_eq!(key.path(Path::new("cache")), path);
+        assert_eq!(arguments_of(&format!("{arguments}.dill")), Some(arguments.as_str()));
+        for other in ["definition.json", "damaged", &arguments, ".tmp-x.dill", &format!("{arguments}.dill.dill")] {
+            assert_eq!(arguments_of(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Entries on disk: one file for one remembered call.
+//!
+//! An entry becomes visible whole or not at all, carries a checksum that every read verifies, and is never replaced
+//! in place. Files may be deleted, copied and merged by hand at any time.
+//!
+//! ```
+//! use funes_core::store::{Content, Key, Reading, Store};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! let store = Store::new(folder.path())?;
+//! let (definition, arguments) = ("0".repeat(40), "1".repeat(40));
+//! let key = Key::new("double", &definition, &arguments)?;
+//! assert!(matches!(store.read(&key)?, Reading::Absent));
+//!
+//! assert!(store.write(&key, &Content::new(b"\x80\x05K*."), false)?);
+//! let Reading::Found(entry) = store.read(&key)? else { panic!("it was written") };
+//! assert_eq!(entry.body(), b"\x80\x05K*.");
+//! # Ok::<(), funes_core::error::Error>(())
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+mod entry;
+mod folders;
+mod layout;
+mod named;
+mod publish;
+mod read;
+#[cfg(target_os = "linux")]
+mod unnamed;
+mod upkeep;
+
+pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Span};
+pub use layout::{Definition, Key, safe_name};
+pub use read::Reading;
+
+/// A cache folder. Opening one touches nothing; it is created by the first write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store in the folder `root`, an absolute path: a relative one would follow the working directory about.
+    pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        if root.is_absolute() {
+            return Ok(Self { root });
+        }
+        Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
+    }
+
+    /// The cache folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of a definition's entries, whether it exists or not.
+    pub fn folder(&self, definition: &Definition) -> PathBuf {
+        definition.folder(&self.root)
+    }
+
+    /// The file of an entry, whether it exists or not.
+    pub fn path(&self, key: &Key) -> PathBuf {
+        key.path(&self.root)
+    }
+
+    /// Reads and verifies an entry.
+    ///
+    /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
+    /// this version ([`Error::Newer`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
+    pub fn read(&self, key: &Key) -> Result<Reading> {
+        read::read(&self.path(key), key)
+    }
+
+    /// Stores an entry; false if there is one already, which stays.
+    ///
+    /// With `durable` the entry survives a power cut from the moment this returns. After an error nothing is left on
+    /// disk but, perhaps, empty folders.
+    pub fn write(&self, key: &Key, content: &Content, durable: bool) -> Result<bool> {
+        if let Some(objection) = content.objection() {
+            return Err(Error::Invalid(objection.to_owned()));
+        }
+        let tail = entry::seal(key, content);
+        publish::publish(&self.root, &self.path(key), [content.body, &tail], durable)
+    }
+
+    /// Deletes an entry, sound or not; false if there is none.
+    pub fn remove(&self, key: &Key) -> Result<bool> {
+        upkeep::remove(&self.path(key))
+    }
+
+    /// Moves a damaged entry to the folder `damaged` beside the entries, in the place of an earlier one of its name,
+    /// and returns its new path.
+    ///
+    /// None if there is nothing damaged: another process may have put the entry right since it was read.
+    pub fn set_aside(&self, key: &Key) -> Result<Option<PathBuf>> {
+        match self.read(key) {
+            Ok(Reading::Damaged(_)) => upkeep::set_aside(&self.root, &self.path(key), key.damaged_path(&self.root)),
+            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::Newer { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The argument hashes of the entries of a definition, sorted; none of them is read.
+    pub fn entries(&self, definition: &Definition) -> Result<Vec<String>> {
+        upkeep::entries(&self.folder(definition))
+    }
+}

@@ -1,0 +1,504 @@
+//! The store against a real file system: races, things in an entry's place, failures. What is in the bytes is tested
+//! beside `store/entry.rs`, what is in the names beside `store/layout.rs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
+
+use funes_core::error::Error;
+use funes_core::store::{Content, Damage, Definition, Key, Reading, Span, Store};
+use tempfile::TempDir;
+
+const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
+const ARGUMENTS: &str = "89abcdef0123456789abcdef0123456789abcdef";
+const BODY: &[u8] = b"\x80\x05K*.";
+
+/// A store in a folder of its own, which goes when the test is over.
+struct Place {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Store::new(folder.path().join("cache")).unwrap();
+        Self { folder, store }
+    }
+
+    /// With one entry in it.
+    fn with_entry() -> Self {
+        let place = Self::new();
+        assert!(place.write(BODY));
+        place
+    }
+
+    fn entry(&self) -> PathBuf {
+        self.store.path(&key())
+    }
+
+    fn damaged(&self) -> PathBuf {
+        self.folder_of_entries().join("damaged").join(self.entry().file_name().unwrap())
+    }
+
+    fn folder_of_entries(&self) -> PathBuf {
+        self.store.folder(&key().definition())
+    }
+
+    fn write(&self, body: &[u8]) -> bool {
+        self.put(&key(), body)
+    }
+
+    fn put(&self, key: &Key, body: &[u8]) -> bool {
+        self.store.write(key, &Content::new(body), false).unwrap()
+    }
+
+    fn read(&self) -> Reading {
+        self.store.read(&key()).unwrap()
+    }
+
+    fn entries(&self) -> Vec<String> {
+        self.store.entries(&key().definition()).unwrap()
+    }
+
+    fn body(&self) -> Vec<u8> {
+        body(&self.store, &key())
+    }
+
+    /// An empty folder of entries, for something else to be put in the entry's place.
+    fn with_empty_folder() -> Self {
+        let place = Self::new();
+        fs::create_dir_all(place.folder_of_entries()).unwrap();
+        place
+    }
+}
+
+fn key() -> Key<'static> {
+    Key::new("double", DEFINITION, ARGUMENTS).unwrap()
+}
+
+fn body(store: &Store, key: &Key) -> Vec<u8> {
+    match store.read(key).unwrap() {
+        Reading::Found(entry) => entry.body().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Something like a pickle of so many bytes and one more.
+fn large(byte: u8, length: usize) -> Vec<u8> {
+    let mut body = vec![byte; length];
+    body.push(b'.');
+    body
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in fs::read_dir(folder).unwrap() {
+        let item = item.unwrap();
+        if item.file_type().unwrap().is_dir() {
+            found.extend(files(&item.path()));
+        } else {
+            found.push(item.path());
+        }
+    }
+    found
+}
+
+#[test]
+fn what_was_written_is_read_by_any_store_in_the_same_place() {
+    for durable in [false, true] {
+        let place = Place::new();
+        assert_eq!(place.read(), Reading::Absent);
+        let buffers = &[Span { offset: 1, length: 3 }];
+        let content = Content { body: BODY, second: Some(b"other."), buffers };
+        assert!(place.store.write(&key(), &content, durable).unwrap());
+
+        let Reading::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
+            panic!("it was written");
+        };
+        assert_eq!((entry.body(), entry.second(), entry.buffers()), (BODY, content.second, &buffers[..]));
+        assert!(fs::read(place.entry()).unwrap().starts_with(BODY));
+        assert_eq!(files(place.folder.path()), [place.entry()]);
+    }
+}
+
+#[test]
+fn looking_creates_nothing() {
+    let place = Place::new();
+    assert_eq!(place.read(), Reading::Absent);
+    assert!(!place.store.remove(&key()).unwrap());
+    assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+    assert!(place.entries().is_empty());
+    assert!(!place.store.root().exists());
+}
+
+#[test]
+fn an_entry_of_any_length_is_read() {
+    let place = Place::new();
+    // Around one write, around the look at the end first, around hashing on several threads.
+    let mib = 1 << 20;
+    for length in [1, 65_000, 65_536, mib - 105, mib - 104, mib, 3_000_001] {
+        let large = large(7, length - 1);
+        let arguments = format!("{length:040x}");
+        let key = Key::new("double", DEFINITION, &arguments).unwrap();
+        assert!(place.put(&key, &large));
+        assert!(body(&place.store, &key) == large);
+    }
+}
+
+#[test]
+fn the_first_of_two_writes_stays() {
+    let place = Place::with_entry();
+    for durable in [false, true] {
+        assert!(!place.store.write(&key(), &Content::new(b"N."), durable).unwrap());
+        assert_eq!(place.body(), BODY);
+    }
+    assert_eq!(files(place.folder.path()), [place.entry()]);
+}
+
+#[test]
+fn of_many_writers_at_once_one_is_first_and_the_file_is_whole() {
+    const WRITERS: usize = 8;
+    let place = Place::new();
+    for round in 0..20 {
+        let arguments = format!("{round:040x}");
+        let key = Key::new("double", DEFINITION, &arguments).unwrap();
+        let start = Barrier::new(WRITERS);
+        let write = |_| {
+            start.wait();
+            place.put(&key, &large(round, 100_000))
+        };
+        let first: usize = thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+            writers.into_iter().map(|writer| usize::from(writer.join().unwrap())).sum()
+        });
+        assert_eq!(first, 1);
+        assert_eq!(body(&place.store, &key).len(), 100_001);
+    }
+    assert_eq!(files(place.folder.path()).len(), 20);
+}
+
+#[test]
+fn a_reader_sees_an_entry_whole_or_not_at_all() {
+    let place = Place::new();
+    let large = large(7, 300_000);
+    for round in 0..50 {
+        let arguments = format!("{round:040x}");
+        let key = Key::new("double", DEFINITION, &arguments).unwrap();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| place.put(&key, &large));
+            while !writer.is_finished() {
+                match place.store.read(&key).unwrap() {
+                    Reading::Absent => {}
+                    Reading::Found(entry) => assert!(entry.body() == large),
+                    Reading::Damaged(damage) => panic!("{damage}"),
+                }
+            }
+        });
+        assert!(body(&place.store, &key) == large);
+    }
+}
+
+#[cfg(unix)] // Windows keeps a folder that holds an open file.
+#[test]
+fn folders_that_are_deleted_while_entries_are_written_are_created_again() {
+    let place = Place::new();
+    let root = place.store.root();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..300 {
+                let arguments = format!("{round:040x}");
+                let key = Key::new("double", DEFINITION, &arguments).unwrap();
+                match place.store.write(&key, &Content::new(BODY), false) {
+                    Ok(first) => assert!(first),
+                    // It gives up after some attempts, and says why.
+                    Err(error) => assert!(error.to_string().contains("folder"), "{error}"),
+                }
+            }
+        });
+        while !writer.is_finished() {
+            let _ = fs::remove_dir_all(root);
+        }
+    });
+    let _ = fs::remove_dir_all(root);
+    assert!(place.write(BODY));
+    assert_eq!(files(place.folder.path()), [place.entry()]);
+}
+
+#[test]
+fn what_cannot_be_read_back_is_refused_before_anything_is_created() {
+    let place = Place::new();
+    let error = place.store.write(&key(), &Content::new(b"no pickle"), false).unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    assert!(!place.store.root().exists());
+}
+
+#[test]
+fn a_relative_root_is_refused() {
+    assert!(Store::new("cache").unwrap_err().to_string().contains("absolute"));
+}
+
+#[test]
+fn a_function_name_never_leads_out_of_the_cache_folder() {
+    let long = "x".repeat(300);
+    for function in ["<lambda>", "../x", "", ".", "..", "/etc/x", "a/b", "nul", "C:\\x", "a\0b", &long, "\u{202e}x"] {
+        let place = Place::new();
+        let key = Key::new(function, DEFINITION, ARGUMENTS).unwrap();
+        assert!(place.put(&key, BODY));
+        assert_eq!(body(&place.store, &key), BODY);
+        let [file] = &files(place.folder.path())[..] else { panic!("one file") };
+        let inside = file.strip_prefix(place.store.root()).unwrap();
+        assert_eq!(inside.components().count(), 3, "{inside:?}");
+    }
+}
+
+#[test]
+fn an_entry_under_another_name_is_damaged() {
+    let place = Place::with_entry();
+    for other in [
+        Key::new("triple", DEFINITION, ARGUMENTS),
+        Key::new("double", ARGUMENTS, ARGUMENTS),
+        Key::new("double", DEFINITION, DEFINITION),
+    ] {
+        let other = other.unwrap();
+        let path = place.store.path(&other);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(place.entry(), &path).unwrap();
+        assert_eq!(place.store.read(&other).unwrap(), Reading::Damaged(Damage::Checksum));
+    }
+}
+
+#[test]
+fn a_copied_cache_is_the_same_cache() {
+    let place = Place::with_entry();
+    let copy = Store::new(place.folder.path().join("copy")).unwrap();
+    let path = copy.path(&key());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::copy(place.entry(), &path).unwrap();
+    assert_eq!(body(&copy, &key()), BODY);
+}
+
+#[test]
+fn a_damaged_entry_is_set_aside_and_can_be_written_anew() {
+    let place = Place::with_entry();
+    let whole = fs::read(place.entry()).unwrap();
+    for damaged in [&b""[..], &whole[..10], &[0; 500]] {
+        fs::write(place.entry(), damaged).unwrap();
+        assert!(matches!(place.read(), Reading::Damaged(_)));
+        // Writing doesn't replace: only setting aside makes room.
+        assert!(!place.write(BODY));
+        assert_eq!(place.store.set_aside(&key()).unwrap(), Some(place.damaged()));
+        assert_eq!(fs::read(place.damaged()).unwrap(), damaged);
+        assert_eq!(place.read(), Reading::Absent);
+        assert!(place.write(BODY));
+        assert_eq!(place.body(), BODY);
+    }
+    assert_eq!(place.entries(), [ARGUMENTS]);
+}
+
+#[test]
+fn a_sound_entry_is_not_set_aside() {
+    let place = Place::with_entry();
+    assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+    assert_eq!(place.body(), BODY);
+    assert!(!place.damaged().exists());
+}
+
+#[test]
+fn an_entry_of_a_newer_format_is_neither_damaged_nor_touched() {
+    let place = Place::with_entry();
+    let mut future = fs::read(place.entry()).unwrap();
+    let version = future.len() - 16;
+    future[version..version + 8].copy_from_slice(b"\x02\0\0\0\xfd\xff\xff\xff");
+    for future in [future.clone(), [vec![0; 2 << 20], future].concat()] {
+        fs::write(place.entry(), &future).unwrap();
+        let error = place.store.read(&key()).unwrap_err();
+        assert!(matches!(error, Error::Newer { version: 2, .. }), "{error}");
+        assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+        assert!(!place.write(BODY));
+        assert!(fs::read(place.entry()).unwrap() == future);
+    }
+}
+
+#[test]
+fn a_file_of_absurd_length_is_damage_and_not_an_attempt_to_hold_it() {
+    let place = Place::with_entry();
+    // Sparse: it takes no room.
+    let file = fs::File::options().write(true).open(place.entry()).unwrap();
+    file.set_len(1 << 40).unwrap();
+    assert_eq!(place.read(), Reading::Damaged(Damage::Ending));
+
+    // Nor is a large file taken for the entry that stands at its end.
+    let place = Place::with_entry();
+    let whole = [vec![0; 2 << 20], fs::read(place.entry()).unwrap()].concat();
+    fs::write(place.entry(), whole).unwrap();
+    assert_eq!(place.read(), Reading::Damaged(Damage::Length));
+}
+
+#[test]
+fn remove_tells_whether_there_was_something() {
+    let place = Place::with_entry();
+    assert!(place.store.remove(&key()).unwrap());
+    assert!(!place.store.remove(&key()).unwrap());
+    assert_eq!(place.read(), Reading::Absent);
+    assert!(place.write(BODY));
+}
+
+#[test]
+fn entries_are_listed_in_order_and_nothing_else_is() {
+    let place = Place::with_entry();
+    let folder = place.folder_of_entries();
+    let early = "00".repeat(20);
+    let late = "ff".repeat(20);
+    for arguments in [&late, &early] {
+        let key = Key::new("double", DEFINITION, arguments).unwrap();
+        place.put(&key, BODY);
+    }
+    fs::write(folder.join("definition.json"), "{}").unwrap();
+    fs::write(folder.join(".tmp-abc.dill"), "").unwrap();
+    fs::write(folder.join(format!("{}.dill", "FE".repeat(20))), "").unwrap();
+    fs::create_dir(folder.join("damaged")).unwrap();
+    fs::create_dir(folder.join(format!("{}.dill", "aa".repeat(20)))).unwrap();
+    assert_eq!(place.entries(), [early.as_str(), ARGUMENTS, &late]);
+    let other = Definition::new("double", ARGUMENTS).unwrap();
+    assert!(place.store.entries(&other).unwrap().is_empty());
+}
+
+#[test]
+fn a_folder_in_an_entry_s_place_is_a_miss() {
+    let place = Place::with_empty_folder();
+    fs::create_dir(place.entry()).unwrap();
+    assert_eq!(place.read(), Reading::Absent);
+    assert!(!place.write(BODY));
+    assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+    assert!(place.entry().is_dir());
+    assert!(files(place.folder.path()).is_empty());
+}
+
+#[test]
+fn a_file_where_a_folder_should_be_is_a_miss_and_an_error_to_write() {
+    for level in 1..=3 {
+        let place = Place::new();
+        let obstacle = place.entry().ancestors().nth(level).unwrap().to_owned();
+        fs::create_dir_all(obstacle.parent().unwrap()).unwrap();
+        fs::write(&obstacle, "in the way").unwrap();
+        assert_eq!(place.read(), Reading::Absent);
+        assert!(!place.store.remove(&key()).unwrap());
+        assert!(place.entries().is_empty());
+        for durable in [false, true] {
+            let error = place.store.write(&key(), &Content::new(BODY), durable).unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{error}");
+        }
+        assert_eq!(files(place.folder.path()), [obstacle.as_path()]);
+
+        // It resumes by itself.
+        fs::remove_file(&obstacle).unwrap();
+        assert!(place.write(BODY));
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_link_in_an_entry_s_place_is_not_followed() {
+        let place = Place::with_entry();
+        let elsewhere = place.folder.path().join("elsewhere");
+        fs::rename(place.entry(), &elsewhere).unwrap();
+        for target in [elsewhere.clone(), place.folder.path().join("nothing"), place.entry()] {
+            symlink(&target, place.entry()).unwrap();
+            assert_eq!(place.read(), Reading::Absent);
+            assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+            assert!(!place.write(BODY));
+            assert!(place.entries().is_empty());
+            assert!(place.store.remove(&key()).unwrap());
+        }
+        assert_eq!(files(place.folder.path()), [elsewhere]);
+    }
+
+    #[test]
+    fn a_link_to_a_cache_folder_elsewhere_is_followed() {
+        let place = Place::new();
+        fs::create_dir(place.folder.path().join("disk")).unwrap();
+        symlink("disk", place.store.root()).unwrap();
+        assert!(place.store.write(&key(), &Content::new(BODY), true).unwrap());
+        assert_eq!(place.body(), BODY);
+    }
+
+    #[test]
+    fn a_pipe_or_a_socket_in_an_entry_s_place_is_a_miss_that_blocks_nobody() {
+        let place = Place::with_empty_folder();
+        let status = Command::new("mkfifo").arg(place.entry()).status().unwrap();
+        assert!(status.success());
+        assert_eq!(place.read(), Reading::Absent);
+        assert!(!place.write(BODY));
+        fs::remove_file(place.entry()).unwrap();
+
+        // The path of a socket is limited to about a hundred bytes: bind it elsewhere, then move it.
+        let socket = place.folder.path().join("s");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        fs::rename(socket, place.entry()).unwrap();
+        assert_eq!(place.read(), Reading::Absent);
+    }
+
+    #[test]
+    fn a_root_that_is_no_text_works() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+        // macOS and some others refuse such names altogether.
+        if fs::create_dir(&root).is_err() {
+            return;
+        }
+        let store = Store::new(root).unwrap();
+        assert!(store.write(&key(), &Content::new(BODY), false).unwrap());
+        assert_eq!(body(&store, &key()), BODY);
+    }
+
+    #[test]
+    fn folders_that_exist_keep_their_permissions() {
+        let place = Place::new();
+        fs::create_dir(place.store.root()).unwrap();
+        fs::set_permissions(place.store.root(), fs::Permissions::from_mode(0o2770)).unwrap();
+        place.write(BODY);
+        assert_eq!(mode(place.store.root()), 0o2770);
+        assert_eq!(mode(&place.folder_of_entries()) & 0o777, 0o700);
+    }
+
+    /// The umask belongs to the whole process, so that each one is tried in a process of its own: this test again.
+    #[test]
+    fn folders_and_files_are_for_their_owner_alone_under_any_umask() {
+        const VARIABLE: &str = "FUNES_TEST_UMASK_ROOT";
+        if let Some(root) = std::env::var_os(VARIABLE) {
+            let store = Store::new(PathBuf::from(root)).unwrap();
+            assert!(store.write(&key(), &Content::new(BODY), false).unwrap());
+            return;
+        }
+        let this = "unix::folders_and_files_are_for_their_owner_alone_under_any_umask";
+        for umask in ["000", "022", "077", "277", "777"] {
+            let place = Place::new();
+            let script = format!("umask {umask} && exec \"$0\" --exact {this}");
+            let mut child = Command::new("sh");
+            child.args(["-c", &script]).arg(std::env::current_exe().unwrap());
+            let output = child.env(VARIABLE, place.store.root()).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(mode(&place.entry()), 0o600, "umask {umask}");
+            for folder in place.entry().ancestors().skip(1).take(3) {
+                assert_eq!(mode(folder), 0o700, "umask {umask}: {}", folder.display());
+            }
+        }
+    }
+}

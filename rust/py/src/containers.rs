@@ -1,0 +1,137 @@
+//! tuple, list, dict, set and frozenset.
+//!
+//! The user's code may run while a container is walked (an element's `__reduce__`) and change it: every loop notices.
+
+use funes_core::encode::Boundary;
+use funes_core::tags;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use crate::refusal::{Stop, Walked};
+use crate::walk::{Composite, Walk};
+
+impl<'py> Walk<'py> {
+    pub(crate) fn tuple(&mut self, tuple: &Bound<'py, PyTuple>) -> Walked {
+        self.nested(tuple.as_any(), |walk| {
+            let mark = walk.encoder.begin(tags::TUPLE, tuple.len());
+            for (index, element) in tuple.iter().enumerate() {
+                walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+            }
+            Ok(mark.into())
+        })
+    }
+
+    pub(crate) fn list(&mut self, list: &Bound<'py, PyList>) -> Walked {
+        self.nested(list.as_any(), |walk| {
+            let length = list.len();
+            let mark = walk.encoder.begin(tags::LIST, length);
+            let mut walked = 0;
+            for (index, element) in list.iter().enumerate() {
+                walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+                walked += 1;
+            }
+            if walked != length || list.len() != length {
+                return Err(changed("list"));
+            }
+            Ok(mark.into())
+        })
+    }
+
+    pub(crate) fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Walked {
+        self.nested(dict.as_any(), |walk| walk.items(dict, |key| format!("[{}]", shown(key))))
+    }
+
+    /// The items of a dict; `step` says how an error shows the way into one of them.
+    pub(crate) fn items(
+        &mut self,
+        dict: &Bound<'py, PyDict>,
+        step: impl Fn(&Bound<'py, PyAny>) -> String,
+    ) -> Walked<Composite> {
+        let mark = self.encoder.begin(tags::DICT, dict.len());
+        let mut boundaries: Vec<Boundary> = Vec::with_capacity(dict.len() + 1);
+        for_each_item(dict, |key, value| {
+            boundaries.push(self.encoder.boundary());
+            self.walk(key).map_err(|stop| stop.at(|| format!(" (the key {})", shown(key))))?;
+            self.walk(value).map_err(|stop| stop.at(|| step(key)))
+        })?;
+        boundaries.push(self.encoder.boundary());
+        Ok(Composite { mark, boundaries: Some(boundaries) })
+    }
+
+    pub(crate) fn set(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked {
+        self.nested(set, |walk| walk.elements(set, tag))
+    }
+
+    /// The elements of a set or frozenset, or of an instance of a subclass.
+    pub(crate) fn elements(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked<Composite> {
+        let length = set.len().map_err(|error| Stop::raised(self.py, "len of a set", error))?;
+        let mark = self.encoder.begin(tag, length);
+        let mut boundaries = Vec::with_capacity(length + 1);
+        let elements = set.try_iter().map_err(|error| Stop::raised(self.py, "iterating a set", error))?;
+        for element in elements {
+            let element = element.map_err(|_| changed("set"))?;
+            boundaries.push(self.encoder.boundary());
+            self.walk(&element).map_err(|stop| stop.at(|| format!(" (the element {})", shown(&element))))?;
+        }
+        if boundaries.len() != length {
+            return Err(changed("set"));
+        }
+        boundaries.push(self.encoder.boundary());
+        Ok(Composite { mark, boundaries: Some(boundaries) })
+    }
+}
+
+fn changed(kind: &str) -> Stop {
+    Stop::refused(format!("a {kind} changed while it was hashed"))
+}
+
+/// Calls `visit` for each item. PyO3's own iterator panics when the dict changes size; here it is a refusal.
+pub(crate) fn for_each_item<'py>(
+    dict: &Bound<'py, PyDict>,
+    mut visit: impl FnMut(&Bound<'py, PyAny>, &Bound<'py, PyAny>) -> Walked,
+) -> Walked {
+    let length = dict.len();
+    let mut position = 0;
+    let mut visited = 0;
+    loop {
+        let mut key = std::ptr::null_mut();
+        let mut value = std::ptr::null_mut();
+        let more = pyo3::sync::critical_section::with_critical_section(dict.as_any(), || {
+            // SAFETY: `dict` is a dict; the three pointers outlive the call; inside the critical section nobody
+            // changes it between the look-up and taking the references. `PyDict_Next` checks `position` against the
+            // present size, so a dict that was changed by `visit` is not read out of bounds.
+            unsafe {
+                if ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) == 0 {
+                    return None;
+                }
+                Some((Bound::from_borrowed_ptr(dict.py(), key), Bound::from_borrowed_ptr(dict.py(), value)))
+            }
+        });
+        let Some((key, value)) = more else { break };
+        visited += 1;
+        if visited > length {
+            break;
+        }
+        visit(&key, &value)?;
+    }
+    if visited == length && dict.len() == length { Ok(()) } else { Err(changed("dict")) }
+}
+
+/// A key as an error shows it: short, and never through a `__repr__` of the user's.
+pub(crate) fn shown(key: &Bound<'_, PyAny>) -> String {
+    let plain = key.is_exact_instance_of::<PyString>()
+        || key.is_exact_instance_of::<PyInt>()
+        || key.is_exact_instance_of::<PyFloat>()
+        || key.is_exact_instance_of::<PyBool>()
+        || key.is_none();
+    let text = if plain { key.repr().ok().map(|text| text.to_string_lossy().into_owned()) } else { None };
+    let text = text.unwrap_or_else(|| {
+        let name = key.get_type().name();
+        name.map_or_else(|_| "?".to_owned(), |name| format!("<{name}>"))
+    });
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

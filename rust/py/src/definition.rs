@@ -1,0 +1,290 @@
+//! Definitions: what functions and classes are, as `funes._definition.describe` tells it, settled into digests.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use funes_core::digest::Digest;
+use funes_core::encode::Sealed;
+use funes_core::graph::NodeId;
+use funes_core::tags;
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::guard::{Guard, is_fixed};
+use crate::known;
+use crate::objects::kind_of;
+use crate::refusal::{Stop, Walked};
+use crate::walk::{Definitions, Walk};
+
+/// A function or class of the user's own code that waits to be written.
+pub(crate) struct Described<'py> {
+    object: Bound<'py, PyAny>,
+    description: Description<'py>,
+    node: NodeId,
+}
+
+/// `funes._definition.Description`.
+#[derive(FromPyObject)]
+struct Description<'py> {
+    kind: String,
+    name: String,
+    content: Bound<'py, PyAny>,
+    links: Bound<'py, PyDict>,
+    reads: Bound<'py, PyList>,
+    modules: Bound<'py, PyAny>,
+    assigned: Vec<(Bound<'py, PyAny>, String)>,
+}
+
+/// A definition and what it rests on.
+pub(crate) struct Definition {
+    pub(crate) digest: Digest,
+    /// Names of library modules that the code refers to.
+    pub(crate) modules: Vec<String>,
+    /// What could not be taken in full, for a warning.
+    pub(crate) doubts: Vec<String>,
+    guards: Vec<Guard>,
+    /// The digest of every function and class in it, by address; `kept` holds them.
+    known: FxHashMap<*mut ffi::PyObject, Digest>,
+    kept: Vec<Py<PyAny>>,
+}
+
+// SAFETY: the raw pointers are only ever compared, never followed; the objects they name are held by `kept`, whose
+// `Py` handles may be sent and shared.
+unsafe impl Send for Definition {}
+// SAFETY: as above.
+unsafe impl Sync for Definition {}
+
+impl Definition {
+    /// Describes `root` and all that it uses; `None` if it counts by its name only.
+    ///
+    /// `guarded`: whether it is kept, and has to be able to tell that it still holds.
+    pub(crate) fn of(root: &Bound<'_, PyAny>, guarded: bool) -> Walked<Option<Arc<Self>>> {
+        let py = root.py();
+        let mut survey = Survey::default();
+        let mut root_node = None;
+        let mut left_out = FxHashSet::default();
+        // What one function assigns is no input of the others either, so a graph with such names is described again
+        // without them; that may bring up further ones no more often than there are names.
+        let walk = loop {
+            let walk = Walk::run(
+                py,
+                || Definitions::Open {
+                    nodes: FxHashMap::default(),
+                    queue: VecDeque::new(),
+                    left_out: left_out.clone(),
+                },
+                |walk| {
+                    survey = Survey::default();
+                    root_node = walk.own_definition(root)?;
+                    walk.drain(&mut survey)
+                },
+            )?;
+            if survey.assigned.is_subset(&left_out) {
+                break walk;
+            }
+            left_out.extend(survey.assigned.drain());
+        };
+        let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
+        let Some(root_node) = root_node else { return Ok(None) };
+        let settled = walk.encoder.settle();
+        let known: FxHashMap<_, _> =
+            nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?))).collect();
+        let Some(digest) = settled.digest(root_node) else { return Ok(None) };
+        let mut guards = survey.guards;
+        if guarded {
+            for value in survey.values {
+                guards.push(Guard::value(&value, &known)?);
+            }
+        }
+        Ok(Some(Arc::new(Self {
+            digest,
+            modules: survey.modules,
+            doubts: survey.doubts,
+            guards,
+            known,
+            kept: survey.kept,
+        })))
+    }
+
+    /// Whether everything it rests on is as it was.
+    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
+        self.guards.iter().all(|guard| guard.holds(py, &self.known))
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        for object in &self.kept {
+            visit.call(object)?;
+        }
+        self.guards.iter().try_for_each(|guard| guard.traverse(visit))
+    }
+}
+
+/// What the description of a definition brings up beside its encoding.
+#[derive(Default)]
+struct Survey<'py> {
+    guards: Vec<Guard>,
+    /// Values that may change in place.
+    values: Vec<Bound<'py, PyAny>>,
+    modules: Vec<String>,
+    doubts: Vec<String>,
+    /// Names that the code assigns, each with the address of its namespace.
+    assigned: FxHashSet<(usize, String)>,
+    kept: Vec<Py<PyAny>>,
+}
+
+impl<'py> Walk<'py> {
+    /// Writes a function, a class, or what else counts by its definition.
+    pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        match &mut self.definitions {
+            Definitions::Open { .. } => self.own_definition(object).map(drop),
+            Definitions::Settled(known) => {
+                if let Some(&digest) = known.get(&object.as_ptr()) {
+                    self.encoder.put(Sealed::Digest(digest));
+                    return Ok(());
+                }
+                match known::definition(object)? {
+                    Some(definition) => {
+                        let Definitions::Settled(known) = &mut self.definitions else { return Ok(()) };
+                        known.insert(object.as_ptr(), definition.digest);
+                        self.keep(object.clone());
+                        self.encoder.put(Sealed::Digest(definition.digest));
+                    }
+                    None => {
+                        self.named(&describe(object, &FxHashSet::default())?.name);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
+    fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
+        let Definitions::Open { nodes, queue, left_out } = &mut self.definitions else { return Ok(None) };
+        if let Some(&node) = nodes.get(&object.as_ptr()) {
+            self.encoder.put(Sealed::Node(node));
+            return Ok(Some(node));
+        }
+        let description = describe(object, left_out)?;
+        if description.kind == "name" {
+            self.named(&description.name);
+            return Ok(None);
+        }
+        let node = self.encoder.reserve();
+        nodes.insert(object.as_ptr(), node);
+        queue.push_back(Described { object: object.clone(), description, node });
+        self.encoder.put(Sealed::Node(node));
+        Ok(Some(node))
+    }
+
+    fn drain(&mut self, survey: &mut Survey<'py>) -> Walked {
+        while let Definitions::Open { queue, .. } = &mut self.definitions
+            && let Some(described) = queue.pop_front()
+        {
+            self.described(&described, survey)?;
+        }
+        Ok(())
+    }
+
+    fn described(&mut self, described: &Described<'py>, survey: &mut Survey<'py>) -> Walked {
+        let Described { object, description, node } = described;
+        let mark = self.encoder.begin(tags::DEFINITION, 4);
+        self.encoder.blob(tags::STR, description.kind.as_bytes());
+        self.encoder.blob(tags::STR, description.name.as_bytes());
+        self.walk(&description.content)?;
+        self.links(description, survey)?;
+        self.encoder.define(mark, *node);
+
+        survey.kept.push(object.clone().unbind());
+        for (namespace, name) in &description.assigned {
+            survey.assigned.insert((namespace.as_ptr() as usize, name.clone()));
+            survey.kept.push(namespace.clone().unbind());
+        }
+        Guard::of(object, &description.reads, &mut survey.guards)
+            .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
+        for module in description.modules.try_iter().into_iter().flatten().flatten() {
+            if let Ok(module) = module.extract::<String>()
+                && !survey.modules.contains(&module)
+            {
+                survey.modules.push(module);
+            }
+        }
+        Ok(())
+    }
+
+    fn links(&mut self, description: &Description<'py>, survey: &mut Survey<'py>) -> Walked {
+        let links = self.encoder.begin(tags::DICT, description.links.len());
+        let mut boundaries = Vec::with_capacity(description.links.len() + 1);
+        for (label, value) in description.links.iter() {
+            let label = label.cast::<PyString>().map_err(|_| Stop::refused("a link without a label"))?;
+            boundaries.push(self.encoder.boundary());
+            self.text(label)?;
+            let start = self.encoder.mark();
+            match self.walk(&value) {
+                Ok(()) if is_fixed(&value) => {}
+                Ok(()) => survey.values.push(value),
+                // A global that cannot be hashed costs the function nothing but certainty.
+                Err(Stop::Refused(refusal)) => {
+                    self.encoder.abandon(&start);
+                    self.named(&kind_of(&value));
+                    let subject = format!("'{label}', which {} uses", description.name);
+                    survey.doubts.push(refusal.text(&subject));
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        boundaries.push(self.encoder.boundary());
+        self.encoder.end_unordered(links, &boundaries, None);
+        Ok(())
+    }
+}
+
+fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
+    static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = object.py();
+    DESCRIBE
+        .import(py, "funes._definition", "describe")
+        .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
+        .and_then(|description| description.extract())
+        .map_err(|error| Stop::raised(py, &format!("describing {}", kind_of(object)), error))
+}
+
+/// The definition hash of `function`, together with the values that it is said to depend on.
+pub(crate) fn with_extras(
+    definition: &Definition,
+    py: Python<'_>,
+    extras: Option<&Bound<'_, PyTuple>>,
+) -> Walked<Digest> {
+    let walk = Walk::run(
+        py,
+        || Definitions::Settled(definition.known.clone()),
+        |walk| {
+            walk.encoder.put(Sealed::Digest(definition.digest));
+            match extras {
+                Some(extras) if !extras.is_empty() => walk.walk(extras.as_any()),
+                _ => Ok(()),
+            }
+        },
+    )?;
+    Ok(walk.finish(funes_core::domain::Domain::Definition))
+}
+
+/// The name by which `object` can be found again: not a local, and what the module holds under this name now.
+pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
+    let py = object.py();
+    let found = || -> PyResult<bool> {
+        let name: String = object.getattr(intern!(py, "__qualname__"))?.extract()?;
+        let module = object.getattr(intern!(py, "__module__"))?;
+        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+        let mut holder = modules.get_item(module)?;
+        for part in name.split('.') {
+            holder = holder.getattr(part)?;
+        }
+        Ok(holder.is(object))
+    };
+    found().unwrap_or(false)
+}

@@ -1,0 +1,23 @@
+//! From Rust to the exceptions of `funes.errors`.
+
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+import_exception!(funes.errors, UnhashableArgumentError);
+
+/// What to do about a value that cannot be hashed.
+pub(crate) const ADVICE: &str = "Leave the parameter out of the key with memorious(ignore=...), \
+     or say what the object is with funes.register or a __funes_key__ method";
+
+pub(crate) fn unhashable(_py: Python<'_>, text: String) -> PyErr {
+    UnhashableArgumentError::new_err(text)
+}
+
+/// `ValueError: what happened`, one line, never failing.
+pub(crate) fn one_line(py: Python<'_>, error: &PyErr) -> String {
+    let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+    let message = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+    let line = message.lines().next().unwrap_or_default();
+    let line: String = line.chars().take(200).collect();
+    if line.is_empty() { kind } else { format!("{kind}: {line}") }
+}

@@ -1,0 +1,25 @@
+//! `hash_value` and `hash_definition`.
+
+use funes_core::domain::Domain;
+use pyo3::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::walk::{Definitions, Walk};
+
+/// The hash of a value.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = value.py();
+    let walk = Walk::run(py, || Definitions::Settled(FxHashMap::default()), |walk| walk.walk(value));
+    Ok(walk.map_err(|stop| stop.into_error(py, "value"))?.finish(Domain::Value).to_hex())
+}
+
+/// The hash of the definition of a function or class, without what `depends_on` adds.
+#[pyfunction]
+#[pyo3(signature = (definition, /))]
+pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = definition.py();
+    let walk = Walk::run(py, || Definitions::Settled(FxHashMap::default()), |walk| walk.definition(definition));
+    Ok(walk.map_err(|stop| stop.into_error(py, "value"))?.finish(Domain::Definition).to_hex())
+}

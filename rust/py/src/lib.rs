@@ -1,0 +1,38 @@
+//! `funes._funes`: everything of funes that touches a Python object.
+
+mod containers;
+mod definition;
+mod errors;
+mod guard;
+mod hash;
+mod known;
+mod memo;
+mod memory;
+mod objects;
+mod plan;
+mod refusal;
+mod scalars;
+mod signature;
+mod store;
+mod walk;
+
+#[pyo3::pymodule]
+mod _funes {
+    #[pymodule_export]
+    use crate::hash::{hash_definition, hash_value};
+    #[pymodule_export]
+    use crate::memo::{Call, MemoBase};
+    #[pymodule_export]
+    use crate::memory::Raw;
+    #[pymodule_export]
+    use crate::store::{Entry, Store};
+
+    /// The version, from Cargo.toml, where it is written once.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "the name that Python has for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Whether this is a release build: benchmarks refuse anything else.
+    #[pymodule_export]
+    const IS_RELEASE: bool = !cfg!(debug_assertions);
+}

@@ -1,0 +1,217 @@
+//! Everything that has no tag of its own: by a rule, by attributes, by reduction.
+
+use funes_core::encode::Sealed;
+use funes_core::tags;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+
+use crate::plan::{Plan, without_caches};
+use crate::refusal::{Stop, Walked};
+use crate::walk::{Composite, Walk};
+
+impl<'py> Walk<'py> {
+    pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        let plan = self.plan(object)?;
+        self.planned(object, plan)
+    }
+
+    fn planned(&mut self, object: &Bound<'py, PyAny>, plan: Plan) -> Walked {
+        let py = self.py;
+        match plan {
+            Plan::PerhapsDefinition { is_code, otherwise } => {
+                let is_code = is_code
+                    .call1(py, (object,))
+                    .and_then(|answer| answer.is_truthy(py))
+                    .map_err(|error| Stop::raised(py, "asking whether it is code", error))?;
+                if is_code { self.definition(object) } else { self.planned(object, *otherwise) }
+            }
+            Plan::Definition => self.definition(object),
+            Plan::Refuse(reason) => Err(Stop::refused(reason)),
+            Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(&name, reduce.bind(py), object)),
+            Plan::Attributes { slots, caches } => self.nested(object, |walk| {
+                let mark = walk.encoder.begin(tags::OBJECT, 2);
+                walk.class_of(object)?;
+                walk.attributes(object, slots.bind(py), caches.bind(py))?;
+                Ok(mark.into())
+            }),
+            Plan::Set { tag, slots, caches } => self.nested(object, |walk| {
+                let mark = walk.encoder.begin(tags::OBJECT, 3);
+                walk.class_of(object)?;
+                walk.attributes(object, slots.bind(py), caches.bind(py))?;
+                let Composite { mark: set, boundaries } = walk.elements(object, tag)?;
+                walk.encoder.end_unordered(set, &boundaries.unwrap_or_default(), None);
+                Ok(mark.into())
+            }),
+            Plan::Reduce { caches } => self.nested(object, |walk| walk.reduced(object, caches.bind(py))),
+        }
+    }
+
+    fn ruled(&mut self, name: &str, reduce: &Bound<'py, PyAny>, object: &Bound<'py, PyAny>) -> Walked<Composite> {
+        let simpler =
+            reduce.call1((object,)).map_err(|error| Stop::raised(self.py, &format!("the rule for {name}"), error))?;
+        // The elements of a tuple stand in the rule's own node, so that the way to an error has no steps that the
+        // user does not know.
+        let Ok(parts) = simpler.cast_exact::<PyTuple>() else {
+            let mark = self.encoder.begin(tags::RULE, 2);
+            self.encoder.blob(tags::STR, name.as_bytes());
+            self.walk(&simpler)?;
+            return Ok(mark.into());
+        };
+        let mark = self.encoder.begin(tags::RULE, 1 + parts.len());
+        self.encoder.blob(tags::STR, name.as_bytes());
+        for part in parts.iter() {
+            self.walk(&part)?;
+        }
+        Ok(mark.into())
+    }
+
+    fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        self.definition(object.get_type().as_any())
+    }
+
+    /// `__dict__` and slots as one dict: where an attribute is kept is no value.
+    fn attributes(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        slots: &Bound<'py, PyTuple>,
+        caches: &Bound<'py, PyFrozenSet>,
+    ) -> Walked {
+        let attributes = attributes_of(object, slots)
+            .and_then(|attributes| without_caches(attributes, caches))
+            .map_err(|error| Stop::raised(self.py, "reading its attributes", error))?;
+        self.state(&attributes)
+    }
+
+    fn state(&mut self, attributes: &Bound<'py, PyDict>) -> Walked {
+        self.nested(attributes.as_any(), |walk| {
+            walk.items(attributes, |name| match name.cast::<PyString>() {
+                Ok(name) => format!(".{}", name.to_string_lossy()),
+                Err(_) => format!("[{}]", crate::containers::shown(name)),
+            })
+        })
+    }
+
+    /// By what `__reduce_ex__` says, with the same parts as pickle sees: how to make it, state, items.
+    fn reduced(&mut self, object: &Bound<'py, PyAny>, caches: &Bound<'py, PyFrozenSet>) -> Walked<Composite> {
+        let py = self.py;
+        let reduction =
+            reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
+        if let Ok(name) = reduction.cast::<PyString>() {
+            let mark = self.encoder.begin(tags::OBJECT, 1);
+            self.named(&format!("{}.{}", module_of(object), name.to_string_lossy()));
+            return Ok(mark.into());
+        }
+        let Ok(parts) = reduction.cast::<PyTuple>() else {
+            return Err(Stop::refused(format!("{}.__reduce_ex__ returned neither a str nor a tuple", kind_of(object))));
+        };
+        let part = |index: usize| parts.get_item(index).ok().filter(|part| !part.is_none());
+        let (Some(make), Some(arguments)) = (part(0), part(1)) else {
+            return Err(Stop::refused(format!("{}.__reduce_ex__ returned too little", kind_of(object))));
+        };
+
+        let mark = self.encoder.begin(tags::OBJECT, 5);
+        self.walk(&make)?;
+        self.walk(&arguments)?;
+        match part(2) {
+            None => self.encoder.atom(tags::ABSENT),
+            Some(state) => match state.cast_exact::<PyDict>() {
+                Ok(attributes) => {
+                    let attributes = without_caches(attributes.clone(), caches)
+                        .map_err(|error| Stop::raised(py, "reading its state", error))?;
+                    if attributes.is_empty() {
+                        // Python 3.10 gives an empty dict where later ones give None.
+                        self.encoder.atom(tags::ABSENT);
+                    } else {
+                        self.state(&attributes)?;
+                    }
+                }
+                Err(_) => self.walk(&state)?,
+            },
+        }
+        match part(3) {
+            None => self.encoder.atom(tags::ABSENT),
+            Some(items) => {
+                let items = collect(&items).map_err(|error| Stop::raised(py, "reading its items", error))?;
+                self.walk(items.as_any())?;
+            }
+        }
+        match part(4) {
+            None => self.encoder.atom(tags::ABSENT),
+            Some(items) => {
+                let items = collect_items(&items).map_err(|error| Stop::raised(py, "reading its items", error))?;
+                self.walk(items.as_any())?;
+            }
+        }
+        Ok(mark.into())
+    }
+
+    /// Something that counts by its qualified name.
+    pub(crate) fn named(&mut self, name: &str) -> Sealed {
+        let mark = self.encoder.begin(tags::NAME, 1);
+        self.encoder.blob(tags::STR, name.as_bytes());
+        self.encoder.end(mark, None)
+    }
+}
+
+fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
+    let py = object.py();
+    let own = match object.getattr_opt(intern!(py, "__dict__"))? {
+        Some(own) => own.cast_into::<PyDict>()?,
+        None => PyDict::new(py),
+    };
+    if slots.is_empty() {
+        return Ok(own);
+    }
+    let all = own.copy()?;
+    for slot in slots.iter() {
+        let slot = slot.cast_into::<PyString>()?;
+        if let Some(value) = object.getattr_opt(&slot)? {
+            all.set_item(slot, value)?;
+        }
+    }
+    Ok(all)
+}
+
+fn reduction_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let kind = object.get_type();
+    let table = py.import(intern!(py, "copyreg"))?.getattr(intern!(py, "dispatch_table"))?;
+    match table.cast::<PyDict>()?.get_item(&kind)? {
+        Some(reduce) => reduce.call1((object,)),
+        None => object.call_method1(intern!(py, "__reduce_ex__"), (4,)),
+    }
+}
+
+fn collect<'py>(items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(items.py());
+    for item in items.try_iter()? {
+        list.append(item?)?;
+    }
+    Ok(list)
+}
+
+fn collect_items<'py>(items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(items.py());
+    for item in items.try_iter()? {
+        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item?.extract()?;
+        dict.set_item(key, value)?;
+    }
+    Ok(dict)
+}
+
+/// The name of an object's type, for errors.
+pub(crate) fn kind_of(object: &Bound<'_, PyAny>) -> String {
+    name_of_type(&object.get_type())
+}
+
+pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
+    kind.fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn module_of(object: &Bound<'_, PyAny>) -> String {
+    object
+        .getattr(intern!(object.py(), "__module__"))
+        .and_then(|module| module.extract())
+        .unwrap_or_else(|_| "?".to_owned())
+}

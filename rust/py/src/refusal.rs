@@ -1,0 +1,95 @@
+//! Why a walk stopped, and where in the value it was.
+
+use std::fmt::Write as _;
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use crate::errors;
+
+/// The result of a step of the walk.
+pub(crate) type Walked<T = ()> = Result<T, Stop>;
+
+/// What ends a walk early.
+pub(crate) enum Stop {
+    /// The value cannot be hashed.
+    Refused(Box<Refusal>),
+    /// Something that is no business of the walk, such as `KeyboardInterrupt`.
+    Raised(PyErr),
+    /// Deep enough that a cycle is possible: walk again, looking for them.
+    Deep,
+}
+
+/// A value that cannot be hashed.
+pub(crate) struct Refusal {
+    /// What sits there and why it cannot be hashed.
+    pub(crate) reason: String,
+    /// The way to it, innermost step first, as Python would write it: `.name`, `['key']`, `[3]`.
+    steps: Vec<String>,
+    /// The exception that the object raised, if that was the reason.
+    cause: Option<PyErr>,
+}
+
+impl Stop {
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None }))
+    }
+
+    /// An exception out of the object's own code refuses the value; `KeyboardInterrupt` and `SystemExit` go through.
+    pub(crate) fn raised(py: Python<'_>, doing: &str, error: PyErr) -> Self {
+        if !error.is_instance_of::<PyException>(py) {
+            return Self::Raised(error);
+        }
+        let reason = format!("{doing} raised {}", errors::one_line(py, &error));
+        Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error) }))
+    }
+
+    /// The exception that the user sees; `subject` is what the walk was over.
+    pub(crate) fn into_error(self, py: Python<'_>, subject: &str) -> PyErr {
+        let refusal = match self {
+            Self::Refused(refusal) => refusal,
+            Self::Raised(error) => return error,
+            // `Walk::run` walks deep values a second time, and that walk does not end like this.
+            Self::Deep => return errors::unhashable(py, format!("{subject}: it is nested too deeply")),
+        };
+        let error = errors::unhashable(py, format!("{}. {}", refusal.text(subject), errors::ADVICE));
+        if let Some(cause) = refusal.cause {
+            error.set_cause(py, Some(cause));
+        }
+        error
+    }
+
+    /// The same, one step further out.
+    pub(crate) fn at(mut self, step: impl FnOnce() -> String) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.steps.push(step());
+        }
+        self
+    }
+}
+
+impl Refusal {
+    /// `argument 'model' -> .cache['lock']: a lock cannot be part of a key`.
+    pub(crate) fn text(&self, subject: &str) -> String {
+        let mut text = subject.to_owned();
+        if !self.steps.is_empty() {
+            text.push_str(" -> ");
+            // A path of a thousand steps helps nobody.
+            let (shown, left_out) = match self.steps.len().checked_sub(20) {
+                Some(more) if more > 0 => (10, more),
+                _ => (self.steps.len(), 0),
+            };
+            for step in self.steps.iter().rev().take(shown) {
+                text.push_str(step);
+            }
+            if left_out > 0 {
+                let _ = write!(text, " ... ({} steps left out) ... ", self.steps.len() - 20);
+                for step in self.steps[..10].iter().rev() {
+                    text.push_str(step);
+                }
+            }
+        }
+        let _ = write!(text, ": {}", self.reason);
+        text
+    }
+}

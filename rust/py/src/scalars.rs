@@ -1,0 +1,54 @@
+//! int and str.
+
+use funes_core::tags;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyString};
+
+use crate::refusal::{Stop, Walked};
+use crate::walk::Walk;
+
+impl<'py> Walk<'py> {
+    pub(crate) fn int(&mut self, int: &Bound<'py, PyInt>) -> Walked {
+        if let Some(small) = small(int) {
+            self.encoder.int(small);
+            return Ok(());
+        }
+        // `to_bytes` is linear in the size, and unlike `str` it has no limit on the number of digits.
+        let bytes = int
+            .call_method0("bit_length")
+            .and_then(|bits| bits.extract::<usize>())
+            .and_then(|bits| int.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&signed(self.py)?)))
+            .map_err(|error| Stop::raised(self.py, "reading an int", error))?;
+        let bytes = bytes.cast_into::<PyBytes>().map_err(|_| Stop::refused("an int without bytes"))?;
+        self.encoder.big_int(bytes.as_bytes());
+        Ok(())
+    }
+
+    pub(crate) fn text(&mut self, text: &Bound<'py, PyString>) -> Walked {
+        if let Ok(utf8) = text.to_str() {
+            self.blob(text.as_any(), tags::STR, utf8.as_bytes());
+            return Ok(());
+        }
+        let bytes = text
+            .call_method1("encode", ("utf-8", "surrogatepass"))
+            .map_err(|error| Stop::raised(self.py, "encoding a str", error))?;
+        let bytes = bytes.cast_into::<PyBytes>().map_err(|_| Stop::refused("a str without bytes"))?;
+        self.encoder.blob(tags::STR, bytes.as_bytes());
+        Ok(())
+    }
+}
+
+/// The value of an int that fits 64 bits.
+fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: `int` is an exact int, so no `__index__` of the user's runs and no exception can be set;
+    // `overflow` outlives the call.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &raw mut overflow) };
+    (overflow == 0).then_some(value)
+}
+
+fn signed(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyDict>> {
+    use pyo3::types::IntoPyDict as _;
+    [("signed", true)].into_py_dict(py)
+}

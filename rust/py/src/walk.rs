@@ -1,0 +1,235 @@
+//! One walk over a Python value: every object to what the encoder writes for it.
+//!
+//! The one dispatch over types stands here, the common kinds first; each kind's own file says what it writes. The
+//! recursion is bounded by [`DEPTH_LIMIT`]. Cycles are looked for only in values that are deep enough to hold one.
+
+use std::collections::VecDeque;
+
+use funes_core::digest::Digest;
+use funes_core::domain::Domain;
+use funes_core::encode::{Boundary, Encoder, Mark, Sealed};
+use funes_core::graph::NodeId;
+use funes_core::tags;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::definition::Described;
+use crate::memory::Raw;
+use crate::plan::Plan;
+use crate::refusal::{Stop, Walked};
+
+/// How deep a value may be nested. Pickle's own limit is about the same, so what is deeper could not be stored; and
+/// this many levels fit the smallest stack that a thread of Python has (512 KiB).
+pub(crate) const DEPTH_LIMIT: usize = 900;
+
+/// Values this deep may be cyclic: from here on the walk keeps track of where it is.
+const TRACKING_DEPTH: usize = 40;
+
+/// A walk in progress.
+pub(crate) struct Walk<'py> {
+    pub(crate) py: Python<'py>,
+    pub(crate) encoder: Encoder,
+    pub(crate) plans: FxHashMap<*mut ffi::PyTypeObject, Plan>,
+    pub(crate) definitions: Definitions<'py>,
+    /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
+    memo: FxHashMap<*mut ffi::PyObject, Sealed>,
+    kept: Vec<Bound<'py, PyAny>>,
+    /// The objects between the root and here, once cycles are looked for; with the node of those that hold themselves.
+    open: Option<FxHashMap<*mut ffi::PyObject, Option<NodeId>>>,
+    depth: usize,
+}
+
+/// What a walk does with functions and classes of the user's own code.
+pub(crate) enum Definitions<'py> {
+    /// It writes their digests, as found by a walk of their own.
+    Settled(FxHashMap<*mut ffi::PyObject, Digest>),
+    /// It leaves holes for them and describes them later, one after the other: a chain of helpers is no recursion.
+    Open {
+        nodes: FxHashMap<*mut ffi::PyObject, NodeId>,
+        queue: VecDeque<Described<'py>>,
+        /// Names that are assigned while the program runs, each with the address of its namespace: no inputs.
+        left_out: FxHashSet<(usize, String)>,
+    },
+}
+
+impl<'py> Walk<'py> {
+    pub(crate) fn new(py: Python<'py>, definitions: Definitions<'py>) -> Self {
+        Self {
+            py,
+            encoder: Encoder::new(),
+            plans: FxHashMap::default(),
+            definitions,
+            memo: FxHashMap::default(),
+            kept: Vec::new(),
+            open: None,
+            depth: 0,
+        }
+    }
+
+    /// Walks with `write`, a second time if the value turns out to be deep.
+    pub(crate) fn run(
+        py: Python<'py>,
+        definitions: impl Fn() -> Definitions<'py>,
+        mut write: impl FnMut(&mut Self) -> Walked,
+    ) -> Walked<Self> {
+        let mut walk = Self::new(py, definitions());
+        match write(&mut walk) {
+            Err(Stop::Deep) => {
+                walk = Self::new(py, definitions());
+                walk.open = Some(FxHashMap::default());
+                write(&mut walk)?;
+            }
+            outcome => outcome?,
+        }
+        Ok(walk)
+    }
+
+    /// Writes one object.
+    pub(crate) fn walk(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        if let Ok(text) = object.cast_exact::<PyString>() {
+            self.text(text)
+        } else if let Ok(float) = object.cast_exact::<PyFloat>() {
+            self.encoder.float(float.value());
+            Ok(())
+        } else if let Ok(int) = object.cast_exact::<PyInt>() {
+            self.int(int)
+        } else if object.is_none() {
+            self.encoder.atom(tags::NONE);
+            Ok(())
+        } else if let Ok(truth) = object.cast_exact::<PyBool>() {
+            self.encoder.atom(if truth.is_true() { tags::TRUE } else { tags::FALSE });
+            Ok(())
+        } else if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            self.tuple(tuple)
+        } else if let Ok(list) = object.cast_exact::<PyList>() {
+            self.list(list)
+        } else if let Ok(dict) = object.cast_exact::<PyDict>() {
+            self.dict(dict)
+        } else {
+            self.rarer(object)
+        }
+    }
+
+    #[inline(never)]
+    fn rarer(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            self.blob(object, tags::BYTES, bytes.as_bytes());
+            Ok(())
+        } else if object.is_exact_instance_of::<PySet>() {
+            self.set(object, tags::SET)
+        } else if object.is_exact_instance_of::<PyFrozenSet>() {
+            self.set(object, tags::FROZENSET)
+        } else if let Ok(complex) = object.cast_exact::<PyComplex>() {
+            self.encoder.complex(complex.real(), complex.imag());
+            Ok(())
+        } else if let Ok(bytearray) = object.cast_exact::<PyByteArray>() {
+            // Copied first: another thread may resize it as soon as the interpreter is released.
+            self.encoder.blob(tags::BYTEARRAY, &bytearray.to_vec());
+            Ok(())
+        } else if let Ok(raw) = object.cast_exact::<Raw>() {
+            self.raw(raw)
+        } else if object.is(self.py.Ellipsis()) {
+            self.encoder.atom(tags::ELLIPSIS);
+            Ok(())
+        } else if object.is(self.py.NotImplemented()) {
+            self.encoder.atom(tags::NOT_IMPLEMENTED);
+            Ok(())
+        } else {
+            self.object(object)
+        }
+    }
+
+    /// Writes a composite: `write` walks the children. Takes care of depth, of cycles and of what was met before.
+    pub(crate) fn nested(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        write: impl FnOnce(&mut Self) -> Walked<Composite>,
+    ) -> Walked {
+        let address = object.as_ptr();
+        if let Some(&sealed) = self.memo.get(&address) {
+            self.encoder.put(sealed);
+            return Ok(());
+        }
+        if let Some(open) = &mut self.open {
+            if let Some(node) = open.get_mut(&address) {
+                let node = *node.get_or_insert_with(|| self.encoder.reserve());
+                self.encoder.put(Sealed::Node(node));
+                return Ok(());
+            }
+            open.insert(address, None);
+        } else if self.depth >= TRACKING_DEPTH {
+            return Err(Stop::Deep);
+        }
+        if self.depth >= DEPTH_LIMIT {
+            return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
+        }
+        self.depth += 1;
+        let written = write(self);
+        self.depth -= 1;
+        let cycle = self.open.as_mut().and_then(|open| open.remove(&address)).flatten();
+        let composite = written?;
+        let sealed = match composite.boundaries {
+            None => self.encoder.end(composite.mark, cycle),
+            Some(boundaries) => self.encoder.end_unordered(composite.mark, &boundaries, cycle),
+        };
+        if sealed != Sealed::Inline && may_be_met_again(object) {
+            self.memo.insert(address, sealed);
+            self.kept.push(object.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes bytes, without the interpreter if there are many.
+    pub(crate) fn blob(&mut self, owner: &Bound<'py, PyAny>, tag: u8, bytes: &[u8]) {
+        if bytes.len() < DETACH_SIZE {
+            self.encoder.blob(tag, bytes);
+            return;
+        }
+        if let Some(&sealed) = self.memo.get(&owner.as_ptr()) {
+            self.encoder.put(sealed);
+            return;
+        }
+        let encoder = &mut self.encoder;
+        let sealed = self.py.detach(|| encoder.blob(tag, bytes));
+        self.memo.insert(owner.as_ptr(), sealed);
+        self.kept.push(owner.clone());
+    }
+
+    /// Holds an object as long as the walk, so that its address stays its own.
+    pub(crate) fn keep(&mut self, object: Bound<'py, PyAny>) {
+        self.kept.push(object);
+    }
+
+    /// The digest of what was written.
+    pub(crate) fn finish(self, domain: Domain) -> Digest {
+        self.encoder.finish(domain)
+    }
+}
+
+/// From here on other threads may run while bytes are hashed: 64 KiB take about 20 us, and giving up the interpreter
+/// and getting it back costs a few.
+pub(crate) const DETACH_SIZE: usize = 64 << 10;
+
+/// A composite that was written and is to be closed.
+pub(crate) struct Composite {
+    pub(crate) mark: Mark,
+    /// Where its children are, if they have no order.
+    pub(crate) boundaries: Option<Vec<Boundary>>,
+}
+
+impl From<Mark> for Composite {
+    fn from(mark: Mark) -> Self {
+        Self { mark, boundaries: None }
+    }
+}
+
+/// Whether anything but its one parent refers to an object. What nobody else refers to is not worth remembering.
+/// The walk itself holds one reference.
+fn may_be_met_again(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: `object` is a live object, and reading its count changes nothing.
+    cfg!(Py_GIL_DISABLED) || unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 2
+}

@@ -1,0 +1,153 @@
+"""The examples do what they say: what is computed once is remembered by the next process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+Python = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def doubling(numbers: list[int]) -> list[str]:
+    return [f"  doubling {number}" for number in numbers]
+
+
+def sections(output: str) -> list[list[str]]:
+    """The indented lines under each heading of double.py."""
+    groups: list[list[str]] = []
+    for line in output.splitlines():
+        if line.startswith(" "):
+            groups[-1].append(line)
+        else:
+            groups.append([])
+    return groups
+
+
+def test_double_computes_once_and_remembers_in_the_next_process(
+    cache: Path, python: Python
+) -> None:
+    first, second = (python(EXAMPLES / "double.py") for _ in range(2))
+    assert (first.returncode, first.stderr) == (0, "")
+    assert (second.returncode, second.stderr) == (0, "")
+
+    *calls, remembered = sections(first.stdout)
+    assert calls == [doubling([0, 1, 2, 3, 4]), [], doubling([0, 0, 0, 0, 0]), []]
+    *calls_again, remembered_again = sections(second.stdout)
+    assert calls_again == [[], [], [], []]
+    assert sorted(remembered_again) == sorted(remembered)
+
+    results = [eval(line) for line in remembered]
+    assert {tuple(result["input"].items()): result["output"] for result in results} == {
+        **{(("x", x),): 2 * x for x in range(5)},
+        **{(("x", 0), ("global_seed", seed)): 0 for seed in range(5)},
+    }
+    assert all(0.2 <= result["time"] < 2 for result in results)
+    assert len(list(cache.glob("double/*/*.dill"))) == 10
+
+
+class Search(NamedTuple):
+    """What one run of digits.py says of itself."""
+
+    points: int
+    remembered: int
+    computed: int
+    best: list[str]
+    seconds: float  # of the whole process, start to end
+
+
+@pytest.fixture
+def digits(cache: Path, python: Python) -> Callable[..., Search]:
+    def run(*options: str) -> Search:
+        start = time.perf_counter()
+        done = python(EXAMPLES / "digits.py", "--picture", "digits.png", *options)
+        seconds = time.perf_counter() - start
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        counts = re.search(r"^(\d+) points: (\d+) remembered, (\d+) computed", done.stdout, re.M)
+        assert counts, done.stdout
+        _, table = done.stdout.split("held back:\n")
+        return Search(*map(int, counts.groups()), table.split("\n\n")[0].splitlines(), seconds)
+
+    return run
+
+
+def start_and_interrupt(cache: Path, *, after: int) -> subprocess.CompletedProcess[str]:
+    """Run digits.py and press Ctrl-C once so many points are stored."""
+    # A suite that was itself started in the background ignores Ctrl-C, and its children would inherit that.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, EXAMPLES / "digits.py"],
+        cwd=cache.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    signal.signal(signal.SIGINT, ours)
+    deadline = time.monotonic() + 120
+    while len(list(cache.glob("train/*/*.dill"))) < after:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the search does not get on"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def test_digits_stopped_resumed_repeated_and_extended(
+    cache: Path, digits: Callable[..., Search]
+) -> None:
+    """One story, since each chapter needs the points of the one before."""
+    stopped = start_and_interrupt(cache, after=12)
+    assert stopped.returncode == 130
+    assert "Traceback" not in stopped.stderr
+    entries = sorted(cache.glob("train/*/*.dill"))
+    assert f"Stopped: {len(entries)} of 100 points are kept." in stopped.stdout
+    assert 12 <= len(entries) < 100
+    before = {entry: entry.stat().st_mtime_ns for entry in entries}
+
+    resumed = digits()
+    assert (resumed.points, resumed.remembered) == (100, len(entries))
+    assert resumed.computed == 100 - len(entries)
+    assert {entry: entry.stat().st_mtime_ns for entry in entries} == before
+
+    repeated = digits()
+    assert (repeated.remembered, repeated.computed) == (100, 0)
+    assert repeated.best == resumed.best
+    # The resumed run computed but a part of the grid, so this asks for more than a tenth of a whole first run.
+    assert repeated.seconds < resumed.seconds / 10
+
+    extended = digits("--extend")
+    assert (extended.points, extended.remembered, extended.computed) == (150, 100, 50)
+
+    picture = cache.parent / "digits.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    # The first grid is still what it was: the wider one is no part of it.
+    assert digits().best == resumed.best
+
+
+def test_digits_gives_the_same_scores_in_another_folder(
+    tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    """A seed decides all that chance decides, on the first call of a process as well as on later ones."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+from digits import train
+for seed in {{seeds}}:
+    print(seed, train(8, 0.1, global_seed=seed))
+"""
+    forwards = run_python(script.format(seeds=[0, 1]), FUNES_CACHE_DIR=str(tmp_path / "a"))
+    backwards = run_python(script.format(seeds=[1, 0]), FUNES_CACHE_DIR=str(tmp_path / "b"))
+    assert sorted(forwards.splitlines()) == sorted(backwards.splitlines())
+    first, second = forwards.splitlines()
+    assert first.split(maxsplit=1)[1] != second.split(maxsplit=1)[1]

@@ -1,0 +1,523 @@
+"""The decorator: which calls are one, and that all else is as with the function that it wraps."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import functools
+import inspect
+import sys
+import pydoc
+import re
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dill
+import pytest
+
+from funes import (
+    CacheWarning,
+    Key,
+    Memo,
+    UnhashableArgumentError,
+    load_cached_results,
+    memorious,
+)
+
+Printed = Callable[[], list[str]]
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+@pytest.fixture(autouse=True)
+def _folders_of_this_test() -> None:
+    """The memorious functions of this module were called in the tests before."""
+    for memo in (Model.scale, later, remembered, *(vars(Model)[name] for name in METHODS)):
+        memo = getattr(memo, "fget", memo)
+        while not isinstance(memo, Memo):
+            memo = memo.__func__
+        memo._opened = None
+
+
+METHODS = [
+    f"{order}_{kind}"
+    for order in ("inner", "outer")
+    for kind in ("class_method", "static_method", "property")
+]
+
+# Which calls are one
+
+
+def test_a_call_is_computed_once(cache: Path, printed: Printed) -> None:
+    @memorious
+    def double(x: int) -> int:
+        print("doubling", x)
+        return x * 2
+
+    assert [double(21), double(21), double(x=21)] == [42, 42, 42]
+    assert printed() == ["doubling 21"]
+    assert len(list(cache.rglob("*.dill"))) == 1
+
+
+def paths(memo: Memo[Any, Any], *all_arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> set[str]:
+    return {memo.key(*args, **kwargs).arguments for args, kwargs in all_arguments}
+
+
+def call(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return args, kwargs
+
+
+def test_positions_names_and_defaults_are_one_key() -> None:
+    @memorious
+    def f(a: int, b: int = 2) -> int:
+        return a + b
+
+    assert len(paths(f, call(1), call(1, 2), call(1, b=2), call(b=2, a=1), call(a=1))) == 1
+    assert len(paths(f, call(1, 11), call(11, 1), call(1), call(2))) == 4
+
+
+def test_every_kind_of_parameter_is_bound() -> None:
+    @memorious
+    def f(a: Any, /, b: Any, *rest: Any, c: Any = 3, **more: Any) -> Any:
+        return a, b, rest, c, more
+
+    assert f(1, 2) == (1, 2, (), 3, {})
+    assert f(1, b=2, c=3) == (1, 2, (), 3, {})
+    assert f(1, 2, 4, 5, c=6, d=7, a=8) == (1, 2, (4, 5), 6, {"d": 7, "a": 8})
+    assert len(paths(f, call(1, 2), call(1, b=2, c=3), call(1, 2, c=3))) == 1
+    assert len(paths(f, call(1, 2, d=1, e=2), call(1, 2, e=2, d=1))) == 1
+    assert len(paths(f, call(1, 2, 3), call(1, 2, c=3), call(1, 2, d=3), call(1, 2, (3,)))) == 4
+    stored = [entry["input"] for entry in load_cached_results(f)]
+    assert {"a": 1, "b": 2, "rest": (4, 5), "c": 6, "more": {"d": 7, "a": 8}} in stored
+    assert all(list(entry) == ["a", "b", "rest", "c", "more"] for entry in stored)
+
+
+def test_keywords_that_look_like_values_are_apart() -> None:
+    @memorious
+    def f(**more: Any) -> Any:
+        return more
+
+    assert len(paths(f, call(a="b=1"), call(**{"a=b": "1"}), call(a="b", b=1))) == 3
+    assert len(paths(f, call(**{"a.b": 1}), call(a={"b": 1}))) == 2
+
+
+def test_a_changed_default_is_another_key() -> None:
+    def make(default: int) -> Memo[..., int]:
+        def f(a: int, b: int = default) -> int:
+            return a + b
+
+        return memorious(f)
+
+    one, other = make(1), make(2)
+    assert (one(1), other(1)) == (2, 3)
+    assert one.key(1) != other.key(1)
+
+
+def test_ignored_parameters_are_no_part_of_the_key(cache: Path) -> None:
+    @memorious(ignore=("verbose", "log"))
+    def f(x: int, verbose: bool = False, *, log: Any = None) -> int:
+        return x
+
+    assert f(1, verbose=True, log=lambda: 0) == f(1) == 1
+    assert len(list(cache.rglob("*.dill"))) == 1
+    assert next(iter(load_cached_results(f)))["input"] == {"x": 1}
+
+
+def test_ignore_must_name_parameters() -> None:
+    with pytest.raises(ValueError, match=r"ignore names 'y'.*f has no parameter"):
+
+        @memorious(ignore="y")
+        def f(x: int) -> int:
+            return x
+
+
+def test_what_a_call_depends_on_is_part_of_the_definition(tmp_path: Path) -> None:
+    def f() -> None: ...
+
+    data = tmp_path / "data.csv"
+    data.write_text("1")
+
+    def definition(depends_on: Any) -> str:
+        return memorious(depends_on=depends_on)(f).definition
+
+    import dill
+
+    with_file = definition(data)
+    assert definition((data,)) == with_file
+    assert len({definition(()), with_file, definition(dill), definition("1"), definition(1)}) == 5
+    data.write_text("2")
+    assert definition(data) != with_file
+    data.write_text("1")
+    assert definition(data) == with_file
+
+
+# What can be memorious
+
+
+class Model:
+    def __init__(self, weight: int) -> None:
+        self.weight = weight
+
+    @memorious
+    def scale(self, x: int) -> int:
+        print("scale")
+        return self.weight * x
+
+    @classmethod
+    @memorious
+    def inner_class_method(cls, x: int) -> str:
+        return f"{cls.__name__} {x}"
+
+    @memorious
+    @classmethod
+    def outer_class_method(cls, x: int) -> str:
+        return f"{cls.__name__} {x}"
+
+    @staticmethod
+    @memorious
+    def inner_static_method(x: int) -> int:
+        return x + 1
+
+    @memorious
+    @staticmethod
+    def outer_static_method(x: int) -> int:
+        return x + 1
+
+    @property
+    @memorious
+    def inner_property(self) -> int:
+        return self.weight + 1
+
+    @memorious
+    @property
+    def outer_property(self) -> int:
+        return self.weight + 2
+
+
+class Derived(Model):
+    pass
+
+
+def test_methods_take_the_instance_as_an_argument_by_value(printed: Printed) -> None:
+    assert [Model(2).scale(3), Model(2).scale(x=3), Model(3).scale(3)] == [6, 6, 9]
+    assert Model.scale(Model(2), 3) == 6
+    assert printed() == ["scale", "scale"]
+    assert Derived(2).scale(3) == 6
+    assert printed() == ["scale"]
+
+
+def test_a_bound_method_has_keys_too() -> None:
+    model = Model(2)
+    assert not model.scale.is_cached(3)
+    model.scale(3)
+    assert model.scale.is_cached(3)
+    assert model.scale.key(3) == Model.scale.key(model, 3) == Model.scale.key(Model(2), x=3)
+    assert list(inspect.signature(model.scale).parameters) == ["x"]
+    assert model.scale.forget(3)
+    assert not model.scale.is_cached(3)
+    assert model.scale == model.scale != Model(2).scale
+    assert model.scale.__name__ == "scale"
+
+
+@pytest.mark.parametrize("holder", [Model, Model(5), Derived, Derived(5)])
+def test_class_and_static_methods_in_both_orders(holder: Any) -> None:
+    name = holder.__name__ if isinstance(holder, type) else type(holder).__name__
+    for _ in range(2):
+        assert holder.inner_class_method(1) == holder.outer_class_method(1) == f"{name} 1"
+        assert holder.inner_static_method(1) == holder.outer_static_method(x=1) == 2
+    assert holder.outer_class_method.is_cached(1)
+
+
+def test_properties_in_both_orders() -> None:
+    for _ in range(2):
+        assert (Model(1).inner_property, Model(1).outer_property) == (2, 3)
+        assert (Model(5).inner_property, Model(5).outer_property) == (6, 7)
+
+
+def test_lambdas_on_one_line_are_apart() -> None:
+    one, other = memorious(lambda x: x + 1), memorious(lambda x: x + 2)
+    assert [one(1), other(1), one(1), other(1)] == [2, 3, 2, 3]
+
+
+def test_a_memorious_function_made_memorious_again_takes_the_new_options() -> None:
+    @memorious
+    def f(x: int, verbose: bool = False) -> int:
+        return x
+
+    again = memorious(ignore="verbose")(f)
+    assert again.__wrapped__ is f.__wrapped__
+    assert again.key(1, True) == again.key(1)
+
+
+def test_wrappers_are_keyed_by_what_they_take() -> None:
+    def plus_one(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs) + 1
+
+        return wrapper
+
+    @memorious
+    @plus_one
+    def f(x: int) -> int:
+        return x
+
+    assert [f(1), f(1), f(2)] == [2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (len, "Python function, not an object of type builtin_function_or_method"),
+        (int, "Python function, not the class int"),
+        (functools.partial(print), "Python function, not an object of type partial"),
+        (3, "Python function, not an object of type int"),
+    ],
+)
+def test_what_is_no_python_function_is_refused(thing: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        memorious(thing)
+
+
+def test_generator_functions_are_refused_at_decoration() -> None:
+    with pytest.raises(TypeError, match="a generator can be consumed only once"):
+
+        @memorious
+        def numbers() -> Any:
+            yield 1
+
+    with pytest.raises(TypeError, match="a generator can be consumed only once"):
+
+        @memorious
+        async def later_numbers() -> Any:
+            yield 1
+
+
+# async def
+
+
+@memorious
+async def later(x: int, *, fail: bool = False) -> int:
+    """Doubles, later."""
+    print(x)
+    await asyncio.sleep(0)
+    if fail:
+        raise KeyError(x)
+    return x * 2
+
+
+def test_coroutine_functions_are_remembered(printed: Printed) -> None:
+    async def main() -> list[int]:
+        return [await later(1), await later(x=1), await later(2, global_seed=3)]
+
+    assert asyncio.run(main()) == [2, 2, 4]
+    assert printed() == ["1", "2"]
+    with pytest.raises(KeyError):
+        asyncio.run(later(1, fail=True))
+    assert not later.is_cached(1, fail=True)
+
+
+def test_a_coroutine_function_is_known_as_one_and_checks_its_arguments_at_the_call(
+    printed: Printed,
+) -> None:
+    known = inspect if sys.version_info >= (3, 12) else asyncio
+    assert known.iscoroutinefunction(later)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'y'"):
+        later(y=1)
+    coroutine = later(5)
+    assert inspect.iscoroutine(coroutine)
+    coroutine.close()
+    assert printed() == []
+
+
+def test_unhashable_arguments_of_a_coroutine_function_run_uncached() -> None:
+    @memorious
+    async def size(numbers: Any) -> int:
+        return len(list(numbers))
+
+    with pytest.warns(CacheWarning, match="argument 'numbers'"):
+        assert asyncio.run(size(n for n in range(3))) == 3
+
+
+# It is the function that it wraps
+
+
+def documented(x: int, y: str = "a", *, z: float = 1.0) -> list[str]:
+    """Says what it does.
+
+    >>> remembered(1)
+    ['a']
+    """
+    return [y] * x
+
+
+remembered = memorious(documented)
+
+
+def test_it_looks_like_the_function() -> None:
+    assert remembered.__wrapped__ is documented
+    assert inspect.unwrap(remembered) is documented
+    assert remembered.__name__ == "documented"
+    assert remembered.__qualname__ == documented.__qualname__
+    assert remembered.__module__ == documented.__module__
+    assert remembered.__doc__ == documented.__doc__
+    assert remembered.__annotations__ == documented.__annotations__
+    assert inspect.signature(remembered) == inspect.signature(documented)
+    assert callable(remembered)
+    assert "documented" in repr(remembered)
+    with_attribute = memorious(with_attributes)
+    assert with_attribute.flavour == "salt"
+
+
+def with_attributes() -> None: ...
+
+
+with_attributes.flavour = "salt"  # type: ignore[attr-defined]
+
+
+def test_help_shows_signature_and_docstring() -> None:
+    text = pydoc.plain(pydoc.render_doc(remembered))
+    assert re.search(
+        r"documented\(x: ?'?int'?, y: ?'?str'? ?= ?'a', \*, z: ?'?float'? ?= ?1.0\)", text
+    )
+    assert "Says what it does." in text
+
+
+def test_doctest_finds_and_runs_its_examples() -> None:
+    tests = doctest.DocTestFinder().find(sys.modules[__name__], "here")
+    [test] = [test for test in tests if test.name == "here.remembered"]
+    assert doctest.DocTestRunner().run(test) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        call(),
+        call(1, 2, 3),
+        call(1, x=1),
+        call(1, 2, b=1),
+        call(1, unknown=2),
+        call(global_seed=1),
+        call(1, unknown=2, global_seed=1),
+    ],
+)
+def test_wrong_arguments_raise_what_the_function_raises(arguments: Any) -> None:
+    def f(x: int, y: int = 2, /, *, z: int = 3) -> int:
+        raise AssertionError("it must not run")
+
+    args, kwargs = arguments
+    plain = {name: value for name, value in kwargs.items() if name != "global_seed"}
+    with pytest.raises(TypeError) as expected:
+        f(*args, **plain)
+    with pytest.raises(TypeError) as given:
+        memorious(f)(*args, **kwargs)
+    assert str(given.value) == str(expected.value)
+
+
+def test_key_of_wrong_arguments_raises_type_error_without_running_it() -> None:
+    @memorious
+    def f(x: int) -> int:
+        raise AssertionError("it must not run")
+
+    for method in (f.key, f.is_cached, f.forget):
+        with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+            method()
+
+
+# Beside the call
+
+
+def test_key_is_cached_and_forget_do_not_run_the_function(cache: Path, printed: Printed) -> None:
+    @memorious
+    def f(x: int) -> int:
+        print(x)
+        return x
+
+    key = f.key(1)
+    assert isinstance(key, Key)
+    assert key.path == cache / "f" / key.definition / f"{key.arguments}.dill"
+    assert f.cache_path == key.path.parent
+    assert re.fullmatch("[0-9a-f]{40}", key.definition)
+    assert re.fullmatch("[0-9a-f]{40}", key.arguments)
+    assert not f.is_cached(1)
+    assert not f.forget(1)
+    assert printed() == []
+    assert not cache.exists()
+    f(1)
+    assert key.path.exists()
+    assert f.is_cached(1)
+    assert f.forget(x=1)
+    assert not key.path.exists()
+    f(1)
+    assert printed() == ["1", "1"]
+
+
+def test_the_key_of_what_cannot_be_hashed_says_where_it_sits() -> None:
+    import threading
+
+    @memorious
+    def f(model: Any) -> Any:
+        return model
+
+    holder = types.SimpleNamespace(cache={"lock": threading.Lock()})
+    with pytest.raises(UnhashableArgumentError) as refused:
+        f.key([holder])
+    assert "argument 'model' -> [0]" in str(refused.value)
+    assert "['lock']: a lock cannot be part of a key" in str(refused.value)
+    assert "ignore=" in str(refused.value)
+
+
+# Where results are kept
+
+
+def test_the_cache_folder_is_fixed_at_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FUNES_CACHE_DIR")
+
+    @memorious
+    def f(x: int) -> int:
+        return x
+
+    @memorious(cache_dir="elsewhere")
+    def g(x: int) -> int:
+        return x
+
+    other = tmp_path / "other"
+    other.mkdir()
+    f(1)
+    g(1)
+    monkeypatch.chdir(other)
+    f(2)
+    g(2)
+    assert len(list((tmp_path / "cache" / "f").rglob("*.dill"))) == 2
+    assert len(list((tmp_path / "elsewhere" / "g").rglob("*.dill"))) == 2
+    assert list(other.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["<lambda>", "../x", "a" * 300, "CON", "näme", ".", ""])
+def test_any_name_makes_a_file_inside_the_cache(cache: Path, name: str) -> None:
+    def f(x: int) -> int:
+        return x
+
+    f.__name__ = name
+    memo = memorious(f)
+    assert memo(1) == memo(1) == 1
+    [path] = cache.rglob("*.dill")
+    assert path == memo.key(1).path
+    assert len(path.relative_to(cache).parts) == 3
+
+
+def test_the_entry_is_a_plain_pickle_of_input_output_and_time() -> None:
+    @memorious
+    def f(x: int, y: int = 2) -> int:
+        return x + y
+
+    f(1, global_seed=7)
+    with f.key(1, global_seed=7).path.open("rb") as file:
+        entry = dill.load(file)
+    assert list(entry) == ["input", "output", "time"]
+    assert list(entry["input"].items()) == [("x", 1), ("y", 2), ("global_seed", 7)]
+    assert entry["output"] == 3
+    assert 0 <= entry["time"] < 60

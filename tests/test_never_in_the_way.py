@@ -1,0 +1,258 @@
+"""Whatever the cache cannot do, the call returns what the plain function returns."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import CacheWarning, hash_value, load_cached_results, memorious
+
+Printed = Callable[[], list[str]]
+
+
+@memorious
+def double(x: Any) -> Any:
+    print(x)
+    return x * 2
+
+
+@memorious
+def append(numbers: list[int]) -> list[int]:
+    numbers.append(len(numbers))
+    return numbers
+
+
+@pytest.fixture(autouse=True)
+def _fresh(cache: Path) -> None:
+    double._opened = append._opened = None
+    double._warned.clear()
+    append._warned.clear()
+
+
+def test_the_key_is_that_of_the_arguments_before_the_call(printed: Printed) -> None:
+    assert append([1]) == [1, 1]
+    assert append([1]) == [1, 1]
+    assert append([1, 1]) == [1, 1, 2]
+    stored = sorted(load_cached_results(append), key=lambda entry: len(entry["input"]["numbers"]))
+    assert [entry["input"]["numbers"] for entry in stored] == [[1], [1, 1]]
+    assert [entry["output"] for entry in stored] == [[1, 1], [1, 1, 2]]
+
+
+def test_the_caller_owns_the_result(printed: Printed) -> None:
+    first = double([1])
+    first.append("mine")
+    second = double([1])
+    second.append("mine too")
+    assert double([1]) == [1, 1]
+    assert printed() == ["[1]"]
+
+
+def test_an_exception_of_the_function_comes_out_and_is_not_stored(cache: Path) -> None:
+    @memorious
+    def fail(error: BaseException) -> None:
+        raise error
+
+    for error in (ValueError("mine"), KeyboardInterrupt(), SystemExit(3)):
+        for _ in range(2):
+            with pytest.raises(type(error)) as raised:
+                fail(error)
+            assert raised.value is error
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_an_unhashable_argument_runs_uncached_with_one_warning(cache: Path) -> None:
+    @memorious
+    def first(items: Any) -> Any:
+        return next(iter(items))
+
+    with pytest.warns(CacheWarning, match="ran uncached: argument 'items': a generator") as warned:
+        assert first(n for n in (3, 4)) == 3
+        assert first(n for n in (5, 6)) == 5
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    assert not cache.exists()
+
+
+def test_an_unhashable_argument_of_a_seeded_call_is_still_seeded() -> None:
+    import random
+
+    @memorious
+    def draw(lock: Any) -> float:
+        return random.random()
+
+    with pytest.warns(CacheWarning):
+        assert draw(threading.Lock(), global_seed=1) == draw(threading.Lock(), global_seed=1)
+
+
+def test_an_argument_that_cannot_be_pickled_costs_only_itself(
+    cache: Path, printed: Printed
+) -> None:
+    class Tagged:
+        def __funes_key__(self) -> str:
+            return "tagged"
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            raise pickle.PicklingError("not me")
+
+    @memorious
+    def size(tagged: Any, x: int) -> int:
+        print(x)
+        return x
+
+    assert [size(Tagged(), 1), size(Tagged(), 1)] == [1, 1]
+    assert printed() == ["1"]
+    [entry] = load_cached_results(size)
+    assert entry["input"]["x"] == 1
+    assert "not me" in entry["input"]["tagged"]
+
+
+@pytest.mark.parametrize("make", [lambda: (n for n in range(3)), threading.Lock])
+def test_a_result_that_cannot_be_pickled_is_returned_with_one_warning(make: Any) -> None:
+    @memorious
+    def result(make: Any) -> Any:
+        return make()
+
+    with pytest.warns(CacheWarning, match="the result was not stored") as warned:
+        one, other = result(make), result(make)
+    assert type(one) is type(other) is type(make())
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize("value", [None, False, 0, "", [], float("nan"), 1 << 20_000, ValueError("x")], ids=type)
+def test_results_that_look_like_nothing_are_remembered(value: Any, printed: Printed) -> None:
+    @memorious
+    def same(value: Any) -> Any:
+        print(type(value))
+        return value
+
+    results = [same(value), same(value)]
+    assert [hash_value(result) for result in results] == [hash_value(value)] * 2
+    assert len(printed()) == 1
+
+
+def damage(path: Path, change: Any) -> None:
+    content = bytearray(path.read_bytes())
+    path.write_bytes(change(content))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content + b"x",
+        lambda content: bytes([content[0] ^ 1]) + content[1:],
+        lambda content: b"garbage",
+        lambda content: pickle.dumps({"input": {}, "output": 99, "time": 0.0}),
+    ],
+)
+def test_a_damaged_entry_is_set_aside_and_computed_again(change: Any, printed: Printed) -> None:
+    double(4)
+    path = double.key(4).path
+    damage(path, change)
+    assert not double.is_cached(4)
+    with pytest.warns(CacheWarning, match="is damaged") as warned:
+        assert double(4) == 8
+    assert len(warned) == 1
+    assert double(4) == 8
+    assert printed() == ["4", "4"]
+    assert [moved.name for moved in (path.parent / "damaged").iterdir()] == [path.name]
+
+
+def test_an_entry_under_another_name_is_not_used() -> None:
+    double(4)
+    other = double.key(5).path
+    double.key(4).path.rename(other)
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert double(5) == 10
+
+
+def test_a_file_where_the_folder_should_be(cache: Path, printed: Printed) -> None:
+    cache.write_text("in the way")
+    with pytest.warns(CacheWarning, match="the result was not stored"):
+        assert double(4) == 8
+    cache.unlink()
+    assert [double(4), double(4)] == [8, 8]
+    assert printed() == ["4", "4"]
+
+
+def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no file size limit to set")
+    import signal
+
+    big = "x" * 100_000
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.warns(CacheWarning, match="the result was not stored"):
+            assert double(big) == big * 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert double(big) == double(big) == big * 2
+    assert len(printed()) == 2
+
+
+def test_the_working_directory_may_vanish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
+    if os.name == "nt":
+        pytest.skip("Windows keeps the working directory")
+    double(1)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert double(1) == 2
+    assert printed() == ["1"]
+
+
+def test_a_cache_folder_that_cannot_be_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.name == "nt":
+        pytest.skip("Windows keeps the working directory")
+    monkeypatch.delenv("FUNES_CACHE_DIR")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.warns(CacheWarning):
+        assert double(1) == 2
+
+
+def test_warnings_as_errors_lose_no_result(cache: Path) -> None:
+    cache.write_text("in the way")
+    with pytest.raises(CacheWarning):
+        double(4)
+
+
+def test_recursion_and_nesting(printed: Printed) -> None:
+    @memorious
+    def fibonacci(n: int) -> int:
+        print(n)
+        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+    assert fibonacci(30) == 832040
+    assert sorted(map(int, printed())) == list(range(31))
+
+
+def test_threads_get_right_results() -> None:
+    results: dict[int, int] = {}
+
+    def work(n: int) -> None:
+        results[n] = double(n % 5)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: n % 5 * 2 for n in range(20)}
