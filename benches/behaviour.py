@@ -173,7 +173,7 @@ def outcome(library: str, runs: list[Run]) -> str:
 
 def rows() -> Iterator[list[str]]:
     """The lines of the table: its head, then one for each claim."""
-    yield ["", *(name if name == "lru_cache" else f"{name} {version(name)}" for name in LIBRARIES)]
+    yield [" ", *(name if name == "lru_cache" else f"{name} {version(name)}" for name in LIBRARIES)]
     yield ["---"] * (len(LIBRARIES) + 1)
     for claim, runs in tqdm(CLAIMS.items(), unit="claim"):
         yield [claim, *(outcome(library, runs) for library in LIBRARIES)]

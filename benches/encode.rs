@@ -12,16 +12,19 @@ fn text(text: &str) -> Value {
 
 fn values() -> Vec<(&'static str, Value)> {
     let numbers = 0..10_000;
-    let record = |index: i64| {
+    let record = |index: i32| {
         Value::Dict(vec![
             (text("name"), text(&format!("record {index}"))),
-            (text("weight"), Value::Float(index as f64 / 7.0)),
-            (text("count"), Value::Int(index)),
+            (text("weight"), Value::Float(f64::from(index) / 7.0)),
+            (text("count"), Value::Int(index.into())),
         ])
     };
     vec![
-        ("10,000 floats", Value::Ordered(tags::LIST, numbers.clone().map(|i| Value::Float(i as f64 * 1.1)).collect())),
-        ("10,000 ints", Value::Ordered(tags::LIST, numbers.clone().map(Value::Int).collect())),
+        (
+            "10,000 floats",
+            Value::Ordered(tags::LIST, numbers.clone().map(|i| Value::Float(f64::from(i) * 1.1)).collect()),
+        ),
+        ("10,000 ints", Value::Ordered(tags::LIST, numbers.clone().map(|i| Value::Int(i.into())).collect())),
         ("10,000 short strings", Value::Ordered(tags::LIST, numbers.map(|i| text(&format!("s{i}"))).collect())),
         ("1,000 records", Value::Ordered(tags::LIST, (0..1000).map(record).collect())),
         ("a dict of 20 keys", Value::Dict((0..20).map(|i| (text(&format!("key {i}")), Value::Int(i))).collect())),

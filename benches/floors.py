@@ -67,21 +67,24 @@ def with_lru_cache(_folder: Path) -> Function:
 
 
 def with_plain_files(folder: Path) -> Function:
-    """The floor: a pickle in a file, its name the argument; no hash, no check, no lock, no definition."""
+    """The floor: a pickle in a file, its name the argument; no hash, no check, no definition."""
     folder.mkdir(exist_ok=True)
     top = f"{folder}{os.sep}"
 
     def remembered(x: float) -> float:
         path = top + x.hex()
         try:
-            with open(path, "rb") as file:
-                return pickle.loads(file.read())
+            file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             result = work(x)
-            with open(path + ".new", "wb") as file:
-                file.write(pickle.dumps(result))
-            os.replace(path + ".new", path)
+            file = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(file, pickle.dumps(result))
+            os.close(file)
+            os.rename(path + ".new", path)
             return result
+        stored = os.read(file, 65536)
+        os.close(file)
+        return pickle.loads(stored)
 
     return remembered
 

@@ -1,7 +1,8 @@
 """Small projects in two versions each, and whether the definition of their function `f` is the same in both.
 
-A project is written once. ``<<one => other>>`` is ``one`` in the first version and ``other`` in the second. It is the
-text of ``main.py``; a line ``#: name.py`` starts another file. What is asked is the definition of ``main.f``.
+A project is written once. ``<<one => other>>`` is ``one`` in the first version and ``other`` in the
+second. The text is that of ``main.py``; a line ``#: name.py`` starts another file. What is asked for
+is the definition of ``main.f``.
 """
 
 from __future__ import annotations
@@ -26,18 +27,1105 @@ class Case(NamedTuple):
 
         version: 0 or 1.
         """
-        text = re.sub(r"<<(.*?)=>(.*?)>>", lambda part: _strip(part[version + 1]), self.text, flags=re.S)
-        names = ["main.py", *re.findall(r"^#: (\S+)$", text, flags=re.M)]
-        return dict(zip(names, re.split(r"^#: \S+\n", text, flags=re.M), strict=True))
+        text = re.sub(
+            r"<<(.*?) => (.*?)>>", lambda choice: choice[version + 1], self.text, flags=re.DOTALL
+        )
+        names = ["main.py", *re.findall(r"^#: (\S+)$", text, flags=re.MULTILINE)]
+        texts = re.split(r"^#: \S+\n", text, flags=re.MULTILINE)
+        return dict(zip(names, texts, strict=True))
 
 
-def _strip(part: str) -> str:
-    return part[1:-1] if part.startswith(" ") or part.endswith(" ") else part
+CASES: list[Case] = []
 
 
-def _different(name: str, text: str, **more: tuple[int, int]) -> Case:
-    return Case(name, False, textwrap.dedent(text).lstrip(), **more)
+def different(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
+    CASES.append(Case(name, False, textwrap.dedent(text).lstrip(), since))
 
 
-def _same(name: str, text: str, **more: tuple[int, int]) -> Case:
-    return Case(name, True, textwrap.dedent(text).lstrip(), **more)
+def same(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
+    CASES.append(Case(name, True, textwrap.dedent(text).lstrip(), since))
+
+
+# The function's own code
+
+different("constant", "def f(x): return x + <<1 => 2>>")
+different("operator", "def f(x): return x <<+ => ->> 1")
+different("comparison", "def f(x): return x <<< => <=>> 1")
+different("order of operands", "def f(x): return <<x - 1 => 1 - x>>")
+different("type of a constant: int or float", "def f(x): return x * <<1 => 1.0>>")
+different("type of a constant: int or bool", "def f(x): return [x, <<1 => True>>]")
+different("type of a constant: str or bytes", "def f(x): return <<'a' => b'a'>>")
+different("sign of zero", "def f(x): return <<0.0 => -0.0>>")
+different("sign of an imaginary zero", "def f(x): return <<0j => -0j>>")
+different("constant in a tuple", "def f(x): return x in (1, <<2 => 2.0>>)")
+different("constant in a set", "def f(x): return x in {1, <<2 => 3>>}")
+different("large int", "def f(x): return x + 10**20 + <<{0} => {1}>>".format(2**70, 2**70 + 1))
+different("constant with a surrogate", r"def f(x): return '<<\ud800 => \ud801>>'")
+different("None or Ellipsis", "def f(x): return <<None => ...>>")
+different("text like a marker of the tree", "def f(x): return [<<')' => ']'>>]")
+different("text or name", "def f(x): return <<'x' => x>>")
+different("name of a local, as it is seen by locals()", "def f(x): <<a => b>> = x; return locals()")
+different("name of a parameter, which callers may spell", "def f(<<x => y>>): return 1")
+different("kind of a parameter", "def f(x, <<y=1 => *, y=1>>): return x")
+different("positional-only parameter", "def f(x<< => , />>): return x")
+different("star parameter", "def f(x, <<* => **>>y): return x")
+different("keyword of a call", "def f(x): return dict(<<a => b>>=x)")
+different("star in a call", "def f(x): return print(<<* => >>x)")
+different("f-string text", "def f(x): return f'<<a => b>>{x}'")
+different("f-string conversion", "def f(x): return f'{x!<<r => s>>}'")
+different("f-string format", "def f(x): return f'{x:<<5 => 6>>}'")
+different("f-string nested format", "def f(x, w): return f'{x:{w}.<<2 => 3>>}'")
+different("f-string debug text", "def f(x): return f'{<<x= => x = >>}'")
+different("subscript", "def f(x): return x[<<0 => 1>>]")
+different("slice", "def f(x): return x[<<1: => :1>>]")
+different("comprehension kind", "def f(x): return <<[i for i in x] => {i for i in x}>>")
+different("comprehension condition", "def f(x): return [i for i in x if i > <<1 => 2>>]")
+different("generator element", "def f(x): return sum(<<i => -i>> for i in x)")
+different("dict comprehension key", "def f(x): return {<<i => i + 1>>: i for i in x}")
+different("walrus target", "def f(x): return [<<y => z>> := x, locals()]")
+different("lambda", "def f(x): return (lambda y: y + <<1 => 2>>)(x)")
+different("default in a nested function", "def f(x): return (lambda y=<<1 => 2>>: y)()")
+different(
+    "nested function",
+    """
+    def f(x):
+        def g(y):
+            return y * <<2 => 3>>
+        return g(x)
+    """,
+)
+different(
+    "decorator of a nested function",
+    """
+    import functools
+    def f(x):
+        <<@functools.lru_cache => >>
+        def g(y):
+            return y
+        return g
+    """,
+)
+different(
+    "nested class",
+    """
+    def f(x):
+        class A:
+            y = <<1 => 2>>
+        return A.y
+    """,
+)
+different(
+    "field of a nested dataclass",
+    """
+    from dataclasses import dataclass, fields
+    def f(x):
+        @dataclass
+        class A:
+            a: int
+            <<b: int => c: int>>
+        return len(fields(A))
+    """,
+)
+different(
+    "base of a nested class",
+    """
+    def f(x):
+        class A(<<list => dict>>): pass
+        return A()
+    """,
+)
+different(
+    "match pattern",
+    """
+    def f(x):
+        match x:
+            case [<<1 => 2>>, *rest]: return rest
+            case {"a": y, **z}: return z
+            case None: return y
+    """,
+)
+different(
+    "match singleton",
+    """
+    def f(x):
+        match x:
+            case <<None => True>>: return 1
+    """,
+)
+different(
+    "match capture or class",
+    """
+    def f(x):
+        match x:
+            case <<int() => float()>> as y: return y
+    """,
+)
+different("try, except", "def f(x):\n try: return x()\n except <<KeyError => ValueError>>: return 0")
+different(
+    "except or except star",
+    "def f(x):\n try: x()\n except<< => *>> ValueError: pass",
+    since=(3, 11),
+)
+different("finally", "def f(x):\n try: return x()\n finally: <<print(1) => print(2)>>")
+different("else of a loop", "def f(x):\n for i in x: pass\n<< =>  else: return 1>>\n return 2")
+different("with item", "def f(x):\n with open(x) as <<a => a.b>>: return 1")
+different("async for", "async def f(x): return [i <<async for => for>> i in x]")
+different("def or async def", "<<def => async def>> f(x): return x")
+different("generator or list", "def f(x): <<yield => return>> x")
+different("yield or yield from", "def f(x): yield <<x => from x>>")
+different("return or not", "def f(x): <<return => >> x")
+different("order of statements", "def f(x):\n <<print(1) => print(2)>>\n <<print(2) => print(1)>>")
+different("assert", "def f(x):\n assert x > <<0 => 1>>\n return x")
+different("assert message", "def f(x):\n assert x, <<'a' => 'b'>>\n return x")
+different("raise", "def f(x): raise <<KeyError => ValueError>>(x)")
+different("del", "def f(x):\n <<del x[0] => x[0]>>\n return x")
+different("augmented assignment", "def f(x):\n x <<+= => -=>> 1\n return x")
+different("unpacking", "def f(x):\n <<a, b => a, *b>> = x\n return b")
+different("starred literal", "def f(x): return [<<x => *x>>]")
+different("dict unpacking", "def f(x): return {<<**x => 'x': x>>}")
+different("chained comparison", "def f(x): return <<1 < x < 3 => (1 < x) < 3>>")
+different("local import", "def f(x):\n from math import <<sin => cos>> as g\n return g(x)")
+different("relative level of a local import", "def f(x):\n from <<. => ..>> import g\n return g(x)")
+different(
+    "global or local",
+    "y = 1\ndef f(x):\n def g():\n  <<y: int => y>>\n  return y\n return g()",
+)
+different("default", "def f(x, y=<<1 => 2>>): return x + y")
+different("default's type", "def f(x, y=<<1 => True>>): return x + y")
+different("default or none", "def f(x, y<<=None => >>): return x")
+different("keyword default", "def f(x, *, y=<<1 => 2>>): return x + y")
+different("mutable default", "def f(x, y=[1, <<2 => 3>>]): return x + y")
+different("default from a name", "N = <<1 => 2>>\ndef f(x, y=N): return x + y")
+different(
+    "default is a function",
+    "def g(x): return x + <<1 => 2>>\ndef f(x, y=g): return y(x)",
+)
+different("default is a lambda", "def f(x, y=lambda z: z + <<1 => 2>>): return y(x)")
+different("lambda on a line of two", "g, f = lambda x: x + 1, lambda x: x + <<2 => 3>>")
+different("lambda in a lambda on one line", "f = lambda x: lambda y: x + y + <<2 => 3>>")
+same("the other lambda on a line of two", "f, g = lambda x: x + 1, lambda x: x + <<2 => 3>>")
+same("the other lambda, with equal code", "f, g = lambda x: x + 2, lambda x: x + <<2 => 3>>")
+different("own decorator that wraps, not by functools.wraps", """
+    def twice(g):
+        def wrapper(x): return <<2 => 3>> * g(x)
+        return wrapper
+    @twice
+    def f(x): return x
+    """)
+different("own decorator around the function", """
+    import functools
+    def times(n):
+        def decorate(g):
+            @functools.wraps(g)
+            def wrapper(x): return n * g(x)
+            return wrapper
+        return decorate
+    @times(<<2 => 3>>)
+    def f(x): return x
+    """)
+
+# What it reads
+
+different("global number", "N = <<1 => 2>>\ndef f(x): return x + N")
+different("global number's type", "N = <<1 => 1.0>>\ndef f(x): return x + N")
+different("global below the function", "def f(x): return x + N\nN = <<1 => 2>>")
+different("global in a comprehension", "N = <<1 => 2>>\ndef f(x): return [N for _ in x]")
+different("global in a nested function", "N = <<1 => 2>>\ndef f(x): return (lambda: N)()")
+different("global in a nested default", "N = <<1 => 2>>\ndef f(x): return (lambda n=N: n)()")
+different("global in a nested decorator", """
+    def deco(g): return <<g => len>>
+    def f(x):
+        @deco
+        def h(): pass
+        return h
+    """)
+different("global in a nested class body", "N = <<1 => 2>>\ndef f(x):\n class A: n = N\n return A.n")
+different("global that a class body rebinds", "n = <<1 => 2>>\ndef f(x):\n class A: n = n\n return A.n")
+different("global in an f-string", "N = <<1 => 2>>\ndef f(x): return f'{x:{N}}'")
+different("global in a match pattern", """
+    class C: A = <<1 => 2>>
+    def f(x):
+        match x:
+            case C.A: return 1
+    """)
+different("global declared so, under a local of the name", """
+    n = <<1 => 2>>
+    def f(x):
+        n = 5
+        def g():
+            global n
+            return n
+        return g()
+    """)
+different("global list", "L = [1, <<2 => 3>>]\ndef f(x): return x in L")
+different("global dict", "D = {'a': <<2 => 3>>}\ndef f(x): return D[x]")
+different("function in a global dict", "D = {'a': lambda x: x + <<2 => 3>>}\ndef f(x): return D['a'](x)")
+different("function in a global list", "def g(x): return <<2 => 3>>\nL = [g]\ndef f(x): return L[0](x)")
+different("function in a partial", """
+    from functools import partial
+    def g(x, y): return x + <<2 => 3>>
+    h = partial(g, 1)
+    def f(x): return h(x)
+    """)
+different("argument of a partial", """
+    from functools import partial
+    def g(x, y): return x
+    h = partial(g, <<1 => 2>>)
+    def f(x): return h(x)
+    """)
+different("keyword of a partial", """
+    from functools import partial
+    def g(x, y): return x
+    h = partial(g, y=<<1 => 2>>)
+    def f(x): return h(x)
+    """)
+different("shadowed builtin", "<<def len(x): return 1 => >>\ndef f(x): return len(x)")
+different("shadowed builtin's code", "def len(x): return <<1 => 2>>\ndef f(x): return len(x)")
+different("missing name that is there later", "<<y = 1 => >>\ndef f(x): return y")
+different("helper", "def g(x): return x + <<1 => 2>>\ndef f(x): return g(x)")
+different("helper below", "def f(x): return g(x)\ndef g(x): return x + <<1 => 2>>")
+different("helper's helper", """
+    def h(x): return x + <<1 => 2>>
+    def g(x): return h(x)
+    def f(x): return g(x)
+    """)
+different("helper's global", "N = <<1 => 2>>\ndef g(x): return x + N\ndef f(x): return g(x)")
+different("helper's default", "def g(x, n=<<1 => 2>>): return x + n\ndef f(x): return g(x)")
+different("helper passed on, not called", "def g(x): return <<1 => 2>>\ndef f(x): return map(g, x)")
+different("which of two helpers", """
+    def g(x): return x
+    def h(x): return -x
+    def f(x): return <<g => h>>(x)
+    """)
+different("self-recursion", "def f(x): return <<0 => 1>> if x < 1 else f(x - 1)")
+different("mutual recursion", """
+    def f(x): return 0 if x < 1 else g(x - 1)
+    def g(x): return 1 if x < 1 else h(x - 1)
+    def h(x): return <<2 => 3>> if x < 1 else f(x - 1)
+    """)
+different("closure value", """
+    def make(n):
+        def f(x): return x + n
+        return f
+    f = make(<<1 => 2>>)
+    """)
+different("closure value of a helper", """
+    def make(n):
+        def g(x): return x + n
+        return g
+    g = make(<<1 => 2>>)
+    def f(x): return g(x)
+    """)
+different("closure over a function", """
+    def make(g):
+        return lambda x: g(x)
+    f = make(lambda x: x + <<1 => 2>>)
+    """)
+different("helper behind functools.wraps", """
+    import functools
+    def deco(g):
+        @functools.wraps(g)
+        def wrapper(*args): return g(*args)
+        return wrapper
+    @deco
+    def g(x): return x + <<1 => 2>>
+    def f(x): return g(x)
+    """)
+different("the wrapper around a helper", """
+    import functools
+    def deco(g):
+        @functools.wraps(g)
+        def wrapper(*args): return <<1 => 2>> * g(*args)
+        return wrapper
+    @deco
+    def g(x): return x
+    def f(x): return g(x)
+    """)
+different("decorator of a helper, or none", """
+    import functools
+    def deco(g): return lambda x: -g(x)
+    <<@deco => >>
+    def g(x): return x
+    def f(x): return g(x)
+    """)
+different("argument of a helper's decorator", """
+    import functools
+    def scaled(by):
+        def deco(g): return lambda x: by * g(x)
+        return deco
+    @scaled(<<2 => 3>>)
+    def g(x): return x
+    def f(x): return g(x)
+    """)
+different("helper behind lru_cache", """
+    import functools
+    @functools.lru_cache(maxsize=None)
+    def g(x): return x + <<1 => 2>>
+    def f(x): return g(x)
+    """)
+different("helper behind a context manager", """
+    import contextlib
+    @contextlib.contextmanager
+    def g(x): yield x + <<1 => 2>>
+    def f(x):
+        with g(x) as y: return y
+    """)
+different("registration of a singledispatch", """
+    import functools
+    @functools.singledispatch
+    def g(x): return 0
+    @g.register(int)
+    def _(x): return <<1 => 2>>
+    def f(x): return g(x)
+    """)
+different("class of a registration", """
+    import functools
+    @functools.singledispatch
+    def g(x): return 0
+    @g.register(<<int => float>>)
+    def _(x): return 1
+    def f(x): return g(x)
+    """)
+different("default of a singledispatch", """
+    import functools
+    @functools.singledispatch
+    def g(x): return <<0 => 1>>
+    def f(x): return g(x)
+    """)
+different("attribute of a helper", """
+    def g(x): return x
+    g.scale = <<1 => 2>>
+    def f(x): return g(x) * g.scale
+    """)
+different("helper by a literal getattr", """
+    import helpers
+    def f(x): return getattr(helpers, "g")(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("default of a literal getattr", """
+    import helpers
+    def g(x): return <<1 => 2>>
+    def f(x): return getattr(helpers, "h", g)(x)
+    #: helpers.py
+    """)
+
+# Other modules of the user's
+
+different("imported helper", """
+    from helpers import g
+    def f(x): return g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("imported helper under another name", """
+    from helpers import g as h
+    def f(x): return h(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("helper of a module", """
+    import helpers
+    def f(x): return helpers.g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("helper's helper in another module", """
+    import helpers
+    def f(x): return helpers.g(x)
+    #: helpers.py
+    import deeper
+    def g(x): return deeper.h(x)
+    #: deeper.py
+    N = <<1 => 2>>
+    def h(x): return x + N
+    """)
+different("number in a module", """
+    import config
+    def f(x): return x * config.LR
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("number in a module with another name", """
+    import config as c
+    def f(x): return x * c.LR
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("star import", """
+    from config import *
+    def f(x): return x * LR
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("chain through a package", """
+    import pkg.sub.mod
+    def f(x): return pkg.sub.mod.g(x)
+    #: pkg/__init__.py
+    #: pkg/sub/__init__.py
+    #: pkg/sub/mod.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("module of a package with another name", """
+    import pkg.mod as m
+    def f(x): return m.g(x)
+    #: pkg/__init__.py
+    #: pkg/mod.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("package without __init__", """
+    from pkg import mod
+    def f(x): return mod.g(x)
+    #: pkg/mod.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("relative import inside a package", """
+    from pkg.a import f
+    #: pkg/__init__.py
+    #: pkg/a.py
+    from . import b
+    from .c import N
+    def f(x): return b.g(x) + N
+    #: pkg/b.py
+    def g(x): return x + 1
+    #: pkg/c.py
+    N = <<1 => 2>>
+    """)
+different("module that is named as one of the library's", """
+    import statistics
+    def f(x): return statistics.mean(x)
+    #: statistics.py
+    def mean(x): return <<1 => 2>>
+    """)
+different("local import of a function", """
+    def f(x):
+        from helpers import g
+        return g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("local import of a module", """
+    def f(x):
+        import config
+        return x * config.LR
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("local import of a module with another name", """
+    def f(x):
+        import pkg.config as c
+        return x * c.LR
+    #: pkg/__init__.py
+    #: pkg/config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("local import of a package's module by its full name", """
+    def f(x):
+        import pkg.config
+        return x * pkg.config.LR
+    #: pkg/__init__.py
+    #: pkg/config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("local import of a module from a package", """
+    def f(x):
+        from pkg import config
+        return x * config.LR
+    #: pkg/__init__.py
+    #: pkg/config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("relative local import", """
+    from pkg.a import f
+    #: pkg/__init__.py
+    #: pkg/a.py
+    def f(x):
+        from .b import g
+        return g(x)
+    #: pkg/b.py
+    def g(x): return x + <<1 => 2>>
+    """)
+different("local import, used in a nested function", """
+    def f(x):
+        import config
+        return (lambda: config.LR)()
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("local import in a try", """
+    def f(x):
+        try:
+            import missing_at_all as m
+        except ImportError:
+            import config as m
+        return m.LR
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("closure over a module", """
+    def make():
+        import config
+        return lambda x: config.LR * x
+    f = make()
+    #: config.py
+    LR = <<0.1 => 0.2>>
+    """)
+different("module with a __getattr__", """
+    import config
+    def f(x): return config.LR
+    #: config.py
+    def __getattr__(name): return <<0.1 => 0.2>>
+    """)
+different("which library's module a name is", """
+    import <<math => cmath>> as m
+    def f(x): return m.sqrt(x)
+    """)
+different("which library's function a name is", """
+    from math import <<sin => cos>> as g
+    def f(x): return g(x)
+    """)
+
+# Classes
+
+different("method", "class A:\n def m(self): return <<1 => 2>>\ndef f(x): return A().m()")
+different("__init__", "class A:\n def __init__(self): self.a = <<1 => 2>>\ndef f(x): return A().a")
+different("class attribute", "class A: n = <<1 => 2>>\ndef f(x): return A.n")
+different("class attribute, read by a method only", """
+    class A:
+        n = <<1 => 2>>
+        def m(self): return self.n
+    def f(x): return A().m()
+    """)
+different("property", """
+    class A:
+        @property
+        def p(self): return <<1 => 2>>
+    def f(x): return A().p
+    """)
+different("setter of a property", """
+    class A:
+        @property
+        def p(self): return 1
+        @p.setter
+        def p(self, value): self.q = <<1 => 2>>
+    def f(x): return A().p
+    """)
+different("static method", """
+    class A:
+        @staticmethod
+        def m(): return <<1 => 2>>
+    def f(x): return A.m()
+    """)
+different("class method", """
+    class A:
+        @classmethod
+        def m(cls): return <<1 => 2>>
+    def f(x): return A.m()
+    """)
+different("static or class method", """
+    class A:
+        @<<static => class>>method
+        def m(*args): return args
+    def f(x): return A.m()
+    """)
+different("cached property", """
+    import functools
+    class A:
+        @functools.cached_property
+        def p(self): return <<1 => 2>>
+    def f(x): return A().p
+    """)
+different("single-dispatch method", """
+    import functools
+    class A:
+        @functools.singledispatchmethod
+        def m(self, x): return 0
+        @m.register(int)
+        def _(self, x): return <<1 => 2>>
+    def f(x): return A().m(x)
+    """)
+different("partial method", """
+    import functools
+    class A:
+        def m(self, n): return n
+        p = functools.partialmethod(m, <<1 => 2>>)
+    def f(x): return A().p()
+    """)
+different("own descriptor", """
+    class D:
+        def __get__(self, instance, owner): return <<1 => 2>>
+    class A: d = D()
+    def f(x): return A().d
+    """)
+different("method of a base class", """
+    class B:
+        def m(self): return <<1 => 2>>
+    class A(B): pass
+    def f(x): return A().m()
+    """)
+different("base class", """
+    class B: pass
+    class C: pass
+    class A(<<B => C>>): pass
+    def f(x): return A()
+    """)
+different("order of base classes", """
+    class B: pass
+    class C: pass
+    class A(<<B, C => C, B>>): pass
+    def f(x): return A()
+    """)
+different("base class in a library", "class A(<<list => dict>>): pass\ndef f(x): return A()")
+different("method reached by super", """
+    class B:
+        def m(self): return <<1 => 2>>
+    class A(B):
+        def m(self): return super().m()
+    g = A.m
+    def f(x): return g(x)
+    """)
+different("metaclass", """
+    class M(type):
+        def __call__(cls): return <<1 => 2>>
+    class A(metaclass=M): pass
+    def f(x): return A()
+    """)
+different("__init_subclass__", """
+    class B:
+        def __init_subclass__(cls): cls.n = <<1 => 1 + 1>>
+    class A(B): pass
+    def f(x): return A.n
+    """)
+different("slots", "class A: __slots__ = ('a', '<<b => c>>')\ndef f(x): return A()")
+different("special method", "class A:\n def __add__(self, o): return <<1 => 2>>\ndef f(x): return A() + 1")
+different("class of a global instance", """
+    class A:
+        def m(self): return <<1 => 2>>
+    a = A()
+    def f(x): return a.m()
+    """)
+different("state of a global instance", """
+    class A:
+        def __init__(self, n): self.n = n
+    a = A(<<1 => 2>>)
+    def f(x): return a.n
+    """)
+different("bound method in a global", """
+    class A:
+        def __init__(self, n): self.n = n
+        def m(self): return self.n
+    g = A(<<1 => 2>>).m
+    def f(x): return g()
+    """)
+different("function reached by a class attribute", """
+    def g(x): return <<1 => 2>>
+    class A: h = staticmethod(g)
+    def f(x): return A.h(x)
+    """)
+different("private name, which depends on the class", """
+    class <<A => B>>:
+        def m(self): return self.__n
+    f = <<A => B>>.m
+    """)
+different("method attached later", """
+    class A: pass
+    def m(self): return <<1 => 2>>
+    A.m = m
+    def f(x): return A().m()
+    """)
+different("dataclass default", """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int = <<1 => 2>>
+    def f(x): return A()
+    """)
+different("dataclass default factory", """
+    from dataclasses import dataclass, field
+    @dataclass
+    class A:
+        a: list = field(default_factory=lambda: [<<1 => 2>>])
+    def f(x): return A()
+    """)
+different("dataclass fields", """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        << => b: int>>
+    def f(x): return A
+    """)
+different("order of dataclass fields", """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        <<a => b>>: int
+        <<b => a>>: int
+    def f(x): return A(1, 2)
+    """)
+different("parameter of a dataclass", """
+    from dataclasses import dataclass
+    @dataclass(<<order=True => >>)
+    class A:
+        a: int
+    def f(x): return A(1)
+    """)
+different("option of a dataclass field", """
+    from dataclasses import dataclass, field
+    @dataclass
+    class A:
+        a: int = field(default=1, <<compare => repr>>=False)
+    def f(x): return A(1)
+    """)
+different("method of a dataclass that it would make itself", """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        def __eq__(self, other): return <<True => False>>
+    def f(x): return A(1) == A(2)
+    """)
+different("method of a dataclass made by exec", """
+    text = '''
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        def __eq__(self, other): return <<True => False>>
+    '''
+    import textwrap
+    exec(textwrap.dedent(text))
+    def f(x): return A(1) == A(2)
+    """)
+different("class variable of a dataclass", """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    @dataclass
+    class A:
+        a: <<int => ClassVar[int]>> = 1
+    def f(x): return A()
+    """)
+different("make_dataclass", """
+    from dataclasses import make_dataclass
+    A = make_dataclass("A", [("<<a => b>>", int)])
+    def f(x): return A(1)
+    """)
+different("named tuple's field", """
+    from typing import NamedTuple
+    class A(NamedTuple):
+        <<a => b>>: int
+    def f(x): return A(1)
+    """)
+different("named tuple's default", """
+    from typing import NamedTuple
+    class A(NamedTuple):
+        a: int = <<1 => 2>>
+    def f(x): return A()
+    """)
+different("named tuple's method", """
+    from typing import NamedTuple
+    class A(NamedTuple):
+        a: int
+        def m(self): return <<1 => 2>>
+    def f(x): return A(1).m()
+    """)
+different("namedtuple", """
+    from collections import namedtuple
+    A = namedtuple("A", "a <<b => c>>")
+    def f(x): return A(1, 2)
+    """)
+different("enum member's value", """
+    from enum import Enum
+    class A(Enum):
+        X = <<1 => 2>>
+    def f(x): return A.X
+    """)
+different("enum member's name", """
+    from enum import Enum
+    class A(Enum):
+        <<X => Y>> = 1
+    def f(x): return list(A)
+    """)
+different("order of enum members", """
+    from enum import Enum
+    class A(Enum):
+        X = <<1 => 2>>
+        Y = <<2 => 1>>
+    def f(x): return list(A)
+    """)
+different("method of an enum", """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        def m(self): return <<1 => 2>>
+    def f(x): return A.X.m()
+    """)
+different("special methods of an enum", """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        def __str__(self): return "<<a => b>>"
+    def f(x): return str(A.X)
+    """)
+different("__new__ of an enum", """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        def __new__(cls, value):
+            member = object.__new__(cls)
+            member._value_ = value
+            member.n = <<1 => 2>>
+            return member
+    def f(x): return A.X.n
+    """)
+different("_missing_ of an enum", """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        @classmethod
+        def _missing_(cls, value): return <<cls.X => None>>
+    def f(x): return A(x)
+    """)
+different("method of a data type that an enum takes over", """
+    from enum import Enum
+    class A(str, Enum):
+        X = "x"
+        __str__ = <<str.__str__ => str.__repr__>>
+    def f(x): return str(A.X)
+    """)
+different("member of a flag", """
+    from enum import IntFlag, auto
+    class A(IntFlag):
+        X = auto()
+        <<Y = auto() => pass>>
+    def f(x): return A(x)
+    """)
+different("frozen dataclass with slots", """
+    from dataclasses import dataclass
+    @dataclass(frozen=True, slots=True, order=True)
+    class A:
+        a: int = <<1 => 2>>
+        def m(self): return self.a
+    def f(x): return A()
+    """)
+different("total ordering", """
+    import functools
+    @functools.total_ordering
+    class A:
+        def __eq__(self, other): return True
+        def __lt__(self, other): return <<True => False>>
+    def f(x): return A() < A()
+    """)
+different("protocol", """
+    from typing import Protocol, runtime_checkable
+    @runtime_checkable
+    class A(Protocol):
+        def <<m => n>>(self) -> int: ...
+    def f(x): return isinstance(x, A)
+    """)
+different("abstract class", """
+    import abc
+    class A(abc.ABC):
+        @abc.abstractmethod
+        def m(self): ...
+        def n(self): return <<1 => 2>>
+    def f(x): return A.n(x)
+    """)
+different("typed dict of a library's form", """
+    from typing import TypedDict
+    class A(TypedDict):
+        a: int
+    def f(x): return A(a=<<1 => 2>>)
+    """)
+different("own subclass of property", """
+    class lazy(property):
+        pass
+    class A:
+        @lazy
+        def p(self): return <<1 => 2>>
+    def f(x): return A().p
+    """)
+different("code of an own subclass of property", """
+    class lazy(property):
+        def __get__(self, instance, owner=None): return <<1 => 2>>
+    class A:
+        @lazy
+        def p(self): return 1
+    def f(x): return A().p
+    """)
+different("exception class", "class E(<<KeyError => ValueError>>): pass\ndef f(x): raise E")
+different("class made by type()", "A = type('A', (), {'n': <<1 => 2>>})\ndef f(x): return A.n")
+different("generic class", """
+    from typing import Generic, TypeVar
+    T = TypeVar("T")
+    class A(Generic[T]):
+        def m(self): return <<1 => 2>>
+    def f(x): return A().m()
+    """)
+different("new generic syntax", """
+    class A[T]:
+        def m[S](self, x: S) -> T: return <<1 => 2>>
+    def f[S](x: S): return A().m(x)
+    """, since=(3, 12))
+different("cyclic classes", """
+    class A:
+        def m(self): return B()
+    class B:
+        def m(self): return A() or <<1 => 2>>
+    def f(x): return A().m()
+    """)
+
+# What must not count
+
+same("comment", "def f(x):\n    <<# one => # other>>\n    return x")
+same("docstring", 'def f(x):\n    """<<one => other>>"""\n    return x')
+same("docstring or none", 'def f(x):\n    <<"doc" => pass>>\n    return x')
+same("only a docstring, or pass", 'def f(x): <<"doc" => pass>>')
+same("docstring of a nested function", """
+    def f(x):
+        def g():
+            "<<one => other>>"
+            return x
+        return g()
+    """)
+same("docstring of a class", 'class A:\n    """<<one => other>>"""\ndef f(x): return A()')
+same("docstring of a method", 'class A:\n def m(self): "<<one => other>>"\ndef f(x): return A()')
+same("formatting", "def f(x): return <<x+1 => ( x  +  1 )>>")
+same("line breaks", "def f(x): return <<(x, 1) => (\n    x,\n    1,\n)>>")
+same("quotes", "def f(x): return <<'a' => \"a\">>")
+same("raw strings", r"def f(x): return <<'\\d' => r'\d'>>")
+same("spelling of numbers", "def f(x): return <<1000 + 16 + .5 => 1_000 + 0x10 + 0.50>>")
+same("joined strings", "def f(x): return <<'ab' => 'a' 'b'>>")
+same("joined f-strings", "def f(x): return <<f'ab{x}cd' => 'a' f'b{x}' 'c' f'd'>>")
+same("unicode prefix", "def f(x): return <<'a' => u'a'>>")
+same("annotation of a parameter", "def f(x<< => : int>>): return x")
+same("annotation of the result", "def f(x)<< =>  -> int>>: return x")
+same("annotation of a local", "def f(x):\n y<< => : int>> = x\n return y")
+same("annotation of a local without a value", "def f(x):\n <<pass => y: int>>\n y = x\n return y")
+same("annotation that names a class", """
+    class A: n = <<1 => 2>>
+    def f(x: A) -> A: return x
+    """)
+same("future annotations", "<<pass => from __future__ import annotations>>\ndef f(x: int): return x")
+same("type comment", "def f(x):\n y = x  <<# type: int => # type: str>>\n return y")
+same("lines above", "<<\n\n => import os\n\nX = 1>>\ndef f(x): return x")
+same("unrelated function", "def g(x): return <<1 => 2>>\ndef f(x): return x")
+same("unrelated global", "N = <<1 => 2>>\ndef f(x): return x")
+same("unrelated part of a module that is used", """
+    import config
+    def f(x): return config.LR
+    #: config.py
+    LR = 1
+    OTHER = <<1 => 2>>
+    def unrelated(): return <<1 => 2>>
+    """)
+same("order of definitions", """
+    <<def g(x): return x => N = 2>>
+    def f(x): return g(x) + N
+    <<N = 2 => def g(x): return x>>
+    """)
+same("order of methods", """
+    class A:
+        <<def a(self): pass => n = 1>>
+        <<n = 1 => def a(self): pass>>
+    def f(x): return A()
+    """)
+same("order of a global dict and set", """
+    D = {<<1: 2, 3: 4 => 3: 4, 1: 2>>}
+    S = {<<'a', 'b' => 'b', 'a'>>}
+    def f(x): return D, S
+    """)
+same("local of the name of a global", "y = <<1 => 2>>\ndef f(x):\n y = x\n return y")
+same("parameter of the name of a global", "y = <<1 => 2>>\ndef f(y): return y")
+same("loop variable of the name of a global", "y = <<1 => 2>>\ndef f(x):\n for y in x: print(y)")
+same("comprehension variable of the name of a global", "y = <<1 => 2>>\ndef f(x): return [y for y in x]")
+same("exception of the name of a global", """
+    y = <<1 => 2>>
+    def f(x):
+        try: return x
+        except ValueError as y: print(y)
+    """)
+same("import of the name of a global", "y = <<1 => 2>>\ndef f(x):\n import os as y\n return y.sep")
+same("captured pattern of the name of a global", """
+    y = <<1 => 2>>
+    def f(x):
+        match x:
+            case [y, *_]: return y
+    """)
+same("walrus in a comprehension, of the name of a global", """
+    y = <<1 => 2>>
+    def f(x):
+        [y := i for i in x]
+        return y
+    """)
+same("attribute of the name of a global", "y = <<1 => 2>>\ndef f(x): return x.y")
+same("keyword of the name of a global", "y = <<1 => 2>>\ndef f(x): return dict(y=x)")
+same("name in a class body is not seen by its methods", """
+    class A:
+        y = 1
+        def m(self): return self.y
+    def f(x): return A()
+    z = <<1 => 2>>
+    """)
+same("where a helper stands", """
+    <<def g(x): return x => from helpers import g>>
+    def f(x): return g(x)
+    #: helpers.py
+    def g(x): return x
+    """)
+same("the decorator's text, if it gives the same function", """
+    def identity(g): return g
+    <<@identity => >>
+    def f(x): return x
+    """)
+same("library's module, however it is called up to the function", "import math\nimport os\ndef f(x): return math.sin(x)")
+same("logger", """
+    import logging
+    log = logging.getLogger("main")
+    log.setLevel(<<10 => 20>>)
+    def f(x):
+        log.info(x)
+        return x
+    """)
+same("lock", "import threading\nlock = threading.Lock()\n<<pass => lock.acquire()>>\ndef f(x):\n with lock: return x")
+same("__file__ and __name__", """
+    <<pass => __file__ = 'elsewhere'; __name__ = 'other'>>
+    def f(x): return (__file__, __name__)
+    """)
+same("library's random state", """
+    import random
+    from random import random as draw
+    random.seed(<<1 => 2>>)
+    def f(x): return draw()
+    """)
+same("unused local import", "def f(x):\n import config\n return x\n#: config.py\nLR = <<1 => 2>>\n")
+same("type parameters", "def f<< => [T]>>(x): return x", since=(3, 12))
+same("dataclass field's annotation", """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: <<int => float>> = 1
+    def f(x): return A()
+    """)
+same("calls of a helper behind lru_cache", """
+    import functools
+    @functools.lru_cache
+    def g(x): return x
+    <<pass => g(1)>>
+    def f(x): return g(x)
+    """)
+same("calls of a singledispatch", """
+    import functools
+    @functools.singledispatch
+    def g(x): return x
+    <<pass => g(1)>>
+    def f(x): return g(x)
+    """)
+same("pickled instance, whose class then has a cache of its slots", """
+    import copy
+    class A: pass
+    a = A()
+    a.n = 1
+    <<pass => copy.copy(a)>>
+    def f(x): return a
+    """)

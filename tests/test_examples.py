@@ -127,7 +127,7 @@ def test_digits_stopped_resumed_repeated_and_extended(
     assert repeated.seconds < resumed.seconds / 10
 
     extended = digits("--extend")
-    assert (extended.points, extended.remembered, extended.computed) == (150, 100, 50)
+    assert (extended.points, extended.remembered, extended.computed) == (125, 100, 25)
 
     picture = cache.parent / "digits.png"
     assert picture.read_bytes().startswith(b"\x89PNG")

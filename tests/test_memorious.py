@@ -6,9 +6,9 @@ import asyncio
 import doctest
 import functools
 import inspect
-import sys
 import pydoc
 import re
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +29,7 @@ from funes import (
 Printed = Callable[[], list[str]]
 
 pytestmark = pytest.mark.usefixtures("cache")
+
 
 @pytest.fixture(autouse=True)
 def _folders_of_this_test() -> None:

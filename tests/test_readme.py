@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(
         assert promise in rest, f"the page promises {promise!r}; the code printed {output}"
 
 
+BEHAVIOUR = runpy.run_path(str(ROOT / "benches" / "behaviour.py"))
+
+
+@pytest.mark.parametrize("claim", BEHAVIOUR["CLAIMS"])
+def test_funes_does_what_the_table_of_the_readme_says(claim: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\n| {claim} | yes |" in readme
+    assert BEHAVIOUR["outcome"]("funes", BEHAVIOUR["CLAIMS"][claim]) == "yes"
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     pages = [*PAGES, *ROOT.glob("*.md"), *(ROOT / "examples").glob("*.md")]
     broken = [
@@ -61,3 +72,11 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     recipes = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert "make test" in readme
     assert recipes[-2:] == ["make lint", "make test"]
+
+
+def test_the_readme_names_the_rust_that_is_needed() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    needed = re.search(r'^rust-version = "(.*)"', manifest, re.M)
+    assert needed
+    assert f"({needed[1]} or later)" in readme

@@ -12,6 +12,7 @@ from funes._funes import __version__, hash_definition, hash_value
 from funes._memo import Key, Memo
 from funes._memorious import memorious
 from funes._results import load_cached_results, load_cached_results_as_pandas
+from funes._rules import register
 from funes.errors import (
     CacheWarning,
     DamagedEntryError,
@@ -34,4 +35,5 @@ __all__ = [
     "load_cached_results",
     "load_cached_results_as_pandas",
     "memorious",
+    "register",
 ]

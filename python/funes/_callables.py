@@ -1,4 +1,4 @@
-"""What the other things that are code consist of: methods, partials, properties, wrappers, built-in functions."""
+"""What other things that are code consist of: methods, partials, properties, functions in C."""
 
 from __future__ import annotations
 
@@ -7,41 +7,39 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ._description import Description, by_name
-from ._library import is_library_class, library_of, named_in_library, qualified_name
-from ._links import Links
+from funes._description import Description, by_name
+from funes._descriptors import DESCRIPTORS, parts_of
+from funes._library import is_library_class, library_of, named_in_library, qualified_name
+from funes._links import Links
 
-__all__ = ["DESCRIBERS", "describe_wrapper", "is_named", "is_wrapper"]
+__all__ = ["DESCRIBERS", "describe_method", "is_named"]
 
 
-def _parts(kind: str, name: str, parts: dict[str, object]) -> Description:
+def _made_of(kind: str, name: str, parts: dict[str, object]) -> Description:
     links = Links()
     for label, part in parts.items():
         links.add(label, part)
     return Description(kind, name, None, links.links, [], frozenset(links.modules))
 
 
-def _built_in(function: types.BuiltinFunctionType) -> Description:
+def _in_c(function: types.BuiltinFunctionType) -> Description:
     """A function in C: by name, and if it is a method of something, with that."""
     owner = function.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         return _named(function)
-    return _method(function)
+    return describe_method(function)
 
 
-def _method(method: Any) -> Description:
-    """A method of an object or class, with that; but by name if it is how a library offers a function.
+def describe_method(method: Any) -> Description:
+    """A method of an object or class, with that; or by name where a library offers it as a function.
 
-    `random.random` is a method of a generator that the library keeps: its state is no part of what the name means.
+    `random.random` is the method of a generator that the library keeps. Its state is no part of
+    what the name means.
     """
-    name = named_in_library(method, type(method.__self__).__module__)
-    if name:
+    if named_in_library(method, type(method.__self__).__module__):
         return _named(method)
-    return _parts(
-        "method",
-        method.__name__,
-        {"self": method.__self__, "function": getattr(method, "__func__", None)},
-    )
+    function = getattr(method, "__func__", None)
+    return _made_of("method", method.__name__, {"self": method.__self__, "function": function})
 
 
 def _named(thing: object) -> Description:
@@ -55,66 +53,40 @@ def _of_class(descriptor: Any) -> Description:
     return by_name(f"{qualified_name(descriptor.__objclass__)}.{descriptor.__name__}")
 
 
-def _partial(call: functools.partial[Any]) -> Description:
-    return _parts(
-        "partial", "partial", {"function": call.func, "args": call.args, "keywords": call.keywords}
-    )
-
-
-def _partial_method(call: functools.partialmethod[Any]) -> Description:
+def _partial(call: Any) -> Description:
+    kind = type(call).__name__
     parts = {"function": call.func, "args": call.args, "keywords": call.keywords}
-    return _parts("partial", "partialmethod", parts)
-
-
-def _wrapped(kind: str) -> Callable[[Any], Description]:
-    return lambda wrapper: _parts(kind, kind, {"function": wrapper.__func__})
-
-
-def _property(prop: property) -> Description:
-    parts = {"get": prop.fget, "set": prop.fset, "delete": prop.fdel}
-    return _parts(
-        "property", "property", {label: part for label, part in parts.items() if part is not None}
-    )
-
-
-def _cached_property(prop: functools.cached_property[Any]) -> Description:
-    return _parts("property", "cached_property", {"get": prop.func})
+    return _made_of("partial", kind, parts)
 
 
 def _dispatch_method(method: functools.singledispatchmethod[Any]) -> Description:
-    return _parts("wrapper", "functools.singledispatchmethod", {"function": method.dispatcher})
+    return _made_of("wrapper", "functools.singledispatchmethod", {"function": method.dispatcher})
+
+
+def _descriptor(descriptor: object) -> Description:
+    return _made_of("descriptor", type(descriptor).__name__, parts_of(descriptor))
+
+
+def is_named(thing: object) -> bool:
+    """Whether an object is a library's function in all but its type, as numpy's are.
+
+    Then it stands in its module under its own name.
+    """
+    return callable(thing) and is_library_class(type(thing)) and bool(named_in_library(thing))
 
 
 DESCRIBERS: dict[type, Callable[[Any], Description]] = {
-    types.BuiltinFunctionType: _built_in,
-    types.MethodType: _method,
-    types.MethodWrapperType: _method,
+    types.BuiltinFunctionType: _in_c,
+    types.MethodType: describe_method,
+    types.MethodWrapperType: describe_method,
     types.MethodDescriptorType: _of_class,
     types.WrapperDescriptorType: _of_class,
     types.ClassMethodDescriptorType: _of_class,
     types.GetSetDescriptorType: _of_class,
     types.MemberDescriptorType: _of_class,
     functools.partial: _partial,
-    functools.partialmethod: _partial_method,
-    functools.cached_property: _cached_property,
+    functools.partialmethod: _partial,
     functools.singledispatchmethod: _dispatch_method,
-    staticmethod: _wrapped("staticmethod"),
-    classmethod: _wrapped("classmethod"),
-    property: _property,
+    **dict.fromkeys(DESCRIPTORS, _descriptor),
 }
 """How to describe what is exactly of these types."""
-
-
-def is_wrapper(thing: object) -> bool:
-    """Whether a thing is a library's wrapper around something, such as what `functools.lru_cache` returns."""
-    return is_library_class(type(thing)) and getattr(thing, "__wrapped__", None) is not None
-
-
-def describe_wrapper(wrapper: Any) -> Description:
-    """A library's wrapper: its type by name, and what it wraps."""
-    return _parts("wrapper", qualified_name(type(wrapper)), {"wrapped": wrapper.__wrapped__})
-
-
-def is_named(thing: object) -> bool:
-    """Whether a thing is a library's function in all but its type: it stands in its module under its own name."""
-    return callable(thing) and is_library_class(type(thing)) and bool(named_in_library(thing))

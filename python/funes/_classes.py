@@ -1,22 +1,24 @@
 """What a class consists of.
 
-Of a class of the user's everything in its ``__dict__`` counts but for what follows from the rest, differs between
-versions of Python, or says where the class stands:
+Of a class of the user's everything in its ``__dict__`` counts but for what follows from the rest,
+differs between versions of Python, or says where the class stands:
 
-==========================================================================  ==========================================
-attribute                                                                   why it is left out
-==========================================================================  ==========================================
-``__module__``, ``__qualname__``, ``__firstlineno__``                       where it stands
-``__doc__``                                                                 a docstring
-``__annotations__``, ``__annotate__`` and their kin, ``__orig_bases__``,    annotations; those of dataclass and
-``__parameters__``, ``__type_params__``                                     named-tuple fields count as fields
-``__dict__``, ``__weakref__``, descriptors of slots                         made from the bases and ``__slots__``
-``__slotnames__``                                                           `copyreg`'s cache
-``__static_attributes__``                                                   follows from the methods
-``__abstractmethods__``, ``_abc_impl``, ``_is_protocol`` and the like       made from the methods by `abc` and `typing`
-methods that `dataclasses`, attrs, `enum`, `collections.namedtuple` and     made from the fields and members, which
-`typing` generate                                                           count instead; differ between versions
-==========================================================================  ==========================================
+========================================================  ==========================================
+attribute                                                 why it is left out
+========================================================  ==========================================
+``__module__``, ``__qualname__``, ``__firstlineno__``     where it stands
+``__doc__``                                               a docstring
+``__annotations__``, ``__annotate__`` and their kin,      annotations; those of dataclass and named
+``__orig_bases__``, ``__parameters__``,                   tuple fields count as fields
+``__type_params__``
+``__dict__``, ``__weakref__``, descriptors of slots       made from the bases and ``__slots__``
+``__slotnames__``                                         `copyreg`'s cache
+``__static_attributes__``                                 follows from the methods
+``__abstractmethods__``, ``_abc_impl``,                   made from the methods by `abc` and
+``_is_protocol`` and their kin                            `typing`
+methods that `dataclasses`, attrs, `enum`,                made from the fields and members, which
+`collections.namedtuple` and `typing` generate            count instead; differ between versions
+========================================================  ==========================================
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from ._description import Description, LeftOut, by_name
-from ._library import is_library_class, is_library_function, library_of, qualified_name
-from ._links import Links
+from funes._description import Description, LeftOut, by_name
+from funes._library import is_library_class, is_library_function, library_of, qualified_name
+from funes._links import Links
 
 __all__ = ["describe_class"]
 
@@ -110,22 +112,35 @@ def _slots(cls: type) -> tuple[str, ...] | None:
 
 
 def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
-    """Members by name, in order, and value; of what `enum` keeps in the class only what the user wrote."""
+    """Members by name, in order, and value; of the rest what the user wrote."""
     if not isinstance(cls, enum.EnumMeta):
         return ()
-    members = dict(cls.__members__)
+    members: dict[str, Any] = dict(cls.__members__)
     for name, member in members.items():
         attributes.pop(name, None)
         links.add(f"member {name}", getattr(member, "_value_", None))
-    for name in ("__new_member__", "_new_member_"):
-        if name in attributes:
-            attributes["__new__"] = attributes.pop(name)
+    for name in ("_new_member_", "__new_member__"):  # the latter from 3.11 on, too
+        function = attributes.pop(name, None)
+        if _is_own_code(function):
+            attributes["__new__"] = function
     for name, value in list(attributes.items()):
-        if name.startswith("_") and name.endswith("_") and not _is_own_code(value):
+        if name.startswith("_") and name.endswith("_") and _is_made_by_enum(cls, name, value):
             del attributes[name]
         elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
             attributes[name] = value.__func__
     return ("enum", *members)
+
+
+def _is_made_by_enum(cls: type, name: str, value: object) -> bool:
+    """Whether a special name stands in the class because `enum` put it there."""
+    if _is_own_code(value):
+        return False
+    function = _function_in(value)
+    if not name.startswith("__") or (function and function.__module__ == "enum"):
+        return True
+    # Methods of a data type's, such as `int.__format__`, are copied from the enumerations above.
+    enums = (base for base in cls.__mro__[1:] if isinstance(base, enum.EnumMeta))
+    return any(getattr(base, name, None) == value for base in enums)
 
 
 def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
@@ -235,20 +250,17 @@ def _is_machinery(name: str, value: object) -> bool:
     if name.startswith("__pydantic_"):
         return True
     function = _function_in(value)
-    return function is not None and function.__globals__.get("__name__") == "typing"
+    maker = function.__globals__.get("__name__") if function is not None else None
+    return maker in ("typing", "typing_extensions")
 
 
 def _is_own_code(value: object) -> bool:
-    functions = list(_functions_in(value))
-    return any(not is_library_function(function) for function in functions)
+    return any(not is_library_function(function) for function in _functions_in(value))
 
 
 def _function_in(value: object) -> FunctionType | None:
     """The innermost function that an attribute wraps, if it is a method of some kind."""
-    innermost = None
-    for innermost in _functions_in(value):  # noqa: B007 - the last is wanted
-        pass
-    return innermost
+    return next(reversed(list(_functions_in(value))), None)
 
 
 def _functions_in(value: object) -> Iterator[FunctionType]:

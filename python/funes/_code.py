@@ -1,4 +1,4 @@
-"""Code objects: whether two are the same, and what stands in for a syntax tree where there is none."""
+"""Code objects: whether two are the same, and what stands in where there is no syntax tree."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from types import CodeType
 
-from ._names import Chain, Names, OwnImport, Read
+from funes._names import Chain, Names, OwnImport, Read
 
 __all__ = ["byte_code", "names_in", "nested_codes", "same_code"]
 
-# Everything that a code object does, and nothing about where it stands: no file name, lines or columns. Exceptions are
-# handled by a table from 3.11 on.
+# Everything that a code object does, and nothing about where it stands: no file name, no lines.
+# Exceptions are handled by a table from 3.11 on.
 _PARTS = (
     "co_name",
     "co_argcount",
@@ -32,7 +32,8 @@ _PARTS = (
 def same_code(one: CodeType, other: CodeType) -> bool:
     """Whether two code objects do the same, wherever they stand.
 
-    `co_code` is the code before the interpreter specialised it, or a tracer or monitor put its own instructions in.
+    `co_code` is the code before the interpreter specialised it, or a tracer or monitor put its own
+    instructions in.
     """
     return all(getattr(one, part) == getattr(other, part) for part in _PARTS) and _same_constant(
         one.co_consts, other.co_consts
@@ -55,7 +56,7 @@ def _same_constant(one: object, other: object) -> bool:
 
 
 def nested_codes(code: CodeType) -> Iterator[CodeType]:
-    """All code objects inside a code object, in the order in which they were compiled, outer ones first."""
+    """All code objects inside a code object, outer ones first."""
     pending = [code]
     while pending:
         inner = [constant for constant in pending.pop().co_consts if isinstance(constant, CodeType)]
@@ -70,21 +71,22 @@ def byte_code(code: CodeType) -> tuple[object, ...]:
 
 
 def _written(code: CodeType) -> tuple[object, ...]:
-    constants = tuple(
-        ("code", _written(constant))
-        if isinstance(constant, CodeType)
-        else ("value", _plain(constant))
-        for constant in code.co_consts
-    )
-    return (*(getattr(code, part) for part in _PARTS[1:]), constants)
+    return (*(getattr(code, part) for part in _PARTS[1:]), *map(_constant, code.co_consts))
 
 
-def _plain(constant: object) -> object:
-    return ("Ellipsis",) if constant is ... else constant
+def _constant(constant: object) -> tuple[object, ...]:
+    if isinstance(constant, CodeType):
+        return ("code", _written(constant))
+    if constant is ...:
+        return ("Ellipsis",)
+    return ("value", constant)
 
 
 def names_in(code: CodeType) -> Names:
-    """Which names a code object takes from outside, as `names_of` says it of a tree, as far as it can be seen there."""
+    """Which names a code object takes from outside, as `names_of` says it of a tree.
+
+    Byte code shows less: not what a statement changes but for the names that it assigns.
+    """
     scopes = [list(_instructions(scope)) for scope in (code, *nested_codes(code))]
     imported = {
         name: origin
@@ -153,26 +155,26 @@ def _attributes(instructions: _Instructions, start: int) -> Chain:
 
 
 def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, OwnImport]]:
-    """The names that the import at `position` binds. Before it stand its level and the names that it takes, if any."""
+    """The names that the import at `position` binds, each with what it means."""
     if position < 2:
         return
+    # Before it stand the number of its leading dots, and the names that it takes or None.
     (_, level), (_, taken_names), (_, module) = instructions[position - 2 : position + 1]
     origin = OwnImport(str(module), level if isinstance(level, int) else 0, "", ())
     following = instructions[position + 1 :]
     if taken_names is None:
-        if (
-            following[0][0] in _STORES
-        ):  # `import a.b` binds a; `import a as b` differs from it by the name only
+        name = next(str(name) for operation, name in following if operation in _STORES)
+        if following[0][0] in _STORES:
+            # `import a.b` binds a; `import a as b` differs from it by the name only.
             package = origin.module.partition(".")[0]
-            name = str(following[0][1])
             loads = origin.module if name == package else ""
-            yield name, origin._replace(module=package, loads=loads)
-        else:  # `import a.b as c` goes down to b
-            yield next((str(name), origin) for operation, name in following if operation in _STORES)
+            origin = origin._replace(module=package, loads=loads)
+        # Else it is `import a.b as c`, which goes down to b.
+        yield name, origin
         return
-    for (operation, taken), (_, name) in itertools.pairwise(following):
+    for (operation, taken), (_, bound) in itertools.pairwise(following):
         if operation == "IMPORT_FROM":
-            yield str(name), origin._replace(chain=(str(taken),))
+            yield str(bound), origin._replace(chain=(str(taken),))
         elif operation not in _STORES:
             return
 

@@ -1,17 +1,22 @@
-"""What a definition consists of, piece by piece; the extension walks from piece to piece and hashes them.
+"""What a definition consists of, piece by piece; the extension goes from piece to piece and hashes.
 
-`describe` says of one function, class or other piece of code what it is itself and what it refers to. It does not
-follow the references: recursion, cycles and the order of the walk are the extension's. What each rule means for those
-who use funes is written in docs/definitions.md.
+`describe` says of one function, class or other piece of code what it is itself and what it refers
+to. It does not follow the references: recursion, cycles and the order of the walk are the
+extension's. What the rules mean for those who use funes stands in docs/definitions.md.
 
 ::
 
-    _definition   which kind of thing it is
-      _functions    a Python function           _classes   a class           _callables   the rest
-        _source       the tree of the running code
-          _tree, _names   what it says, what it reads      _code   byte code, where there is no source
-        _links        what the names lead to      _imports   modules that a function imports itself
-      _library      what counts by name           _origin    what is the user's own
+    _definition     which kind of thing it is
+      _functions      a function of the user's      _classes    a class
+      _wrappers       a library's function          _callables  methods, partials, functions in C
+        _source         the tree of the running code
+          _tree           what it says
+          _names          what it takes from outside
+          _code           byte code, where there is no source
+        _links          what the names lead to in the running program
+          _imports        modules that a function imports itself
+      _library        what counts by its name
+        _origin         what is the user's own
 """
 
 from __future__ import annotations
@@ -19,12 +24,13 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
-from ._callables import DESCRIBERS, describe_wrapper, is_named, is_wrapper
-from ._classes import describe_class
-from ._description import MISSING, Description, LeftOut, by_name
-from ._functions import describe_function
-from ._library import named_in_library
-from ._source import remember_text
+from funes._callables import DESCRIBERS, describe_method, is_named
+from funes._classes import describe_class
+from funes._description import MISSING, Description, LeftOut, by_name
+from funes._functions import describe_function
+from funes._library import is_library_function, library_of, named_in_library
+from funes._source import remember_text
+from funes._wrappers import describe_library_function, describe_wrapper, is_wrapper
 
 __all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code", "remember_text"]
 
@@ -46,34 +52,34 @@ def is_code(thing: object) -> bool:
 def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
     """What a piece of code consists of.
 
-    thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says is code.
-    left_out: names that other code of the same graph assigns (`Description.assigned`), each as the `id` of its
-        namespace and the name: they are no inputs here either. An assignment is found only when its node is described,
-        so a graph that has any is described a second time with them.
+    thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
+        is code.
+    left_out: names that other code of the same graph assigns (`Description.assigned`), each as the
+        `id` of its
+        namespace and the name: they are no inputs here either. An assignment is found only when its
+        node is described, so a graph that has any is described a second time with them.
 
-    Warns with `CacheWarning`, once for each function, of variables that it assigns or changes itself.
-    Raises TypeError for anything that is no code.
+    Warns with `CacheWarning`, once for each function, of variables that it assigns or changes
+    itself. Raises TypeError for anything that is no code.
 
     >>> describe(len).name
     'builtins.len'
     """
     kind = type(thing)
     if kind is FunctionType:
+        if is_library_function(thing):
+            return describe_library_function(thing)
         return describe_function(thing, left_out)
     if isinstance(thing, type):
         return describe_class(thing, left_out)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
         return describer(thing)
-    if _is_memorious(thing):
-        # A remembered function is its function: remembering changes no result.
-        return describe(thing.__wrapped__, left_out)
     if is_named(thing):
-        return by_name(named_in_library(thing))
+        return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):
-        return describe_wrapper(thing)
+        if kind.__module__.partition(".")[0] != "funes":
+            return describe_wrapper(thing)
+        # A remembered function is its function: remembering changes no result.
+        return describe_method(thing) if hasattr(kind, "__self__") else describe(thing.__wrapped__)
     raise TypeError(f"{kind.__qualname__!r} object is no code that can be described")
-
-
-def _is_memorious(thing: object) -> bool:
-    return type(thing).__module__.partition(".")[0] == "funes" and is_wrapper(thing)

@@ -1,4 +1,4 @@
-"""What `depends_on=` adds to a definition: modules and distributions by version, files by content, the rest by value."""
+"""What `depends_on=` adds to a definition: modules and distributions by version, files by content."""
 
 from __future__ import annotations
 

@@ -25,22 +25,31 @@ class Description(NamedTuple):
     """One node of a definition's graph. Its hash covers `kind`, `name`, `content` and `links`."""
 
     kind: str
-    """``"function"``, ``"class"``, ``"name"`` (counts by its name only), ``"method"``, ``"partial"`` and so on."""
+    """``"function"``, ``"class"``, ``"name"`` (counts by its name only), ``"method"``,
+    ``"partial"`` and so on.
+    """
 
     name: str
-    """The qualified name where the kind is ``"name"``, else the object's own name without its module."""
+    """The qualified name where the kind is ``"name"``, else the object's own name without its
+    module.
+    """
 
     content: object
-    """What the node says itself: a plain value of str, bytes, int, float, complex, bool, None, tuple, frozenset
-    and, from byte code of 3.14 on, slice."""
+    """What the node says itself: a plain value of str, bytes, int, float, complex, bool, None,
+    tuple, frozenset and, from byte code of 3.14 on, slice.
+    """
 
     links: dict[str, object]
-    """What the node refers to: a label, unique in the node, and the living object, to be hashed by value or, where
-    `is_code` says so, to be described in its turn. The order of the labels does not count."""
+    """What the node refers to: a label, unique in the node, and the living object, to be hashed by
+    value or, where `is_code` says so, to be described in its turn. The order of the labels does not
+    count.
+    """
 
     reads: list[tuple[dict[str, Any], str, object]]
-    """What was looked up to find the links: namespace, name, and the value found or `MISSING`. As long as each is as it
-    was, the node is as it was, but for its captured variables and defaults, which the function itself holds."""
+    """What was looked up to find the links: namespace, name, and the value found or `MISSING`. As
+    long as each is as it was, the node is as it was, but for its captured variables and defaults,
+    which the function itself holds.
+    """
 
     modules: frozenset[str] = frozenset()
     """Names of the library modules that the node refers to."""
@@ -49,7 +58,9 @@ class Description(NamedTuple):
     """The text of the code, for people; "" if there is none."""
 
     assigned: tuple[tuple[object, str], ...] = ()
-    """Names that the node assigns or changes while it runs, each with its namespace: no inputs, here or elsewhere."""
+    """Names that the node assigns or changes while it runs, each with its namespace: no inputs,
+    here or elsewhere.
+    """
 
 
 def by_name(name: str, library: str = "") -> Description:

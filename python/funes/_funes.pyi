@@ -4,10 +4,26 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, Final, final
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "IS_RELEASE",
+    "Call",
+    "Entry",
+    "MemoBase",
+    "Raw",
+    "Store",
+    "__version__",
+    "encode_value",
+    "hash_definition",
+    "hash_value",
+]
+
 __version__: Final[str]
 IS_RELEASE: Final[bool]
 
 def hash_value(value: Any, /) -> str: ...
+def encode_value(value: Any, /) -> bytes: ...
 def hash_definition(definition: Any, /) -> str: ...
 
 @final
@@ -23,6 +39,7 @@ class Call:
     @property
     def seed(self) -> int | None: ...
 
+@disjoint_base
 class MemoBase:
     def __new__(cls, function: FunctionType, options: Any) -> MemoBase: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

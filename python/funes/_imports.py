@@ -8,17 +8,18 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ._names import OwnImport, written_name
-from ._origin import is_own
+from funes._names import OwnImport, written_name
+from funes._origin import is_own
 
 __all__ = ["own_module"]
 
 
 def own_module(origin: OwnImport, namespace: dict[str, Any]) -> ModuleType | str | None:
-    """The module that an import statement names, if it is the user's; a library's name; None if it cannot be had.
+    """The module that an import names if it is the user's, its name if not; None if there is none.
 
-    A module of the user's that nobody has imported yet is imported now: the function is about to do so itself, and
-    what it takes from there cannot be known otherwise. Whatever that raises is left for the function to raise.
+    A module of the user's that nobody has imported yet is imported now: the function is about to do
+    so itself, and what it takes from there cannot be known otherwise. Whatever that raises is left
+    for the function to raise.
 
     namespace: globals of the function, by which a relative import is resolved.
     """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from contextvars import ContextVar
 from types import FunctionType, ModuleType
 
-from ._origin import is_own
+from funes._origin import is_own
 
 __all__ = [
-    "by_name_value",
     "is_library_class",
     "is_library_function",
     "is_library_module",
@@ -18,10 +18,11 @@ __all__ = [
     "module_name",
     "named_in_library",
     "qualified_name",
+    "stand_in",
 ]
 
-# One thing has several names: the module of an accelerator or of a platform is not the one that people import, and not
-# every platform, version and implementation has it.
+# One thing has several names: the module of an accelerator or of a platform is not the one that
+# people import, and not every platform, version and implementation has it.
 _PUBLIC_MODULES = {
     "_abc": "abc",
     "_bisect": "bisect",
@@ -79,8 +80,8 @@ def is_library_function(function: FunctionType) -> bool:
 def is_library_class(cls: type) -> bool:
     """Whether a class is a library's, and the one that its name stands for.
 
-    A class that a library made for its caller (`dataclasses.make_dataclass`) may carry the library's module and no
-    name of its own there: its name would say nothing about it.
+    A class that a library made for its caller (`dataclasses.make_dataclass`) may carry the
+    library's module and no name of its own there: its name would say nothing about it.
     """
     module = _text(cls, "__module__")
     if is_own(module):
@@ -94,7 +95,7 @@ def is_library_module(module: ModuleType) -> bool:
 
 
 def named_in_library(thing: object, *modules: str) -> str:
-    """The qualified name of something that stands in a library's module under its own name; "" if it does not.
+    """The qualified name of a thing that stands in a library's module under its own name, else "".
 
     modules: modules to look in, beside the one that `thing` names.
     """
@@ -106,41 +107,39 @@ def named_in_library(thing: object, *modules: str) -> str:
 
 
 def library_of(value: object) -> str:
-    """The name of the library module that a value comes from; "" if it is the user's or the language's own."""
+    """The library module that a value comes from; "" if it is the user's or the language's own."""
     if isinstance(value, ModuleType):
         module = _text(value, "__name__")
     else:
-        module = _text(value, "__module__") if isinstance(value, type) else ""
-        module = module or _text(type(value), "__module__")
-        if module == "builtins":
-            module = _text(value, "__module__") or _text(
-                type(getattr(value, "__self__", None)), "__module__"
-            )
+        module = _text(value if isinstance(value, type) else type(value), "__module__")
+        if module == "builtins":  # a function; or a method in C, which knows only its object
+            owner = getattr(value, "__self__", None)
+            module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_own(module) else module
 
 
-def by_name_value(value: object) -> tuple[str, ...] | None:
-    """What stands for a value that is no input, but something to work with; None for any other value.
+def stand_in(value: object) -> tuple[str, ...] | None:
+    """What counts in place of a value that is no input but a tool to work with; else None.
 
-    A logger, lock, thread or open file says nothing about a result, and cannot be hashed; what kind of thing it is, and
-    under which name it can be had, stands for it.
+    A logger, lock, thread or open file says nothing about a result, and cannot be hashed. Its type
+    stands for it. A logger's name does not count, since it is mostly ``__name__``.
     """
-    if isinstance(value, ModuleType):
+    # By type, and not by `isinstance`: some proxies say that they are what they stand for.
+    kind = type(value)
+    if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))
-    logging = sys.modules.get("logging")
-    if logging is not None and isinstance(value, (logging.Logger, logging.LoggerAdapter)):
-        return ("logger", qualified_name(type(value)), str(getattr(value, "name", "")))
-    contextvars = sys.modules.get("contextvars")
-    if contextvars is not None and isinstance(value, contextvars.ContextVar):
-        return ("context variable", str(value.name))
-    if isinstance(value, _TOOLS) or (
-        isinstance(value, io.IOBase) and not isinstance(value, _IN_MEMORY)
+    if issubclass(kind, _TOOLS) or (
+        issubclass(kind, io.IOBase) and not issubclass(kind, (io.BytesIO, io.StringIO))
     ):
-        return ("type", qualified_name(type(value)))
+        return ("type", qualified_name(kind))
+    logging = sys.modules.get("logging")
+    if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
+        return ("type", qualified_name(kind))
     return None
 
 
 _TOOLS = (
+    ContextVar,
     type(threading.Lock()),
     type(threading.RLock()),
     threading.Barrier,
@@ -150,7 +149,6 @@ _TOOLS = (
     threading.Thread,
     threading.local,
 )
-_IN_MEMORY = (io.BytesIO, io.StringIO)
 
 
 def _is_found(thing: object, module: str, name: str) -> bool:
@@ -158,7 +156,7 @@ def _is_found(thing: object, module: str, name: str) -> bool:
     try:
         for part in name.split("."):
             found = getattr(found, part)
-        # A bound method is made anew each time: two are equal that are of one function and of the same object.
+        # Methods are made anew each time. Those of one function and the same object are equal.
         return found is thing or (
             type(found) is type(thing) and hasattr(thing, "__self__") and found == thing
         )

@@ -6,17 +6,17 @@ import sys
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
-from ._description import MISSING, LeftOut
-from ._imports import own_module
-from ._library import (
-    by_name_value,
+from funes._description import MISSING, LeftOut
+from funes._descriptors import is_special_descriptor, parts_of
+from funes._imports import own_module
+from funes._library import (
     is_library_class,
     is_library_function,
     is_library_module,
     library_of,
-    module_name,
+    stand_in,
 )
-from ._names import Chain, Names, written_name
+from funes._names import Chain, Names, written_name
 
 __all__ = ["Links"]
 
@@ -45,35 +45,52 @@ _PLAIN = frozenset(
 class Links:
     """Gathers what one piece of code refers to.
 
-    links: labels and living objects, see `Description.links`.
-    reads: what was looked up, see `Description.reads`.
-    modules: names of library modules.
-    assigned: names that the code assigns or changes, each with its namespace.
-    left_out: the same, as the code spells them, for the warning.
+    assigned: what the code assigns or changes itself, see `Names.assigned`.
+    left_out: what other code of the graph does, see `LeftOut`.
     """
 
     def __init__(
-        self, assigned: frozenset[Chain] = frozenset(), known_assigned: LeftOut = frozenset()
+        self, assigned: frozenset[Chain] = frozenset(), left_out: LeftOut = frozenset()
     ) -> None:
+        #: As in `Description`.
         self.links: dict[str, object] = {}
         self.reads: list[tuple[dict[str, Any], str, object]] = []
         self.modules: set[str] = set()
+        #: Names that the code assigns or changes: namespace and name, by the former's address.
         self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
-        self.left_out: set[str] = set()
+        #: What was left out, as the code spells it.
+        self.changed: set[str] = set()
         self._assigned = assigned
-        self._known_assigned = known_assigned
+        self._left_out = left_out
 
     def add(self, label: str, value: object) -> None:
         """Link a value."""
-        if type(value) not in _PLAIN:
-            library = library_of(value)
-            if library:
-                self.modules.add(library)
-            stand_in = by_name_value(value)
-            if stand_in is not None:
-                # Under a label of its own, so that no tuple of the user's can pass for it.
-                label, value = f"{label} by name", stand_in
-        self.links[label] = value
+        if type(value) in _PLAIN:
+            self.links[label] = value
+            return
+        library = library_of(value)
+        if library:
+            self.modules.add(library)
+        substitute = stand_in(value)
+        if substitute is not None:
+            # Under a label of its own, so that no tuple of the user's can pass for it.
+            self.links[f"{label} by name"] = substitute
+        elif is_special_descriptor(value):
+            for name, part in parts_of(value).items():
+                self.add(f"{label}.{name}", part)
+            if library != "funes._bound":
+                self.add(f"type of {label}", type(value))
+        elif library == "funes._memo":
+            self._add_memorious(label, value)
+        else:
+            self.links[label] = value
+
+    def _add_memorious(self, label: str, memo: Any) -> None:
+        """Link the function that is remembered, since remembering changes no result."""
+        self.links[label] = getattr(memo, "__wrapped__", memo)
+        options = getattr(memo, "_options", None)
+        if getattr(options, "depends_on", ()):
+            self.links[f"{label} depends on"] = memo._extras()
 
     def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
         """Link captured variables, or what the function takes from those that are modules."""
@@ -102,77 +119,70 @@ class Links:
             name = read.chain[0]
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
                 continue
-            value = globals_.get(name, MISSING)
-            if not self._is_assigned(globals_, (name,)):
-                self.reads.append((globals_, name, value))
-            if value is not MISSING:
+            value = self._look_up(globals_, read.chain[:1])
+            if value is not MISSING or self._is_changed(globals_, read.chain[:1]):
                 self._follow("global", globals_, value, read.chain)
-            elif self._is_assigned(globals_, (name,)):
-                self._leave_out(globals_, (name,), value)
             elif name not in builtins:
                 if read.is_certain:
                     self.reads.append((builtins, name, MISSING))
                     self.links[f"missing {name}"] = None
             elif not _is_of_the_language(builtins[name]):
-                self.reads.append((builtins, name, builtins[name]))
-                self._follow("builtin", builtins, builtins[name], read.chain)
+                value = self._look_up(builtins, read.chain[:1])
+                self._follow("builtin", builtins, value, read.chain)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
         """Link what the function imports itself from the user's modules."""
+        modules: dict[str, Any] = sys.modules
         for origin in names.imports:
             module = own_module(origin, globals_)
             if isinstance(module, str):
                 self.modules.add(module)
             elif module is not None:
-                modules: dict[str, Any] = sys.modules
                 self.reads.append((modules, module.__name__, module))
                 self._follow("imported", modules, module, (written_name(origin), *origin.chain))
 
     def _follow(self, where: str, namespace: object, value: object, chain: Chain) -> None:
-        """Link what a chain leads to: through modules of the user's attribute by attribute, up to anything else.
+        """Link what a chain leads to: attribute by attribute through the user's modules.
 
         value: what the first name of the chain stands for in `namespace`.
         """
-        taken = 1
-        while True:
+        for taken in range(1, len(chain) + 1):
             path = chain[:taken]
-            if self._is_assigned(namespace, path):
+            if self._is_changed(namespace, path):
                 self._leave_out(namespace, path, value)
+                return
+            if value is MISSING:
+                self.links[f"missing {'.'.join(path)}"] = None
                 return
             if not isinstance(value, ModuleType):
                 self._link_end(where, namespace, value, chain, taken)
                 return
-            if is_library_module(value):
-                self.modules.add(module_name(value.__name__))
+            if taken == len(chain) or is_library_module(value):
                 self.add(f"{where} {'.'.join(path)}", value)
                 return
-            if taken == len(chain):
-                self.add(f"{where} {'.'.join(path)}", value)
+            if chain[taken] in _MODULE_MACHINERY:
                 return
-            name = chain[taken]
-            if name in _MODULE_MACHINERY:
-                return
-            names = vars(value)
-            value = names.get(name, MISSING)
-            namespace, taken = names, taken + 1
-            if self._is_assigned(names, chain[:taken]):
-                continue
-            self.reads.append((names, name, value))
-            if value is MISSING:
-                self.links[f"missing {'.'.join(chain[:taken])}"] = None
-                if "__getattr__" in names:
-                    self.add(f"{where} {'.'.join(path)}.__getattr__", names["__getattr__"])
-                return
+            module, namespace = value, vars(value)
+            value = self._look_up(namespace, chain[: taken + 1])
+            if value is MISSING and "__getattr__" in namespace:
+                self.add(f"{where} {'.'.join(path)}.__getattr__", module.__getattr__)
+
+    def _look_up(self, namespace: dict[str, Any], path: Chain) -> object:
+        """The value of the last name of a path, which is noted as read unless the code changes it."""
+        value = namespace.get(path[-1], MISSING)
+        if not self._is_changed(namespace, path):
+            self.reads.append((namespace, path[-1], value))
+        return value
 
     def _link_end(
         self, where: str, namespace: object, value: object, chain: Chain, taken: int
     ) -> None:
-        """Link the first thing on a chain that is no module; `taken` names of the chain lead to it."""
+        """Link the first thing on a chain that is no module; `taken` names lead to it."""
         path = chain[:taken]
         inside = {
             longer[taken]
             for longer in self._assigned
-            if longer[:taken] == path and len(longer) > taken
+            if len(longer) > taken and longer[:taken] == path
         }
         if inside and not isinstance(value, (type, FunctionType)):
             self._leave_out(namespace, path, value)
@@ -181,22 +191,24 @@ class Links:
             self._note_assigned(value, name)
         label = f"{where} {'.'.join(path)}"
         self.add(label, value)
-        if (
-            taken < len(chain)
-            and isinstance(value, FunctionType)
-            and not is_library_function(value)
-        ):
-            name = chain[taken]
-            if name in value.__dict__ and name not in inside:
-                self.add(f"{label}.{name}", value.__dict__[name])
+        is_own_function = isinstance(value, FunctionType) and not is_library_function(value)
+        if taken < len(chain) and is_own_function and chain[taken] not in inside:
+            self._add_attribute(label, value, chain[: taken + 1])
 
-    def _is_assigned(self, namespace: object, path: Chain) -> bool:
-        return path in self._assigned or (id(namespace), path[-1]) in self._known_assigned
+    def _add_attribute(self, label: str, function: Any, path: Chain) -> None:
+        """Link what the user keeps in an attribute of a function."""
+        if (id(function), path[-1]) not in self._left_out:
+            value = self._look_up(function.__dict__, path)
+            if value is not MISSING:
+                self.add(f"{label}.{path[-1]}", value)
+
+    def _is_changed(self, namespace: object, path: Chain) -> bool:
+        return path in self._assigned or (id(namespace), path[-1]) in self._left_out
 
     def _leave_out(self, namespace: object, path: Chain, value: object) -> None:
-        """Do not link a value that changes while the code runs; of an object of the user's, the class still counts."""
+        """Do not link a value that changes while the code runs; only its class, if it is own."""
         name = ".".join(path)
-        self.left_out.add(name)
+        self.changed.add(name)
         self._note_assigned(namespace, path[-1])
         cls = type(value)
         if not isinstance(value, type) and value is not MISSING and not is_library_class(cls):
@@ -207,7 +219,7 @@ class Links:
 
 
 def _is_of_the_language(value: object) -> bool:
-    """Whether a value among the builtins is one of Python's own, and not something that a program put there."""
+    """Whether a builtin is one of Python's own, and not something that a program put there."""
     if isinstance(value, type):
         return value.__module__ == "builtins"
     return isinstance(value, (BuiltinFunctionType, type(NotImplemented), type(...))) or (

@@ -10,16 +10,22 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from funes import _depends, _pickling, _seed, _travel, _warn
+from funes._bound import BoundMemo
 from funes._definition import remember_text
 from funes._funes import Call, MemoBase, Store
 from funes._origin import declare_own, is_own
 from funes._run import Run
-from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+from funes.errors import (
+    DamagedEntryError,
+    FunesError,
+    UnhashableArgumentError,
+    UnpicklableResultError,
+)
 
 if TYPE_CHECKING:
     from funes._options import Options
 
-__all__ = ["BoundMemo", "Key", "Memo", "MemoClassMethod"]
+__all__ = ["Key", "Memo"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +55,8 @@ class Memo(MemoBase, Generic[P, R]):
     It is called like the function it wraps, which is ``__wrapped__``.
     """
 
+    __name__: str
+    __qualname__: str
     __wrapped__: Callable[P, R]
 
     def __init__(self, function: FunctionType, options: Options) -> None:
@@ -149,16 +157,14 @@ class Memo(MemoBase, Generic[P, R]):
     def _call_uncached(
         self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
     ) -> Any:
-        self._warn(f"{self.__qualname__} ran uncached: {error}", kind="key")
+        self._degrade("key", f"it ran uncached: {error}", error)
         is_seeded, seed = self._seed(args, kwargs)
         if is_seeded:
             seed = _seed.normalise(seed)
         run = self._run_async if inspect.iscoroutinefunction(self.__wrapped__) else self._run
         return run(args, kwargs, is_seeded, seed, Run())
 
-    def _run(
-        self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run
-    ) -> Any:
+    def _run(self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run) -> Any:
         function = self.__wrapped__, args, self._plain(kwargs) or {}
         if not is_seeded:
             return run.call(*function)
@@ -182,7 +188,8 @@ class Memo(MemoBase, Generic[P, R]):
         return _depends.resolve(self._options.depends_on)
 
     def _doubt(self, text: str) -> None:
-        self._warn(f"{self.__qualname__}: {text}; it counts by its type only", kind=text)
+        text = f"{text}; it counts by its type only"
+        self._degrade(text, text, UnhashableArgumentError(text))
 
     # Entries
 
@@ -197,7 +204,7 @@ class Memo(MemoBase, Generic[P, R]):
         return self.__wrapped__.__name__
 
     def _recall(self, call: Call) -> Any:
-        """The stored output, or `_MISSING`. Never raises what the plain function would not."""
+        """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
         name = self._function_name
         try:
             entry = self._store.read(name, call.definition, call.arguments)
@@ -205,7 +212,7 @@ class Memo(MemoBase, Generic[P, R]):
             self._set_aside(call, error)
             return _MISSING
         except OSError as error:
-            self._warn(f"{self.__qualname__}: {error}; it was computed again", kind="read")
+            self._degrade("read", f"{error}; it was computed again", error)
             return _MISSING
         if entry is None:
             return _MISSING
@@ -213,40 +220,32 @@ class Memo(MemoBase, Generic[P, R]):
             return _pickling.load_entry(entry.body, entry.second)["output"]
         except Exception as error:
             path = self._store.path(name, call.definition, call.arguments)
-            self._warn(
-                f"{self.__qualname__}: the result in {path} cannot be made again "
-                f"({_warn.one_line(error)}); it was computed again",
-                kind="load",
-            )
+            reason = _warn.one_line(error)
+            text = f"the result in {path} cannot be made again ({reason}); it was computed again"
+            self._degrade("load", text, error)
             return _MISSING
 
-    def _set_aside(self, call: Call, error: Exception) -> None:
+    def _set_aside(self, call: Call, error: DamagedEntryError) -> None:
         try:
             moved = self._store.set_aside(self._function_name, call.definition, call.arguments)
+            done = f"it was moved to {moved}" if moved else ""
         except OSError as refused:
-            self._warn(
-                f"{self.__qualname__}: {error}; it was computed again, and the file could not be "
-                f"moved: {refused}",
-                kind="damage",
-            )
-            return
-        if moved is not None:
-            self._warn(
-                f"{self.__qualname__}: {error}; it was moved to {moved} and computed again",
-                kind="damage",
-            )
+            done = f"it could not be moved ({refused})"
+        # Nothing is done where another process has put it right meanwhile.
+        if done:
+            self._degrade("damage", f"{error}; {done} and computed again", error)
 
     def _freeze(self, call: Call) -> _pickling.Frozen | None:
         try:
             return _pickling.freeze_inputs(call.inputs)
         except Exception as error:
-            self._warn_unstored(error)
+            self._degrade_unstored(error)
             return None
 
     def _keep(self, call: Call, frozen: _pickling.Frozen | None, output: Any, run: Run) -> None:
         if run.trouble:
-            text = f"{self.__qualname__}: the result was not stored: {run.trouble}"
-            self._warn(text, kind="seed")
+            error = FunesError(run.trouble)
+            self._degrade("seed", f"the result was not stored: {run.trouble}", error)
             return
         if frozen is None:
             return
@@ -254,18 +253,23 @@ class Memo(MemoBase, Generic[P, R]):
             body, second = _pickling.dump_entry(frozen.thaw(), output, run.seconds)
             self._store.write(self._function_name, call.definition, call.arguments, body, second)
         except Exception as error:
-            self._warn_unstored(error)
+            self._degrade_unstored(error)
 
-    def _warn_unstored(self, error: Exception) -> None:
+    def _degrade_unstored(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, (FunesError, OSError)) else _warn.one_line(error)
         kind = "pickle" if isinstance(error, UnpicklableResultError) else "write"
-        self._warn(f"{self.__qualname__}: the result was not stored: {reason}", kind=kind)
+        self._degrade(kind, f"the result was not stored: {reason}", error)
 
-    def _warn(self, text: str, kind: str) -> None:
-        """One warning of each kind for a function: a loop over a full disk says so once."""
+    def _degrade(self, kind: str, text: str, error: Exception) -> None:
+        """Say that the cache could not do its work: by an error if the function is strict, else by a warning.
+
+        One warning of each kind for a function: a loop over a full disk says so once.
+        """
+        if self._options.strict:
+            raise error
         if kind not in self._warned:
             self._warned.add(kind)
-            _warn.warn(text)
+            _warn.warn(f"{self.__qualname__}: {text}")
 
     # As an object
 
@@ -283,62 +287,6 @@ class Memo(MemoBase, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<memorious {self.__wrapped__!r}>"
-
-
-class BoundMemo:
-    """A memorious method of an instance, or classmethod of a class: the first argument is given."""
-
-    __slots__ = ("__func__", "__self__")
-
-    def __init__(self, memo: Memo[Any, Any], instance: Any) -> None:
-        self.__func__ = memo
-        self.__self__ = instance
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    def key(self, *args: Any, **kwargs: Any) -> Key:
-        """As `Memo.key`."""
-        return self.__func__.key(self.__self__, *args, **kwargs)
-
-    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
-        """As `Memo.is_cached`."""
-        return self.__func__.is_cached(self.__self__, *args, **kwargs)
-
-    def forget(self, *args: Any, **kwargs: Any) -> bool:
-        """As `Memo.forget`."""
-        return self.__func__.forget(self.__self__, *args, **kwargs)
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        signature = inspect.signature(self.__func__)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__func__, name)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, BoundMemo)
-            and self.__func__ is other.__func__
-            and self.__self__ is other.__self__
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.__func__, id(self.__self__)))
-
-    def __reduce__(self) -> Any:
-        return getattr, (self.__self__, self.__func__.__name__)
-
-    def __repr__(self) -> str:
-        return f"<bound {self.__func__!r} of {self.__self__!r}>"
-
-
-class MemoClassMethod(classmethod):  # type: ignore[type-arg]
-    """A classmethod whose bound form has `key` and the like, as a bound method has."""
-
-    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
-        return BoundMemo(self.__func__, type(instance) if owner is None else owner)  # type: ignore[arg-type]
 
 
 def _mark_coroutine_function(memo: Any) -> None:

@@ -9,7 +9,8 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, overload
 
-from funes._memo import Memo, MemoClassMethod
+from funes._bound import MemoClassMethod
+from funes._memo import Memo
 from funes._options import Options
 
 __all__ = ["memorious"]
@@ -28,6 +29,7 @@ def memorious(
     cache_dir: str | os.PathLike[str] | None = None,
     ignore: str | Iterable[str] = (),
     depends_on: Any = (),
+    strict: bool = False,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -38,6 +40,7 @@ def memorious(
     cache_dir: str | os.PathLike[str] | None = None,
     ignore: str | Iterable[str] = (),
     depends_on: Any = (),
+    strict: bool = False,
 ) -> Any:
     """Remember on disk, for ever, what a function computed.
 
@@ -60,6 +63,8 @@ def memorious(
         depends_on: What the result depends on besides arguments and code: a module or an
             ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
             folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
+        strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
+            if an argument cannot be hashed, after it if the result cannot be stored.
 
     Returns:
         A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget`` and ``cache_path``.
@@ -83,9 +88,9 @@ def memorious(
     """
     if function is None:
         return functools.partial(
-            memorious, cache_dir=cache_dir, ignore=ignore, depends_on=depends_on
+            memorious, cache_dir=cache_dir, ignore=ignore, depends_on=depends_on, strict=strict
         )
-    return _decorated(function, Options.of(cache_dir, ignore, depends_on))
+    return _decorated(function, Options.of(cache_dir, ignore, depends_on, strict))
 
 
 def _decorated(function: Any, options: Options) -> Any:

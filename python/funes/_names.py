@@ -1,73 +1,77 @@
 """Which names a function takes from outside, by Python's scoping rules, from its syntax tree.
 
-The tree and not the compiler's tables, because those leave out what one version optimises away and another does not,
-and know nothing of attribute chains: of ``config.LR`` only the value of ``LR`` is an input, not all of ``config``.
+The tree and not the compiler's tables, because those leave out what one version optimises away and
+another does not, and know nothing of attribute chains: of ``config.LR`` only the value of ``LR`` is
+an input, not all of ``config``.
 
-`names_of` walks the tree once. Every name that is bound goes to its scope, every name that is read is noted with the
-scope that reads it; when all scopes are known, each read is looked up from its scope outwards. What is found inside
-the function is nobody's business; the rest are the function's inputs.
+`names_of` walks the tree once. Every name that is bound goes to its scope, every name that is read
+is noted with the scope that reads it; when all scopes are known, each read is looked up from its
+scope outwards. What is found inside the function is nobody's business; the rest are the function's
+inputs.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-from ._tree import FunctionNode, is_private
+from funes._tree import FunctionNode, is_private
 
 __all__ = ["Chain", "Names", "OwnImport", "Read", "names_of", "written_name"]
 
-Chain = tuple[
-    str, ...
-]  # ("config", "LR"): a name, then the attributes taken from it one after the other
+#: A name, then the attributes that are taken one after the other: ("config", "LR") for `config.LR`.
+Chain = tuple[str, ...]
 
 
 class Read(NamedTuple):
     """A name from outside, with the attributes that are taken from it."""
 
     chain: Chain
-    is_global: bool  # declared so; else a captured variable comes first
-    is_certain: (
-        bool  # else it counts only where there is one: a class body may have bound it already
-    )
+    #: Declared so by `global`; else a captured variable of the name comes first.
+    is_global: bool
+    #: Else it counts only where there is one: the body of a class may have bound the name itself.
+    is_certain: bool
 
 
 class OwnImport(NamedTuple):
     """Something that the function imports itself, with the attributes that are taken from it.
 
-    ``from ..pkg import mod; mod.f()`` is ``OwnImport("pkg", 2, "", ("mod", "f"))``.
-    ``import a.b; a.c`` is ``OwnImport("a", 0, "a.b", ("c",))``: the name means ``a``, and ``a.b`` is loaded too.
+    ``from ..pkg import mod; mod.f()`` is ``OwnImport("pkg", 2, "", ("mod", "f"))``;
+    ``import a.b; a.c`` is ``OwnImport("a", 0, "a.b", ("c",))``: the name means ``a``, and ``a.b`` is
+    loaded too.
     """
 
     module: str
-    level: int  # number of leading dots
-    loads: str  # the module to load for it, if not `module` itself
+    #: The number of leading dots.
+    level: int
+    #: The module to load for it, if not `module` itself.
+    loads: str
     chain: Chain
 
 
 def written_name(origin: OwnImport) -> str:
-    """The module's name as the import statement says it, with its dots, which stays when the package is renamed."""
+    """The module's name as the import statement says it, which stays when the package moves."""
     return "." * origin.level + origin.module
 
 
 class Names(NamedTuple):
     """What a function takes from outside."""
 
-    reads: tuple[Read, ...]  # in a fixed order
-    imports: tuple[OwnImport, ...]  # in a fixed order
-    assigned: frozenset[
-        Chain
-    ]  # what it assigns or changes by a statement: names, attributes, things with items
-    only_declared: tuple[
-        tuple[int, str], ...
-    ]  # local only by an annotation without a value (`x: int`): scope, name
+    reads: tuple[Read, ...]
+    imports: tuple[OwnImport, ...]
+    #: What it assigns, or changes by a statement: names, attributes, things of which it sets items.
+    assigned: frozenset[Chain]
+    #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
+    only_declared: tuple[tuple[int, str], ...]
 
 
 def names_of(function: FunctionNode, private: str = "") -> Names:
     """What a function takes from outside.
 
-    private: name of the class around the function, which changes ``__name`` to ``_Class__name``; "" if there is none.
+    private: name of the class around the function, which changes ``__name`` to ``_Class__name``; ""
+        if there is none.
 
     >>> names_of(ast.parse("lambda x: x + config.LR", mode="eval").body).reads[0].chain
     ('config', 'LR')
@@ -78,7 +82,7 @@ def names_of(function: FunctionNode, private: str = "") -> Names:
 
 
 class _Scope:
-    """A function, class, comprehension or set of type parameters: what is bound in it, and what it reads."""
+    """What is bound in a function, class, comprehension or list of type parameters."""
 
     __slots__ = (
         "bound",
@@ -88,6 +92,7 @@ class _Scope:
         "is_class",
         "outer",
         "outer_names",
+        "pending",
         "private",
         "target",
     )
@@ -97,11 +102,15 @@ class _Scope:
         self.private = private
         self.is_class = is_class
         self.bound: set[str] = set()
-        self.declared: set[str] = set()  # by `x: int`
-        self.global_names: set[str] = set()  # by `global x`
-        self.outer_names: set[str] = set()  # by `nonlocal x`
+        #: Names of `x: int`, `global x` and `nonlocal x`.
+        self.declared: set[str] = set()
+        self.global_names: set[str] = set()
+        self.outer_names: set[str] = set()
         self.imports: dict[str, list[OwnImport]] = {}
-        self.target = self  # where `:=` binds: for a comprehension, the function around it
+        #: What is still to be walked.
+        self.pending: list[Any] = []
+        #: Where `:=` binds: for a comprehension, the scope around it.
+        self.target = self
 
     def mangled(self, name: str) -> str:
         if self.private and is_private(name):
@@ -109,33 +118,50 @@ class _Scope:
         return name
 
 
-_Comprehension = Union[ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp]
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _OUTSIDE = _Scope(None, "")
 _GLOBAL = _Scope(None, "")
 
 
 class _Walk:
-    """One walk over a function's tree."""
+    """One walk over a function's tree, scope by scope."""
 
     def __init__(self, function: FunctionNode, private: str) -> None:
         self.root = _Scope(None, private)
-        self.scopes = [self.root]
-        self.pending: list[tuple[ast.AST, _Scope]] = []
+        self.scopes = [self.root]  # grows during the walk
         self.reads: list[tuple[_Scope, Chain, bool]] = []
         self.changes: list[tuple[_Scope, Chain]] = []
         self._open_function(function, self.root)
 
     def run(self) -> None:
-        pending = self.pending
-        handlers = _HANDLERS
+        """Walk all scopes. What is noted in one that has been walked already is walked at once."""
+        unfinished = True
+        while unfinished:
+            unfinished = False
+            for scope in self.scopes:
+                if scope.pending:
+                    unfinished = True
+                    self._walk(scope)
+
+    def _walk(self, scope: _Scope) -> None:
+        pending, reads = scope.pending, self.reads
         while pending:
-            node, scope = pending.pop()
-            handler = handlers.get(type(node))
+            node = pending.pop()
+            kind = type(node)
+            if kind is ast.Name and type(node.ctx) is ast.Load:
+                reads.append((scope, (scope.mangled(node.id),), True))
+                continue
+            handler = _HANDLERS.get(kind)
             if handler is not None:
                 handler(self, node, scope)
-            else:
-                for child in ast.iter_child_nodes(node):
-                    pending.append((child, scope))
+                continue
+            fields = _children_of.get(kind)
+            for field in _children(kind) if fields is None else fields:
+                value = getattr(node, field)
+                if type(value) is list:
+                    pending += value
+                elif isinstance(value, ast.AST):
+                    pending.append(value)
 
     # Looking up, once every scope is known
 
@@ -160,12 +186,12 @@ class _Walk:
             for origin in found.imports.get(chain[0], ()):
                 assigned.add((written_name(origin), *origin.chain, *chain[1:]))
         for scope in self.scopes:
-            assigned.update((name,) for name in scope.bound & scope.global_names)
-            # So that they are looked up even if they are never read.
-            reads.update(Read((name,), True, False) for name in scope.bound & scope.global_names)
-            assigned.update(
-                (name,) for name in scope.bound & scope.outer_names if self._is_outside(name, scope)
-            )
+            for name in scope.bound & scope.global_names:
+                assigned.add((name,))
+                reads.add(Read((name,), True, False))  # to be looked up even if it is never read
+            for name in scope.bound & scope.outer_names:
+                if self._scope_of(name, scope) is _OUTSIDE:
+                    assigned.add((name,))
         only_declared = sorted(
             (position, name)
             for position, scope in enumerate(self.scopes)
@@ -175,12 +201,8 @@ class _Walk:
             tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), tuple(only_declared)
         )
 
-    def _is_outside(self, name: str, scope: _Scope) -> bool:
-        found = self._scope_of(name, scope)
-        return found is _OUTSIDE or found is _GLOBAL
-
     def _scope_of(self, name: str, reader: _Scope) -> _Scope:
-        """The scope whose name it is; `_GLOBAL` if declared global on the way, `_OUTSIDE` if not found."""
+        """The scope in which a name is bound; `_GLOBAL` if one says that it is, else `_OUTSIDE`."""
         scope: _Scope | None = reader
         while scope is not None:
             if scope.is_class and name == "__class__":
@@ -188,9 +210,7 @@ class _Walk:
             if not scope.is_class or scope is reader:
                 if name in scope.global_names:
                     return _GLOBAL
-                if (
-                    name in scope.bound or name in scope.declared
-                ) and name not in scope.outer_names:
+                if name not in scope.outer_names and name in scope.bound | scope.declared:
                     return scope
             scope = scope.outer
         return _OUTSIDE
@@ -207,7 +227,7 @@ class _Walk:
     def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
         chain = self._chain(node, scope)
         if not chain:
-            self.pending.append((node.value, scope))
+            scope.pending.append(node.value)
         elif isinstance(node.ctx, ast.Load):
             self.reads.append((scope, chain, True))
         else:
@@ -221,10 +241,10 @@ class _Walk:
             chain = self._chain(whole, scope)
             if chain:
                 self._change(chain, scope)
-        self.pending += ((node.value, scope), (node.slice, scope))
+        scope.pending += (node.value, node.slice)
 
     def _change(self, chain: Chain, scope: _Scope) -> None:
-        """Note that a statement changes what a chain leads to, for which it reads what the chain starts from."""
+        """Note that a statement changes what a chain leads to, and so reads where it starts."""
         self.changes.append((scope, chain))
         self.reads.append((scope, chain, True))
 
@@ -233,10 +253,10 @@ class _Walk:
         if chain:
             self.reads.append((scope, chain, True))
         else:
-            self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+            scope.pending += ast.iter_child_nodes(node)
 
     def _chain(self, node: ast.expr, scope: _Scope) -> Chain:
-        """The chain that an expression is, such as ``a.b.c`` or ``getattr(a, "b").c``; () if it is something else."""
+        """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none."""
         attributes: list[str] = []
         while True:
             if isinstance(node, ast.Attribute):
@@ -255,7 +275,7 @@ class _Walk:
                 and node.args[1].value.isidentifier()
             ):
                 attributes.append(node.args[1].value)
-                self.pending += ((other, scope) for other in (node.func, *node.args[2:]))
+                scope.pending += (node.func, *node.args[2:])
                 node = node.args[0]
             else:
                 return ()
@@ -263,26 +283,26 @@ class _Walk:
     def _augmented(self, node: ast.AugAssign, scope: _Scope) -> None:
         if isinstance(node.target, ast.Name):
             self.reads.append((scope, (scope.mangled(node.target.id),), True))
-        self.pending += ((node.target, scope), (node.value, scope))
+        scope.pending += (node.target, node.value)
 
     def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
         if scope.is_class:
             self._maybe_read(node.annotation, scope)
         if node.value is not None:
-            self.pending += ((node.target, scope), (node.value, scope))
+            scope.pending += (node.target, node.value)
         elif isinstance(node.target, ast.Name):
             scope.declared.add(scope.mangled(node.target.id))
 
     def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:
         scope.target.bound.add(scope.mangled(node.target.id))
-        self.pending.append((node.value, scope))
+        scope.pending.append(node.value)
 
     def _function(self, node: FunctionNode, scope: _Scope) -> None:
         if not isinstance(node, ast.Lambda):
             scope.bound.add(scope.mangled(node.name))
-            self.pending += ((decorator, scope) for decorator in node.decorator_list)
+            scope.pending += node.decorator_list
         defaults = [*node.args.defaults, *node.args.kw_defaults]
-        self.pending += ((default, scope) for default in defaults if default is not None)
+        scope.pending += (default for default in defaults if default is not None)
         inner = self._open(self._type_parameters(node, scope))
         self._open_function(node, inner)
 
@@ -298,17 +318,17 @@ class _Walk:
             if argument is not None:
                 scope.bound.add(scope.mangled(argument.arg))
         body: Iterable[ast.AST] = (node.body,) if isinstance(node, ast.Lambda) else node.body
-        self.pending += ((statement, scope) for statement in body)
+        scope.pending += body
 
     def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
         scope.bound.add(scope.mangled(node.name))
-        self.pending += ((decorator, scope) for decorator in node.decorator_list)
+        scope.pending += node.decorator_list
         around = self._type_parameters(node, scope)
-        self.pending += ((child, around) for child in (*node.bases, *node.keywords))
+        around.pending += (*node.bases, *node.keywords)
         inner = self._open(around, is_class=True)
         inner.private = node.name.lstrip("_")
         inner.bound.update(("__module__", "__qualname__"))
-        self.pending += ((statement, inner) for statement in node.body)
+        inner.pending += node.body
 
     def _type_parameters(self, node: ast.AST, scope: _Scope) -> _Scope:
         """The scope of ``[T]`` in ``def f[T]()``, or `scope` itself where there is none."""
@@ -319,9 +339,9 @@ class _Walk:
         around.bound.update(parameter.name for parameter in parameters)
         return around
 
-    def _type_alias(self, node: ast.AST, scope: _Scope) -> None:
-        self.pending.append((getattr(node, "name"), scope))  # noqa: B009 - mypy on 3.10 knows no ast.TypeAlias
-        self._maybe_read(getattr(node, "value"), self._type_parameters(node, scope))  # noqa: B009
+    def _type_alias(self, node: Any, scope: _Scope) -> None:
+        scope.pending.append(node.name)
+        self._maybe_read(node.value, self._type_parameters(node, scope))
 
     def _maybe_read(self, expression: ast.AST, scope: _Scope) -> None:
         """Note the names in an expression that is evaluated late or never."""
@@ -335,16 +355,16 @@ class _Walk:
         inner = self._open(scope)
         inner.target = scope.target
         # The first iterable is evaluated outside, in the scope around the comprehension.
-        self.pending.append((node.generators[0].iter, scope))
+        scope.pending.append(node.generators[0].iter)
         for position, generator in enumerate(node.generators):
-            self.pending.append((generator.target, inner))
-            self.pending += ((condition, inner) for condition in generator.ifs)
+            inner.pending.append(generator.target)
+            inner.pending += generator.ifs
             if position:
-                self.pending.append((generator.iter, inner))
+                inner.pending.append(generator.iter)
         if isinstance(node, ast.DictComp):
-            self.pending += ((node.key, inner), (node.value, inner))
+            inner.pending += (node.key, node.value)
         else:
-            self.pending.append((node.elt, inner))
+            inner.pending.append(node.elt)
 
     def _global(self, node: ast.Global, scope: _Scope) -> None:
         scope.global_names.update(map(scope.mangled, node.names))
@@ -373,23 +393,37 @@ class _Walk:
     def _except(self, node: ast.ExceptHandler, scope: _Scope) -> None:
         if node.name:
             scope.bound.add(scope.mangled(node.name))
-        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+        scope.pending += ast.iter_child_nodes(node)
 
     def _capture(self, node: ast.MatchAs | ast.MatchStar, scope: _Scope) -> None:
         if node.name:
             scope.bound.add(scope.mangled(node.name))
-        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+        scope.pending += ast.iter_child_nodes(node)
 
     def _match_mapping(self, node: ast.MatchMapping, scope: _Scope) -> None:
         if node.rest:
             scope.bound.add(scope.mangled(node.rest))
-        self.pending += ((child, scope) for child in ast.iter_child_nodes(node))
+        scope.pending += ast.iter_child_nodes(node)
 
     def _open(self, outer: _Scope, *, is_class: bool = False) -> _Scope:
         scope = _Scope(outer, outer.private, is_class=is_class)
         self.scopes.append(scope)
         return scope
 
+
+# The fields of a node in which names can stand. Lists may hold texts and None too, without fields.
+_children_of: dict[type, tuple[str, ...]] = {ast.Constant: (), ast.MatchSingleton: ()}
+
+
+def _children(kind: type) -> tuple[str, ...]:
+    fields = getattr(kind, "_fields", ())
+    _children_of[kind] = children = tuple(field for field in fields if field not in _LEAVES)
+    return children
+
+
+_LEAVES = frozenset(
+    ("arg", "attr", "conversion", "ctx", "id", "is_async", "name", "op", "ops", "type_comment")
+)
 
 _HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
     ast.Name: _Walk._name,
@@ -416,5 +450,5 @@ _HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
     ast.MatchStar: _Walk._capture,
     ast.MatchMapping: _Walk._match_mapping,
 }
-if hasattr(ast, "TypeAlias"):  # 3.12
+if sys.version_info >= (3, 12):
     _HANDLERS[ast.TypeAlias] = _Walk._type_alias

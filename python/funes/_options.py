@@ -20,6 +20,8 @@ class Options:
     ignore: frozenset[str] = frozenset()
     #: Values that the definition depends on besides what its code shows.
     depends_on: tuple[Any, ...] = ()
+    #: Whether to raise an error where the cache cannot do its work.
+    strict: bool = False
 
     @classmethod
     def of(
@@ -27,6 +29,7 @@ class Options:
         cache_dir: str | os.PathLike[str] | None,
         ignore: str | Iterable[str],
         depends_on: Any,
+        strict: bool,
     ) -> Options:
         """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
         return cls(
@@ -35,6 +38,7 @@ class Options:
             depends_on=tuple(depends_on)
             if isinstance(depends_on, (tuple, list))
             else (depends_on,),
+            strict=bool(strict),
         )
 
     def root(self) -> str:

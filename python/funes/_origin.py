@@ -1,28 +1,31 @@
 """What is the user's own code, and what is a library.
 
-The user's own code counts by what it says, a library by its name only. One function decides, `is_own`; everything else
-here serves it. The file that holds the code decides, and only where there is none does the module's name:
+The user's own code counts by what it says, a library by its name only. One function decides,
+`is_own`; everything else here serves it. The file that holds the code decides, and only where there
+is none does the module's name:
 
-====================================================  =========================================================
-code                                                  verdict
-====================================================  =========================================================
-standard library, built-in and frozen modules         library
-``site-packages``, ``dist-packages``                  library: the folders of the running interpreter, of its
-                                                      base when it is a virtual environment, of the user, and
-                                                      every folder of these names on ``sys.path``
-``__pypackages__`` (packages beside a project)        library
-funes                                                 library
-an editable install                                   own: its files lie in a project, whatever imports them;
-                                                      so does a folder linked into ``site-packages``
-a module in a zip file                                own, unless the zip file lies where libraries lie
-a namespace package                                   own if any of its folders is; each module in it by its file
-``__main__``                                          by its file: a script is own, ``python -m pytest`` is not
-notebook cells, the interactive prompt, ``-c``        own: no file, and no library is called ``__main__``
-code made by ``exec`` (``<string>``)                  as the module in whose globals it runs
-a user's module named as one of the standard library  own: its file is not in the standard library's folder
-====================================================  =========================================================
+============================================  ======================================================
+code                                          verdict
+============================================  ======================================================
+standard library, built-in, frozen modules    library
+``site-packages``, ``dist-packages``          library: the folders of the running interpreter, of
+                                              its base when it is a virtual environment, of the
+                                              user, and every folder of these names on ``sys.path``
+``__pypackages__`` (packages in a project)    library
+funes                                         library
+an editable install                           own: its files lie in a project, whatever imports them;
+                                              so does a folder linked into ``site-packages``
+a module in a zip file                        own, unless the zip file lies where libraries lie
+a namespace package                           own if any of its folders is; a module in it by its file
+``__main__``                                  by its file: a script is own, ``python -m pytest`` not
+notebook cells, the prompt, ``-c``            own: no file, and no library is called ``__main__``
+code made by ``exec`` (``<string>``)          as the module in whose globals it runs
+a module of the user's that is named as one   own: its file is not in the standard library's folder
+of the standard library
+============================================  ======================================================
 
-Somebody whose project lies under a folder that counts as a library's names the package with `declare_own`.
+Somebody whose project lies under a folder that counts as a library's names the package with
+`declare_own`.
 """
 
 from __future__ import annotations
@@ -84,7 +87,8 @@ def _verdict(module: str, filename: str) -> bool:
 
 
 def _is_file(filename: str) -> bool:
-    # "<stdin>", "<string>", "<ipython-input-3-...>", "<frozen os>", "<attrs generated ...>" are no files.
+    # "<stdin>", "<string>", "<ipython-input-3-...>", "<frozen os>", "<attrs generated ...>" are no
+    # files.
     return bool(filename) and not filename.startswith("<")
 
 
@@ -105,12 +109,13 @@ def _folder(path: str) -> str:
 
 
 def _lies_with_libraries(filename: str) -> bool:
-    # Links are followed for the folder and not for the file: a folder that is linked into site-packages is a project
-    # under development, while a file that is linked there comes from an installer's cache.
+    # Links are followed for the folder and not for the file: a folder that is linked into
+    # site-packages is a project under development, while a file that is linked there comes from an
+    # installer's cache.
     try:
         folder = _folder(os.path.dirname(os.path.abspath(filename)))
     except OSError:
-        return False  # a relative name, and the working directory is gone: libraries have absolute names
+        return False  # a relative name without a working directory; libraries have absolute names
     parts = folder.split(os.sep)
     if "__pypackages__" in parts:
         return True

@@ -14,6 +14,7 @@ imported dill itself. dill's own pickler has a table of its own and works either
 
 from __future__ import annotations
 
+import builtins
 import enum
 import functools
 import importlib
@@ -239,6 +240,8 @@ _NOTHING = frozenset({"FRAME", "PROTO"})
 
 def _names_main(data: bytes) -> bool:
     """Whether a pickle of the C pickler refers to a class or function of ``__main__``."""
+    if b"main__" not in data:  # a search at the speed of memory
+        return False
     found = list(_MAIN_STRING.finditer(data))
     if not found:
         return False
@@ -364,9 +367,14 @@ class _Save:
         module = obj.__module__
         if module not in _MAINS:
             if isinstance(obj, types.FunctionType):
-                # A local function of a module that can be imported sees that module's globals.
+                # A local function of a module that can be imported goes on seeing that module's
+                # globals. One that uses none can be read without the module.
                 home = sys.modules.get(module) if isinstance(module, str) else None
-                self.pickler._recurse = home is None or vars(home) is not obj.__globals__
+                self.pickler._recurse = (
+                    home is None
+                    or vars(home) is not obj.__globals__
+                    or _global_names(obj.__code__) <= vars(builtins).keys()
+                )
             self.plain(obj)
         elif self.by_name and self._has_name(obj):
             self.named = True
@@ -469,21 +477,25 @@ def _take_globals_from_us(dill: Any) -> None:
 
 def _referred_globals(function: Any) -> dict[str, Any]:
     """The globals that the code of a function, and code inside of it, refers to."""
-    import dis
-
     function = getattr(function, "__func__", function)
     if not isinstance(function, types.FunctionType):
         return {}
+    space = function.__globals__
+    return {name: space[name] for name in sorted(_global_names(function.__code__)) if name in space}
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    import dis
+
     names: set[str] = set()
-    codes = [function.__code__]
+    codes = [code]
     while codes:
         code = codes.pop()
         codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
         for instruction in dis.get_instructions(code):
             if "GLOBAL" in instruction.opname or instruction.opname == "LOAD_NAME":
                 names.add(instruction.argval)
-    space = function.__globals__
-    return {name: space[name] for name in sorted(names) if name in space}
+    return names
 
 
 # Reading

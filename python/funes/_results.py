@@ -67,7 +67,10 @@ def _read_all(memo: Any) -> Iterator[dict[str, Any]]:
                 continue  # deleted since we looked
             result = _pickling.load_entry(entry.body, entry.second)
         except Exception as error:
-            warn(f"the result in {path} was skipped: it cannot be read ({one_line(error)})")
+            reason = one_line(error)
+            if path not in reason:
+                reason = f"{path} cannot be read ({reason})"
+            warn(f"a stored result was skipped: {reason}")
             continue
         del entry  # the bytes are not kept while the caller looks at the result
         yield result
@@ -116,7 +119,8 @@ def load_cached_results_as_pandas(
       ``<kwargs>.<keyword>``;
     - a key of the output that is no string is in ``output.<repr of the key>``.
 
-    What a result does not have is NaN in its row.
+    What a result does not have is NaN in its row (so that integers become floats, unless that would
+    change them). None stays None.
 
     Args:
         fn: A memorious function. It is not run.
@@ -172,7 +176,8 @@ def load_cached_results_as_pandas(
         {name: _series(pd, cells, rows) for name, cells in columns.items() if name not in excluded},
         index=pd.RangeIndex(rows),
     )
-    return frame.set_index(indexed) if indexed else frame
+    indexed_frame: pd.DataFrame = frame.set_index(indexed) if indexed else frame
+    return indexed_frame
 
 
 def _names(given: str | Iterable[str] | None) -> list[str]:
@@ -257,11 +262,11 @@ class _Table:
 
 def _series(pd: Any, cells: _Cells, rows: int) -> Any:
     """One column, with the type that fits all its values and alters none."""
-    values = pd.Series([None] * rows, dtype=object)
-    for row in range(rows):
-        # One by one: pandas would take a list of arrays or tuples for something with two axes.
-        values.iat[row] = cells.get(row, _MISSING)
+    # As objects at first: pandas would look into lists and arrays.
+    values = pd.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
     whole = len(cells) == rows
+    if any(value is None for value in cells.values()):
+        return values  # it would become NaN, and a seed of None one that was not given
     if not whole and any(isinstance(v, int) and abs(v) > _EXACT for v in cells.values()):
         return values  # with NaN in it the column would be one of floats
     return values.infer_objects()

@@ -12,24 +12,68 @@ import copyreg
 import enum
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from funes import _rules_numpy, _rules_standard
+from funes import (
+    _rules_numpy,
+    _rules_standard,
+)
 from funes._definition import CODE_TYPES, is_code
 from funes._funes import MemoBase
 from funes._library import is_library_class
 
-__all__ = ["plan"]
+__all__ = ["plan", "register"]
 
 Rule = Callable[[Any], object]
 Plan = tuple[Any, ...]
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
-RULES: dict[str, tuple[str, Rule]] = {**_rules_standard.RULES, **_rules_numpy.RULES}
-REFUSALS: dict[str, str] = {**_rules_standard.REFUSALS}
+RULES: dict[str, tuple[str, Rule]] = {
+    **_rules_standard.RULES,
+    **_rules_numpy.RULES,
+}
+REFUSALS: dict[str, str] = {
+    **_rules_standard.REFUSALS,
+}
+#: Qualified name of a type -> attributes that its rule speaks for: no attributes of a derived class's own.
+COVERED: dict[str, frozenset[str]] = {
+    **_rules_numpy.COVERED,
+}
 
 _plans: WeakKeyDictionary[type, Plan] = WeakKeyDictionary()
+_registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
+
+T = TypeVar("T")
+
+
+def register(kind: type[T], reduce: Callable[[T], object]) -> None:
+    """Say how objects of a type are hashed, where the rules of funes do not suit it.
+
+    An object then counts by its type's qualified name and by what `reduce` makes of it. An object of a derived class
+    counts by its class and its attributes besides. Register before the first call of a memorious function that uses
+    the type: hashes that were found before stay as they are.
+
+    Args:
+        kind: The type. A class of your own may have a method ``__funes_key__`` instead.
+        reduce: Takes an object of the type and gives a simpler value that says the same: of a type that funes can
+            hash, without `kind` itself in it. Equal objects must give equal values, in every process.
+
+    Raises:
+        TypeError: `kind` is no type, or `reduce` cannot be called.
+
+    Example:
+        >>> import threading, funes
+        >>> funes.register(type(threading.Lock()), lambda lock: ())
+        >>> funes.hash_value(threading.Lock()) == funes.hash_value(threading.Lock())
+        True
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"register takes a type first, not {kind!r}")
+    if not callable(reduce):
+        raise TypeError(f"register takes a function of an object second, not {reduce!r}")
+    _registered[kind] = reduce
+    _plans.clear()
 
 
 def plan(kind: type) -> Plan:
@@ -42,8 +86,6 @@ def plan(kind: type) -> Plan:
 
 
 def _make(kind: type) -> Plan:
-    if hasattr(kind, "__funes_key__"):
-        return ("rule", "__funes_key__", _own_key)
     if issubclass(kind, type) or kind in CODE_TYPES or issubclass(kind, MemoBase):
         return ("definition",)
     if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
@@ -53,20 +95,31 @@ def _make(kind: type) -> Plan:
 
 
 def _of_values(kind: type) -> Plan:
-    if kind is object:
-        return ("refuse", "a bare object() has no value, only an identity")
-    if issubclass(kind, enum.Enum):
-        return ("rule", "enum.Enum", _rules_standard.enum_member)
-    for base in kind.__mro__[:-1]:
+    for base in kind.__mro__:
+        own = _registered.get(base)
+        if own is not None:
+            return ("rule", qualified_name(base), own if base is kind else _of_subclass(own))
+        if "__funes_key__" in vars(base):
+            return ("rule", "__funes_key__", _own_key)
+        if base is enum.Enum:
+            return ("rule", "enum.Enum", _rules_standard.enum_member)
+        if issubclass(kind, enum.Enum):
+            # Enumerations give their classes a `__reduce_ex__`, a different one in each version of Python.
+            continue
         reason = REFUSALS.get(qualified_name(base))
         if reason is not None:
             return ("refuse", reason)
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
-            return ("rule", name, rule if base is kind else _of_subclass(rule))
-        if "__reduce_ex__" in vars(base) or "__reduce__" in vars(base):
+            covered = COVERED.get(qualified_name(base), frozenset())
+            return ("rule", name, rule if base is kind else _of_subclass(rule, covered))
+        if not {"__reduce_ex__", "__reduce__", "__getstate__"}.isdisjoint(vars(base)):
             # A class that says how it is pickled knows better than a rule for its base.
             break
+    if kind is object:
+        return ("refuse", "a bare object() has no value, only an identity")
+    if hasattr(kind, "__next__") and is_library_class(kind):
+        return ("refuse", "an iterator cannot be part of a key: hashing would consume it; pass a list")
     if issubclass(kind, (set, frozenset)):
         return (
             "set" if issubclass(kind, set) else "frozenset",
@@ -87,15 +140,18 @@ def _own_key(value: Any) -> object:
     return type(value), value.__funes_key__()
 
 
-def _of_subclass(rule: Rule) -> Rule:
-    """The rule of a base class for instances of a class derived from it, which may have attributes of their own."""
+def _of_subclass(rule: Rule, covered: frozenset[str] = frozenset()) -> Rule:
+    """The rule of a base class for instances of a class derived from it, which may have attributes of their own.
+
+    covered: attributes that `rule` speaks for already.
+    """
 
     def reduce(value: Any) -> object:
         attributes = dict(getattr(value, "__dict__", None) or {})
         for name in _slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
-        for name in _caches(type(value)):
+        for name in _caches(type(value)) | covered:
             attributes.pop(name, None)
         return type(value), attributes, rule(value)
 
@@ -108,11 +164,7 @@ def _is_plain(kind: type) -> bool:
     The sizes tell whether a type written in C keeps something where Python cannot see it; pickle asks the same.
     """
     if (
-        kind.__reduce_ex__ is not object.__reduce_ex__
-        or kind.__reduce__ is not object.__reduce__
-        or getattr(kind, "__getstate__", None) is not getattr(object, "__getstate__", None)
-        or hasattr(kind, "__getnewargs__")
-        or hasattr(kind, "__getnewargs_ex__")
+        any(getattr(kind, name, None) is not getattr(object, name, None) for name in _PICKLE_HOOKS)
         or kind in copyreg.dispatch_table
         or kind.__itemsize__ != 0
     ):
@@ -120,6 +172,15 @@ def _is_plain(kind: type) -> bool:
     word = _Slot.__basicsize__ - object.__basicsize__
     visible = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return kind.__basicsize__ <= object.__basicsize__ + visible * word
+
+
+_PICKLE_HOOKS = (
+    "__reduce_ex__",
+    "__reduce__",
+    "__getstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+)
 
 
 class _Slot:

@@ -1,35 +1,254 @@
-"""Rules for numpy's arrays and scalars: data type, shape and the elements in C order, whatever the memory layout."""
+"""Rules for numpy: data type, shape and elements in C order, whatever the memory layout.
+
+What cannot be seen is no value: strides, padding of structs and long doubles, whether a file is mapped, what lies under
+a mask. What can be seen is: byte order, offsets of fields, the bits of a NaN.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["RULES"]
+from funes._funes import Raw
+
+__all__ = ["COVERED", "RULES", "array"]
 
 Rule = Callable[[Any], object]
 
+#: Kinds of data types whose name says everything, and whose memory is lent to others: bool, int, float, complex, text.
+_PLAIN = frozenset("biufcSU")
+#: Kinds whose scalars are the bytes that they give.
+_BYTES = _PLAIN | frozenset("mMV")
+#: Long doubles: most processors leave some of their bytes unused.
+_LONG = frozenset("gG")
+_USER_DEFINED = 2
 
-def _array(value: Any) -> object:
-    if value.dtype.hasobject:
-        return _dtype(value.dtype), value.shape, value.tolist()
-    return _dtype(value.dtype), value.shape, value.tobytes()
+
+def array(value: Any) -> tuple[object, ...]:
+    """Data type, shape, elements."""
+    return _dtype(value.dtype), value.shape, _elements(value)
+
+
+def _elements(value: Any) -> object:
+    kind = value.dtype
+    if value.ndim == 0:
+        value = value.reshape(1)
+    if kind.kind in _PLAIN and kind.char not in _LONG and kind.isbuiltin != _USER_DEFINED:
+        return Raw(value)
+    if kind.names is not None:
+        return _records(value)
+    if kind.hasobject:
+        return value.tolist()
+    if kind.char in _LONG:
+        return _long(value)
+    # Dates and the data types of others do not lend their memory under their own name.
+    return Raw(value.view(f"V{kind.itemsize}")) if kind.itemsize else Raw(b"")
+
+
+def _records(value: Any) -> object:
+    """Structs: one after the other if they have no bytes that cannot be seen, otherwise field after field."""
+    if _is_packed(value.dtype):
+        return Raw(value.view(f"V{value.dtype.itemsize}"))
+    from numpy import ndarray
+
+    # A class of its own (recarray) may give something else for a field.
+    plain = value.view(ndarray)
+    return [_elements(plain[name]) for name in value.dtype.names]
+
+
+def _is_packed(kind: Any) -> bool:
+    """Whether every byte of a data type is a value."""
+    if kind.subdtype is not None:
+        return _is_packed(kind.subdtype[0])
+    if kind.names is None:
+        return not kind.hasobject and kind.char not in _LONG
+    fields = [kind.fields[name][0] for name in kind.names]
+    return (
+        0 < kind.itemsize == sum(field.itemsize for field in fields)
+        and not _overlap(kind)
+        and all(map(_is_packed, fields))
+    )
+
+
+def _overlap(kind: Any) -> bool:
+    """Whether fields share bytes, as those of a union in C do."""
+    ends = sorted((kind.fields[name][1], kind.fields[name][0].itemsize) for name in kind.names)
+    return any(
+        offset + size > following for (offset, size), (following, _) in itertools.pairwise(ends)
+    )
+
+
+def _long(value: Any) -> object:
+    """Long doubles without their padding: real parts, and imaginary parts if there are any."""
+    from numpy import dtype, finfo, longdouble
+
+    # 63 bits of fraction, one before the point, 16 of sign and exponent: the format of the x87. Others have no padding.
+    size = dtype(longdouble).itemsize
+    used = 10 if finfo(longdouble).nmant == 63 else size
+    # Swapped, the padding comes first.
+    skipped = 0 if value.dtype.isnative else size - used
+    parts = range(value.dtype.itemsize // size)
+    # Seen as structs, whose one field is what counts, they need no copy.
+    seen = dtype(
+        {
+            "names": [str(part) for part in parts],
+            "formats": [f"V{used}" for _ in parts],
+            "offsets": [part * size + skipped for part in parts],
+            "itemsize": value.dtype.itemsize,
+        }
+    )
+    return [Raw(value.view(seen)[str(part)]) for part in parts]
 
 
 def _dtype(value: Any) -> object:
-    return value.descr if value.names is not None else value.str
+    """What two data types differ in, if they are not equal."""
+    if value.names is not None:
+        fields = [(name, *_field(*value.fields[name])) for name in value.names]
+        return _kind_name(value), value.itemsize, fields
+    if value.subdtype is not None:
+        base, shape = value.subdtype
+        return _dtype(base), shape
+    if value.char == "T" and value.kind == "T":
+        missing = (value.na_object,) if hasattr(value, "na_object") else ()
+        return "StringDType", value.coerce, missing
+    if value.isbuiltin == _USER_DEFINED:
+        # Others of the same size have the same `str`.
+        return _kind_name(value), value.str
+    return value.str
+
+
+def _field(kind: Any, offset: int, title: object = None) -> tuple[object, ...]:
+    return offset, _dtype(kind), title
+
+
+def _kind_name(value: Any) -> str:
+    return f"{value.type.__module__}.{value.type.__qualname__}"
 
 
 def _scalar(value: Any) -> object:
-    return _dtype(value.dtype), value.tobytes()
+    kind = value.dtype
+    if kind.kind in _BYTES and kind.char not in _LONG and kind.names is None:
+        return _dtype(kind), value.tobytes()
+    from numpy import ndarray
 
+    whole = ndarray((), kind)
+    whole[()] = value
+    return _dtype(kind), _elements(whole)
+
+
+def _masked(value: Any) -> object:
+    from numpy import asarray, ndarray
+    from numpy.ma import getmaskarray
+
+    unmasked = _unmasked(value.view(ndarray), asarray(getmaskarray(value)))
+    # Asked for its fill value, an array keeps it; so another view of the same memory is asked.
+    return _dtype(value.dtype), value.shape, value.view().fill_value, unmasked
+
+
+def _unmasked(data: Any, mask: Any) -> object:
+    """The mask and the elements that it leaves, or the same for each field."""
+    if mask.dtype.names is not None:
+        return [_unmasked(data[name], mask[name]) for name in mask.dtype.names]
+    if mask.any():
+        return _elements(mask), _elements(data[~mask])
+    return (_elements(data),)
+
+
+def _generator(value: Any) -> object:
+    return value.bit_generator
+
+
+def _bit_generator(value: Any) -> object:
+    # What `spawn` gives follows from the seed sequence, not from the state.
+    return _tidy(value.state), value.seed_seq
+
+
+def _random_state(value: Any) -> object:
+    return _tidy(value.get_state(legacy=False))
+
+
+def _tidy(state: dict[str, Any]) -> dict[str, Any]:
+    """The state without numbers that were kept for the next call and are used up."""
+    for kept, flag in (("uinteger", "has_uint32"), ("gauss", "has_gauss")):
+        if state.get(flag) == 0:
+            state[kept] = None
+    return state
+
+
+def _seed_sequence(value: Any) -> object:
+    return value.entropy, value.spawn_key, value.pool_size, value.n_children_spawned
+
+
+def _vectorize(value: Any) -> object:
+    # Its attributes hold the functions that were made for the first calls, too.
+    return value.pyfunc, value.otypes, value.excluded, value.cache, value.signature
+
+
+_SCALARS = """
+bool bool_ bytes_ clongdouble complex64 complex128 datetime64 float16 float32 float64 int8 int16
+int32 int64 intc longdouble longlong record str_ timedelta64 uint8 uint16 uint32 uint64 uintc
+ulonglong void
+"""
+
+_DTYPES = """
+Bool Byte Bytes CLongDouble Complex64 Complex128 DateTime64 Float16 Float32 Float64 Int Int8 Int16
+Int32 Int64 Long LongDouble LongLong Object Short Str String TimeDelta64 UByte UInt UInt8 UInt16
+UInt32 UInt64 ULong ULongLong UShort Void
+"""
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {
-    name: (name, rule)
-    for name, rule in {
-        "numpy.dtype": _dtype,
-        "numpy.generic": _scalar,
-        "numpy.ndarray": _array,
-    }.items()
+    "numpy.dtype": ("numpy.dtype", _dtype),
+    **{f"numpy.dtypes.{name}DType": ("numpy.dtype", _dtype) for name in _DTYPES.split()},
+    "numpy.generic": ("numpy.generic", _scalar),
+    **{f"numpy.{name}": ("numpy.generic", _scalar) for name in _SCALARS.split()},
+    "numpy.ndarray": ("numpy.ndarray", array),
+    # Where the memory comes from is no value.
+    "numpy.memmap": ("numpy.ndarray", array),
+    "numpy.matrix": ("numpy.matrix", array),
+    **{f"numpy.{where}chararray": ("numpy.chararray", array) for where in ("", "char.")},
+    **{f"numpy.{where}recarray": ("numpy.recarray", array) for where in ("", "rec.")},
+    **{
+        f"numpy.ma.{where}MaskedArray": ("numpy.ma.MaskedArray", _masked) for where in ("", "core.")
+    },
+    "numpy.ma.core.mvoid": ("numpy.ma.mvoid", _masked),
+    "numpy.ma.core.MaskedConstant": ("numpy.ma.masked", lambda _: ()),
+    "numpy.random._generator.Generator": ("numpy.random.Generator", _generator),
+    "numpy.random.bit_generator.BitGenerator": ("numpy.random.BitGenerator", _bit_generator),
+    "numpy.random.bit_generator.SeedSequence": ("numpy.random.SeedSequence", _seed_sequence),
+    "numpy.random.mtrand.RandomState": ("numpy.random.RandomState", _random_state),
+    "numpy.vectorize": ("numpy.vectorize", _vectorize),
+}
+RULES.update(
+    {
+        f"numpy.random.{name}": ("numpy.random.BitGenerator", _bit_generator)
+        for name in (
+            "_mt19937.MT19937",
+            "_pcg64.PCG64",
+            "_pcg64.PCG64DXSM",
+            "_philox.Philox",
+            "_sfc64.SFC64",
+        )
+    }
+)
+
+_MASKED = frozenset(
+    {
+        "_basedict",
+        "_baseclass",
+        "_fill_value",
+        "_hardmask",
+        "_isfield",
+        "_mask",
+        "_optinfo",
+        "_sharedmask",
+    }
+)
+
+#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+COVERED: dict[str, frozenset[str]] = {
+    "numpy.memmap": frozenset({"_mmap", "filename", "mode", "offset"}),
+    "numpy.ma.MaskedArray": _MASKED,
+    "numpy.ma.core.MaskedArray": _MASKED,
 }

@@ -81,53 +81,56 @@ def _path(value: Any) -> object:
     return str(value)
 
 
-#: Qualified name of a type -> the rule's name in the encoding, the rule.
-RULES: dict[str, tuple[str, Rule]] = {
-    name: (name, rule)
-    for name, rule in {
-        "array.array": lambda value: (value.typecode, Raw(value)),
-        "builtins.mappingproxy": dict,
-        "builtins.memoryview": lambda value: (value.format, value.shape, Raw(value)),
-        "builtins.module": lambda value: value.__name__,
-        "builtins.range": lambda value: (value.start, value.stop, value.step),
-        "builtins.slice": lambda value: (value.start, value.stop, value.step),
-        "collections.ChainMap": lambda value: value.maps,
-        "collections.Counter": _counter,
-        "collections.OrderedDict": _ordered_dict,
-        "collections.defaultdict": _defaultdict,
-        "collections.deque": _deque,
-        "datetime.date": _date,
-        "datetime.datetime": _datetime,
-        "datetime.time": _time,
-        "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
-        "datetime.timezone": _time_zone,
-        "decimal.Decimal": str,
-        "fractions.Fraction": lambda value: (value.numerator, value.denominator),
-        "ipaddress.IPv4Address": _address,
-        "ipaddress.IPv4Interface": _interface,
-        "ipaddress.IPv4Network": _network,
-        "ipaddress.IPv6Address": _address,
-        "ipaddress.IPv6Interface": _interface,
-        "ipaddress.IPv6Network": _network,
-        "logging.Logger": lambda value: value.name,
-        "pathlib.PosixPath": _path,
-        "pathlib.PurePosixPath": _path,
-        "pathlib.PureWindowsPath": _path,
-        "pathlib.WindowsPath": _path,
-        "re.Pattern": lambda value: (value.pattern, value.flags),
-        "types.GenericAlias": lambda value: (value.__origin__, value.__args__),
-        "types.SimpleNamespace": vars,
-        "types.UnionType": lambda value: value.__args__,
-        "uuid.UUID": lambda value: value.int,
-        "zoneinfo.ZoneInfo": _zone_info,
-    }.items()
+_RULES: dict[str, Rule] = {
+    "array.array": lambda value: (value.typecode, Raw(value)),
+    "builtins.mappingproxy": dict,
+    "builtins.memoryview": lambda value: (value.format, value.shape, Raw(value)),
+    "builtins.module": lambda value: value.__name__,
+    "builtins.range": lambda value: (value.start, value.stop, value.step),
+    "builtins.slice": lambda value: (value.start, value.stop, value.step),
+    "collections.ChainMap": lambda value: value.maps,
+    "collections.Counter": _counter,
+    "collections.OrderedDict": _ordered_dict,
+    "collections.defaultdict": _defaultdict,
+    "collections.deque": _deque,
+    "datetime.date": _date,
+    "datetime.datetime": _datetime,
+    "datetime.time": _time,
+    "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
+    "datetime.timezone": _time_zone,
+    "decimal.Decimal": str,
+    "fractions.Fraction": lambda value: (value.numerator, value.denominator),
+    "io.BytesIO": lambda value: (value.getvalue(), value.tell()),
+    "io.StringIO": lambda value: (value.getvalue(), value.tell()),
+    "ipaddress.IPv4Address": _address,
+    "ipaddress.IPv4Interface": _interface,
+    "ipaddress.IPv4Network": _network,
+    "ipaddress.IPv6Address": _address,
+    "ipaddress.IPv6Interface": _interface,
+    "ipaddress.IPv6Network": _network,
+    "logging.Logger": lambda value: value.name,
+    "pathlib.PosixPath": _path,
+    "pathlib.PurePosixPath": _path,
+    "pathlib.PureWindowsPath": _path,
+    "pathlib.WindowsPath": _path,
+    "re.Pattern": lambda value: (value.pattern, value.flags),
+    "types.GenericAlias": lambda value: (value.__origin__, value.__args__),
+    "types.SimpleNamespace": vars,
+    "types.UnionType": lambda value: value.__args__,
+    "uuid.UUID": lambda value: value.int,
+    "zoneinfo.ZoneInfo": _zone_info,
 }
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
 
 # Where some versions of Python define a type, and how it is called in keys.
 RULES.update(
     {
         elsewhere: RULES[name]
         for elsewhere, name in {
+            "_io.BytesIO": "io.BytesIO",
+            "_io.StringIO": "io.StringIO",
             "pathlib._local.PosixPath": "pathlib.PosixPath",
             "pathlib._local.PurePosixPath": "pathlib.PurePosixPath",
             "pathlib._local.PureWindowsPath": "pathlib.PureWindowsPath",
@@ -158,5 +161,14 @@ REFUSALS: dict[str, str] = {
     "threading.Semaphore": "a lock cannot be part of a key",
     "threading.Thread": "a thread cannot be part of a key",
     "weakref.ReferenceType": "a weak reference cannot be part of a key",
-    "builtins.weakref": "a weak reference cannot be part of a key",
+    "weakref.WeakKeyDictionary": "what is held weakly cannot be part of a key: it may vanish at any time",
+    "weakref.WeakSet": "what is held weakly cannot be part of a key: it may vanish at any time",
+    "weakref.WeakValueDictionary": "what is held weakly cannot be part of a key: it may vanish at any time",
+    "_weakrefset.WeakSet": "what is held weakly cannot be part of a key: it may vanish at any time",
+    "builtins.weakproxy": "a weak reference cannot be part of a key",
+    "builtins.weakcallableproxy": "a weak reference cannot be part of a key",
+    "_contextvars.Context": "a context cannot be part of a key",
+    "_contextvars.ContextVar": "a context variable cannot be part of a key; pass its value",
+    "builtins.cell": "a cell cannot be part of a key; pass what it holds",
+    "builtins.code": "a code object cannot be part of a key; pass the function",
 }

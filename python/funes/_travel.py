@@ -105,7 +105,8 @@ def _from_value(by_value: bytes, luggage: Luggage, token: str) -> Memo[Any, Any]
         function, options = dill.loads(by_value)
     finally:
         del rebuilding[token]
-    itself.memo = memo = Memo(function, options)
+    memo: Memo[Any, Any] = Memo(function, options)
+    itself.memo = memo
     _arrive(memo, luggage, same_code=True)
     return memo
 
@@ -148,7 +149,8 @@ def _definition(memo: Memo[Any, Any]) -> str | None:
 
 def _find(module: str, name: str) -> Memo[Any, Any] | None:
     """The memorious function that has this name in this process."""
-    from funes._memo import BoundMemo, Memo
+    from funes._bound import BoundMemo
+    from funes._memo import Memo
 
     found: Any = sys.modules.get(module)
     for part in name.split("."):

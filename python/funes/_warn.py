@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from types import FrameType
 
 from funes.errors import CacheWarning
 
@@ -16,7 +17,7 @@ _OWN = os.path.dirname(__file__) + os.sep
 def warn(text: str) -> None:
     """Give a `CacheWarning` at the line outside of funes that led here."""
     level = 2
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN):
         if frame.f_back is None:
             break

@@ -77,7 +77,7 @@ impl Encoder {
             if *last != sign {
                 break;
             }
-            bytes = &bytes[..rest.len() + 1];
+            bytes = &bytes[..=rest.len()];
         }
         if bytes.len() <= 8 {
             let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xFF } else { 0x00 };
@@ -181,7 +181,7 @@ impl Encoder {
     /// Closes what was written since `mark` as the content of a reserved node, which leaves nothing in its place.
     /// Such a node always counts by its digest, however short it is.
     pub fn define(&mut self, mark: Mark, node: NodeId) {
-        self.move_to(mark, node, Layout::Ordered, true);
+        self.move_to(&mark, node, Layout::Ordered, true);
     }
 
     /// Writes a closed node that is not inline.
@@ -199,23 +199,23 @@ impl Encoder {
         self.holes.truncate(mark.holes);
     }
 
-    /// The digest of the one value that was written.
-    pub fn finish(mut self, domain: Domain) -> Digest {
-        if !self.holes.is_empty() {
-            let settled = self.graph.settle();
-            self.buffer = fill(&self.buffer, 0, &self.holes, |node| settled.token(node));
+    /// The digest of what was written.
+    pub fn finish(self, domain: Domain) -> Digest {
+        domain.hash(&self.into_bytes())
+    }
+
+    /// What was written, complete: what [`Encoder::finish`] hashes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        if self.holes.is_empty() {
+            return self.buffer;
         }
-        domain.hash(&self.buffer)
+        let settled = self.graph.settle();
+        fill(&self.buffer, 0, &self.holes, |node| settled.token(node))
     }
 
     /// The digests of reserved nodes, once all of them are defined.
     pub fn settle(self) -> Settled {
         self.graph.settle()
-    }
-
-    /// The bytes so far; complete only while there is no hole.
-    pub fn bytes(&self) -> Option<&[u8]> {
-        self.holes.is_empty().then_some(&self.buffer)
     }
 
     fn seal(&mut self, mark: &Mark) -> Sealed {
@@ -231,13 +231,13 @@ impl Encoder {
 
     fn close(&mut self, mark: Mark, cycle: Option<NodeId>, layout: Layout) -> Sealed {
         let node = cycle.unwrap_or_else(|| self.graph.add());
-        self.move_to(mark, node, layout, false);
+        self.move_to(&mark, node, layout, false);
         let sealed = Sealed::Node(node);
         self.put(sealed);
         sealed
     }
 
-    fn move_to(&mut self, mark: Mark, node: NodeId, layout: Layout, definition: bool) {
+    fn move_to(&mut self, mark: &Mark, node: NodeId, layout: Layout, definition: bool) {
         let holes = self.holes.split_off(mark.holes);
         let holes = holes.into_iter().map(|hole| Hole { offset: hole.offset - mark.start, ..hole });
         let content = self.buffer.split_off(mark.start);

@@ -225,7 +225,8 @@ impl Settling {
             component.iter().map(|&node| known.get(&colors[&node]).map(|&twin| (node, twin))).collect();
         let Some(twins) = twins else { return false };
         for (node, twin) in twins {
-            self.tokens[node] = self.tokens[twin].clone();
+            let token = self.tokens[twin].clone();
+            self.tokens[node] = token;
         }
         true
     }

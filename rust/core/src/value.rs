@@ -73,7 +73,7 @@ impl Value {
     pub fn encoding(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
         self.encode(&mut encoder);
-        encoder.bytes().map(<[u8]>::to_vec).unwrap_or_default()
+        encoder.into_bytes()
     }
 
     /// What `hash_value` gives.

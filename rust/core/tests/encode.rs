@@ -149,13 +149,9 @@ fn the_members_of_a_cycle_are_told_apart() {
 fn what_lies_deep_in_a_cycle_counts() {
     // All labels differ, so one round tells the nodes apart: the digest must reach further than the rounds did.
     let ring = |last: i64| {
-        let size = 50;
-        let next: Vec<[usize; 1]> = (0..size).map(|index| [(index + 1) % size]).collect();
-        let nodes: Vec<(i64, &[usize])> = next
-            .iter()
-            .enumerate()
-            .map(|(index, next)| (if index + 1 == size { last } else { index as i64 }, &next[..]))
-            .collect();
+        let labels: Vec<i64> = (0..49).chain([last]).collect();
+        let next: Vec<[usize; 1]> = (1..=labels.len()).map(|index| [index % labels.len()]).collect();
+        let nodes: Vec<(i64, &[usize])> = labels.iter().zip(&next).map(|(&label, next)| (label, &next[..])).collect();
         graph(&nodes)
     };
     assert_ne!(ring(1000), ring(1001));

@@ -12,6 +12,7 @@ use crate::refusal::{Stop, Walked};
 use crate::walk::{Composite, Walk};
 
 impl<'py> Walk<'py> {
+    #[inline(never)]
     pub(crate) fn tuple(&mut self, tuple: &Bound<'py, PyTuple>) -> Walked {
         self.nested(tuple.as_any(), |walk| {
             let mark = walk.encoder.begin(tags::TUPLE, tuple.len());
@@ -22,6 +23,7 @@ impl<'py> Walk<'py> {
         })
     }
 
+    #[inline(never)]
     pub(crate) fn list(&mut self, list: &Bound<'py, PyList>) -> Walked {
         self.nested(list.as_any(), |walk| {
             let length = list.len();
@@ -38,6 +40,7 @@ impl<'py> Walk<'py> {
         })
     }
 
+    #[inline(never)]
     pub(crate) fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Walked {
         self.nested(dict.as_any(), |walk| walk.items(dict, |key| format!("[{}]", shown(key))))
     }
@@ -59,6 +62,7 @@ impl<'py> Walk<'py> {
         Ok(Composite { mark, boundaries: Some(boundaries) })
     }
 
+    #[inline(never)]
     pub(crate) fn set(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked {
         self.nested(set, |walk| walk.elements(set, tag))
     }

@@ -2,6 +2,7 @@
 
 use funes_core::domain::Domain;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustc_hash::FxHashMap;
 
 use crate::walk::{Definitions, Walk};
@@ -13,6 +14,15 @@ pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
     let walk = Walk::run(py, || Definitions::Settled(FxHashMap::default()), |walk| walk.walk(value));
     Ok(walk.map_err(|stop| stop.into_error(py, "value"))?.finish(Domain::Value).to_hex())
+}
+
+/// The bytes that `hash_value` hashes: for the tests of the format.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = value.py();
+    let walk = Walk::run(py, || Definitions::Settled(FxHashMap::default()), |walk| walk.walk(value));
+    Ok(PyBytes::new(py, &walk.map_err(|stop| stop.into_error(py, "value"))?.encoder.into_bytes()))
 }
 
 /// The hash of the definition of a function or class, without what `depends_on` adds.

@@ -19,7 +19,7 @@ mod walk;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
-    use crate::hash::{hash_definition, hash_value};
+    use crate::hash::{encode_value, hash_definition, hash_value};
     #[pymodule_export]
     use crate::memo::{Call, MemoBase};
     #[pymodule_export]

@@ -16,6 +16,7 @@ impl<'py> Walk<'py> {
         self.planned(object, plan)
     }
 
+    #[inline(never)]
     fn planned(&mut self, object: &Bound<'py, PyAny>, plan: Plan) -> Walked {
         let py = self.py;
         match plan {
@@ -109,6 +110,10 @@ impl<'py> Walk<'py> {
         let (Some(make), Some(arguments)) = (part(0), part(1)) else {
             return Err(Stop::refused(format!("{}.__reduce_ex__ returned too little", kind_of(object))));
         };
+
+        if !arguments.is_instance_of::<PyTuple>() {
+            return Err(Stop::refused(format!("{}.__reduce_ex__ gave arguments that are no tuple", kind_of(object))));
+        }
 
         let mark = self.encoder.begin(tags::OBJECT, 5);
         self.walk(&make)?;

@@ -22,9 +22,12 @@ use crate::memory::Raw;
 use crate::plan::Plan;
 use crate::refusal::{Stop, Walked};
 
-/// How deep a value may be nested. Pickle's own limit is about the same, so what is deeper could not be stored; and
-/// this many levels fit the smallest stack that a thread of Python has (512 KiB).
+/// How deep a value may be nested. Pickle's own limit is about the same, so what is deeper could not be stored.
 pub(crate) const DEPTH_LIMIT: usize = 900;
+
+/// How much of the stack is left alone, in bytes: a level of the walk takes about one KiB, and the Python code that an
+/// object brings along (`__reduce__`) wants its share.
+const STACK_RESERVE: usize = 64 << 10;
 
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
 const TRACKING_DEPTH: usize = 40;
@@ -166,6 +169,9 @@ impl<'py> Walk<'py> {
         }
         if self.depth >= DEPTH_LIMIT {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
+        }
+        if stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE) {
+            return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
         self.depth += 1;
         let written = write(self);

@@ -1,0 +1,67 @@
+"""A memorious function as it is found on an instance or a class."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from funes._memo import Key, Memo
+
+__all__ = ["BoundMemo", "MemoClassMethod"]
+
+
+class BoundMemo:
+    """A memorious method of an instance, or classmethod of a class: the first argument is given."""
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, memo: Memo[Any, Any], instance: Any) -> None:
+        self.__func__ = memo
+        self.__self__ = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def key(self, *args: Any, **kwargs: Any) -> Key:
+        """As `Memo.key`."""
+        return self.__func__.key(self.__self__, *args, **kwargs)
+
+    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.is_cached`."""
+        return self.__func__.is_cached(self.__self__, *args, **kwargs)
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.forget`."""
+        return self.__func__.forget(self.__self__, *args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BoundMemo)
+            and self.__func__ is other.__func__
+            and self.__self__ is other.__self__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.__func__, id(self.__self__)))
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+class MemoClassMethod(classmethod):  # type: ignore[type-arg]
+    """A classmethod whose bound form has `key` and the like, as a bound method has."""
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return BoundMemo(self.__func__, type(instance) if owner is None else owner)  # type: ignore[arg-type]

@@ -1,0 +1,550 @@
+"""The value encoding of funes, written a second time from docs/format.md alone.
+
+Slow, plain, in one file: a specification that runs. It shares nothing with the extension but the BLAKE3 primitive, so
+that where both agree the document is understood, and where they differ one of the three is wrong.
+
+It has the parts of the document, in its order: the hash, nodes, objects, cycles. A value becomes a graph of `Node`s,
+and `settle` gives each node the bytes that stand for it wherever it occurs.
+
+What the code of a user's function or class is, is decided elsewhere: `class_token` is asked for the bytes that stand
+for it. Functions and classes of the standard library are names and need no token.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import copyreg
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import io
+import ipaddress
+import logging
+import pathlib
+import re
+import struct
+import sys
+import types
+import uuid
+import zoneinfo
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import blake3
+
+ClassToken = Callable[[object], bytes]
+
+
+# --- The hash -------------------------------------------------------------------------------------
+
+
+def digest(use: str, content: bytes) -> bytes:
+    """32 bytes of keyed BLAKE3; the key is derived from the use, so no two uses share a hash."""
+    return blake3.blake3(content, key=derived_key(use)).digest()
+
+
+@functools.cache
+def derived_key(use: str) -> bytes:
+    """The key of a use, which carries the version of the encoding."""
+    return blake3.blake3(b"", derive_key_context=f"funes 2026-11 encoding 1 {use}").digest()
+
+
+# --- Nodes ----------------------------------------------------------------------------------------
+
+NONE, FALSE, TRUE, ELLIPSIS, NOT_IMPLEMENTED, ABSENT = range(0x00, 0x06)
+BIG_INT, FLOAT, COMPLEX, STR, BYTES, BYTEARRAY, BUFFER = range(0x06, 0x0D)
+INT = 0x10
+TUPLE, LIST, DICT, SET, FROZENSET = range(0x20, 0x25)
+OBJECT, RULE, DEFINITION, NAME, ARGUMENTS = range(0x30, 0x35)
+DIGEST, MEMBER = 0x40, 0x41
+
+LONGEST_INLINE = 256
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A node without children, complete."""
+
+    encoding: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Composite:
+    """A node with children: Python values, leaves and composites.
+
+    `group` says what is sorted: nothing (0), the children (1), or pairs of them, key and value (2).
+    """
+
+    tag: int
+    parts: Sequence[object]
+    group: int = 0
+
+
+def leb128(number: int) -> bytes:
+    """An unsigned number, seven bits a byte, lowest first, the high bit on all but the last."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def fixed(number: int) -> bytes:
+    """A number of eight bytes."""
+    return number.to_bytes(8, "little")
+
+
+def blob(tag: int, content: bytes) -> Leaf:
+    """A node that is a length and bytes."""
+    return Leaf(bytes([tag]) + leb128(len(content)) + content)
+
+
+def integer(number: int) -> Leaf:
+    """Two's complement in as few bytes as it takes: n bytes hold -2**(8n-1) to 2**(8n-1) - 1, and 0 has none."""
+    size = 0
+    while not -(1 << 8 * size) <= 2 * number < 1 << 8 * size:
+        size += 1
+    if number == 0:
+        size = 0
+    content = number.to_bytes(size, "little", signed=True)
+    return Leaf(bytes([INT + size]) + content) if size <= 8 else blob(BIG_INT, content)
+
+
+def binary64(number: float) -> bytes:
+    """IEEE 754, with one NaN for all."""
+    return bytes.fromhex("000000000000f87f") if number != number else struct.pack("<d", number)
+
+
+def text(string: str) -> Leaf:
+    """UTF-8; each lone surrogate is three bytes."""
+    return blob(STR, string.encode("utf-8", "surrogatepass"))
+
+
+def name(qualified: str) -> Composite:
+    """What stands for a library's function or class."""
+    return Composite(NAME, [text(qualified)])
+
+
+def dictionary(items: Iterable[tuple[object, object]]) -> Composite:
+    """Items in no order."""
+    return Composite(DICT, [part for item in items for part in item], group=2)
+
+
+ATOMS: dict[int, Leaf] = {
+    id(None): Leaf(bytes([NONE])),
+    id(False): Leaf(bytes([FALSE])),
+    id(True): Leaf(bytes([TRUE])),
+    id(...): Leaf(bytes([ELLIPSIS])),
+    id(NotImplemented): Leaf(bytes([NOT_IMPLEMENTED])),
+}
+NOTHING = Leaf(bytes([ABSENT]))
+
+BUILTIN: dict[type, Callable[..., Leaf | Composite]] = {
+    int: integer,
+    float: lambda value: Leaf(bytes([FLOAT]) + binary64(value)),
+    complex: lambda value: Leaf(bytes([COMPLEX]) + binary64(value.real) + binary64(value.imag)),
+    str: text,
+    bytes: lambda value: blob(BYTES, value),
+    bytearray: lambda value: blob(BYTEARRAY, bytes(value)),
+    tuple: lambda value: Composite(TUPLE, value),
+    list: lambda value: Composite(LIST, list(value)),
+    dict: lambda value: dictionary(value.items()),
+    set: lambda value: Composite(SET, list(value), group=1),
+    frozenset: lambda value: Composite(FROZENSET, list(value), group=1),
+}
+
+
+# --- Objects --------------------------------------------------------------------------------------
+
+
+def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
+    """The node that a value becomes; its children are yet to be described."""
+    kind = type(value)
+    if id(value) in ATOMS:
+        return ATOMS[id(value)]
+    if kind in BUILTIN:
+        return BUILTIN[kind](value)
+    if is_definition(value):
+        qualified = library_name(value)
+        return name(qualified) if qualified else Leaf(class_token(value))
+    if hasattr(kind, "__funes_key__"):
+        return rule("__funes_key__", (kind, value.__funes_key__()))  # type: ignore[attr-defined]
+    for base in kind.__mro__:
+        if base in RULES:
+            label, give = RULES[base]
+            given = give(value)
+            own = label in TAKES_CLASS or kind is base
+            return rule(label, given if own else (kind, attributes(value), given))
+    for base, tag in ((set, SET), (frozenset, FROZENSET)):
+        if isinstance(value, base):
+            elements = Composite(tag, list(base.__iter__(value)), group=1)
+            return Composite(OBJECT, [kind, attributes(value), elements])
+    if is_plain(kind):
+        return Composite(OBJECT, [kind, attributes(value)])
+    return reduction(value)
+
+
+def is_definition(value: object) -> bool:
+    """Whether a value counts by its definition or name: a class or anything function-like."""
+    return isinstance(
+        value,
+        type
+        | types.FunctionType
+        | types.BuiltinFunctionType
+        | types.MethodType
+        | types.MethodDescriptorType
+        | types.WrapperDescriptorType
+        | types.ClassMethodDescriptorType
+        | functools.partial,
+    ) and not isinstance(value, types.GenericAlias)
+
+
+def library_name(value: object) -> str | None:
+    """The qualified name of what the standard library defines."""
+    owner = getattr(value, "__objclass__", value)
+    module = getattr(owner, "__module__", None)
+    qualified = getattr(value, "__qualname__", None)
+    if isinstance(getattr(value, "__self__", None), types.ModuleType | None):
+        if module and qualified and module.split(".")[0] in sys.stdlib_module_names:
+            return f"{module}.{qualified}"
+    return None
+
+
+def is_plain(kind: type) -> bool:
+    """Whether instances pickle as their attributes and no more: nothing about pickling is said but by `object`."""
+    return (
+        kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
+        and not hasattr(kind, "__getnewargs__")
+        and not hasattr(kind, "__getnewargs_ex__")
+        and kind not in copyreg.dispatch_table
+        and not issubclass(kind, list | dict)
+    )
+
+
+def attributes(value: object) -> Composite:
+    """Attributes from `__dict__` and slots, caches left out."""
+    found: dict[object, object] = {}
+    for base in type(value).__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        for slot in [slots] if isinstance(slots, str) else slots:
+            if slot in ("__dict__", "__weakref__"):
+                continue
+            private = slot.startswith("__") and not slot.endswith("__") and base.__name__.strip("_")
+            mangled = f"_{base.__name__.lstrip('_')}{slot}" if private else slot
+            if hasattr(value, mangled):
+                found[mangled] = getattr(value, mangled)
+    found.update(getattr(value, "__dict__", {}))
+    return dictionary(
+        item for item in found.items() if not is_cache(type(value), item[0])
+    )
+
+
+def is_cache(kind: type, attribute: object) -> bool:
+    """Whether an attribute was computed from the others: a cached property, or the hash that attrs keeps."""
+    of_class = getattr(kind, attribute, None) if isinstance(attribute, str) else None
+    return isinstance(of_class, functools.cached_property) or attribute == "_attrs_cached_hash"
+
+
+def reduction(value: object) -> Composite:
+    """What `__reduce_ex__(4)`, or the table of copyreg, says."""
+    reduce = copyreg.dispatch_table.get(type(value))
+    reduced = reduce(value) if reduce else value.__reduce_ex__(4)
+    if isinstance(reduced, str):
+        return Composite(OBJECT, [name(f"{value.__module__}.{reduced}")])
+    function, arguments, state, elements, items = (*reduced, None, None, None)[:5]
+    return Composite(
+        OBJECT,
+        [
+            function,
+            Composite(TUPLE, arguments),
+            NOTHING if state is None or state == {} else state,
+            NOTHING if elements is None else Composite(LIST, list(elements)),
+            NOTHING if items is None else dictionary(dict(items).items()),
+        ],
+    )
+
+
+def rule(label: str, given: object) -> Composite:
+    """A rule's name, and the elements of the tuple that it gives, or the one value that is no tuple."""
+    return Composite(RULE, [text(label), *(given if type(given) is tuple else (given,))])
+
+
+def memory(view: memoryview) -> Leaf:
+    """The bytes of a buffer in C order."""
+    return blob(BUFFER, view.tobytes("C"))
+
+
+def _datetime(value: datetime.datetime) -> tuple[object, ...]:
+    day = (value.year, value.month, value.day)
+    return (*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
+
+
+def _time(value: datetime.time) -> tuple[object, ...]:
+    return (value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
+
+
+def _enum(value: enum.Enum) -> tuple[object, ...]:
+    # A combination of flags is no member of its class, and its name depends on the version of Python.
+    named = value.name is not None and value.name in type(value).__members__
+    return (type(value), value.name if named else None, value.value)
+
+
+Rule = tuple[str, Callable[..., object]]
+
+RULES: dict[type, Rule] = {
+    collections.OrderedDict: (
+        "collections.OrderedDict",
+        lambda value: [Composite(TUPLE, item) for item in value.items()],
+    ),
+    collections.deque: ("collections.deque", lambda value: (list(value), value.maxlen)),
+    collections.defaultdict: (
+        "collections.defaultdict",
+        lambda value: (value.default_factory, dictionary(value.items())),
+    ),
+    collections.Counter: ("collections.Counter", lambda value: dictionary(value.items())),
+    collections.ChainMap: ("collections.ChainMap", lambda value: value.maps),
+    types.MappingProxyType: ("builtins.mappingproxy", dict),
+    types.SimpleNamespace: ("types.SimpleNamespace", vars),
+    range: ("builtins.range", lambda value: (value.start, value.stop, value.step)),
+    slice: ("builtins.slice", lambda value: (value.start, value.stop, value.step)),
+    memoryview: ("builtins.memoryview", lambda value: (value.format, value.shape, memory(value))),
+    array.array: ("array.array", lambda value: (value.typecode, memory(memoryview(value)))),
+    datetime.datetime: ("datetime.datetime", _datetime),
+    datetime.date: ("datetime.date", lambda value: (value.year, value.month, value.day)),
+    datetime.time: ("datetime.time", _time),
+    datetime.timedelta: (
+        "datetime.timedelta",
+        lambda value: (value.days, value.seconds, value.microseconds),
+    ),
+    # Its arguments: the offset, and the name if it was given one.
+    datetime.timezone: ("datetime.timezone", lambda value: value.__getinitargs__()),
+    zoneinfo.ZoneInfo: ("zoneinfo.ZoneInfo", lambda value: value.key),
+    decimal.Decimal: ("decimal.Decimal", str),
+    fractions.Fraction: (
+        "fractions.Fraction",
+        lambda value: (value.numerator, value.denominator),
+    ),
+    uuid.UUID: ("uuid.UUID", lambda value: value.int),
+    # An interface is an address too; what is more special stands first in its method resolution order.
+    ipaddress.IPv4Address: ("ipaddress.IPv4Address", lambda value: (int(value), None)),
+    ipaddress.IPv6Address: ("ipaddress.IPv6Address", lambda value: (int(value), value.scope_id)),
+    ipaddress.IPv4Interface: (
+        "ipaddress.IPv4Interface",
+        lambda value: (int(value), None, value.network.prefixlen),
+    ),
+    ipaddress.IPv6Interface: (
+        "ipaddress.IPv6Interface",
+        lambda value: (int(value), value.scope_id, value.network.prefixlen),
+    ),
+    ipaddress.IPv4Network: (
+        "ipaddress.IPv4Network",
+        lambda value: (value.network_address, value.prefixlen),
+    ),
+    ipaddress.IPv6Network: (
+        "ipaddress.IPv6Network",
+        lambda value: (value.network_address, value.prefixlen),
+    ),
+    pathlib.PurePosixPath: ("pathlib.PurePosixPath", str),
+    pathlib.PureWindowsPath: ("pathlib.PureWindowsPath", str),
+    pathlib.PosixPath: ("pathlib.PosixPath", str),
+    pathlib.WindowsPath: ("pathlib.WindowsPath", str),
+    enum.Enum: ("enum.Enum", _enum),
+    re.Pattern: ("re.Pattern", lambda value: (value.pattern, value.flags)),
+    types.ModuleType: ("builtins.module", lambda value: value.__name__),
+    logging.Logger: ("logging.Logger", lambda value: value.name),
+    types.GenericAlias: ("types.GenericAlias", lambda value: (value.__origin__, value.__args__)),
+    types.UnionType: ("types.UnionType", lambda value: value.__args__),
+    io.BytesIO: ("io.BytesIO", lambda value: (value.getvalue(), value.tell())),
+    io.StringIO: ("io.StringIO", lambda value: (value.getvalue(), value.tell())),
+}
+# These rules name the class themselves, so that subclasses need no other form.
+TAKES_CLASS = {"enum.Enum"}
+
+
+# --- The graph ------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Node:
+    """A node of the graph: `head` is the tag and the count of a composite, or all of a leaf."""
+
+    head: bytes = b""
+    children: list[Node] = field(default_factory=list)
+    group: int = 0
+
+
+def graph(value: object, class_token: ClassToken) -> Node:
+    """The nodes of a value. An object met again is the node that it was, so cycles close."""
+    nodes: dict[int, Node] = {}
+    alive: list[object] = []  # an id means nothing once its object is gone
+    unfinished: list[tuple[Node, object]] = []
+
+    def node_of(part: object) -> Node:
+        if id(part) not in nodes:
+            nodes[id(part)] = Node()
+            alive.append(part)
+            unfinished.append((nodes[id(part)], part))
+        return nodes[id(part)]
+
+    root = node_of(value)
+    while unfinished:
+        node, part = unfinished.pop()
+        described = part if isinstance(part, Leaf | Composite) else describe(part, class_token)
+        if isinstance(described, Leaf):
+            node.head = described.encoding
+            continue
+        node.group = described.group
+        count = len(described.parts) // max(described.group, 1)
+        node.head = bytes([described.tag]) + leb128(count)
+        node.children = [node_of(child) for child in described.parts]
+    return root
+
+
+def content(node: Node, standing: Callable[[Node], bytes]) -> bytes:
+    """The bytes of a node, with what stands for its children."""
+    children = [standing(child) for child in node.children]
+    if node.group:
+        size = node.group
+        children = sorted(b"".join(children[i : i + size]) for i in range(0, len(children), size))
+    return node.head + b"".join(children)
+
+
+# --- Cycles ---------------------------------------------------------------------------------------
+
+
+def settle(root: Node) -> dict[Node, bytes]:
+    """The bytes that stand for each node that `root` reaches."""
+    settled: dict[Node, bytes] = {}
+    same: dict[Node, Node] = {}  # a node -> the member of a settled cycle that it is
+    cycles: list[list[Node]] = []
+    members: dict[bytes, Node] = {}  # the bytes of the members of settled cycles
+    for component in components(root):
+        if len(component) == 1 and component[0] not in component[0].children:
+            (node,) = component
+            own = content(node, settled.__getitem__)
+            if own in members:
+                same[node] = members[own]
+                settled[node] = settled[members[own]]
+            else:
+                settled[node] = inline(own)
+            continue
+        for known in cycles:
+            colours = refine([*component, *known], settled, same)
+            by_colour = {colours[node]: node for node in known}
+            if all(colours[node] in by_colour for node in component):
+                for node in component:
+                    same[node] = by_colour[colours[node]]
+                    settled[node] = settled[same[node]]
+                break
+        else:
+            settled.update(close(component, settled))
+            cycles.append(component)
+            for node in component:
+                members[content(node, settled.__getitem__)] = node
+    return settled
+
+
+def inline(own: bytes) -> bytes:
+    """A node as it stands in its parent: a long one by its digest."""
+    return own if len(own) <= LONGEST_INLINE else bytes([DIGEST]) + digest("node", own)
+
+
+def refine(
+    component: list[Node], settled: dict[Node, bytes], same: dict[Node, Node]
+) -> dict[Node, bytes]:
+    """Colours that tell the nodes apart, in rounds until no round tells more."""
+    colours = dict.fromkeys(component, bytes(32))
+    different = 1
+    while True:
+
+        def standing(child: Node, old: dict[Node, bytes] = colours) -> bytes:
+            member = same.get(child, child)
+            return bytes([MEMBER]) + old[member] if member in old else settled[child]
+
+        colours = {node: digest("round", content(node, standing)) for node in component}
+        before, different = different, len(set(colours.values()))
+        if different == before:
+            return colours
+
+
+def close(component: list[Node], settled: dict[Node, bytes]) -> dict[Node, bytes]:
+    """What stands for the members of a cycle."""
+    colours = refine(component, settled, {})
+    order = sorted(set(colours.values()))
+    rank = {node: order.index(colours[node]) for node in component}
+
+    def standing(child: Node) -> bytes:
+        return bytes([MEMBER]) + fixed(rank[child]) if child in rank else settled[child]
+
+    by_rank = {rank[node]: content(node, standing) for node in component}
+    whole = fixed(len(order))
+    for _, own in sorted(by_rank.items()):
+        whole += fixed(len(own)) + own
+    cycle = digest("cycle", whole)
+    return {
+        node: bytes([DIGEST]) + digest("cycle", cycle + fixed(rank[node])) for node in component
+    }
+
+
+def components(root: Node) -> list[list[Node]]:
+    """The strongly connected components, those that others refer to first."""
+    after = depth_first([root], lambda node: node.children)
+    parents: dict[Node, list[Node]] = {node: [] for node in after}
+    for node in after:
+        for child in node.children:
+            parents[child].append(node)
+    found: list[list[Node]] = []
+    seen: set[Node] = set()
+    for node in reversed(after):
+        component = depth_first([node], parents.__getitem__, seen)
+        if component:
+            found.append(component)
+    return found[::-1]
+
+
+def depth_first(
+    roots: list[Node], edges: Callable[[Node], list[Node]], seen: set[Node] | None = None
+) -> list[Node]:
+    """The nodes that are reached and were not seen before, each after all that it leads to first."""
+    seen = set() if seen is None else seen
+    finished: list[Node] = []
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        path = [(root, iter(edges(root)))]
+        while path:
+            node, rest = path[-1]
+            child = next((child for child in rest if child not in seen), None)
+            if child is None:
+                finished.append(node)
+                path.pop()
+            else:
+                seen.add(child)
+                path.append((child, iter(edges(child))))
+    return finished
+
+
+# --- The two functions ----------------------------------------------------------------------------
+
+
+def no_token(definition: object) -> bytes:
+    """Knows no definitions."""
+    raise TypeError(f"{definition!r} belongs to the user: its encoding is decided elsewhere")
+
+
+def encode_value(value: object, class_token: ClassToken = no_token) -> bytes:
+    """The one node that is left of a value: what `hash_value` hashes."""
+    root = graph(value, class_token)
+    return settle(root)[root]
+
+
+def hash_value(value: object, class_token: ClassToken = no_token) -> str:
+    """40 hexadecimal digits, as `funes.hash_value`."""
+    return digest("value", encode_value(value, class_token))[:20].hex()

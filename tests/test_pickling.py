@@ -1,0 +1,725 @@
+"""The bytes of an entry: every kind of result comes back as it was, here and in another program."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import io
+import math
+import operator
+import pathlib
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import types
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from funes import DamagedEntryError, UnpicklableResultError, _pickling
+from funes._pickling import dump_entry, freeze_inputs, load_entry
+
+Python = Callable[..., subprocess.CompletedProcess[str]]
+
+FACTOR = 3
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: object = None
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class Pair(NamedTuple):
+    left: int
+    right: int
+
+
+class Words(list):  # type: ignore[type-arg]
+    pass
+
+
+def triple(x: int) -> int:
+    return x * FACTOR
+
+
+def there_and_back(output: Any) -> Any:
+    body, second = dump_entry({"x": 1}, output, 0.5)
+    entry = load_entry(body, second)
+    assert list(entry) == ["input", "output", "time"]
+    assert entry["input"] == {"x": 1}
+    assert entry["time"] == 0.5
+    # Without funes, whatever reads a pickle reads the body.
+    assert type(pickle.loads(body)["output"]).__name__ == type(output).__name__
+    return entry["output"]
+
+
+# What comes back
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        False,
+        0,
+        -1,
+        10**5000,
+        0.0,
+        -0.0,
+        math.inf,
+        1j,
+        "",
+        "\ud800",
+        "text",
+        b"",
+        bytearray(b"x"),
+        (),
+        [],
+        {},
+        set(),
+        frozenset({1}),
+        range(3),
+        slice(1, None),
+        Ellipsis,
+        NotImplemented,
+        int,
+        len,
+        collections.deque([1, 2], maxlen=2),
+        collections.OrderedDict(b=1, a=2),
+        collections.defaultdict(list, a=[1]),
+        collections.Counter("aab"),
+        datetime.datetime(2020, 2, 29, tzinfo=datetime.timezone.utc),
+        decimal.Decimal("1.50"),
+        fractions.Fraction(1, 3),
+        uuid.UUID(int=7),
+        pathlib.PurePosixPath("a/b"),
+        Point(1, [2]),
+        Point,
+        Color.RED,
+        Color,
+        Pair(1, 2),
+        Words([1]),
+        triple,
+        functools.partial(triple, 2),
+        operator.itemgetter(1),
+        np.float32(1.5),
+        np.array(5),
+        np.zeros((0, 3)),
+        np.arange(6, dtype="<i2").reshape(2, 3).T,
+        np.array(["a", None], dtype=object),
+        np.dtype([("a", "i4"), ("b", "f8")]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_results_come_back_with_type_and_value(output: Any) -> None:
+    got = there_and_back(output)
+    assert type(got) is type(output)
+    if isinstance(output, (np.ndarray, np.generic)):
+        assert got.dtype == output.dtype
+        assert got.shape == output.shape
+        assert np.array_equal(got, output)
+    elif isinstance(output, functools.partial):
+        assert (got.func, got.args) == (output.func, output.args)
+    elif isinstance(output, operator.itemgetter):
+        assert got("ab") == "b"
+    else:
+        assert got == output
+    if isinstance(output, float):
+        assert repr(got) == repr(output)  # 0.0 == -0.0
+
+
+def test_nan_comes_back() -> None:
+    assert math.isnan(there_and_back(math.nan))
+
+
+def test_exceptions_come_back() -> None:
+    got = there_and_back(KeyError("a", 1))
+    assert type(got) is KeyError
+    assert got.args == ("a", 1)
+
+
+def test_structures_that_contain_themselves_come_back() -> None:
+    output: list[Any] = [1]
+    output.append(output)
+    got = there_and_back(output)
+    assert got[0] == 1
+    assert got[1] is got
+
+
+def test_parts_that_are_shared_stay_shared() -> None:
+    part = [1]
+    got = there_and_back([part, part])
+    assert got[0] is got[1]
+
+
+def test_lambdas_and_local_functions_come_back() -> None:
+    offset = 5
+
+    def local(x: int) -> int:
+        return triple(x) + offset
+
+    def factorial(n: int) -> int:
+        return 1 if n < 2 else n * factorial(n - 1)
+
+    assert there_and_back(lambda x: x + FACTOR)(1) == 4
+    assert there_and_back(local)(1) == 8
+    assert there_and_back(factorial)(5) == 120
+    assert there_and_back({"f": local, "a": np.ones(2)})["f"](2) == 11
+    assert there_and_back(functools.partial(local, 1))() == 8
+
+
+def test_instances_of_local_classes_come_back() -> None:
+    class Local:
+        def __init__(self, x: int) -> None:
+            self.x = x
+
+        def more(self) -> int:
+            return triple(self.x)
+
+        @functools.cached_property
+        def kept(self) -> int:
+            return self.x
+
+    got = there_and_back(Local(2))
+    assert type(got).__qualname__ == Local.__qualname__
+    assert (got.x, got.more(), got.kept) == (2, 6, 2)
+    assert there_and_back(Local)(3).more() == 9
+
+
+def test_each_reading_gives_a_result_of_its_own() -> None:
+    body, second = dump_entry({}, [1], 0.0)
+    load_entry(body, second)["output"].append(2)
+    assert load_entry(body, second)["output"] == [1]
+
+
+# What is refused
+
+
+async def coroutine_function() -> None:
+    pass
+
+
+class Fickle:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        raise self.error
+
+
+class Raised(BaseException):
+    """No Exception, as those of test runners and event loops."""
+
+
+def refused(output: Any) -> str:
+    with pytest.raises(UnpicklableResultError) as caught:
+        dump_entry({"x": 1}, output, 0.0)
+    return str(caught.value)
+
+
+def test_what_cannot_be_stored_is_refused_with_type_and_reason() -> None:
+    coroutine = coroutine_function()
+    try:
+        for output, kind in (
+            ((x for x in ()), "generator"),
+            (coroutine, "coroutine"),
+            (threading.Lock(), "lock"),
+            (sys._getframe(), "frame"),
+        ):
+            message = refused(output)
+            assert f"a result of type {type(output).__name__}" in message.replace("_thread.", "")
+            assert "cannot pickle" in message
+            assert kind in message
+    finally:
+        coroutine.close()
+    assert "a result of type dict (" in refused({"a": [threading.Event()]})
+    assert "a result of type test_pickling.Fickle (ValueError: mine)" in refused(
+        Fickle(ValueError("mine"))
+    )
+
+
+def test_a_generator_is_not_consumed() -> None:
+    numbers = (x for x in (1, 2))
+    refused(numbers)
+    assert list(numbers) == [1, 2]
+
+
+@pytest.mark.parametrize("mode", ["w", "wb", "rb", "r+b", "r"])
+def test_open_files_are_refused(tmp_path: Path, mode: str) -> None:
+    """dill would store how they were opened, and every hit would open, or empty, them again."""
+    path = tmp_path / "data"
+    path.write_text("kept")
+    with path.open(mode) as file:
+        file.seek(0)
+        assert "cannot pickle" in refused({"log": file})
+
+
+def test_files_in_memory_are_values() -> None:
+    assert there_and_back(io.BytesIO(b"ab")).getvalue() == b"ab"
+
+
+def test_results_that_are_nested_too_deeply_are_refused() -> None:
+    output: list[Any] = []
+    for _ in range(200_000):
+        output = [output]
+    start = time.perf_counter()
+    assert "nested too deeply" in refused(output)
+    assert time.perf_counter() - start < 5
+    while output:  # else taking it apart at the end of the test recurses, too
+        output = output[0]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), Raised("x"), RuntimeError("a\nb")])
+def test_whatever_pickling_raises_is_a_refusal(error: BaseException) -> None:
+    assert type(error).__name__ in refused(Fickle(error))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_leaving_the_program_is_none(error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        dump_entry({}, Fickle(error()), 0.0)
+    with pytest.raises(error):
+        freeze_inputs({"x": Fickle(error())})
+
+
+def test_a_module_that_was_not_imported_is_refused() -> None:
+    assert "not imported" in refused({"f": lambda: 0, "m": types.ModuleType("made_up")})
+
+
+# dill
+
+
+def test_ordinary_results_do_without_dill(python: Python) -> None:
+    done = python(
+        "-c",
+        "import sys, collections\n"
+        "from funes._pickling import dump_entry, freeze_inputs, load_entry\n"
+        "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
+        "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1))\n"
+        "print('dill' in sys.modules)",
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize("step", ["dump_entry({}, lambda: 1, 0.0)", "load_entry(BODY)"])
+def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str) -> None:
+    body, _ = dump_entry({}, lambda: 1, 0.0)
+    done = python(
+        "-c",
+        "import sys, pickle, copyreg\n"
+        "from funes._pickling import dump_entry, load_entry\n"
+        "before = dict(pickle._Pickler.dispatch), dict(copyreg.dispatch_table)\n"
+        f"{step.replace('BODY', repr(body))}\n"
+        "print('dill' in sys.modules)\n"
+        "print(before == (dict(pickle._Pickler.dispatch), dict(copyreg.dispatch_table)))",
+    )
+    assert done.stdout == "True\nTrue\n", done.stderr
+
+
+def test_a_program_that_uses_dill_itself_keeps_its_additions(python: Python) -> None:
+    done = python(
+        "-c",
+        "import dill, pickle\n"
+        "from funes._pickling import dump_entry\n"
+        "before = dict(pickle._Pickler.dispatch)\n"
+        "dump_entry({}, lambda: 1, 0.0)\n"
+        "f = lambda: len('abc')\n"
+        "print(before == dict(pickle._Pickler.dispatch))\n"
+        "print(sorted(dill.detect.globalvars(f, builtin=True)))",
+    )
+    assert done.stdout == "True\n['len']\n", done.stderr
+
+
+def test_standard_output_is_never_redirected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where dill does that, what other threads print gets lost."""
+    import dill.temp
+
+    monkeypatch.setattr(dill.temp, "capture", None)
+    assert there_and_back({"f": eval("lambda: triple(2)", {"triple": triple})})["f"]() == 6
+
+
+def test_modules_that_a_function_uses_are_named_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dill would write their whole content, and overwrite it when the entry is read."""
+    (tmp_path / "users_module.py").write_text(
+        "import threading\nlock = threading.Lock()\nsetting = 1\n"
+        "def make():\n    return lambda: setting\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import users_module  # type: ignore[import-not-found]
+
+    try:
+        output = {"module": users_module, "function": users_module.make()}
+        body, _ = dump_entry({}, output, 0.0)
+        users_module.setting = 2
+        got = load_entry(body)["output"]
+        assert got["module"] is users_module
+        assert users_module.setting == 2
+        assert got["function"]() == 2  # a function sees the globals of its module
+    finally:
+        del sys.modules["users_module"]
+
+
+# What the program itself defines
+
+DEFINITIONS = """
+import abc, collections, dataclasses, enum, functools, threading, typing
+
+OFFSET = 5
+UNRELATED = threading.Lock()
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    def moved(self):
+        return Point(self.x + OFFSET)
+
+class Base(abc.ABC):
+    @abc.abstractmethod
+    def name(self): ...
+
+class Sub(Base):
+    __slots__ = ("a",)
+    def __init__(self): self.a = 1
+    def name(self): return "sub" + str(super().name())
+    @property
+    def b(self): return self.a + OFFSET
+    @classmethod
+    def make(cls): return cls()
+    class Inner: pass
+
+class Color(enum.Enum):
+    RED = 1
+    CRIMSON = 1
+    BLUE = (2, 3)
+    def shout(self): return self.name + "!" + str(OFFSET) + Color.RED.name
+    @property
+    def low(self): return self.name.lower()
+    @classmethod
+    def first(cls): return cls.RED
+
+class Bits(enum.IntFlag):
+    A = 1
+    B = 2
+
+T = typing.TypeVar("T", bound=int)
+class Box(typing.Generic[T]):
+    def __init__(self, value): self.value = value
+
+Pair = collections.namedtuple("Pair", "left right")
+
+def even(n): return n == 0 or odd(n - 1)
+def odd(n): return n != 0 and even(n - 1)
+
+@functools.lru_cache
+def cached(x): return x + OFFSET
+
+def values():
+    return {
+        "point": Point(1), "class": Point, "sub": Sub(), "inner": Sub.Inner(),
+        "color": Color.BLUE, "bits": Bits.A | Bits.B, "box": Box(4), "pair": Pair(1, 2),
+        "function": even, "cached": cached, "method": Point(1).moved,
+        "mixed": {"p": Point(1), "f": lambda: OFFSET},
+        "factory": collections.defaultdict(lambda: Point(9)),
+    }
+
+def check(got):
+    assert got["point"].x == 1 and got["point"].moved().x == 6
+    assert type(got["point"].moved()) is type(got["point"])
+    assert got["class"](2).moved().x == 7
+    assert (got["sub"].name(), got["sub"].a, got["sub"].b) == ("subNone", 1, 6)
+    assert type(got["sub"].make()) is type(got["sub"])
+    assert type(got["inner"]).__qualname__ == "Sub.Inner"
+    color = type(got["color"])
+    assert got["color"] is color.BLUE and color((2, 3)) is got["color"]
+    assert color.CRIMSON is color.RED and color.first() is color.RED
+    assert (got["color"].shout(), got["color"].low) == ("BLUE!5RED", "blue")
+    assert got["bits"] == 3 and type(got["bits"]).A in got["bits"]
+    assert got["box"].value == 4
+    assert (got["pair"].left, got["pair"].right) == (1, 2)
+    assert got["function"](10) is True
+    assert got["cached"](1) == 6
+    assert got["method"]().x == 6
+    assert got["mixed"]["f"]() == 5 and got["mixed"]["p"].moved().x == 6
+    assert got["factory"]["new"].x == 9
+"""
+
+WRITE = """
+import pickle, sys
+from funes._pickling import dump_entry, load_entry
+entries = {}
+for name, value in values().items():
+    body, second = dump_entry({"argument": value}, value, 0.0)
+    entries[name] = body, second
+    got = load_entry(body, second)
+    for back in (got["output"], got["input"]["argument"]):
+        assert type(back) is type(value), name
+        if name in ("class", "function", "cached", "color", "bits"):
+            assert back is value or back == value, name
+        if name == "mixed":
+            assert type(back["p"]) is Point
+        if name == "method":
+            assert type(back.__self__) is Point
+pickle.dump(entries, open("entries", "wb"))
+check({name: load_entry(*entry)["output"] for name, entry in entries.items()})
+"""
+
+READ = """
+import pickle, sys
+for reader in ("pickle", "dill"):
+    load = __import__(reader).loads
+    check({
+        name: load(body)["output"] for name, (body, _) in pickle.load(open("entries", "rb")).items()
+    })
+assert "funes" not in sys.modules
+"""
+
+
+def test_results_of_a_programs_own_classes_are_its_own_and_readable_elsewhere(
+    python: Python, tmp_path: Path
+) -> None:
+    program, reader = tmp_path / "program.py", tmp_path / "reader.py"
+    program.write_text(DEFINITIONS + WRITE)
+    reader.write_text(DEFINITIONS[DEFINITIONS.index("def check") :] + READ)
+    for script in (program, reader):
+        done = python("-W", "error", script)
+        assert done.returncode == 0, done.stderr
+
+
+def test_workers_that_spawn_started_write_what_their_parent_reads(
+    python: Python, tmp_path: Path
+) -> None:
+    """There, the program's own module is called __mp_main__."""
+    main = """
+from funes._pickling import dump_entry, load_entry
+
+def work(_):
+    assert Point.__module__ == "__mp_main__"
+    written = {name: dump_entry({}, value, 0.0) for name, value in values().items()}
+    assert Point.__module__ == "__mp_main__"
+    assert type(load_entry(*written["point"])["output"]) is Point
+    return written
+
+if __name__ == "__main__":
+    import multiprocessing, pickle
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        entries = pool.map(work, [0])[0]
+    pickle.dump(entries, open("entries", "wb"))
+    check({name: load_entry(*entry)["output"] for name, entry in entries.items()})
+    assert type(load_entry(*entries["point"])["output"]) is Point
+    assert load_entry(*entries["color"])["output"] is Color.BLUE
+"""
+    program, reader = tmp_path / "program.py", tmp_path / "reader.py"
+    program.write_text(DEFINITIONS + main)
+    reader.write_text(DEFINITIONS[DEFINITIONS.index("def check") :] + READ)
+    for script in (program, reader):
+        done = python(script)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_that_got_a_class_by_value_writes_what_its_parent_knows_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As those of loky and Dask get the classes of __main__."""
+    ghost = type("Ghost", (), {"__module__": "__main__", "__qualname__": "Ghost"})
+    body, second = dump_entry({}, ghost(), 0.0)
+    assert type(load_entry(body, second)["output"]).__name__ == "Ghost"
+    assert type(load_entry(body, second)["output"]) is not ghost
+    monkeypatch.setattr(sys.modules["__main__"], "Ghost", ghost, raising=False)
+    assert type(load_entry(body, second)["output"]) is ghost
+
+
+def test_a_class_that_was_defined_again_is_stored_by_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a notebook: an object of the old class must not become one of the new."""
+
+    def define(answer: int) -> Any:
+        return type(
+            "Again", (), {"__module__": "__main__", "__qualname__": "Again", "answer": answer}
+        )
+
+    old, new = define(1), define(2)
+    monkeypatch.setattr(sys.modules["__main__"], "Again", new, raising=False)
+    body, second = dump_entry({}, old(), 0.0)
+    assert load_entry(body, second)["output"].answer == 1
+
+
+def test_a_class_that_dill_cannot_write_is_at_least_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    knot = type("Knot", (), {"__module__": "__main__", "__qualname__": "Knot"})
+    knot.instance = knot()  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys.modules["__main__"], "Knot", knot, raising=False)
+    body, second = dump_entry({}, knot(), 0.0)
+    assert type(load_entry(body, second)["output"]) is knot
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "__main__",
+        ["__main__", "x", "__mp_main__"],
+        b"\x8c\x08__main__\x94",
+        {"__main__": Point(1)},
+        ["x" * 70_000, "__main__", "y" * 70_000, Point(1), "__main__"],
+        "__main__" * 1000,
+    ],
+    ids=range(6),
+)
+def test_a_text_that_says_main_is_only_a_text(output: Any) -> None:
+    body, second = dump_entry({}, output, 0.0)
+    assert second is None
+    assert load_entry(body)["output"] == output
+
+
+@pytest.mark.parametrize("before", [[], ["__main__"], ["x" * 70_000], ["__main__", "x" * 70_000]])
+def test_a_name_in_main_is_found_wherever_it_stands(
+    monkeypatch: pytest.MonkeyPatch, before: list[str]
+) -> None:
+    kind = type("K" * 300, (), {"__module__": "__main__", "__qualname__": "K" * 300})
+    monkeypatch.setattr(sys.modules["__main__"], "K" * 300, kind, raising=False)
+    assert _pickling._names_main(pickle.dumps([*before, kind(), Point(1)], 5))
+
+
+# Reading what is no entry
+
+
+@pytest.mark.parametrize("content", [[1], {"input": {}, "output": 1}, "text", None])
+def test_another_pickle_is_no_entry(content: Any) -> None:
+    with pytest.raises(DamagedEntryError, match="not that of an entry"):
+        load_entry(pickle.dumps(content))
+
+
+def test_a_class_that_is_gone_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, second = dump_entry({}, Point(1), 0.0)
+    monkeypatch.delitem(globals(), "Point")
+    with pytest.raises(AttributeError, match="Point"):
+        load_entry(body, second)
+
+
+def test_a_second_reading_that_fails_costs_nothing() -> None:
+    body, _ = dump_entry({}, 1, 0.0)
+    assert load_entry(body, b"no pickle")["output"] == 1
+
+
+# Arguments before the call
+
+
+def test_values_that_cannot_change_are_kept_as_they_are() -> None:
+    inputs = {"a": None, "b": (1, ("x", 2.5), frozenset({b"y", 1j})), "c": 10**100, "d": True}
+    thawed = freeze_inputs(inputs).thaw()
+    assert thawed == inputs
+    assert list(thawed) == list(inputs)
+    assert all(thawed[name] is inputs[name] for name in inputs)
+
+
+def test_what_the_function_does_to_its_arguments_is_not_stored() -> None:
+    inputs: dict[str, Any] = {
+        "x": 1,
+        "rows": [1, [2]],
+        "t": ([],),
+        "array": np.zeros(2),
+        "p": Point(1),
+    }
+    frozen = freeze_inputs(inputs)
+    inputs["rows"][1].append(3)
+    inputs["t"][0].append(1)
+    inputs["array"][:] = 7
+    inputs["p"].x = 2
+    thawed = frozen.thaw()
+    assert list(thawed) == ["x", "rows", "t", "array", "p"]
+    assert thawed["rows"] == [1, [2]]
+    assert thawed["t"] == ([],)
+    assert thawed["array"].tolist() == [0, 0]
+    assert thawed["p"] == Point(1)
+    assert frozen.not_stored == {}
+
+
+def test_subclasses_of_plain_types_are_no_plain_values() -> None:
+    class Text(str):
+        note = "before"
+
+    argument = Text("x")
+    frozen = freeze_inputs({"x": argument})
+    argument.note = "after"
+    assert frozen.thaw()["x"].note == "before"
+
+
+def test_functions_and_local_objects_may_be_arguments() -> None:
+    class Local:
+        pass
+
+    thawed = freeze_inputs({"f": lambda x: x + FACTOR, "o": Local(), "c": Point}).thaw()
+    assert thawed["f"](1) == 4
+    assert type(thawed["o"]).__name__ == "Local"
+    assert thawed["c"] is Point
+
+
+def test_an_argument_that_cannot_be_pickled_costs_only_itself() -> None:
+    inputs = {"a": [1], "lock": threading.Lock(), "deep": Fickle(ValueError("mine")), "z": 2}
+    frozen = freeze_inputs(inputs)
+    thawed = frozen.thaw()
+    assert list(thawed) == ["a", "lock", "deep", "z"]
+    assert (thawed["a"], thawed["z"]) == ([1], 2)
+    assert thawed["lock"].startswith("<not stored: ")
+    assert "lock" in thawed["lock"]
+    assert thawed["deep"] == "<not stored: ValueError: mine>"
+    assert frozen.not_stored.keys() == {"lock", "deep"}
+    assert len(freeze_inputs({"x": Fickle(ValueError("long " * 1000))}).thaw()["x"]) < 300
+
+
+class _Unreadable:
+    def __reduce__(self) -> Any:
+        return _fail, ()
+
+
+def _fail() -> None:
+    raise OSError("not again")
+
+
+def test_an_argument_that_cannot_be_made_again_costs_only_itself() -> None:
+    frozen = freeze_inputs({"x": _Unreadable(), "y": [1]})
+    assert frozen.thaw() == {"x": "<not stored: OSError: not again>", "y": [1]}
+    assert frozen.not_stored == {"x": "OSError: not again"}
+
+
+def test_sharing_inside_of_tuples_costs_no_time() -> None:
+    value: Any = ("leaf",)
+    for _ in range(200):
+        value = (value, value)
+    assert freeze_inputs({"x": value}).thaw()["x"] is value
+
+
+def test_arguments_nested_deeply_cost_only_themselves() -> None:
+    deep: Any = ()
+    for _ in range(200_000):
+        deep = (deep,)
+    assert freeze_inputs({"x": deep}).thaw()["x"] is deep
+    while deep:
+        deep = deep[0]
+
+
+def test_coroutines_and_tasks_are_refused_in_a_running_loop() -> None:
+    async def main() -> str:
+        return refused(asyncio.current_task())
+
+    assert "Task" in asyncio.run(main())
