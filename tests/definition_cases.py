@@ -59,7 +59,7 @@ different("sign of zero", "def f(x): return <<0.0 => -0.0>>")
 different("sign of an imaginary zero", "def f(x): return <<0j => -0j>>")
 different("constant in a tuple", "def f(x): return x in (1, <<2 => 2.0>>)")
 different("constant in a set", "def f(x): return x in {1, <<2 => 3>>}")
-different("large int", "def f(x): return x + 10**20 + <<{0} => {1}>>".format(2**70, 2**70 + 1))
+different("large int", f"def f(x): return x + 10**20 + <<{2**70} => {2**70 + 1}>>")
 different("constant with a surrogate", r"def f(x): return '<<\ud800 => \ud801>>'")
 different("None or Ellipsis", "def f(x): return <<None => ...>>")
 different("text like a marker of the tree", "def f(x): return [<<')' => ']'>>]")
@@ -1078,7 +1078,6 @@ same("the decorator's text, if it gives the same function", """
     <<@identity => >>
     def f(x): return x
     """)
-same("library's module, however it is called up to the function", "import math\nimport os\ndef f(x): return math.sin(x)")
 same("logger", """
     import logging
     log = logging.getLogger("main")

@@ -106,7 +106,6 @@ def run_apart(measure: str, folder: str) -> str:
 
 if __name__ == "__main__":
     load_funes()
-    import funes._definition  # so that forked processes have it
 
     measure, *folders = sys.argv[1:]
     if len(folders) == 1:

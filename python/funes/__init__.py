@@ -9,6 +9,7 @@ See `memorious` for the decorator, `load_cached_results` for the results as data
 """
 
 from funes._funes import __version__, hash_definition, hash_value
+from funes._graph import explain_definition
 from funes._memo import Key, Memo
 from funes._memorious import memorious
 from funes._results import load_cached_results, load_cached_results_as_pandas
@@ -30,6 +31,7 @@ __all__ = [
     "UnhashableArgumentError",
     "UnpicklableResultError",
     "__version__",
+    "explain_definition",
     "hash_definition",
     "hash_value",
     "load_cached_results",

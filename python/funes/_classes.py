@@ -30,7 +30,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from funes._description import Description, LeftOut, by_name
-from funes._library import is_library_class, is_library_function, library_of, qualified_name
+from funes._library import is_a, is_library_class, is_library_function, library_of, qualified_name
 from funes._links import Links
 
 __all__ = ["describe_class"]
@@ -97,7 +97,11 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
     for special in (_enum, _dataclass, _attrs, _named_tuple):
         content += special(cls, attributes, links)
     for name, value in attributes.items():
-        if (id(cls), name) in left_out or isinstance(value, _SLOTS) or _is_machinery(name, value):
+        if (
+            (id(cls), name) in left_out
+            or issubclass(type(value), _SLOTS)
+            or _is_machinery(name, value)
+        ):
             continue
         links.add(f"attribute {name}", value)
     return Description("class", cls.__name__, content, links.links, [], frozenset(links.modules))
@@ -268,9 +272,9 @@ def _functions_in(value: object) -> Iterator[FunctionType]:
     seen: set[int] = set()
     while id(value) not in seen:
         seen.add(id(value))
-        if isinstance(value, (staticmethod, classmethod)):
+        if is_a(value, staticmethod) or is_a(value, classmethod):
             value = value.__func__
-        if not isinstance(value, FunctionType):
+        if not is_a(value, FunctionType):
             return
         yield value
         value = value.__dict__.get("__wrapped__")

@@ -114,7 +114,7 @@ def names_in(code: CodeType) -> Names:
             if operation in _LOADS and name in imported:
                 origin = imported[str(name)]
                 imports.add(origin._replace(chain=(*origin.chain, *attributes)))
-    return Names(tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), ())
+    return Names(tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), frozenset(), ())
 
 
 _LOADS_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))

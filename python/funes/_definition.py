@@ -28,9 +28,21 @@ from funes._callables import DESCRIBERS, describe_method, is_named
 from funes._classes import describe_class
 from funes._description import MISSING, Description, LeftOut, by_name
 from funes._functions import describe_function
-from funes._library import is_library_function, library_of, named_in_library
+from funes._library import (
+    depends_on,
+    is_a,
+    is_library_function,
+    is_memorious,
+    library_of,
+    named_in_library,
+)
 from funes._source import remember_text
-from funes._wrappers import describe_library_function, describe_wrapper, is_wrapper
+from funes._wrappers import (
+    describe_library_function,
+    describe_memorious,
+    describe_wrapper,
+    is_wrapper,
+)
 
 __all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code", "remember_text"]
 
@@ -44,9 +56,7 @@ def is_code(thing: object) -> bool:
     >>> is_code(len), is_code(dict), is_code({})
     (True, True, False)
     """
-    return (
-        type(thing) in CODE_TYPES or isinstance(thing, type) or is_wrapper(thing) or is_named(thing)
-    )
+    return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
 
 
 def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
@@ -70,16 +80,16 @@ def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
         if is_library_function(thing):
             return describe_library_function(thing)
         return describe_function(thing, left_out)
-    if isinstance(thing, type):
+    if is_a(thing, type):
         return describe_class(thing, left_out)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
         return describer(thing)
+    if is_memorious(thing):
+        is_function = not depends_on(thing)
+        return describe(thing.__wrapped__, left_out) if is_function else describe_memorious(thing)
     if is_named(thing):
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):
-        if kind.__module__.partition(".")[0] != "funes":
-            return describe_wrapper(thing)
-        # A remembered function is its function: remembering changes no result.
-        return describe_method(thing) if hasattr(kind, "__self__") else describe(thing.__wrapped__)
+        return describe_method(thing) if hasattr(kind, "__self__") else describe_wrapper(thing)
     raise TypeError(f"{kind.__qualname__!r} object is no code that can be described")

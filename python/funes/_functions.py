@@ -22,7 +22,7 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    links = Links(names.assigned, left_out)
+    links = Links(names.assigned, names.filled, left_out)
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
     cells = cells_of(function)

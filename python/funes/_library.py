@@ -7,13 +7,17 @@ import sys
 import threading
 from contextvars import ContextVar
 from types import FunctionType, ModuleType
+from typing import Any, TypeGuard, TypeVar
 
 from funes._origin import is_own
 
 __all__ = [
+    "depends_on",
+    "is_a",
     "is_library_class",
     "is_library_function",
     "is_library_module",
+    "is_memorious",
     "library_of",
     "module_name",
     "named_in_library",
@@ -49,7 +53,14 @@ _PUBLIC_MODULES = {
     "posixpath": "os.path",
 }
 
+_Kind = TypeVar("_Kind")
+
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made while running, by a class statement or an extension
+
+
+def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
+    """`isinstance` by the type alone, since a proxy may claim to be anything, or raise an error."""
+    return issubclass(type(thing), kind)
 
 
 def module_name(module: str) -> str:
@@ -108,14 +119,28 @@ def named_in_library(thing: object, *modules: str) -> str:
 
 def library_of(value: object) -> str:
     """The library module that a value comes from; "" if it is the user's or the language's own."""
-    if isinstance(value, ModuleType):
+    if is_a(value, ModuleType):
         module = _text(value, "__name__")
     else:
-        module = _text(value if isinstance(value, type) else type(value), "__module__")
+        module = _text(value if is_a(value, type) else type(value), "__module__")
         if module == "builtins":  # a function; or a method in C, which knows only its object
             owner = getattr(value, "__self__", None)
             module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_own(module) else module
+
+
+def is_memorious(thing: object) -> bool:
+    """Whether a thing is a function that funes remembers."""
+    return type(thing).__module__ == "funes._memo" and hasattr(thing, "__wrapped__")
+
+
+def depends_on(memo: Any) -> tuple[object, ...]:
+    """What a remembered function was told to depend on, as it is now.
+
+    Raises:
+        OSError: A file that it depends on cannot be read.
+    """
+    return tuple(memo._extras()) if memo._options.depends_on else ()
 
 
 def stand_in(value: object) -> tuple[str, ...] | None:
@@ -124,7 +149,6 @@ def stand_in(value: object) -> tuple[str, ...] | None:
     A logger, lock, thread or open file says nothing about a result, and cannot be hashed. Its type
     stands for it. A logger's name does not count, since it is mostly ``__name__``.
     """
-    # By type, and not by `isinstance`: some proxies say that they are what they stand for.
     kind = type(value)
     if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -10,9 +11,12 @@ from funes._description import MISSING, LeftOut
 from funes._descriptors import is_special_descriptor, parts_of
 from funes._imports import own_module
 from funes._library import (
+    depends_on,
+    is_a,
     is_library_class,
     is_library_function,
     is_library_module,
+    is_memorious,
     library_of,
     stand_in,
 )
@@ -45,12 +49,15 @@ _PLAIN = frozenset(
 class Links:
     """Gathers what one piece of code refers to.
 
-    assigned: what the code assigns or changes itself, see `Names.assigned`.
+    assigned, filled: what the code assigns or changes itself, see `Names`.
     left_out: what other code of the graph does, see `LeftOut`.
     """
 
     def __init__(
-        self, assigned: frozenset[Chain] = frozenset(), left_out: LeftOut = frozenset()
+        self,
+        assigned: frozenset[Chain] = frozenset(),
+        filled: frozenset[Chain] = frozenset(),
+        left_out: LeftOut = frozenset(),
     ) -> None:
         #: As in `Description`.
         self.links: dict[str, object] = {}
@@ -58,9 +65,10 @@ class Links:
         self.modules: set[str] = set()
         #: Names that the code assigns or changes: namespace and name, by the former's address.
         self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
-        #: What was left out, as the code spells it.
+        #: The same, as the code spells it.
         self.changed: set[str] = set()
         self._assigned = assigned
+        self._filled = filled
         self._left_out = left_out
 
     def add(self, label: str, value: object) -> None:
@@ -80,17 +88,16 @@ class Links:
                 self.add(f"{label}.{name}", part)
             if library != "funes._bound":
                 self.add(f"type of {label}", type(value))
-        elif library == "funes._memo":
+        elif is_memorious(value):
             self._add_memorious(label, value)
         else:
             self.links[label] = value
 
     def _add_memorious(self, label: str, memo: Any) -> None:
         """Link the function that is remembered, since remembering changes no result."""
-        self.links[label] = getattr(memo, "__wrapped__", memo)
-        options = getattr(memo, "_options", None)
-        if getattr(options, "depends_on", ()):
-            self.links[f"{label} depends on"] = memo._extras()
+        self.links[label] = memo.__wrapped__
+        if depends_on(memo):
+            self.links[f"{label} depends on"] = depends_on(memo)
 
     def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
         """Link captured variables, or what the function takes from those that are modules."""
@@ -154,7 +161,7 @@ class Links:
             if value is MISSING:
                 self.links[f"missing {'.'.join(path)}"] = None
                 return
-            if not isinstance(value, ModuleType):
+            if not is_a(value, ModuleType):
                 self._link_end(where, namespace, value, chain, taken)
                 return
             if taken == len(chain) or is_library_module(value):
@@ -184,16 +191,29 @@ class Links:
             for longer in self._assigned
             if len(longer) > taken and longer[:taken] == path
         }
-        if inside and not isinstance(value, (type, FunctionType)):
+        if self._fills(value, path) or (
+            inside and not is_a(value, type) and not is_a(value, FunctionType)
+        ):
             self._leave_out(namespace, path, value)
             return
         for name in inside:  # an attribute is changed, which leaves the code as it is
             self._note_assigned(value, name)
         label = f"{where} {'.'.join(path)}"
         self.add(label, value)
-        is_own_function = isinstance(value, FunctionType) and not is_library_function(value)
+        is_own_function = is_a(value, FunctionType) and not is_library_function(value)
         if taken < len(chain) and is_own_function and chain[taken] not in inside:
             self._add_attribute(label, value, chain[: taken + 1])
+
+    def _fills(self, value: object, path: Chain) -> bool:
+        """Whether the code fills or empties what a path leads to, or a container in it."""
+        for chain in self._filled:
+            if chain[: len(path)] == path:
+                inner: Any = value
+                for name in chain[len(path) :]:
+                    inner = getattr(inner, "__dict__", {}).get(name)
+                if isinstance(inner, (list, dict, set, bytearray, deque)):
+                    return True
+        return False
 
     def _add_attribute(self, label: str, function: Any, path: Chain) -> None:
         """Link what the user keeps in an attribute of a function."""
@@ -208,10 +228,11 @@ class Links:
     def _leave_out(self, namespace: object, path: Chain, value: object) -> None:
         """Do not link a value that changes while the code runs; only its class, if it is own."""
         name = ".".join(path)
-        self.changed.add(name)
-        self._note_assigned(namespace, path[-1])
+        if any(changed[: len(path)] == path for changed in self._assigned):
+            self.changed.add(name)
+            self._note_assigned(namespace, path[-1])
         cls = type(value)
-        if not isinstance(value, type) and value is not MISSING and not is_library_class(cls):
+        if not is_a(value, type) and value is not MISSING and not is_library_class(cls):
             self.add(f"type of {name}", cls)
 
     def _note_assigned(self, namespace: object, name: str) -> None:
@@ -220,8 +241,8 @@ class Links:
 
 def _is_of_the_language(value: object) -> bool:
     """Whether a builtin is one of Python's own, and not something that a program put there."""
-    if isinstance(value, type):
+    if is_a(value, type):
         return value.__module__ == "builtins"
-    return isinstance(value, (BuiltinFunctionType, type(NotImplemented), type(...))) or (
-        type(value).__module__ == "_sitebuiltins"  # help, exit, license
-    )
+    if value is NotImplemented or value is ... or is_a(value, BuiltinFunctionType):
+        return True
+    return type(value).__module__ == "_sitebuiltins"  # help, exit, license

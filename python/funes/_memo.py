@@ -9,10 +9,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
-from funes import _depends, _pickling, _seed, _travel, _warn
+from funes import _depends, _graph, _pickling, _seed, _travel, _warn
 from funes._bound import BoundMemo
 from funes._definition import remember_text
 from funes._funes import Call, MemoBase, Store
+from funes._once import Hold
 from funes._origin import declare_own, is_own
 from funes._run import Run
 from funes.errors import (
@@ -64,6 +65,7 @@ class Memo(MemoBase, Generic[P, R]):
         self._options = options
         self._opened: Store | None = None
         self._warned: set[str] = set()
+        self._described: set[str] = set()
         if inspect.iscoroutinefunction(function):
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.
@@ -136,6 +138,18 @@ class Memo(MemoBase, Generic[P, R]):
         output = self._recall(call)
         if output is not _MISSING:
             return output
+        if not self._options.once:
+            return self._compute(args, kwargs, call)
+        hold = self._hold(call)
+        while True:
+            with hold as ours:
+                output = self._recall(call)
+                if output is not _MISSING:
+                    return output
+                if ours:
+                    return self._compute(args, kwargs, call)
+
+    def _compute(self, args: Any, kwargs: Any, call: Call) -> Any:
         frozen, run = self._freeze(call), Run()
         output = self._run(args, kwargs, call.is_seeded, call.seed, run)
         self._keep(call, frozen, output, run)
@@ -149,10 +163,25 @@ class Memo(MemoBase, Generic[P, R]):
         output = self._recall(call)
         if output is not _MISSING:
             return output
+        if not self._options.once:
+            return await self._compute_async(args, kwargs, call)
+        hold = self._hold(call)
+        while True:
+            async with hold as ours:
+                output = self._recall(call)
+                if output is not _MISSING:
+                    return output
+                if ours:
+                    return await self._compute_async(args, kwargs, call)
+
+    async def _compute_async(self, args: Any, kwargs: Any, call: Call) -> Any:
         frozen, run = self._freeze(call), Run()
         output = await self._run_async(args, kwargs, call.is_seeded, call.seed, run)
         self._keep(call, frozen, output, run)
         return output
+
+    def _hold(self, call: Call) -> Hold:
+        return Hold(self._store.folder(self._function_name, call.definition), call.arguments)
 
     def _call_uncached(
         self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
@@ -252,8 +281,19 @@ class Memo(MemoBase, Generic[P, R]):
         try:
             body, second = _pickling.dump_entry(frozen.thaw(), output, run.seconds)
             self._store.write(self._function_name, call.definition, call.arguments, body, second)
+            self._describe(call.definition)
         except Exception as error:
             self._degrade_unstored(error)
+
+    def _describe(self, definition: str) -> None:
+        """Say once what the definition consists of, beside its entries."""
+        if definition in self._described:
+            return
+        nodes = self._graph()
+        if nodes:
+            folder = Path(self._store.folder(self._function_name, definition))
+            _graph.write_definition(folder, definition, nodes)
+        self._described.add(definition)
 
     def _degrade_unstored(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, (FunesError, OSError)) else _warn.one_line(error)

@@ -30,6 +30,7 @@ def memorious(
     ignore: str | Iterable[str] = (),
     depends_on: Any = (),
     strict: bool = False,
+    once: bool = True,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -41,6 +42,7 @@ def memorious(
     ignore: str | Iterable[str] = (),
     depends_on: Any = (),
     strict: bool = False,
+    once: bool = True,
 ) -> Any:
     """Remember on disk, for ever, what a function computed.
 
@@ -65,6 +67,8 @@ def memorious(
             folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
         strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
             if an argument cannot be hashed, after it if the result cannot be stored.
+        once: Of calls that need the same result at the same time, in any number of threads, asyncio tasks and processes,
+            let one compute it and the others wait.
 
     Returns:
         A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget`` and ``cache_path``.
@@ -88,9 +92,14 @@ def memorious(
     """
     if function is None:
         return functools.partial(
-            memorious, cache_dir=cache_dir, ignore=ignore, depends_on=depends_on, strict=strict
+            memorious,
+            cache_dir=cache_dir,
+            ignore=ignore,
+            depends_on=depends_on,
+            strict=strict,
+            once=once,
         )
-    return _decorated(function, Options.of(cache_dir, ignore, depends_on, strict))
+    return _decorated(function, Options.of(cache_dir, ignore, depends_on, strict, once))
 
 
 def _decorated(function: Any, options: Options) -> Any:

@@ -63,6 +63,8 @@ class Names(NamedTuple):
     imports: tuple[OwnImport, ...]
     #: What it assigns, or changes by a statement: names, attributes, things of which it sets items.
     assigned: frozenset[Chain]
+    #: What it fills or empties by a statement such as ``seen.append(x)``, if that is a container.
+    filled: frozenset[Chain]
     #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
     only_declared: tuple[tuple[int, str], ...]
 
@@ -118,6 +120,34 @@ class _Scope:
         return name
 
 
+# Methods of the language's containers that change them: called for that alone where the result is thrown away.
+_FILLING_METHODS = frozenset(
+    (
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "difference_update",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "intersection_update",
+        "move_to_end",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "reverse",
+        "rotate",
+        "setdefault",
+        "sort",
+        "subtract",
+        "symmetric_difference_update",
+        "update",
+    )
+)
+
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _OUTSIDE = _Scope(None, "")
 _GLOBAL = _Scope(None, "")
@@ -131,6 +161,7 @@ class _Walk:
         self.scopes = [self.root]  # grows during the walk
         self.reads: list[tuple[_Scope, Chain, bool]] = []
         self.changes: list[tuple[_Scope, Chain]] = []
+        self.fillings: list[tuple[_Scope, Chain]] = []
         self._open_function(function, self.root)
 
     def run(self) -> None:
@@ -173,18 +204,12 @@ class _Walk:
             if found is _OUTSIDE or found is _GLOBAL:
                 reads.add(Read(chain, found is _GLOBAL, is_certain))
                 continue
-            if found.is_class:
+            if found.is_class and chain[0] != "__class__":
                 # A class body finds a name that it binds only later among the globals.
                 reads.add(Read(chain, True, False))
             for origin in found.imports.get(chain[0], ()):
                 imports.add(origin._replace(chain=origin.chain + chain[1:]))
-        assigned: set[Chain] = set()
-        for scope, chain in self.changes:
-            found = self._scope_of(chain[0], scope)
-            if found is _OUTSIDE or found is _GLOBAL:
-                assigned.add(chain)
-            for origin in found.imports.get(chain[0], ()):
-                assigned.add((written_name(origin), *origin.chain, *chain[1:]))
+        assigned = self._outside(self.changes)
         for scope in self.scopes:
             for name in scope.bound & scope.global_names:
                 assigned.add((name,))
@@ -198,8 +223,23 @@ class _Walk:
             for name in scope.declared - scope.bound
         )
         return Names(
-            tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), tuple(only_declared)
+            tuple(sorted(reads)),
+            tuple(sorted(imports)),
+            frozenset(assigned),
+            frozenset(self._outside(self.fillings)),
+            tuple(only_declared),
         )
+
+    def _outside(self, changes: list[tuple[_Scope, Chain]]) -> set[Chain]:
+        """Those of the changed chains that begin outside the function."""
+        outside: set[Chain] = set()
+        for scope, chain in changes:
+            found = self._scope_of(chain[0], scope)
+            if found is _OUTSIDE or found is _GLOBAL:
+                outside.add(chain)
+            for origin in found.imports.get(chain[0], ()):
+                outside.add((written_name(origin), *origin.chain, *chain[1:]))
+        return outside
 
     def _scope_of(self, name: str, reader: _Scope) -> _Scope:
         """The scope in which a name is bound; `_GLOBAL` if one says that it is, else `_OUTSIDE`."""
@@ -284,6 +324,18 @@ class _Walk:
         if isinstance(node.target, ast.Name):
             self.reads.append((scope, (scope.mangled(node.target.id),), True))
         scope.pending += (node.target, node.value)
+
+    def _expression(self, node: ast.Expr, scope: _Scope) -> None:
+        call = node.value
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in _FILLING_METHODS
+        ):
+            chain = self._chain(call.func.value, scope)
+            if chain:
+                self.fillings.append((scope, chain))
+        scope.pending.append(call)
 
     def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
         if scope.is_class:
@@ -431,6 +483,7 @@ _HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
     ast.Subscript: _Walk._subscript,
     ast.Call: _Walk._call,
     ast.AugAssign: _Walk._augmented,
+    ast.Expr: _Walk._expression,
     ast.AnnAssign: _Walk._annotated,
     ast.NamedExpr: _Walk._walrus,
     ast.FunctionDef: _Walk._function,

@@ -22,6 +22,8 @@ class Options:
     depends_on: tuple[Any, ...] = ()
     #: Whether to raise an error where the cache cannot do its work.
     strict: bool = False
+    #: Whether a call waits for another one, wherever it runs, that computes the same.
+    once: bool = True
 
     @classmethod
     def of(
@@ -30,6 +32,7 @@ class Options:
         ignore: str | Iterable[str],
         depends_on: Any,
         strict: bool,
+        once: bool,
     ) -> Options:
         """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
         return cls(
@@ -39,6 +42,7 @@ class Options:
             if isinstance(depends_on, (tuple, list))
             else (depends_on,),
             strict=bool(strict),
+            once=bool(once),
         )
 
     def root(self) -> str:

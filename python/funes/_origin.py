@@ -78,7 +78,12 @@ _verdicts: dict[tuple[str, str], bool] = {}
 def _verdict(module: str, filename: str) -> bool:
     if any(module == own or module.startswith(own + ".") for own in _declared_own):
         return True
-    files = [filename] if _is_file(filename) else _files_of(module)
+    if _is_file(filename):
+        files = [filename]
+    elif filename and module in ("__main__", "__mp_main__"):
+        files = []  # typed in, wherever the program lies that reads it
+    else:
+        files = _files_of(module)
     if files:
         return any(not _lies_with_libraries(file) for file in files)
     # No file at all: an interpreter's own module, a notebook, or code that was made while running.

@@ -15,10 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from funes import (
-    _rules_numpy,
-    _rules_standard,
-)
+from funes import _rules_libraries, _rules_standard
 from funes._definition import CODE_TYPES, is_code
 from funes._funes import MemoBase
 from funes._library import is_library_class
@@ -29,17 +26,8 @@ Rule = Callable[[Any], object]
 Plan = tuple[Any, ...]
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
-RULES: dict[str, tuple[str, Rule]] = {
-    **_rules_standard.RULES,
-    **_rules_numpy.RULES,
-}
-REFUSALS: dict[str, str] = {
-    **_rules_standard.REFUSALS,
-}
-#: Qualified name of a type -> attributes that its rule speaks for: no attributes of a derived class's own.
-COVERED: dict[str, frozenset[str]] = {
-    **_rules_numpy.COVERED,
-}
+RULES: dict[str, tuple[str, Rule]] = {**_rules_standard.RULES, **_rules_libraries.RULES}
+REFUSALS: dict[str, str] = {**_rules_standard.REFUSALS, **_rules_libraries.REFUSALS}
 
 _plans: WeakKeyDictionary[type, Plan] = WeakKeyDictionary()
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
@@ -86,6 +74,9 @@ def plan(kind: type) -> Plan:
 
 
 def _make(kind: type) -> Plan:
+    if issubclass(kind, type) and qualified_name(kind) in RULES:
+        # Its classes are made while the program runs, and have no code to be known by.
+        return _of_values(kind)
     if issubclass(kind, type) or kind in CODE_TYPES or issubclass(kind, MemoBase):
         return ("definition",)
     if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
@@ -111,15 +102,19 @@ def _of_values(kind: type) -> Plan:
             return ("refuse", reason)
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
-            covered = COVERED.get(qualified_name(base), frozenset())
-            return ("rule", name, rule if base is kind else _of_subclass(rule, covered))
+            if base is not kind and qualified_name(base) not in _rules_libraries.WHOLE:
+                rule = _of_subclass(rule, _rules_libraries.COVERED.get(qualified_name(base)))
+            return ("rule", name, rule)
         if not {"__reduce_ex__", "__reduce__", "__getstate__"}.isdisjoint(vars(base)):
             # A class that says how it is pickled knows better than a rule for its base.
             break
     if kind is object:
         return ("refuse", "a bare object() has no value, only an identity")
     if hasattr(kind, "__next__") and is_library_class(kind):
-        return ("refuse", "an iterator cannot be part of a key: hashing would consume it; pass a list")
+        return (
+            "refuse",
+            "an iterator cannot be part of a key: hashing would consume it; pass a list",
+        )
     if issubclass(kind, (set, frozenset)):
         return (
             "set" if issubclass(kind, set) else "frozenset",
@@ -140,7 +135,7 @@ def _own_key(value: Any) -> object:
     return type(value), value.__funes_key__()
 
 
-def _of_subclass(rule: Rule, covered: frozenset[str] = frozenset()) -> Rule:
+def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
     """The rule of a base class for instances of a class derived from it, which may have attributes of their own.
 
     covered: attributes that `rule` speaks for already.
@@ -151,7 +146,7 @@ def _of_subclass(rule: Rule, covered: frozenset[str] = frozenset()) -> Rule:
         for name in _slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
-        for name in _caches(type(value)) | covered:
+        for name in _caches(type(value)) | (covered or frozenset()):
             attributes.pop(name, None)
         return type(value), attributes, rule(value)
 

@@ -165,6 +165,12 @@ def _bit_generator(value: Any) -> object:
 
 
 def _random_state(value: Any) -> object:
+    from numpy.random import mtrand
+
+    if value is mtrand._rand:
+        # That of `numpy.random.random` and the like: a name for what is drawn from, in another state in each process.
+        # Distributions of scipy and estimators of scikit-learn hold it.
+        return "global"
     return _tidy(value.get_state(legacy=False))
 
 

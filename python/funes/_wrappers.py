@@ -9,6 +9,8 @@ from typing import Any
 from funes._description import Description, by_name
 from funes._functions import cells_of, defaults_of
 from funes._library import (
+    depends_on,
+    is_a,
     is_library_class,
     library_of,
     module_name,
@@ -18,7 +20,12 @@ from funes._library import (
 )
 from funes._links import Links
 
-__all__ = ["describe_library_function", "describe_wrapper", "is_wrapper"]
+__all__ = [
+    "describe_library_function",
+    "describe_memorious",
+    "describe_wrapper",
+    "is_wrapper",
+]
 
 
 def describe_library_function(function: FunctionType) -> Description:
@@ -63,7 +70,8 @@ def is_wrapper(thing: object) -> bool:
     try:
         return (
             is_library_class(type(thing))
-            and not isinstance(thing, (type, FunctionType))
+            and not is_a(thing, type)
+            and not is_a(thing, FunctionType)
             and getattr(thing, "__wrapped__", None) is not None
         )
     except Exception:  # the attribute access of somebody's class may raise anything
@@ -98,6 +106,17 @@ def describe_wrapper(wrapper: Any) -> Description:
     return _wrapper(name, links)
 
 
+def describe_memorious(memo: Any) -> Description:
+    """A function that funes remembers.
+
+    It is its function, since remembering changes no result, with what it was told to depend on.
+    """
+    links = Links()
+    links.add("wrapped", memo.__wrapped__)
+    links.add("depends on", depends_on(memo))
+    return _wrapper("funes.memorious", links)
+
+
 def _wrapper(name: str, links: Links) -> Description:
     return Description("wrapper", name, None, links.links, [], frozenset(links.modules))
 
@@ -120,14 +139,15 @@ def _add_given(links: Links, label: str, value: object) -> None:
         links.add(f"type of {label}", qualified_name(type(value)))
 
 
-def _is_given(value: object) -> bool:
-    if isinstance(value, (tuple, frozenset, set)):
+def _is_given(value: Any) -> bool:
+    if type(value) in (tuple, frozenset, set):
         return all(map(_is_given, value))
-    if isinstance(value, BuiltinFunctionType):
+    if is_a(value, BuiltinFunctionType):
         return isinstance(value.__self__, (ModuleType, type))
-    if isinstance(value, MethodType):
+    if is_a(value, MethodType):
         return _is_given(value.__self__)
-    return isinstance(value, _GIVEN) or not is_library_class(type(value)) or is_wrapper(value)
+    kind = type(value)
+    return issubclass(kind, _GIVEN) or not is_library_class(kind) or is_wrapper(value)
 
 
 _GIVEN = (type(None), bool, int, float, complex, str, bytes, type, FunctionType, partial)

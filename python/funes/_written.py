@@ -132,34 +132,40 @@ def _functions(tree: ast.Module, lines: list[str]) -> _Functions:
     """The functions of a tree.
 
     Lambdas that share a line are moved to lines of their own, beyond the last, since only so can
-    their code be told apart. Equal ones share a line, because the compiler may make one of them.
+    their code be told apart.
     """
     functions: _Functions = {}
-    lambdas: dict[int, list[tuple[ast.Lambda, str]]] = {}
-
-    def add(name: str, number: int, node: FunctionNode, private: str, line: int) -> None:
-        end = node.end_lineno or line
-        functions[name, number] = Written(node, private, lines[line - 1 : end], line)
-
+    lambdas: dict[int, list[tuple[ast.Lambda, Written]]] = {}
     for node, private in _functions_under(tree, any("lambda" in line for line in lines)):
+        line = _first_line(node)
+        function = Written(node, private, lines[line - 1 : node.end_lineno], line)
         if isinstance(node, ast.Lambda):
-            lambdas.setdefault(node.lineno, []).append((node, private))
+            lambdas.setdefault(line, []).append((node, function))
         else:
-            line = node.decorator_list[0].lineno if node.decorator_list else node.lineno
-            add(node.name, line, node, private, line)
-    free = len(lines) + 1
-    for line, group in sorted(lambdas.items()):
-        if len(group) == 1:
-            add("<lambda>", line, *group[0], line)
-            continue
-        numbers: dict[str, int] = {}
-        for node, private in group:
-            number = numbers.setdefault(ast.dump(node), free + len(numbers))
-            add("<lambda>", number, node, private, line)
-            node.end_col_offset = max(node.col_offset, node.end_col_offset or 0)
-            node.lineno = node.end_lineno = number
-        free += len(numbers)
+            functions[node.name, line] = function
+    for line, group in lambdas.items():
+        if len(group) > 1:
+            _spread([node for node, _ in group], line, len(lines))
+    for group in lambdas.values():
+        functions.update((("<lambda>", node.lineno), function) for node, function in group)
     return functions
+
+
+def _first_line(node: FunctionNode) -> int:
+    if isinstance(node, ast.Lambda) or not node.decorator_list:
+        return node.lineno
+    return node.decorator_list[0].lineno
+
+
+def _spread(lambdas: list[ast.Lambda], line: int, last_line: int) -> None:
+    """Move the lambdas of a line apart, with all that is in them; outer ones come first.
+
+    Equal ones stay together: the compiler may have made one of them.
+    """
+    numbers: dict[str, int] = {}
+    for node in lambdas:
+        number = numbers.setdefault(ast.dump(node), len(numbers) + 1)
+        ast.increment_lineno(node, line + number * last_line - node.lineno)
 
 
 def _functions_under(tree: ast.Module, has_lambdas: bool) -> Iterator[tuple[FunctionNode, str]]:
@@ -193,8 +199,7 @@ _BLOCK_HOLDERS: tuple[type[ast.AST], ...] = (
     *ast.stmt.__subclasses__(),
 )
 _BLOCKS = {
-    kind: tuple(field for field in kind._fields if field in _BLOCK_NAMES)
-    for kind in _BLOCK_HOLDERS
+    kind: tuple(field for field in kind._fields if field in _BLOCK_NAMES) for kind in _BLOCK_HOLDERS
 }
 
 

@@ -6,8 +6,12 @@ that where both agree the document is understood, and where they differ one of t
 It has the parts of the document, in its order: the hash, nodes, objects, cycles. A value becomes a graph of `Node`s,
 and `settle` gives each node the bytes that stand for it wherever it occurs.
 
-What the code of a user's function or class is, is decided elsewhere: `class_token` is asked for the bytes that stand
-for it. Functions and classes of the standard library are names and need no token.
+What it leaves to others:
+
+- What the code of a user's function or class counts by: `class_token` is asked for the bytes that stand for it.
+  Functions and classes of the standard library are names and need no token.
+- Refusals. What funes refuses, a lock or an iterator, may get an encoding here; there is no limit to levels.
+- Types of other libraries that have a rule, and those that are registered.
 """
 
 from __future__ import annotations
@@ -20,9 +24,11 @@ import decimal
 import enum
 import fractions
 import functools
+import inspect
 import io
 import ipaddress
 import logging
+import math
 import pathlib
 import re
 import struct
@@ -54,7 +60,7 @@ def derived_key(use: str) -> bytes:
 
 # --- Nodes ----------------------------------------------------------------------------------------
 
-NONE, FALSE, TRUE, ELLIPSIS, NOT_IMPLEMENTED, ABSENT = range(0x00, 0x06)
+NONE, FALSE, TRUE, ELLIPSIS, NOT_IMPLEMENTED, ABSENT = range(6)
 BIG_INT, FLOAT, COMPLEX, STR, BYTES, BYTEARRAY, BUFFER = range(0x06, 0x0D)
 INT = 0x10
 TUPLE, LIST, DICT, SET, FROZENSET = range(0x20, 0x25)
@@ -108,15 +114,13 @@ def integer(number: int) -> Leaf:
     size = 0
     while not -(1 << 8 * size) <= 2 * number < 1 << 8 * size:
         size += 1
-    if number == 0:
-        size = 0
     content = number.to_bytes(size, "little", signed=True)
     return Leaf(bytes([INT + size]) + content) if size <= 8 else blob(BIG_INT, content)
 
 
 def binary64(number: float) -> bytes:
     """IEEE 754, with one NaN for all."""
-    return bytes.fromhex("000000000000f87f") if number != number else struct.pack("<d", number)
+    return bytes.fromhex("000000000000f87f") if math.isnan(number) else struct.pack("<d", number)
 
 
 def text(string: str) -> Leaf:
@@ -171,47 +175,83 @@ def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
     if is_definition(value):
         qualified = library_name(value)
         return name(qualified) if qualified else Leaf(class_token(value))
+    if kind in RULES:
+        label, give = RULES[kind]
+        return rule(label, give(value))
     if hasattr(kind, "__funes_key__"):
         return rule("__funes_key__", (kind, value.__funes_key__()))  # type: ignore[attr-defined]
+    if isinstance(value, enum.Enum):
+        return rule("enum.Enum", enum_member(value))
     for base in kind.__mro__:
-        if base in RULES:
+        # A class that says itself how it is pickled is taken by its word.
+        if base in RULES and not overrides_reduction(kind, base):
             label, give = RULES[base]
-            given = give(value)
-            own = label in TAKES_CLASS or kind is base
-            return rule(label, given if own else (kind, attributes(value), given))
+            return rule(label, (kind, attributes(value), give(value)))
     for base, tag in ((set, SET), (frozenset, FROZENSET)):
         if isinstance(value, base):
-            elements = Composite(tag, list(base.__iter__(value)), group=1)
+            elements = Composite(tag, list(value), group=1)
             return Composite(OBJECT, [kind, attributes(value), elements])
     if is_plain(kind):
         return Composite(OBJECT, [kind, attributes(value)])
     return reduction(value)
 
 
+def overrides_reduction(kind: type, base: type) -> bool:
+    """Whether a class defines another reduction than a base of it."""
+    return (
+        kind.__reduce_ex__ is not base.__reduce_ex__  # type: ignore[comparison-overlap]
+        or kind.__reduce__ is not base.__reduce__
+    )
+
+
 def is_definition(value: object) -> bool:
-    """Whether a value counts by its definition or name: a class or anything function-like."""
-    return isinstance(
+    """Whether a value counts by its definition or name: a class, or a function of any kind."""
+    return issubclass(type(value), type) or isinstance(
         value,
-        type
-        | types.FunctionType
+        types.FunctionType
         | types.BuiltinFunctionType
         | types.MethodType
         | types.MethodDescriptorType
         | types.WrapperDescriptorType
         | types.ClassMethodDescriptorType
         | functools.partial,
-    ) and not isinstance(value, types.GenericAlias)
+    )
+
+
+# Where a module is an implementation of another, its functions and classes go by the public name.
+PUBLIC_MODULES = {
+    **{f"_{module}": module for module in ("abc", "bisect", "collections", "decimal", "functools")},
+    **{f"_{module}": module for module in ("heapq", "io", "json", "operator", "random", "struct")},
+    "_weakref": "weakref",
+    "_pydatetime": "datetime",
+    "_sre": "re",
+    "_thread": "threading",
+    "nt": "os",
+    "posix": "os",
+    "ntpath": "os.path",
+    "posixpath": "os.path",
+    "pathlib._abc": "pathlib",
+    "pathlib._local": "pathlib",
+}
 
 
 def library_name(value: object) -> str | None:
-    """The qualified name of what the standard library defines."""
+    """The qualified name under which the standard library has a class or function, if it does."""
     owner = getattr(value, "__objclass__", value)
-    module = getattr(owner, "__module__", None)
+    module = getattr(owner, "__module__", None) or "builtins"
     qualified = getattr(value, "__qualname__", None)
-    if isinstance(getattr(value, "__self__", None), types.ModuleType | None):
-        if module and qualified and module.split(".")[0] in sys.stdlib_module_names:
-            return f"{module}.{qualified}"
-    return None
+    if qualified is None or module.split(".")[0] not in sys.stdlib_module_names:
+        return None
+    if not isinstance(getattr(value, "__self__", None), types.ModuleType | None):
+        return None  # bound to an object, which counts too
+    # Some classes of builtins are in no module: that of None, that of functions.
+    if module != "builtins":
+        found: object = sys.modules.get(module)
+        for part in qualified.split("."):
+            found = getattr(found, part, None)
+        if found is not value:
+            return None
+    return f"{PUBLIC_MODULES.get(module, module)}.{qualified}"
 
 
 def is_plain(kind: type) -> bool:
@@ -229,20 +269,20 @@ def is_plain(kind: type) -> bool:
 
 def attributes(value: object) -> Composite:
     """Attributes from `__dict__` and slots, caches left out."""
-    found: dict[object, object] = {}
+    found: dict[object, object] = dict(getattr(value, "__dict__", {}))
     for base in type(value).__mro__:
         slots = base.__dict__.get("__slots__", ())
         for slot in [slots] if isinstance(slots, str) else slots:
-            if slot in ("__dict__", "__weakref__"):
-                continue
-            private = slot.startswith("__") and not slot.endswith("__") and base.__name__.strip("_")
-            mangled = f"_{base.__name__.lstrip('_')}{slot}" if private else slot
-            if hasattr(value, mangled):
-                found[mangled] = getattr(value, mangled)
-    found.update(getattr(value, "__dict__", {}))
-    return dictionary(
-        item for item in found.items() if not is_cache(type(value), item[0])
-    )
+            private = slot.startswith("__") and not slot.endswith("__")
+            attribute = f"_{base.__name__.lstrip('_')}{slot}" if private else slot
+            if slot not in ("__dict__", "__weakref__") and hasattr(value, attribute):
+                found[attribute] = getattr(value, attribute)
+    return dictionary(without_caches(type(value), found).items())
+
+
+def without_caches(kind: type, found: dict[object, object]) -> dict[object, object]:
+    """The attributes that a value has of itself."""
+    return {key: of for key, of in found.items() if not is_cache(kind, key)}
 
 
 def is_cache(kind: type, attribute: object) -> bool:
@@ -258,14 +298,16 @@ def reduction(value: object) -> Composite:
     if isinstance(reduced, str):
         return Composite(OBJECT, [name(f"{value.__module__}.{reduced}")])
     function, arguments, state, elements, items = (*reduced, None, None, None)[:5]
+    if type(state) is dict:
+        state = without_caches(type(value), state)
     return Composite(
         OBJECT,
         [
             function,
             Composite(TUPLE, arguments),
-            NOTHING if state is None or state == {} else state,
+            NOTHING if state is None or (type(state) is dict and not state) else state,
             NOTHING if elements is None else Composite(LIST, list(elements)),
-            NOTHING if items is None else dictionary(dict(items).items()),
+            NOTHING if items is None else dict(items),
         ],
     )
 
@@ -280,17 +322,19 @@ def memory(view: memoryview) -> Leaf:
     return blob(BUFFER, view.tobytes("C"))
 
 
-def _datetime(value: datetime.datetime) -> tuple[object, ...]:
-    day = (value.year, value.month, value.day)
-    return (*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
+def datetime_fields(value: datetime.datetime) -> tuple[object, ...]:
+    """From year to time zone."""
+    clock = (value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
+    return (value.year, value.month, value.day, *clock)
 
 
-def _time(value: datetime.time) -> tuple[object, ...]:
+def time_fields(value: datetime.time) -> tuple[object, ...]:
+    """From hour to time zone."""
     return (value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
 
 
-def _enum(value: enum.Enum) -> tuple[object, ...]:
-    # A combination of flags is no member of its class, and its name depends on the version of Python.
+def enum_member(value: enum.Enum) -> tuple[object, ...]:
+    """Class, name and value. A combination of flags is no member, and has a name in some versions of Python only."""
     named = value.name is not None and value.name in type(value).__members__
     return (type(value), value.name if named else None, value.value)
 
@@ -315,9 +359,9 @@ RULES: dict[type, Rule] = {
     slice: ("builtins.slice", lambda value: (value.start, value.stop, value.step)),
     memoryview: ("builtins.memoryview", lambda value: (value.format, value.shape, memory(value))),
     array.array: ("array.array", lambda value: (value.typecode, memory(memoryview(value)))),
-    datetime.datetime: ("datetime.datetime", _datetime),
+    datetime.datetime: ("datetime.datetime", datetime_fields),
     datetime.date: ("datetime.date", lambda value: (value.year, value.month, value.day)),
-    datetime.time: ("datetime.time", _time),
+    datetime.time: ("datetime.time", time_fields),
     datetime.timedelta: (
         "datetime.timedelta",
         lambda value: (value.days, value.seconds, value.microseconds),
@@ -354,7 +398,6 @@ RULES: dict[type, Rule] = {
     pathlib.PureWindowsPath: ("pathlib.PureWindowsPath", str),
     pathlib.PosixPath: ("pathlib.PosixPath", str),
     pathlib.WindowsPath: ("pathlib.WindowsPath", str),
-    enum.Enum: ("enum.Enum", _enum),
     re.Pattern: ("re.Pattern", lambda value: (value.pattern, value.flags)),
     types.ModuleType: ("builtins.module", lambda value: value.__name__),
     logging.Logger: ("logging.Logger", lambda value: value.name),
@@ -363,8 +406,6 @@ RULES: dict[type, Rule] = {
     io.BytesIO: ("io.BytesIO", lambda value: (value.getvalue(), value.tell())),
     io.StringIO: ("io.StringIO", lambda value: (value.getvalue(), value.tell())),
 }
-# These rules name the class themselves, so that subclasses need no other form.
-TAKES_CLASS = {"enum.Enum"}
 
 
 # --- The graph ------------------------------------------------------------------------------------
@@ -531,7 +572,7 @@ def depth_first(
     return finished
 
 
-# --- The two functions ----------------------------------------------------------------------------
+# --- What is hashed -------------------------------------------------------------------------------
 
 
 def no_token(definition: object) -> bytes:
@@ -548,3 +589,48 @@ def encode_value(value: object, class_token: ClassToken = no_token) -> bytes:
 def hash_value(value: object, class_token: ClassToken = no_token) -> str:
     """40 hexadecimal digits, as `funes.hash_value`."""
     return digest("value", encode_value(value, class_token))[:20].hex()
+
+
+def arguments_node(
+    signature: inspect.Signature,
+    arguments: Sequence[object],
+    keywords: dict[str, object],
+    ignore: Sequence[str] = (),
+) -> Composite:
+    """The bound arguments of a call, defaults filled in."""
+    seed: object = NOTHING
+    if "global_seed" not in signature.parameters and "global_seed" in keywords:
+        keywords = dict(keywords)
+        seed = keywords.pop("global_seed")
+    bound = signature.bind(*arguments, **keywords)
+    bound.apply_defaults()
+    given = [NOTHING if key in ignore else value for key, value in bound.arguments.items()]
+    return Composite(ARGUMENTS, [*given, seed])
+
+
+def encode_arguments(
+    signature: inspect.Signature,
+    arguments: Sequence[object],
+    keywords: dict[str, object],
+    ignore: Sequence[str] = (),
+    class_token: ClassToken = no_token,
+) -> bytes:
+    """The one node that is left of the arguments of a call."""
+    return encode_value(arguments_node(signature, arguments, keywords, ignore), class_token)
+
+
+def hash_arguments(
+    signature: inspect.Signature,
+    arguments: Sequence[object],
+    keywords: dict[str, object],
+    ignore: Sequence[str] = (),
+    class_token: ClassToken = no_token,
+) -> str:
+    """The name of the entry of a call."""
+    encoded = encode_arguments(signature, arguments, keywords, ignore, class_token)
+    return digest("arguments", encoded)[:20].hex()
+
+
+def hash_definition(token: bytes) -> str:
+    """The hash of a definition, by the bytes that stand for it."""
+    return digest("definition", token)[:20].hex()

@@ -224,7 +224,7 @@ def test_what_cannot_be_hashed_is_refused_with_its_place() -> None:
     values = np.array([1, (n for n in "ab")], dtype=object)
     with pytest.raises(UnhashableArgumentError, match=r"value -> \[1\]: a generator"):
         hash_value(values)
-    with pytest.raises(UnhashableArgumentError, match="numpy.flatiter"):
+    with pytest.raises(UnhashableArgumentError, match="an iterator"):
         hash_value(np.arange(3).flat)
 
 
@@ -348,6 +348,14 @@ def test_random_state() -> None:
     normal.standard_normal()
     assert_all_equal([one, np.random.RandomState(3), pickle.loads(pickle.dumps(one))])
     assert_all_differ([one, drawn, normal, np.random.RandomState(4), np.random.default_rng(3)])
+
+
+def test_the_global_generator_counts_by_name() -> None:
+    shared = np.random.mtrand._rand
+    before = hash_value(shared)
+    np.random.random()
+    assert hash_value(shared) == before
+    assert_all_differ([shared, np.random.RandomState(3), np.random])
 
 
 def test_seed_sequences() -> None:

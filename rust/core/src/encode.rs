@@ -218,6 +218,16 @@ impl Encoder {
         self.graph.settle()
     }
 
+    /// What `hash_value` gives for what was written since `mark`, one closed value; `None` if it is not settled yet.
+    pub fn digest_since(&self, mark: &Mark) -> Option<Digest> {
+        (self.holes.len() == mark.holes).then(|| Domain::Value.hash(&self.buffer[mark.start..]))
+    }
+
+    /// The reserved nodes that what was written since `mark` leads to, not through one of them to another.
+    pub fn definitions_since(&self, mark: &Mark) -> Vec<NodeId> {
+        self.graph.definitions_below(self.holes[mark.holes..].iter().map(|hole| hole.node))
+    }
+
     fn seal(&mut self, mark: &Mark) -> Sealed {
         let node = &self.buffer[mark.start..];
         if node.len() <= INLINE_LIMIT {

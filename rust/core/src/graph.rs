@@ -87,6 +87,27 @@ impl Graph {
         self.nodes[node.0] = Node { content, holes, layout, definition };
     }
 
+    /// The definitions that `nodes` are or contain. What is not defined yet is taken for one: composites are complete
+    /// when they are asked about, and what is waiting is a definition.
+    pub(crate) fn definitions_below(&self, nodes: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+        let mut pending: Vec<NodeId> = nodes.collect();
+        let mut seen = FxHashSet::default();
+        let mut found = Vec::new();
+        while let Some(node) = pending.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let content = &self.nodes[node.0];
+            if content.definition || content.content.is_empty() {
+                found.push(node);
+            } else {
+                pending.extend(content.holes.iter().map(|hole| hole.node));
+            }
+        }
+        found.sort_unstable_by_key(|node| node.0);
+        found
+    }
+
     pub(crate) fn settle(self) -> Settled {
         let components = components(&self.nodes);
         let mut settling = Settling {

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod encode;
 pub mod error;
 pub mod graph;
+pub mod lock;
 pub mod store;
 pub mod tags;
 pub mod value;

@@ -122,20 +122,27 @@ pub(crate) fn for_each_item<'py>(
     if visited == length && dict.len() == length { Ok(()) } else { Err(changed("dict")) }
 }
 
-/// A key as an error shows it: short, and never through a `__repr__` of the user's.
-pub(crate) fn shown(key: &Bound<'_, PyAny>) -> String {
-    let plain = key.is_exact_instance_of::<PyString>()
-        || key.is_exact_instance_of::<PyInt>()
-        || key.is_exact_instance_of::<PyFloat>()
-        || key.is_exact_instance_of::<PyBool>()
-        || key.is_none();
-    let text = if plain { key.repr().ok().map(|text| text.to_string_lossy().into_owned()) } else { None };
-    let text = text.unwrap_or_else(|| {
-        let name = key.get_type().name();
-        name.map_or_else(|_| "?".to_owned(), |name| format!("<{name}>"))
-    });
+/// A key or value as errors and explanations show it: short, and never through a `__repr__` of the user's.
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
+    let text = if has_own_repr(value) { value.repr().ok() } else { None };
+    let text = text.map_or_else(
+        || value.get_type().name().map_or_else(|_| "?".to_owned(), |name| format!("<{name}>")),
+        |text| text.to_string_lossy().into_owned(),
+    );
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
+}
+
+/// Whether the interpreter itself words the `repr`: plain values, and short tuples of them.
+fn has_own_repr(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value
+            .cast_exact::<PyTuple>()
+            .is_ok_and(|tuple| tuple.len() <= 4 && tuple.iter().all(|element| has_own_repr(&element)))
 }

@@ -14,9 +14,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::containers::shown;
 use crate::guard::{Guard, is_fixed};
 use crate::known;
 use crate::objects::kind_of;
+use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Definitions, Walk};
 
@@ -36,6 +38,7 @@ struct Description<'py> {
     links: Bound<'py, PyDict>,
     reads: Bound<'py, PyList>,
     modules: Bound<'py, PyAny>,
+    source: String,
     assigned: Vec<(Bound<'py, PyAny>, String)>,
 }
 
@@ -46,6 +49,8 @@ pub(crate) struct Definition {
     pub(crate) modules: Vec<String>,
     /// What could not be taken in full, for a warning.
     pub(crate) doubts: Vec<String>,
+    /// The functions and classes in it, the root first: for people.
+    pub(crate) nodes: Vec<Record>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
     known: FxHashMap<*mut ffi::PyObject, Digest>,
@@ -90,6 +95,7 @@ impl Definition {
         };
         let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
+        let records = record::reachable(survey.records, root_node);
         let settled = walk.encoder.settle();
         let known: FxHashMap<_, _> =
             nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?))).collect();
@@ -104,6 +110,7 @@ impl Definition {
             digest,
             modules: survey.modules,
             doubts: survey.doubts,
+            nodes: records,
             guards,
             known,
             kept: survey.kept,
@@ -131,6 +138,7 @@ struct Survey<'py> {
     values: Vec<Bound<'py, PyAny>>,
     modules: Vec<String>,
     doubts: Vec<String>,
+    records: Vec<Record>,
     /// Names that the code assigns, each with the address of its namespace.
     assigned: FxHashSet<(usize, String)>,
     kept: Vec<Py<PyAny>>,
@@ -196,8 +204,17 @@ impl<'py> Walk<'py> {
         self.encoder.blob(tags::STR, description.kind.as_bytes());
         self.encoder.blob(tags::STR, description.name.as_bytes());
         self.walk(&description.content)?;
-        self.links(description, survey)?;
+        let own = self.encoder.digest_since(&mark);
+        let links = self.links(description, survey)?;
         self.encoder.define(mark, *node);
+        survey.records.push(Record {
+            node: *node,
+            kind: description.kind.clone(),
+            name: display_name(object, &description.name),
+            own: own.map(Digest::to_hex).unwrap_or_default(),
+            source: description.source.clone(),
+            links,
+        });
 
         survey.kept.push(object.clone().unbind());
         for (namespace, name) in &description.assigned {
@@ -216,7 +233,8 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    fn links(&mut self, description: &Description<'py>, survey: &mut Survey<'py>) -> Walked {
+    fn links(&mut self, description: &Description<'py>, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
+        let mut records = Vec::with_capacity(description.links.len());
         let links = self.encoder.begin(tags::DICT, description.links.len());
         let mut boundaries = Vec::with_capacity(description.links.len() + 1);
         for (label, value) in description.links.iter() {
@@ -224,6 +242,9 @@ impl<'py> Walk<'py> {
             boundaries.push(self.encoder.boundary());
             self.text(label)?;
             let start = self.encoder.mark();
+            self.names.clear();
+            let mut doubt = None;
+            let shown = shown(&value);
             match self.walk(&value) {
                 Ok(()) if is_fixed(&value) => {}
                 Ok(()) => survey.values.push(value),
@@ -232,14 +253,35 @@ impl<'py> Walk<'py> {
                     self.encoder.abandon(&start);
                     self.named(&kind_of(&value));
                     let subject = format!("'{label}', which {} uses", description.name);
-                    survey.doubts.push(refusal.text(&subject));
+                    let text = refusal.text(&subject);
+                    survey.doubts.push(text.clone());
+                    doubt = Some(text);
                 }
                 Err(stop) => return Err(stop),
             }
+            records.push(Link {
+                label: label.to_string_lossy().into_owned(),
+                value: self.encoder.digest_since(&start).map(Digest::to_hex),
+                shown,
+                names: std::mem::take(&mut self.names),
+                doubt,
+                nodes: self.encoder.definitions_since(&start),
+                positions: Vec::new(),
+            });
         }
         boundaries.push(self.encoder.boundary());
         self.encoder.end_unordered(links, &boundaries, None);
-        Ok(())
+        Ok(records)
+    }
+}
+
+/// `module.qualname` as the object itself says; what it is called where it has none.
+fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
+    let py = object.py();
+    let text = |attribute| object.getattr(attribute).ok().and_then(|text| text.extract::<String>().ok());
+    match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
+        (Some(module), Some(qualname)) => format!("{module}.{qualname}"),
+        _ => name.to_owned(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
 //! holds, so that no address is used for something else meanwhile.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
 use pyo3::exceptions::PyTypeError;
@@ -21,9 +23,9 @@ pub(crate) enum Guard {
     /// A name in a namespace is bound to what it was bound to (or to nothing).
     Name { namespace: Py<PyDict>, name: Py<PyString>, value: Option<Py<PyAny>> },
     /// A function has the code, defaults and captured variables that it had.
-    Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 3], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
+    Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 4], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the attributes that it had.
-    Class { class: Py<PyType>, attributes: Py<PyDict> },
+    Class { class: Py<PyType>, attributes: Py<PyDict>, version: AtomicU32 },
     /// A value that can change in place is what it was.
     Value { value: Py<PyAny>, digest: Digest },
 }
@@ -31,17 +33,22 @@ pub(crate) enum Guard {
 impl Guard {
     /// The guards of one function or class.
     pub(crate) fn of(object: &Bound<'_, PyAny>, reads: &Bound<'_, PyList>, guards: &mut Vec<Self>) -> PyResult<()> {
-        let py = object.py();
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
             let Ok(namespace) = namespace.cast_into::<PyDict>() else { continue };
-            let bound = namespace.get_item(&name)?;
             // Between the description and now somebody may have rebound it: then the guard must fail, as it does for
             // a value that the namespace does not hold.
-            let value = if bound.is_none() { None } else { Some(value.unbind()) };
+            let value = if namespace.contains(&name)? { Some(value.unbind()) } else { None };
             guards.push(Self::Name { namespace: namespace.unbind(), name: name.unbind(), value });
         }
         if let Ok(function) = object.cast::<PyFunction>() {
+            // The dict of keyword defaults may be changed in place.
+            if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
+                for (name, value) in &defaults {
+                    let (namespace, name) = (defaults.clone().unbind(), name.cast_into::<PyString>()?.unbind());
+                    guards.push(Self::Name { namespace, name, value: Some(value.unbind()) });
+                }
+            }
             guards.push(Self::Function {
                 function: function.clone().unbind(),
                 parts: function_parts(function).map(|part| part.map(Bound::unbind)),
@@ -54,10 +61,11 @@ impl Guard {
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            let attributes = attributes_of(class)?;
-            guards.push(Self::Class { class: class.clone().unbind(), attributes: attributes.unbind() });
-        } else {
-            let _ = py;
+            guards.push(Self::Class {
+                class: class.clone().unbind(),
+                attributes: attributes_of(class)?.unbind(),
+                version: AtomicU32::new(0),
+            });
         }
         Ok(())
     }
@@ -68,16 +76,23 @@ impl Guard {
 
     pub(crate) fn holds(&self, py: Python<'_>, known: &FxHashMap<*mut ffi::PyObject, Digest>) -> bool {
         match self {
-            Self::Name { namespace, name, value } => {
-                let bound = namespace.bind(py).get_item(name.bind(py)).ok().flatten();
-                same(bound.as_ref(), value.as_ref())
-            }
+            Self::Name { namespace, name, value } => is_bound_to(namespace.bind(py), name, value.as_ref()),
             Self::Function { function, parts, cells } => {
-                let now = function_parts(function.bind(py));
-                now.iter().zip(parts).all(|(now, then)| same(now.as_ref(), then.as_ref()))
-                    && cells.iter().all(|(cell, then)| same(content_of(cell.bind(py)).as_ref(), then.as_ref()))
+                part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == address_of(then.as_ref()))
+                    && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
-            Self::Class { class, attributes } => class_holds(class.bind(py), attributes.bind(py)).unwrap_or(false),
+            Self::Class { class, attributes, version } => {
+                let class = class.bind(py);
+                let now = version_of(class);
+                if now != 0 && now == version.load(Ordering::Relaxed) {
+                    return true;
+                }
+                let holds = class_holds(class, attributes.bind(py)).unwrap_or(false);
+                if holds {
+                    version.store(assigned_version_of(class), Ordering::Relaxed);
+                }
+                holds
+            }
             Self::Value { value, digest: then } => digest(value.bind(py), known).is_ok_and(|now| now == *then),
         }
     }
@@ -101,7 +116,7 @@ impl Guard {
                 }
                 Ok(())
             }
-            Self::Class { class, attributes } => {
+            Self::Class { class, attributes, .. } => {
                 visit.call(class)?;
                 visit.call(attributes)
             }
@@ -131,19 +146,49 @@ fn digest(value: &Bound<'_, PyAny>, known: &FxHashMap<*mut ffi::PyObject, Digest
     Ok(walk.finish(Domain::Value))
 }
 
-fn same(now: Option<&Bound<'_, PyAny>>, then: Option<&Py<PyAny>>) -> bool {
-    match (now, then) {
-        (Some(now), Some(then)) => now.is(then),
-        (None, None) => true,
-        _ => false,
+/// Whether `namespace[name]` is this very object, or missing.
+fn is_bound_to(namespace: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> bool {
+    let mut found = std::ptr::null_mut();
+    // SAFETY: a dict, an exact str (so that no `__hash__` or `__eq__` of the user's runs for the look-up itself), and a
+    // place for the result, which is a new reference or null.
+    let now = unsafe {
+        if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        Bound::from_owned_ptr_or_opt(namespace.py(), found)
+    };
+    now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == address_of(value)
+}
+
+fn address_of(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
+    object.map_or(std::ptr::null_mut(), Py::as_ptr)
+}
+
+/// Code, defaults, keyword defaults and closure: addresses to compare, never to follow.
+fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 4] {
+    let function = function.as_ptr().cast::<ffi::PyFunctionObject>();
+    // SAFETY: it is a function, whose layout is this struct's. A field that another thread sets meanwhile (only without
+    // the interpreter's lock) has its old or its new value: a call at the same moment would see one of them as well.
+    unsafe {
+        [
+            (&raw const (*function).func_code).read_volatile(),
+            (&raw const (*function).func_defaults).read_volatile(),
+            (&raw const (*function).func_kwdefaults).read_volatile(),
+            (&raw const (*function).func_closure).read_volatile(),
+        ]
     }
 }
 
-/// Code, defaults and keyword defaults.
-fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 3] {
-    let py = function.py();
-    [intern!(py, "__code__"), intern!(py, "__defaults__"), intern!(py, "__kwdefaults__")]
-        .map(|name| function.getattr(name).ok())
+/// The same as objects, to hold. None for what the function does not have.
+fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 4] {
+    // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
+    part_addresses(function).map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+}
+
+/// Whether a cell holds this very object, or nothing.
+fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
+    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == address_of(content)
 }
 
 fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -157,7 +202,27 @@ fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, P
 
 /// What a cell holds; nothing for a variable that has no value yet.
 fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    cell.getattr(intern!(cell.py(), "cell_contents")).ok()
+    // SAFETY: it is a cell; the result is a new reference, or null without an exception for an empty one.
+    unsafe { Bound::from_owned_ptr_or_opt(cell.py(), ffi::PyCell_Get(cell.as_ptr())) }
+}
+
+/// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
+#[cfg(not(Py_GIL_DISABLED))]
+fn version_of(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the type is alive, and only whoever holds the interpreter's lock writes the field.
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
+}
+
+/// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
+#[cfg(Py_GIL_DISABLED)]
+fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+    0
+}
+
+/// The same, after a look-up, which makes the interpreter give a number to a class that has none.
+fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
+    let _ = class.getattr(intern!(class.py(), "__doc__"));
+    version_of(class)
 }
 
 fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {

@@ -9,7 +9,9 @@ mod known;
 mod memo;
 mod memory;
 mod objects;
+mod once;
 mod plan;
+mod record;
 mod refusal;
 mod scalars;
 mod signature;
@@ -19,11 +21,13 @@ mod walk;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
-    use crate::hash::{encode_value, hash_definition, hash_value};
+    use crate::hash::{definition_graph, encode_value, hash_definition, hash_value};
     #[pymodule_export]
     use crate::memo::{Call, MemoBase};
     #[pymodule_export]
     use crate::memory::Raw;
+    #[pymodule_export]
+    use crate::once::KeyLock;
     #[pymodule_export]
     use crate::store::{Entry, Store};
 

@@ -8,10 +8,11 @@ use funes_core::tags;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
 use crate::definition::{Definition, with_extras};
+use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::signature::{Arguments, SEED, Signature};
 use crate::walk::{Definitions, Walk};
@@ -145,6 +146,13 @@ impl MemoBase {
         let settled = Self::settled(slf).ok();
         let modules = settled.as_ref().and_then(|settled| settled.rests_on.as_ref()).map(|own| own.modules.clone());
         PyFrozenSet::new(slf.py(), modules.unwrap_or_default())
+    }
+
+    /// The nodes of the definition, for people; empty for a definition from another process.
+    fn _graph<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let settled = Self::settled(slf).map_err(|stop| stop.into_error(slf.py(), "the definition"))?;
+        let nodes = settled.rests_on.as_ref().map_or(&[][..], |definition| &definition.nodes);
+        record::as_objects(slf.py(), nodes)
     }
 
     /// Takes over the definition hash that another process found for the same code.

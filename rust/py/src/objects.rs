@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
 
 use crate::plan::{Plan, without_caches};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Composite, Walk};
+use crate::walk::{Composite, Definitions, Walk};
 
 impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
@@ -153,6 +153,9 @@ impl<'py> Walk<'py> {
 
     /// Something that counts by its qualified name.
     pub(crate) fn named(&mut self, name: &str) -> Sealed {
+        if matches!(self.definitions, Definitions::Open { .. }) {
+            self.names.push(name.to_owned());
+        }
         let mark = self.encoder.begin(tags::NAME, 1);
         self.encoder.blob(tags::STR, name.as_bytes());
         self.encoder.end(mark, None)

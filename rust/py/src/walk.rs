@@ -38,6 +38,8 @@ pub(crate) struct Walk<'py> {
     pub(crate) encoder: Encoder,
     pub(crate) plans: FxHashMap<*mut ffi::PyTypeObject, Plan>,
     pub(crate) definitions: Definitions<'py>,
+    /// What was written by its name since somebody last emptied this.
+    pub(crate) names: Vec<String>,
     /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
     memo: FxHashMap<*mut ffi::PyObject, Sealed>,
     kept: Vec<Bound<'py, PyAny>>,
@@ -65,6 +67,7 @@ impl<'py> Walk<'py> {
             py,
             encoder: Encoder::new(),
             plans: FxHashMap::default(),
+            names: Vec::new(),
             definitions,
             memo: FxHashMap::default(),
             kept: Vec::new(),

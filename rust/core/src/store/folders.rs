@@ -8,7 +8,7 @@ use crate::error::{Context, Result};
 
 /// Creates a folder and those above it that are missing: for their owner alone, whatever the umask. Folders that
 /// exist keep their permissions: they may be shared on purpose.
-pub(super) fn create(folder: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn create(folder: &Path, root: &Path) -> io::Result<()> {
     let created = match create_one(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(folder.parent().ok_or(error)?, root)?;
@@ -58,7 +58,7 @@ fn create_private(folder: &Path) -> io::Result<()> {
 
 /// Gives the owner of something just created what an unusual umask took away. Setgid and the like stay.
 #[cfg(unix)]
-pub(super) fn grant(
+pub(crate) fn grant(
     metadata: &fs::Metadata,
     wanted: u32,
     set: impl FnOnce(fs::Permissions) -> io::Result<()>,

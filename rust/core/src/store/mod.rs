@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 mod entry;
-mod folders;
+pub(crate) mod folders;
 mod layout;
 mod named;
 mod publish;

@@ -1,0 +1,263 @@
+"""Rules for pyarrow: type and elements, however they are cut into chunks or slices, and whatever lies under a null.
+
+A column is written as blocks of `BLOCK` rows each, the last one of what is left. So its encoding does not depend on its
+chunks, and no more than a block of it is copied to put chunks together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from funes._funes import Raw
+
+__all__ = ["BLOCK", "REFUSALS", "RULES", "column", "data_type"]
+
+Rule = Callable[[Any], object]
+
+#: Rows of a block: large enough for every core, small beside a table that is too big to be copied.
+BLOCK = 1 << 20
+
+
+def column(values: Any) -> list[object]:
+    """The elements of an array or chunked array without their type."""
+    values = _unified(values)
+    return [
+        _block(_in_one_piece(values.slice(start, BLOCK))) for start in range(0, len(values), BLOCK)
+    ]
+
+
+def _unified(values: Any) -> Any:
+    """Chunks that share one dictionary, if they have any."""
+    return values.unify_dictionaries() if hasattr(values, "chunks") else values
+
+
+def _in_one_piece(values: Any) -> Any:
+    from pyarrow import concat_arrays
+
+    if not hasattr(values, "chunks"):
+        return _plain(values)
+    # A slice keeps empty chunks at its ends.
+    chunks = [_plain(chunk) for chunk in values.chunks if len(chunk)]
+    return chunks[0] if len(chunks) == 1 else concat_arrays(chunks)
+
+
+def _block(values: Any) -> tuple[object, ...]:
+    """How many elements there are, which of them are nulls (None if none is), the others."""
+    if values.null_count == 0:
+        return len(values), None, _elements(values)
+    return len(values), _bits(values.is_valid()), _elements(values.drop_null())
+
+
+def _plain(values: Any) -> Any:
+    """The same elements under a type with fewer ways to lay them out."""
+    from pyarrow import ExtensionArray, compute, large_binary, large_string, types
+
+    if isinstance(values, ExtensionArray):
+        return _plain(values.storage)
+    kind = values.type
+    if types.is_map(kind):
+        return _pairs(values)
+    if types.is_run_end_encoded(kind):
+        return _plain(compute.run_end_decode(values))
+    if types.is_string(kind) or _is(kind, "string_view"):
+        return values.cast(large_string())
+    if types.is_binary(kind) or _is(kind, "binary_view"):
+        return values.cast(large_binary())
+    return values
+
+
+def _is(kind: Any, name: str) -> bool:
+    """Whether a type is one that older versions do not have."""
+    from pyarrow import types
+
+    test = getattr(types, f"is_{name}", None)
+    return test is not None and bool(test(kind))
+
+
+def _elements(values: Any) -> object:
+    """Elements none of which is a null."""
+    from pyarrow import types
+
+    kind = values.type
+    if types.is_null(kind):
+        return ()
+    if types.is_boolean(kind):
+        return _bits(values)
+    if types.is_large_string(kind) or types.is_large_binary(kind):
+        return _texts(values)
+    if types.is_dictionary(kind):
+        return column(values.dictionary), column(values.indices)
+    if types.is_struct(kind):
+        return [column(field) for field in values.flatten()]
+    if types.is_union(kind):
+        return _union(values)
+    if types.is_fixed_size_list(kind):
+        return column(values.flatten())
+    if types.is_nested(kind):
+        return _lengths(values), column(values.flatten())
+    return _fixed(values)
+
+
+def _fixed(values: Any) -> Raw:
+    """Elements of a fixed size, one after the other in memory."""
+    memory = values.buffers()[1]
+    if memory is None or len(values) == 0:
+        return Raw(b"")
+    width = values.type.bit_width // 8
+    return Raw(memory.slice(values.offset * width, len(values) * width))
+
+
+def _bits(values: Any) -> Raw:
+    from pyarrow import uint8
+
+    # A byte each: bits of a slice begin anywhere in a byte.
+    return _fixed(values.cast(uint8()))
+
+
+def _lengths(values: Any) -> Raw:
+    from pyarrow import compute, int64
+
+    return _fixed(compute.list_value_length(values).cast(int64()))
+
+
+def _texts(values: Any) -> object:
+    """Where each text ends, counted from the first one, and the texts in a row."""
+    from pyarrow import Array, compute, int64
+
+    if len(values) == 0:
+        return Raw(b""), Raw(b"")
+    _, offsets, memory = values.buffers()
+    ends = Array.from_buffers(int64(), len(values) + 1, [None, offsets], offset=values.offset)
+    first, last = ends[0].as_py(), ends[-1].as_py()
+    if first:
+        ends = compute.subtract(ends, first)
+    return _fixed(ends), Raw(memory.slice(first, last - first) if last > first else b"")
+
+
+def _pairs(values: Any) -> Any:
+    """A map as the list that it is: a list has the means to take a part of it."""
+    from pyarrow import list_, struct
+
+    return values.cast(list_(struct([values.type.key_field, values.type.item_field])))
+
+
+def _union(values: Any) -> object:
+    """Which kind each element is of, and for each kind the elements of that kind."""
+    from pyarrow import Array, compute, int8, int32
+
+    memory = values.buffers()
+    codes = Array.from_buffers(int8(), len(values), [None, memory[1]], offset=values.offset)
+    children = []
+    for index, code in enumerate(values.type.type_codes):
+        of_kind = compute.equal(codes, code)
+        child = values.field(index)
+        if values.type.mode == "dense":
+            places = Array.from_buffers(
+                int32(), len(values), [None, memory[2]], offset=values.offset
+            )
+            child = child.take(places.filter(of_kind))
+        else:
+            child = child.filter(of_kind)
+        children.append(column(child))
+    return _fixed(codes), children
+
+
+def data_type(kind: Any) -> object:
+    """What two types differ in, if they are not equal."""
+    from pyarrow import BaseExtensionType, types
+
+    name = str(kind).partition("<")[0]
+    if isinstance(kind, BaseExtensionType):
+        written = getattr(kind, "__arrow_ext_serialize__", bytes)()
+        return kind.extension_name, str(kind), written, data_type(kind.storage_type)
+    if types.is_dictionary(kind):
+        return name, data_type(kind.index_type), data_type(kind.value_type), kind.ordered
+    if types.is_run_end_encoded(kind):
+        return name, data_type(kind.run_end_type), data_type(kind.value_type)
+    if types.is_map(kind):
+        # What the parts of a list or map are called is a matter of who wrote it.
+        return name, kind.keys_sorted, _unnamed(kind.key_field), _unnamed(kind.item_field)
+    if types.is_union(kind):
+        fields = [_field(kind.field(index)) for index in range(kind.num_fields)]
+        return name, kind.type_codes, fields
+    if types.is_struct(kind):
+        return name, [_field(kind.field(index)) for index in range(kind.num_fields)]
+    if types.is_fixed_size_list(kind):
+        return name, kind.list_size, _unnamed(kind.value_field)
+    if types.is_nested(kind):
+        return name, _unnamed(kind.value_field)
+    # Unit, time zone, precision, size.
+    return str(kind)
+
+
+def _field(field: Any) -> tuple[object, ...]:
+    return field.name, *_unnamed(field), field.metadata
+
+
+def _unnamed(field: Any) -> tuple[object, ...]:
+    return data_type(field.type), field.nullable
+
+
+def _schema(value: Any) -> object:
+    return [_field(field) for field in value], value.metadata or None
+
+
+def _array(value: Any) -> object:
+    return data_type(value.type), column(value)
+
+
+def _scalar(value: Any) -> object:
+    from pyarrow import repeat
+
+    return data_type(value.type), column(repeat(value, 1))
+
+
+def _wrapped_scalar(value: Any) -> object:
+    # That of a dictionary holds the whole dictionary.
+    return data_type(value.type), value.value if value.is_valid else None
+
+
+def _table(value: Any) -> object:
+    return _schema(value.schema), value.num_rows, [column(values) for values in value.columns]
+
+
+# Those that say how they are pickled, besides.
+_TYPES = """
+Bool8 Decimal32 Decimal64 Decimal128 Decimal256 DenseUnion Dictionary Duration FixedShapeTensor
+FixedSizeBinary FixedSizeList Json LargeList LargeListView List ListView Map Opaque RunEndEncoded
+SparseUnion Struct Time32 Time64 Timestamp Union Uuid
+"""
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {
+    f"pyarrow.lib.{name}": (f"pyarrow.{name}", rule)
+    for name, rule in {
+        "Array": _array,
+        "Buffer": Raw,
+        "ChunkedArray": _array,
+        "DataType": data_type,
+        "DictionaryScalar": _wrapped_scalar,
+        "ExtensionScalar": _wrapped_scalar,
+        "ExtensionType": data_type,
+        "Field": _field,
+        "RecordBatch": _table,
+        "Scalar": _scalar,
+        "Schema": _schema,
+        "Table": _table,
+    }.items()
+}
+RULES.update(
+    {f"pyarrow.lib.{name}Type": ("pyarrow.DataType", data_type) for name in _TYPES.split()}
+)
+
+#: Qualified name of a type -> why its objects cannot be hashed.
+REFUSALS: dict[str, str] = {
+    **{
+        f"pyarrow._dataset.{name}": "a data set is a list of files, whose content may change;"
+        " pass a table"
+        for name in ("Dataset", "FileSystemDataset", "InMemoryDataset", "UnionDataset")
+    },
+    "pyarrow.lib.RecordBatchReader": "a reader cannot be part of a key: hashing would consume it;"
+    " pass a table",
+}

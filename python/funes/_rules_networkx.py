@@ -1,0 +1,58 @@
+"""Rules for networkx: a graph by its nodes in their order, its edges, and their attributes.
+
+The order of the nodes is that of the rows of a matrix made from the graph; that of the edges changes when a graph is
+copied. What a graph keeps for the next call, and whether it is frozen or a view of another one, is no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["COVERED", "RULES"]
+
+Rule = Callable[[Any], object]
+
+
+def _graph(value: Any) -> object:
+    # From each node to the others, then the attributes of the edge, or of each of the edges by its key.
+    levels = 4 if value.is_multigraph() else 3
+    return value.graph, list(value._node.items()), _plain(value._adj, levels)
+
+
+def _plain(mapping: Mapping[Any, Any], levels: int) -> Mapping[Any, Any]:
+    """Dicts in the place of the windows that a view looks through."""
+    if type(mapping) is dict or levels == 0:
+        return mapping
+    return {key: _plain(value, levels - 1) for key, value in mapping.items()}
+
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {
+    f"networkx.classes.{name.lower()}.{name}": (f"networkx.{name}", _graph)
+    for name in ("Graph", "DiGraph", "MultiGraph", "MultiDiGraph")
+}
+
+_KEPT = frozenset(
+    {
+        "_EDGE_OK",
+        "_NODE_OK",
+        "__networkx_cache__",
+        "_adj",
+        "_graph",
+        "_node",
+        "_pred",
+        "_succ",
+        "adjlist_inner_dict_factory",
+        "adjlist_outer_dict_factory",
+        "edge_attr_dict_factory",
+        "edge_key_dict_factory",
+        "graph",
+        "graph_attr_dict_factory",
+        "node_attr_dict_factory",
+        "node_dict_factory",
+    }
+)
+
+#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _KEPT)

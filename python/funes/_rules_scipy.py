@@ -1,0 +1,119 @@
+"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format.
+
+Indices are sorted, duplicates summed, indices as wide as the shape asks for; the object itself stays as it is. Which
+format it is counts, and so does a zero that is stored: `nnz` and graph algorithms see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["COVERED", "RULES"]
+
+Rule = Callable[[Any], object]
+
+
+def _compressed(value: Any) -> object:
+    """By row (csr, bsr) or by column (csc)."""
+    from scipy import sparse
+
+    # Another object over the same memory: what it finds out about itself is not kept in the first one.
+    tidy = getattr(sparse, f"{value.format}_array")(
+        (value.data, value.indices, value.indptr), shape=value.shape, copy=False
+    )
+    if not tidy.has_canonical_format:
+        tidy = tidy.copy()
+        tidy.sum_duplicates()
+    # There may be room for more at the end.
+    count = int(tidy.indptr[-1])
+    width = _width(value.shape, count)
+    indices, starts = (each.astype(width, copy=False) for each in (tidy.indices, tidy.indptr))
+    return value.shape, starts, indices[:count], tidy.data[:count]
+
+
+def _width(shape: tuple[int, ...], count: int) -> str:
+    return "i4" if max(*shape, count) < 2**31 else "i8"
+
+
+def _coordinates(value: Any) -> object:
+    from numpy import add, concatenate, lexsort
+
+    # `coords` came with scipy 1.13.
+    places = value.coords if hasattr(value, "coords") else (value.row, value.col)
+    order = lexsort(places[::-1])
+    width = _width(value.shape, len(order))
+    places = [place[order].astype(width, copy=False) for place in places]
+    data = value.data[order]
+    if len(order):
+        differs = concatenate([[True], sum(place[1:] != place[:-1] for place in places) > 0])
+        if not differs.all():
+            data = add.reduceat(data, differs.nonzero()[0], dtype=data.dtype)
+            places = [place[differs] for place in places]
+    return value.shape, *places, data
+
+
+def _diagonals(value: Any) -> object:
+    """Diagonal by diagonal, without the places that lie outside."""
+    from numpy import zeros
+
+    rows, columns = value.shape
+    diagonals = []
+    for place in value.offsets.argsort():
+        offset = int(value.offsets[place])
+        first, last = max(0, offset), min(rows + offset, columns)
+        if first < last:
+            stored = value.data[place, first:last]
+            diagonal = zeros(last - first, value.dtype)
+            diagonal[: len(stored)] = stored
+            diagonals.append((offset, diagonal))
+    return value.shape, value.dtype, diagonals
+
+
+def _keys(value: Any) -> object:
+    return _coordinates(value.tocoo())
+
+
+def _lists(value: Any) -> object:
+    return _compressed(value.tocsr())
+
+
+_FORMATS: dict[str, Rule] = {
+    "bsr": _compressed,
+    "coo": _coordinates,
+    "csc": _compressed,
+    "csr": _compressed,
+    "dia": _diagonals,
+    "dok": _keys,
+    "lil": _lists,
+}
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {
+    f"scipy.sparse._{name}.{name}_{kind}": (f"scipy.sparse.{name}_{kind}", rule)
+    for name, rule in _FORMATS.items()
+    for kind in ("array", "matrix")
+}
+
+_KEPT = frozenset(
+    {
+        "_dict",
+        "_has_canonical_format",
+        "_has_sorted_indices",
+        "_shape",
+        "col",
+        "coords",
+        "data",
+        "dtype",
+        "has_canonical_format",
+        "indices",
+        "indptr",
+        "maxprint",
+        "offsets",
+        "row",
+        "rows",
+    }
+)
+
+#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _KEPT)

@@ -1,0 +1,103 @@
+"""Rules for torch: a tensor by its data type, shape and elements, a module by its class, attributes and parts.
+
+Where a tensor is computed (the device), its strides, gradient and `requires_grad` are no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from funes._funes import Raw
+
+__all__ = ["COVERED", "RULES"]
+
+Rule = Callable[[Any], object]
+
+
+def _tensor(value: Any) -> object:
+    import torch
+
+    if value.is_meta:
+        raise TypeError("a tensor on the meta device has no elements")
+    if value.is_quantized or value.is_nested:
+        kind = "quantized" if value.is_quantized else "nested"
+        raise TypeError(f"there is no rule for {kind} tensors")
+    names = value.names if value.has_names() else None
+    head = str(value.dtype), tuple(value.shape), names
+    value = value.detach().cpu()
+    if value.layout == torch.strided:
+        return *head, _elements(value)
+    if value.layout == torch.sparse_coo:
+        value = value.coalesce()
+        parts = [value.indices(), value.values()]
+    elif value.layout in (torch.sparse_csr, torch.sparse_bsr):
+        parts = [value.crow_indices(), value.col_indices(), value.values()]
+    elif value.layout in (torch.sparse_csc, torch.sparse_bsc):
+        parts = [value.ccol_indices(), value.row_indices(), value.values()]
+    else:
+        raise TypeError(f"there is no rule for tensors of the layout {value.layout}")
+    return *head, str(value.layout), parts
+
+
+def _elements(value: Any) -> Raw:
+    """The memory of a tensor as numpy lends it: numpy has not every data type, so as integers of their size."""
+    import torch
+
+    value = value.resolve_conj().resolve_neg()
+    if value.is_complex():
+        value = torch.view_as_real(value)
+    whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    value = value.view(whole[value.element_size()])
+    return Raw((value if value.ndim else value.reshape(1)).numpy())
+
+
+def _generator(value: Any) -> object:
+    return value.device.type, value.get_state()
+
+
+def _module(value: Any) -> object:
+    """Parts in their order, which is that of the computation in a `Sequential`; hooks without their numbers."""
+    parts = [list(vars(value)[name].items()) for name in _PARTS]
+    hooks = {name: list(vars(value)[name].values()) for name in _HOOKS if vars(value).get(name)}
+    return value.training, parts, vars(value).get("_non_persistent_buffers_set"), hooks
+
+
+_PARTS = ("_parameters", "_buffers", "_modules")
+_HOOKS = (
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_load_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+)
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {
+    "torch.Tensor": ("torch.Tensor", _tensor),
+    "torch.nn.parameter.Parameter": ("torch.nn.Parameter", _tensor),
+    "torch.nn.parameter.Buffer": ("torch.nn.Buffer", _tensor),
+    "torch._C.Generator": ("torch.Generator", _generator),
+    "torch.nn.modules.module.Module": ("torch.nn.Module", _module),
+}
+
+#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+COVERED: dict[str, frozenset[str]] = {
+    "torch.nn.modules.module.Module": frozenset(
+        {
+            *_PARTS,
+            *_HOOKS,
+            "_backward_hooks_always_called",
+            "_compiled_call_impl",
+            "_forward_hooks_always_called",
+            "_forward_hooks_with_kwargs",
+            "_forward_pre_hooks_with_kwargs",
+            "_is_full_backward_hook",
+            "_non_persistent_buffers_set",
+            "training",
+        }
+    ),
+}

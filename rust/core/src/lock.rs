@@ -1,0 +1,268 @@
+//! Locks that the processes of all hosts share: one byte, for one key, of the file `.lock` beside a definition's entries.
+//!
+//! The system frees a lock when its holder dies, however it dies, so nothing is ever left to clean up, and no two keys
+//! share a lock. On Unix these are the POSIX locks of `fcntl`, which belong to the process: a forked child does not have
+//! those of its parent, so that a holder that was killed is replaced at once, even while a child of it lives on. (The
+//! locks of `flock`, and those of an open file description, would pass to the child.) They have two oddities:
+//!
+//! - To the process that has a lock it is free: threads must be kept apart by other means.
+//! - Closing *any* descriptor of the file frees *all* locks that the process has in it: whoever opens a [`LockFile`] keeps it
+//!   while a lock of the process is held in that file.
+//!
+//! Whoever deletes the file while it is in use makes two processes compute what one would have, and nothing worse.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::folders;
+
+/// The file's name. No entry can be called so, nor does a listing of entries look at it.
+const NAME: &str = ".lock";
+
+/// An open lock file.
+#[derive(Debug)]
+pub struct LockFile {
+    file: File,
+    path: PathBuf,
+    /// On Windows: what is locked.
+    #[cfg(not(unix))]
+    held: other::Held,
+}
+
+/// The byte that stands for a key: 63 bits of the argument hash, given in hexadecimal digits.
+pub fn offset(arguments: &str) -> Option<u64> {
+    u64::from_str_radix(arguments.get(..16)?, 16).ok().map(|bits| bits >> 1)
+}
+
+impl LockFile {
+    /// Opens the lock file of the definition whose entries are in `folder`; creates both if need be.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(NAME);
+        let file = match open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // The definition's folder is two levels below the cache folder.
+                folders::create(folder, folder.ancestors().nth(2).unwrap_or(folder))?;
+                open(&path)?
+            }
+            other => other?,
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        share(&file, &metadata, folder);
+        Ok(Self {
+            file,
+            path,
+            #[cfg(not(unix))]
+            held: other::Held::default(),
+        })
+    }
+
+    /// Whether this is still the file that others would open: nobody has deleted, moved or replaced it.
+    pub fn is_in_place(&self) -> bool {
+        let there = self.path.symlink_metadata();
+        matches!((there, self.file.metadata()), (Ok(there), Ok(here)) if is_same(&there, &here))
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+
+    use super::{File, LockFile, Metadata, Path, folders, io};
+
+    impl LockFile {
+        /// Takes the lock on a byte, if no other process has it.
+        pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
+            match fcntl(&self.file, FcntlArg::F_SETLK(&range(libc::F_WRLCK, offset)?)) {
+                Ok(_) => Ok(true),
+                Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        }
+
+        /// Frees the lock on a byte, if this process has it.
+        pub fn unlock(&self, offset: u64) -> io::Result<()> {
+            fcntl(&self.file, FcntlArg::F_SETLK(&range(libc::F_UNLCK, offset)?))?;
+            Ok(())
+        }
+
+        /// The process that has the lock on a byte; none if it is free, or held by another host.
+        pub fn holder(&self, offset: u64) -> Option<u32> {
+            let mut range = range(libc::F_WRLCK, offset).ok()?;
+            fcntl(&self.file, FcntlArg::F_GETLK(&mut range)).ok()?;
+            // Whom this process cannot see is 0 or below.
+            let is_held = range.l_type != libc::F_UNLCK as _;
+            u32::try_from(range.l_pid).ok().filter(|&pid| is_held && pid > 0)
+        }
+    }
+
+    impl AsRawFd for LockFile {
+        fn as_raw_fd(&self) -> i32 {
+            self.file.as_raw_fd()
+        }
+    }
+
+    impl AsFd for LockFile {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.file.as_fd()
+        }
+    }
+
+    /// One byte. Where the system counts in 31 bits only, most keys have none, and cannot be locked.
+    fn range(kind: impl Into<i32>, offset: u64) -> io::Result<libc::flock> {
+        Ok(libc::flock {
+            l_type: kind.into() as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: offset.try_into().map_err(|_| Errno::EOVERFLOW)?,
+            l_len: 1,
+            l_pid: 0,
+            #[cfg(target_os = "freebsd")]
+            l_sysid: 0,
+        })
+    }
+
+    /// Opens what the name itself stands for, without waiting for anybody. For writing: readers cannot exclude.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+    }
+
+    /// Whoever may write into the folder may lock: its owner under any umask, and its group where it is shared. What the
+    /// system refuses stays as it is: others then cannot lock, and compute.
+    pub(super) fn share(file: &File, metadata: &Metadata, folder: &Path) {
+        let is_shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o020 != 0);
+        let wanted = if is_shared { 0o660 } else { 0o600 };
+        let _ = folders::grant(metadata, wanted, |permissions| file.set_permissions(permissions));
+    }
+
+    pub(super) fn is_same(there: &Metadata, here: &Metadata) -> bool {
+        (there.dev(), there.ino()) == (here.dev(), here.ino())
+    }
+}
+
+#[cfg(unix)]
+use unix::{is_same, open, share};
+
+#[cfg(not(unix))]
+mod other {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use file_guard::{FileGuard, Lock};
+
+    use super::{File, LockFile, Metadata, Path, io};
+
+    pub(super) type Held = Mutex<HashMap<u64, FileGuard<Arc<File>>>>;
+
+    impl LockFile {
+        /// Takes the lock on a byte, if nobody has it.
+        pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
+            let place = usize::try_from(offset).map_err(io::Error::other)?;
+            let file = Arc::new(self.file.try_clone()?);
+            match file_guard::try_lock(file, Lock::Exclusive, place, 1) {
+                Ok(guard) => {
+                    self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(offset, guard);
+                    Ok(true)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
+
+        /// Frees the lock on a byte, if this process has it.
+        #[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+        pub fn unlock(&self, offset: u64) -> io::Result<()> {
+            drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&offset));
+            Ok(())
+        }
+
+        /// The system does not tell.
+        #[expect(clippy::unused_self, reason = "it can tell elsewhere")]
+        pub fn holder(&self, _: u64) -> Option<u32> {
+            None
+        }
+    }
+
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        File::options().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    pub(super) fn share(_: &File, _: &Metadata, _: &Path) {}
+
+    /// A file in use keeps its name here.
+    pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
+        true
+    }
+}
+
+#[cfg(not(unix))]
+use other::{is_same, open, share};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_s_byte_is_63_bits_of_its_hash() {
+        assert_eq!(offset(&"f".repeat(40)), Some(u64::MAX >> 1));
+        assert_eq!(offset("00000000000000020000"), Some(1));
+        assert_eq!(offset("0123"), None);
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_byte_can_be_locked_and_freed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = LockFile::open(folder.path()).unwrap();
+        for offset in [0, u64::MAX >> 1] {
+            assert!(file.try_lock(offset).unwrap());
+            file.unlock(offset).unwrap();
+            file.unlock(offset).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_created() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("f").join("0".repeat(40));
+        let file = LockFile::open(&folder).unwrap();
+        assert!(folder.join(NAME).is_file());
+        assert!(file.is_in_place());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_deleted_or_replaced_is_out_of_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = LockFile::open(folder.path()).unwrap();
+        std::fs::remove_file(folder.path().join(NAME)).unwrap();
+        assert!(!first.is_in_place());
+        let second = LockFile::open(folder.path()).unwrap();
+        assert!(second.is_in_place() && !first.is_in_place());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_a_file_is_taken_and_only_its_owner_or_a_group_that_shares_the_folder_may_lock() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        for (folder_mode, file_mode) in [(0o700, 0o600), (0o2770, 0o660)] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(folder_mode)).unwrap();
+            LockFile::open(folder.path()).unwrap();
+            let mode = folder.path().join(NAME).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, file_mode);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        symlink("elsewhere", folder.path().join(NAME)).unwrap();
+        assert!(LockFile::open(folder.path()).is_err());
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+}

@@ -1,0 +1,136 @@
+//! A lock of this process on one key, among all processes that share the cache folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use funes_core::lock::{self, LockFile};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+/// The lock files that this process has open, the last used one last.
+///
+/// The mutex is taken by attached threads only and never across a wait, so that no fork can happen while it is: the child
+/// would find it taken for ever.
+static OPEN: Mutex<Vec<(PathBuf, Arc<LockFile>)>> = Mutex::new(Vec::new());
+
+/// How many lock files stay open while nothing in them is locked: so many definitions are called in turn without
+/// opening a file at each miss.
+const IDLE: usize = 16;
+
+/// How often a lock file that somebody deletes while it is being locked is opened again.
+const ATTEMPTS: usize = 4;
+
+/// A lock on one key, to be had by one process at a time. Threads of one process do not exclude each other.
+///
+/// `folder` is that of the definition's entries; it is created if it is missing. A cache folder that cannot be written to,
+/// and a file system without locks, give no lock, and no error.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct KeyLock {
+    folder: PathBuf,
+    /// The byte of the lock file that stands for the key.
+    #[pyo3(get)]
+    offset: u64,
+    /// The file of the last attempt.
+    file: Mutex<Option<Arc<LockFile>>>,
+    is_held: AtomicBool,
+}
+
+#[pymethods]
+impl KeyLock {
+    #[new]
+    fn new(folder: PathBuf, arguments: &str) -> PyResult<Self> {
+        let offset = lock::offset(arguments).ok_or_else(|| PyValueError::new_err("an argument hash has 40 digits"))?;
+        Ok(Self { folder, offset, file: Mutex::new(None), is_held: AtomicBool::new(false) })
+    }
+
+    /// Takes the lock if it is free: True. False if another process has it; None if there is no lock to be had.
+    fn acquire(&self, py: Python<'_>) -> Option<bool> {
+        for _ in 0..ATTEMPTS {
+            let file = open(&self.folder)?;
+            let locked = py.detach(|| {
+                let locked = file.try_lock(self.offset).ok()?;
+                // Somebody may have deleted the file since it was opened, and others have made a new one.
+                Some(file.is_in_place().then_some(locked))
+            })?;
+            if let Some(locked) = locked {
+                self.is_held.store(locked, Ordering::Relaxed);
+                self.keep(Some(file));
+                return Some(locked);
+            }
+            py.detach(|| file.unlock(self.offset)).ok();
+            forget(&file);
+        }
+        None
+    }
+
+    /// Frees the lock, if it is held.
+    fn release(&self, py: Python<'_>) {
+        if self.is_held.swap(false, Ordering::Relaxed)
+            && let Some(file) = self.keep(None)
+        {
+            py.detach(|| file.unlock(self.offset)).ok();
+        }
+    }
+
+    /// The process that has the lock; None if it is free, or held by another host, or the system does not tell.
+    fn holder(&self, py: Python<'_>) -> Option<u32> {
+        let file = self.file();
+        file.and_then(|file| py.detach(|| file.holder(self.offset)))
+    }
+
+    /// The descriptor of the lock file, which stays open as long as this object.
+    fn fileno(&self) -> PyResult<i32> {
+        #[cfg(unix)]
+        if let Some(file) = self.file() {
+            return Ok(std::os::fd::AsRawFd::as_raw_fd(&*file));
+        }
+        Err(PyOSError::new_err("there is no lock file"))
+    }
+}
+
+impl KeyLock {
+    fn file(&self) -> Option<Arc<LockFile>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another file in the place of the present one, which is returned.
+    fn keep(&self, file: Option<Arc<LockFile>>) -> Option<Arc<LockFile>> {
+        std::mem::replace(&mut *self.file.lock().unwrap_or_else(PoisonError::into_inner), file)
+    }
+}
+
+impl Drop for KeyLock {
+    fn drop(&mut self) {
+        if *self.is_held.get_mut()
+            && let Some(file) = self.keep(None)
+        {
+            file.unlock(self.offset).ok();
+        }
+    }
+}
+
+/// The one open lock file of a folder. It is opened while the mutex is held, once in the life of most processes: a second
+/// descriptor for it could never be closed again without freeing the locks that are held through the first.
+fn open(folder: &Path) -> Option<Arc<LockFile>> {
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(last) = all.iter().rposition(|(path, _)| path == folder) {
+        all[last..].rotate_left(1);
+        return all.last().map(|(_, file)| file.clone());
+    }
+    let file = Arc::new(LockFile::open(folder).ok()?);
+    all.push((folder.to_owned(), file.clone()));
+    // Whatever is locked, or being waited for, has a second owner.
+    let mut idle = all.iter().filter(|(_, file)| Arc::strong_count(file) == 1).count();
+    all.retain(|(_, file)| {
+        let goes = idle > IDLE && Arc::strong_count(file) == 1;
+        idle -= usize::from(goes);
+        !goes
+    });
+    Some(file)
+}
+
+/// Lets go of a file that is no longer in its place.
+fn forget(file: &Arc<LockFile>) {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, other)| !Arc::ptr_eq(file, other));
+}

@@ -1,0 +1,1220 @@
+"""What definitions consist of: `describe` and what serves it. None of it needs the extension."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import contextlib
+import enum
+import functools
+import importlib
+import io
+import linecache
+import logging
+import math
+import operator
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+import types
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from definition_cases import CASES, Case
+from definition_runner import load_funes, outline
+
+load_funes()
+
+from funes import _origin, _source  # noqa: E402
+from funes._code import names_in, same_code  # noqa: E402
+from funes._definition import CODE_TYPES, MISSING, describe, is_code, remember_text  # noqa: E402
+from funes._names import names_of  # noqa: E402
+from funes._origin import declare_own, is_own  # noqa: E402
+from funes._tree import content  # noqa: E402
+from funes.errors import CacheWarning  # noqa: E402
+
+
+def is_tree(function: Any) -> bool:
+    return describe(function).content[0] == "tree"
+
+
+def tokens(function: Any) -> tuple[object, ...]:
+    return describe(function).content[-1]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Callable[..., types.ModuleType]]:
+    """``load(text, name="mod")`` writes a module into the test's folder and imports it."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(tmp_path))
+
+    def write_and_import(text: str, name: str = "mod") -> types.ModuleType:
+        path = tmp_path / f"{name.replace('.', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    yield write_and_import
+    sys.path.remove(str(tmp_path))
+    for name in set(sys.modules) - before:
+        module_file = getattr(sys.modules[name], "__file__", None) or ""
+        if module_file.startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+# The table, on this interpreter and on every other that the machine has
+
+
+def run_table(
+    interpreter: str, version: tuple[int, int], folder: Path
+) -> dict[str, tuple[str, str]]:
+    """The outlines of both versions of each case, by name."""
+    cases = [case for case in CASES if case.since <= version]
+    folders = []
+    for number, case in enumerate(cases):
+        for which in (0, 1):
+            project = folder / f"{number}-{which}"
+            for path, text in case.files(which).items():
+                file = project / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            folders.append(str(project))
+    runner = Path(__file__).with_name("definition_runner.py")
+    command = [interpreter, "-W", "ignore", str(runner), "outline", *folders]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    pairs = list(zip(lines[::2], lines[1::2], strict=True))
+    return {case.name: pair for case, pair in zip(cases, pairs, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def outlines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    return run_table(sys.executable, sys.version_info[:2], tmp_path_factory.mktemp("table"))
+
+
+HERE = [case for case in CASES if case.since <= sys.version_info[:2]]
+
+
+@pytest.mark.parametrize("case", HERE, ids=[case.name for case in HERE])
+def test_descriptions_differ_when_the_result_can(
+    case: Case, outlines: dict[str, tuple[str, str]]
+) -> None:
+    first, second = outlines[case.name]
+    assert not first.startswith("error"), first
+    assert not second.startswith("error"), second
+    assert (first == second) is case.is_same
+
+
+def other_interpreters() -> dict[tuple[int, int], str]:
+    """Interpreters of other versions from 3.10 on, as pyenv and most systems lay them out."""
+    found: dict[tuple[int, int], str] = {}
+    folders = [*Path.home().glob(".pyenv/versions/*/bin"), Path("/usr/bin"), Path("/usr/local/bin")]
+    for minor in range(10, 16):
+        for folder in folders:
+            path = folder / f"python3.{minor}"
+            if path.exists() and (3, minor) != sys.version_info[:2]:
+                found.setdefault((3, minor), str(path))
+    return found
+
+
+@pytest.mark.parametrize("version", other_interpreters(), ids=".".join(map(str, ())).format)
+def test_every_version_of_python_says_the_same(
+    version: tuple[int, int], outlines: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    theirs = run_table(other_interpreters()[version], version, tmp_path)
+    ours = {name: pair for name, pair in outlines.items() if name in theirs}
+    theirs = {name: pair for name, pair in theirs.items() if name in ours}
+    # Code without source is byte code, which is another in each version.
+    for name in ["method of a dataclass made by exec"]:
+        assert theirs.pop(name) != ours.pop(name)
+    assert theirs == ours
+
+
+# Trees
+
+
+def tree(text: str) -> tuple[object, ...]:
+    (function,) = ast.parse(textwrap.dedent(text)).body
+    assert isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+    return content(function).tokens
+
+
+def test_tree_is_written_as_documented() -> None:
+    written = tree(
+        """
+        @decorator
+        def f(a: int, /, b=1, *c, d, **e) -> str:
+            "doc"
+            x: float = a.b + 1.0
+            y: int
+            return [x, ...]
+        """
+    )
+    assert " ".join(map(str, written)) == (
+        "FunctionDef args arguments"
+        " posonlyargs [ arg arg a ) ] args [ arg arg b ) ] vararg arg arg c )"
+        " kwonlyargs [ arg arg d ) ] kwarg arg arg e ) )"
+        " body [ Assign targets [ Name x ] value"
+        " BinOp left Attribute b Name a op Add right Constant 1.0 ) )"
+        " Return value List elts [ Name x Ellipsis ] ) ) ] )"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("f'{x:{w}}'", "f'{x:{w}}' ''"),
+        ("f'{x:{w}}'", "'' f'{x:{w}}' f''"),
+        ("f'a{x}b' 'c'", "'a' f'{x}' f'bc'"),
+        ("f'{x!r:>{w}.{p}}'", 'f"{x!r:>{w}.{p}}"'),
+    ],
+)
+def test_f_strings_are_one_however_they_are_put_together(one: str, other: str) -> None:
+    assert tree(f"def f(): return {one}") == tree(f"def f(): return {other}")
+
+
+def test_tree_of_an_expression_deeper_than_the_stack() -> None:
+    deep = ast.parse("lambda: x").body[0].value  # type: ignore[attr-defined]
+    for _ in range(50_000):
+        deep.body = ast.UnaryOp(ast.USub(), deep.body)
+    assert content(deep).tokens.count("USub") == 50_000
+    assert [read.chain for read in names_of(deep).reads] == [("x",)]
+
+
+def test_tree_tells_of_private_names_and_assertions() -> None:
+    parsed = {
+        text: content(ast.parse(f"lambda x: {text}", mode="eval").body)  # type: ignore[arg-type]
+        for text in ("x", "x.__private", "x.__special__", "__debug__", "'__text'")
+    }
+    assert [text for text, one in parsed.items() if one.has_private_names] == [
+        "x.__private",
+        "'__text'",  # harmless, and not worth telling apart
+    ]
+    assert [text for text, one in parsed.items() if one.has_assert] == ["__debug__"]
+
+
+# Names
+
+READS = {
+    "return a.b.c": {"a.b.c"},
+    "return a().b": {"a"},
+    "return a[b].c": {"a", "b"},
+    "x = 1; return x + y": {"y"},
+    "return [i for i in x if i]": {"x"},
+    "return [i + j for i in x for j in i]": {"x"},
+    "return {k: v for k, v in x}": {"x"},
+    "return (x for x in x)": {"x"},
+    "return lambda x, y=z: x + y": {"z"},
+    "for i in x: pass\n else: y": {"x", "y"},
+    "with a as b, c as (d, e): return b + d": {"a", "c"},
+    "try: pass\n except a as b: return b": {"a"},
+    "import a, b.c, d as e; return a, b, e, d": {"d"},
+    "from a import b, c as d; return b, c, d": {"c"},
+    "def g(x: y = z) -> w: return x + v\n return g": {"z", "v"},
+    "class g(a, b=c):\n  d = 1\n  e = d\n  def m(self): return d": {"a", "c", "d", "d?"},
+    "class g:\n  x: y = z": {"y?", "z"},
+    "class g:\n  def m(self): return super().m(__class__)": {"super"},
+    "x: y = z; return x": {"z"},
+    "if x := y: return x": {"y"},
+    "return [x := i for i in y], x": {"y"},
+    "global x; return x": {"x!"},
+    "x = 1\n def g():\n  global x\n  return x\n return g": {"x!"},
+    "x = 1\n def g():\n  nonlocal x\n  x = y": {"y"},
+    "x += y": {"y"},
+    "del x[y]": {"x", "y"},
+    "match a:\n  case b.c: pass\n  case [d, *e]: return d, e\n  case {'f': g, **h}: return g, h": {
+        "a",
+        "b.c",
+    },
+    "match a:\n  case C(x=1) | D() as y: return y": {"a", "C", "D"},
+    "return f'{a:{b}}{c!r}'": {"a", "b", "c"},
+    "return getattr(a, 'b').c": {"a.b.c", "getattr"},
+    "return getattr(a, 'b', c.d).e": {"a.b.e", "c.d", "getattr"},
+    "return getattr(a, b)": {"a", "b", "getattr"},
+    "return getattr(a, 'b c')": {"a", "getattr"},
+    "return getattr(getattr(a, 'b'), 'c')": {"a.b.c", "getattr"},
+    "return a.b(c.d)[e.f]": {"a.b", "c.d", "e.f"},
+    "async def g():\n  async with a as b: return await b\n return g": {"a"},
+    "return x.__a, __b": {"x._K__a", "_K__b"},
+    "class L:\n  y = x.__a": {"x._L__a"},
+}
+
+
+@pytest.mark.parametrize("body", READS)
+def test_names_that_are_read(body: str) -> None:
+    (function,) = ast.parse(f"def f():\n {body}").body
+    assert isinstance(function, ast.FunctionDef)
+    found = {
+        ".".join(read.chain) + "!" * (read.is_global) + "?" * (not read.is_certain)
+        for read in names_of(function, "K").reads
+    }
+    assert {name.replace("!?", "?") for name in found} == READS[body]
+
+
+@pytest.mark.parametrize("body", [body for body in READS if "K__" not in READS[body].__repr__()])
+def test_byte_code_shows_no_less_than_the_names_that_are_read(body: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"def f():\n {body}", namespace)
+    seen = {read.chain[0] for read in names_in(namespace["f"].__code__).reads}
+    wanted = {name.split(".")[0].strip("!?") for name in READS[body] if name[-1] != "?"}
+    assert wanted <= seen
+
+
+ASSIGNED = {
+    "global x; x = 1": {"x"},
+    "global x; x += 1": {"x"},
+    "global x\n for x in y: pass": {"x"},
+    "global x\n import x": {"x"},
+    "global x\n def x(): pass": {"x"},
+    "global x; del x": {"x"},
+    "global x; (x := 1)": {"x"},
+    "def g():\n  global x\n  x = 1": {"x"},
+    "x[0] = 1": {"x"},
+    "x[0][1] += 1": {"x"},
+    "del x[0]": {"x"},
+    "x.y = 1": {"x.y"},
+    "x.y.z[0] = 1": {"x.y.z"},
+    "x = []; x[0] = 1; x.y = 2": set(),
+    "import x; x.y = 1": {"x.y"},
+    "from .a import x; x.y = 1": {".a.x.y"},
+    "x = 1": set(),
+    "self.x = 1": set(),
+    "for self.x in y: pass": set(),
+}
+
+
+@pytest.mark.parametrize("body", ASSIGNED)
+def test_names_that_are_assigned(body: str) -> None:
+    (function,) = ast.parse(f"def f(self):\n {body}").body
+    assert isinstance(function, ast.FunctionDef)
+    assert {".".join(chain) for chain in names_of(function).assigned} == ASSIGNED[body]
+
+
+def test_local_imports_are_told_with_what_is_taken_from_them() -> None:
+    text = """
+    def f():
+        import a, b.c, d as e
+        from .m import g as h, i
+        from .. import j
+        return a.x.y, b.c.z, e, h(), lambda: j.k
+    """
+    (function,) = ast.parse(textwrap.dedent(text)).body
+    assert isinstance(function, ast.FunctionDef)
+    from_tree = names_of(function).imports
+    assert {tuple(one) for one in from_tree} == {
+        ("a", 0, "a", ("x", "y")),
+        ("b", 0, "b.c", ("c", "z")),
+        ("d", 0, "", ()),
+        ("m", 1, "", ("g",)),
+        ("", 2, "", ("j", "k")),
+    }
+    namespace: dict[str, Any] = {}
+    exec(textwrap.dedent(text), namespace)
+    # Byte code shows the same, and may show a captured module by itself beside.
+    assert set(from_tree) <= set(names_in(namespace["f"].__code__).imports)
+
+
+# The tree of the running code
+
+
+def test_lambdas_of_one_line_have_their_own_trees() -> None:
+    pair = (lambda x: x + 1), (lambda x: x + 2)
+    nested = lambda x: lambda y: x + y  # noqa: E731
+    assert 1 in tokens(pair[0])
+    assert 2 in tokens(pair[1])
+    assert tokens(nested).count("Lambda") == 2
+    assert tokens(nested(1)).count("Lambda") == 1
+    twins = [lambda: 1, lambda: 1, lambda: 1.0]
+    assert tokens(twins[0]) == tokens(twins[1])
+    assert repr(tokens(twins[2])) != repr(tokens(twins[1]))
+
+
+def test_a_function_with_assertions_of_this_very_module_has_its_tree() -> None:
+    def f(x: int) -> int:
+        assert x > 0, "pytest has rewritten this"
+        return x
+
+    assert "Assert" in tokens(f)
+    assert not any("pytest" in str(label) for label in describe(f).links)
+
+
+EXOTIC = '''
+class __Odd:
+    def method(self, __x=1): return super().__init__() or self.__y
+    class Inner:
+        async def method(self): return [await z async for z in self]
+
+def deco(*a, **k): return lambda f: f
+
+@deco(
+    1,
+)
+# a comment
+@deco(lambda: 0)
+def decorated(
+    a,
+    b=(1,
+2),
+) -> None:
+
+# a comment at the margin
+    return """
+text at the margin
+def not_a_function(): pass
+"""
+
+TABLE = {
+    "a": lambda x: x,
+    "b": (lambda x: -x),
+}
+if True:
+    def in_if(): return 1
+else:
+    def in_if(): return 2
+try:
+    def in_try(): return 3
+finally:
+    def in_finally(): return [lambda: 4, lambda: 5]
+for _ in (1,):
+    with open(__file__):
+        def in_with(): yield 6
+def \\
+    continued(): return 7
+def closure(n):
+    def inner(): return n
+    return inner
+gen = lambda: (yield)
+'''
+
+
+def test_every_function_of_a_module_is_found(load: Callable[..., types.ModuleType]) -> None:
+    module = load(EXOTIC)
+    odd = getattr(module, "__Odd")
+    functions = [
+        odd.method,
+        odd.Inner.method,
+        module.deco,
+        module.deco(1),
+        module.decorated,
+        *module.TABLE.values(),
+        module.in_if,
+        module.in_try,
+        module.in_finally,
+        *module.in_finally(),
+        module.in_with,
+        module.continued,
+        module.closure(1),
+        module.gen,
+    ]
+    assert [function for function in functions if not is_tree(function)] == []
+    assert describe(odd.method).content[1] == "Odd"
+    assert 1 in tokens(module.in_if)
+    assert [tokens(function)[-3] for function in module.in_finally()] == [4, 5]
+    assert describe(module.decorated).source.startswith("@deco(\n    1,\n)\n")
+    assert describe(odd.Inner.method).source.startswith("async def method(self)")
+
+
+def test_lines_added_above_do_not_matter(load: Callable[..., types.ModuleType]) -> None:
+    module = load("def f(x):\n    return x\n\ndef g(x):\n    return x * 2\n")
+    path = Path(str(module.__file__))
+    before = describe(module.g).content
+    again = load("def f(x):\n    return x\n\ndef g(x):\n    return x * 2\n", "again")
+    path_again = Path(str(again.__file__))
+    path_again.write_text("import os\n\n\n" + path.read_text())
+    assert describe(again.g).content == before
+
+
+def test_a_text_that_was_edited_after_import_is_not_used(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    module = load("def f(x):\n    return x + 1\n")
+    Path(str(module.__file__)).write_text("def f(x):\n    return x + 2\n")
+    said = describe(module.f)
+    assert said.content[0] == "byte code"
+    assert said.source == ""
+
+
+def test_a_text_that_was_remembered_is_used_after_an_edit(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    module = load("def f(x):\n    return x + 1\n")
+    remember_text(module.f)
+    Path(str(module.__file__)).write_text("def f(x):\n    return x + 2\n\n")
+    linecache.checkcache()
+    assert 1 in tokens(module.f)
+
+
+def test_code_from_before_and_after_a_reload_is_found(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    old = load("def f(x):\n    return x + 1\n").f
+    assert 1 in tokens(old)
+    new = load("# longer\n\ndef f(x):\n    return x + 2\n").f
+    assert 2 in tokens(new)
+    older = load("def f(x):\n    return x + 3\n\n\n\n").f
+    assert [3 in tokens(older), 2 in tokens(new), 1 in tokens(old)] == [True] * 3
+
+
+def test_texts_of_a_file_are_not_kept_for_ever(load: Callable[..., types.ModuleType]) -> None:
+    for number in range(30):
+        module = load(f"def f(x):\n    return x + {number}{' ' * number}\n")
+        assert number in tokens(module.f)
+    assert len(_source._kept[str(module.__file__)]) <= 8
+
+
+def test_a_replaced_code_object_is_described() -> None:
+    def f() -> int:
+        return 1
+
+    def g() -> int:
+        return 2
+
+    assert 1 in tokens(f)
+    f.__code__ = g.__code__
+    assert 2 in tokens(f)
+    f.__code__ = f.__code__.replace(co_consts=(None, 3))
+    assert describe(f).content[0] == "byte code"
+    assert "3" in repr(describe(f).content)
+
+
+def test_code_without_source_is_byte_code_with_the_version() -> None:
+    made: list[Any] = []
+    for number in (1, 2):
+        namespace: dict[str, Any] = {}
+        exec(f"def f(x): return (x, {number}, [y for y in {{'a', 'b', 'c'}}], ...)", namespace)
+        made.append(describe(namespace["f"]))
+    kind, version, *parts = made[0].content
+    assert kind == "byte code"
+    assert version == f"cpython-{sys.version_info[0]}.{sys.version_info[1]}"
+    assert parts
+    assert made[0].content != made[1].content
+
+
+def test_names_are_followed_in_byte_code(load: Callable[..., types.ModuleType]) -> None:
+    load("LR = 0.5\ndef g(): pass\n", "config")
+    namespace: dict[str, Any] = {}
+    text = """
+    import config
+    N = 1
+    def make(n):
+        def f(x):
+            import config as c
+            global count
+            count = 1
+            return N + config.LR + n + c.g() + len(x) + missing
+        return f
+    f = make(2)
+    """
+    exec(textwrap.dedent(text), namespace)
+    with pytest.warns(CacheWarning, match="count"):
+        links = describe(namespace["f"]).links
+    config = sys.modules["config"]
+    assert links == {
+        "captured n": 2,
+        "global N": 1,
+        "global config.LR": 0.5,
+        "imported config.g": config.g,
+        "missing missing": None,
+    }
+
+
+def test_a_cell_of_a_notebook_has_its_tree() -> None:
+    text = textwrap.dedent(
+        """
+        import asyncio
+        await asyncio.sleep(0)
+        def f(x: "int"): return x + 41
+        g, h = lambda: 1, lambda: 2
+        """
+    )
+    name = "<ipython-input-7-0123456789ab>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | 0x1000000  # from __future__ import annotations
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    code = compile(text, name, "exec", flags, True)
+    with contextlib.suppress(StopIteration):
+        types.FunctionType(code, namespace)().send(None)
+    # What stands after the `await` is run as a cell without one is.
+    body = "\n\n" + text.split("\n", 3)[3]
+    exec(compile("\n" + body, name, "exec", flags, True), namespace)
+    assert 41 in tokens(namespace["f"])
+    assert 2 in tokens(namespace["h"])
+    del linecache.cache[name]
+
+
+def test_a_module_in_a_zip_file_has_its_tree(tmp_path: Path) -> None:
+    archive = tmp_path / "app.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped.py", "def f(x):\n    return x + 43\n")
+    sys.path.insert(0, str(archive))
+    try:
+        assert 43 in tokens(importlib.import_module("zipped").f)
+    finally:
+        sys.path.remove(str(archive))
+        sys.modules.pop("zipped", None)
+
+
+def test_tracing_and_monitoring_change_nothing(load: Callable[..., types.ModuleType]) -> None:
+    module = load("def f(x):\n    for i in range(x):\n        x += i\n    return x\n")
+    for _ in range(100):  # so that the interpreter specialises it
+        module.f(5)
+    previous = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        module.f(5)
+        assert is_tree(module.f)
+    finally:
+        sys.settrace(previous)
+    if sys.version_info >= (3, 12):
+        monitoring = sys.monitoring
+        again = load(
+            "def f(x):\n    for i in range(x):\n        x += i\n    return x + 0\n", "other"
+        )
+        tool = monitoring.DEBUGGER_ID
+        monitoring.use_tool_id(tool, "test")
+        try:
+            events = monitoring.events.LINE | monitoring.events.INSTRUCTION
+            monitoring.set_local_events(tool, again.f.__code__, events)
+            again.f(5)
+            assert is_tree(again.f)
+        finally:
+            monitoring.set_local_events(tool, again.f.__code__, 0)
+            monitoring.free_tool_id(tool)
+
+
+def test_a_function_is_described_alike_deep_in_a_recursion(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    text = f"def f(x):\n    return {' + '.join(['x'] * 60)}\n"
+    shallow = describe(load(text, "shallow").f).content
+    deep = load(text, "deep").f
+
+    def descend() -> Any:
+        try:
+            return descend()
+        except RecursionError:
+            return None
+
+    def near_the_end(levels: int) -> Any:
+        return near_the_end(levels - 1) if levels else describe(deep).content
+
+    frames = len(list(iter_frames()))
+    assert near_the_end(sys.getrecursionlimit() - frames - 90) == shallow
+
+
+def iter_frames() -> Iterator[types.FrameType]:
+    frame = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+def test_threads_describe_alike(load: Callable[..., types.ModuleType]) -> None:
+    module = load("\n".join(f"def f{i}(x): return f{i + 1}(x) + {i}" for i in range(200)))
+    wanted = len(vars(module))
+    results: list[list[object]] = []
+
+    def work() -> None:
+        results.append([describe(getattr(module, f"f{i}")).content for i in range(200)])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(result == results[0] for result in results)
+    assert len(vars(module)) == wanted
+
+
+def test_no_warning_of_the_source_is_given_again(load: Callable[..., types.ModuleType]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = load("def f(x):\n    return x is 1, '\\d'\n")
+    assert is_tree(module.f)
+
+
+@pytest.mark.parametrize("flags", [[], ["-O"], ["-OO"]])
+def test_assertions_that_do_not_run_are_told(flags: list[str], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "def f(x):\n    'doc'\n    assert x\n    return x\ndef g(x):\n    'doc'\n    return x\n"
+    )
+    script = textwrap.dedent(
+        f"""
+        import sys
+        sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(tmp_path)!r}]
+        from definition_runner import load_funes
+        load_funes()
+        from funes._definition import describe
+        import main
+        print([describe(one).content[:3] for one in (main.f, main.g)])
+        """
+    )
+    command = [sys.executable, *flags, "-c", script]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out.strip() == repr([("tree", "", bool(flags)), ("tree", "", False)])
+
+
+def test_code_is_the_same_only_with_the_same_constants() -> None:
+    def code(expression: str) -> types.CodeType:
+        return compile(expression, "x", "eval")
+
+    different = ["1", "1.0", "True", "0.0", "-0.0", "0j", "-0j", "x in {1, 2}", "x in {1, 2.0}"]
+    different += ["(1, 2)", "(1, True)", "lambda: 1", "lambda: 1.0", "'a'", "b'a'", "1e999 - 1e999"]
+    codes = list(map(code, different))
+    for i, one in enumerate(codes):
+        for j, other in enumerate(codes):
+            assert same_code(one, other) is (i == j)
+        assert same_code(one, code("\n\n" + different[i]))
+
+
+# What names lead to
+
+
+def names(function: Any) -> dict[str, object]:
+    return describe(function).links
+
+
+def test_links_of_a_function(load: Callable[..., types.ModuleType]) -> None:
+    load("LR = 0.5\nclass K: pass\n", "config")
+    load("", "pkg.__init__")
+    load("N = 7\ndef g(x): pass\n", "pkg.mod")
+    module = load(
+        """
+        import math
+        import os.path
+        import config
+        import config as c
+        import pkg.mod
+        N = 2
+        def helper(x): return x
+        helper.scale = 3
+        def make(n, module):
+            def f(x, y=N, *, z="z"):
+                from pkg import mod
+                from pkg.mod import N as M
+                return (
+                    n, module.LR, N, helper(x), helper.scale, config.LR, c.K, c, pkg.mod.g,
+                    mod.g, M, math.pi, os.path.sep, len(x), nowhere, __name__, config.__file__,
+                    config.missing,
+                )
+            return f
+        f = make(5, config)
+        """
+    )
+    config, mod = sys.modules["config"], sys.modules["pkg.mod"]
+    assert names(module.f) == {
+        "default y": 2,
+        "default z": "z",
+        "captured n": 5,
+        "captured module.LR": 0.5,
+        "global N": 2,
+        "global helper": module.helper,
+        "global helper.scale": 3,
+        "global config.LR": 0.5,
+        "global c.K": config.K,
+        "global c by name": ("module", "config"),
+        "global pkg.mod.g": mod.g,
+        "imported pkg.mod.g": mod.g,
+        "imported pkg.mod.N": 7,
+        "global math by name": ("module", "math"),
+        "global os by name": ("module", "os"),
+        "missing nowhere": None,
+        "missing config.missing": None,
+    }
+    said = describe(module.f)
+    assert said.modules == {"math", "os"}
+    found = {(id(namespace), name): value for namespace, name, value in said.reads}
+    assert found[id(vars(module)), "N"] == 2
+    assert found[id(vars(module)), "len"] is MISSING
+    assert found[id(vars(module)), "nowhere"] is MISSING
+    assert found[id(vars(config)), "LR"] == 0.5
+    assert found[id(vars(config)), "missing"] is MISSING
+    assert found[id(module.helper.__dict__), "scale"] == 3
+    assert found[id(sys.modules), "pkg"] is sys.modules["pkg"]
+
+
+def test_a_tuple_of_the_users_does_not_pass_for_a_module(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    with_module = load("import math as m\ndef f(): return m\n", "one")
+    with_tuple = load("m = ('module', 'math')\ndef f(): return m\n", "two")
+    assert names(with_module.f) != names(with_tuple.f)
+
+
+def test_a_module_that_a_function_imports_is_imported(
+    load: Callable[..., types.ModuleType], tmp_path: Path
+) -> None:
+    (tmp_path / "late.py").write_text("N = 5\n")
+    (tmp_path / "broken.py").write_text("raise SystemExit\n")
+    module = load(
+        """
+        def f():
+            from late import N
+            from broken import M
+            from nowhere import L
+            import xml.dom
+            return N, M, L, xml.dom.Node
+        """
+    )
+    assert names(module.f) == {"imported late.N": 5}
+    assert "xml" in describe(module.f).modules
+
+
+def test_what_a_function_changes_is_left_out_with_one_warning(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    load("LR = 1\nOTHER = 2\n", "config")
+    module = load(
+        """
+        import config
+        count = 0
+        table = {}
+        limit = 10
+        class State: pass
+        state = State()
+        class Kind: total = 0
+        def f(x):
+            global count
+            count += 1
+            table[x] = limit
+            config.LR = x
+            state.last = x
+            Kind.total += 1
+            return config.OTHER
+        def make():
+            calls = 0
+            def g():
+                nonlocal calls
+                calls += 1
+            return g
+        g = make()
+        """
+    )
+    with pytest.warns(CacheWarning) as caught:
+        said = describe(module.f)
+    (warning,) = caught
+    assert "f assigns or changes 'config.LR', 'count', 'state', 'table'" in str(warning.message)
+    assert said.links == {
+        "global limit": 10,
+        "global config.OTHER": 2,
+        "global Kind": module.Kind,
+        "type of state": module.State,
+    }
+    assert {(id(owner), name) for owner, name in said.assigned} == {
+        (id(vars(module)), "count"),
+        (id(vars(module)), "table"),
+        (id(vars(module)), "state"),
+        (id(vars(sys.modules["config"])), "LR"),
+        (id(module.Kind), "total"),
+    }
+    assert not {name for _, name, _ in said.reads} & {"count", "LR"}
+    describe(module.f)  # no second warning, which would be an error here
+    with pytest.warns(CacheWarning, match="'calls'"):
+        assert names(module.g) == {}
+
+
+def test_what_other_code_changes_is_left_out(load: Callable[..., types.ModuleType]) -> None:
+    module = load(
+        """
+        count = 0
+        class Kind: total = 0
+        def f(): return count, Kind
+        f.calls = 0
+        def g(): return f, f.calls
+        """
+    )
+    everywhere = frozenset(
+        {(id(vars(module)), "count"), (id(module.Kind), "total"), (id(module.f), "calls")}
+    )
+    assert names(module.g).keys() == {"global f", "global f.calls"}
+    with pytest.warns(CacheWarning):
+        assert describe(module.f, everywhere).links == {"global Kind": module.Kind}
+    assert describe(module.Kind, everywhere).links == {}
+    assert describe(module.g, everywhere).links == {"global f": module.f}
+
+
+def test_tools_count_by_their_type(load: Callable[..., types.ModuleType], tmp_path: Path) -> None:
+    module = load("def f(): return log, lock, file, buffer, local\n")
+    (tmp_path / "open.txt").touch()
+    with open(tmp_path / "open.txt") as file:
+        module.log = logging.getLogger("x")  # type: ignore[attr-defined]
+        module.lock = threading.RLock()  # type: ignore[attr-defined]
+        module.file = file  # type: ignore[attr-defined]
+        module.buffer = buffer = io.BytesIO()  # type: ignore[attr-defined]
+        module.local = threading.local()  # type: ignore[attr-defined]
+        assert names(module.f) == {
+            "global log by name": ("type", "logging.Logger"),
+            "global lock by name": ("type", "threading.RLock"),
+            "global file by name": ("type", "io.TextIOWrapper"),
+            "global buffer": buffer,
+            "global local by name": ("type", "threading._local"),
+        }
+
+
+def test_builtins_that_a_program_added_count(load: Callable[..., types.ModuleType]) -> None:
+    import builtins
+
+    module = load("def g(): pass\ndef f(): return added, number, print, ValueError, exit\n")
+    builtins.added = module.g  # type: ignore[attr-defined]
+    builtins.number = 5  # type: ignore[attr-defined]
+    try:
+        assert names(module.f) == {"builtin added": module.g, "builtin number": 5}
+    finally:
+        del builtins.added, builtins.number  # type: ignore[attr-defined]
+
+
+def test_an_empty_cell_is_told() -> None:
+    def outer() -> Any:
+        def f() -> Any:
+            return later  # noqa: F821
+
+        later = 1
+        del later
+        return f
+
+    assert names(outer()) == {"captured later is empty": None}
+
+
+# Other code
+
+
+def name_of(thing: Any) -> str:
+    said = describe(thing)
+    assert said.kind == "name", said
+    return said.name
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [
+        (len, "builtins.len"),
+        (dict, "builtins.dict"),
+        (dict.fromkeys, "builtins.dict.fromkeys"),
+        (str.join, "builtins.str.join"),
+        (str.__len__, "builtins.str.__len__"),
+        (math.sin, "math.sin"),
+        (operator.add, "operator.add"),
+        (os.path.join, "os.path.join"),
+        (os.getcwd, "os.getcwd"),
+        (collections.OrderedDict, "collections.OrderedDict"),
+        (textwrap.dedent, "textwrap.dedent"),
+        (random.random, "random.Random.random"),
+        (random.randint, "random.Random.randint"),
+        (Path, "pathlib.Path"),
+        (types.FunctionType, "builtins.function"),
+        (type(None), "builtins.NoneType"),
+        (functools.partial, "functools.partial"),
+        (threading.Lock, "threading.allocate_lock"),
+    ],
+)
+def test_libraries_count_by_name(thing: Any, name: str) -> None:
+    assert is_code(thing)
+    if thing in (random.random, random.randint):
+        name = f"random.{thing.__name__}"
+    if thing is dict.fromkeys:
+        assert describe(thing).links["self"] is dict
+    elif thing is threading.Lock:
+        assert name_of(thing).startswith("threading.")
+    else:
+        assert name_of(thing) == name
+
+
+def helper(x: int) -> int:
+    return x
+
+
+class Thing:
+    def method(self) -> int:
+        return 1
+
+    @functools.cached_property
+    def cached(self) -> int:
+        return 1
+
+
+def test_things_made_of_code_are_told_by_their_parts() -> None:
+    thing = Thing()
+    parts = {
+        functools.partial(helper, 1, y=2): {"function": helper, "args": (1,), "keywords": {"y": 2}},
+        functools.lru_cache(helper): {"wrapped": helper},
+        thing.method: {"self": thing, "function": Thing.method},
+        [1].append: {"self": [1], "function": None},
+        property(helper): {"fget": helper},
+        Thing.__dict__["cached"]: {"func": Thing.__dict__["cached"].func},
+        staticmethod(helper): {"__func__": helper},
+        classmethod(helper): {"__func__": helper},
+        contextlib.contextmanager(helper): {"wrapped": helper, "captured func": helper},
+    }
+    for code, links in parts.items():
+        assert is_code(code)
+        assert describe(code).links == links
+    kinds = [(describe(code).kind, describe(code).name) for code in parts]
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_a_librarys_wrapper_counts_by_what_it_was_given(tmp_path: Path) -> None:
+    library = types.ModuleType("json.made_up")  # a library's, by its name
+    sys.modules[library.__name__] = library
+    text = """
+    import functools
+    def times(n):
+        cache, calls = {}, [0]
+        def decorate(f):
+            @functools.wraps(f)
+            def wrapper(*args):
+                return cache.setdefault(args, n * f(*args))
+            wrapper.cache = cache, calls
+            return wrapper
+        return decorate
+    """
+    try:
+        exec(textwrap.dedent(text), library.__dict__)
+        twice = library.times(2)(helper)
+        said = describe(twice)
+        assert (said.kind, said.name) == ("wrapper", "json.made_up.wrapper")
+        expected = {"wrapped": helper, "captured f": helper, "captured n": 2}
+        assert said.links == {**expected, "type of captured cache": "builtins.dict"}
+        assert describe(library.times(3)(helper)).links != said.links
+        twice(1)
+        assert describe(twice) == said
+    finally:
+        del sys.modules[library.__name__]
+
+
+def test_singledispatch_counts_by_its_implementations() -> None:
+    @functools.singledispatch
+    def dispatch(x: object) -> int:
+        return 0
+
+    def of_int(x: int) -> int:
+        return 1
+
+    dispatch.register(int, of_int)
+    said = describe(dispatch)
+    assert said.links == {
+        "for object": dispatch.registry[object],
+        "for object, class": object,
+        "for int": of_int,
+        "for int, class": int,
+    }
+    dispatch(True)
+    assert describe(dispatch) == said
+
+
+def test_values_are_no_code() -> None:
+    for value in (None, 1, "a", b"", [], {}, {1}, (1,), object(), Thing(), re_pattern(), enum):
+        assert not is_code(value)
+    with pytest.raises(TypeError, match="no code"):
+        describe([])
+    assert types.FunctionType in CODE_TYPES
+
+
+def re_pattern() -> object:
+    import re
+
+    return re.compile("a")
+
+
+def test_hostile_objects_are_no_code() -> None:
+    class Hostile:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+        @property
+        def __class__(self) -> type:  # type: ignore[override]
+            raise RuntimeError("class")
+
+    hostile = Hostile()
+    assert not is_code(hostile)
+    namespace: dict[str, Any] = {"hostile": hostile}
+    exec("def f(): return hostile", namespace)
+    assert names(namespace["f"]) == {"global hostile": hostile}
+
+
+# Classes
+
+
+def test_a_class_is_told_by_its_parts() -> None:
+    class Meta(type):
+        pass
+
+    class Base:
+        pass
+
+    class Some(Base, dict, metaclass=Meta):  # type: ignore[type-arg]
+        "doc"
+
+        __slots__ = ("a", "b")
+        number: int = 1
+        annotated: str
+
+        def method(self) -> int:
+            return 1
+
+        @staticmethod
+        def static() -> int:
+            return 1
+
+    said = describe(Some)
+    assert (said.kind, said.name) == ("class", "Some")
+    assert said.content == (("a", "b"),)
+    assert said.links == {
+        "base 0": Base,
+        "base 1": dict,
+        "metaclass": Meta,
+        "attribute number": 1,
+        "attribute method": Some.method,
+        "attribute static": Some.__dict__["static"],
+    }
+
+
+def test_generated_methods_are_left_out() -> None:
+    @dataclass(order=True, frozen=True)
+    class Data:
+        a: int
+        b: float = 0.5
+
+        def __repr__(self) -> str:
+            return "mine"
+
+    assert set(describe(Data).links) == {
+        "field b default",
+        "attribute b",
+        "attribute __repr__",
+    }
+
+    class Colour(enum.Enum):
+        RED = 1
+        ROT = RED
+
+        def method(self) -> int:
+            return 1
+
+    said = describe(Colour)
+    assert said.content == (None, "enum", "RED", "ROT")
+    assert set(said.links) == {"base 0", "member RED", "member ROT", "attribute method"}
+
+    Point = collections.namedtuple("Point", "x y", defaults=[0])
+    said = describe(Point)
+    assert said.content == ((), "named tuple", "x", "y")
+    assert said.links == {"base 0": tuple, "field defaults": {"y": 0}}
+
+
+def test_describing_a_class_with_slots_leaves_no_trace() -> None:
+    before = set(Thing.__dict__)
+    describe(Thing)
+    assert set(Thing.__dict__) == before
+
+
+# What is the user's own
+
+
+def test_what_is_own_and_what_is_a_librarys() -> None:
+    assert not is_own("json")
+    assert not is_own("sys")
+    assert not is_own("_frozen_importlib", "<frozen importlib._bootstrap>")
+    assert not is_own("pytest")
+    assert not is_own("funes._origin")
+    assert is_own(__name__)
+    assert is_own("__main__", "<stdin>")
+    assert is_own("__main__", "<ipython-input-1-abc>")
+    assert is_own("__main__", "<string>")
+    assert is_own("", "<string>")
+    assert is_own("unheard_of")
+    assert not is_own("__main__", pytest.__file__)
+
+
+def test_folders_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "env" / "site-packages"
+    project = tmp_path / "project"
+    for folder in (site / "lib", project / "pkg", project / "__pypackages__" / "3.11" / "lib"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(project)])
+    assert not is_own("lib.mod", str(site / "lib" / "mod.py"))
+    assert is_own("pkg.mod", str(project / "pkg" / "mod.py"))
+    # A name of the standard library's does not make a user's file a library.
+    assert is_own("statistics", str(project / "statistics.py"))
+    assert not is_own("lib", str(project / "__pypackages__" / "3.11" / "lib" / "mod.py"))
+    # A zip file lies where it lies.
+    assert is_own("zipped", str(project / "app.zip" / "zipped.py"))
+    assert not is_own("zipped", str(site / "egg.egg" / "zipped.py"))
+    # A folder of that name that is not on the path is no library.
+    assert is_own("mod", str(tmp_path / "other" / "site-packages" / "mod.py"))
+    if hasattr(os, "symlink"):
+        (site / "linked").symlink_to(project / "pkg", target_is_directory=True)
+        (site / "lib" / "one.py").symlink_to(project / "pkg" / "one.py")
+        assert is_own("linked.mod", str(site / "linked" / "mod.py"))
+        assert not is_own("lib.one", str(site / "lib" / "one.py"))
+
+
+def test_an_editable_install_is_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, project = tmp_path / "site-packages", tmp_path / "src"
+    for folder in (site, project):
+        folder.mkdir()
+    (project / "edited.py").write_text("def f(): pass\n")
+    (site / "edited.pth").write_text(f"{project}\n")
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    import site as site_module
+
+    site_module.addsitedir(str(site))
+    edited = importlib.import_module("edited")
+
+    assert is_own("edited")
+    assert describe(edited.f).kind == "function"
+    del sys.modules["edited"]
+
+
+def test_a_namespace_package_is_own_if_a_part_of_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, project = tmp_path / "site-packages", tmp_path / "src"
+    for folder, module in ((site, "theirs"), (project, "ours")):
+        (folder / "shared").mkdir(parents=True)
+        (folder / "shared" / f"{module}.py").write_text("N = 1\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(project)])
+    verdicts = {"shared.ours": True, "shared.theirs": False, "shared": True}
+    for name in verdicts:
+        importlib.import_module(name)
+    assert {name: is_own(name) for name in verdicts} == verdicts
+    for name in verdicts:
+        del sys.modules[name]
+
+
+def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_origin, "_declared_own", set())
+    monkeypatch.setattr(_origin, "_verdicts", {})
+    assert not is_own("xml.dom")
+    declare_own("xml")
+    assert is_own("xml.dom")
+    assert not is_own("xmlrpc")
+
+
+def test_describing_is_quick_once_the_code_was_seen(load: Callable[..., types.ModuleType]) -> None:
+    # A bound far from what it takes (0.1 s), against walking what need not be walked.
+    import time
+
+    module = load("\n".join(f"def f{i}(x): return f{i + 1}(x) + {i}" for i in range(1000)))
+    start = time.process_time()
+    for _ in range(2):
+        for i in range(1000):
+            describe(getattr(module, f"f{i}"))
+    assert time.process_time() - start < 5
+
+
+def test_the_outline_of_a_graph_does_not_depend_on_where_it_is_entered() -> None:
+    assert outline(helper) == outline(helper)
+    assert outline(Thing) != outline(helper)

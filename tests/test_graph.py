@@ -1,0 +1,140 @@
+"""The graph of a definition, as people see it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from funes import CacheWarning, explain_definition, hash_value, memorious
+
+RATE = 0.1
+LAYERS = [1, 2]
+
+
+class Opaque:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+OPAQUE = Opaque()
+
+
+def even(n: int) -> bool:
+    return n == 0 or odd(n - 1)
+
+
+def odd(n: int) -> bool:
+    return n != 0 and even(n - 1)
+
+
+class Base:
+    def area(self) -> float:
+        return RATE
+
+
+class Square(Base):
+    SIDE = 3
+
+    def area(self) -> float:
+        return float(np.sqrt(self.SIDE)) + super().area()
+
+
+@memorious
+def everything(n: int) -> object:
+    return even(n), Square().area(), LAYERS[0], OPAQUE is None
+
+
+TREE = """\
+test_graph.everything (function)
+|- global LAYERS = <list>
+|- global OPAQUE: by its type only, test_graph.Opaque, since 'global OPAQUE', which everything uses -> .lock: a lock \
+cannot be part of a key
+|- global Square -> test_graph.Square (class)
+|  |- attribute SIDE = 3
+|  |- attribute area -> test_graph.Square.area (function)
+|  |  |- captured __class__ -> test_graph.Square (class), see above
+|  |  `- global np by name = ('module', 'numpy')
+|  `- base 0 -> test_graph.Base (class)
+|     `- attribute area -> test_graph.Base.area (function)
+|        `- global RATE = 0.1
+`- global even -> test_graph.even (function)
+   `- global odd -> test_graph.odd (function)
+      `- global even -> test_graph.even (function), see above
+"""
+
+
+def test_the_tree_shows_what_is_followed_and_where_it_stops() -> None:
+    out = io.StringIO()
+    explain_definition(everything, file=out)
+    assert out.getvalue() == TREE
+
+
+def test_it_prints_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    explain_definition(odd)
+    assert capsys.readouterr().out.startswith("test_graph.odd (function)\n`- global even ->")
+    explain_definition(np.sum)
+    assert "counts by its name" in capsys.readouterr().out
+    with pytest.raises(TypeError, match="takes a function or a class"):
+        explain_definition(3)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_definition_is_described_beside_its_entries() -> None:
+    everything._opened = None
+    with pytest.warns(CacheWarning, match="'global OPAQUE'.* it counts by its type only"):
+        everything(3)
+    path = everything.cache_path / "definition.json"
+    described = json.loads(path.read_text(encoding="utf-8"))
+    assert described["format"] == 1
+    assert described["definition"] == everything.definition == everything.cache_path.name
+    root, *others = described["nodes"]
+    assert root["name"] == "test_graph.everything"
+    assert root["source"].startswith("@memorious\ndef everything(n: int)")
+    assert {node["name"] for node in others} == {
+        "test_graph.Base",
+        "test_graph.Base.area",
+        "test_graph.Square",
+        "test_graph.Square.area",
+        "test_graph.even",
+        "test_graph.odd",
+    }
+    [position] = root["links"]["global even"]["nodes"]
+    assert described["nodes"][position]["name"] == "test_graph.even"
+    assert root["links"]["global LAYERS"] == {"value": hash_value(LAYERS), "shown": "<list>"}
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in path.parent.iterdir() if file.name.startswith(".tmp")] == []
+
+
+@pytest.mark.usefixtures("cache")
+def test_own_hashes_tell_which_node_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    @memorious
+    def f(n: int) -> bool:
+        return even(n)
+
+    def own() -> dict[str, str]:
+        f(1)
+        text = (f.cache_path / "definition.json").read_text(encoding="utf-8")
+        return {node["name"]: node["own"] for node in json.loads(text)["nodes"]}
+
+    before = own()
+    monkeypatch.setattr(odd, "__code__", (lambda n: n % 2 == 1).__code__)
+    after = own()
+    assert [name for name in before if before[name] != after[name]] == ["test_graph.odd"]
+
+
+def test_what_cannot_be_described_costs_only_the_description(cache: Path) -> None:
+    @memorious
+    def f(n: int) -> bool:
+        return even(n)
+
+    f.cache_path.mkdir(parents=True)
+    (f.cache_path / "definition.json").mkdir()
+    assert f(2) is True
+    assert f.is_cached(2)

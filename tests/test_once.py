@@ -1,0 +1,479 @@
+"""One computes, the others wait: threads and tasks of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import _once, _standstill, load_cached_results, memorious
+
+#: Longer than anything here takes, and short enough to see that something hangs.
+SOON = 60
+
+# What the functions below do is decided from outside, by what is no input of theirs: names in os.environ, and objects
+# in this namespace, which is found in a way that the definition does not follow.
+OUTSIDE: dict[str, Any] = {}
+
+
+def outside(name: str) -> Any:
+    return getattr(__import__(__name__), "OUTSIDE")[name]  # noqa: B009
+
+
+@pytest.fixture(autouse=True)
+def _outside(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(_once, "_PAUSES", (0.05, 0.05))
+    OUTSIDE.clear()
+    OUTSIDE.update(ran=[], act=lambda x: x)
+    yield
+    assert not _once._claims
+    assert not _once._abroad
+
+
+def make(**options: Any) -> Any:
+    """A function that does, and returns, what `OUTSIDE["act"]` says."""
+
+    @memorious(**options)
+    def work(x: Any) -> Any:
+        outside("ran").append(x)
+        return outside("act")(x)
+
+    return work
+
+
+def make_async() -> Any:
+    @memorious
+    async def work(x: Any) -> Any:
+        outside("ran").append(x)
+        return await outside("act")(x)
+
+    return work
+
+
+def runs() -> int:
+    return len(OUTSIDE["ran"])
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.002)
+
+
+def waiters() -> int:
+    """How many threads and tasks wait for others of this process."""
+    return sum(len(claim.wakers) for claim in list(_once._claims.values()))
+
+
+def in_threads(*calls: Callable[[], Any]) -> list[Future[Any]]:
+    """Each call in a thread of its own. A thread that hangs does not keep the tests from ending."""
+    futures: list[Future[Any]] = [Future() for _ in calls]
+
+    def run(future: Future[Any], call: Callable[[], Any]) -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    for future, call in zip(futures, calls, strict=True):
+        threading.Thread(target=run, args=(future, call), daemon=True).start()
+    return futures
+
+
+# Threads
+
+
+def test_sixteen_threads_compute_each_of_fifty_keys_once() -> None:
+    work = make()
+    OUTSIDE["act"] = lambda x: time.sleep(0.001) or [x]
+
+    def all_keys(shift: int) -> list[Any]:
+        return [work((number + shift) % 50) for number in range(50)]
+
+    results = in_threads(*(lambda shift=shift: all_keys(shift) for shift in range(0, 48, 3)))
+    for shift, result in zip(range(0, 48, 3), results, strict=True):
+        assert result.result(SOON) == [[(number + shift) % 50] for number in range(50)]
+    assert sorted(OUTSIDE["ran"]) == list(range(50))
+
+
+def test_waiters_own_what_they_get() -> None:
+    work = make()
+    go = threading.Event()
+    OUTSIDE["act"] = lambda x: go.wait(SOON) and [x]
+    calls = in_threads(*[lambda: work(1)] * 3)
+    until(lambda: waiters() == 2)
+    go.set()
+    first, second, third = (call.result(SOON) for call in calls)
+    assert first == second == third == [1]
+    assert first is not second is not third
+    assert runs() == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
+def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
+    work = make()
+    go = threading.Event()
+
+    def act(x: int) -> str:
+        go.wait(SOON)
+        if runs() == 1:
+            raise error
+        return "computed"
+
+    OUTSIDE["act"] = act
+    calls = in_threads(*[lambda: work(1)] * 4)
+    until(lambda: waiters() == 3)
+    go.set()
+    until(lambda: all(call.done() for call in calls))
+    assert [call.exception() for call in calls if call.exception()] == [error]
+    assert [call.result() for call in calls if not call.exception()] == ["computed"] * 3
+    assert runs() == 2
+
+
+def test_nobody_waits_twice_for_what_cannot_be_stored() -> None:
+    work = make()
+    go = threading.Event()
+    both = threading.Barrier(3)
+
+    def act(x: int) -> Any:
+        if runs() == 1:
+            go.wait(SOON)
+        else:
+            both.wait(SOON)  # passes only if all are here at the same time
+        return threading.Lock()
+
+    OUTSIDE["act"] = act
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        calls = in_threads(*[lambda: work(1)] * 4)
+        until(lambda: waiters() == 3)
+        go.set()
+        for call in calls:
+            call.result(SOON)
+    assert runs() == 4
+
+
+def test_with_once_false_nobody_waits() -> None:
+    work = make(once=False)
+    both = threading.Barrier(2)
+    OUTSIDE["act"] = lambda x: both.wait(SOON) and x
+    for call in in_threads(lambda: work(1), lambda: work(1)):
+        call.result(SOON)
+    assert runs() == 2
+    assert not list(work.cache_path.glob(".lock"))
+
+
+def test_ctrl_c_ends_the_wait_and_only_that() -> None:
+    work = make()
+    go = threading.Event()
+    OUTSIDE["act"] = lambda x: go.wait(SOON) and x
+    (call,) = in_threads(lambda: work(1))
+    until(lambda: runs() == 1)
+
+    def interrupt() -> None:
+        until(lambda: waiters() == 1)
+        signal.raise_signal(signal.SIGINT) if os.name == "nt" else os.kill(
+            os.getpid(), signal.SIGINT
+        )
+
+    (interrupted,) = in_threads(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        work(1)
+    interrupted.result(SOON)
+    assert waiters() == 0
+    go.set()
+    assert call.result(SOON) == 1
+    assert runs() == 1
+
+
+# Whoever is waited for does not wait
+
+
+def test_a_function_that_calls_itself_with_the_same_argument_computes() -> None:
+    work = make()
+    OUTSIDE["act"] = lambda x: work(x) + 1 if runs() < 3 else 1
+    (call,) = in_threads(lambda: work(1))
+    assert call.result(SOON) in (1, 2, 3)
+    assert runs() == 3
+
+
+def test_nested_calls_compute_each_key_once() -> None:
+    work = make()
+    OUTSIDE["act"] = lambda x: x if x < 2 else work(x - 1) + work(x - 2)
+    calls = in_threads(*[lambda: work(20)] * 4)
+    assert {call.result(SOON) for call in calls} == {6765}
+    assert runs() == 21
+
+
+def test_two_threads_that_need_each_other_s_keys_compute() -> None:
+    work = make()
+    both = threading.Barrier(2)
+
+    def act(x: int) -> int:
+        if runs() > 2:
+            return x
+        both.wait(SOON)
+        return x + work(3 - x)
+
+    OUTSIDE["act"] = act
+    start = time.monotonic()
+    calls = in_threads(lambda: work(1), lambda: work(2))
+    assert all(call.result(SOON) in (3, 4, 5) for call in calls)
+    assert runs() in (3, 4)
+    assert time.monotonic() - start < _standstill._RESTING / 2
+
+
+def test_a_pool_within_the_function_may_ask_for_the_same_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_standstill, "_FOR_A_THREAD", 0.2)
+    work = make()
+
+    def act(x: int) -> str:
+        if runs() > 1:
+            return "inner"
+        with ThreadPoolExecutor(1) as pool:
+            return str(pool.submit(work, x).result())
+
+    OUTSIDE["act"] = act
+    (call,) = in_threads(lambda: work(1))
+    assert call.result(SOON) == "inner"
+
+
+def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_standstill, "_RESTING", 0.2)
+    work = make()
+    ours = threading.RLock()
+
+    def act(x: int) -> int:
+        with ours:
+            return x
+
+    OUTSIDE["act"] = act
+    with ours:
+        (call,) = in_threads(lambda: work(1))
+        until(lambda: runs() == 1)
+        assert work(1) == 1
+    assert call.result(SOON) == 1
+
+
+def test_a_busy_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FOR_A_THREAD", "_RESTING"):
+        monkeypatch.setattr(_standstill, name, 0.3)
+    work = make()
+
+    def act(x: int) -> int:
+        end = time.thread_time() + 0.6
+        while time.thread_time() < end or not waiters():
+            sum(range(100))
+        return x
+
+    OUTSIDE["act"] = act
+    for call in in_threads(lambda: work(1), lambda: work(1)):
+        assert call.result(SOON) == 1
+    assert runs() == 1
+
+
+def test_a_seeded_run_that_waits_lends_its_turn() -> None:
+    inner = make()
+    has_begun = threading.Event()
+
+    def act(x: int) -> int:
+        has_begun.set()
+        return x
+
+    @memorious
+    def outer(x: int) -> int:
+        until(outside("claimed"))
+        return int(outside("inner")(x, global_seed=1))
+
+    # `other` has the claim to the inner key before it asks for the turn of the seeded run that waits for the claim.
+    OUTSIDE.update(act=act, inner=inner, claimed=lambda: len(_once._claims) == 2)
+    first, other = in_threads(
+        lambda: outer(5, global_seed=1),
+        lambda: (until(lambda: len(_once._claims) == 1), inner(5, global_seed=1))[1],
+    )
+    assert first.result(SOON) == other.result(SOON) == 5
+    assert runs() == 1
+
+
+# Tasks
+
+
+def test_tasks_wait_and_the_loop_goes_on() -> None:
+    work = make_async()
+
+    async def main() -> list[Any]:
+        go = asyncio.Event()
+
+        async def act(x: int) -> list[int]:
+            await go.wait()
+            return [x]
+
+        OUTSIDE["act"] = act
+        tasks = [asyncio.ensure_future(work(1)) for _ in range(16)]
+        while waiters() < 15:
+            await asyncio.sleep(0)
+        go.set()
+        return await asyncio.wait_for(asyncio.gather(*tasks), SOON)
+
+    assert asyncio.run(main()) == [[1]] * 16
+    assert runs() == 1
+
+
+def test_a_task_that_is_cancelled_hands_over_whether_it_waits_or_computes() -> None:
+    work = make_async()
+
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def act(x: int) -> int:
+            await go.wait()
+            return x
+
+        OUTSIDE["act"] = act
+        first, second, third = (asyncio.ensure_future(work(1)) for _ in range(3))
+        while waiters() < 2:
+            await asyncio.sleep(0)
+        second.cancel()
+        while waiters() > 1:
+            await asyncio.sleep(0)
+        first.cancel()
+        while runs() < 2:
+            await asyncio.sleep(0)
+        go.set()
+        assert await asyncio.wait_for(third, SOON) == 1
+        assert first.cancelled()
+        assert second.cancelled()
+
+    asyncio.run(main())
+    assert runs() == 2
+
+
+def test_loops_in_several_threads_share_one_computation() -> None:
+    work = make_async()
+    go = threading.Event()
+
+    async def act(x: int) -> int:
+        while not go.is_set():
+            await asyncio.sleep(0.005)
+        return x
+
+    OUTSIDE["act"] = act
+    calls = in_threads(*[lambda: asyncio.run(work(1))] * 4)
+    until(lambda: waiters() == 3)
+    go.set()
+    assert [call.result(SOON) for call in calls] == [1] * 4
+    assert runs() == 1
+
+
+def test_tasks_and_threads_that_the_function_starts_may_ask_for_the_same_key() -> None:
+    work = make_async()
+
+    async def act(x: int) -> int:
+        if runs() == 1:
+            first, second = await asyncio.gather(work(x), asyncio.ensure_future(work(x)))
+            return int(first + second)
+        if runs() == 2:
+            return await asyncio.to_thread(asyncio.run, work(x))
+        return 1
+
+    OUTSIDE["act"] = act
+    start = time.monotonic()
+    assert asyncio.run(asyncio.wait_for(work(1), SOON)) == 2
+    assert time.monotonic() - start < _standstill._RESTING / 2
+
+
+def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:
+    work = make_async()
+
+    async def never(x: int) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    OUTSIDE["act"] = never
+    left: list[Any] = []
+
+    def begin_and_leave() -> None:
+        async def main() -> None:
+            left.append(work(1))
+            left[0].send(None)
+
+        asyncio.run(main())
+
+    (call,) = in_threads(begin_and_leave)
+    call.result(SOON)
+    until(lambda: threading.active_count() == 1 or not left[0].cr_running)
+
+    async def act(x: int) -> int:
+        return x
+
+    OUTSIDE["act"] = act
+    assert asyncio.run(asyncio.wait_for(work(1), SOON)) == 1
+    left[0].close()
+
+
+# Lock files
+
+
+def test_the_lock_file_is_private_and_no_entry() -> None:
+    work = make()
+    work(1)
+    path = work.cache_path / ".lock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 or os.name == "nt"
+    assert path.stat().st_size == 0
+    assert len(list(load_cached_results(work))) == 1
+
+
+def test_a_hit_touches_no_lock() -> None:
+    work = make()
+    work(1)
+    (work.cache_path / ".lock").unlink()
+    assert work(1) == 1
+    assert runs() == 1
+    assert not (work.cache_path / ".lock").exists()
+
+
+def test_a_lock_file_that_is_deleted_is_made_again() -> None:
+    work = make()
+    for number in range(3):
+        work(number)
+        (work.cache_path / ".lock").unlink()
+    work(3)
+    assert (work.cache_path / ".lock").exists()
+
+
+def test_without_a_lock_file_threads_still_wait_and_nothing_is_said() -> None:
+    work = make()
+    (work.cache_path / ".lock").mkdir(parents=True)
+    go = threading.Event()
+    OUTSIDE["act"] = lambda x: go.wait(SOON) and x
+    calls = in_threads(*[lambda: work(1)] * 4)
+    until(lambda: waiters() == 3)
+    go.set()
+    assert [call.result(SOON) for call in calls] == [1] * 4
+    assert runs() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_yield"), reason="needs /proc")
+def test_descriptors_stay_few() -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    for number in range(60):
+        make(depends_on=number)(1)
+    assert descriptors() - before <= 20
+    assert runs() == 60

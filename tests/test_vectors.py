@@ -1,0 +1,140 @@
+"""The vectors of the value encoding: file, reference and extension agree, and what was released stays."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import hash_definition, hash_value, memorious
+from funes._funes import encode_value
+from reference import canonical
+from vectors import make
+
+DOCUMENT = json.loads(make.FILE.read_text(encoding="utf-8"))
+VECTORS: list[dict[str, Any]] = DOCUMENT["vectors"]
+CALLS: list[dict[str, Any]] = DOCUMENT["calls"]
+
+
+def each(entries: list[dict[str, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", entries, ids=[entry["name"] for entry in entries])
+
+
+def test_no_hash_that_was_released_has_changed() -> None:
+    """Whoever changes one changes the keys of results that people have on disk.
+
+    That takes a new version of the encoding (docs/format.md), whose hashes come beside those of the old one.
+    """
+    promised = json.loads(make.RELEASED.read_text(encoding="utf-8"))
+    now = {entry["name"]: entry["hash"] for entry in VECTORS + CALLS}
+    assert {name: now.get(name) for name in promised["encoding 1"]} == promised["encoding 1"]
+
+
+def test_all_vectors_are_released() -> None:
+    promised = json.loads(make.RELEASED.read_text(encoding="utf-8"))
+    names = {entry["name"] for entry in VECTORS + CALLS}
+    assert names == set(promised[f"encoding {DOCUMENT['encoding']}"]), "run tests/vectors/make.py"
+
+
+def test_the_file_is_what_the_reference_gives() -> None:
+    assert make.FILE.read_text(encoding="utf-8") == make.document(), "run tests/vectors/make.py"
+
+
+@each(VECTORS)
+def test_the_extension_encodes_as_the_reference(vector: dict[str, Any]) -> None:
+    assert encode_value(make.build(vector["python"])).hex() == vector["encoding"]
+
+
+@each(VECTORS)
+def test_the_extension_hashes_as_the_reference(vector: dict[str, Any]) -> None:
+    assert hash_value(make.build(vector["python"])) == vector["hash"]
+
+
+def test_vectors_have_one_name_each() -> None:
+    times = Counter(entry["name"] for entry in VECTORS + CALLS)
+    assert [name for name in times if times[name] > 1] == []
+
+
+def test_vectors_said_to_be_equal_are_and_all_others_differ() -> None:
+    first_of: dict[str, str] = {}
+    for vector in VECTORS:
+        first = first_of.setdefault(vector["hash"], vector["name"])
+        assert first == vector.get("same_as", vector["name"]), vector["name"]
+
+
+def test_encodings_differ_as_hashes_do() -> None:
+    assert len({entry["encoding"] for entry in VECTORS}) == len(
+        {entry["hash"] for entry in VECTORS}
+    )
+
+
+def test_nodes_up_to_256_bytes_stand_inline() -> None:
+    for vector in VECTORS:
+        if "node of 256 bytes" in vector["name"]:
+            assert len(vector["encoding"]) == 2 * 256, vector["name"]
+        if "node of 257 bytes" in vector["name"]:
+            assert len(vector["encoding"]) == 2 * 33, vector["name"]
+            assert vector["encoding"].startswith("40"), vector["name"]
+
+
+def test_every_tag_is_in_a_vector() -> None:
+    found: set[int] = set()
+
+    def collect(node: canonical.Node, seen: set[canonical.Node]) -> None:
+        found.add(node.head[0])
+        seen.add(node)
+        for child in node.children:
+            if child not in seen:
+                collect(child, seen)
+
+    for vector in VECTORS:
+        collect(canonical.graph(make.build(vector["python"]), canonical.no_token), set())
+    # DIGEST and MEMBER stand for nodes; DEFINITION is always replaced, ARGUMENTS is the root of a call.
+    assert found == {*range(0x0D), *range(0x10, 0x19), *range(0x20, 0x25), 0x30, 0x31, 0x33}
+
+
+# --- Calls and definitions ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Callable[[str], Any]:
+    """``function(header)`` defines a function in a file."""
+
+    def define(header: str) -> Any:
+        path = tmp_path / "defined.py"
+        path.write_text(f"def function({header}):\n    return 1\n", encoding="utf-8")
+        spec = importlib.util.spec_from_file_location("defined", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.function
+
+    return define
+
+
+@each(CALLS)
+def test_an_entry_is_named_by_the_arguments_as_the_reference_hashes_them(
+    vector: dict[str, Any], function: Callable[[str], Any], cache: Path
+) -> None:
+    remembered = memorious(function(vector["signature"]), ignore=vector["ignore"])
+    eval(f"remembered({vector['arguments']})", {"remembered": remembered})
+    assert [path.stem for path in cache.rglob("*.dill")] == [vector["hash"]]
+
+
+def test_a_definition_is_hashed_for_a_use_of_its_own(function: Callable[[str], Any]) -> None:
+    defined = function("a")
+    assert hash_definition(defined) == canonical.hash_definition(encode_value(defined))
+    assert hash_value(defined) == canonical.hash_value(defined, encode_value)
+    assert hash_definition(defined) != hash_value(defined)
+
+
+def test_a_definition_stands_as_a_digest_however_short(function: Callable[[str], Any]) -> None:
+    token = encode_value(function("a"))
+    assert len(token) == 33
+    assert token[0] == canonical.DIGEST

@@ -1,0 +1,128 @@
+"""Values of networkx: a graph is its nodes, its edges and their attributes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+import pytest
+
+from funes import hash_value
+from values.comparing import assert_all_differ, assert_all_equal
+from values.fresh import assert_same_elsewhere
+
+KINDS = (nx.Graph, nx.DiGraph, nx.MultiGraph, nx.MultiDiGraph)
+with_each = pytest.mark.parametrize("kind", KINDS)
+
+
+def made(kind: type[Any], edges: tuple[tuple[int, int], ...] = ((1, 2), (2, 3), (3, 1))) -> Any:
+    graph = kind(name="g")
+    graph.add_node(1, colour="red")
+    graph.add_nodes_from([2, 3])
+    graph.add_edges_from(edges, weight=0.5)
+    return graph
+
+
+@with_each
+def test_where_it_comes_from_is_no_value(kind: type[Any]) -> None:
+    graph = made(kind)
+    assert_all_equal(
+        [
+            graph,
+            made(kind),
+            made(kind, ((3, 1), (2, 3), (1, 2))),
+            graph.copy(),
+            copy.deepcopy(graph),
+            pickle.loads(pickle.dumps(graph)),
+            nx.freeze(graph.copy()),
+            graph.subgraph([1, 2, 3]),
+            graph.copy(as_view=True),
+            nx.subgraph_view(graph),
+        ]
+    )
+    bigger = made(kind)
+    bigger.add_edge(3, 4)
+    bigger.remove_node(4)
+    assert_all_equal([graph, bigger])
+
+
+@with_each
+def test_every_part_counts(kind: type[Any]) -> None:
+    changes: list[Callable[[Any], Any]] = [
+        lambda graph: graph.add_node(4),
+        lambda graph: graph.remove_node(3),
+        lambda graph: graph.remove_edge(1, 2),
+        lambda graph: graph.add_edge(1, 1),
+        lambda graph: graph.graph.update(name="h"),
+        lambda graph: graph.nodes[1].update(colour="blue"),
+        lambda graph: graph.nodes[2].update(colour="red"),
+        lambda graph: next(iter(graph.edges(data=True)))[2].update(weight=0.6),
+    ]
+    graphs = [made(kind)]
+    for change in changes:
+        graph = made(kind)
+        change(graph)
+        graphs.append(graph)
+    assert_all_differ(graphs)
+    assert_all_equal([graphs[2], made(kind).subgraph([1, 2])])
+
+
+def test_kinds_differ() -> None:
+    assert_all_differ(map(made, KINDS))
+    assert_all_differ([nx.DiGraph([(1, 2)]), nx.DiGraph([(2, 1)]), nx.DiGraph([(1, 2), (2, 1)])])
+    assert_all_differ(
+        [nx.MultiGraph([(1, 2)]), nx.MultiGraph([(1, 2), (1, 2)]), nx.MultiGraph([(1, 2, "k")])]
+    )
+
+
+def test_the_order_of_nodes_counts() -> None:
+    # It is that of the rows of a matrix made from the graph.
+    one, two = nx.Graph(), nx.Graph()
+    one.add_nodes_from([1, 2])
+    two.add_nodes_from([2, 1])
+    assert_all_differ([one, two])
+
+
+def test_what_a_graph_keeps_is_no_value() -> None:
+    for kind in KINDS:
+        graph = made(kind)
+        before = hash_value(graph)
+        list(graph.edges), list(graph.nodes), graph.adj, dict(graph.degree)
+        graph.__networkx_cache__["kept"] = object()
+        assert hash_value(graph) == before
+
+
+class Network(nx.DiGraph):
+    pass
+
+
+def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+    one, two, three = (made(Network) for _ in range(3))
+    list(two.edges), two.adj, two.nodes
+    three.unit = "km"
+    assert_all_equal([one, two, pickle.loads(pickle.dumps(one))])
+    assert_all_differ([one, three, made(nx.DiGraph)])
+
+
+def test_a_graph_in_itself() -> None:
+    def ring() -> Any:
+        graph = nx.Graph()
+        graph.add_node(1, within=graph)
+        return graph
+
+    assert_all_equal([ring(), ring()])
+
+
+def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+    assert_same_elsewhere(
+        run_python,
+        """
+import networkx as nx
+graph = nx.karate_club_graph()
+named = nx.MultiDiGraph([("a", "b"), ("b", "c"), ("a", "b")], kind={"x", "y", "z"})
+values = [graph, named, nx.path_graph(5), nx.freeze(nx.path_graph(5))]
+""",
+    )
