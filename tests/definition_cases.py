@@ -160,7 +160,9 @@ different(
             case <<int() => float()>> as y: return y
     """,
 )
-different("try, except", "def f(x):\n try: return x()\n except <<KeyError => ValueError>>: return 0")
+different(
+    "try, except", "def f(x):\n try: return x()\n except <<KeyError => ValueError>>: return 0"
+)
 different(
     "except or except star",
     "def f(x):\n try: x()\n except<< => *>> ValueError: pass",
@@ -205,14 +207,19 @@ different("lambda on a line of two", "g, f = lambda x: x + 1, lambda x: x + <<2 
 different("lambda in a lambda on one line", "f = lambda x: lambda y: x + y + <<2 => 3>>")
 same("the other lambda on a line of two", "f, g = lambda x: x + 1, lambda x: x + <<2 => 3>>")
 same("the other lambda, with equal code", "f, g = lambda x: x + 2, lambda x: x + <<2 => 3>>")
-different("own decorator that wraps, not by functools.wraps", """
+different(
+    "own decorator that wraps, not by functools.wraps",
+    """
     def twice(g):
         def wrapper(x): return <<2 => 3>> * g(x)
         return wrapper
     @twice
     def f(x): return x
-    """)
-different("own decorator around the function", """
+    """,
+)
+different(
+    "own decorator around the function",
+    """
     import functools
     def times(n):
         def decorate(g):
@@ -222,7 +229,8 @@ different("own decorator around the function", """
         return decorate
     @times(<<2 => 3>>)
     def f(x): return x
-    """)
+    """,
+)
 
 # What it reads
 
@@ -232,23 +240,35 @@ different("global below the function", "def f(x): return x + N\nN = <<1 => 2>>")
 different("global in a comprehension", "N = <<1 => 2>>\ndef f(x): return [N for _ in x]")
 different("global in a nested function", "N = <<1 => 2>>\ndef f(x): return (lambda: N)()")
 different("global in a nested default", "N = <<1 => 2>>\ndef f(x): return (lambda n=N: n)()")
-different("global in a nested decorator", """
+different(
+    "global in a nested decorator",
+    """
     def deco(g): return <<g => len>>
     def f(x):
         @deco
         def h(): pass
         return h
-    """)
-different("global in a nested class body", "N = <<1 => 2>>\ndef f(x):\n class A: n = N\n return A.n")
-different("global that a class body rebinds", "n = <<1 => 2>>\ndef f(x):\n class A: n = n\n return A.n")
+    """,
+)
+different(
+    "global in a nested class body", "N = <<1 => 2>>\ndef f(x):\n class A: n = N\n return A.n"
+)
+different(
+    "global that a class body rebinds", "n = <<1 => 2>>\ndef f(x):\n class A: n = n\n return A.n"
+)
 different("global in an f-string", "N = <<1 => 2>>\ndef f(x): return f'{x:{N}}'")
-different("global in a match pattern", """
+different(
+    "global in a match pattern",
+    """
     class C: A = <<1 => 2>>
     def f(x):
         match x:
             case C.A: return 1
-    """)
-different("global declared so, under a local of the name", """
+    """,
+)
+different(
+    "global declared so, under a local of the name",
+    """
     n = <<1 => 2>>
     def f(x):
         n = 5
@@ -256,72 +276,106 @@ different("global declared so, under a local of the name", """
             global n
             return n
         return g()
-    """)
+    """,
+)
 different("global list", "L = [1, <<2 => 3>>]\ndef f(x): return x in L")
 different("global dict", "D = {'a': <<2 => 3>>}\ndef f(x): return D[x]")
-different("function in a global dict", "D = {'a': lambda x: x + <<2 => 3>>}\ndef f(x): return D['a'](x)")
-different("function in a global list", "def g(x): return <<2 => 3>>\nL = [g]\ndef f(x): return L[0](x)")
-different("function in a partial", """
+different(
+    "function in a global dict", "D = {'a': lambda x: x + <<2 => 3>>}\ndef f(x): return D['a'](x)"
+)
+different(
+    "function in a global list", "def g(x): return <<2 => 3>>\nL = [g]\ndef f(x): return L[0](x)"
+)
+different(
+    "function in a partial",
+    """
     from functools import partial
     def g(x, y): return x + <<2 => 3>>
     h = partial(g, 1)
     def f(x): return h(x)
-    """)
-different("argument of a partial", """
+    """,
+)
+different(
+    "argument of a partial",
+    """
     from functools import partial
     def g(x, y): return x
     h = partial(g, <<1 => 2>>)
     def f(x): return h(x)
-    """)
-different("keyword of a partial", """
+    """,
+)
+different(
+    "keyword of a partial",
+    """
     from functools import partial
     def g(x, y): return x
     h = partial(g, y=<<1 => 2>>)
     def f(x): return h(x)
-    """)
+    """,
+)
 different("shadowed builtin", "<<def len(x): return 1 => >>\ndef f(x): return len(x)")
 different("shadowed builtin's code", "def len(x): return <<1 => 2>>\ndef f(x): return len(x)")
 different("missing name that is there later", "<<y = 1 => >>\ndef f(x): return y")
 different("helper", "def g(x): return x + <<1 => 2>>\ndef f(x): return g(x)")
 different("helper below", "def f(x): return g(x)\ndef g(x): return x + <<1 => 2>>")
-different("helper's helper", """
+different(
+    "helper's helper",
+    """
     def h(x): return x + <<1 => 2>>
     def g(x): return h(x)
     def f(x): return g(x)
-    """)
+    """,
+)
 different("helper's global", "N = <<1 => 2>>\ndef g(x): return x + N\ndef f(x): return g(x)")
 different("helper's default", "def g(x, n=<<1 => 2>>): return x + n\ndef f(x): return g(x)")
 different("helper passed on, not called", "def g(x): return <<1 => 2>>\ndef f(x): return map(g, x)")
-different("which of two helpers", """
+different(
+    "which of two helpers",
+    """
     def g(x): return x
     def h(x): return -x
     def f(x): return <<g => h>>(x)
-    """)
+    """,
+)
 different("self-recursion", "def f(x): return <<0 => 1>> if x < 1 else f(x - 1)")
-different("mutual recursion", """
+different(
+    "mutual recursion",
+    """
     def f(x): return 0 if x < 1 else g(x - 1)
     def g(x): return 1 if x < 1 else h(x - 1)
     def h(x): return <<2 => 3>> if x < 1 else f(x - 1)
-    """)
-different("closure value", """
+    """,
+)
+different(
+    "closure value",
+    """
     def make(n):
         def f(x): return x + n
         return f
     f = make(<<1 => 2>>)
-    """)
-different("closure value of a helper", """
+    """,
+)
+different(
+    "closure value of a helper",
+    """
     def make(n):
         def g(x): return x + n
         return g
     g = make(<<1 => 2>>)
     def f(x): return g(x)
-    """)
-different("closure over a function", """
+    """,
+)
+different(
+    "closure over a function",
+    """
     def make(g):
         return lambda x: g(x)
     f = make(lambda x: x + <<1 => 2>>)
-    """)
-different("helper behind functools.wraps", """
+    """,
+)
+different(
+    "helper behind functools.wraps",
+    """
     import functools
     def deco(g):
         @functools.wraps(g)
@@ -330,8 +384,11 @@ different("helper behind functools.wraps", """
     @deco
     def g(x): return x + <<1 => 2>>
     def f(x): return g(x)
-    """)
-different("the wrapper around a helper", """
+    """,
+)
+different(
+    "the wrapper around a helper",
+    """
     import functools
     def deco(g):
         @functools.wraps(g)
@@ -340,15 +397,21 @@ different("the wrapper around a helper", """
     @deco
     def g(x): return x
     def f(x): return g(x)
-    """)
-different("decorator of a helper, or none", """
+    """,
+)
+different(
+    "decorator of a helper, or none",
+    """
     import functools
     def deco(g): return lambda x: -g(x)
     <<@deco => >>
     def g(x): return x
     def f(x): return g(x)
-    """)
-different("argument of a helper's decorator", """
+    """,
+)
+different(
+    "argument of a helper's decorator",
+    """
     import functools
     def scaled(by):
         def deco(g): return lambda x: by * g(x)
@@ -356,81 +419,117 @@ different("argument of a helper's decorator", """
     @scaled(<<2 => 3>>)
     def g(x): return x
     def f(x): return g(x)
-    """)
-different("helper behind lru_cache", """
+    """,
+)
+different(
+    "helper behind lru_cache",
+    """
     import functools
     @functools.lru_cache(maxsize=None)
     def g(x): return x + <<1 => 2>>
     def f(x): return g(x)
-    """)
-different("helper behind a context manager", """
+    """,
+)
+different(
+    "helper behind a context manager",
+    """
     import contextlib
     @contextlib.contextmanager
     def g(x): yield x + <<1 => 2>>
     def f(x):
         with g(x) as y: return y
-    """)
-different("registration of a singledispatch", """
+    """,
+)
+different(
+    "registration of a singledispatch",
+    """
     import functools
     @functools.singledispatch
     def g(x): return 0
     @g.register(int)
     def _(x): return <<1 => 2>>
     def f(x): return g(x)
-    """)
-different("class of a registration", """
+    """,
+)
+different(
+    "class of a registration",
+    """
     import functools
     @functools.singledispatch
     def g(x): return 0
     @g.register(<<int => float>>)
     def _(x): return 1
     def f(x): return g(x)
-    """)
-different("default of a singledispatch", """
+    """,
+)
+different(
+    "default of a singledispatch",
+    """
     import functools
     @functools.singledispatch
     def g(x): return <<0 => 1>>
     def f(x): return g(x)
-    """)
-different("attribute of a helper", """
+    """,
+)
+different(
+    "attribute of a helper",
+    """
     def g(x): return x
     g.scale = <<1 => 2>>
     def f(x): return g(x) * g.scale
-    """)
-different("helper by a literal getattr", """
+    """,
+)
+different(
+    "helper by a literal getattr",
+    """
     import helpers
     def f(x): return getattr(helpers, "g")(x)
     #: helpers.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("default of a literal getattr", """
+    """,
+)
+different(
+    "default of a literal getattr",
+    """
     import helpers
     def g(x): return <<1 => 2>>
     def f(x): return getattr(helpers, "h", g)(x)
     #: helpers.py
-    """)
+    """,
+)
 
 # Other modules of the user's
 
-different("imported helper", """
+different(
+    "imported helper",
+    """
     from helpers import g
     def f(x): return g(x)
     #: helpers.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("imported helper under another name", """
+    """,
+)
+different(
+    "imported helper under another name",
+    """
     from helpers import g as h
     def f(x): return h(x)
     #: helpers.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("helper of a module", """
+    """,
+)
+different(
+    "helper of a module",
+    """
     import helpers
     def f(x): return helpers.g(x)
     #: helpers.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("helper's helper in another module", """
+    """,
+)
+different(
+    "helper's helper in another module",
+    """
     import helpers
     def f(x): return helpers.g(x)
     #: helpers.py
@@ -439,47 +538,68 @@ different("helper's helper in another module", """
     #: deeper.py
     N = <<1 => 2>>
     def h(x): return x + N
-    """)
-different("number in a module", """
+    """,
+)
+different(
+    "number in a module",
+    """
     import config
     def f(x): return x * config.LR
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("number in a module with another name", """
+    """,
+)
+different(
+    "number in a module with another name",
+    """
     import config as c
     def f(x): return x * c.LR
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("star import", """
+    """,
+)
+different(
+    "star import",
+    """
     from config import *
     def f(x): return x * LR
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("chain through a package", """
+    """,
+)
+different(
+    "chain through a package",
+    """
     import pkg.sub.mod
     def f(x): return pkg.sub.mod.g(x)
     #: pkg/__init__.py
     #: pkg/sub/__init__.py
     #: pkg/sub/mod.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("module of a package with another name", """
+    """,
+)
+different(
+    "module of a package with another name",
+    """
     import pkg.mod as m
     def f(x): return m.g(x)
     #: pkg/__init__.py
     #: pkg/mod.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("package without __init__", """
+    """,
+)
+different(
+    "package without __init__",
+    """
     from pkg import mod
     def f(x): return mod.g(x)
     #: pkg/mod.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("relative import inside a package", """
+    """,
+)
+different(
+    "relative import inside a package",
+    """
     from pkg.a import f
     #: pkg/__init__.py
     #: pkg/a.py
@@ -490,52 +610,73 @@ different("relative import inside a package", """
     def g(x): return x + 1
     #: pkg/c.py
     N = <<1 => 2>>
-    """)
-different("module that is named as one of the library's", """
+    """,
+)
+different(
+    "module that is named as one of the library's",
+    """
     import statistics
     def f(x): return statistics.mean(x)
     #: statistics.py
     def mean(x): return <<1 => 2>>
-    """)
-different("local import of a function", """
+    """,
+)
+different(
+    "local import of a function",
+    """
     def f(x):
         from helpers import g
         return g(x)
     #: helpers.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("local import of a module", """
+    """,
+)
+different(
+    "local import of a module",
+    """
     def f(x):
         import config
         return x * config.LR
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("local import of a module with another name", """
+    """,
+)
+different(
+    "local import of a module with another name",
+    """
     def f(x):
         import pkg.config as c
         return x * c.LR
     #: pkg/__init__.py
     #: pkg/config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("local import of a package's module by its full name", """
+    """,
+)
+different(
+    "local import of a package's module by its full name",
+    """
     def f(x):
         import pkg.config
         return x * pkg.config.LR
     #: pkg/__init__.py
     #: pkg/config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("local import of a module from a package", """
+    """,
+)
+different(
+    "local import of a module from a package",
+    """
     def f(x):
         from pkg import config
         return x * config.LR
     #: pkg/__init__.py
     #: pkg/config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("relative local import", """
+    """,
+)
+different(
+    "relative local import",
+    """
     from pkg.a import f
     #: pkg/__init__.py
     #: pkg/a.py
@@ -544,15 +685,21 @@ different("relative local import", """
         return g(x)
     #: pkg/b.py
     def g(x): return x + <<1 => 2>>
-    """)
-different("local import, used in a nested function", """
+    """,
+)
+different(
+    "local import, used in a nested function",
+    """
     def f(x):
         import config
         return (lambda: config.LR)()
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("local import in a try", """
+    """,
+)
+different(
+    "local import in a try",
+    """
     def f(x):
         try:
             import missing_at_all as m
@@ -561,81 +708,117 @@ different("local import in a try", """
         return m.LR
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("closure over a module", """
+    """,
+)
+different(
+    "closure over a module",
+    """
     def make():
         import config
         return lambda x: config.LR * x
     f = make()
     #: config.py
     LR = <<0.1 => 0.2>>
-    """)
-different("module with a __getattr__", """
+    """,
+)
+different(
+    "module with a __getattr__",
+    """
     import config
     def f(x): return config.LR
     #: config.py
     def __getattr__(name): return <<0.1 => 0.2>>
-    """)
-different("which library's module a name is", """
+    """,
+)
+different(
+    "which library's module a name is",
+    """
     import <<math => cmath>> as m
     def f(x): return m.sqrt(x)
-    """)
-different("which library's function a name is", """
+    """,
+)
+different(
+    "which library's function a name is",
+    """
     from math import <<sin => cos>> as g
     def f(x): return g(x)
-    """)
+    """,
+)
 
 # Classes
 
 different("method", "class A:\n def m(self): return <<1 => 2>>\ndef f(x): return A().m()")
 different("__init__", "class A:\n def __init__(self): self.a = <<1 => 2>>\ndef f(x): return A().a")
 different("class attribute", "class A: n = <<1 => 2>>\ndef f(x): return A.n")
-different("class attribute, read by a method only", """
+different(
+    "class attribute, read by a method only",
+    """
     class A:
         n = <<1 => 2>>
         def m(self): return self.n
     def f(x): return A().m()
-    """)
-different("property", """
+    """,
+)
+different(
+    "property",
+    """
     class A:
         @property
         def p(self): return <<1 => 2>>
     def f(x): return A().p
-    """)
-different("setter of a property", """
+    """,
+)
+different(
+    "setter of a property",
+    """
     class A:
         @property
         def p(self): return 1
         @p.setter
         def p(self, value): self.q = <<1 => 2>>
     def f(x): return A().p
-    """)
-different("static method", """
+    """,
+)
+different(
+    "static method",
+    """
     class A:
         @staticmethod
         def m(): return <<1 => 2>>
     def f(x): return A.m()
-    """)
-different("class method", """
+    """,
+)
+different(
+    "class method",
+    """
     class A:
         @classmethod
         def m(cls): return <<1 => 2>>
     def f(x): return A.m()
-    """)
-different("static or class method", """
+    """,
+)
+different(
+    "static or class method",
+    """
     class A:
         @<<static => class>>method
         def m(*args): return args
     def f(x): return A.m()
-    """)
-different("cached property", """
+    """,
+)
+different(
+    "cached property",
+    """
     import functools
     class A:
         @functools.cached_property
         def p(self): return <<1 => 2>>
     def f(x): return A().p
-    """)
-different("single-dispatch method", """
+    """,
+)
+different(
+    "single-dispatch method",
+    """
     import functools
     class A:
         @functools.singledispatchmethod
@@ -643,149 +826,217 @@ different("single-dispatch method", """
         @m.register(int)
         def _(self, x): return <<1 => 2>>
     def f(x): return A().m(x)
-    """)
-different("partial method", """
+    """,
+)
+different(
+    "partial method",
+    """
     import functools
     class A:
         def m(self, n): return n
         p = functools.partialmethod(m, <<1 => 2>>)
     def f(x): return A().p()
-    """)
-different("own descriptor", """
+    """,
+)
+different(
+    "own descriptor",
+    """
     class D:
         def __get__(self, instance, owner): return <<1 => 2>>
     class A: d = D()
     def f(x): return A().d
-    """)
-different("method of a base class", """
+    """,
+)
+different(
+    "method of a base class",
+    """
     class B:
         def m(self): return <<1 => 2>>
     class A(B): pass
     def f(x): return A().m()
-    """)
-different("base class", """
+    """,
+)
+different(
+    "base class",
+    """
     class B: pass
     class C: pass
     class A(<<B => C>>): pass
     def f(x): return A()
-    """)
-different("order of base classes", """
+    """,
+)
+different(
+    "order of base classes",
+    """
     class B: pass
     class C: pass
     class A(<<B, C => C, B>>): pass
     def f(x): return A()
-    """)
+    """,
+)
 different("base class in a library", "class A(<<list => dict>>): pass\ndef f(x): return A()")
-different("method reached by super", """
+different(
+    "method reached by super",
+    """
     class B:
         def m(self): return <<1 => 2>>
     class A(B):
         def m(self): return super().m()
     g = A.m
     def f(x): return g(x)
-    """)
-different("metaclass", """
+    """,
+)
+different(
+    "metaclass",
+    """
     class M(type):
         def __call__(cls): return <<1 => 2>>
     class A(metaclass=M): pass
     def f(x): return A()
-    """)
-different("__init_subclass__", """
+    """,
+)
+different(
+    "__init_subclass__",
+    """
     class B:
         def __init_subclass__(cls): cls.n = <<1 => 1 + 1>>
     class A(B): pass
     def f(x): return A.n
-    """)
+    """,
+)
 different("slots", "class A: __slots__ = ('a', '<<b => c>>')\ndef f(x): return A()")
-different("special method", "class A:\n def __add__(self, o): return <<1 => 2>>\ndef f(x): return A() + 1")
-different("class of a global instance", """
+different(
+    "special method", "class A:\n def __add__(self, o): return <<1 => 2>>\ndef f(x): return A() + 1"
+)
+different(
+    "class of a global instance",
+    """
     class A:
         def m(self): return <<1 => 2>>
     a = A()
     def f(x): return a.m()
-    """)
-different("state of a global instance", """
+    """,
+)
+different(
+    "state of a global instance",
+    """
     class A:
         def __init__(self, n): self.n = n
     a = A(<<1 => 2>>)
     def f(x): return a.n
-    """)
-different("bound method in a global", """
+    """,
+)
+different(
+    "bound method in a global",
+    """
     class A:
         def __init__(self, n): self.n = n
         def m(self): return self.n
     g = A(<<1 => 2>>).m
     def f(x): return g()
-    """)
-different("function reached by a class attribute", """
+    """,
+)
+different(
+    "function reached by a class attribute",
+    """
     def g(x): return <<1 => 2>>
     class A: h = staticmethod(g)
     def f(x): return A.h(x)
-    """)
-different("private name, which depends on the class", """
+    """,
+)
+different(
+    "private name, which depends on the class",
+    """
     class <<A => B>>:
         def m(self): return self.__n
     f = <<A => B>>.m
-    """)
-different("method attached later", """
+    """,
+)
+different(
+    "method attached later",
+    """
     class A: pass
     def m(self): return <<1 => 2>>
     A.m = m
     def f(x): return A().m()
-    """)
-different("dataclass default", """
+    """,
+)
+different(
+    "dataclass default",
+    """
     from dataclasses import dataclass
     @dataclass
     class A:
         a: int = <<1 => 2>>
     def f(x): return A()
-    """)
-different("dataclass default factory", """
+    """,
+)
+different(
+    "dataclass default factory",
+    """
     from dataclasses import dataclass, field
     @dataclass
     class A:
         a: list = field(default_factory=lambda: [<<1 => 2>>])
     def f(x): return A()
-    """)
-different("dataclass fields", """
+    """,
+)
+different(
+    "dataclass fields",
+    """
     from dataclasses import dataclass
     @dataclass
     class A:
         a: int
         << => b: int>>
     def f(x): return A
-    """)
-different("order of dataclass fields", """
+    """,
+)
+different(
+    "order of dataclass fields",
+    """
     from dataclasses import dataclass
     @dataclass
     class A:
         <<a => b>>: int
         <<b => a>>: int
     def f(x): return A(1, 2)
-    """)
-different("parameter of a dataclass", """
+    """,
+)
+different(
+    "parameter of a dataclass",
+    """
     from dataclasses import dataclass
     @dataclass(<<order=True => >>)
     class A:
         a: int
     def f(x): return A(1)
-    """)
-different("option of a dataclass field", """
+    """,
+)
+different(
+    "option of a dataclass field",
+    """
     from dataclasses import dataclass, field
     @dataclass
     class A:
         a: int = field(default=1, <<compare => repr>>=False)
     def f(x): return A(1)
-    """)
-different("method of a dataclass that it would make itself", """
+    """,
+)
+different(
+    "method of a dataclass that it would make itself",
+    """
     from dataclasses import dataclass
     @dataclass
     class A:
         a: int
         def __eq__(self, other): return <<True => False>>
     def f(x): return A(1) == A(2)
-    """)
-different("method of a dataclass made by exec", """
+    """,
+)
+different(
+    "method of a dataclass made by exec",
+    """
     text = '''
     from dataclasses import dataclass
     @dataclass
@@ -796,78 +1047,114 @@ different("method of a dataclass made by exec", """
     import textwrap
     exec(textwrap.dedent(text))
     def f(x): return A(1) == A(2)
-    """)
-different("class variable of a dataclass", """
+    """,
+)
+different(
+    "class variable of a dataclass",
+    """
     from dataclasses import dataclass
     from typing import ClassVar
     @dataclass
     class A:
         a: <<int => ClassVar[int]>> = 1
     def f(x): return A()
-    """)
-different("make_dataclass", """
+    """,
+)
+different(
+    "make_dataclass",
+    """
     from dataclasses import make_dataclass
     A = make_dataclass("A", [("<<a => b>>", int)])
     def f(x): return A(1)
-    """)
-different("named tuple's field", """
+    """,
+)
+different(
+    "named tuple's field",
+    """
     from typing import NamedTuple
     class A(NamedTuple):
         <<a => b>>: int
     def f(x): return A(1)
-    """)
-different("named tuple's default", """
+    """,
+)
+different(
+    "named tuple's default",
+    """
     from typing import NamedTuple
     class A(NamedTuple):
         a: int = <<1 => 2>>
     def f(x): return A()
-    """)
-different("named tuple's method", """
+    """,
+)
+different(
+    "named tuple's method",
+    """
     from typing import NamedTuple
     class A(NamedTuple):
         a: int
         def m(self): return <<1 => 2>>
     def f(x): return A(1).m()
-    """)
-different("namedtuple", """
+    """,
+)
+different(
+    "namedtuple",
+    """
     from collections import namedtuple
     A = namedtuple("A", "a <<b => c>>")
     def f(x): return A(1, 2)
-    """)
-different("enum member's value", """
+    """,
+)
+different(
+    "enum member's value",
+    """
     from enum import Enum
     class A(Enum):
         X = <<1 => 2>>
     def f(x): return A.X
-    """)
-different("enum member's name", """
+    """,
+)
+different(
+    "enum member's name",
+    """
     from enum import Enum
     class A(Enum):
         <<X => Y>> = 1
     def f(x): return list(A)
-    """)
-different("order of enum members", """
+    """,
+)
+different(
+    "order of enum members",
+    """
     from enum import Enum
     class A(Enum):
         X = <<1 => 2>>
         Y = <<2 => 1>>
     def f(x): return list(A)
-    """)
-different("method of an enum", """
+    """,
+)
+different(
+    "method of an enum",
+    """
     from enum import Enum
     class A(Enum):
         X = 1
         def m(self): return <<1 => 2>>
     def f(x): return A.X.m()
-    """)
-different("special methods of an enum", """
+    """,
+)
+different(
+    "special methods of an enum",
+    """
     from enum import Enum
     class A(Enum):
         X = 1
         def __str__(self): return "<<a => b>>"
     def f(x): return str(A.X)
-    """)
-different("__new__ of an enum", """
+    """,
+)
+different(
+    "__new__ of an enum",
+    """
     from enum import Enum
     class A(Enum):
         X = 1
@@ -877,103 +1164,144 @@ different("__new__ of an enum", """
             member.n = <<1 => 2>>
             return member
     def f(x): return A.X.n
-    """)
-different("_missing_ of an enum", """
+    """,
+)
+different(
+    "_missing_ of an enum",
+    """
     from enum import Enum
     class A(Enum):
         X = 1
         @classmethod
         def _missing_(cls, value): return <<cls.X => None>>
     def f(x): return A(x)
-    """)
-different("method of a data type that an enum takes over", """
+    """,
+)
+different(
+    "method of a data type that an enum takes over",
+    """
     from enum import Enum
     class A(str, Enum):
         X = "x"
         __str__ = <<str.__str__ => str.__repr__>>
     def f(x): return str(A.X)
-    """)
-different("member of a flag", """
+    """,
+)
+different(
+    "member of a flag",
+    """
     from enum import IntFlag, auto
     class A(IntFlag):
         X = auto()
         <<Y = auto() => pass>>
     def f(x): return A(x)
-    """)
-different("frozen dataclass with slots", """
+    """,
+)
+different(
+    "frozen dataclass with slots",
+    """
     from dataclasses import dataclass
     @dataclass(frozen=True, slots=True, order=True)
     class A:
         a: int = <<1 => 2>>
         def m(self): return self.a
     def f(x): return A()
-    """)
-different("total ordering", """
+    """,
+)
+different(
+    "total ordering",
+    """
     import functools
     @functools.total_ordering
     class A:
         def __eq__(self, other): return True
         def __lt__(self, other): return <<True => False>>
     def f(x): return A() < A()
-    """)
-different("protocol", """
+    """,
+)
+different(
+    "protocol",
+    """
     from typing import Protocol, runtime_checkable
     @runtime_checkable
     class A(Protocol):
         def <<m => n>>(self) -> int: ...
     def f(x): return isinstance(x, A)
-    """)
-different("abstract class", """
+    """,
+)
+different(
+    "abstract class",
+    """
     import abc
     class A(abc.ABC):
         @abc.abstractmethod
         def m(self): ...
         def n(self): return <<1 => 2>>
     def f(x): return A.n(x)
-    """)
-different("typed dict of a library's form", """
+    """,
+)
+different(
+    "typed dict of a library's form",
+    """
     from typing import TypedDict
     class A(TypedDict):
         a: int
     def f(x): return A(a=<<1 => 2>>)
-    """)
-different("own subclass of property", """
+    """,
+)
+different(
+    "own subclass of property",
+    """
     class lazy(property):
         pass
     class A:
         @lazy
         def p(self): return <<1 => 2>>
     def f(x): return A().p
-    """)
-different("code of an own subclass of property", """
+    """,
+)
+different(
+    "code of an own subclass of property",
+    """
     class lazy(property):
         def __get__(self, instance, owner=None): return <<1 => 2>>
     class A:
         @lazy
         def p(self): return 1
     def f(x): return A().p
-    """)
+    """,
+)
 different("exception class", "class E(<<KeyError => ValueError>>): pass\ndef f(x): raise E")
 different("class made by type()", "A = type('A', (), {'n': <<1 => 2>>})\ndef f(x): return A.n")
-different("generic class", """
+different(
+    "generic class",
+    """
     from typing import Generic, TypeVar
     T = TypeVar("T")
     class A(Generic[T]):
         def m(self): return <<1 => 2>>
     def f(x): return A().m()
-    """)
-different("new generic syntax", """
+    """,
+)
+different(
+    "new generic syntax",
+    """
     class A[T]:
         def m[S](self, x: S) -> T: return <<1 => 2>>
     def f[S](x: S): return A().m(x)
-    """, since=(3, 12))
-different("cyclic classes", """
+    """,
+    since=(3, 12),
+)
+different(
+    "cyclic classes",
+    """
     class A:
         def m(self): return B()
     class B:
         def m(self): return A() or <<1 => 2>>
     def f(x): return A().m()
-    """)
+    """,
+)
 
 # What must not count
 
@@ -981,13 +1309,16 @@ same("comment", "def f(x):\n    <<# one => # other>>\n    return x")
 same("docstring", 'def f(x):\n    """<<one => other>>"""\n    return x')
 same("docstring or none", 'def f(x):\n    <<"doc" => pass>>\n    return x')
 same("only a docstring, or pass", 'def f(x): <<"doc" => pass>>')
-same("docstring of a nested function", """
+same(
+    "docstring of a nested function",
+    """
     def f(x):
         def g():
             "<<one => other>>"
             return x
         return g()
-    """)
+    """,
+)
 same("docstring of a class", 'class A:\n    """<<one => other>>"""\ndef f(x): return A()')
 same("docstring of a method", 'class A:\n def m(self): "<<one => other>>"\ndef f(x): return A()')
 same("formatting", "def f(x): return <<x+1 => ( x  +  1 )>>")
@@ -1002,129 +1333,191 @@ same("annotation of a parameter", "def f(x<< => : int>>): return x")
 same("annotation of the result", "def f(x)<< =>  -> int>>: return x")
 same("annotation of a local", "def f(x):\n y<< => : int>> = x\n return y")
 same("annotation of a local without a value", "def f(x):\n <<pass => y: int>>\n y = x\n return y")
-same("annotation that names a class", """
+same(
+    "annotation that names a class",
+    """
     class A: n = <<1 => 2>>
     def f(x: A) -> A: return x
-    """)
-same("future annotations", "<<pass => from __future__ import annotations>>\ndef f(x: int): return x")
+    """,
+)
+same(
+    "future annotations", "<<pass => from __future__ import annotations>>\ndef f(x: int): return x"
+)
 same("type comment", "def f(x):\n y = x  <<# type: int => # type: str>>\n return y")
 same("lines above", "<<\n\n => import os\n\nX = 1>>\ndef f(x): return x")
 same("unrelated function", "def g(x): return <<1 => 2>>\ndef f(x): return x")
 same("unrelated global", "N = <<1 => 2>>\ndef f(x): return x")
-same("unrelated part of a module that is used", """
+same(
+    "unrelated part of a module that is used",
+    """
     import config
     def f(x): return config.LR
     #: config.py
     LR = 1
     OTHER = <<1 => 2>>
     def unrelated(): return <<1 => 2>>
-    """)
-same("order of definitions", """
+    """,
+)
+same(
+    "order of definitions",
+    """
     <<def g(x): return x => N = 2>>
     def f(x): return g(x) + N
     <<N = 2 => def g(x): return x>>
-    """)
-same("order of methods", """
+    """,
+)
+same(
+    "order of methods",
+    """
     class A:
         <<def a(self): pass => n = 1>>
         <<n = 1 => def a(self): pass>>
     def f(x): return A()
-    """)
-same("order of a global dict and set", """
+    """,
+)
+same(
+    "order of a global dict and set",
+    """
     D = {<<1: 2, 3: 4 => 3: 4, 1: 2>>}
     S = {<<'a', 'b' => 'b', 'a'>>}
     def f(x): return D, S
-    """)
+    """,
+)
 same("local of the name of a global", "y = <<1 => 2>>\ndef f(x):\n y = x\n return y")
 same("parameter of the name of a global", "y = <<1 => 2>>\ndef f(y): return y")
 same("loop variable of the name of a global", "y = <<1 => 2>>\ndef f(x):\n for y in x: print(y)")
-same("comprehension variable of the name of a global", "y = <<1 => 2>>\ndef f(x): return [y for y in x]")
-same("exception of the name of a global", """
+same(
+    "comprehension variable of the name of a global",
+    "y = <<1 => 2>>\ndef f(x): return [y for y in x]",
+)
+same(
+    "exception of the name of a global",
+    """
     y = <<1 => 2>>
     def f(x):
         try: return x
         except ValueError as y: print(y)
-    """)
+    """,
+)
 same("import of the name of a global", "y = <<1 => 2>>\ndef f(x):\n import os as y\n return y.sep")
-same("captured pattern of the name of a global", """
+same(
+    "captured pattern of the name of a global",
+    """
     y = <<1 => 2>>
     def f(x):
         match x:
             case [y, *_]: return y
-    """)
-same("walrus in a comprehension, of the name of a global", """
+    """,
+)
+same(
+    "walrus in a comprehension, of the name of a global",
+    """
     y = <<1 => 2>>
     def f(x):
         [y := i for i in x]
         return y
-    """)
+    """,
+)
 same("attribute of the name of a global", "y = <<1 => 2>>\ndef f(x): return x.y")
 same("keyword of the name of a global", "y = <<1 => 2>>\ndef f(x): return dict(y=x)")
-same("name in a class body is not seen by its methods", """
+same(
+    "name in a class body is not seen by its methods",
+    """
     class A:
         y = 1
         def m(self): return self.y
     def f(x): return A()
     z = <<1 => 2>>
-    """)
-same("where a helper stands", """
+    """,
+)
+same(
+    "where a helper stands",
+    """
     <<def g(x): return x => from helpers import g>>
     def f(x): return g(x)
     #: helpers.py
     def g(x): return x
-    """)
-same("the decorator's text, if it gives the same function", """
+    """,
+)
+same(
+    "the decorator's text, if it gives the same function",
+    """
     def identity(g): return g
     <<@identity => >>
     def f(x): return x
-    """)
-same("logger", """
+    """,
+)
+same(
+    "logger",
+    """
     import logging
     log = logging.getLogger("main")
     log.setLevel(<<10 => 20>>)
     def f(x):
         log.info(x)
         return x
-    """)
-same("lock", "import threading\nlock = threading.Lock()\n<<pass => lock.acquire()>>\ndef f(x):\n with lock: return x")
-same("__file__ and __name__", """
+    """,
+)
+same(
+    "lock",
+    "import threading\nlock = threading.Lock()\n<<pass => lock.acquire()>>\ndef f(x):\n with lock: return x",
+)
+same(
+    "__file__ and __name__",
+    """
     <<pass => __file__ = 'elsewhere'; __name__ = 'other'>>
     def f(x): return (__file__, __name__)
-    """)
-same("library's random state", """
+    """,
+)
+same(
+    "library's random state",
+    """
     import random
     from random import random as draw
     random.seed(<<1 => 2>>)
     def f(x): return draw()
-    """)
+    """,
+)
 same("unused local import", "def f(x):\n import config\n return x\n#: config.py\nLR = <<1 => 2>>\n")
 same("type parameters", "def f<< => [T]>>(x): return x", since=(3, 12))
-same("dataclass field's annotation", """
+same(
+    "dataclass field's annotation",
+    """
     from dataclasses import dataclass
     @dataclass
     class A:
         a: <<int => float>> = 1
     def f(x): return A()
-    """)
-same("calls of a helper behind lru_cache", """
+    """,
+)
+same(
+    "calls of a helper behind lru_cache",
+    """
     import functools
     @functools.lru_cache
     def g(x): return x
     <<pass => g(1)>>
     def f(x): return g(x)
-    """)
-same("calls of a singledispatch", """
+    """,
+)
+same(
+    "calls of a singledispatch",
+    """
     import functools
     @functools.singledispatch
     def g(x): return x
     <<pass => g(1)>>
     def f(x): return g(x)
-    """)
-same("pickled instance, whose class then has a cache of its slots", """
+    """,
+)
+same(
+    "pickled instance, whose class then has a cache of its slots",
+    """
     import copy
     class A: pass
     a = A()
     a.n = 1
     <<pass => copy.copy(a)>>
     def f(x): return a
-    """)
+    """,
+)

@@ -104,12 +104,28 @@ def run_apart(measure: str, folder: str) -> str:
     return result or "error: the process died"
 
 
+def warm_up() -> None:
+    """Load what the projects use, once for all the processes that are forked from this one."""
+    import collections
+    import contextlib
+    import dataclasses
+    import enum
+    import logging
+    import textwrap
+    import typing
+
+    from funes._definition import describe
+
+    del collections, contextlib, dataclasses, enum, logging, textwrap, typing
+    describe(run)
+
+
 if __name__ == "__main__":
     load_funes()
-
     measure, *folders = sys.argv[1:]
     if len(folders) == 1:
         print(run(measure, folders[0]))
     else:
+        warm_up()
         for folder in folders:
             print(run_apart(measure, folder), flush=True)

@@ -827,6 +827,28 @@ def test_what_a_function_changes_is_left_out_with_one_warning(
         assert names(module.g) == {}
 
 
+def test_a_container_that_a_function_fills_is_left_out(
+    load: Callable[..., types.ModuleType],
+) -> None:
+    module = load(
+        """
+        seen, known, shown = [], {}, []
+        class Log:
+            def append(self, x): pass
+        log = Log()
+        def f(x):
+            seen.append(x)
+            known.setdefault(x, [])
+            log.append(x)
+            return seen, known, shown, shown.copy()
+        """
+    )
+    with pytest.warns(CacheWarning, match="f assigns or changes 'known', 'seen' while"):
+        said = describe(module.f)
+    assert said.links == {"global shown": [], "global log": module.log}
+    assert {name for _, name in said.assigned} == {"known", "seen"}
+
+
 def test_what_other_code_changes_is_left_out(load: Callable[..., types.ModuleType]) -> None:
     module = load(
         """
@@ -841,8 +863,7 @@ def test_what_other_code_changes_is_left_out(load: Callable[..., types.ModuleTyp
         {(id(vars(module)), "count"), (id(module.Kind), "total"), (id(module.f), "calls")}
     )
     assert names(module.g).keys() == {"global f", "global f.calls"}
-    with pytest.warns(CacheWarning):
-        assert describe(module.f, everywhere).links == {"global Kind": module.Kind}
+    assert describe(module.f, everywhere).links == {"global Kind": module.Kind}
     assert describe(module.Kind, everywhere).links == {}
     assert describe(module.g, everywhere).links == {"global f": module.f}
 

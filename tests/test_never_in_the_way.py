@@ -124,7 +124,9 @@ def test_a_result_that_cannot_be_pickled_is_returned_with_one_warning(make: Any)
     assert len(warned) == 1
 
 
-@pytest.mark.parametrize("value", [None, False, 0, "", [], float("nan"), 1 << 20_000, ValueError("x")], ids=type)
+@pytest.mark.parametrize(
+    "value", [None, False, 0, "", [], float("nan"), 1 << 20_000, ValueError("x")], ids=type
+)
 def test_results_that_look_like_nothing_are_remembered(value: Any, printed: Printed) -> None:
     @memorious
     def same(value: Any) -> Any:

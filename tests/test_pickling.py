@@ -60,7 +60,7 @@ def triple(x: int) -> int:
 
 
 def there_and_back(output: Any) -> Any:
-    body, second = dump_entry({"x": 1}, output, 0.5)
+    body, second, _ = dump_entry({"x": 1}, output, 0.5)
     entry = load_entry(body, second)
     assert list(entry) == ["input", "output", "time"]
     assert entry["input"] == {"x": 1}
@@ -204,7 +204,7 @@ def test_instances_of_local_classes_come_back() -> None:
 
 
 def test_each_reading_gives_a_result_of_its_own() -> None:
-    body, second = dump_entry({}, [1], 0.0)
+    body, second, _ = dump_entry({}, [1], 0.0)
     load_entry(body, second)["output"].append(2)
     assert load_entry(body, second)["output"] == [1]
 
@@ -320,7 +320,7 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
 
 @pytest.mark.parametrize("step", ["dump_entry({}, lambda: 1, 0.0)", "load_entry(BODY)"])
 def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str) -> None:
-    body, _ = dump_entry({}, lambda: 1, 0.0)
+    body, *_ = dump_entry({}, lambda: 1, 0.0)
     done = python(
         "-c",
         "import sys, pickle, copyreg\n"
@@ -368,7 +368,7 @@ def test_modules_that_a_function_uses_are_named_not_stored(
 
     try:
         output = {"module": users_module, "function": users_module.make()}
-        body, _ = dump_entry({}, output, 0.0)
+        body, *_ = dump_entry({}, output, 0.0)
         users_module.setting = 2
         got = load_entry(body)["output"]
         assert got["module"] is users_module
@@ -467,7 +467,7 @@ import pickle, sys
 from funes._pickling import dump_entry, load_entry
 entries = {}
 for name, value in values().items():
-    body, second = dump_entry({"argument": value}, value, 0.0)
+    body, second, _ = dump_entry({"argument": value}, value, 0.0)
     entries[name] = body, second
     got = load_entry(body, second)
     for back in (got["output"], got["input"]["argument"]):
@@ -513,7 +513,7 @@ from funes._pickling import dump_entry, load_entry
 
 def work(_):
     assert Point.__module__ == "__mp_main__"
-    written = {name: dump_entry({}, value, 0.0) for name, value in values().items()}
+    written = {name: tuple(dump_entry({}, value, 0.0))[:2] for name, value in values().items()}
     assert Point.__module__ == "__mp_main__"
     assert type(load_entry(*written["point"])["output"]) is Point
     return written
@@ -540,7 +540,7 @@ def test_a_worker_that_got_a_class_by_value_writes_what_its_parent_knows_by_name
 ) -> None:
     """As those of loky and Dask get the classes of __main__."""
     ghost = type("Ghost", (), {"__module__": "__main__", "__qualname__": "Ghost"})
-    body, second = dump_entry({}, ghost(), 0.0)
+    body, second, _ = dump_entry({}, ghost(), 0.0)
     assert type(load_entry(body, second)["output"]).__name__ == "Ghost"
     assert type(load_entry(body, second)["output"]) is not ghost
     monkeypatch.setattr(sys.modules["__main__"], "Ghost", ghost, raising=False)
@@ -559,7 +559,7 @@ def test_a_class_that_was_defined_again_is_stored_by_value(
 
     old, new = define(1), define(2)
     monkeypatch.setattr(sys.modules["__main__"], "Again", new, raising=False)
-    body, second = dump_entry({}, old(), 0.0)
+    body, second, _ = dump_entry({}, old(), 0.0)
     assert load_entry(body, second)["output"].answer == 1
 
 
@@ -569,7 +569,7 @@ def test_a_class_that_dill_cannot_write_is_at_least_named(
     knot = type("Knot", (), {"__module__": "__main__", "__qualname__": "Knot"})
     knot.instance = knot()  # type: ignore[attr-defined]
     monkeypatch.setattr(sys.modules["__main__"], "Knot", knot, raising=False)
-    body, second = dump_entry({}, knot(), 0.0)
+    body, second, _ = dump_entry({}, knot(), 0.0)
     assert type(load_entry(body, second)["output"]) is knot
 
 
@@ -586,7 +586,7 @@ def test_a_class_that_dill_cannot_write_is_at_least_named(
     ids=range(6),
 )
 def test_a_text_that_says_main_is_only_a_text(output: Any) -> None:
-    body, second = dump_entry({}, output, 0.0)
+    body, second, _ = dump_entry({}, output, 0.0)
     assert second is None
     assert load_entry(body)["output"] == output
 
@@ -610,14 +610,14 @@ def test_another_pickle_is_no_entry(content: Any) -> None:
 
 
 def test_a_class_that_is_gone_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    body, second = dump_entry({}, Point(1), 0.0)
+    body, second, _ = dump_entry({}, Point(1), 0.0)
     monkeypatch.delitem(globals(), "Point")
     with pytest.raises(AttributeError, match="Point"):
         load_entry(body, second)
 
 
 def test_a_second_reading_that_fails_costs_nothing() -> None:
-    body, _ = dump_entry({}, 1, 0.0)
+    body, *_ = dump_entry({}, 1, 0.0)
     assert load_entry(body, b"no pickle")["output"] == 1
 
 

@@ -146,7 +146,9 @@ def test_workers_in_another_folder_store_in_the_same_place(
     if where == "module":
         (tmp_path / "mine.py").write_text(f"{imports}\n{FUNCTION}")
         imports, function = "from mine import f", ""
-    script = HOME.format(imports=imports, function=function, run=textwrap.dedent(run).strip().replace("\n", "\n    "))
+    script = HOME.format(
+        imports=imports, function=function, run=textwrap.dedent(run).strip().replace("\n", "\n    ")
+    )
     printed = run_python(script, FUNES_CACHE_DIR=None, PYTHONPATH=str(tmp_path))
     assert printed.split() == ["3", "entries"]
 

@@ -507,7 +507,12 @@ def test_the_reference_finds_cyclic_values_equal_however_they_are_spelled(
         assert len({canonical.hash_value(node, encode_value) for node in [*first, *second]}) == 1
 
 
-@given(graphs())
+def travels(spots: list[Spot]) -> bool:
+    """What pickles as a call cannot be an argument of that call."""
+    return all(spot.kind != "error" for spot in spots)
+
+
+@given(graphs().filter(travels))
 def test_a_cyclic_value_that_travelled_is_equal(spots: list[Spot]) -> None:
     nodes = [node for (node,) in built(spots, 1, numbers([0]))]
     travelled = pickle.loads(pickle.dumps(nodes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import CellType, CodeType, FunctionType
+from typing import Any
 
 from funes._code import byte_code, names_in
 from funes._description import Description, LeftOut
@@ -69,7 +70,8 @@ def cells_of(function: FunctionType) -> dict[str, CellType]:
 
 
 def _builtins(function: FunctionType) -> dict[str, object]:
-    builtins: dict[str, object] = function.__builtins__  # type: ignore[attr-defined]
+    as_it_is: Any = function  # the stubs of some versions know the attribute, those of others do not
+    builtins: dict[str, object] = as_it_is.__builtins__
     return builtins
 
 

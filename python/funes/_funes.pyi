@@ -9,9 +9,13 @@ from typing_extensions import disjoint_base
 __all__ = [
     "IS_RELEASE",
     "Call",
+    "Collector",
     "Entry",
+    "InBand",
+    "KeyLock",
     "MemoBase",
     "Raw",
+    "Spans",
     "Store",
     "__version__",
     "definition_graph",
@@ -71,7 +75,14 @@ class KeyLock:
 
 @final
 class Store:
-    def __new__(cls, root: str) -> Store: ...
+    def __new__(
+        cls,
+        root: str,
+        *,
+        key: bytes | None = None,
+        shared: bool = False,
+        verify: str = "once",
+    ) -> Store: ...
     @property
     def root(self) -> str: ...
     def folder(self, function: str, definition: str) -> str: ...
@@ -82,8 +93,21 @@ class Store:
         function: str,
         definition: str,
         arguments: str,
-        body: bytes,
+        body: bytes | InBand,
         second: bytes | None = None,
+        spans: Spans | None = None,
+        *,
+        durable: bool = False,
+    ) -> bool: ...
+    def prepare(self, function: str, definition: str) -> None: ...
+    def object_path(self, content: str) -> str: ...
+    def read_object(self, content: str) -> Entry | None: ...
+    def write_object(
+        self,
+        content: str,
+        body: bytes | InBand,
+        second: bytes | None = None,
+        spans: Spans | None = None,
         *,
         durable: bool = False,
     ) -> bool: ...
@@ -94,6 +118,27 @@ class Store:
 @final
 class Entry:
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> memoryview: ...
     @property
     def second(self) -> bytes | None: ...
+    @property
+    def buffers(self) -> list[memoryview]: ...
+
+@final
+class Collector:
+    def __new__(cls) -> Collector: ...
+    def __call__(self, buffer: Any, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def body(self, stream: bytes) -> InBand | None: ...
+    def within(self, body: InBand) -> Spans | None: ...
+
+@final
+class InBand:
+    @property
+    def spans(self) -> Spans: ...
+    @property
+    def buffered(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+
+@final
+class Spans: ...

@@ -106,7 +106,9 @@ def write_definition(folder: Path, definition: str, nodes: list[Node]) -> None:
     # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
     temporary = folder / f".tmp-{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8", errors="surrogatepass") as file:
+    with open(
+        os.open(temporary, flags, 0o600), "w", encoding="utf-8", errors="surrogatepass"
+    ) as file:
         try:
             json.dump(content, file, indent=1, ensure_ascii=False)
             file.close()

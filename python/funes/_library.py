@@ -53,6 +53,8 @@ _PUBLIC_MODULES = {
     "posixpath": "os.path",
 }
 
+_MEMORIOUS = frozenset(("funes._memo", "funes._travel"))
+
 _Kind = TypeVar("_Kind")
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made while running, by a class statement or an extension
@@ -130,8 +132,8 @@ def library_of(value: object) -> str:
 
 
 def is_memorious(thing: object) -> bool:
-    """Whether a thing is a function that funes remembers."""
-    return type(thing).__module__ == "funes._memo" and hasattr(thing, "__wrapped__")
+    """Whether a thing is a function that funes remembers, or stands for one since its journey here."""
+    return type(thing).__module__ in _MEMORIOUS and hasattr(thing, "__wrapped__")
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:

@@ -61,15 +61,20 @@ class Links:
     ) -> None:
         #: As in `Description`.
         self.links: dict[str, object] = {}
-        self.reads: list[tuple[dict[str, Any], str, object]] = []
         self.modules: set[str] = set()
         #: Names that the code assigns or changes: namespace and name, by the former's address.
         self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
         #: The same, as the code spells it.
         self.changed: set[str] = set()
+        self._reads: dict[tuple[int, str], tuple[dict[str, Any], str, object]] = {}
         self._assigned = assigned
         self._filled = filled
         self._left_out = left_out
+
+    @property
+    def reads(self) -> list[tuple[dict[str, Any], str, object]]:
+        """As in `Description`."""
+        return list(self._reads.values())
 
     def add(self, label: str, value: object) -> None:
         """Link a value."""
@@ -131,7 +136,7 @@ class Links:
                 self._follow("global", globals_, value, read.chain)
             elif name not in builtins:
                 if read.is_certain:
-                    self.reads.append((builtins, name, MISSING))
+                    self._note_read(builtins, name, MISSING)
                     self.links[f"missing {name}"] = None
             elif not _is_of_the_language(builtins[name]):
                 value = self._look_up(builtins, read.chain[:1])
@@ -145,7 +150,7 @@ class Links:
             if isinstance(module, str):
                 self.modules.add(module)
             elif module is not None:
-                self.reads.append((modules, module.__name__, module))
+                self._note_read(modules, module.__name__, module)
                 self._follow("imported", modules, module, (written_name(origin), *origin.chain))
 
     def _follow(self, where: str, namespace: object, value: object, chain: Chain) -> None:
@@ -171,15 +176,25 @@ class Links:
                 return
             module, namespace = value, vars(value)
             value = self._look_up(namespace, chain[: taken + 1])
-            if value is MISSING and "__getattr__" in namespace:
-                self.add(f"{where} {'.'.join(path)}.__getattr__", module.__getattr__)
+            if value is MISSING:
+                self._add_makers(f"{where} {'.'.join(path)}", module)
+
+    def _add_makers(self, label: str, module: ModuleType) -> None:
+        """Link what may make the attributes that a module does not hold."""
+        if "__getattr__" in vars(module):
+            self.add(f"{label}.__getattr__", module.__getattr__)
+        if not is_library_class(type(module)):
+            self.add(f"type of {label}", type(module))
 
     def _look_up(self, namespace: dict[str, Any], path: Chain) -> object:
         """The value of the last name of a path, which is noted as read unless the code changes it."""
         value = namespace.get(path[-1], MISSING)
         if not self._is_changed(namespace, path):
-            self.reads.append((namespace, path[-1], value))
+            self._note_read(namespace, path[-1], value)
         return value
+
+    def _note_read(self, namespace: dict[str, Any], name: str, value: object) -> None:
+        self._reads[id(namespace), name] = (namespace, name, value)
 
     def _link_end(
         self, where: str, namespace: object, value: object, chain: Chain, taken: int
@@ -228,7 +243,7 @@ class Links:
     def _leave_out(self, namespace: object, path: Chain, value: object) -> None:
         """Do not link a value that changes while the code runs; only its class, if it is own."""
         name = ".".join(path)
-        if any(changed[: len(path)] == path for changed in self._assigned):
+        if any(changed[: len(path)] == path for changed in self._assigned | self._filled):
             self.changed.add(name)
             self._note_assigned(namespace, path[-1])
         cls = type(value)

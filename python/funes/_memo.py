@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
-from funes import _depends, _graph, _pickling, _seed, _travel, _warn
+from funes import _depends, _graph, _objects, _pickling, _seed, _travel, _warn
 from funes._bound import BoundMemo
 from funes._definition import remember_text
 from funes._funes import Call, MemoBase, Store
@@ -64,6 +65,8 @@ class Memo(MemoBase, Generic[P, R]):
         functools.update_wrapper(self, function)
         self._options = options
         self._opened: Store | None = None
+        #: The cache folder, where another process has settled it.
+        self._root: str | None = None
         self._warned: set[str] = set()
         self._described: set[str] = set()
         if inspect.iscoroutinefunction(function):
@@ -141,6 +144,8 @@ class Memo(MemoBase, Generic[P, R]):
         if not self._options.once:
             return self._compute(args, kwargs, call)
         hold = self._hold(call)
+        if hold is None:
+            return self._compute(args, kwargs, call)
         while True:
             with hold as ours:
                 output = self._recall(call)
@@ -166,6 +171,8 @@ class Memo(MemoBase, Generic[P, R]):
         if not self._options.once:
             return await self._compute_async(args, kwargs, call)
         hold = self._hold(call)
+        if hold is None:
+            return await self._compute_async(args, kwargs, call)
         while True:
             async with hold as ours:
                 output = self._recall(call)
@@ -180,8 +187,17 @@ class Memo(MemoBase, Generic[P, R]):
         self._keep(call, frozen, output, run)
         return output
 
-    def _hold(self, call: Call) -> Hold:
-        return Hold(self._store.folder(self._function_name, call.definition), call.arguments)
+    def _hold(self, call: Call) -> Hold | None:
+        name = self._function_name
+        try:
+            folder = self._store.folder(name, call.definition)
+        except OSError:  # there is no cache folder, as was said when it was looked for the entry
+            return None
+        if self._options.shared:
+            # With the group's permissions, before the lock file creates it without.
+            with suppress(OSError):
+                self._store.prepare(name, call.definition)
+        return Hold(folder, call.arguments)
 
     def _call_uncached(
         self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
@@ -225,8 +241,13 @@ class Memo(MemoBase, Generic[P, R]):
     @property
     def _store(self) -> Store:
         if self._opened is None:
-            self._opened = Store(self._options.root())
+            self._opened = self._options.open(self._root)
         return self._opened
+
+    @property
+    def _cache_root(self) -> str:
+        """The cache folder, whether its store can be opened or not."""
+        return self._opened.root if self._opened else self._root or self._options.root()
 
     @property
     def _function_name(self) -> str:
@@ -246,7 +267,7 @@ class Memo(MemoBase, Generic[P, R]):
         if entry is None:
             return _MISSING
         try:
-            return _pickling.load_entry(entry.body, entry.second)["output"]
+            return _pickling.load_entry(entry.body, entry.second, entry.buffers)["output"]
         except Exception as error:
             path = self._store.path(name, call.definition, call.arguments)
             reason = _warn.one_line(error)
@@ -279,16 +300,20 @@ class Memo(MemoBase, Generic[P, R]):
         if frozen is None:
             return
         try:
-            body, second = _pickling.dump_entry(frozen.thaw(), output, run.seconds)
-            self._store.write(self._function_name, call.definition, call.arguments, body, second)
+            store, durable = self._store, self._options.is_durable(run.seconds)
+            limit = self._options.large_argument
+            inputs, objects = _objects.refer(store, frozen, limit, durable)
+            pickled = _pickling.dump_entry(inputs, output, run.seconds, objects)
+            key = self._function_name, call.definition, call.arguments
+            store.write(*key, *pickled, durable=durable)
             self._describe(call.definition)
         except Exception as error:
             self._degrade_unstored(error)
 
     def _describe(self, definition: str) -> None:
         """Say once what the definition consists of, beside its entries."""
-        if definition in self._described:
-            return
+        if definition in self._described or self._options.key is not None:
+            return  # the text of a function whose decorator has a key may show it
         nodes = self._graph()
         if nodes:
             folder = Path(self._store.folder(self._function_name, definition))

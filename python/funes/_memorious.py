@@ -7,7 +7,7 @@ import inspect
 import os
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from funes._bound import MemoClassMethod
 from funes._memo import Memo
@@ -31,6 +31,11 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    key: str | bytes | None = None,
+    verify: Literal["always", "once", "never"] = "once",
+    durability: Literal["auto", "always", "never"] | float = "auto",
+    shared: bool = False,
+    large_argument: int = 1 << 20,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -43,6 +48,11 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    key: str | bytes | None = None,
+    verify: Literal["always", "once", "never"] = "once",
+    durability: Literal["auto", "always", "never"] | float = "auto",
+    shared: bool = False,
+    large_argument: int = 1 << 20,
 ) -> Any:
     """Remember on disk, for ever, what a function computed.
 
@@ -67,8 +77,18 @@ def memorious(
             folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
         strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
             if an argument cannot be hashed, after it if the result cannot be stored.
-        once: Of calls that need the same result at the same time, in any number of threads, asyncio tasks and processes,
+        once: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
             let one compute it and the others wait.
+        key: What results are signed with, a text or bytes that nobody can guess. Those that are not signed with it
+            are not read. Without it: the environment variable ``FUNES_KEY``, or else nothing is signed.
+        verify: Whether stored results are compared with their checksums "always", "never", or "once": large ones at
+            their first use in a process, small ones always.
+        durability: Which results survive a power cut once the call has returned: "always", "never", or "auto", those
+            that took a second to compute, or a number of seconds instead. Syncing takes milliseconds, on slow disks
+            more.
+        shared: Give the group of the owner access to what is created (0770 and 0660), not to the owner alone.
+        large_argument: From how many bytes on an argument is stored once for all calls that have it, in ``objects`` in
+            the cache folder.
 
     Returns:
         A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget`` and ``cache_path``.
@@ -90,16 +110,21 @@ def memorious(
         >>> double(x=21)
         42
     """
+    options = Options.of(
+        cache_dir=cache_dir,
+        ignore=ignore,
+        depends_on=depends_on,
+        strict=strict,
+        once=once,
+        key=key,
+        verify=verify,
+        durability=durability,
+        shared=shared,
+        large_argument=large_argument,
+    )
     if function is None:
-        return functools.partial(
-            memorious,
-            cache_dir=cache_dir,
-            ignore=ignore,
-            depends_on=depends_on,
-            strict=strict,
-            once=once,
-        )
-    return _decorated(function, Options.of(cache_dir, ignore, depends_on, strict, once))
+        return functools.partial(_decorated, options=options)
+    return _decorated(function, options)
 
 
 def _decorated(function: Any, options: Options) -> Any:

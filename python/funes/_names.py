@@ -120,7 +120,8 @@ class _Scope:
         return name
 
 
-# Methods of the language's containers that change them: called for that alone where the result is thrown away.
+# Methods of the language's containers that change them: called for that alone where the result is
+# thrown away.
 _FILLING_METHODS = frozenset(
     (
         "add",
@@ -250,7 +251,9 @@ class _Walk:
             if not scope.is_class or scope is reader:
                 if name in scope.global_names:
                     return _GLOBAL
-                if name not in scope.outer_names and name in scope.bound | scope.declared:
+                if (name in scope.bound and name not in scope.outer_names) or (
+                    name in scope.declared
+                ):
                     return scope
             scope = scope.outer
         return _OUTSIDE
@@ -293,7 +296,7 @@ class _Walk:
         if chain:
             self.reads.append((scope, chain, True))
         else:
-            scope.pending += ast.iter_child_nodes(node)
+            scope.pending += (node.func, *node.args, *node.keywords)
 
     def _chain(self, node: ast.expr, scope: _Scope) -> Chain:
         """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none."""

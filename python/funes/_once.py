@@ -105,11 +105,13 @@ class _Claim:
         return kind(self.thread)
 
     def end(self) -> None:
-        """Let others go on. May be called twice."""
+        """Let others go on."""
         if self.lock is not None:
             self.lock.release()
         if _claims.get(self.place) is self:
             del _claims[self.place]
+        if _current.get() is self:
+            _current.set(self.outer)
         self.is_over = True
         while self.wakers:
             with suppress(IndexError):  # who waits may leave just now
@@ -166,7 +168,9 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end(has_succeeded=kind is None)
+        if kind is None and self._claim is not None:
+            self._claim.has_succeeded = self._ours
+        self._end()
 
     async def __aenter__(self) -> bool:
         claim = self._claim = _Claim(self._place, in_task=True)
@@ -188,11 +192,14 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end(has_succeeded=kind is None)
+        if kind is None and self._claim is not None:
+            self._claim.has_succeeded = self._ours
+        self._end()
 
     def __del__(self) -> None:
         # A second Ctrl-C may have come before the block's end could do it.
-        self._end()
+        if self._claim is not None:
+            self._end()
 
     def _take(self, claim: _Claim) -> bool:
         """Whether there is nothing to wait for, as nearly always."""
@@ -206,84 +213,83 @@ class Hold:
         claim.lock = KeyLock(*claim.place)
         return claim.lock.acquire() is not False
 
-    def _end(self, has_succeeded: bool = False) -> None:
+    def _end(self) -> None:
         claim, self._claim = self._claim, None
-        if claim is None:
-            return
-        claim.has_succeeded = has_succeeded
-        claim.end()
-        if _current.get() is claim:
-            _current.set(claim.outer)
+        if claim is not None:
+            claim.end()
 
     def _wait(self, claim: _Claim, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
         """What to wait for and for how many seconds at most, until there is no reason to wait any more."""
-        present = _claims.setdefault(claim.place, claim)
         try:
             signal = kind()
         except RuntimeError:  # the event loop is none of asyncio's
             return
-        if present is claim:
-            for seconds in _wait_abroad(claim, signal.set):
-                yield signal, seconds
-            return
-        for seconds in _wait_here(claim, present, signal.set):
-            yield signal, seconds
-        self._ours = not present.is_over
-        self._is_futile = present.has_succeeded
+        present = _claims.get(claim.place)
+        if present is None:
+            self._ours = False
+        elif present is claim:
+            yield from self._wait_abroad(claim, signal)
+        else:
+            yield from self._wait_here(claim, present, signal)
 
-
-def _wait_here(claim: _Claim, present: _Claim, waker: Waker) -> Iterator[float]:
-    """Until the present claim is over, or is seen not to come to an end while we wait."""
-    outers = claim.outers()
-    for outer in outers:
-        outer.awaited.append(present)
-    present.wakers.append(waker)
-    try:
-        if present.thread == claim.thread and not (present.in_task and claim.in_task):
-            return  # the code that computes is further down on our own stack, or in the loop that we would block
-        if present.needs(outers):
-            return
-        watch = present.watch()
-        for seconds in _pauses():
-            if present.is_over:
-                return
-            yield seconds
-            abroad = present.abroad
-            if abroad is not None and outers and abroad.is_deadlocked():
-                return
-            if watch is None or present.abroad is not None or present.awaited:
-                watch = present.watch()
-            elif watch.is_over():
-                return
-    finally:
+    def _wait_here(self, claim: _Claim, present: _Claim, signal: S) -> Generator[tuple[S, float]]:
+        """Until the present claim is over, or is seen not to come to an end while we wait."""
+        outers = claim.outers()
         for outer in outers:
-            outer.awaited.remove(present)
-        with suppress(ValueError):
-            present.wakers.remove(waker)
+            outer.awaited.append(present)
+        present.wakers.append(signal.set)
+        try:
+            if present.thread == claim.thread and not (present.in_task and claim.in_task):
+                return  # it is further down on our own stack, or in the event loop that we would block
+            if present.needs(outers):
+                return
+            watch = present.watch()
+            for seconds in _pauses():
+                if present.is_over:
+                    return
+                yield signal, seconds
+                if outers and present.abroad is not None and present.abroad.is_deadlocked():
+                    return
+                if watch is None or present.abroad is not None or present.awaited:
+                    watch = present.watch()
+                elif watch.is_over():
+                    return
+        finally:
+            for outer in outers:
+                outer.awaited.remove(present)
+            with suppress(ValueError):
+                present.wakers.remove(signal.set)
+            if present.is_over:
+                self._ours, self._is_futile = False, present.has_succeeded
 
-
-def _wait_abroad(claim: _Claim, waker: Waker) -> Iterator[float]:
-    """Until the process has the lock of the claim, or its holder is seen not to give it up."""
-    try:
-        claim.abroad = abroad = _Abroad.join(claim, waker)
-    except RuntimeError:  # no more threads
-        return
-    try:
-        watch = _standstill.OfProcess(abroad.lock.holder())
-        for seconds in _pauses():
-            if abroad.is_over:
-                return
-            yield seconds
-            if claim.outer is not None and abroad.is_deadlocked():
-                return
-            holder = abroad.lock.holder()
-            if watch.pid != holder:
-                watch = _standstill.OfProcess(holder)
-            elif watch.is_over():
-                return
-    finally:
-        abroad.leave()
-        claim.abroad = None
+    def _wait_abroad(self, claim: _Claim, signal: S) -> Generator[tuple[S, float]]:
+        """Until no other process has the lock, or its holder is seen not to give it up."""
+        try:
+            abroad = _Abroad.of(claim)
+        except RuntimeError:  # no more threads
+            return
+        if abroad is None:
+            self._ours = False
+            return
+        claim.abroad = abroad
+        abroad.waker = signal.set
+        try:
+            watch = _standstill.OfProcess(abroad.lock.holder())
+            for seconds in _pauses():
+                if abroad.is_over:
+                    return
+                yield signal, seconds
+                if claim.outer is not None and abroad.is_deadlocked():
+                    return
+                holder = abroad.lock.holder()
+                if watch.pid != holder:
+                    watch = _standstill.OfProcess(holder)
+                elif watch.is_over():
+                    return
+        finally:
+            abroad.waker = None
+            claim.abroad = None
+            self._ours = not abroad.is_over
 
 
 def _pauses() -> Iterator[float]:
@@ -296,35 +302,31 @@ def _pauses() -> Iterator[float]:
 class _Abroad:
     """A thread that lets the system wait for a lock, so that others can wait with a bound, or in an event loop.
 
-    Nothing can call it off. A lock that nobody wants any more is given back as soon as it is had.
+    It waits for a shared lock, and gives it back at once: so all processes that wait go on together,
+    look for the entry, and where there is none, one of them is the first to lock the key again.
+    Nothing can call the thread off; when nobody waits any more, it ends unheard.
     """
 
     def __init__(self, place: Place, lock: KeyLock) -> None:
         self.place = place
         self.lock = lock
-        #: None if nobody wants the lock any more.
         self.waker: Waker | None = None
         self.is_over = False
         self._deadlocked_since: float | None = None
 
     @staticmethod
-    def join(claim: _Claim, waker: Waker) -> _Abroad:
-        """The thread that waits for the lock of this claim."""
-        with _mutex:
-            abroad = _abroad.get(claim.place)
-            if abroad is None:
-                abroad = _Abroad(claim.place, claim.lock or KeyLock(*claim.place))
-                thread = threading.Thread(target=abroad._run, daemon=True, name="funes-lock")
-                thread.start()
-                _abroad[claim.place] = abroad
-            claim.lock = abroad.lock
-            abroad.waker = waker
+    def of(claim: _Claim) -> _Abroad | None:
+        """The one for this claim. An earlier claim may have left it, and it may just have ended: then None."""
+        abroad = _abroad.get(claim.place)
+        if abroad is not None or claim.lock is None:
             return abroad
-
-    def leave(self) -> None:
-        """Say that nobody wants the lock any more, if it has not come yet."""
-        with _mutex:
-            self.waker = None
+        abroad = _abroad[claim.place] = _Abroad(claim.place, claim.lock)
+        try:
+            threading.Thread(target=abroad._run, daemon=True, name="funes-lock").start()
+        except BaseException:
+            _abroad.pop(claim.place, None)
+            raise
+        return abroad
 
     def is_deadlocked(self) -> bool:
         """Whether the system says so, and it has lasted.
@@ -337,15 +339,13 @@ class _Abroad:
 
     def _run(self) -> None:
         try:
-            if self.lock.acquire() is False and not self._wait():
+            if not self._wait():
                 self._try()
         finally:
-            with _mutex:
-                self.is_over = True
-                waker = self.waker
-                if waker is None:
-                    self.lock.release()
-                _abroad.pop(self.place, None)
+            # In this order: whoever sets a waker looks afterwards whether it is over.
+            self.is_over = True
+            _abroad.pop(self.place, None)
+            waker = self.waker
             if waker is not None:
                 waker()
 
@@ -353,29 +353,29 @@ class _Abroad:
         """Let the system wait. False if it will not."""
         if fcntl is None:
             return False
+        byte = 1, self.lock.offset
         try:
-            fcntl.lockf(self.lock.fileno(), fcntl.LOCK_EX, 1, self.lock.offset)
+            fcntl.lockf(self.lock.fileno(), fcntl.LOCK_SH, *byte)
+            fcntl.lockf(self.lock.fileno(), fcntl.LOCK_UN, *byte)
         except OSError as error:
             if error.errno == errno.EDEADLK:
                 self._deadlocked_since = time.monotonic()
-                return False
-            return True  # there is no lock to be had
-        # Our own, by now: this only notes it, or finds that somebody has deleted the file.
-        return self.lock.acquire() is not False
+            return False
+        return True
 
     def _try(self) -> None:
-        """Try again and again."""
-        first, last = _ATTEMPTS
-        pause = first
+        """Try again and again, as long as somebody waits."""
+        pause, last = _ATTEMPTS
+        time.sleep(pause)
         while self.waker is not None and self.lock.acquire() is False:
-            time.sleep(pause)
             pause = min(pause * 1.5, last)
+            time.sleep(pause)
+        self.lock.release()
 
 
-#: The threads that wait for other processes, at most one for a key.
+#: The threads that wait for other processes, at most one for a key: a claim that finds one does not
+#: lock the key, as the thread would give that lock back.
 _abroad: dict[Place, _Abroad] = {}
-#: Guards `_abroad` and what its threads share with others; re-entrant, as a signal handler may come between.
-_mutex = threading.RLock()
 
 
 class _ThreadSignal:
@@ -417,8 +417,6 @@ def _after_fork_in_child() -> None:
 
     The claim during which the fork came stays on record as the current one: what it computes must not be waited for.
     """
-    global _mutex
-    _mutex = threading.RLock()
     for claim in _claims.values():
         claim.wakers.clear()
         claim.awaited.clear()

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from funes import _secret
+from funes._funes import Store
+
 __all__ = ["Options"]
+
+#: Seconds of computing that are worth the milliseconds of a sync, or the tenths of one on a slow disk.
+WORTH_SYNCING = 1.0
+
+_DURABILITY: dict[object, float] = {
+    "always": 0.0,
+    "auto": WORTH_SYNCING,
+    "never": float("inf"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,17 +36,42 @@ class Options:
     strict: bool = False
     #: Whether a call waits for another one, wherever it runs, that computes the same.
     once: bool = True
+    #: What entries are signed with; None: `FUNES_KEY`, if it is set.
+    key: _secret.Secret | None = field(default=None, repr=False)
+    #: How often a large entry is compared with its checksum: "always", "once" or "never".
+    verify: str = "once"
+    #: Results that took so many seconds to compute survive a power cut.
+    durable_after: float = WORTH_SYNCING
+    #: Whether the group of the owner has access to what is created.
+    shared: bool = False
+    #: From how many bytes on an argument is stored once for all calls that have it.
+    large_argument: int = 1 << 20
 
     @classmethod
     def of(
         cls,
+        *,
         cache_dir: str | os.PathLike[str] | None,
         ignore: str | Iterable[str],
         depends_on: Any,
         strict: bool,
         once: bool,
+        key: object,
+        verify: str,
+        durability: str | float,
+        shared: bool,
+        large_argument: int,
     ) -> Options:
         """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
+        if key is not None and (not isinstance(key, (str, bytes)) or not key):
+            raise TypeError("key must be a text or bytes, and not empty")
+        if verify not in ("always", "once", "never"):
+            raise ValueError(f'verify must be "always", "once" or "never", not {verify!r}')
+        durable_after = _DURABILITY.get(durability, durability)
+        if not isinstance(durable_after, (int, float)):
+            raise ValueError(
+                f'durability must be "auto", "always", "never" or seconds, not {durability!r}'
+            )
         return cls(
             cache_dir=None if cache_dir is None else os.fspath(cache_dir),
             ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
@@ -43,7 +80,21 @@ class Options:
             else (depends_on,),
             strict=bool(strict),
             once=bool(once),
+            key=None if key is None else _secret.Secret(key),
+            verify=verify,
+            durable_after=durable_after,
+            shared=bool(shared),
+            large_argument=int(large_argument),
         )
+
+    def open(self, root: str | None = None) -> Store:
+        """The store in the cache folder, or in the folder that another process had for it."""
+        key = self.key.reveal() if self.key is not None else _secret.from_environment()
+        return Store(root or self.root(), key=key, shared=self.shared, verify=self.verify)
+
+    def is_durable(self, seconds: float) -> bool:
+        """Whether a result that took so long to compute must survive a power cut."""
+        return seconds >= self.durable_after
 
     def root(self) -> str:
         """The absolute path of the cache folder, as things stand now."""

@@ -128,28 +128,28 @@ def _lies_with_libraries(filename: str) -> bool:
 
 
 def _library_roots() -> frozenset[str]:
-    return _roots_for(tuple(sys.path), sys.prefix)
+    # The path may grow while the program runs.
+    return _standard_roots() | _roots_on(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _standard_roots() -> frozenset[str]:
+    """Folders in which the interpreter itself, and funes, keep libraries, with links followed."""
+    roots = [os.path.dirname(__file__)]
+    base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
+    for paths in (sysconfig.get_paths(), sysconfig.get_paths(vars=base)):
+        roots += [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    # Both are missing from the `site` of some embedders and old virtual environments.
+    roots += getattr(site, "getsitepackages", list)()
+    roots.append(getattr(site, "getusersitepackages", str)())
+    return frozenset(_folder(root) for root in roots if root)
 
 
 @lru_cache(maxsize=8)
-def _roots_for(path: tuple[str, ...], _prefix: str) -> frozenset[str]:
-    """Folders below which everything is a library, with links followed.
-
-    path: `sys.path`, which may grow while the program runs.
-    """
-    roots = [os.path.dirname(os.path.abspath(__file__))]
-    for scheme_paths in (
-        sysconfig.get_paths(),
-        sysconfig.get_paths(vars={"base": sys.base_prefix, "platbase": sys.base_exec_prefix}),
-    ):
-        roots += [scheme_paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    # Both are missing from the `site` of some embedders and old virtual environments.
-    roots += getattr(site, "getsitepackages", list)()
-    user_site = getattr(site, "getusersitepackages", str)()
-    roots += [user_site] if isinstance(user_site, str) else []
+def _roots_on(path: tuple[str, ...]) -> frozenset[str]:
+    """Folders on a path that hold libraries by their name, with links followed."""
     standard_zip = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
-    for entry in path:
-        name = os.path.basename(os.path.normpath(entry)) if entry else ""
-        if name in ("site-packages", "dist-packages", standard_zip, "lib-dynload"):
-            roots.append(entry)
-    return frozenset(_folder(root) for root in roots if root)
+    names = ("site-packages", "dist-packages", "lib-dynload", standard_zip)
+    return frozenset(
+        _folder(entry) for entry in path if entry and os.path.basename(entry.rstrip("/\\")) in names
+    )

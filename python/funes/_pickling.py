@@ -3,7 +3,9 @@
 An entry is an ordinary pickle of ``{'input': dict, 'output': ..., 'time': seconds}``. The C pickler
 writes it; where that cannot (lambdas, closures, local classes), dill does. A class of ``__main__``
 has two readings: the body holds it by value, so that another program can read the file, and a
-second pickle names it, so that a hit in the program itself gives an instance of its own class.
+second pickle names it, so that a hit in the program itself gives an instance of its own class. So
+has what holds large arrays: the body has them in it, and the second pickle asks for them, so that
+they come straight from the file.
 
 What ``import dill`` does to a process: it adds its types to the dispatch table of the pickler
 written in Python (``pickle._Pickler``), which changes what `joblib.hash` and other users of that
@@ -25,67 +27,135 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from funes import _secret
+from funes._funes import Collector, InBand, Spans
 from funes._warn import one_line
 from funes.errors import DamagedEntryError, UnpicklableResultError
 
-__all__ = ["Frozen", "dump_entry", "freeze_inputs", "load_entry"]
+__all__ = ["Frozen", "Pickled", "dump_entry", "freeze_inputs", "load", "load_entry"]
 
 PROTOCOL = 5
+
+#: What a pickle can be read from.
+Readable = bytes | memoryview
 
 #: The names that the program's own module may have; a process started by spawn has the second.
 _MAINS = ("__main__", "__mp_main__")
 
 
+class Pickled(NamedTuple):
+    """A value as it goes into a file."""
+
+    #: What any program reads: a pickle of which ``bytes()`` makes one piece.
+    body: bytes | InBand
+    #: What funes reads, if that is something else.
+    second: bytes | None = None
+    #: Where the buffers that the second reading asks for lie in the body.
+    spans: Spans | None = None
+
+
 def dump_entry(
-    inputs: dict[str, Any], output: object, seconds: float
-) -> tuple[bytes, bytes | None]:
+    inputs: dict[str, Any],
+    output: object,
+    seconds: float,
+    objects: dict[str, str] | None = None,
+) -> Pickled:
     """Write an entry.
 
     Args:
         inputs: The arguments by name, as they were before the call.
         output: What the function returned.
         seconds: How long it ran.
+        objects: The hashes of those arguments that are stored elsewhere, by name.
 
     Returns:
         The body, which `pickle.load` or `dill.load` reads in any program that has the modules of
         the classes in it; and None, or a second reading of the same entry, in which classes and
-        functions of ``__main__`` are named instead of contained.
+        functions of ``__main__`` are named instead of contained, and large arrays left out.
 
     Raises:
         UnpicklableResultError: Neither pickle nor dill can write the result.
 
     Example:
-        >>> body, second = dump_entry({"x": 21}, 42, 0.5)
-        >>> pickle.loads(body), second
+        >>> pickled = dump_entry({"x": 21}, 42, 0.5)
+        >>> pickle.loads(pickled.body), pickled.second
         ({'input': {'x': 21}, 'output': 42, 'time': 0.5}, None)
     """
     entry = {"input": inputs, "output": output, "time": float(seconds)}
-    plain, error = _attempt(_dump_plain, entry)
-    if plain is not None and not _names_main(plain):
-        return plain, None
+    if objects:
+        entry["objects"] = objects
+    with _secret.withheld():
+        return _dump(entry, output)
+
+
+def _dump(value: object, culprit: object) -> Pickled:
+    """Pickle a value; `culprit` is the part of it that the error names."""
+    plain: _Stream | None
+    by_value: _Stream | None
+    plain, error = _attempt(_stream_plain, value)
+    if plain is not None and not _names_main(plain.data):
+        return plain.readings()
     if isinstance(error, (RecursionError, MemoryError)):
-        raise _refusal(output, error) from error  # dill, written in Python, gets less far
-    by_value, error = _attempt(_dump_dill, entry, by_name=False)
+        raise _refusal(culprit, error) from error  # dill, written in Python, gets less far
+    by_value, error = _attempt(_stream_dill, value, by_name=False)
     if by_value is None:
         if plain is not None:
-            return plain, None  # better an entry for this program alone than none
-        raise _refusal(output, error) from error
-    if plain is not None:
-        return by_value, plain
-    by_name, _ = _attempt(_dump_dill, entry, by_name=True)
-    return by_value, by_name or None
+            return plain.readings()  # better an entry for this program alone than none
+        raise _refusal(culprit, error) from error
+    readings = by_value.readings()
+    by_name: _Stream | None = plain or _attempt(_stream_dill, value, by_name=True)[0]
+    if by_name is None or not by_name.data:
+        return readings
+    if not len(by_name.collector):
+        return Pickled(readings.body, by_name.data)
+    spans = by_name.collector.within(readings.body) if isinstance(readings.body, InBand) else None
+    if spans is not None:
+        return Pickled(readings.body, by_name.data, spans)
+    # Arrays that are made while they are pickled lie elsewhere each time.
+    in_band = _dump_plain(value) if plain is not None else _dump_dill(value, by_name=True)
+    return Pickled(readings.body, in_band)
 
 
-def load_entry(body: bytes, second: bytes | None = None) -> dict[str, Any]:
+class _Stream(NamedTuple):
+    """What a pickler wrote, and the large buffers that it left out."""
+
+    data: bytes
+    collector: Collector
+
+    def readings(self) -> Pickled:
+        if not len(self.collector):
+            return Pickled(self.data)
+        body = self.collector.body(self.data)
+        if body is None:
+            raise pickle.PicklingError("the pickler wrote what funes does not understand")
+        if len(self.data) > body.buffered:
+            return Pickled(body)  # most of it is no buffer, and need not be stored twice
+        return Pickled(body, self.data, body.spans)
+
+
+def _stream_plain(value: object) -> _Stream:
+    collector = Collector()
+    return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector)
+
+
+def _stream_dill(value: object, *, by_name: bool) -> _Stream:
+    collector = Collector()
+    return _Stream(_dump_dill(value, by_name=by_name, buffer_callback=collector), collector)
+
+
+def load_entry(
+    body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
+) -> dict[str, Any]:
     """Read an entry; the opposite of `dump_entry`.
 
     Args:
         body: The first reading.
         second: The second, which is tried first.
+        buffers: What the second reading asks for. Arrays that it makes lie in them.
 
     Returns:
         A dict with the keys ``input``, ``output`` and ``time``; a new one at each call.
@@ -95,17 +165,23 @@ def load_entry(body: bytes, second: bytes | None = None) -> dict[str, Any]:
         Exception: Whatever comes up when the objects are made again, such as ImportError and
             AttributeError for a class that is gone.
     """
-    entry: object = None
-    if second is not None:
-        try:
-            entry = _Unpickler(io.BytesIO(second)).load()
-        except Exception:  # a class of another program's __main__: the body has it by value
-            entry = None
-    if entry is None:
-        entry = _load_plain(body)
+    entry = load(body, second, buffers)
     if not isinstance(entry, dict) or not entry.keys() >= {"input", "output", "time"}:
         raise DamagedEntryError("the file holds a pickle, but not that of an entry")
     return entry
+
+
+def load(
+    body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
+) -> Any:
+    """Read a value that was stored in one or two readings; see `load_entry`."""
+    if second is not None:
+        # A class of another program's __main__: the body has it by value.
+        with suppress(Exception):
+            if b"main__" in second or b"dill" in second:
+                return _Unpickler(io.BytesIO(second), buffers=buffers).load()
+            return pickle.loads(second, buffers=buffers)
+    return _load_plain(body)
 
 
 class Frozen:
@@ -131,6 +207,22 @@ class Frozen:
             values[name] = value if error is None else self._replace(name, error)
         return values
 
+    def take_large(self, limit: int) -> dict[str, Pickled]:
+        """Take out the arguments whose pickles are longer than that; `thaw` has None in their place."""
+        large = {}
+        for name, value in self._plain.items():
+            data = self._pickled.get(name)
+            if data is None and isinstance(value, (str, bytes)) and len(value) > limit:
+                large[name] = Pickled(_dump_plain(value))
+            elif data is not None and len(data) > limit:
+                pickled, error = _attempt(_for_anybody, data)
+                if error is None:
+                    large[name] = pickled
+        for name in large:
+            self._pickled.pop(name, None)
+            self._plain[name] = None
+        return large
+
     def _replace(self, name: str, error: BaseException) -> str:
         self.not_stored[name] = one_line(error)
         return f"<not stored: {self.not_stored[name]}>"
@@ -153,7 +245,8 @@ def freeze_inputs(inputs: dict[str, Any]) -> Frozen:
     frozen = Frozen(dict(inputs), {})
     for name, value in inputs.items():
         if not _is_immutable(value):
-            data, error = _attempt(_dump_for_thaw, value)
+            with _secret.withheld():
+                data, error = _attempt(_dump_for_thaw, value)
             if error is None:
                 frozen._pickled[name] = data
                 frozen._plain[name] = None
@@ -162,8 +255,22 @@ def freeze_inputs(inputs: dict[str, Any]) -> Frozen:
     return frozen
 
 
+def _for_anybody(data: bytes) -> Pickled:
+    """A pickle of this program's as one that other programs can read."""
+    if not _names_main(data) and b"dill" not in data:
+        return Pickled(data)
+    value = _load_named(data)
+    with _secret.withheld():
+        pickled = _dump(value, value)
+    return Pickled(bytes(pickled.body), pickled.second if pickled.spans is None else None)
+
+
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CONTAINERS = frozenset({tuple, frozenset})
+_TEXTS = frozenset({str, bytes})
+
+#: A longer text in a tuple may make the tuple large, so that it is pickled to see.
+_LONG = 1 << 16
 
 
 def _is_immutable(value: object) -> bool:
@@ -180,7 +287,7 @@ def _is_immutable(value: object) -> bool:
                 if id(part) not in seen:
                     seen.add(id(part))
                     todo.append(part)
-            elif type(part) not in _ATOMS:
+            elif type(part) not in _ATOMS or (type(part) in _TEXTS and len(part) > _LONG):
                 return False
     return True
 
@@ -300,12 +407,13 @@ def _import_dill() -> Any:
     return dill
 
 
-def _dump_dill(value: object, *, by_name: bool) -> bytes:
+def _dump_dill(value: object, *, by_name: bool, buffer_callback: Collector | None = None) -> bytes:
     """Pickle with dill.
 
     Args:
         value: The object.
         by_name: Whether what ``__main__`` has under a name is named instead of contained.
+        buffer_callback: As pickle has it.
 
     Returns:
         The pickle. With `by_name`, nothing at all (b"") if no name was found to write.
@@ -313,7 +421,9 @@ def _dump_dill(value: object, *, by_name: bool) -> bytes:
     dill = _import_dill()
     file = io.BytesIO()
     # dill's other way for globals, without `recurse`, refers to the whole dict of __main__.
-    pickler = dill.Pickler(file, PROTOCOL, byref=False, recurse=True)
+    pickler = dill.Pickler(
+        file, PROTOCOL, byref=False, recurse=True, buffer_callback=buffer_callback
+    )
     save = _Save(pickler, by_name)
     pickler.save = save
     _writing.entry = True
@@ -347,6 +457,9 @@ class _Save:
             self._save_definition(obj)
         elif isinstance(obj, types.ModuleType):
             self._save_module(obj)
+        elif (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
+            # dill would not leave its memory out.
+            self.pickler.save_reduce(*obj.__reduce_ex__(PROTOCOL), obj=obj)
         elif kind is functools.cached_property:
             # Up to Python 3.11 it holds a lock; its name it gets from the class again.
             self.pickler.save_reduce(functools.cached_property, (obj.func,), obj=obj)
@@ -518,7 +631,7 @@ def _load_named(data: bytes) -> Any:
     return _Unpickler(io.BytesIO(data)).load()
 
 
-def _load_plain(body: bytes) -> Any:
+def _load_plain(body: Readable) -> Any:
     was_there = "dill" in sys.modules
     try:
         return pickle.loads(body)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from funes import _pickling
+from funes import _objects, _pickling
 from funes._warn import one_line, warn
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _read_all(memo: Any) -> Iterator[dict[str, Any]]:
             entry = store.read(function, definition, arguments)
             if entry is None:
                 continue  # deleted since we looked
-            result = _pickling.load_entry(entry.body, entry.second)
+            result = _pickling.load_entry(entry.body, entry.second, entry.buffers)
+            _objects.resolve(store, result)
         except Exception as error:
             reason = one_line(error)
             if path not in reason:

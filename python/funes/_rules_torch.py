@@ -23,8 +23,7 @@ def _tensor(value: Any) -> object:
     if value.is_quantized or value.is_nested:
         kind = "quantized" if value.is_quantized else "nested"
         raise TypeError(f"there is no rule for {kind} tensors")
-    names = value.names if value.has_names() else None
-    head = str(value.dtype), tuple(value.shape), names
+    head = str(value.dtype), tuple(value.shape)
     value = value.detach().cpu()
     if value.layout == torch.strided:
         return *head, _elements(value)
@@ -79,7 +78,6 @@ _HOOKS = (
 RULES: dict[str, tuple[str, Rule]] = {
     "torch.Tensor": ("torch.Tensor", _tensor),
     "torch.nn.parameter.Parameter": ("torch.nn.Parameter", _tensor),
-    "torch.nn.parameter.Buffer": ("torch.nn.Buffer", _tensor),
     "torch._C.Generator": ("torch.Generator", _generator),
     "torch.nn.modules.module.Module": ("torch.nn.Module", _module),
 }

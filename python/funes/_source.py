@@ -49,8 +49,7 @@ def remember_text(function: FunctionType) -> None:
     It may be edited before the function is described, which is when the text is needed. Costs one
     reading of the file, and for each further function of it a look at its date.
     """
-    for _ in _texts(function.__code__.co_filename, function.__globals__):
-        pass
+    _keep_text(function.__code__.co_filename, function.__globals__, is_fresh=True)
 
 
 # By the address of a code object, since its hash and equality compare all that is in it.
@@ -71,18 +70,27 @@ def _texts(filename: str, namespace: dict[str, Any]) -> Iterator[_Text]:
 
     namespace: globals of code from the file. Their loader knows the text of a module in a zip file.
     """
-    kept = _kept.setdefault(filename, [])
-    yield from tuple(reversed(kept))
-    for has_looked in (False, True):
-        if has_looked:
+    tried: list[_Text] = []
+    for effort in range(3):
+        if effort:
+            _keep_text(filename, namespace, is_fresh=effort > 1)
+        # Another thread may have kept the text meanwhile.
+        for text in reversed(tuple(_kept.get(filename, ()))):
+            if text not in tried:
+                tried.append(text)
+                yield text
+
+
+def _keep_text(filename: str, namespace: dict[str, Any], *, is_fresh: bool) -> None:
+    """Keep the text of a file; `is_fresh`: not as it was read before, if it has changed since."""
+    with _lock:
+        if is_fresh:
             linecache.checkcache(filename)
         lines = linecache.getlines(filename, namespace)
+        kept = _kept.setdefault(filename, [])
         if lines and not any(lines is text.lines or lines == text.lines for text in kept):
-            text = _Text(filename, lines)
-            with _lock:
-                del kept[: 1 - _TEXTS_KEPT]
-                kept.append(text)
-            yield text
+            del kept[: 1 - _TEXTS_KEPT]
+            kept.append(_Text(filename, lines))
 
 
 class _Text:

@@ -16,7 +16,7 @@ import types
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from funes._funes import Store, hash_value
+from funes._funes import hash_value
 from funes.errors import FunesError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def reduce(memo: Memo[Any, Any]) -> tuple[Any, ...]:
         return _being_rebuilt, (pickling[id(memo)],)
     name = memo.__module__, memo.__qualname__
     luggage = Luggage(
-        root=memo._store.root,
+        root=memo._cache_root,
         definition=_definition(memo),
         fingerprint=_fingerprint(memo.__wrapped__.__code__),
         process=(_PROCESS, os.getpid()),
@@ -135,7 +135,7 @@ class _Later:
 def _arrive(memo: Memo[Any, Any], luggage: Luggage, same_code: bool) -> None:
     if luggage.process == (_PROCESS, os.getpid()):
         return
-    memo._opened = Store(luggage.root)
+    memo._root, memo._opened = luggage.root, None
     if same_code and luggage.definition is not None:
         memo._pin(luggage.definition)
 

@@ -117,7 +117,7 @@ def content(function: FunctionNode) -> Content:
                 else:
                     put(value)
                 put(field)
-    names = {token for token in out if type(token) is str and token[:2] == "__"}
+    names = {token for token in set(out) if type(token) is str and token[:2] == "__"}
     return Content(tuple(out), any(map(is_private, names)), has_assert or "__debug__" in names)
 
 

@@ -6,7 +6,7 @@ import ast
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import CodeType
 from typing import Any
 
@@ -104,9 +104,7 @@ def _compiled(
 ) -> tuple[_Functions, Iterable[CodeType]]:
     """The functions of a text and the code objects that it compiles to; none if it is no Python."""
     try:
-        with warnings.catch_warnings():
-            # Whoever compiled this before us has given them.
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             tree = _parsed(filename, lines, flags)
             functions = _functions(tree, lines)
             if is_rewritten:
@@ -119,6 +117,20 @@ def _compiled(
     except (SyntaxError, ValueError, MemoryError):
         return {}, ()
     return functions, nested_codes(code)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """No warning about the text: whoever compiled it before has given them.
+
+    `warnings.catch_warnings` would also make Python forget which warnings it has given already.
+    """
+    filters = warnings.filters
+    warnings.filters = [("ignore", None, Warning, None, 0)]
+    try:
+        yield
+    finally:
+        warnings.filters = filters
 
 
 def _parsed(filename: str, lines: list[str], flags: int) -> ast.Module:

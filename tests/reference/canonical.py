@@ -178,7 +178,7 @@ def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
     if kind in RULES:
         label, give = RULES[kind]
         return rule(label, give(value))
-    if hasattr(kind, "__funes_key__"):
+    if any("__funes_key__" in vars(base) for base in kind.__mro__):
         return rule("__funes_key__", (kind, value.__funes_key__()))  # type: ignore[attr-defined]
     if isinstance(value, enum.Enum):
         return rule("enum.Enum", enum_member(value))
@@ -197,10 +197,10 @@ def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
 
 
 def overrides_reduction(kind: type, base: type) -> bool:
-    """Whether a class defines another reduction than a base of it."""
-    return (
-        kind.__reduce_ex__ is not base.__reduce_ex__  # type: ignore[comparison-overlap]
-        or kind.__reduce__ is not base.__reduce__
+    """Whether a class defines another reduction, or another state, than a base of it."""
+    return any(
+        getattr(kind, method, None) is not getattr(base, method, None)
+        for method in ("__reduce_ex__", "__reduce__", "__getstate__")
     )
 
 

@@ -172,7 +172,9 @@ def test_other_objects() -> None:
     ]
     for make in makers:
         value = make(0)
-        assert_all_equal([value, make(0), pickle.loads(pickle.dumps(value))])
+        assert_all_equal([value, make(0), copy.copy(value)])
+        if not hasattr(value, "rvs"):  # unpickled, a distribution has a generator of its own
+            assert_all_equal([value, pickle.loads(pickle.dumps(value))])
     assert_all_differ([*(make(shift) for make in makers for shift in (0, 1)), scipy.stats.norm])
 
 

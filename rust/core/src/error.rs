@@ -36,6 +36,13 @@ pub enum Error {
         version: u32,
     },
 
+    /// The entry is sound, but whoever wrote it does not have the secret. It must be left where it is.
+    #[error("could not trust {}: it is not signed with the key in use", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The caller asked for something that cannot be: a mistake in the program, not of the disk.
     #[error("{0}")]
     Invalid(String),

@@ -12,6 +12,7 @@ pub mod encode;
 pub mod error;
 pub mod graph;
 pub mod lock;
+pub mod pickle;
 pub mod store;
 pub mod tags;
 pub mod value;

@@ -6,11 +6,13 @@ mod errors;
 mod guard;
 mod hash;
 mod known;
+mod mapping;
 mod memo;
 mod memory;
 mod objects;
 mod once;
 mod plan;
+mod readings;
 mod record;
 mod refusal;
 mod scalars;
@@ -28,6 +30,8 @@ mod _funes {
     use crate::memory::Raw;
     #[pymodule_export]
     use crate::once::KeyLock;
+    #[pymodule_export]
+    use crate::readings::{Collector, InBand, Spans};
     #[pymodule_export]
     use crate::store::{Entry, Store};
 

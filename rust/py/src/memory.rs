@@ -50,7 +50,7 @@ impl<'py> Walk<'py> {
 }
 
 /// The memory of a contiguous buffer.
-fn contiguous(buffer: &PyUntypedBuffer) -> &[u8] {
+pub(crate) fn contiguous(buffer: &PyUntypedBuffer) -> &[u8] {
     if buffer.len_bytes() == 0 {
         // An empty buffer may have no address.
         return &[];

@@ -5,11 +5,14 @@ use std::io;
 use std::path::PathBuf;
 
 use funes_core::error::Error;
-use funes_core::store::{self, Content, Definition, Key, Reading};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use funes_core::store::{self, Access, Content, Definition, Key, Reading, Secret, Verify};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
+
+use crate::mapping::Memory;
+use crate::readings::{InBand, Spans};
 
 import_exception!(funes.errors, DamagedEntryError);
 
@@ -21,6 +24,10 @@ import_exception!(funes.errors, DamagedEntryError);
 ///
 /// `root` is the absolute path of the cache folder. A relative one, or a hash that is none, raises
 /// `ValueError`; what the system refuses raises `OSError`, with `errno` and `filename`.
+///
+/// With a `key`, entries are signed, and others are not read. `shared` gives the owner's group access
+/// to what is created. `verify` is "once" (large entries once in a process, small ones always),
+/// "always" or "never".
 #[pyclass(frozen, module = "funes")]
 pub struct Store {
     store: store::Store,
@@ -29,8 +36,17 @@ pub struct Store {
 #[pymethods]
 impl Store {
     #[new]
-    fn new(root: PathBuf) -> PyResult<Self> {
-        Ok(Self { store: store::Store::new(root).map_err(raised)? })
+    #[pyo3(signature = (root, *, key=None, shared=false, verify="once"))]
+    fn new(root: PathBuf, key: Option<&[u8]>, shared: bool, verify: &str) -> PyResult<Self> {
+        let verify = match verify {
+            "always" => Verify::Always,
+            "once" => Verify::Once,
+            "never" => Verify::Never,
+            _ => return Err(PyValueError::new_err("verify must be \"always\", \"once\" or \"never\"")),
+        };
+        let access = if shared { Access::Shared } else { Access::Private };
+        let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify);
+        Ok(Self { store: if let Some(key) = key { store.with_secret(Secret::new(key)) } else { store } })
     }
 
     /// The cache folder.
@@ -61,7 +77,7 @@ impl Store {
     ///
     /// Raises `DamagedEntryError` if the file is not what was written: `set_aside` makes room for
     /// a new one. Raises `OSError` if it cannot be read now, or was written by a newer funes
-    /// (`errno.ENOTSUP`): it is to be left alone.
+    /// (`errno.ENOTSUP`), or by somebody without the key (`errno.EPERM`): it is to be left alone.
     fn read(
         &self,
         py: Python<'_>,
@@ -71,40 +87,69 @@ impl Store {
     ) -> PyResult<Option<Entry>> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        match py.detach(|| self.store.read(&key)).map_err(raised)? {
-            Reading::Absent => Ok(None),
-            Reading::Found(entry) => Ok(Some(Entry { entry })),
-            Reading::Damaged(damage) => {
-                let path = self.store.path(&key);
-                let message = format!("{} is damaged: {damage}", path.display());
-                Err(DamagedEntryError::new_err(message))
-            }
-        }
+        self.found(py, &key)
     }
 
     /// Stores an entry; False if there is one already, which stays.
     ///
-    /// `body` is a pickle, up to and with its STOP; `second` another reading of the same value,
-    /// which only funes sees. With `durable` a power cut cannot undo the write once this has
+    /// `body` is a pickle, up to and with its STOP: bytes, or what a `Collector` gives; `second` another
+    /// reading of the same value, which only funes sees, and `spans` where its buffers lie. With `durable` a power cut cannot undo the write once this has
     /// returned, which takes milliseconds instead of microseconds.
     ///
     /// Raises `OSError` if it could not be stored; nothing but, perhaps, empty folders is left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
-    #[pyo3(signature = (function, definition, arguments, body, second=None, *, durable=false))]
+    #[pyo3(signature = (function, definition, arguments, body, second=None, spans=None, *, durable=false))]
     fn write(
         &self,
         py: Python<'_>,
         function: &Bound<'_, PyString>,
         definition: &str,
         arguments: &str,
-        body: &[u8],
+        body: &Bound<'_, PyAny>,
         second: Option<&[u8]>,
+        spans: Option<&Bound<'_, Spans>>,
         durable: bool,
     ) -> PyResult<bool> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        let content = Content { body, second, buffers: &[] };
-        py.detach(|| self.store.write(&key, &content, durable)).map_err(raised)
+        self.put(py, &key, body, second, spans, durable)
+    }
+
+    /// Creates the folder of a definition's entries, if it is missing.
+    fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
+        let function = function.to_string_lossy();
+        let definition = Definition::new(&function, definition).map_err(raised)?;
+        py.detach(|| self.store.prepare(&definition)).map_err(raised)
+    }
+
+    /// The file of a large argument, whether it exists or not. `content` is a hash of 40 digits.
+    fn object_path(&self, content: &str) -> PyResult<OsString> {
+        Ok(self.store.path(&Key::object(content).map_err(raised)?).into())
+    }
+
+    /// Reads a large argument, as `read` does an entry; a damaged one is set aside before that is raised.
+    fn read_object(&self, py: Python<'_>, content: &str) -> PyResult<Option<Entry>> {
+        let key = Key::object(content).map_err(raised)?;
+        let found = self.found(py, &key);
+        if matches!(&found, Err(error) if error.is_instance_of::<DamagedEntryError>(py)) {
+            py.detach(|| self.store.set_aside(&key)).map_err(raised)?;
+        }
+        found
+    }
+
+    /// Stores a large argument, as `write` does an entry.
+    #[pyo3(signature = (content, body, second=None, spans=None, *, durable=false))]
+    fn write_object(
+        &self,
+        py: Python<'_>,
+        content: &str,
+        body: &Bound<'_, PyAny>,
+        second: Option<&[u8]>,
+        spans: Option<&Bound<'_, Spans>>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let key = Key::object(content).map_err(raised)?;
+        self.put(py, &key, body, second, spans, durable)
     }
 
     /// Deletes an entry, sound or not; False if there is none.
@@ -144,24 +189,81 @@ impl Store {
     }
 }
 
-/// An entry that was read and found to be what was written.
+impl Store {
+    fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
+        match py.detach(|| self.store.read(key)).map_err(raised)? {
+            Reading::Absent => Ok(None),
+            Reading::Found(entry) => Entry::new(py, entry, || self.store.path(key)).map(Some),
+            Reading::Damaged(damage) => {
+                let path = self.store.path(key);
+                let message = format!("{} is damaged: {damage}", path.display());
+                Err(DamagedEntryError::new_err(message))
+            }
+        }
+    }
+
+    fn put(
+        &self,
+        py: Python<'_>,
+        key: &Key,
+        body: &Bound<'_, PyAny>,
+        second: Option<&[u8]>,
+        spans: Option<&Bound<'_, Spans>>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
+            vec![bytes.as_bytes()]
+        } else if let Ok(body) = body.cast::<InBand>() {
+            body.get().pieces()
+        } else {
+            return Err(PyTypeError::new_err("body must be bytes or InBand"));
+        };
+        let buffers = spans.map_or(&[][..], |spans| &spans.get().spans);
+        let content = Content { body: &pieces, second, buffers };
+        py.detach(|| self.store.write(key, &content, durable)).map_err(raised)
+    }
+}
+
+/// An entry that was read and found to be what was written. It is read for one reader, who may
+/// write to the arrays in it.
 #[pyclass(frozen, module = "funes")]
 pub struct Entry {
-    entry: store::Entry,
+    memory: Py<Memory>,
+    second: Option<Py<PyBytes>>,
+    buffers: Vec<store::Span>,
+}
+
+impl Entry {
+    fn new(py: Python<'_>, entry: store::Entry, path: impl Fn() -> PathBuf) -> PyResult<Self> {
+        let second = entry.second().map(|second| PyBytes::new(py, second).unbind());
+        let buffers = entry.buffers().to_vec();
+        let length = entry.body_length() as usize;
+        let memory = py.detach(|| Memory::new(entry.into_held(), length));
+        let memory = memory.map_err(|error| system_error("read", path(), &error))?;
+        Ok(Self { memory: Py::new(py, memory)?, second, buffers })
+    }
 }
 
 #[pymethods]
 impl Entry {
-    /// The ordinary pickle; a new copy each time.
+    /// The ordinary pickle.
     #[getter]
-    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.entry.body())
+    fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
+        Memory::view(self.memory.bind(py))
     }
 
-    /// The second reading, if there is one; a new copy each time.
+    /// The second reading, if there is one.
     #[getter]
     fn second<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.entry.second().map(|second| PyBytes::new(py, second))
+        self.second.as_ref().map(|second| second.bind(py).clone())
+    }
+
+    /// The buffers of the second reading, in order.
+    #[getter]
+    fn buffers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let view = Memory::view(self.memory.bind(py))?;
+        let buffers: Vec<_> = self.buffers.iter().map(|&span| Memory::part(&view, span)).collect::<PyResult<_>>()?;
+        PyList::new(py, buffers)
     }
 }
 
@@ -169,6 +271,11 @@ impl Entry {
 fn raised(error: Error) -> PyErr {
     match error {
         Error::Io { doing, path, source } => system_error(doing, path, &source),
+        Error::Foreign { path } => {
+            let text = "could not trust it: it is not signed with the key in use; move it away if it is yours";
+            // EPERM, which is the same everywhere.
+            PyOSError::new_err((1, text, path.into_os_string()))
+        }
         Error::Newer { path, version } => {
             let text = format!("written by a newer funes (entry format {version}), which is needed to read it");
             // A number that differs between systems.

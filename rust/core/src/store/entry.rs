@@ -4,27 +4,22 @@
 //! body | second reading | buffers: n x (offset, length) | trailer
 //! ```
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 
 use super::layout::Key;
-use crate::bulk;
+use super::seal::{Seal, Secret};
+use super::trailer::{LENGTHS, MAGIC, TRAILER, Trailer};
 
 /// The version of the file's format. A reader refuses a later one, and says so.
 pub const ENTRY_VERSION: u32 = 1;
 
-/// The last bytes of every entry, of every version. The first is not ASCII and the last two are a line's end, so that
-/// whatever takes the file for text and converts it is caught.
-const MAGIC: [u8; 8] = *b"\x89funes\r\n";
-
-/// The length of the trailer, in bytes.
-pub(super) const TRAILER: usize = 3 * 8 + MAC + CHECKSUM + 2 * 4 + MAGIC.len();
-
 /// The opcode that ends a pickle.
 const STOP: u8 = b'.';
 
-const MAC: usize = 32;
-const CHECKSUM: usize = 32;
-const SPAN: usize = 2 * 8;
+/// The length of a row in the table of buffers.
+pub(super) const SPAN: usize = 2 * 8;
 
 /// A large buffer inside the body: `length` bytes from `offset` of the file on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +31,17 @@ pub struct Span {
 }
 
 impl Span {
-    fn is_within(&self, body: u64) -> bool {
+    pub(super) fn is_within(&self, body: u64) -> bool {
         self.offset.checked_add(self.length).is_some_and(|end| end <= body)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Some(Self { offset: number(bytes, 0)?, length: number(bytes, 8)? })
     }
 }
 
 /// What is to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
-    /// An ordinary pickle, up to and with its STOP: what everybody reads.
-    pub body: &'a [u8],
+    /// An ordinary pickle, up to and with its STOP, in pieces: what everybody reads. Large arrays are pieces of their
+    /// own, so that nobody needs to copy them together.
+    pub body: &'a [&'a [u8]],
     /// The same pickle with its buffers out of band: what funes reads, where there is one. Not empty.
     pub second: Option<&'a [u8]>,
     /// Where the buffers of the second reading lie in the body, in the order in which it asks for them.
@@ -58,14 +50,19 @@ pub struct Content<'a> {
 
 impl<'a> Content<'a> {
     /// An entry of one reading.
-    pub fn new(body: &'a [u8]) -> Self {
+    pub fn new(body: &'a [&'a [u8]]) -> Self {
         Self { body, second: None, buffers: &[] }
+    }
+
+    /// The length of the body, in bytes.
+    pub(super) fn body_length(&self) -> usize {
+        self.body.iter().map(|piece| piece.len()).sum()
     }
 
     /// What is wrong with it, if anything: what could be written, but not read back.
     pub(super) fn objection(&self) -> Option<&'static str> {
-        let body = self.body.len() as u64;
-        if self.body.last() != Some(&STOP) {
+        let body = self.body_length() as u64;
+        if self.body.iter().rev().find_map(|piece| piece.last()) != Some(&STOP) {
             // Whoever loads the file without funes would read on into what follows the body.
             return Some("the body of an entry must be a pickle, which ends with STOP");
         }
@@ -77,31 +74,83 @@ impl<'a> Content<'a> {
         }
         None
     }
+
+    /// What stands between the body and the seal: the second reading, the table, the lengths.
+    pub(super) fn middle(&self) -> Vec<u8> {
+        let second = self.second.unwrap_or_default();
+        let mut middle = Vec::with_capacity(second.len() + SPAN * self.buffers.len() + TRAILER);
+        middle.extend_from_slice(second);
+        for span in self.buffers {
+            put(&mut middle, span.offset);
+            put(&mut middle, span.length);
+        }
+        put(&mut middle, self.body_length() as u64);
+        put(&mut middle, second.len() as u64);
+        put(&mut middle, self.buffers.len() as u64);
+        middle
+    }
+}
+
+/// The end of a file: what shows that all before it is as it was written.
+pub(super) fn end(seal: Seal) -> Vec<u8> {
+    let [mac, checksum] = seal.finish();
+    let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
+    [&mac[..], &checksum, &version, &MAGIC].concat()
 }
 
 /// An entry that was read and found to be what was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Entry {
-    bytes: Vec<u8>,
-    body: usize,
-    second: Range<usize>,
+    held: Held,
+    body: u64,
+    second: Vec<u8>,
     buffers: Vec<Span>,
 }
 
+/// How the reader has the body.
+#[derive(Debug)]
+pub enum Held {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// In an open file, to be mapped from its start: it lies on a local disk, and it is large.
+    File(File),
+}
+
 impl Entry {
-    /// The ordinary pickle.
-    pub fn body(&self) -> &[u8] {
-        &self.bytes[..self.body]
+    pub(super) fn new(held: Held, body: u64, second: Vec<u8>, buffers: Vec<Span>) -> Self {
+        Self { held, body, second, buffers }
+    }
+
+    /// The length of the ordinary pickle, with which the file starts.
+    pub fn body_length(&self) -> u64 {
+        self.body
     }
 
     /// The pickle with its buffers out of band, if there is one.
     pub fn second(&self) -> Option<&[u8]> {
-        Some(&self.bytes[self.second.clone()]).filter(|second| !second.is_empty())
+        Some(&self.second[..]).filter(|second| !second.is_empty())
     }
 
     /// The buffers of the second reading; each lies within the body.
     pub fn buffers(&self) -> &[Span] {
         &self.buffers
+    }
+
+    /// The body: the start of the memory or file.
+    pub fn into_held(self) -> Held {
+        self.held
+    }
+
+    /// The body, in memory; read if it has not been.
+    pub fn into_body(self) -> io::Result<Vec<u8>> {
+        match self.held {
+            Held::Bytes(bytes) => Ok(bytes),
+            Held::File(file) => {
+                let mut bytes = Vec::with_capacity(self.body as usize);
+                file.take(self.body).read_to_end(&mut bytes)?;
+                if bytes.len() as u64 == self.body { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+            }
+        }
     }
 }
 
@@ -129,6 +178,8 @@ pub enum Damage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Damaged(Damage),
+    /// Sound, but not signed with the reader's secret.
+    Foreign,
     /// Sound as far as can be told, but of a later format.
     Newer(u32),
 }
@@ -139,122 +190,25 @@ impl From<Damage> for Fault {
     }
 }
 
-/// What follows the body in the file. The caller has asked for [`Content::objection`].
-pub(super) fn seal(key: &Key, content: &Content) -> Vec<u8> {
-    let second = content.second.unwrap_or_default();
-    let mut tail = Vec::with_capacity(second.len() + SPAN * content.buffers.len() + TRAILER);
-    tail.extend_from_slice(second);
-    for span in content.buffers {
-        put(&mut tail, span.offset);
-        put(&mut tail, span.length);
-    }
-    put(&mut tail, content.body.len() as u64);
-    put(&mut tail, second.len() as u64);
-    put(&mut tail, content.buffers.len() as u64);
-    tail.extend_from_slice(&[0; MAC]);
-    let checksum = checksum(key, content.body, &tail);
-    tail.extend_from_slice(checksum.as_bytes());
-    tail.extend_from_slice(&ENTRY_VERSION.to_le_bytes());
-    tail.extend_from_slice(&(!ENTRY_VERSION).to_le_bytes());
-    tail.extend_from_slice(&MAGIC);
-    tail
-}
-
-/// Takes a file apart, after making sure that it is whole, unchanged and stored under its own name.
-pub(super) fn open(key: &Key, mut bytes: Vec<u8>) -> Result<Entry, Fault> {
+/// Takes a file apart that is all in memory; unless `trusted`, after making sure that it is whole, unchanged, and
+/// stored under its own name by somebody who has the secret.
+pub(super) fn open(key: &Key, secret: Option<&Secret>, trusted: bool, mut bytes: Vec<u8>) -> Result<Entry, Fault> {
     let trailer = Trailer::of(&bytes)?;
-    let end = bytes.len() - TRAILER;
-    let lengths = trailer.lengths_within(end as u64).ok_or(Damage::Length)?;
-    let covered = &bytes[..end + 3 * 8 + MAC];
-    if checksum(key, covered, &[]) != trailer.checksum {
-        return Err(Damage::Checksum.into());
+    let parts = trailer.parts(bytes.len() as u64)?;
+    let within = |range: Range<u64>| range.start as usize..range.end as usize;
+    if !trusted {
+        let mut seal = Seal::new(key, secret);
+        seal.update(&bytes[..parts.table.end as usize + LENGTHS]);
+        seal.check(&trailer)?;
     }
-    let second = lengths.body..lengths.body + lengths.second;
-    let buffers = bytes[second.end..end]
-        .chunks_exact(SPAN)
-        .map(|span| Span::from_bytes(span).filter(|span| span.is_within(lengths.body as u64)))
-        .collect::<Option<_>>()
-        .ok_or(Damage::Buffers)?;
-    bytes.truncate(second.end);
-    Ok(Entry { bytes, body: lengths.body, second, buffers })
-}
-
-/// What can be told of a file from its end and its size alone, before memory for the whole of it is asked for.
-pub(super) fn prejudge(end: &[u8; TRAILER], size: u64) -> Result<(), Fault> {
-    let trailer = Trailer::of(end)?;
-    let rest = size.checked_sub(TRAILER as u64).ok_or(Damage::Short)?;
-    trailer.lengths_within(rest).ok_or(Damage::Length)?;
-    Ok(())
-}
-
-/// The fixed end of a file, of this version.
-struct Trailer {
-    body: u64,
-    second: u64,
-    buffers: u64,
-    checksum: blake3::Hash,
-}
-
-struct Lengths {
-    body: usize,
-    second: usize,
-}
-
-impl Trailer {
-    fn of(file: &[u8]) -> Result<Self, Fault> {
-        // The last 16 bytes mean the same in every version: a longer trailer grows at its front.
-        let other = if file.len() < TRAILER { Damage::Short } else { Damage::Ending };
-        let rest = file.strip_suffix(&MAGIC).ok_or(other)?;
-        let (rest, complement) = rest.split_last_chunk().ok_or(Damage::Short)?;
-        let (rest, version) = rest.split_last_chunk().ok_or(Damage::Short)?;
-        let version = u32::from_le_bytes(*version);
-        // Without its complement, one flipped bit would make a damaged file one of the future, never to be set aside.
-        if version != !u32::from_le_bytes(*complement) || version == 0 {
-            return Err(Damage::Ending.into());
-        }
-        if version > ENTRY_VERSION {
-            return Err(Fault::Newer(version));
-        }
-        let (rest, checksum) = rest.split_last_chunk::<CHECKSUM>().ok_or(Damage::Short)?;
-        let (rest, _mac) = rest.split_last_chunk::<MAC>().ok_or(Damage::Short)?;
-        let (_, lengths) = rest.split_last_chunk::<{ 3 * 8 }>().ok_or(Damage::Short)?;
-        let length = |index| number(lengths, index).ok_or(Damage::Short);
-        Ok(Self {
-            body: length(0)?,
-            second: length(8)?,
-            buffers: length(16)?,
-            checksum: blake3::Hash::from_bytes(*checksum),
-        })
-    }
-
-    /// The lengths, if they fill what stands before the trailer exactly.
-    fn lengths_within(&self, size: u64) -> Option<Lengths> {
-        let table = self.buffers.checked_mul(SPAN as u64)?;
-        let total = self.body.checked_add(self.second)?.checked_add(table)?;
-        let lengths = || Some(Lengths { body: self.body.try_into().ok()?, second: self.second.try_into().ok()? });
-        (total == size).then(lengths)?
-    }
-}
-
-/// Over the names, each after its length, and everything in the file that stands before the checksum.
-fn checksum(key: &Key, head: &[u8], tail: &[u8]) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum");
-    for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name.as_bytes());
-    }
-    bulk::update(&mut hasher, head);
-    bulk::update(&mut hasher, tail);
-    hasher.finalize()
+    let buffers = parts.buffers(&bytes[within(parts.table.clone())])?;
+    let second = bytes[within(parts.second.clone())].to_vec();
+    bytes.truncate(parts.body as usize);
+    Ok(Entry::new(Held::Bytes(bytes), parts.body, second, buffers))
 }
 
 fn put(bytes: &mut Vec<u8>, number: u64) {
     bytes.extend_from_slice(&number.to_le_bytes());
-}
-
-fn number(bytes: &[u8], index: usize) -> Option<u64> {
-    let bytes = bytes.get(index..)?.first_chunk()?;
-    Some(u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -269,37 +223,53 @@ mod tests {
         Key::new("double", DEFINITION, ARGUMENTS).unwrap()
     }
 
-    fn sealed(content: &Content) -> Vec<u8> {
+    fn signed(content: &Content, secret: Option<&Secret>) -> Vec<u8> {
         assert_eq!(content.objection(), None);
-        [content.body, &seal(&key(), content)].concat()
+        let file = [&content.body.concat()[..], &content.middle()].concat();
+        let mut seal = Seal::new(&key(), secret);
+        seal.update(&file);
+        [&file[..], &end(seal)].concat()
+    }
+
+    fn sealed(content: &Content) -> Vec<u8> {
+        signed(content, None)
+    }
+
+    fn open(key: &Key, bytes: Vec<u8>) -> Result<Entry, Fault> {
+        super::open(key, None, false, bytes)
+    }
+
+    fn fault(key: &Key, bytes: Vec<u8>) -> Option<Fault> {
+        open(key, bytes).err()
     }
 
     fn rich() -> Content<'static> {
         let buffers = &[Span { offset: 0, length: 2 }, Span { offset: 5, length: 0 }];
-        Content { body: BODY, second: Some(b"second."), buffers }
+        Content { body: &[BODY], second: Some(b"second."), buffers }
     }
 
     /// Recomputes the checksum, as somebody who wants to fool the parser would.
     fn resealed(mut file: Vec<u8>) -> Vec<u8> {
-        let covered = file.len() - MAGIC.len() - 8 - CHECKSUM;
-        let sum = checksum(&key(), &file[..covered], &[]);
-        file[covered..covered + CHECKSUM].copy_from_slice(sum.as_bytes());
-        file
+        file.truncate(file.len() - (TRAILER - LENGTHS));
+        let mut seal = Seal::new(&key(), None);
+        seal.update(&file);
+        [file, end(seal)].concat()
     }
 
     #[test]
     fn what_was_written_is_read() {
-        for content in [Content::new(BODY), Content::new(b"."), rich()] {
+        for content in [Content::new(&[BODY]), Content::new(&[b"N", b"", b".", b""]), rich()] {
             let entry = open(&key(), sealed(&content)).unwrap();
-            assert_eq!(entry.body(), content.body);
+            assert_eq!(entry.body_length(), content.body.concat().len() as u64);
             assert_eq!(entry.second(), content.second);
             assert_eq!(entry.buffers(), content.buffers);
+            assert!(matches!(entry.into_held(), Held::Bytes(bytes) if bytes == content.body.concat()));
         }
     }
 
     #[test]
     fn the_bytes_are_the_documented_ones() {
-        let file = sealed(&Content { body: BODY, second: Some(b"s."), buffers: &[Span { offset: 1, length: 3 }] });
+        let file = sealed(&Content { body: &[BODY], second: Some(b"s."), buffers: &[Span { offset: 1, length: 3 }] });
         let mut expected = BODY.to_vec();
         expected.extend(b"s.");
         expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
@@ -324,9 +294,9 @@ mod tests {
             assert!(matches!(open(&key(), file[..length].to_vec()), Err(Fault::Damaged(_))), "cut to {length}");
             assert!(matches!(open(&key(), file[length + 1..].to_vec()), Err(Fault::Damaged(_))), "without {length}");
         }
-        assert_eq!(open(&key(), [&file[..], b"\n"].concat()), Err(Damage::Ending.into()));
-        assert_eq!(open(&key(), [b".", &file[..]].concat()), Err(Damage::Length.into()));
-        assert_eq!(open(&key(), Vec::new()), Err(Damage::Short.into()));
+        assert_eq!(fault(&key(), [&file[..], b"\n"].concat()), Some(Damage::Ending.into()));
+        assert_eq!(fault(&key(), [b".", &file[..]].concat()), Some(Damage::Length.into()));
+        assert_eq!(fault(&key(), Vec::new()), Some(Damage::Short.into()));
     }
 
     #[test]
@@ -365,7 +335,7 @@ mod tests {
             Key::new("double", ARGUMENTS, DEFINITION),
         ];
         for other in others {
-            assert_eq!(open(&other.unwrap(), file.clone()), Err(Damage::Checksum.into()));
+            assert_eq!(fault(&other.unwrap(), file.clone()), Some(Damage::Checksum.into()));
         }
     }
 
@@ -373,10 +343,10 @@ mod tests {
     fn a_later_format_is_told_from_damage_whatever_its_length() {
         for front in [Vec::new(), vec![7; 3], vec![7; 300]] {
             let file = [&front[..], &2_u32.to_le_bytes(), &(!2_u32).to_le_bytes(), &MAGIC].concat();
-            assert_eq!(open(&key(), file), Err(Fault::Newer(2)));
+            assert_eq!(fault(&key(), file), Some(Fault::Newer(2)));
         }
         let file = [&[7; 300][..], &0_u32.to_le_bytes(), &(!0_u32).to_le_bytes(), &MAGIC].concat();
-        assert_eq!(open(&key(), file), Err(Damage::Ending.into()));
+        assert_eq!(fault(&key(), file), Some(Damage::Ending.into()));
     }
 
     #[test]
@@ -387,7 +357,7 @@ mod tests {
             for lie in [0, 1, honest + 1, 1 << 32, 1 << 60, 1 << 63, u64::MAX / 16, u64::MAX - 1, u64::MAX] {
                 let mut changed = file.clone();
                 changed[lengths + 8 * index..][..8].copy_from_slice(&lie.to_le_bytes());
-                assert_eq!(open(&key(), resealed(changed)), Err(Damage::Length.into()), "{index}: {lie}");
+                assert_eq!(fault(&key(), resealed(changed)), Some(Damage::Length.into()), "{index}: {lie}");
             }
         }
     }
@@ -400,7 +370,7 @@ mod tests {
             let mut changed = file.clone();
             changed[table..table + 8].copy_from_slice(&span[0].to_le_bytes());
             changed[table + 8..table + 16].copy_from_slice(&span[1].to_le_bytes());
-            assert_eq!(open(&key(), resealed(changed)), Err(Damage::Buffers.into()), "{span:?}");
+            assert_eq!(fault(&key(), resealed(changed)), Some(Damage::Buffers.into()), "{span:?}");
         }
     }
 
@@ -426,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_read_back_is_not_written() {
-        for body in [&b""[..], b"\x80\x05K*"] {
+        for body in [&[&b""[..]][..], &[b"\x80\x05K*"], &[], &[b".", b"N", b""]] {
             assert!(Content { body, ..rich() }.objection().unwrap().contains("STOP"));
         }
         let empty = Content { second: Some(b""), ..rich() };
@@ -438,10 +408,31 @@ mod tests {
     #[test]
     fn an_impossible_size_is_seen_from_the_end_alone() {
         let file = sealed(&rich());
-        let end: &[u8; TRAILER] = file.last_chunk().unwrap();
-        assert_eq!(prejudge(end, file.len() as u64), Ok(()));
-        assert_eq!(prejudge(end, 1 << 50), Err(Damage::Length.into()));
-        assert_eq!(prejudge(end, 0), Err(Damage::Short.into()));
-        assert_eq!(prejudge(&[0; TRAILER], TRAILER as u64), Err(Damage::Ending.into()));
+        let trailer = Trailer::of(&file[file.len() - TRAILER..]).ok().unwrap();
+        assert!(trailer.parts(file.len() as u64).is_ok());
+        assert_eq!(trailer.parts(1 << 50), Err(Damage::Length));
+        assert_eq!(trailer.parts(0), Err(Damage::Short));
+    }
+
+    #[test]
+    fn a_secret_tells_its_own_entries_from_all_others() {
+        let (ours, theirs) = (Secret::new(b"ours"), Secret::new(b"theirs"));
+        let file = signed(&rich(), Some(&ours));
+        let open = |secret, file: &[u8]| super::open(&key(), secret, false, file.to_vec()).err();
+        assert_eq!(open(Some(&ours), &file), None);
+        assert_eq!(open(None, &file), None);
+        assert_eq!(open(Some(&theirs), &file), Some(Fault::Foreign));
+        assert_eq!(open(Some(&ours), &sealed(&rich())), Some(Fault::Foreign));
+        assert_eq!(open(Some(&ours), &resealed(file.clone())), Some(Fault::Foreign));
+        for index in 0..file.len() {
+            let mut changed = file.clone();
+            changed[index] ^= 1;
+            assert!(open(Some(&ours), &changed).is_some(), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        assert_eq!(format!("{:?}", Secret::new(b"hunter2")), "Secret(..)");
     }
 }

@@ -24,14 +24,18 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 /// The same, when a single digit follows.
 const PORTS: [&str; 2] = ["com", "lpt"];
 
-/// Names that a cache folder keeps for itself: large arguments are stored once, by content, in `objects`.
-const RESERVED: [&str; 1] = ["objects"];
+/// The folder of large arguments, which are stored once, by content.
+const OBJECTS: &str = "objects";
+
+/// Names that a cache folder keeps for itself.
+const RESERVED: [&str; 1] = [OBJECTS];
 
 /// One definition of one function: what a folder of entries belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Definition<'a> {
     function: &'a str,
     hash: &'a str,
+    is_object: bool,
 }
 
 impl<'a> Definition<'a> {
@@ -39,7 +43,7 @@ impl<'a> Definition<'a> {
     /// digits.
     pub fn new(function: &'a str, hash: &'a str) -> Result<Self> {
         check_hash("definition", hash)?;
-        Ok(Self { function, hash })
+        Ok(Self { function, hash, is_object: false })
     }
 
     /// The function's true name.
@@ -58,6 +62,10 @@ impl<'a> Definition<'a> {
         let longest = LONGEST_NAME + 2 * HEX_LENGTH + EXTENSION.len() + DAMAGED.len() + 4;
         let mut path = PathBuf::with_capacity(root.as_os_str().len() + longest);
         path.push(root);
+        if self.is_object {
+            path.push(OBJECTS);
+            return path;
+        }
         if is_safe(self.function) {
             path.push(self.function);
         } else {
@@ -81,6 +89,12 @@ impl<'a> Key<'a> {
         let definition = Definition::new(function, definition)?;
         check_hash("argument", arguments)?;
         Ok(Self { definition, arguments })
+    }
+
+    /// A large argument, by the hash of its content. No function has an empty name, and nobody else's key this one.
+    pub fn object(hash: &'a str) -> Result<Self> {
+        check_hash("content", hash)?;
+        Ok(Self { definition: Definition { function: "", hash, is_object: true }, arguments: hash })
     }
 
     /// The definition that the call is of.
@@ -276,6 +290,8 @@ mod tests {
         let key = Key::new("double", &definition, &arguments).unwrap();
         let path = Path::new("cache").join("double").join(&definition).join(format!("{arguments}.dill"));
         assert_eq!(key.path(Path::new("cache")), path);
+        let object = Path::new("cache").join("objects").join(format!("{arguments}.dill"));
+        assert_eq!(Key::object(&arguments).unwrap().path(Path::new("cache")), object);
         assert_eq!(arguments_of(&format!("{arguments}.dill")), Some(arguments.as_str()));
         for other in ["definition.json", "damaged", &arguments, ".tmp-x.dill", &format!("{arguments}.dill.dill")] {
             assert_eq!(arguments_of(other), None, "{other:?}");

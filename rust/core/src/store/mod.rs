@@ -12,34 +12,47 @@
 //! let key = Key::new("double", &definition, &arguments)?;
 //! assert!(matches!(store.read(&key)?, Reading::Absent));
 //!
-//! assert!(store.write(&key, &Content::new(b"\x80\x05K*."), false)?);
+//! assert!(store.write(&key, &Content::new(&[b"\x80\x05K*."]), false)?);
 //! let Reading::Found(entry) = store.read(&key)? else { panic!("it was written") };
-//! assert_eq!(entry.body(), b"\x80\x05K*.");
+//! assert_eq!(entry.body_length(), 5);
 //! # Ok::<(), funes_core::error::Error>(())
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
+mod access;
+#[cfg(test)]
+mod crashing;
 mod entry;
+mod files;
 pub(crate) mod folders;
 mod layout;
-mod named;
 mod publish;
 mod read;
-#[cfg(target_os = "linux")]
-mod unnamed;
+mod seal;
+mod trailer;
 mod upkeep;
+mod verified;
+mod write;
 
-pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Span};
+pub use access::Access;
+pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use layout::{Definition, Key, safe_name};
 pub use read::Reading;
+pub use seal::Secret;
+pub use verified::Verify;
+
+use read::Scrutiny;
 
 /// A cache folder. Opening one touches nothing; it is created by the first write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     root: PathBuf,
+    access: Access,
+    secret: Option<Secret>,
+    verify: Verify,
 }
 
 impl Store {
@@ -47,9 +60,27 @@ impl Store {
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_absolute() {
-            return Ok(Self { root });
+            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default() });
         }
         Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
+    }
+
+    /// With another choice of who may use what is created.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// With a secret that entries are signed with: those that are not are [`Error::Foreign`].
+    #[must_use]
+    pub fn with_secret(self, secret: Secret) -> Self {
+        Self { secret: Some(secret), ..self }
+    }
+
+    /// With another choice of how often entries are verified.
+    #[must_use]
+    pub fn with_verify(self, verify: Verify) -> Self {
+        Self { verify, ..self }
     }
 
     /// The cache folder.
@@ -70,9 +101,9 @@ impl Store {
     /// Reads and verifies an entry.
     ///
     /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
-    /// this version ([`Error::Newer`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
+    /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
-        read::read(&self.path(key), key)
+        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify: self.verify })
     }
 
     /// Stores an entry; false if there is one already, which stays.
@@ -83,8 +114,15 @@ impl Store {
         if let Some(objection) = content.objection() {
             return Err(Error::Invalid(objection.to_owned()));
         }
-        let tail = entry::seal(key, content);
-        publish::publish(&self.root, &self.path(key), [content.body, &tail], durable)
+        let files = files::Real { access: self.access };
+        write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)
+    }
+
+    /// Creates the folder of a definition's entries.
+    pub fn prepare(&self, definition: &Definition) -> Result<()> {
+        let folder = self.folder(definition);
+        let files = files::Real { access: self.access };
+        folders::create_with(&files, &folder, &self.root).context("create the folder", &folder)
     }
 
     /// Deletes an entry, sound or not; false if there is none.
@@ -98,8 +136,11 @@ impl Store {
     /// None if there is nothing damaged: another process may have put the entry right since it was read.
     pub fn set_aside(&self, key: &Key) -> Result<Option<PathBuf>> {
         match self.read(key) {
-            Ok(Reading::Damaged(_)) => upkeep::set_aside(&self.root, &self.path(key), key.damaged_path(&self.root)),
-            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::Newer { .. }) => Ok(None),
+            Ok(Reading::Damaged(_)) => {
+                let (path, aside) = (self.path(key), key.damaged_path(&self.root));
+                upkeep::set_aside(self.access, &self.root, &path, aside)
+            }
+            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::Newer { .. } | Error::Foreign { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -1,19 +1,25 @@
 //! Reading an entry, and telling apart that there is none, that it is damaged, and that it cannot be read now.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
 
-use super::entry::{self, Damage, Entry, Fault, TRAILER};
+use super::entry::{self, Damage, Entry, Fault, Held};
 use super::layout::Key;
+use super::seal::{Seal, Secret};
+use super::trailer::{LENGTHS, Parts, TRAILER, Trailer};
+use super::verified::{Verify, Version};
 use crate::error::{self, Context, Error};
 
-/// From this size on, which is beyond a trailer's, the end is looked at first: a file system that has gone wrong may
-/// claim a length of petabytes.
-const LARGE: u64 = 1 << 20;
+/// From this size on a file is mapped where it can be: below, reading it costs less than a map and its page faults.
+/// The end is looked at first: a file system that has gone wrong may claim a length of petabytes.
+const LARGE: u64 = 256 << 10;
+
+/// How much is read at a time while a large file is verified: what fits into the processor's own memory.
+const BLOCK: usize = 1 << 20;
 
 /// What was found in an entry's place.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Reading {
     /// Nothing, or something that is no file: a link, a pipe, a device, a folder. It is neither followed nor touched.
     Absent,
@@ -23,24 +29,32 @@ pub enum Reading {
     Damaged(Damage),
 }
 
-pub(super) fn read(path: &Path, key: &Key) -> error::Result<Reading> {
-    let bytes = match load(path) {
+/// How a reader makes sure of what it reads.
+#[derive(Clone, Copy)]
+pub(super) struct Scrutiny<'a> {
+    pub(super) secret: Option<&'a Secret>,
+    pub(super) verify: Verify,
+}
+
+pub(super) fn read(path: &Path, key: &Key, scrutiny: Scrutiny) -> error::Result<Reading> {
+    let loaded = match load(path, key, scrutiny) {
         // Another host has replaced the folder or the file; opening it again asks the server anew.
-        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path),
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path, key, scrutiny),
         other => other,
     };
-    let Some(bytes) = bytes.context("read", path)? else {
+    let Some(entry) = loaded.context("read", path)? else {
         return Ok(Reading::Absent);
     };
-    match bytes.and_then(|bytes| entry::open(key, bytes)) {
+    match entry {
         Ok(entry) => Ok(Reading::Found(entry)),
         Err(Fault::Damaged(damage)) => Ok(Reading::Damaged(damage)),
+        Err(Fault::Foreign) => Err(Error::Foreign { path: path.to_owned() }),
         Err(Fault::Newer(version)) => Err(Error::Newer { path: path.to_owned(), version }),
     }
 }
 
-/// The bytes of a file, or why they aren't worth reading; none if there is no file.
-fn load(path: &Path) -> io::Result<Option<Result<Vec<u8>, Fault>>> {
+/// The entry in a file, or why it is none for this reader; none if there is no file.
+fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<Entry, Fault>>> {
     let mut file = match open(path) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
@@ -50,10 +64,31 @@ fn load(path: &Path) -> io::Result<Option<Result<Vec<u8>, Fault>>> {
     if !metadata.is_file() {
         return Ok(None);
     }
-    if metadata.len() < LARGE {
-        return small(&mut file, metadata.len() as usize).map(|bytes| Some(Ok(bytes)));
+    let size = metadata.len();
+    if size < LARGE {
+        let bytes = small(&mut file, size as usize)?;
+        return Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)));
     }
-    large(&mut file, metadata.len()).map(Some)
+    let mut end = [0; TRAILER];
+    place::read_exact(&file, &mut end, size - TRAILER as u64)?;
+    let (trailer, parts) = match Trailer::of(&end).and_then(|trailer| Ok((trailer.parts(size)?, trailer))) {
+        Ok((parts, trailer)) => (trailer, parts),
+        Err(fault) => return Ok(Some(Err(fault))),
+    };
+    if can_be_mapped(&file) {
+        let version = Version::of(&metadata);
+        return mapped(file, version, key, &trailer, parts, scrutiny).map(Some);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)))
+}
+
+impl Scrutiny<'_> {
+    /// Whether a file that is read as a whole need not be verified. A secret that nobody asks for would protect nobody.
+    fn trusts(self) -> bool {
+        self.verify == Verify::Never && self.secret.is_none()
+    }
 }
 
 /// One read. `read_to_end` would ask for the size and the position again, and once more for the end.
@@ -73,18 +108,90 @@ fn small(file: &mut File, size: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The end first, then everything, into memory that is not zeroed before.
-fn large(file: &mut File, size: u64) -> io::Result<Result<Vec<u8>, Fault>> {
-    let mut end = [0; TRAILER];
-    file.seek(SeekFrom::Start(size - TRAILER as u64))?;
-    file.read_exact(&mut end)?;
-    if let Err(fault) = entry::prejudge(&end, size) {
-        return Ok(Err(fault));
+/// Verifies what the body consists of, unless this version of the file has been, and reads what follows it.
+///
+/// The body is read for that, not mapped: a failing disk is an error then, and not the death of the process.
+fn mapped(
+    file: File,
+    version: Option<Version>,
+    key: &Key,
+    trailer: &Trailer,
+    parts: Parts,
+    scrutiny: Scrutiny,
+) -> io::Result<Result<Entry, Fault>> {
+    let mut seal = Seal::new(key, scrutiny.secret);
+    let identity = seal.identity();
+    let verified = || version.is_some_and(|version| version.is_verified(&identity));
+    let trusted = scrutiny.trusts() || (scrutiny.verify != Verify::Always && verified());
+    let mut tail = vec![0; (parts.table.end - parts.body) as usize];
+    if !trusted {
+        let mut block = vec![0; BLOCK];
+        let end = parts.table.end + LENGTHS as u64;
+        let mut at = 0;
+        while at < end {
+            let length = (end - at).min(BLOCK as u64) as usize;
+            place::read_exact(&file, &mut block[..length], at)?;
+            seal.update(&block[..length]);
+            at += length as u64;
+        }
+        if let Err(fault) = seal.check(trailer) {
+            return Ok(Err(fault));
+        }
+        if let Some(version) = version {
+            version.remember(identity);
+        }
     }
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(Ok(bytes))
+    place::read_exact(&file, &mut tail, parts.body)?;
+    let table = tail.split_off((parts.second.end - parts.second.start) as usize);
+    Ok(parts
+        .buffers(&table)
+        .map(|buffers| Entry::new(Held::File(file), parts.body, tail, buffers))
+        .map_err(Fault::from))
+}
+
+/// Reading from a place in a file.
+#[cfg(unix)]
+mod place {
+    use std::fs::File;
+    use std::io;
+
+    pub(super) fn read_exact(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+    }
+}
+
+#[cfg(not(unix))]
+mod place {
+    use std::fs::File;
+    use std::io::{self, Read, Seek, SeekFrom};
+
+    pub(super) fn read_exact(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(bytes)?;
+        file.rewind()
+    }
+}
+
+/// Whether a map of this file stays good: on a network file system, a file that another host deletes or cuts off kills
+/// whoever looks at a map of it. What is not known to be local is taken for a network's.
+#[cfg(target_os = "linux")]
+fn can_be_mapped(file: &File) -> bool {
+    // ext2 to ext4, xfs, btrfs, tmpfs, overlayfs, zfs, f2fs, bcachefs: their magic numbers.
+    const LOCAL: [u64; 8] =
+        [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0xCA45_1A4E];
+    rustix::fs::fstatfs(file).is_ok_and(|system| LOCAL.contains(&u64::try_from(system.f_type).unwrap_or_default()))
+}
+
+#[cfg(target_vendor = "apple")]
+fn can_be_mapped(file: &File) -> bool {
+    const MNT_LOCAL: u32 = 0x1000;
+    rustix::fs::fstatfs(file).is_ok_and(|system| system.f_flags & MNT_LOCAL != 0)
+}
+
+/// On Windows, a file that is mapped cannot be deleted by hand; elsewhere nobody has looked.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn can_be_mapped(_: &File) -> bool {
+    false
 }
 
 /// Opens what the name itself stands for, without waiting: a pipe would otherwise block until it had a writer.

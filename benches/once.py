@@ -1,0 +1,92 @@
+"""One computes, the others wait: how soon all have the result, and what a miss pays for it.
+
+Sixteen processes ask for one computation of 50 ms; then one process makes misses with and without `once`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from typing import Any
+
+from funes import _funes, memorious
+
+PROCESSES = 16
+SECONDS = 0.05
+ROUNDS = 15
+MISSES = 300
+
+
+def functions(folder: str) -> tuple[Any, Any, Any]:
+    @memorious(cache_dir=folder)
+    def work(x: int) -> float:  # noqa: ARG001
+        time.sleep(SECONDS)
+        return time.monotonic()
+
+    @memorious(cache_dir=folder)
+    def once(x: int) -> int:
+        return x
+
+    @memorious(cache_dir=folder, once=False)
+    def freely(x: int) -> int:
+        return x
+
+    return work, once, freely
+
+
+def wait(work: Any, barrier: Any, round_: int, results: Any) -> None:
+    work.key(
+        round_
+    )  # the definition is hashed at the first call of a process, which is not what is measured
+    barrier.wait()
+    end = work(round_)
+    results.put((end, time.monotonic() - end))
+
+
+def waiters() -> None:
+    context = multiprocessing.get_context("fork")
+    slowest = []
+    for round_ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            work, _, _ = functions(folder)
+            barrier, results = context.Barrier(PROCESSES), context.SimpleQueue()
+            arguments = (work, barrier, round_, results)
+            processes = [context.Process(target=wait, args=arguments) for _ in range(PROCESSES)]
+            for process in processes:
+                process.start()
+            ends, delays = zip(*(results.get() for _ in processes), strict=True)
+            for process in processes:
+                process.join()
+            assert len(set(ends)) == 1, "computed more than once"
+            slowest.append(max(delays))
+    print(
+        f"{PROCESSES} processes, one computation of {1e3 * SECONDS:.0f} ms, {len(slowest)} rounds"
+    )
+    print(
+        f"  the last one has it after {1e3 * min(slowest):.1f} to {1e3 * max(slowest):.1f} ms (bar: 100)"
+    )
+
+
+def misses() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _, once, freely = functions(folder)
+        best = dict.fromkeys((once, freely), float("inf"))
+        for round_ in range(-1, ROUNDS):
+            for function, so_far in best.items():
+                begin = time.process_time()
+                for number in range(MISSES):
+                    function(round_ * MISSES + number)
+                took = (time.process_time() - begin) / MISSES
+                best[function] = min(so_far, took) if round_ >= 0 else so_far
+    print(
+        f"a miss: {1e6 * best[freely]:.1f} us, with `once` {1e6 * (best[once] - best[freely]):.1f} us more"
+    )
+
+
+if __name__ == "__main__":
+    if not _funes.IS_RELEASE:
+        sys.exit("build with --release first")
+    waiters()
+    misses()

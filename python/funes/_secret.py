@@ -1,0 +1,60 @@
+"""The key that entries are signed with."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Secret", "from_environment", "withheld"]
+
+_writing = threading.local()
+
+
+class Secret:
+    """A key given as ``memorious(key=...)``. It shows in no repr, and in nothing that funes stores.
+
+    It travels with its function to other processes of the same program, by value. A function that is
+    itself an argument or a result is stored without it: the key must not lie in the folder it guards.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | bytes | None) -> None:
+        self._value = value.encode() if isinstance(value, str) else value
+
+    def reveal(self) -> bytes:
+        """The key.
+
+        Raises:
+            PermissionError: It was lost on the way; without it, nothing may be trusted.
+        """
+        if self._value is None:
+            raise PermissionError(
+                1, "the key of this function is not stored with it: set FUNES_KEY"
+            )
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[bytes | None]]:
+        return Secret, (None if getattr(_writing, "entry", False) else self._value,)
+
+
+def from_environment() -> bytes | None:
+    """The key that the environment gives, if any."""
+    value = os.environ.get("FUNES_KEY")
+    return value.encode(errors="surrogateescape") if value else None
+
+
+@contextmanager
+def withheld() -> Iterator[None]:
+    """Keep keys out of what this thread pickles."""
+    before = getattr(_writing, "entry", False)
+    _writing.entry = True
+    try:
+        yield
+    finally:
+        _writing.entry = before

@@ -1,0 +1,197 @@
+//! Two readings of one pickle: with its large buffers in band, aligned, and out of band.
+//!
+//! Pickled with `buffer_callback`, an object becomes a stream that asks for its buffers one by one (`NEXT_BUFFER`). That
+//! stream is the second reading. The first is made of it: each request is replaced by the buffer itself, as a
+//! `BYTEARRAY8`, or as a `BINBYTES8` where it was marked as read-only; what any unpickler makes of these is what it
+//! would have made of the buffer. Operations without effect stand before it, so that it starts at a multiple of
+//! [`ALIGNMENT`].
+
+use crate::store::Span;
+
+/// Where a buffer starts: at the start of a cache line, which is what the widest instructions of a processor ask for.
+pub const ALIGNMENT: usize = 64;
+
+const FRAME: u8 = 0x95;
+const NEXT_BUFFER: u8 = 0x97;
+const READONLY_BUFFER: u8 = 0x98;
+const BINBYTES8: u8 = 0x8e;
+const BYTEARRAY8: u8 = 0x96;
+const POP: u8 = b'0';
+const NONE: u8 = b'N';
+const SHORT_BINBYTES: u8 = b'C';
+const STOP: u8 = b'.';
+
+/// The length of an opcode that holds a buffer, with the buffer's length.
+const OPENING: usize = 1 + 8;
+
+/// A pickle with its buffers in band.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Everything but the buffers.
+    glue: Vec<u8>,
+    /// How much of the glue stands before each buffer.
+    cuts: Vec<usize>,
+    /// Where the buffers lie, in the order in which the stream asks for them.
+    pub spans: Vec<Span>,
+}
+
+impl Body {
+    /// Puts the buffers of a stream in band; `lengths` are theirs, in order. None if the stream is not a pickle of
+    /// protocol 5 that asks for so many buffers.
+    pub fn of(stream: &[u8], lengths: &[usize]) -> Option<Self> {
+        let mut body = Self::default();
+        let mut lengths = lengths.iter();
+        let mut before = 0; // the lengths of the buffers so far
+        let mut at = 0;
+        while at < stream.len() {
+            let opcode = stream[at];
+            let end = at.checked_add(operation_length(&stream[at..])?)?;
+            match opcode {
+                // A frame promises that so many bytes follow without a large one. It is optional.
+                FRAME => {}
+                NEXT_BUFFER => {
+                    let length = *lengths.next()?;
+                    let is_read_only = stream.get(end) == Some(&READONLY_BUFFER);
+                    body.align(before);
+                    body.glue.push(if is_read_only { BINBYTES8 } else { BYTEARRAY8 });
+                    body.glue.extend((length as u64).to_le_bytes());
+                    body.cuts.push(body.glue.len());
+                    body.spans.push(Span { offset: (body.glue.len() + before) as u64, length: length as u64 });
+                    before = before.checked_add(length)?;
+                    at = end + usize::from(is_read_only);
+                    continue;
+                }
+                READONLY_BUFFER => return None,
+                _ => body.glue.extend_from_slice(stream.get(at..end)?),
+            }
+            at = end;
+        }
+        (lengths.next().is_none() && body.glue.last() == Some(&STOP)).then_some(body)
+    }
+
+    /// The bytes of the pickle, in pieces: what stands between the buffers, and the buffers.
+    pub fn pieces<'a>(&'a self, buffers: &[&'a [u8]]) -> Vec<&'a [u8]> {
+        let mut pieces = Vec::with_capacity(2 * buffers.len() + 1);
+        let mut start = 0;
+        for (&cut, buffer) in self.cuts.iter().zip(buffers) {
+            pieces.extend([&self.glue[start..cut], buffer]);
+            start = cut;
+        }
+        pieces.push(&self.glue[start..]);
+        pieces
+    }
+
+    /// Adds operations without effect, so that the payload of the next one is aligned.
+    fn align(&mut self, before: usize) {
+        let missing = (self.glue.len() + before + OPENING).wrapping_neg() % ALIGNMENT;
+        match missing {
+            0 => {}
+            2 => self.glue.extend([NONE, POP]),
+            // A short string of zeros, dropped. One byte is too little for that: then it is one line more.
+            _ => {
+                let length = if missing < 3 { missing + ALIGNMENT } else { missing } - 3;
+                self.glue.extend([SHORT_BINBYTES, length as u8]);
+                self.glue.resize(self.glue.len() + length, 0);
+                self.glue.push(POP);
+            }
+        }
+    }
+}
+
+/// The length of the operation that a pickle starts with, opcode and argument.
+fn operation_length(pickle: &[u8]) -> Option<usize> {
+    let (opcode, argument) = pickle.split_first()?;
+    let line = |text: &[u8]| text.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+    let counted = |width: usize| {
+        let mut length = [0; 8];
+        length[..width].copy_from_slice(argument.get(..width)?);
+        usize::try_from(u64::from_le_bytes(length)).ok()?.checked_add(width)
+    };
+    let length = match *opcode {
+        // MARK STOP POP POP_MARK DUP NONE REDUCE APPEND BUILD DICT EMPTY_DICT APPENDS LIST EMPTY_LIST OBJ SETITEM TUPLE
+        // EMPTY_TUPLE SETITEMS BINPERSID
+        b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'R' | b'a' | b'b' | b'd' | b'}' | b'e' | b'l' | b']' | b'o'
+        | b's' | b't' | b')' | b'u' | b'Q'
+        // NEWOBJ TUPLE1 TUPLE2 TUPLE3 NEWTRUE NEWFALSE EMPTY_SET ADDITEMS FROZENSET NEWOBJ_EX STACK_GLOBAL MEMOIZE
+        // NEXT_BUFFER READONLY_BUFFER
+        | 0x81 | 0x85..=0x89 | 0x8f..=0x94 | NEXT_BUFFER | READONLY_BUFFER => 0,
+        // BININT1 BINGET BINPUT PROTO EXT1
+        b'K' | b'h' | b'q' | 0x80 | 0x82 => 1,
+        // BININT2 EXT2
+        b'M' | 0x83 => 2,
+        // BININT LONG_BINGET LONG_BINPUT EXT4
+        b'J' | b'j' | b'r' | 0x84 => 4,
+        // BINFLOAT FRAME
+        b'G' | FRAME => 8,
+        // SHORT_BINSTRING SHORT_BINBYTES LONG1 SHORT_BINUNICODE
+        b'U' | SHORT_BINBYTES | 0x8a | 0x8c => counted(1)?,
+        // BINSTRING BINBYTES BINUNICODE LONG4
+        b'T' | b'B' | b'X' | 0x8b => counted(4)?,
+        // BINBYTES8 BINUNICODE8 BYTEARRAY8
+        BINBYTES8 | 0x8d | BYTEARRAY8 => counted(8)?,
+        // FLOAT INT LONG PERSID STRING UNICODE GET PUT
+        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' | b'g' | b'p' => line(argument)?,
+        // GLOBAL INST
+        b'c' | b'i' => {
+            let first = line(argument)?;
+            first + line(&argument[first..])?
+        }
+        _ => return None,
+    };
+    length.checked_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(stream: &[u8], buffers: &[&[u8]]) -> Option<Vec<u8>> {
+        let lengths: Vec<_> = buffers.iter().map(|buffer| buffer.len()).collect();
+        Body::of(stream, &lengths).map(|body| body.pieces(buffers).concat())
+    }
+
+    #[test]
+    fn a_buffer_takes_the_place_of_the_request_for_it() {
+        let body = joined(b"\x80\x05\x97\x98\x85.", &[b"abc"]).unwrap();
+        let start = body.len() - 2 - 3;
+        assert_eq!(start % ALIGNMENT, 0);
+        assert_eq!(&body[start..], b"abc\x85.");
+        assert_eq!(&body[start - OPENING..start], b"\x8e\x03\0\0\0\0\0\0\0");
+        let writable = joined(b"\x80\x05\x97.", &[b"abc"]).unwrap();
+        assert_eq!(writable[start - OPENING], BYTEARRAY8);
+    }
+
+    #[test]
+    fn every_buffer_is_aligned_whatever_stands_before_it() {
+        for front in 0..200_usize {
+            let mut stream = b"\x80\x05\x95\0\0\0\0\0\0\0\0(".to_vec();
+            stream.extend(std::iter::repeat_n(b'N', front));
+            stream.extend(b"\x97\x97\x98\x97t.");
+            let buffers: [&[u8]; 3] = [&vec![1; front], &[2; 7], &[]];
+            let body = Body::of(&stream, &buffers.map(<[u8]>::len)).unwrap();
+            let file = body.pieces(&buffers).concat();
+            for (span, buffer) in body.spans.iter().zip(buffers) {
+                assert_eq!(span.offset % ALIGNMENT as u64, 0);
+                assert_eq!(&file[span.offset as usize..][..span.length as usize], buffer);
+            }
+            // What was added is operations that cancel out, and no frame is left.
+            let mut at = 0;
+            while at < file.len() {
+                assert_ne!(file[at], FRAME);
+                at += operation_length(&file[at..]).unwrap();
+            }
+            assert_eq!(at, file.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_such_pickle_is_left_alone() {
+        for stream in
+            [&b""[..], b"\x80\x05", b"\xff.", b"\x97", b"X\xff\xff\xff\xff.", b"\x98.", b"\x8e.", b"cx\n", b"N"]
+        {
+            assert_eq!(joined(stream, &[b"abc"]), None, "{stream:?}");
+        }
+        assert_eq!(joined(b"N.", &[b"abc"]), None);
+        assert_eq!(joined(b"\x97\x97.", &[b"abc"]), None);
+    }
+}

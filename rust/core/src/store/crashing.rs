@@ -1,0 +1,361 @@
+//! A machine that loses power at any moment, and what is on its disk afterwards.
+//!
+//! A write goes to memory; what has been synced is on the disk; of the rest, after a crash, any part may be there: blocks
+//! of a file without those before them, the name of a file without its content, a rename without the one before it. Each
+//! test tries every operation of a write as the last one, and after each many of these outcomes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::entry::{self, Content, Damage, Fault, Span};
+use super::files::Files;
+use super::layout::Key;
+use super::write::write;
+
+/// What a disk writes as a whole; small, so that small files are torn.
+const SECTOR: usize = 64;
+
+/// A file: its content as programs see it, and which part of it is certainly on the disk.
+#[derive(Default)]
+struct Inode {
+    bytes: Vec<u8>,
+    synced: usize,
+}
+
+type Node = Rc<RefCell<Inode>>;
+
+/// What has a name. Folders are told from files by having none of the latter's content.
+#[derive(Clone)]
+enum Named {
+    File(Node),
+    Folder,
+}
+
+/// A change to a folder that no sync has made last yet.
+#[derive(Clone)]
+enum Change {
+    Add(PathBuf, Named),
+    Remove(PathBuf),
+}
+
+impl Change {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Add(path, _) | Self::Remove(path) => path,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Unnamed,
+    RenameNew,
+    Replace,
+}
+
+struct Machine {
+    way: Way,
+    /// As programs see it.
+    names: RefCell<BTreeMap<PathBuf, Named>>,
+    /// What is certainly on the disk.
+    lasting: RefCell<BTreeMap<PathBuf, Named>>,
+    pending: RefCell<Vec<Change>>,
+    operations: Cell<usize>,
+    /// After so many operations the power is lost: this one fails, and all that follow.
+    until: usize,
+}
+
+impl Machine {
+    fn new(way: Way, until: usize) -> Self {
+        let names = BTreeMap::from([("/".into(), Named::Folder), ("/home".into(), Named::Folder)]);
+        Self {
+            way,
+            lasting: RefCell::new(names.clone()),
+            names: RefCell::new(names),
+            pending: RefCell::default(),
+            operations: Cell::new(0),
+            until,
+        }
+    }
+
+    /// One more operation, unless the power is off.
+    fn step(&self) -> io::Result<()> {
+        self.operations.set(self.operations.get() + 1);
+        if self.operations.get() > self.until { Err(io::Error::other("power lost")) } else { Ok(()) }
+    }
+
+    fn is_on(&self) -> bool {
+        self.operations.get() <= self.until
+    }
+
+    fn change(&self, change: Change) {
+        apply(&mut self.names.borrow_mut(), &change);
+        self.pending.borrow_mut().push(change);
+    }
+
+    /// One of the states that the disk may be in when the power comes back.
+    fn after_crash(&self, chance: &mut Chance) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut names = self.lasting.borrow().clone();
+        let mut pending = self.pending.borrow().clone();
+        pending.retain(|_| chance.next(2) == 0);
+        for index in (1..pending.len()).rev() {
+            pending.swap(index, chance.next(index + 1));
+        }
+        for change in &pending {
+            apply(&mut names, change);
+        }
+        let folders: BTreeSet<_> =
+            names.iter().filter(|(_, named)| matches!(named, Named::Folder)).map(|(path, _)| path.clone()).collect();
+        let reachable = |path: &Path| path.ancestors().skip(1).all(|folder| folders.contains(folder));
+        let files = names.iter().filter(|(path, _)| reachable(path));
+        files
+            .filter_map(|(path, named)| match named {
+                Named::File(node) => Some((path.clone(), node.borrow().after_crash(chance))),
+                Named::Folder => None,
+            })
+            .collect()
+    }
+}
+
+impl Inode {
+    fn after_crash(&self, chance: &mut Chance) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let kept = self.synced + chance.next(bytes.len() - self.synced + 1);
+        // Its length may be that of all that was written, or of a part.
+        if chance.next(2) == 0 {
+            bytes.truncate(kept);
+        }
+        for start in (0..bytes.len()).step_by(SECTOR) {
+            let end = (start + SECTOR).min(bytes.len());
+            let start = start.max(self.synced);
+            if start < end {
+                match chance.next(4) {
+                    0 => bytes[start..end].fill(0),
+                    1 => bytes[start..end].fill(0xa5),
+                    _ => {}
+                }
+            }
+        }
+        bytes
+    }
+}
+
+fn apply(tree: &mut BTreeMap<PathBuf, Named>, change: &Change) {
+    match change {
+        Change::Add(path, named) => tree.insert(path.clone(), named.clone()),
+        Change::Remove(path) => tree.remove(path),
+    };
+}
+
+/// The same random numbers at every run.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % below
+    }
+}
+
+impl Files for Machine {
+    type File = Node;
+
+    fn unnamed(&self, folder: &Path) -> io::Result<Option<Node>> {
+        self.step()?;
+        if !self.is_folder(folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok((self.way == Way::Unnamed).then(Node::default))
+    }
+
+    fn draft(&self, folder: &Path) -> io::Result<(Node, PathBuf)> {
+        self.step()?;
+        if !self.is_folder(folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let path = folder.join(format!(".tmp-{}", self.operations.get()));
+        let node = Node::default();
+        self.change(Change::Add(path.clone(), Named::File(node.clone())));
+        Ok((node, path))
+    }
+
+    fn write(&self, file: &Node, bytes: &[u8]) -> io::Result<()> {
+        // In two halves, so that the power may be lost between them.
+        for half in [&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2..]] {
+            self.step()?;
+            file.borrow_mut().bytes.extend_from_slice(half);
+        }
+        Ok(())
+    }
+
+    fn sync(&self, file: &Node) -> io::Result<()> {
+        self.step()?;
+        let mut file = file.borrow_mut();
+        file.synced = file.bytes.len();
+        Ok(())
+    }
+
+    fn link(&self, file: &Node, path: &Path) -> io::Result<()> {
+        self.step()?;
+        if self.is_taken(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.change(Change::Add(path.to_owned(), Named::File(file.clone())));
+        Ok(())
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.way != Way::RenameNew {
+            self.step()?;
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if self.is_taken(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.replace(from, to)
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        let named = self.names.borrow().get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        self.change(Change::Add(to.to_owned(), named));
+        self.change(Change::Remove(from.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        self.change(Change::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn is_taken(&self, path: &Path) -> bool {
+        self.is_on() && self.names.borrow().contains_key(path)
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step()?;
+        if self.is_taken(folder) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if !folder.parent().is_some_and(|above| self.is_folder(above)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.change(Change::Add(folder.to_owned(), Named::Folder));
+        Ok(())
+    }
+
+    fn is_folder(&self, folder: &Path) -> bool {
+        self.is_on() && matches!(self.names.borrow().get(folder), Some(Named::Folder))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step()?;
+        let mut lasting = self.lasting.borrow_mut();
+        self.pending.borrow_mut().retain(|change| {
+            let is_here = change.path().parent() == Some(folder);
+            if is_here {
+                apply(&mut lasting, change);
+            }
+            !is_here
+        });
+        Ok(())
+    }
+}
+
+const ROOT: &str = "/home/cache";
+
+fn value(number: usize) -> Vec<u8> {
+    // Longer than a few sectors, and than one of a disk for the last.
+    [vec![b'0' + number as u8; 150 + 300 * number], b".".to_vec()].concat()
+}
+
+fn hashes(number: usize) -> [String; 2] {
+    // The first two are of one definition, the third of another.
+    [format!("{:040x}", number / 2), format!("{number:040x}")]
+}
+
+/// Stores entries one after the other, until the power is lost. Which of them were stored, and the machine.
+fn run(way: Way, durable: bool, until: usize) -> (Vec<usize>, Machine) {
+    let machine = Machine::new(way, until);
+    let mut stored = Vec::new();
+    for number in [0, 1, 2, 0] {
+        let [definition, arguments] = hashes(number);
+        let key = Key::new("f", &definition, &arguments).unwrap();
+        let body = value(number);
+        let buffers = &[Span { offset: 64, length: 64 }];
+        let content = Content { body: &[&body], second: Some(b"second."), buffers };
+        if write(&machine, ROOT.as_ref(), &key, None, &content, durable).is_err() {
+            break;
+        }
+        stored.push(number);
+    }
+    (stored, machine)
+}
+
+/// Reads everything back. Nothing may be wrong, and what was promised must be there.
+fn check(disk: &BTreeMap<PathBuf, Vec<u8>>, promised: &[usize]) {
+    for number in 0..3 {
+        let [definition, arguments] = hashes(number);
+        let key = Key::new("f", &definition, &arguments).unwrap();
+        let found = disk.get(&key.path(ROOT.as_ref())).map(|bytes| entry::open(&key, None, false, bytes.clone()));
+        let must = promised.contains(&number);
+        match found {
+            Some(Ok(entry)) => assert_eq!(entry.into_body().unwrap(), value(number)),
+            Some(Err(Fault::Damaged(Damage::Buffers))) => panic!("a checksum let it through"),
+            Some(Err(Fault::Damaged(_))) | None => assert!(!must, "entry {number} was promised to last"),
+            Some(Err(fault)) => panic!("entry {number}: {fault:?}"),
+        }
+    }
+}
+
+/// Every operation as the last one, and after each many states of the disk.
+fn crash_everywhere(durable: bool) {
+    for way in [Way::Unnamed, Way::RenameNew, Way::Replace] {
+        let (stored, machine) = run(way, durable, usize::MAX);
+        assert_eq!(stored, [0, 1, 2, 0]);
+        for until in 0..=machine.operations.get() {
+            let (stored, machine) = run(way, durable, until);
+            let promised: &[usize] = if durable { &stored } else { &[] };
+            for seed in 0..200 {
+                check(&machine.after_crash(&mut Chance(seed)), promised);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_anywhere_costs_no_durable_entry_and_leaves_none_that_is_wrong() {
+    crash_everywhere(true);
+}
+
+#[test]
+fn a_crash_anywhere_leaves_no_entry_that_is_wrong() {
+    crash_everywhere(false);
+}
+
+#[test]
+fn without_a_crash_everything_is_there_and_nothing_else() {
+    for way in [Way::Unnamed, Way::RenameNew, Way::Replace] {
+        let (_, machine) = run(way, false, usize::MAX);
+        let names = machine.names.borrow();
+        let files = names.iter().filter_map(|(path, named)| match named {
+            Named::File(node) => Some((path.clone(), node.borrow().bytes.clone())),
+            Named::Folder => None,
+        });
+        let files: BTreeMap<_, _> = files.collect();
+        check(&files, &[0, 1, 2]);
+        assert_eq!(files.len(), 3);
+    }
+}
+
+#[test]
+fn the_machine_forgets_what_was_not_synced() {
+    // Otherwise the tests above would prove nothing.
+    let (_, machine) = run(Way::Unnamed, false, usize::MAX);
+    let lost = (0..200).filter(|&seed| machine.after_crash(&mut Chance(seed)).len() < 3).count();
+    assert!(lost > 20, "{lost}");
+}

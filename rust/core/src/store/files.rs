@@ -1,0 +1,176 @@
+//! The few operations on files that writing an entry consists of. The real ones are here; those of a machine that
+//! loses power at any moment are in `crashing.rs`.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::access::Access;
+
+/// What the names of unfinished files start with.
+pub(super) const DRAFT: &str = ".tmp-";
+
+/// Where entries are written: a file system.
+pub(super) trait Files {
+    /// An open file.
+    type File;
+
+    /// Opens a new file in `folder` that has no name yet; none where there are no such files.
+    fn unnamed(&self, folder: &Path) -> io::Result<Option<Self::File>>;
+
+    /// Creates a file with a random name in `folder`, and opens it.
+    fn draft(&self, folder: &Path) -> io::Result<(Self::File, PathBuf)>;
+
+    /// Appends.
+    fn write(&self, file: &Self::File, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the content of a file last. Called once for a file: after a failure the system may have dropped the data,
+    /// and a second call would not tell.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Gives a name to a file that has none; an error if something else has it.
+    fn link(&self, file: &Self::File, path: &Path) -> io::Result<()>;
+
+    /// Renames; an error if the new name is taken.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames, in the place of whatever has the new name.
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Deletes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether a name is taken, be it by a dangling link.
+    fn is_taken(&self, path: &Path) -> bool;
+
+    /// Creates a folder.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Whether there is a folder, be it behind a link.
+    fn is_folder(&self, folder: &Path) -> bool;
+
+    /// Makes the names in a folder last.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Real {
+    /// Who may use what is created.
+    pub(super) access: Access,
+}
+
+impl Files for Real {
+    type File = File;
+
+    #[cfg(target_os = "linux")]
+    fn unnamed(&self, folder: &Path) -> io::Result<Option<File>> {
+        use rustix::fs::{Mode, OFlags, open};
+        use rustix::io::{Errno, retry_on_intr};
+
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(self.access.file());
+        match retry_on_intr(|| open(folder, flags, mode)) {
+            Ok(descriptor) => {
+                let file = File::from(descriptor);
+                self.access.grant_file(&file)?;
+                Ok(Some(file))
+            }
+            Err(Errno::NOENT) => Err(io::ErrorKind::NotFound.into()),
+            // File systems refuse `O_TMPFILE` with half a dozen codes. Whatever is refused is left to the other way,
+            // whose error is the one to report.
+            Err(_) => Ok(None),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn unnamed(&self, _: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    fn draft(&self, folder: &Path) -> io::Result<(File, PathBuf)> {
+        let mut refused = None;
+        let made = tempfile::Builder::new().prefix(DRAFT).make_in(folder, |path| {
+            // What `tempfile` makes of an error has lost the number that the system gave.
+            self.access.create_file(path).map_err(|error| {
+                let kind = error.kind();
+                refused = Some(error);
+                kind.into()
+            })
+        });
+        let (file, path) = made.map_err(|error| refused.unwrap_or(error))?.into_parts();
+        self.access.grant_file(&file)?;
+        Ok((file, path.keep().map_err(|error| error.error)?))
+    }
+
+    fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
+        use rustix::fs::{AtFlags, CWD, linkat};
+        use std::os::fd::AsRawFd;
+
+        // `AT_EMPTY_PATH` would need a capability before Linux 6.10; the way through /proc needs none.
+        let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(linkat(CWD, through_proc, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn link(&self, _: &File, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match tempfile::TempPath::try_from_path(from)?.persist_noclobber(to) {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                // The file is the caller's, to delete or to try again with.
+                let _ = refusal.path.keep();
+                Err(refusal.error)
+            }
+        }
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn is_taken(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.access.create_folder(folder)
+    }
+
+    fn is_folder(&self, folder: &Path) -> bool {
+        folder.is_dir()
+    }
+
+    #[cfg(unix)]
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        match synced.as_ref().map_err(io::Error::kind) {
+            // Some file systems cannot sync a folder, and a folder above the cache may not be ours to open. Nothing
+            // more can be done then, and nothing has failed.
+            Err(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => Ok(()),
+            _ => synced,
+        }
+    }
+
+    /// Windows offers no such thing: NTFS writes names to its journal by itself.
+    #[cfg(not(unix))]
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}

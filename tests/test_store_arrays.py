@@ -1,0 +1,192 @@
+"""Results with large arrays: read without a copy, writable, the file pristine, an ordinary pickle to everybody else."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dill
+import numpy as np
+import pandas as pd
+import pytest
+
+from funes import CacheWarning, hash_value, load_cached_results, memorious
+
+N = 1 << 17
+POSIX = os.name == "posix"
+
+
+def arrays() -> dict[str, Any]:
+    whole = np.arange(N, dtype=np.float64)
+    frozen = whole.copy()
+    frozen.flags.writeable = False
+    return {
+        "array": whole,
+        "read-only": frozen,
+        "fortran": np.asfortranarray(whole.reshape(256, -1)),
+        "strided": whole[::2],
+        "empty": whole[:0],
+        "structured": np.zeros(N, dtype=[("a", "<i4"), ("b", "<f8")]),
+        "dates": np.arange(N).astype("datetime64[s]"),
+        "twice": [whole, whole],
+        "among others": {"name": "x" * 100_000, "array": whole, "small": whole[:3]},
+        "frame": pd.DataFrame({"a": whole, "b": np.arange(N), "c": ["x"] * N}),
+        "series": pd.Series(whole, name="s"),
+        "bytes": b"ab" * N,
+        "bytearray": bytearray(b"ab" * N),
+        "bytes and array": (b"ab" * N, whole),
+    }
+
+
+def others() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    polars = pytest.importorskip("polars") if "polars" in OTHERS else None
+    pyarrow = pytest.importorskip("pyarrow") if "pyarrow" in OTHERS else None
+    if polars is not None:
+        found["polars"] = polars.DataFrame({"a": np.arange(N), "b": ["x"] * N})
+    if pyarrow is not None:
+        found["pyarrow"] = pyarrow.table({"a": np.arange(N), "b": ["x"] * N})
+    return found
+
+
+OTHERS = ("polars", "pyarrow")
+
+
+@memorious
+def made(kind: str) -> Any:
+    print(kind)
+    return {**arrays(), **others()}[kind]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(cache: Path) -> None:
+    made._opened = None
+
+
+@pytest.mark.parametrize("kind", [*arrays(), *OTHERS])
+def test_it_comes_back_as_it_was_to_funes_and_to_everybody_else(
+    kind: str, printed: Callable[[], list[str]]
+) -> None:
+    first = made(kind)
+    expected = hash_value(first)
+    # Read and verified, then mapped, each for its own reader.
+    assert [hash_value(made(kind)) for _ in range(3)] == [expected] * 3
+    assert printed() == [kind]
+    [listed] = load_cached_results(made)
+    assert hash_value(listed["output"]) == expected
+    content = made.key(kind).path.read_bytes()
+    for load in (pickle.loads, dill.loads, pure_python_loads):
+        assert hash_value(load(content)["output"]) == expected
+
+
+def pure_python_loads(content: bytes) -> Any:
+    import io
+
+    return pickle._Unpickler(io.BytesIO(content)).load()  # type: ignore[attr-defined]
+
+
+def test_an_array_is_aligned_writable_and_nobody_else_s() -> None:
+    made("array")
+    before = made.key("array").path.read_bytes()
+    one, other = made("array"), made("array")
+    for array in (one, other):
+        assert array.flags.writeable
+        assert array.flags.aligned
+    if POSIX:
+        assert one.ctypes.data % 64 == 0
+    one[:] = -1
+    other[0] = 7
+    assert made("array")[0] == 0
+    assert made("array")[1] == 1
+    assert made.key("array").path.read_bytes() == before
+
+
+def test_what_was_read_only_stays_so() -> None:
+    made("read-only")
+    assert not made("read-only").flags.writeable
+
+
+def test_an_array_outlives_its_file() -> None:
+    made("array")
+    array = made("array")
+    made.forget("array")
+    assert array.sum() == np.arange(N, dtype=float).sum()
+
+
+@pytest.mark.skipif(not POSIX, reason="descriptors as POSIX counts them")
+def test_a_mapped_array_holds_no_descriptor() -> None:
+    made("array")
+    made("array")
+    before = len(os.listdir("/dev/fd"))
+    held = [made("array") for _ in range(50)]
+    assert len(os.listdir("/dev/fd")) == before
+    assert held[0][1] == 1
+
+
+def test_many_arrays_are_in_the_file_once() -> None:
+    made("twice")
+    assert made.key("twice").path.stat().st_size < N * 8 + 4096
+    one, other = made("twice")
+    assert one is other
+
+
+@pytest.mark.parametrize("verify", ["always", "once", "never"])
+def test_a_change_after_the_first_use(verify: Any, cache: Path) -> None:
+    @memorious(verify=verify)
+    def ones(n: int) -> Any:
+        return np.ones(n)
+
+    ones(N)
+    ones(N)
+    path = ones.key(N).path
+    content = bytearray(path.read_bytes())
+    content[N * 4 + 6] ^= 0x10
+    path.write_bytes(content)
+    if verify == "never":
+        assert ones(N).sum() != N
+        return
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert ones(N).sum() == N
+    assert (path.parent / "damaged" / path.name).exists()
+
+
+def test_an_option_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="verify"):
+        memorious(verify="sometimes")(arrays)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="durability"):
+        memorious(durability="perhaps")(arrays)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="key"):
+        memorious(key="")(arrays)
+
+
+def test_a_class_of_main_and_its_array(run_python: Callable[..., str], cache: Path) -> None:
+    script = f"""
+import numpy as np, sys
+from funes import memorious
+class Model:
+    def __init__(self, n): self.weights = np.arange(n)
+@memorious
+def train(n):
+    print("training")
+    return Model(n)
+for _ in range(3):
+    model = train({N})
+    assert type(model) is Model and model.weights[-1] == {N - 1}
+    model.weights[:] = 0
+print(train.key({N}).path)
+"""
+    said = run_python(script, FUNES_CACHE_DIR=str(cache)).split()
+    assert said[0] == "training"
+    path = Path(said[1])
+    assert path.stat().st_size < 1.1 * N * 8 + 10_000
+    program = (
+        f"import pickle; m = pickle.load(open({str(path)!r}, 'rb'))['output'];"
+        f"assert m.weights[-1] == {N - 1}"
+    )
+    import subprocess
+
+    subprocess.run([sys.executable, "-c", program], check=True)

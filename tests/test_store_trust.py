@@ -1,0 +1,188 @@
+"""Who may read and write: keys, permissions, and what lies in the place of an entry."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import CacheWarning, load_cached_results, memorious
+
+Printed = Callable[[], list[str]]
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+
+
+def double_with(**options: Any) -> Any:
+    @memorious(**options)
+    def double(x: Any) -> Any:
+        print(x)
+        return x * 2
+
+    return double
+
+
+class Bomb:
+    """Unpickling it leaves a trace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+def test_signed_entries_are_hits_with_the_key_only(cache: Path, printed: Printed) -> None:
+    for _ in range(2):
+        assert double_with(key="ours")(21) == 42
+    assert printed() == ["21"]
+    for other in (double_with(key=b"theirs"), double_with(key="ours ")):
+        with pytest.warns(CacheWarning, match="not signed with the key"):
+            assert other(21) == 42
+        assert printed() == ["21"]
+        with pytest.warns(CacheWarning, match="not signed"):
+            assert list(load_cached_results(other)) == []
+    # Nobody asks for the signature without a key, and what was there is still there.
+    assert double_with()(21) == 42
+    assert double_with(key="ours")(21) == 42
+    assert printed() == []
+
+
+def test_the_environment_gives_a_key(
+    cache: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUNES_KEY", "ours")
+    double_with()(21)
+    monkeypatch.delenv("FUNES_KEY")
+    assert double_with(key="ours")(21) == 42
+    assert printed() == ["21"]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_what_is_not_signed_is_never_unpickled(
+    size: int, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "trace"
+    argument = "x" * size
+    plain = double_with()
+    store = plain._store
+    key = plain.key(argument)
+    entry = {"input": {"x": argument}, "output": Bomb(trace), "time": 0.0}
+    store.write("double", key.definition, key.arguments, pickle.dumps(entry, 5))
+    guarded = double_with(key="ours")
+    with pytest.warns(CacheWarning, match="not signed"):
+        assert guarded(argument) == argument * 2
+    with pytest.warns(CacheWarning, match="not signed"):
+        assert list(load_cached_results(guarded)) == []
+    assert not guarded.is_cached(argument)
+    assert not trace.exists()
+    plain(argument)
+    assert trace.exists()  # the bomb was live
+
+
+def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed) -> None:
+    double = double_with(key="ours")
+    double(1)
+    shutil.copy(double.key(1).path, double.key(2).path)
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert double(2) == 4
+
+
+def test_the_key_does_not_lie_in_the_cache(cache: Path) -> None:
+    double = double_with(key="hunter2hunter2")
+
+    @memorious(key="hunter2hunter2")
+    def apply(function: Any, x: int) -> Any:
+        return [function, function(x)]
+
+    apply(double, 3)
+    double("y")
+    for path in cache.rglob("*"):
+        assert path.is_dir() or b"hunter2" not in path.read_bytes(), path
+    assert "hunter2" not in repr(double._options)
+
+
+def test_a_function_that_lost_its_key_trusts_nothing(cache: Path) -> None:
+    double = double_with(key="ours")
+
+    @memorious(key="ours")
+    def same(function: Any) -> Any:
+        return function
+
+    same(double)
+    stored = same(double)
+    if stored is not double:
+        with pytest.warns(CacheWarning, match="FUNES_KEY"):
+            assert stored(4) == 8
+
+
+def test_the_key_travels_with_a_function_that_goes_by_value(cache: Path) -> None:
+    arrived = pickle.loads(pickle.dumps(double_with(key="ours")))
+    assert arrived._options.key.reveal() == b"ours"
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+@pytest.mark.parametrize(("shared", "mode"), [(False, 0o700), (True, 0o770)])
+def test_permissions_are_those_asked_for_under_any_umask(
+    cache: Path, shared: bool, mode: int, umask: int
+) -> None:
+    double = double_with(shared=shared, large_argument=10)
+    before = os.umask(umask)
+    try:
+        double("a large argument")
+    finally:
+        os.umask(before)
+    made = list(cache.rglob("*"))
+    assert any(path.parent.name == "objects" for path in made)
+    for path in [cache, *made]:
+        expected = mode if path.is_dir() else mode & 0o666
+        if path.name != "definition.json":
+            assert path.stat().st_mode & 0o777 == expected, path
+
+
+@posix
+def test_setgid_is_kept(cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0o2770)
+    double = double_with(shared=True)
+    double(1)
+    for folder in (double.cache_path, double.cache_path.parent):
+        assert folder.stat().st_mode & 0o7777 == 0o2770
+
+
+@posix
+def test_what_is_no_file_in_an_entry_s_place_is_a_miss(cache: Path, tmp_path: Path) -> None:
+    import socket
+
+    double = double_with()
+    double(1)
+    path = double.key(1).path
+    elsewhere = tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    obstacles: list[Callable[[], Any]] = [
+        lambda: path.symlink_to(elsewhere),
+        lambda: path.symlink_to("nowhere"),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: os.mkfifo(path),
+        path.mkdir,
+    ]
+    if os.geteuid() == 0:
+        obstacles.append(lambda: os.mknod(path, 0o20600, os.makedev(1, 5)))
+    for obstacle in obstacles:
+        obstacle()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheWarning)
+            assert double(1) == 2
+            assert list(load_cached_results(double)) == []
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    with socket.socket(socket.AF_UNIX) as there:
+        os.chdir(path.parent)  # the path of a socket must be short
+        there.bind(path.name)
+        assert double(1) == 2

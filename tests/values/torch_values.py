@@ -1,0 +1,269 @@
+"""Values of torch: data type, shape and elements count; device, strides and gradients do not.
+
+torch is too large to be installed by `make test`; run this file where it is: `pytest tests/values/torch_values.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from funes import UnhashableArgumentError, hash_value
+from values.comparing import assert_all_differ, assert_all_equal
+from values.fresh import assert_same_elsewhere
+
+TYPES = [
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+]
+#: What torch.save can write, and pickle.dump cannot.
+NOT_PICKLED = TYPES[6:9] + TYPES[-2:]
+
+
+def saved(value: Any) -> Any:
+    """The value from a file of torch."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_where_it_lies_is_no_value(kind: torch.dtype) -> None:
+    value = torch.tensor([[0, 1, 0], [1, 1, 0]]).to(kind)
+    wide = torch.zeros(2, 6).to(kind)
+    wide[:, ::2] = value
+    assert_all_equal(
+        [
+            value,
+            value.clone(),
+            value.detach(),
+            copy.deepcopy(value),
+            saved(value),
+            value.t().contiguous().t(),
+            wide[:, ::2],
+            torch.cat([value.cpu().view(torch.uint8)] * 2).view(kind)[:2],
+        ]
+    )
+    assert_all_equal([value[0, 1], value[1, 0], torch.tensor(1).to(kind)])
+    assert_all_equal([value[:0], torch.zeros(0, 3).to(kind)])
+    if kind not in NOT_PICKLED:
+        assert_all_equal([value, pickle.loads(pickle.dumps(value))])
+    assert_all_differ([value, value[:1], value.t(), value.reshape(3, 2), value.flatten(), value[0]])
+
+
+def test_types_and_elements_differ() -> None:
+    assert_all_differ(torch.zeros(2, 2).to(kind) for kind in TYPES)
+    value = torch.arange(6.0).reshape(2, 3)
+    changed = [value]
+    for row, column in itertools.product(range(2), range(3)):
+        other = value.clone()
+        other[row, column] = 9
+        changed.append(other)
+    assert_all_differ([*changed, value[0], value[1], value.numpy(), value.tolist(), -value])
+    assert_all_differ([torch.tensor(0.0), torch.tensor(-0.0), torch.tensor([0.0]), 0.0])
+    assert_all_differ(
+        [*TYPES, torch.device("cpu"), torch.device("cuda:0"), torch.Size([2, 3]), (2, 3)]
+    )
+
+
+def test_gradients_are_no_value() -> None:
+    value = torch.ones(3)
+    asked = torch.ones(3, requires_grad=True)
+    (asked * 2).sum().backward()
+    assert asked.grad is not None
+    assert_all_equal([value, asked, asked + 0])
+
+
+def test_what_is_put_off_is_done() -> None:
+    value = torch.tensor([1 + 2j, 3 - 4j])
+    assert_all_equal([value.conj(), value.conj().resolve_conj(), torch.tensor([1 - 2j, 3 + 4j])])
+    assert_all_equal([value.conj().imag, torch.tensor([-2.0, 4.0])])
+
+
+def test_sparse_tensors() -> None:
+    places = torch.tensor([[0, 1, 0], [2, 0, 2]])
+    messy = torch.sparse_coo_tensor(
+        places, torch.tensor([1.0, 2, 3]), (2, 3), check_invariants=True
+    )
+    assert_all_equal([messy, messy.coalesce(), messy.to_dense().to_sparse()])
+    assert not messy.is_coalesced()
+    dense = messy.to_dense()
+    square = torch.eye(4)
+    assert_all_differ(
+        [
+            dense,
+            messy,
+            messy * 2,
+            dense.to_sparse_csr(),
+            dense.to_sparse_csc(),
+            square.to_sparse_bsr((2, 2)),
+        ]
+    )
+    assert_all_equal([dense.to_sparse_csr(), pickle.loads(pickle.dumps(dense.to_sparse_csr()))])
+
+
+def test_what_has_no_elements_is_refused() -> None:
+    with pytest.raises(UnhashableArgumentError, match="meta device"):
+        hash_value(torch.zeros(2, device="meta"))
+    with pytest.raises(UnhashableArgumentError, match="nested"):
+        hash_value(torch.nested.nested_tensor([torch.ones(1)], layout=torch.strided))
+
+
+def made(scale: float = 1) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.LSTM(4, 2), nn.Dropout(0.5)
+    )
+    with torch.no_grad():
+        model[0].weight.mul_(scale)
+    return model
+
+
+def test_modules_count_by_class_attributes_and_parameters() -> None:
+    model = made()
+    assert_all_equal(
+        [model, made(), copy.deepcopy(model), pickle.loads(pickle.dumps(model)), saved(model)]
+    )
+    assert_all_differ(
+        [
+            model,
+            made(2),
+            made().eval(),
+            made().double(),
+            made()[:2],
+            made()[0],
+            nn.Linear(3, 4),
+            nn.Dropout(0.5),
+            nn.Dropout(0.6),
+            nn.ReLU(),
+            nn.Tanh(),
+            nn.Module(),
+            model.state_dict(),
+        ]
+    )
+
+
+def test_the_order_of_parts_counts() -> None:
+    parts = {"a": nn.ReLU(), "b": nn.Tanh()}
+
+    def joined(names: str) -> nn.Sequential:
+        model = nn.Sequential()
+        for name in names:
+            model.add_module(name, parts[name])
+        return model
+
+    assert_all_differ([joined("ab"), joined("ba")])
+
+
+def test_hooks_count_but_not_their_numbers() -> None:
+    def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return output + 1
+
+    models = [nn.ReLU() for _ in range(3)]
+    for model in models[:2]:
+        nn.ReLU().register_forward_hook(hook)
+        model.register_forward_hook(hook)
+    assert_all_equal(models[:2])
+    assert_all_differ(models[1:])
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 2) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+        self.factor = 2
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * self.layer(x)
+
+
+def test_a_module_of_ones_own() -> None:
+    def seeded(width: int = 2) -> Net:
+        torch.manual_seed(0)
+        return Net(width)
+
+    other = seeded()
+    other.factor = 3
+    buffered = seeded()
+    buffered.seen += 1
+    assert_all_equal([seeded(), seeded(), pickle.loads(pickle.dumps(seeded()))])
+    assert_all_differ([seeded(), seeded(3), other, buffered, seeded().layer])
+    used = seeded()
+    before = hash_value(used)
+    used(torch.ones(2)).sum().backward()
+    assert hash_value(used) == before
+
+
+def test_parameters() -> None:
+    value = torch.ones(2)
+    assert_all_equal([nn.Parameter(value), nn.Parameter(value.clone(), requires_grad=False)])
+    assert_all_differ([nn.Parameter(value), value])
+
+
+def test_optimizers() -> None:
+    def stepped(rate: float, steps: int) -> Any:
+        model = made()[0]
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+        for _ in range(steps):
+            model(torch.ones(3)).sum().backward()
+            optimizer.step()
+        return optimizer
+
+    assert_all_equal([stepped(0.1, 1), stepped(0.1, 1)])
+    assert_all_differ([stepped(0.1, 0), stepped(0.1, 1), stepped(0.1, 2), stepped(0.2, 1)])
+
+
+def test_generators() -> None:
+    def seeded(seed: int, drawn: int = 0) -> torch.Generator:
+        generator = torch.Generator().manual_seed(seed)
+        torch.rand(drawn, generator=generator)
+        return generator
+
+    assert_all_equal([seeded(3), seeded(3), seeded(3).clone_state()])
+    assert_all_differ([seeded(3), seeded(4), seeded(3, drawn=1)])
+
+
+def test_data_sets() -> None:
+    from torch.utils.data import TensorDataset
+
+    assert_all_equal([TensorDataset(torch.ones(2)), TensorDataset(torch.ones(2))])
+    assert_all_differ([TensorDataset(torch.ones(2)), TensorDataset(torch.zeros(2))])
+
+
+def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+    assert_same_elsewhere(
+        run_python,
+        """
+import torch
+from torch import nn
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.LSTM(4, 2))
+tensors = [torch.arange(6).reshape(2, 3).t(), torch.ones(2, dtype=torch.bfloat16)]
+values = [*tensors, model, model.state_dict(), torch.float32]
+""",
+    )
