@@ -70,7 +70,9 @@ def cells_of(function: FunctionType) -> dict[str, CellType]:
 
 
 def _builtins(function: FunctionType) -> dict[str, object]:
-    as_it_is: Any = function  # the stubs of some versions know the attribute, those of others do not
+    as_it_is: Any = (
+        function  # the stubs of some versions know the attribute, those of others do not
+    )
     builtins: dict[str, object] = as_it_is.__builtins__
     return builtins
 
