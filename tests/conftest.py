@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from hypothesis import settings
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FUNES_HYPOTHESIS", "quick"))
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, which the processes that it starts inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RunPython = Callable[..., str]
 
