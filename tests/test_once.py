@@ -288,22 +288,19 @@ def test_a_busy_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_seeded_run_that_waits_lends_its_turn() -> None:
     inner = make()
-    has_begun = threading.Event()
-
-    def act(x: int) -> int:
-        has_begun.set()
-        return x
+    has_turn = threading.Event()
 
     @memorious
     def outer(x: int) -> int:
+        outside("has_turn").set()
         until(outside("claimed"))
         return int(outside("inner")(x, global_seed=1))
 
-    # `other` has the claim to the inner key before it asks for the turn of the seeded run that waits for the claim.
-    OUTSIDE.update(act=act, inner=inner, claimed=lambda: len(_once._claims) == 2)
+    # `other` has the claim to the inner key, and asks for the turn of the seeded run that waits for the claim.
+    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(_once._claims) == 2)
     first, other = in_threads(
         lambda: outer(5, global_seed=1),
-        lambda: (until(lambda: len(_once._claims) == 1), inner(5, global_seed=1))[1],
+        lambda: (has_turn.wait(SOON), inner(5, global_seed=1))[1],
     )
     assert first.result(SOON) == other.result(SOON) == 5
     assert runs() == 1
