@@ -86,7 +86,7 @@ def test_it_prints_by_default(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_a_definition_is_described_beside_its_entries() -> None:
-    everything._opened = None
+    everything._close()
     with pytest.warns(CacheWarning, match="'global OPAQUE'.* it counts by its type only"):
         everything(3)
     path = everything.cache_path / "definition.json"

@@ -168,7 +168,7 @@ def change_captured(patch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_change_is_noticed_and_so_is_taking_it_back(memo: Any, change: Any) -> None:
-    memo._opened = None
+    memo._close()
     before = memo(3)
     assert before == memo.__wrapped__(3)
     first = memo.key(3)

@@ -38,7 +38,7 @@ def _folders_of_this_test() -> None:
         memo = getattr(memo, "fget", memo)
         while not isinstance(memo, Memo):
             memo = memo.__func__
-        memo._opened = None
+        memo._close()
 
 
 METHODS = [

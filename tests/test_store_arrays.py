@@ -64,7 +64,7 @@ def made(kind: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def _fresh(cache: Path) -> None:
-    made._opened = None
+    made._close()
 
 
 @pytest.mark.parametrize("kind", [*arrays(), *OTHERS])

@@ -24,7 +24,7 @@ def total(values: Any, power: int = 1) -> float:
 
 @pytest.fixture(autouse=True)
 def _fresh(cache: Path) -> None:
-    total._opened = None
+    total._close()
 
 
 def objects(cache: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard, TypeVar
 from funes._origin import is_own
 
 __all__ = [
+    "MEMORIOUS",
     "depends_on",
     "is_a",
     "is_library_class",
@@ -53,7 +54,11 @@ _PUBLIC_MODULES = {
     "posixpath": "os.path",
 }
 
-_MEMORIOUS = frozenset(("funes._memo", "funes._travel"))
+#: The type of functions that funes remembers.
+MEMORIOUS = "funes._memo.Memo"
+
+#: Those that are memorious, or stand for one.
+_MEMORIOUS = frozenset((MEMORIOUS, "funes._travel._Later"))
 
 _Kind = TypeVar("_Kind")
 
@@ -133,7 +138,7 @@ def library_of(value: object) -> str:
 
 def is_memorious(thing: object) -> bool:
     """Whether a thing is a function that funes remembers, or stands for one since its journey here."""
-    return type(thing).__module__ in _MEMORIOUS and hasattr(thing, "__wrapped__")
+    return qualified_name(type(thing)) in _MEMORIOUS and hasattr(thing, "__wrapped__")
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, 
 from funes import _depends, _graph, _objects, _pickling, _seed, _travel, _warn
 from funes._bound import BoundMemo
 from funes._definition import remember_text
-from funes._funes import Call, MemoBase, Store
+from funes._funes import Call, Core, Store, memo_type
 from funes._once import Hold
 from funes._origin import declare_own, is_own
 from funes._run import Run
@@ -51,24 +51,61 @@ class _Missing:
 _MISSING = _Missing()
 
 
-class Memo(MemoBase, Generic[P, R]):
-    """A function that remembers; made by `memorious`.
+class CacheInfo(NamedTuple):
+    """What the cache of a function has done in this process.
 
-    It is called like the function it wraps, which is ``__wrapped__``.
+    Example:
+        >>> CacheInfo(2, 1, 1, 3.5, 10.5, 456).saved_seconds
+        10.5
     """
 
-    __name__: str
-    __qualname__: str
-    __wrapped__: Callable[P, R]
+    #: Calls whose results were found in memory.
+    memory_hits: int
+    #: Calls whose results were read from disk.
+    disk_hits: int
+    #: Calls that ran the function.
+    misses: int
+    #: How long those took, in seconds.
+    computed_seconds: float
+    #: How long the function would have taken for the hits, as it once did.
+    saved_seconds: float
+    #: About how much memory the results take, in bytes.
+    memory_bytes: int
+
+
+@memo_type
+class Memo(Generic[P, R]):
+    """A function that remembers; made by `memorious`.
+
+    It is called like the function it wraps, which is ``__wrapped__``. The call itself is the extension's: `memo_type`
+    derives the class of that name from this one, see rust/py/src/memo_type.rs.
+    """
+
+    if not TYPE_CHECKING:
+        # What an instance has is for the extension to say.
+        __slots__ = ()
+    else:
+        __name__: str
+        __qualname__: str
+        __wrapped__: Callable[P, R]
+        _core: Core
+        _options: Options
+        _root: str | None
+        _warned: set[str]
+        _described: set[str]
+
+    @staticmethod
+    def make_core(function: FunctionType, options: Options) -> Core:
+        """What the extension needs to know about a function."""
+        return Core(function, options.ignore, options.memory)
 
     def __init__(self, function: FunctionType, options: Options) -> None:
         functools.update_wrapper(self, function)
         self._options = options
-        self._opened: Store | None = None
         #: The cache folder, where another process has settled it.
-        self._root: str | None = None
-        self._warned: set[str] = set()
-        self._described: set[str] = set()
+        self._root = None
+        self._warned = set()
+        self._described = set()
         if inspect.iscoroutinefunction(function):
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.
@@ -94,7 +131,7 @@ class Memo(MemoBase, Generic[P, R]):
             UnhashableArgumentError: An argument cannot be part of a key.
             TypeError: The function does not take these arguments.
         """
-        call = self._key(args, kwargs)
+        call = self._core.key(self, args, kwargs)
         path = self._store.path(self._function_name, call.definition, call.arguments)
         return Key(call.definition, call.arguments, Path(path))
 
@@ -104,7 +141,7 @@ class Memo(MemoBase, Generic[P, R]):
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
         """
-        call = self._key(args, kwargs)
+        call = self._core.key(self, args, kwargs)
         try:
             return (
                 self._store.read(self._function_name, call.definition, call.arguments) is not None
@@ -122,8 +159,17 @@ class Memo(MemoBase, Generic[P, R]):
             UnhashableArgumentError, TypeError: As `key`.
             OSError: The file cannot be deleted.
         """
-        call = self._key(args, kwargs)
+        call = self._core.key(self, args, kwargs)
+        self._core.forget(call)
         return self._store.remove(self._function_name, call.definition, call.arguments)
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
+        return CacheInfo(*self._core.numbers())
+
+    def cache_clear(self) -> None:
+        """Drop the results that are kept in memory, and the numbers. Those on disk stay: see `forget`."""
+        self._core.clear()
 
     @property
     def cache_path(self) -> Path:
@@ -133,17 +179,16 @@ class Memo(MemoBase, Generic[P, R]):
     @property
     def definition(self) -> str:
         """The definition hash: 40 hexadecimal characters."""
-        return self._definition()
+        return self._core.definition(self)
 
     # What the extension calls
 
-    def _call_cached(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call) -> Any:
-        output = self._recall(call)
-        if output is not _MISSING:
-            return output
-        if not self._options.once:
-            return self._compute(args, kwargs, call)
-        hold = self._hold(call)
+    def _call_missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call) -> Any:
+        if not call.is_absent:  # something is there that the extension leaves to us
+            output = self._recall(call)
+            if output is not _MISSING:
+                return output
+        hold = self._hold(call) if self._options.once else None
         if hold is None:
             return self._compute(args, kwargs, call)
         while True:
@@ -162,15 +207,13 @@ class Memo(MemoBase, Generic[P, R]):
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         try:
-            call = self._key(args, kwargs)
+            call = self._core.key(self, args, kwargs)
         except FunesError as error:
             return await self._call_uncached(args, kwargs, error)
         output = self._recall(call)
         if output is not _MISSING:
             return output
-        if not self._options.once:
-            return await self._compute_async(args, kwargs, call)
-        hold = self._hold(call)
+        hold = self._hold(call) if self._options.once else None
         if hold is None:
             return await self._compute_async(args, kwargs, call)
         while True:
@@ -203,27 +246,37 @@ class Memo(MemoBase, Generic[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
     ) -> Any:
         self._degrade("key", f"it ran uncached: {error}", error)
-        is_seeded, seed = self._seed(args, kwargs)
+        is_seeded, seed = self._core.seed(args, kwargs)
         if is_seeded:
             seed = _seed.normalise(seed)
         run = self._run_async if inspect.iscoroutinefunction(self.__wrapped__) else self._run
         return run(args, kwargs, is_seeded, seed, Run())
 
     def _run(self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run) -> Any:
-        function = self.__wrapped__, args, self._plain(kwargs) or {}
-        if not is_seeded:
-            return run.call(*function)
-        return _seed.run_seeded(seed, self._modules(), run.call, function, {}, unsound=run.doubt)
+        self._core.count_miss()
+        function = self.__wrapped__, args, self._core.plain(kwargs) or {}
+        if is_seeded:
+            modules = self._core.modules(self)
+            output = _seed.run_seeded(seed, modules, run.call, function, {}, unsound=run.doubt)
+        else:
+            output = run.call(*function)
+        self._core.count_seconds(run.seconds)
+        return output
 
     async def _run_async(
         self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run
     ) -> Any:
-        function: Any = self.__wrapped__, args, self._plain(kwargs) or {}
-        if not is_seeded:
-            return await run.call_async(*function)
-        return await _seed.run_seeded_async(
-            seed, self._modules(), run.call_async, function, {}, unsound=run.doubt
-        )
+        self._core.count_miss()
+        function: Any = self.__wrapped__, args, self._core.plain(kwargs) or {}
+        if is_seeded:
+            modules = self._core.modules(self)
+            output = await _seed.run_seeded_async(
+                seed, modules, run.call_async, function, {}, unsound=run.doubt
+            )
+        else:
+            output = await run.call_async(*function)
+        self._core.count_seconds(run.seconds)
+        return output
 
     @staticmethod
     def _normalise_seed(seed: object) -> int | None:
@@ -240,14 +293,28 @@ class Memo(MemoBase, Generic[P, R]):
 
     @property
     def _store(self) -> Store:
-        if self._opened is None:
-            self._opened = self._options.open(self._root)
-        return self._opened
+        return self._core.store(self)
+
+    def _open(self) -> Store:
+        return self._options.open(self._root)
+
+    def _close(self) -> None:
+        """Let go of the store, and of the results of it that are in memory."""
+        self._core.close()
+
+    def _move(self, root: str) -> None:
+        """Take another cache folder."""
+        self._root = root
+        self._close()
+
+    def _pin(self, definition: str) -> None:
+        """Take the definition hash that another process found for the same code."""
+        self._core.pin(definition)
 
     @property
     def _cache_root(self) -> str:
         """The cache folder, whether its store can be opened or not."""
-        return self._opened.root if self._opened else self._root or self._options.root()
+        return self._core.root() or self._root or self._options.root()
 
     @property
     def _function_name(self) -> str:
@@ -255,6 +322,9 @@ class Memo(MemoBase, Generic[P, R]):
 
     def _recall(self, call: Call) -> Any:
         """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
+        found = self._core.recall(self, call)
+        if found is not None:
+            return found[0]
         name = self._function_name
         try:
             entry = self._store.read(name, call.definition, call.arguments)
@@ -307,6 +377,11 @@ class Memo(MemoBase, Generic[P, R]):
             key = self._function_name, call.definition, call.arguments
             store.write(*key, *pickled, durable=durable)
             self._describe(call.definition)
+            # What is in the store may be kept in memory too, as it is before the caller can change it.
+            body = (
+                pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
+            )
+            self._core.remember(self, call, output, run.seconds, body)
         except Exception as error:
             self._degrade_unstored(error)
 
@@ -314,7 +389,7 @@ class Memo(MemoBase, Generic[P, R]):
         """Say once what the definition consists of, beside its entries."""
         if definition in self._described or self._options.key is not None:
             return  # the text of a function whose decorator has a key may show it
-        nodes = self._graph()
+        nodes = self._core.graph(self)
         if nodes:
             folder = Path(self._store.folder(self._function_name, definition))
             _graph.write_definition(folder, definition, nodes)

@@ -36,6 +36,7 @@ def memorious(
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
     large_argument: int = 1 << 20,
+    memory: int | None = None,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -53,6 +54,7 @@ def memorious(
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
     large_argument: int = 1 << 20,
+    memory: int | None = None,
 ) -> Any:
     """Remember on disk, for ever, what a function computed.
 
@@ -89,9 +91,13 @@ def memorious(
         shared: Give the group of the owner access to what is created (0770 and 0660), not to the owner alone.
         large_argument: From how many bytes on an argument is stored once for all calls that have it, in ``objects`` in
             the cache folder.
+        memory: How many bytes the results of this function may take in memory, where they are found fastest; 0 for
+            none. Without it, all functions share 256 MiB, or what the environment variable ``FUNES_MEMORY`` says
+            (``"64M"``, ``"2G"``, ``"0"``).
 
     Returns:
-        A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget`` and ``cache_path``.
+        A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
+        ``cache_info`` and ``cache_clear``.
 
     Raises:
         TypeError: `function` is a generator function (what it yields could be consumed only once) or is not a Python
@@ -121,6 +127,7 @@ def memorious(
         durability=durability,
         shared=shared,
         large_argument=large_argument,
+        memory=memory,
     )
     if function is None:
         return functools.partial(_decorated, options=options)

@@ -46,6 +46,8 @@ class Options:
     shared: bool = False
     #: From how many bytes on an argument is stored once for all calls that have it.
     large_argument: int = 1 << 20
+    #: How many bytes its results may take in memory; None: it shares the bound of the process.
+    memory: int | None = None
 
     @classmethod
     def of(
@@ -61,6 +63,7 @@ class Options:
         durability: str | float,
         shared: bool,
         large_argument: int,
+        memory: int | None,
     ) -> Options:
         """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
         if key is not None and (not isinstance(key, (str, bytes)) or not key):
@@ -85,6 +88,7 @@ class Options:
             durable_after=durable_after,
             shared=bool(shared),
             large_argument=int(large_argument),
+            memory=None if memory is None else max(0, int(memory)),
         )
 
     def open(self, root: str | None = None) -> Store:

@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 from funes import _rules_libraries, _rules_standard
 from funes._definition import CODE_TYPES, is_code
-from funes._funes import MemoBase
-from funes._library import is_library_class
+from funes._funes import forget_plans
+from funes._library import MEMORIOUS, is_library_class
 
 __all__ = ["plan", "register"]
 
@@ -29,7 +29,6 @@ Plan = tuple[Any, ...]
 RULES: dict[str, tuple[str, Rule]] = {**_rules_standard.RULES, **_rules_libraries.RULES}
 REFUSALS: dict[str, str] = {**_rules_standard.REFUSALS, **_rules_libraries.REFUSALS}
 
-_plans: WeakKeyDictionary[type, Plan] = WeakKeyDictionary()
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
 
 T = TypeVar("T")
@@ -61,23 +60,15 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
     if not callable(reduce):
         raise TypeError(f"register takes a function of an object second, not {reduce!r}")
     _registered[kind] = reduce
-    _plans.clear()
+    forget_plans()
 
 
 def plan(kind: type) -> Plan:
     """The way to hash the objects of exactly this type, as `Plan` in rust/py/src/plan.rs reads it."""
-    try:
-        return _plans[kind]
-    except KeyError:
-        made = _plans[kind] = _make(kind)
-        return made
-
-
-def _make(kind: type) -> Plan:
     if issubclass(kind, type) and qualified_name(kind) in RULES:
         # Its classes are made while the program runs, and have no code to be known by.
         return _of_values(kind)
-    if issubclass(kind, type) or kind in CODE_TYPES or issubclass(kind, MemoBase):
+    if issubclass(kind, type) or kind in CODE_TYPES or qualified_name(kind) == MEMORIOUS:
         return ("definition",)
     if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
         # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.

@@ -135,7 +135,7 @@ class _Later:
 def _arrive(memo: Memo[Any, Any], luggage: Luggage, same_code: bool) -> None:
     if luggage.process == (_PROCESS, os.getpid()):
         return
-    memo._root, memo._opened = luggage.root, None
+    memo._move(luggage.root)
     if same_code and luggage.definition is not None:
         memo._pin(luggage.definition)
 

@@ -38,17 +38,24 @@ pub enum Sealed {
 }
 
 /// Writes one value.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     buffer: Vec<u8>,
     holes: Vec<Hole>,
     graph: Graph,
 }
 
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Encoder {
     /// An encoder that has written nothing.
     pub fn new() -> Self {
-        Self { buffer: Vec::with_capacity(512), ..Self::default() }
+        // Room for a short value, so that it need not be moved as it grows.
+        Self { buffer: Vec::with_capacity(INLINE_LIMIT), holes: Vec::new(), graph: Graph::default() }
     }
 
     /// A node that is its tag and nothing more: [`tags::NONE`], [`tags::TRUE`] and the like.
@@ -58,15 +65,10 @@ impl Encoder {
 
     /// An int that fits 64 bits.
     pub fn int(&mut self, value: i64) {
-        let significant = 64 - if value < 0 { value.leading_ones() } else { value.leading_zeros() };
-        // One bit more for the sign, but for 0, which needs no byte at all.
-        let length = if value == 0 { 0 } else { (significant as usize + 8) / 8 };
-        let mut node = [0; 9];
-        node[0] = tags::INT + length as u8;
-        node[1..].copy_from_slice(&value.to_le_bytes());
+        let (node, length) = int(value);
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&node);
-        self.buffer.truncate(start + 1 + length);
+        self.buffer.truncate(start + length);
     }
 
     /// An int of any size, as two's complement, little-endian; superfluous sign bytes are taken off here.
@@ -91,10 +93,7 @@ impl Encoder {
 
     /// A float.
     pub fn float(&mut self, value: f64) {
-        let mut node = [0; 9];
-        node[0] = tags::FLOAT;
-        node[1..].copy_from_slice(&canonical_bits(value));
-        self.buffer.extend_from_slice(&node);
+        self.buffer.extend_from_slice(&float(value));
     }
 
     /// A complex number.
@@ -107,13 +106,14 @@ impl Encoder {
     /// Bytes under one of the tags that a length follows: str, bytes, bytearray, buffer.
     pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> Sealed {
         let (header, length) = header(tag, bytes.len() as u64);
-        let header = &header[..length];
-        if header.len() + bytes.len() <= INLINE_LIMIT {
-            self.buffer.extend_from_slice(header);
+        if length + bytes.len() <= INLINE_LIMIT {
+            let start = self.buffer.len();
+            self.buffer.extend_from_slice(&header);
+            self.buffer.truncate(start + length);
             self.buffer.extend_from_slice(bytes);
             Sealed::Inline
         } else {
-            let sealed = Sealed::Digest(Domain::Node.hash_parts(header, bytes));
+            let sealed = Sealed::Digest(Domain::Node.hash_parts(&header[..length], bytes));
             self.put(sealed);
             sealed
         }
@@ -139,7 +139,9 @@ impl Encoder {
     pub fn begin(&mut self, tag: u8, count: usize) -> Mark {
         let mark = self.mark();
         let (header, length) = header(tag, count as u64);
-        self.buffer.extend_from_slice(&header[..length]);
+        // All of it, since a copy of a known length is a few instructions, and then what it really takes.
+        self.buffer.extend_from_slice(&header);
+        self.buffer.truncate(mark.start + length);
         mark
     }
 
@@ -255,7 +257,7 @@ impl Encoder {
     }
 
     fn sort(&mut self, boundaries: &[Boundary]) {
-        let [first, .., last] = boundaries else { return };
+        let [first, _, .., last] = boundaries else { return };
         let buffer = &self.buffer;
         let mut children: Vec<&[u8]> =
             boundaries.windows(2).map(|pair| &buffer[pair[0].offset..pair[1].offset]).collect();
@@ -284,8 +286,27 @@ pub(crate) fn digest_token(digest: Digest) -> [u8; 33] {
     token
 }
 
+/// The node of an int that fits 64 bits, and its length.
+pub(crate) fn int(value: i64) -> ([u8; 9], usize) {
+    let significant = 64 - if value < 0 { value.leading_ones() } else { value.leading_zeros() };
+    // One bit more for the sign, but for 0, which needs no byte at all.
+    let length = if value == 0 { 0 } else { (significant as usize + 8) / 8 };
+    let mut node = [0; 9];
+    node[0] = tags::INT + length as u8;
+    node[1..].copy_from_slice(&value.to_le_bytes());
+    (node, 1 + length)
+}
+
+/// The node of a float.
+pub(crate) fn float(value: f64) -> [u8; 9] {
+    let mut node = [0; 9];
+    node[0] = tags::FLOAT;
+    node[1..].copy_from_slice(&canonical_bits(value));
+    node
+}
+
 /// A tag and a length or count: LEB128, as short as it can be.
-fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
+pub(crate) fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
     let mut header = [tag; 11];
     let mut length = 1;
     loop {

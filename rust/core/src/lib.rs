@@ -13,6 +13,7 @@ pub mod error;
 pub mod graph;
 pub mod lock;
 pub mod pickle;
+pub mod short;
 pub mod store;
 pub mod tags;
 pub mod value;

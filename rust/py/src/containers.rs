@@ -2,7 +2,6 @@
 //!
 //! The user's code may run while a container is walked (an element's `__reduce__`) and change it: every loop notices.
 
-use funes_core::encode::Boundary;
 use funes_core::tags;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -52,14 +51,14 @@ impl<'py> Walk<'py> {
         step: impl Fn(&Bound<'py, PyAny>) -> String,
     ) -> Walked<Composite> {
         let mark = self.encoder.begin(tags::DICT, dict.len());
-        let mut boundaries: Vec<Boundary> = Vec::with_capacity(dict.len() + 1);
+        let first = self.boundaries.len();
         for_each_item(dict, |key, value| {
-            boundaries.push(self.encoder.boundary());
+            self.boundaries.push(self.encoder.boundary());
             self.walk(key).map_err(|stop| stop.at(|| format!(" (the key {})", shown(key))))?;
             self.walk(value).map_err(|stop| stop.at(|| step(key)))
         })?;
-        boundaries.push(self.encoder.boundary());
-        Ok(Composite { mark, boundaries: Some(boundaries) })
+        self.boundaries.push(self.encoder.boundary());
+        Ok(Composite { mark, first_boundary: Some(first) })
     }
 
     #[inline(never)]
@@ -71,18 +70,20 @@ impl<'py> Walk<'py> {
     pub(crate) fn elements(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked<Composite> {
         let length = set.len().map_err(|error| Stop::raised(self.py, "len of a set", error))?;
         let mark = self.encoder.begin(tag, length);
-        let mut boundaries = Vec::with_capacity(length + 1);
+        let first = self.boundaries.len();
+        let mut walked = 0;
         let elements = set.try_iter().map_err(|error| Stop::raised(self.py, "iterating a set", error))?;
         for element in elements {
             let element = element.map_err(|_| changed("set"))?;
-            boundaries.push(self.encoder.boundary());
+            self.boundaries.push(self.encoder.boundary());
+            walked += 1;
             self.walk(&element).map_err(|stop| stop.at(|| format!(" (the element {})", shown(&element))))?;
         }
-        if boundaries.len() != length {
+        if walked != length {
             return Err(changed("set"));
         }
-        boundaries.push(self.encoder.boundary());
-        Ok(Composite { mark, boundaries: Some(boundaries) })
+        self.boundaries.push(self.encoder.boundary());
+        Ok(Composite { mark, first_boundary: Some(first) })
     }
 }
 

@@ -1,18 +1,16 @@
 //! Definitions: what functions and classes are, as `funes._definition.describe` tells it, settled into digests.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use funes_core::digest::Digest;
 use funes_core::encode::Sealed;
 use funes_core::graph::NodeId;
 use funes_core::tags;
-use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::containers::shown;
 use crate::guard::{Guard, is_fixed};
@@ -20,7 +18,7 @@ use crate::known;
 use crate::objects::kind_of;
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Walk};
+use crate::walk::{Definitions, Digests, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -43,6 +41,7 @@ struct Description<'py> {
 }
 
 /// A definition and what it rests on.
+#[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Definition {
     pub(crate) digest: Digest,
     /// Names of library modules that the code refers to.
@@ -53,21 +52,15 @@ pub(crate) struct Definition {
     pub(crate) nodes: Vec<Record>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
-    known: FxHashMap<*mut ffi::PyObject, Digest>,
+    known: Digests,
     kept: Vec<Py<PyAny>>,
 }
-
-// SAFETY: the raw pointers are only ever compared, never followed; the objects they name are held by `kept`, whose
-// `Py` handles may be sent and shared.
-unsafe impl Send for Definition {}
-// SAFETY: as above.
-unsafe impl Sync for Definition {}
 
 impl Definition {
     /// Describes `root` and all that it uses; `None` if it counts by its name only.
     ///
     /// `guarded`: whether it is kept, and has to be able to tell that it still holds.
-    pub(crate) fn of(root: &Bound<'_, PyAny>, guarded: bool) -> Walked<Option<Arc<Self>>> {
+    pub(crate) fn of<'py>(root: &Bound<'py, PyAny>, guarded: bool) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
         let mut survey = Survey::default();
         let mut root_node = None;
@@ -75,19 +68,12 @@ impl Definition {
         // What one function assigns is no input of the others either, so a graph with such names is described again
         // without them; that may bring up further ones no more often than there are names.
         let walk = loop {
-            let walk = Walk::run(
-                py,
-                || Definitions::Open {
-                    nodes: FxHashMap::default(),
-                    queue: VecDeque::new(),
-                    left_out: left_out.clone(),
-                },
-                |walk| {
-                    survey = Survey::default();
-                    root_node = walk.own_definition(root)?;
-                    walk.drain(&mut survey)
-                },
-            )?;
+            let mut walk = Walk::new(py, Definitions::open(left_out.clone()));
+            walk.run(|walk| {
+                survey = Survey::default();
+                root_node = walk.own_definition(root)?;
+                walk.drain(&mut survey)
+            })?;
             if survey.assigned.is_subset(&left_out) {
                 break walk;
             }
@@ -97,8 +83,8 @@ impl Definition {
         let Some(root_node) = root_node else { return Ok(None) };
         let records = record::reachable(survey.records, root_node);
         let settled = walk.encoder.settle();
-        let known: FxHashMap<_, _> =
-            nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?))).collect();
+        let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
+        let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let mut guards = survey.guards;
         if guarded {
@@ -106,7 +92,7 @@ impl Definition {
                 guards.push(Guard::value(&value, &known)?);
             }
         }
-        Ok(Some(Arc::new(Self {
+        let definition = Self {
             digest,
             modules: survey.modules,
             doubts: survey.doubts,
@@ -114,19 +100,23 @@ impl Definition {
             guards,
             known,
             kept: survey.kept,
-        })))
+        };
+        Bound::new(py, definition).map(Some).map_err(Stop::Raised)
     }
 
     /// Whether everything it rests on is as it was.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         self.guards.iter().all(|guard| guard.holds(py, &self.known))
     }
+}
 
-    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+#[pymethods]
+impl Definition {
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         for object in &self.kept {
             visit.call(object)?;
         }
-        self.guards.iter().try_for_each(|guard| guard.traverse(visit))
+        self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
     }
 }
 
@@ -149,22 +139,24 @@ impl<'py> Walk<'py> {
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
-            Definitions::Settled(known) => {
-                if let Some(&digest) = known.get(&object.as_ptr()) {
+            Definitions::Settled { known, met, last } => {
+                let address = address_of(object);
+                let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
+                let found = found.or_else(|| met.get(&address).copied());
+                if let Some(digest) = found.or_else(|| known.as_ref()?.get(&address).copied()) {
                     self.encoder.put(Sealed::Digest(digest));
                     return Ok(());
                 }
-                match known::definition(object)? {
-                    Some(definition) => {
-                        let Definitions::Settled(known) = &mut self.definitions else { return Ok(()) };
-                        known.insert(object.as_ptr(), definition.digest);
-                        self.keep(object.clone());
-                        self.encoder.put(Sealed::Digest(definition.digest));
-                    }
-                    None => {
-                        self.named(&describe(object, &FxHashSet::default())?.name);
-                    }
+                let Some(definition) = known::definition(object)? else {
+                    self.named(&describe(object, &FxHashSet::default())?.name);
+                    return Ok(());
+                };
+                let digest = definition.get().digest;
+                if let Definitions::Settled { met, last, .. } = &mut self.definitions {
+                    met.extend(last.replace((address, digest)));
                 }
+                self.keep(object.clone());
+                self.encoder.put(Sealed::Digest(digest));
                 Ok(())
             }
         }
@@ -173,7 +165,7 @@ impl<'py> Walk<'py> {
     /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
     fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
         let Definitions::Open { nodes, queue, left_out } = &mut self.definitions else { return Ok(None) };
-        if let Some(&node) = nodes.get(&object.as_ptr()) {
+        if let Some(&node) = nodes.get(&address_of(object)) {
             self.encoder.put(Sealed::Node(node));
             return Ok(Some(node));
         }
@@ -183,7 +175,7 @@ impl<'py> Walk<'py> {
             return Ok(None);
         }
         let node = self.encoder.reserve();
-        nodes.insert(object.as_ptr(), node);
+        nodes.insert(address_of(object), node);
         queue.push_back(Described { object: object.clone(), description, node });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
@@ -218,7 +210,7 @@ impl<'py> Walk<'py> {
 
         survey.kept.push(object.clone().unbind());
         for (namespace, name) in &description.assigned {
-            survey.assigned.insert((namespace.as_ptr() as usize, name.clone()));
+            survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
         Guard::of(object, &description.reads, &mut survey.guards)
@@ -301,17 +293,14 @@ pub(crate) fn with_extras(
     py: Python<'_>,
     extras: Option<&Bound<'_, PyTuple>>,
 ) -> Walked<Digest> {
-    let walk = Walk::run(
-        py,
-        || Definitions::Settled(definition.known.clone()),
-        |walk| {
-            walk.encoder.put(Sealed::Digest(definition.digest));
-            match extras {
-                Some(extras) if !extras.is_empty() => walk.walk(extras.as_any()),
-                _ => Ok(()),
-            }
-        },
-    )?;
+    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone())));
+    walk.run(|walk| {
+        walk.encoder.put(Sealed::Digest(definition.digest));
+        match extras {
+            Some(extras) if !extras.is_empty() => walk.walk(extras.as_any()),
+            _ => Ok(()),
+        }
+    })?;
     Ok(walk.finish(funes_core::domain::Domain::Definition))
 }
 

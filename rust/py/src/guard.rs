@@ -14,10 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple, PyType,
 };
-use rustc_hash::FxHashMap;
 
 use crate::refusal::Walked;
-use crate::walk::{Definitions, Walk};
+use crate::walk::{Definitions, Digests, Walk};
 
 pub(crate) enum Guard {
     /// A name in a namespace is bound to what it was bound to (or to nothing).
@@ -70,11 +69,11 @@ impl Guard {
         Ok(())
     }
 
-    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &FxHashMap<*mut ffi::PyObject, Digest>) -> Walked<Self> {
+    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Self> {
         Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
     }
 
-    pub(crate) fn holds(&self, py: Python<'_>, known: &FxHashMap<*mut ffi::PyObject, Digest>) -> bool {
+    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
         match self {
             Self::Name { namespace, name, value } => is_bound_to(namespace.bind(py), name, value.as_ref()),
             Self::Function { function, parts, cells } => {
@@ -141,24 +140,46 @@ pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_fixed(&element)))
 }
 
-fn digest(value: &Bound<'_, PyAny>, known: &FxHashMap<*mut ffi::PyObject, Digest>) -> Walked<Digest> {
-    let walk = Walk::run(value.py(), || Definitions::Settled(known.clone()), |walk| walk.walk(value))?;
+fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
+    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
+    walk.run(|walk| walk.walk(value))?;
     Ok(walk.finish(Domain::Value))
 }
 
 /// Whether `namespace[name]` is this very object, or missing.
 fn is_bound_to(namespace: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> bool {
+    look_up(namespace, name).is_some_and(|now| now == address_of(value))
+}
+
+/// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
+#[cfg(not(Py_GIL_DISABLED))]
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
+    // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
+    // without an error; it is compared, never followed.
+    unsafe {
+        let found = ffi::PyDict_GetItemWithError(namespace.as_ptr(), name.as_ptr());
+        if found.is_null() && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(found)
+    }
+}
+
+/// Without the interpreter's lock the dict must give a reference of one's own.
+#[cfg(Py_GIL_DISABLED)]
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
     let mut found = std::ptr::null_mut();
-    // SAFETY: a dict, an exact str (so that no `__hash__` or `__eq__` of the user's runs for the look-up itself), and a
-    // place for the result, which is a new reference or null.
-    let now = unsafe {
+    // SAFETY: a dict, an exact str, and a place for the result, which is a new reference or null; what it named is
+    // compared, never followed, after it has been given back.
+    unsafe {
         if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
             ffi::PyErr_Clear();
-            return false;
+            return None;
         }
-        Bound::from_owned_ptr_or_opt(namespace.py(), found)
-    };
-    now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == address_of(value)
+        ffi::Py_XDECREF(found);
+    }
+    Some(found)
 }
 
 fn address_of(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {

@@ -1,52 +1,47 @@
 //! Definitions of functions and classes that come up as values, kept from one call to the next.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
 
+use crate::attached::Attached;
 use crate::definition::{Definition, is_reachable};
 use crate::refusal::Walked;
+use crate::walk::{Address, address_of};
 
 /// How many definitions are kept. Only what its module holds by name is kept, so a program rarely has more.
 const LIMIT: usize = 4096;
 
 struct Known {
     /// `None` for what counts by its name only.
-    definition: Option<Arc<Definition>>,
+    definition: Option<Py<Definition>>,
     _object: Py<PyAny>,
 }
 
-/// An address, as a number: it is compared only.
-type Address = usize;
-
-static KNOWN: Mutex<Option<FxHashMap<Address, Known>>> = Mutex::new(None);
+static KNOWN: Attached<Option<FxHashMap<Address, Known>>> = Attached::new(None);
 
 /// The definition of `object`, or `None` if it counts by its name only.
-pub(crate) fn definition(object: &Bound<'_, PyAny>) -> Walked<Option<Arc<Definition>>> {
+pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>) -> Walked<Option<Bound<'py, Definition>>> {
     let py = object.py();
-    let address = object.as_ptr() as Address;
-    let found = locked(|known| known.get(&address).map(|known| known.definition.clone()));
+    let address = address_of(object);
+    let found = KNOWN.with(py, |known| {
+        let definition = &known.as_ref()?.get(&address)?.definition;
+        Some(definition.as_ref().map(|definition| definition.bind(py).clone()))
+    });
     match found {
         Some(None) => return Ok(None),
-        Some(Some(definition)) if definition.holds(py) => return Ok(Some(definition)),
+        Some(Some(definition)) if definition.get().holds(py) => return Ok(Some(definition)),
         _ => {}
     }
     let is_reachable = is_reachable(object);
     let definition = Definition::of(object, is_reachable)?;
     if is_reachable {
-        let known = Known { definition: definition.clone(), _object: object.clone().unbind() };
-        // What is replaced is dropped outside the lock: dropping may run the user's code.
-        let _replaced = locked(|all| {
+        let known = Known { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
+        // What is replaced is dropped when the table can be used again.
+        let _replaced = KNOWN.with(py, |all| {
+            let all = all.get_or_insert_default();
             let cleared = if all.len() >= LIMIT { std::mem::take(all) } else { FxHashMap::default() };
             (all.insert(address, known), cleared)
         });
     }
     Ok(definition)
-}
-
-/// No Python code runs inside `work`, so nobody waits long and nobody waits for himself.
-fn locked<T>(work: impl FnOnce(&mut FxHashMap<Address, Known>) -> T) -> T {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    work(known.get_or_insert_default())
 }

@@ -1,6 +1,9 @@
 //! A memorious function: what happens at a call before Python code runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
@@ -8,313 +11,584 @@ use funes_core::tags;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
-use rustc_hash::FxHashMap;
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 
+use crate::at_once;
+use crate::attached::Attached;
+use crate::counters::Counters;
 use crate::definition::{Definition, with_extras};
+use crate::frozen::Frozen;
+use crate::given::Given;
+use crate::recall::{Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::signature::{Arguments, SEED, Signature};
+use crate::store::Store;
+use crate::tier::{Kept, Tier, next_generation};
 use crate::walk::{Definitions, Walk};
+use crate::watch::Watch;
 
-/// The part of `funes.Memo` that runs at each call. Everything that a hit does not need is Python, in the subclass.
-#[pyclass(frozen, subclass, dict, weakref, module = "funes._funes")]
-pub(crate) struct MemoBase {
+/// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
+/// functions here get as `memo`.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct Core {
     function: Py<PyFunction>,
     signature: Signature,
     /// The signature's own name objects, so that a pointer tells.
     ignored: Vec<Py<PyString>>,
     is_async: bool,
-    definition: Mutex<Option<Arc<Settled>>>,
+    definition: Attached<Option<Py<Settled>>>,
+    tier: Option<Arc<Tier>>,
+    counters: Arc<Counters>,
+    store: Attached<Option<Py<Store>>>,
 }
 
 /// A definition hash, and how to tell that it still holds.
+#[pyclass(frozen, module = "funes._funes")]
 struct Settled {
     hex: String,
     /// `None` if the hash came with the function from another process.
-    rests_on: Option<Arc<Definition>>,
+    rests_on: Option<Py<Definition>>,
+    /// What results in memory are kept under.
+    generation: u64,
+    watch: Watch,
 }
 
 /// One call that is not remembered yet.
-#[pyclass(frozen, get_all, module = "funes._funes")]
+#[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Call {
     /// Definition hash.
+    #[pyo3(get)]
     definition: String,
     /// Argument hash.
+    #[pyo3(get)]
     arguments: String,
     /// What the entry shows as input: the bound arguments, then `global_seed` if it was given.
+    #[pyo3(get)]
     inputs: Py<PyDict>,
     /// Whether to seed, and with what.
+    #[pyo3(get)]
     is_seeded: bool,
+    #[pyo3(get)]
     seed: Py<PyAny>,
+    /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
+    #[pyo3(get)]
+    is_absent: bool,
+    settled: Py<Settled>,
+    /// The encoded arguments.
+    encoded: Vec<u8>,
 }
 
-/// What the road up to the store led to.
-enum Keyed {
-    Call(Call),
-    /// The function would raise a `TypeError`.
-    Mismatch,
-    /// An argument, or the definition, cannot be hashed.
-    Refused(PyErr),
-}
-
-#[pymethods]
-impl MemoBase {
-    #[new]
-    fn new(function: Bound<'_, PyFunction>, options: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = function.py();
-        let signature = Signature::of(&function)?;
-        let ignored = options.getattr("ignore")?;
-        let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
-        Ok(Self {
-            ignored: signature.own_names(py, &ignored)?,
-            signature,
-            // CO_COROUTINE and CO_ITERABLE_COROUTINE.
-            is_async: flags & 0x180 != 0,
-            function: function.unbind(),
-            definition: Mutex::new(None),
-        })
-    }
-
-    #[pyo3(signature = (*args, **kwargs))]
-    fn __call__<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        if this.is_async {
-            return match this.signature.bind(this.function.bind(py), args, kwargs)? {
-                None => this.call_plainly(args, kwargs),
-                Some(_) => slf.call_method1(intern!(py, "_call_async"), (args, kwargs)),
-            };
+impl Core {
+    /// A call of the function.
+    ///
+    /// PyO3 is told that the thread is attached (which takes as long as a look-up) where more is to be done than to find
+    /// a result in memory: so that objects that are let go of go at once.
+    pub(crate) fn call<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = memo.py();
+        if let Some(output) = self.recall_at_once(memo, given) {
+            return Ok(output);
         }
-        match Self::keyed(slf, args, kwargs)? {
-            Keyed::Mismatch => this.call_plainly(args, kwargs),
-            Keyed::Refused(error) => slf.call_method1(intern!(py, "_call_uncached"), (args, kwargs, error)),
-            Keyed::Call(call) => slf.call_method1(intern!(py, "_call_cached"), (args, kwargs, call)),
-        }
-    }
-
-    /// The key of a call, or the error for which it has none.
-    #[pyo3(signature = (args, kwargs))]
-    fn _key<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Call> {
-        match Self::keyed(slf, args, kwargs)? {
-            Keyed::Call(call) => Ok(call),
-            Keyed::Refused(error) => Err(error),
-            Keyed::Mismatch => {
-                // `inspect` words the error as the function would, without running it.
-                let signature = slf.py().import("inspect")?.call_method1("signature", (&slf.get().function,))?;
-                signature.call_method("bind", args, slf.get().without_seed(kwargs)?.as_ref())?;
-                Err(PyValueError::new_err("these arguments do not fit the function"))
-            }
-        }
-    }
-
-    /// The seed of a call: whether there is one, and which.
-    #[pyo3(signature = (args, kwargs))]
-    fn _seed<'py>(
-        &self,
-        py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<(bool, Option<Bound<'py, PyAny>>)> {
-        let bound = self.signature.bind(self.function.bind(py), args, kwargs)?;
-        let seed = bound.and_then(|arguments| self.signature.seed(&arguments));
-        Ok((seed.is_some(), seed))
-    }
-
-    /// `kwargs` as the plain function takes them.
-    #[pyo3(signature = (kwargs))]
-    fn _plain<'py>(&self, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.without_seed(kwargs)
-    }
-
-    /// The definition hash of the function as it is now.
-    fn _definition(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let settled = Self::settled(slf).map_err(|stop| stop.into_error(slf.py(), "the definition"))?;
-        Ok(settled.hex.clone())
-    }
-
-    /// Library modules that the definition refers to; empty for a definition from another process.
-    fn _modules<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyFrozenSet>> {
-        let settled = Self::settled(slf).ok();
-        let modules = settled.as_ref().and_then(|settled| settled.rests_on.as_ref()).map(|own| own.modules.clone());
-        PyFrozenSet::new(slf.py(), modules.unwrap_or_default())
-    }
-
-    /// The nodes of the definition, for people; empty for a definition from another process.
-    fn _graph<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let settled = Self::settled(slf).map_err(|stop| stop.into_error(slf.py(), "the definition"))?;
-        let nodes = settled.rests_on.as_ref().map_or(&[][..], |definition| &definition.nodes);
-        record::as_objects(slf.py(), nodes)
-    }
-
-    /// Takes over the definition hash that another process found for the same code.
-    fn _pin(&self, definition: String) -> PyResult<()> {
-        if definition.len() != HEX_LENGTH {
-            return Err(PyValueError::new_err("a definition hash has 40 characters"));
-        }
-        self.set(Some(Arc::new(Settled { hex: definition, rests_on: None })));
-        Ok(())
-    }
-
-    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.function)?;
-        // A lock that is taken means that the definition is in use: nothing to collect.
-        if let Ok(settled) = self.definition.try_lock()
-            && let Some(definition) = settled.as_ref().and_then(|settled| settled.rests_on.as_ref())
-            // Shared with the definitions that are kept: then it is theirs.
-            && Arc::strong_count(definition) == 1
-        {
-            definition.traverse(&visit)?;
-        }
-        Ok(())
-    }
-
-    fn __clear__(&self) {
-        self.set(None);
-    }
-}
-
-impl MemoBase {
-    fn keyed<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Keyed> {
-        let py = slf.py();
-        let this = slf.get();
-        let Some(mut arguments) = this.signature.bind(this.function.bind(py), args, kwargs)? else {
-            return Ok(Keyed::Mismatch);
+        let Some(mut arguments) = self.signature.bind(self.function.bind(py), given)? else {
+            return Python::attach(|_| self.call_plainly(py, given));
         };
-        if let Some(seed) = arguments.seed.take() {
-            // 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
-            arguments.seed = Some(slf.call_method1(intern!(py, "_normalise_seed"), (seed,))?);
+        if self.is_async {
+            return memo.call_method1(intern!(py, "_call_async"), (given.tuple()?, given.dict()?));
         }
-        let settled = match Self::settled(slf) {
+        normalise_seed(memo, &mut arguments)?;
+        let settled = match self.settled(memo) {
             Ok(settled) => settled,
-            Err(stop) => return Self::refused(py, stop, "the definition"),
+            Err(stop) => return uncached(memo, given, stop, "the definition"),
         };
         let mut subject = String::new();
-        let hashed = this.hash(py, &arguments, &mut subject);
-        let digest = match hashed {
-            Ok(digest) => digest,
-            Err(stop) => return Self::refused(py, stop, &subject),
+        let encoded = match self.encode(py, &arguments, &mut subject) {
+            Ok(encoded) => encoded,
+            Err(stop) => return uncached(memo, given, stop, &subject),
         };
+        if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded) {
+            return Ok(output);
+        }
+        Python::attach(|_| self.call_beyond_memory(memo, given, settled, &arguments, encoded))
+    }
+
+    /// A call whose result is not in memory.
+    #[cold]
+    fn call_beyond_memory<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        given: &Given<'_, 'py>,
+        settled: Bound<'py, Settled>,
+        arguments: &Arguments<'py>,
+        encoded: Vec<u8>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let hex = Domain::Arguments.hash(&encoded).to_hex();
+        let is_absent = match self.recall_from_disk(memo, settled.get(), &hex, &encoded)? {
+            Recalled::Output(output) => return Ok(output),
+            Recalled::Absent => true,
+            Recalled::Trouble => false,
+        };
+        let call = self.described(settled, arguments, hex, encoded, is_absent)?;
+        memo.call_method1(intern!(memo.py(), "_call_missed"), (given.tuple()?, given.dict()?, call))
+    }
+
+    /// The result of a call if it is in memory and nothing is out of the ordinary.
+    fn recall_at_once<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> Option<Bound<'py, PyAny>> {
+        let py = memo.py();
+        if self.is_async || !self.ignored.is_empty() {
+            return None;
+        }
+        let encoded = at_once::encode(&self.signature, self.function.bind(py), given)?;
+        let settled = self.present_definition(py)?;
+        self.recall_from_memory(memo, settled.get(), encoded.bytes())
+    }
+
+    fn recall_from_memory<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        settled: &Settled,
+        encoded: &[u8],
+    ) -> Option<Bound<'py, PyAny>> {
+        enum Found<'py> {
+            Output(Bound<'py, PyAny>),
+            Kept(Arc<Kept>),
+        }
+        let py = memo.py();
+        let tier = self.tier.as_ref()?;
+        let state = settled.watch.state(|| self.folder(memo, settled));
+        let found = tier.look_up(py, settled.generation, encoded, |kept| match &kept.result {
+            Frozen::Shared(output) if kept.seen.load(Ordering::Relaxed) == state => {
+                self.counters.memory_hit(kept.seconds);
+                Found::Output(output.bind(py).clone())
+            }
+            _ => Found::Kept(kept.clone()),
+        });
+        let kept = match found? {
+            Found::Output(output) => return Some(output),
+            Found::Kept(kept) => kept,
+        };
+        if kept.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, settled, encoded, &kept, state) {
+            tier.forget(py, settled.generation, encoded);
+            return None;
+        }
+        let output = kept.result.thaw(py).ok()?;
+        self.counters.memory_hit(kept.seconds);
+        Some(output)
+    }
+
+    /// Whether the entry of a result in memory has not been deleted by hand.
+    #[cold]
+    fn is_still_there(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        settled: &Settled,
+        encoded: &[u8],
+        kept: &Kept,
+        state: u32,
+    ) -> bool {
+        let py = memo.py();
+        let hex = Domain::Arguments.hash(encoded).to_hex();
+        let path = self.store(memo).and_then(|store| store.get().path(self.name(py)?.bind(py), &settled.hex, &hex));
+        let is_there = path.is_ok_and(|path| py.detach(|| std::fs::symlink_metadata(path).is_ok()));
+        if is_there {
+            kept.seen.store(state, Ordering::Relaxed);
+        }
+        is_there
+    }
+
+    fn folder(&self, memo: &Bound<'_, PyAny>, settled: &Settled) -> Option<PathBuf> {
+        let py = memo.py();
+        let name = self.name(py).ok()?;
+        Some(self.store(memo).ok()?.get().folder(name.bind(py), &settled.hex).ok()?.into())
+    }
+
+    fn recall_from_disk<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        settled: &Settled,
+        arguments: &str,
+        encoded: &[u8],
+    ) -> PyResult<Recalled<'py>> {
+        let py = memo.py();
+        let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
+        let found = match recall(store.bind(py), self.name(py)?.bind(py), &settled.hex, arguments)? {
+            Ok(found) => found,
+            Err(outcome) => return Ok(outcome),
+        };
+        self.counters.disk_hit(found.seconds);
+        self.keep(memo, settled, encoded, &found.output, found.seconds, found.body.as_ref());
+        Ok(Recalled::Output(found.output))
+    }
+
+    /// Keeps a result in memory that is in the store.
+    fn keep(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        settled: &Settled,
+        encoded: &[u8],
+        output: &Bound<'_, PyAny>,
+        seconds: f64,
+        body: Option<&Bound<'_, PyBytes>>,
+    ) {
+        if let Some(tier) = &self.tier
+            && let Some(result) = Frozen::of(output, body)
+        {
+            let state = settled.watch.state(|| self.folder(memo, settled));
+            tier.keep(memo.py(), (settled.generation, encoded), result, seconds, state, &self.counters);
+        }
+    }
+
+    fn described(
+        &self,
+        settled: Bound<'_, Settled>,
+        arguments: &Arguments<'_>,
+        hex: String,
+        encoded: Vec<u8>,
+        is_absent: bool,
+    ) -> PyResult<Call> {
+        let py = settled.py();
         let inputs = PyDict::new(py);
-        this.signature.visit(
-            &arguments,
+        self.signature.visit(
+            arguments,
             |name, value| {
-                if this.is_ignored(name) { Ok(()) } else { inputs.set_item(name, value) }
+                if self.is_ignored(name) { Ok(()) } else { inputs.set_item(name, value) }
             },
         )?;
         if let Some(seed) = &arguments.seed {
             inputs.set_item(SEED, seed)?;
         }
-        let seed = this.signature.seed(&arguments);
-        Ok(Keyed::Call(Call {
-            definition: settled.hex.clone(),
-            arguments: digest.to_hex(),
+        let seed = self.signature.seed(arguments);
+        Ok(Call {
+            definition: settled.get().hex.clone(),
+            arguments: hex,
             inputs: inputs.unbind(),
             is_seeded: seed.is_some(),
             seed: seed.map_or_else(|| py.None(), Bound::unbind),
-        }))
+            is_absent,
+            settled: settled.unbind(),
+            encoded,
+        })
     }
 
-    fn refused(py: Python<'_>, stop: Stop, subject: &str) -> PyResult<Keyed> {
-        match stop {
-            Stop::Raised(error) => Err(error),
-            stop => Ok(Keyed::Refused(stop.into_error(py, subject))),
-        }
-    }
-
-    fn hash<'py>(
-        &self,
-        py: Python<'py>,
-        arguments: &Arguments<'py>,
-        subject: &mut String,
-    ) -> Walked<funes_core::digest::Digest> {
-        let walk = Walk::run(
-            py,
-            || Definitions::Settled(FxHashMap::default()),
-            |walk| {
-                let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
-                self.signature.visit(arguments, |name, value| {
-                    if self.is_ignored(name) {
-                        walk.encoder.atom(tags::ABSENT);
-                        return Ok(());
-                    }
-                    walk.walk(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))
-                })?;
-                match &arguments.seed {
-                    None => walk.encoder.atom(tags::ABSENT),
-                    Some(seed) => walk.walk(seed)?,
+    /// The arguments in the canonical encoding if it is short, else the digest that stands for them.
+    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Vec<u8>> {
+        let mut walk = Walk::new(py, Definitions::settled(None));
+        walk.run(|walk| {
+            let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
+            self.signature.visit(arguments, |name, value| {
+                if self.is_ignored(name) {
+                    walk.encoder.atom(tags::ABSENT);
+                    return Ok(());
                 }
-                walk.encoder.end(mark, None);
-                Ok(())
-            },
-        )?;
-        Ok(walk.finish(Domain::Arguments))
+                walk.walk(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))
+            })?;
+            match &arguments.seed {
+                None => walk.encoder.atom(tags::ABSENT),
+                Some(seed) => walk.walk(seed)?,
+            }
+            walk.encoder.end(mark, None);
+            Ok(())
+        })?;
+        Ok(walk.encoder.into_bytes())
     }
 
     fn is_ignored(&self, name: &Py<PyString>) -> bool {
         self.ignored.iter().any(|ignored| ignored.is(name))
     }
 
-    /// The definition, found again if something that it rests on has changed.
-    fn settled(slf: &Bound<'_, Self>) -> Walked<Arc<Settled>> {
-        let py = slf.py();
-        let this = slf.get();
-        let known = this.definition.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(settled) = known
-            && settled.rests_on.as_ref().is_none_or(|definition| definition.holds(py))
-        {
-            return Ok(settled);
-        }
-        let Some(definition) = Definition::of(this.function.bind(py).as_any(), true)? else {
+    /// Finds the definition, or finds it again because something that it rests on has changed.
+    #[cold]
+    fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
+        let py = memo.py();
+        let Some(definition) = Definition::of(self.function.bind(py).as_any(), true)? else {
             return Err(Stop::refused("the function counts by its name only"));
         };
-        let extras = slf.call_method0(intern!(py, "_extras")).map_err(Stop::Raised)?;
-        let digest = with_extras(&definition, py, extras.cast::<PyTuple>().ok())?;
-        for doubt in &definition.doubts {
-            slf.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::Raised)?;
+        let extras = memo.call_method0(intern!(py, "_extras")).map_err(Stop::Raised)?;
+        let digest = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?;
+        for doubt in &definition.get().doubts {
+            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::Raised)?;
         }
-        let settled = Arc::new(Settled { hex: digest.to_hex(), rests_on: Some(definition) });
-        this.set(Some(settled.clone()));
+        let settled = Bound::new(py, Settled::new(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::Raised)?;
+        self.replace(settled.clone());
         Ok(settled)
     }
 
-    fn set(&self, settled: Option<Arc<Settled>>) {
-        let mut place = self.definition.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = std::mem::replace(&mut *place, settled);
-        // Dropped outside the lock: dropping may run the user's code.
-        drop(place);
-        drop(replaced);
+    /// The definition as it is now.
+    fn settled<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
+        self.present_definition(memo.py()).map_or_else(|| Python::attach(|_| self.settle(memo)), Ok)
+    }
+
+    /// The definition that was found, if it still holds.
+    fn present_definition<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Settled>> {
+        let settled = self.definition.with(py, |settled| Some(settled.as_ref()?.bind(py).clone()))?;
+        settled.get().holds(py).then_some(settled)
+    }
+
+    fn replace(&self, settled: Bound<'_, Settled>) {
+        let py = settled.py();
+        let replaced = self.definition.with(py, |present| present.replace(settled.unbind()));
+        if let (Some(replaced), Some(tier)) = (replaced, &self.tier) {
+            tier.clear(py, replaced.get().generation);
+        }
+    }
+
+    /// The store of the results, opened at the first call that needs it.
+    fn store(&self, memo: &Bound<'_, PyAny>) -> PyResult<Py<Store>> {
+        let py = memo.py();
+        let opened = |store: &mut Option<Py<Store>>| store.as_ref().map(|store| store.clone_ref(py));
+        if let Some(store) = self.store.with(py, opened) {
+            return Ok(store);
+        }
+        let store: Py<Store> = memo.call_method0(intern!(py, "_open"))?.extract()?;
+        let _replaced = self.store.with(py, |present| present.replace(store.clone_ref(py)));
+        Ok(store)
+    }
+
+    /// Forgets all results in memory.
+    fn forget_all(&self, py: Python<'_>) {
+        let generation = self.definition.with(py, |settled| Some(settled.as_ref()?.get().generation));
+        if let (Some(tier), Some(generation)) = (&self.tier, generation) {
+            tier.clear(py, generation);
+        }
+    }
+
+    /// The function's name, which names the folder of its results.
+    fn name(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        Ok(self.function.bind(py).getattr(intern!(py, "__name__"))?.extract()?)
     }
 
     /// Lets the plain function raise its own error for arguments that do not fit it.
-    fn call_plainly<'py>(
-        &self,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let kwargs = self.without_seed(kwargs)?;
-        self.function.bind(args.py()).call(args, kwargs.as_ref())
+    fn call_plainly<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let kwargs = self.without_seed(given.dict()?)?;
+        self.function.bind(py).call(given.tuple()?, kwargs.as_ref())
     }
 
-    fn without_seed<'py>(&self, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn without_seed<'py>(&self, kwargs: Option<Bound<'py, PyDict>>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let Some(kwargs) = kwargs else { return Ok(None) };
         if self.signature.declares_seed() || !kwargs.contains(SEED)? {
-            return Ok(Some(kwargs.clone()));
+            return Ok(Some(kwargs));
         }
         let plain = kwargs.copy()?;
         plain.del_item(SEED)?;
         Ok(Some(plain))
+    }
+}
+
+#[pymethods]
+impl Core {
+    /// `memory`: a bound of the function's own for its results in memory, in bytes; None to share that of all.
+    #[new]
+    #[pyo3(signature = (function, ignored, memory))]
+    fn new(function: Bound<'_, PyFunction>, ignored: &Bound<'_, PyAny>, memory: Option<u64>) -> PyResult<Self> {
+        let py = function.py();
+        let signature = Signature::of(&function)?;
+        let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
+        Ok(Self {
+            ignored: signature.own_names(py, ignored)?,
+            signature,
+            // CO_COROUTINE and CO_ITERABLE_COROUTINE.
+            is_async: flags & 0x180 != 0,
+            function: function.unbind(),
+            definition: Attached::new(None),
+            tier: memory.map_or_else(Tier::shared, Tier::bounded),
+            counters: Arc::default(),
+            store: Attached::new(None),
+        })
+    }
+
+    /// The key of a call; raises the error for which it has none.
+    #[pyo3(signature = (memo, args, kwargs))]
+    fn key<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Call> {
+        let py = memo.py();
+        let bound = Given::with(args, kwargs, |given| self.signature.bind(self.function.bind(py), given))?;
+        let Some(mut arguments) = bound else {
+            // `inspect` words the error as the function would, without running it.
+            let signature = py.import("inspect")?.call_method1("signature", (&self.function,))?;
+            signature.call_method("bind", args, self.without_seed(kwargs.cloned())?.as_ref())?;
+            return Err(PyValueError::new_err("these arguments do not fit the function"));
+        };
+        normalise_seed(memo, &mut arguments)?;
+        let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
+        let mut subject = String::new();
+        let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        let hex = Domain::Arguments.hash(&encoded).to_hex();
+        self.described(settled, &arguments, hex, encoded, false)
+    }
+
+    /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
+    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+        if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
+            return Ok(Some((output,)));
+        }
+        match self.recall_from_disk(memo, call.settled.get(), &call.arguments, &call.encoded)? {
+            Recalled::Output(output) => Ok(Some((output,))),
+            Recalled::Absent | Recalled::Trouble => Ok(None),
+        }
+    }
+
+    /// Keeps a result in memory that has just been stored. `body`: its entry, if that can be loaded by pickle alone.
+    #[pyo3(signature = (memo, call, output, seconds, body))]
+    fn remember(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        call: &Call,
+        output: &Bound<'_, PyAny>,
+        seconds: f64,
+        body: Option<&Bound<'_, PyBytes>>,
+    ) {
+        self.keep(memo, call.settled.get(), &call.encoded, output, seconds, body);
+    }
+
+    /// Forgets a result in memory.
+    fn forget(&self, py: Python<'_>, call: &Call) {
+        if let Some(tier) = &self.tier {
+            tier.forget(py, call.settled.get().generation, &call.encoded);
+        }
+    }
+
+    /// Counts a call that was not remembered.
+    fn count_miss(&self) {
+        self.counters.miss();
+    }
+
+    /// Counts the time that the function took.
+    fn count_seconds(&self, seconds: f64) {
+        self.counters.computed(seconds);
+    }
+
+    /// Hits in memory, hits on disk, misses; seconds computed and saved; bytes held.
+    fn numbers(&self) -> (u64, u64, u64, f64, f64, i64) {
+        self.counters.numbers()
+    }
+
+    /// Forgets all results in memory, and the numbers.
+    fn clear(&self, py: Python<'_>) {
+        self.forget_all(py);
+        self.counters.reset();
+    }
+
+    /// The store of the results, opened if it is not open.
+    #[pyo3(name = "store")]
+    fn opened_store(&self, memo: &Bound<'_, PyAny>) -> PyResult<Py<Store>> {
+        self.store(memo)
+    }
+
+    /// The cache folder, if the store is open.
+    fn root(&self, py: Python<'_>) -> Option<OsString> {
+        self.store.with(py, |store| Some(store.as_ref()?.get().store.root().into()))
+    }
+
+    /// Lets go of the store and of what is in memory of it: the next call opens it anew.
+    fn close(&self, py: Python<'_>) {
+        let _closed = self.store.with(py, Option::take);
+        self.forget_all(py);
+    }
+
+    /// The seed of a call: whether there is one, and which.
+    #[pyo3(signature = (args, kwargs))]
+    fn seed<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(bool, Option<Bound<'py, PyAny>>)> {
+        let bound = Given::with(args, kwargs, |given| self.signature.bind(self.function.bind(args.py()), given))?;
+        let seed = bound.and_then(|arguments| self.signature.seed(&arguments));
+        Ok((seed.is_some(), seed))
+    }
+
+    /// `kwargs` as the plain function takes them.
+    #[pyo3(signature = (kwargs))]
+    fn plain<'py>(&self, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.without_seed(kwargs.cloned())
+    }
+
+    /// The definition hash of the function as it is now.
+    fn definition(&self, memo: &Bound<'_, PyAny>) -> PyResult<String> {
+        let settled = self.settled(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))?;
+        Ok(settled.get().hex.clone())
+    }
+
+    /// Library modules that the definition refers to; empty for a definition from another process.
+    fn modules<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyFrozenSet>> {
+        let settled = self.settled(memo).ok();
+        let modules =
+            settled.as_ref().and_then(|settled| settled.get().rests_on.as_ref()).map(|own| own.get().modules.clone());
+        PyFrozenSet::new(memo.py(), modules.unwrap_or_default())
+    }
+
+    /// The nodes of the definition, for people; empty for a definition from another process.
+    fn graph<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let settled = self.settled(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))?;
+        let nodes = settled.get().rests_on.as_ref().map_or(&[][..], |definition| &definition.get().nodes);
+        record::as_objects(memo.py(), nodes)
+    }
+
+    /// Takes over the definition hash that another process found for the same code.
+    fn pin(&self, py: Python<'_>, definition: String) -> PyResult<()> {
+        if definition.len() != HEX_LENGTH {
+            return Err(PyValueError::new_err("a definition hash has 40 characters"));
+        }
+        self.replace(Bound::new(py, Settled::new(definition, None))?);
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        // SAFETY: the collector runs in a thread that is attached.
+        let py = unsafe { Python::assume_attached() };
+        visit.call(&self.function)?;
+        self.definition
+            .try_with(py, |settled| settled.as_ref().map_or(Ok(()), |settled| visit.call(settled)))
+            .unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let _cleared = self.definition.try_with(py, Option::take);
+    }
+}
+
+#[pymethods]
+impl Settled {
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.rests_on)
+    }
+}
+
+impl Settled {
+    fn new(hex: String, rests_on: Option<Py<Definition>>) -> Self {
+        Self { hex, rests_on, generation: next_generation(), watch: Watch::default() }
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py))
+    }
+}
+
+/// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
+fn normalise_seed<'py>(memo: &Bound<'py, PyAny>, arguments: &mut Arguments<'py>) -> PyResult<()> {
+    if let Some(seed) = arguments.seed.take() {
+        arguments.seed = Some(memo.call_method1(intern!(memo.py(), "_normalise_seed"), (seed,))?);
+    }
+    Ok(())
+}
+
+/// Runs a function without the cache, because the definition or an argument cannot be hashed.
+#[cold]
+fn uncached<'py>(
+    memo: &Bound<'py, PyAny>,
+    given: &Given<'_, 'py>,
+    stop: Stop,
+    subject: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = memo.py();
+    match stop {
+        Stop::Raised(error) => Err(error),
+        stop => {
+            let error = stop.into_error(py, subject);
+            memo.call_method1(intern!(py, "_call_uncached"), (given.tuple()?, given.dict()?, error))
+        }
     }
 }

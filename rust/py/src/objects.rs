@@ -4,20 +4,21 @@ use funes_core::encode::Sealed;
 use funes_core::tags;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
-use crate::plan::{Plan, without_caches};
+use crate::plan::{Names, Plan, plan, without_caches};
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Composite, Definitions, Walk};
 
 impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
-        let plan = self.plan(object)?;
-        self.planned(object, plan)
+        let plan = plan(&object.get_type())
+            .map_err(|error| Stop::raised(self.py, "looking up the rule of its type", error))?;
+        self.planned(object, &plan.get().0)
     }
 
     #[inline(never)]
-    fn planned(&mut self, object: &Bound<'py, PyAny>, plan: Plan) -> Walked {
+    fn planned(&mut self, object: &Bound<'py, PyAny>, plan: &Plan) -> Walked {
         let py = self.py;
         match plan {
             Plan::PerhapsDefinition { is_code, otherwise } => {
@@ -25,26 +26,26 @@ impl<'py> Walk<'py> {
                     .call1(py, (object,))
                     .and_then(|answer| answer.is_truthy(py))
                     .map_err(|error| Stop::raised(py, "asking whether it is code", error))?;
-                if is_code { self.definition(object) } else { self.planned(object, *otherwise) }
+                if is_code { self.definition(object) } else { self.planned(object, otherwise) }
             }
             Plan::Definition => self.definition(object),
-            Plan::Refuse(reason) => Err(Stop::refused(reason)),
-            Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(&name, reduce.bind(py), object)),
+            Plan::Refuse(reason) => Err(Stop::refused(reason.clone())),
+            Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
             Plan::Attributes { slots, caches } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 2);
                 walk.class_of(object)?;
-                walk.attributes(object, slots.bind(py), caches.bind(py))?;
+                walk.attributes(object, slots, caches)?;
                 Ok(mark.into())
             }),
             Plan::Set { tag, slots, caches } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 3);
                 walk.class_of(object)?;
-                walk.attributes(object, slots.bind(py), caches.bind(py))?;
-                let Composite { mark: set, boundaries } = walk.elements(object, tag)?;
-                walk.encoder.end_unordered(set, &boundaries.unwrap_or_default(), None);
+                walk.attributes(object, slots, caches)?;
+                let set = walk.elements(object, *tag)?;
+                walk.end(set, None);
                 Ok(mark.into())
             }),
-            Plan::Reduce { caches } => self.nested(object, |walk| walk.reduced(object, caches.bind(py))),
+            Plan::Reduce { caches } => self.nested(object, |walk| walk.reduced(object, caches)),
         }
     }
 
@@ -72,12 +73,7 @@ impl<'py> Walk<'py> {
     }
 
     /// `__dict__` and slots as one dict: where an attribute is kept is no value.
-    fn attributes(
-        &mut self,
-        object: &Bound<'py, PyAny>,
-        slots: &Bound<'py, PyTuple>,
-        caches: &Bound<'py, PyFrozenSet>,
-    ) -> Walked {
+    fn attributes(&mut self, object: &Bound<'py, PyAny>, slots: &Names, caches: &Names) -> Walked {
         let attributes = attributes_of(object, slots)
             .and_then(|attributes| without_caches(attributes, caches))
             .map_err(|error| Stop::raised(self.py, "reading its attributes", error))?;
@@ -94,7 +90,7 @@ impl<'py> Walk<'py> {
     }
 
     /// By what `__reduce_ex__` says, with the same parts as pickle sees: how to make it, state, items.
-    fn reduced(&mut self, object: &Bound<'py, PyAny>, caches: &Bound<'py, PyFrozenSet>) -> Walked<Composite> {
+    fn reduced(&mut self, object: &Bound<'py, PyAny>, caches: &Names) -> Walked<Composite> {
         let py = self.py;
         let reduction =
             reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
@@ -162,7 +158,7 @@ impl<'py> Walk<'py> {
     }
 }
 
-fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
+fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Names) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
     let own = match object.getattr_opt(intern!(py, "__dict__"))? {
         Some(own) => own.cast_into::<PyDict>()?,
@@ -172,9 +168,8 @@ fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Bound<'py, PyTuple>) -
         return Ok(own);
     }
     let all = own.copy()?;
-    for slot in slots.iter() {
-        let slot = slot.cast_into::<PyString>()?;
-        if let Some(value) = object.getattr_opt(&slot)? {
+    for slot in slots {
+        if let Some(value) = object.getattr_opt(slot)? {
             all.set_item(slot, value)?;
         }
     }

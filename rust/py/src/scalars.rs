@@ -40,7 +40,8 @@ impl<'py> Walk<'py> {
 }
 
 /// The value of an int that fits 64 bits.
-fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
+#[inline]
+pub(crate) fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
     let mut overflow = 0;
     // SAFETY: `int` is an exact int, so no `__index__` of the user's runs and no exception can be set;
     // `overflow` outlives the call.

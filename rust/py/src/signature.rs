@@ -1,8 +1,12 @@
 //! Binding arguments to parameters, as the interpreter does it.
 
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
+use smallvec::SmallVec;
+
+use crate::given::Given;
 
 /// The keyword that every memorious function accepts.
 pub(crate) const SEED: &str = "global_seed";
@@ -15,8 +19,8 @@ const KEYWORDS: u32 = 0x08;
 pub(crate) struct Signature {
     /// Those that take one value: positional-only, positional, keyword-only.
     names: Vec<Py<PyString>>,
-    positional_only: usize,
-    positional: usize,
+    pub(crate) positional_only: usize,
+    pub(crate) positional: usize,
     /// The name of `*args`.
     variable: Option<Py<PyString>>,
     /// The name of `**kwargs`.
@@ -25,11 +29,14 @@ pub(crate) struct Signature {
     seed: Option<usize>,
 }
 
-/// The arguments of one call.
+/// As many values as most functions have parameters.
+type Values<T> = SmallVec<[T; 8]>;
+
+/// The arguments of one call, bound to the parameters.
 pub(crate) struct Arguments<'py> {
     /// A value for each parameter that takes one.
-    values: Vec<Bound<'py, PyAny>>,
-    variable: Bound<'py, PyTuple>,
+    values: Values<Bound<'py, PyAny>>,
+    variable: Option<Bound<'py, PyTuple>>,
     keywords: Option<Bound<'py, PyDict>>,
     /// The seed of a function that does not declare it: a part of the key and of the stored input all the same.
     pub(crate) seed: Option<Bound<'py, PyAny>>,
@@ -64,37 +71,44 @@ impl Signature {
     pub(crate) fn bind<'py>(
         &self,
         function: &Bound<'py, PyFunction>,
-        positional: &Bound<'py, PyTuple>,
-        keywords: Option<&Bound<'py, PyDict>>,
+        given: &Given<'_, 'py>,
     ) -> PyResult<Option<Arguments<'py>>> {
         let py = function.py();
-        let mut values: Vec<Option<Bound<'py, PyAny>>> = vec![None; self.names.len()];
-        for (slot, value) in values.iter_mut().take(self.positional).zip(positional.iter()) {
-            *slot = Some(value);
+        if given.names.is_empty()
+            && given.positional.len() == self.positional
+            && self.plain_names().is_some_and(|names| names.len() == self.positional)
+        {
+            let values = given.positional.iter().cloned().collect();
+            return Ok(Some(Arguments { values, variable: None, keywords: None, seed: None }));
         }
-        if positional.len() > self.positional && self.variable.is_none() {
+        let (named, rest) = given.positional.split_at(self.positional.min(given.positional.len()));
+        if !rest.is_empty() && self.variable.is_none() {
             return Ok(None);
         }
+        let mut values: Values<_> = named.iter().cloned().map(Some).collect();
+        values.resize(self.names.len(), None);
         let mut arguments = Arguments {
-            values: Vec::new(),
-            variable: positional.get_slice(self.positional.min(positional.len()), positional.len()),
+            values: Values::new(),
+            variable: self.variable.as_ref().map(|_| PyTuple::new(py, rest)).transpose()?,
             keywords: self.keywords.as_ref().map(|_| PyDict::new(py)),
             seed: None,
         };
-        for (name, value) in keywords.into_iter().flatten() {
-            if let Some(index) = self.position(&name) {
-                if values[index].replace(value).is_some() {
+        for (name, value) in given.names.iter().zip(given.values) {
+            if let Some(index) = self.position(name) {
+                if values[index].replace(value.clone()).is_some() {
                     return Ok(None);
                 }
             } else if self.seed.is_none() && name.eq(SEED)? {
-                arguments.seed = Some(value);
+                arguments.seed = Some(value.clone());
             } else if let Some(rest) = &arguments.keywords {
                 rest.set_item(name, value)?;
             } else {
                 return Ok(None);
             }
         }
-        self.fill_in_defaults(function, &mut values)?;
+        if values.iter().any(Option::is_none) {
+            self.fill_in_defaults(function, &mut values)?;
+        }
         let Some(values) = values.into_iter().collect() else { return Ok(None) };
         Ok(Some(Arguments { values, ..arguments }))
     }
@@ -114,23 +128,14 @@ impl Signature {
         function: &Bound<'py, PyFunction>,
         values: &mut [Option<Bound<'py, PyAny>>],
     ) -> PyResult<()> {
-        let py = function.py();
         let (positional, keyword_only) = values.split_at_mut(self.positional);
-        if positional.iter().any(Option::is_none)
-            && let Ok(defaults) = function.getattr(intern!(py, "__defaults__"))?.cast_into::<PyTuple>()
-        {
+        if let Some(defaults) = defaults(function) {
             // The last default belongs to the last parameter.
-            let mut defaults: Vec<_> = defaults.iter().collect();
-            for value in positional.iter_mut().rev() {
-                let default = defaults.pop();
-                if value.is_none() {
-                    *value = default;
-                }
+            for (value, default) in positional.iter_mut().rev().zip(defaults.as_slice().iter().rev()) {
+                value.get_or_insert_with(|| default.clone());
             }
         }
-        if keyword_only.iter().any(Option::is_none)
-            && let Ok(defaults) = function.getattr(intern!(py, "__kwdefaults__"))?.cast_into::<PyDict>()
-        {
+        if let Some(defaults) = keyword_defaults(function) {
             for (name, value) in self.names[self.positional..].iter().zip(keyword_only) {
                 if value.is_none() {
                     *value = defaults.get_item(name)?;
@@ -151,8 +156,8 @@ impl Signature {
         for (name, value) in named.by_ref().take(self.positional) {
             visit(name, value)?;
         }
-        if let Some(name) = &self.variable {
-            visit(name, arguments.variable.as_any())?;
+        if let (Some(name), Some(rest)) = (&self.variable, &arguments.variable) {
+            visit(name, rest.as_any())?;
         }
         for (name, value) in named {
             visit(name, value)?;
@@ -174,6 +179,11 @@ impl Signature {
         Ok(own)
     }
 
+    /// The names of all parameters, if each takes one value.
+    pub(crate) fn plain_names(&self) -> Option<&[Py<PyString>]> {
+        (self.variable.is_none() && self.keywords.is_none()).then_some(&self.names)
+    }
+
     /// How many arguments [`Signature::visit`] visits.
     pub(crate) fn len(&self) -> usize {
         self.names.len() + usize::from(self.variable.is_some()) + usize::from(self.keywords.is_some())
@@ -191,4 +201,20 @@ impl Signature {
     pub(crate) fn declares_seed(&self) -> bool {
         self.seed.is_some()
     }
+}
+
+/// The defaults of the last positional parameters.
+pub(crate) fn defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyTuple>> {
+    // SAFETY: it is a function; the result is borrowed or null, and held before anything else can run.
+    let found =
+        unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetDefaults(function.as_ptr())) };
+    found?.cast_into().ok()
+}
+
+/// The defaults of keyword-only parameters.
+pub(crate) fn keyword_defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyDict>> {
+    // SAFETY: as above.
+    let found =
+        unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetKwDefaults(function.as_ptr())) };
+    found?.cast_into().ok()
 }

@@ -30,7 +30,7 @@ import_exception!(funes.errors, DamagedEntryError);
 /// "always" or "never".
 #[pyclass(frozen, module = "funes")]
 pub struct Store {
-    store: store::Store,
+    pub(crate) store: store::Store,
 }
 
 #[pymethods]
@@ -60,14 +60,14 @@ impl Store {
     }
 
     /// The folder of a definition's entries, whether it exists or not.
-    fn folder(&self, function: &Bound<'_, PyString>, definition: &str) -> PyResult<OsString> {
+    pub(crate) fn folder(&self, function: &Bound<'_, PyString>, definition: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         Ok(self.store.folder(&definition).into())
     }
 
     /// The file of an entry, whether it exists or not.
-    fn path(&self, function: &Bound<'_, PyString>, definition: &str, arguments: &str) -> PyResult<OsString> {
+    pub(crate) fn path(&self, function: &Bound<'_, PyString>, definition: &str, arguments: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
         Ok(self.store.path(&key).into())
@@ -234,7 +234,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(py: Python<'_>, entry: store::Entry, path: impl Fn() -> PathBuf) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, entry: store::Entry, path: impl Fn() -> PathBuf) -> PyResult<Self> {
         let second = entry.second().map(|second| PyBytes::new(py, second).unbind());
         let buffers = entry.buffers().to_vec();
         let length = entry.body_length() as usize;
@@ -248,19 +248,19 @@ impl Entry {
 impl Entry {
     /// The ordinary pickle.
     #[getter]
-    fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
+    pub(crate) fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
         Memory::view(self.memory.bind(py))
     }
 
     /// The second reading, if there is one.
     #[getter]
-    fn second<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+    pub(crate) fn second<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.second.as_ref().map(|second| second.bind(py).clone())
     }
 
     /// The buffers of the second reading, in order.
     #[getter]
-    fn buffers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    pub(crate) fn buffers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let view = Memory::view(self.memory.bind(py))?;
         let buffers: Vec<_> = self.buffers.iter().map(|&span| Memory::part(&view, span)).collect::<PyResult<_>>()?;
         PyList::new(py, buffers)

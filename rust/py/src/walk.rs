@@ -4,6 +4,7 @@
 //! recursion is bounded by [`DEPTH_LIMIT`]. Cycles are looked for only in values that are deep enough to hold one.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
@@ -13,13 +14,14 @@ use funes_core::tags;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyEllipsis, PyFloat, PyFrozenSet, PyInt, PyList, PyNotImplemented,
+    PySet, PyString, PyTuple,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::definition::Described;
 use crate::memory::Raw;
-use crate::plan::Plan;
 use crate::refusal::{Stop, Walked};
 
 /// How deep a value may be nested. Pickle's own limit is about the same, so what is deeper could not be stored.
@@ -29,6 +31,9 @@ pub(crate) const DEPTH_LIMIT: usize = 900;
 /// object brings along (`__reduce__`) wants its share.
 const STACK_RESERVE: usize = 64 << 10;
 
+/// Every so many levels it is looked how much of the stack is left.
+const STACK_STEP: usize = 8;
+
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
 const TRACKING_DEPTH: usize = 40;
 
@@ -36,29 +41,66 @@ const TRACKING_DEPTH: usize = 40;
 pub(crate) struct Walk<'py> {
     pub(crate) py: Python<'py>,
     pub(crate) encoder: Encoder,
-    pub(crate) plans: FxHashMap<*mut ffi::PyTypeObject, Plan>,
     pub(crate) definitions: Definitions<'py>,
+    /// Where the children are of the unordered composites that are open, those of the innermost last.
+    pub(crate) boundaries: SmallVec<[Boundary; 8]>,
     /// What was written by its name since somebody last emptied this.
     pub(crate) names: Vec<String>,
     /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
-    memo: FxHashMap<*mut ffi::PyObject, Sealed>,
-    kept: Vec<Bound<'py, PyAny>>,
+    memo: FxHashMap<Address, Sealed>,
+    kept: SmallVec<[Bound<'py, PyAny>; 4]>,
     /// The objects between the root and here, once cycles are looked for; with the node of those that hold themselves.
-    open: Option<FxHashMap<*mut ffi::PyObject, Option<NodeId>>>,
+    open: Option<FxHashMap<Address, Option<NodeId>>>,
     depth: usize,
+}
+
+/// Digests of functions and classes, by address.
+pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
+
+/// Where an object is, as a number, which is compared only.
+pub(crate) type Address = usize;
+
+pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> Address {
+    object.as_ptr() as Address
 }
 
 /// What a walk does with functions and classes of the user's own code.
 pub(crate) enum Definitions<'py> {
     /// It writes their digests, as found by a walk of their own.
-    Settled(FxHashMap<*mut ffi::PyObject, Digest>),
+    Settled {
+        known: Option<Digests>,
+        /// Those that were met on the way.
+        met: FxHashMap<Address, Digest>,
+        /// The one that was met last: instances come in rows.
+        last: Option<(Address, Digest)>,
+    },
     /// It leaves holes for them and describes them later, one after the other: a chain of helpers is no recursion.
     Open {
-        nodes: FxHashMap<*mut ffi::PyObject, NodeId>,
+        nodes: FxHashMap<Address, NodeId>,
         queue: VecDeque<Described<'py>>,
         /// Names that are assigned while the program runs, each with the address of its namespace: no inputs.
         left_out: FxHashSet<(usize, String)>,
     },
+}
+
+impl Definitions<'_> {
+    /// With digests that are known.
+    pub(crate) fn settled(known: Option<Digests>) -> Self {
+        Self::Settled { known, met: FxHashMap::default(), last: None }
+    }
+
+    /// To be described as they come up, without these names.
+    pub(crate) fn open(left_out: FxHashSet<(usize, String)>) -> Self {
+        Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out }
+    }
+
+    /// As it was at the start.
+    fn anew(&self) -> Self {
+        match self {
+            Self::Settled { known, .. } => Self::settled(known.clone()),
+            Self::Open { left_out, .. } => Self::open(left_out.clone()),
+        }
+    }
 }
 
 impl<'py> Walk<'py> {
@@ -66,32 +108,26 @@ impl<'py> Walk<'py> {
         Self {
             py,
             encoder: Encoder::new(),
-            plans: FxHashMap::default(),
+            boundaries: SmallVec::new(),
             names: Vec::new(),
             definitions,
             memo: FxHashMap::default(),
-            kept: Vec::new(),
+            kept: SmallVec::new(),
             open: None,
             depth: 0,
         }
     }
 
     /// Walks with `write`, a second time if the value turns out to be deep.
-    pub(crate) fn run(
-        py: Python<'py>,
-        definitions: impl Fn() -> Definitions<'py>,
-        mut write: impl FnMut(&mut Self) -> Walked,
-    ) -> Walked<Self> {
-        let mut walk = Self::new(py, definitions());
-        match write(&mut walk) {
+    pub(crate) fn run(&mut self, mut write: impl FnMut(&mut Self) -> Walked) -> Walked {
+        match write(self) {
             Err(Stop::Deep) => {
-                walk = Self::new(py, definitions());
-                walk.open = Some(FxHashMap::default());
-                write(&mut walk)?;
+                *self = Self::new(self.py, self.definitions.anew());
+                self.open = Some(FxHashMap::default());
+                write(self)
             }
-            outcome => outcome?,
+            outcome => outcome,
         }
-        Ok(walk)
     }
 
     /// Writes one object.
@@ -138,10 +174,10 @@ impl<'py> Walk<'py> {
             Ok(())
         } else if let Ok(raw) = object.cast_exact::<Raw>() {
             self.raw(raw)
-        } else if object.is(self.py.Ellipsis()) {
+        } else if object.is(PyEllipsis::get(self.py)) {
             self.encoder.atom(tags::ELLIPSIS);
             Ok(())
-        } else if object.is(self.py.NotImplemented()) {
+        } else if object.is(PyNotImplemented::get(self.py)) {
             self.encoder.atom(tags::NOT_IMPLEMENTED);
             Ok(())
         } else {
@@ -155,7 +191,7 @@ impl<'py> Walk<'py> {
         object: &Bound<'py, PyAny>,
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
-        let address = object.as_ptr();
+        let address = address_of(object);
         if let Some(&sealed) = self.memo.get(&address) {
             self.encoder.put(sealed);
             return Ok(());
@@ -173,23 +209,29 @@ impl<'py> Walk<'py> {
         if self.depth >= DEPTH_LIMIT {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
         }
-        if stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE) {
+        if self.depth % STACK_STEP == STACK_STEP - 1
+            && stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE)
+        {
             return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
         self.depth += 1;
         let written = write(self);
         self.depth -= 1;
         let cycle = self.open.as_mut().and_then(|open| open.remove(&address)).flatten();
-        let composite = written?;
-        let sealed = match composite.boundaries {
-            None => self.encoder.end(composite.mark, cycle),
-            Some(boundaries) => self.encoder.end_unordered(composite.mark, &boundaries, cycle),
-        };
+        let sealed = self.end(written?, cycle);
         if sealed != Sealed::Inline && may_be_met_again(object) {
             self.memo.insert(address, sealed);
             self.kept.push(object.clone());
         }
         Ok(())
+    }
+
+    /// Closes a composite.
+    pub(crate) fn end(&mut self, composite: Composite, cycle: Option<NodeId>) -> Sealed {
+        let Some(first) = composite.first_boundary else { return self.encoder.end(composite.mark, cycle) };
+        let sealed = self.encoder.end_unordered(composite.mark, &self.boundaries[first..], cycle);
+        self.boundaries.truncate(first);
+        sealed
     }
 
     /// Writes bytes, without the interpreter if there are many.
@@ -198,13 +240,13 @@ impl<'py> Walk<'py> {
             self.encoder.blob(tag, bytes);
             return;
         }
-        if let Some(&sealed) = self.memo.get(&owner.as_ptr()) {
+        if let Some(&sealed) = self.memo.get(&address_of(owner)) {
             self.encoder.put(sealed);
             return;
         }
         let encoder = &mut self.encoder;
         let sealed = self.py.detach(|| encoder.blob(tag, bytes));
-        self.memo.insert(owner.as_ptr(), sealed);
+        self.memo.insert(address_of(owner), sealed);
         self.kept.push(owner.clone());
     }
 
@@ -226,13 +268,13 @@ pub(crate) const DETACH_SIZE: usize = 64 << 10;
 /// A composite that was written and is to be closed.
 pub(crate) struct Composite {
     pub(crate) mark: Mark,
-    /// Where its children are, if they have no order.
-    pub(crate) boundaries: Option<Vec<Boundary>>,
+    /// If its children have no order: from where on [`Walk::boundaries`] are its own.
+    pub(crate) first_boundary: Option<usize>,
 }
 
 impl From<Mark> for Composite {
     fn from(mark: Mark) -> Self {
-        Self { mark, boundaries: None }
+        Self { mark, first_boundary: None }
     }
 }
 

@@ -136,6 +136,14 @@ impl Entry {
         &self.buffers
     }
 
+    /// The ordinary pickle, if it is in memory and the only reading.
+    pub fn plain_body(&self) -> Option<&[u8]> {
+        match &self.held {
+            Held::Bytes(bytes) if self.second.is_empty() => bytes.get(..self.body as usize),
+            _ => None,
+        }
+    }
+
     /// The body: the start of the memory or file.
     pub fn into_held(self) -> Held {
         self.held

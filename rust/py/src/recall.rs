@@ -1,0 +1,80 @@
+//! A hit on disk, as long as nothing about it is unusual.
+
+use funes_core::store::{Key, Reading};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::frozen::load_entry;
+use crate::store::{Entry, Store};
+
+/// From this size on the body is not copied into a `bytes` of its own, and not kept in memory.
+const LARGE: usize = 1 << 20;
+
+/// What the look into the store led to.
+pub(crate) enum Recalled<'py> {
+    Output(Bound<'py, PyAny>),
+    /// There is no entry.
+    Absent,
+    /// Python code has to look at it: it is damaged, cannot be read now, or cannot be loaded.
+    Trouble,
+}
+
+/// An entry that was loaded.
+pub(crate) struct Found<'py> {
+    pub(crate) output: Bound<'py, PyAny>,
+    pub(crate) seconds: f64,
+    /// The pickle, if it is small and nothing else is needed to load it.
+    pub(crate) body: Option<Bound<'py, PyBytes>>,
+}
+
+/// Looks for an entry and loads it. Raises what is no `Exception`, such as `KeyboardInterrupt`.
+pub(crate) fn recall<'py>(
+    store: &Bound<'py, Store>,
+    function: &Bound<'py, PyString>,
+    definition: &str,
+    arguments: &str,
+) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
+    let py = store.py();
+    let name = function.to_string_lossy();
+    let Ok(key) = Key::new(&name, definition, arguments) else {
+        return Ok(Err(Recalled::Trouble));
+    };
+    let store = store.get();
+    let entry = match py.detach(|| store.store.read(&key)) {
+        Ok(Reading::Found(entry)) => entry,
+        Ok(Reading::Absent) => return Ok(Err(Recalled::Absent)),
+        Ok(Reading::Damaged(_)) | Err(_) => return Ok(Err(Recalled::Trouble)),
+    };
+    let plain = match entry.plain_body() {
+        // dill's names need some care, see `_pickling`.
+        Some(body) if body.len() < LARGE => Some(PyBytes::new(py, body)).filter(|body| !mentions_dill(body)),
+        _ => None,
+    };
+    let loaded = match &plain {
+        Some(body) => load_entry(body),
+        None => load_by_python(&Bound::new(py, Entry::new(py, entry, || store.store.path(&key))?)?),
+    };
+    let found = loaded.and_then(|entry| {
+        let (output, seconds) =
+            (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
+        Ok(Found { output, seconds, body: plain })
+    });
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyException>(py) => Ok(Err(Recalled::Trouble)),
+        Err(error) => Err(error),
+    }
+}
+
+fn load_by_python<'py>(entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>> {
+    static LOAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = entry.py();
+    let entry = entry.get();
+    LOAD.import(py, "funes._pickling", "load_entry")?.call1((entry.body(py)?, entry.second(py), entry.buffers(py)?))
+}
+
+fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
+    body.contains(intern!(body.py(), "dill")).unwrap_or(true)
+}
