@@ -10,7 +10,7 @@ See `memorious` for the decorator, `load_cached_results` for the results as data
 
 from funes._funes import __version__, hash_definition, hash_value
 from funes._graph import explain_definition
-from funes._memo import Key, Memo
+from funes._memo import CacheInfo, Key, Memo
 from funes._memorious import memorious
 from funes._results import load_cached_results, load_cached_results_as_pandas
 from funes._rules import register
@@ -23,6 +23,7 @@ from funes.errors import (
 )
 
 __all__ = [
+    "CacheInfo",
     "CacheWarning",
     "DamagedEntryError",
     "FunesError",

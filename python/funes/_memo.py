@@ -27,7 +27,7 @@ from funes.errors import (
 if TYPE_CHECKING:
     from funes._options import Options
 
-__all__ = ["Key", "Memo"]
+__all__ = ["CacheInfo", "Key", "Memo"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

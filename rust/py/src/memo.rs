@@ -24,7 +24,7 @@ use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::signature::{Arguments, SEED, Signature};
 use crate::store::Store;
-use crate::tier::{Kept, Tier, next_generation};
+use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
 
@@ -38,6 +38,8 @@ pub(crate) struct Core {
     ignored: Vec<Py<PyString>>,
     is_async: bool,
     definition: Attached<Option<Py<Settled>>>,
+    /// Its number in the tier.
+    owner: u64,
     tier: Option<Arc<Tier>>,
     counters: Arc<Counters>,
     store: Attached<Option<Py<Store>>>,
@@ -49,8 +51,8 @@ struct Settled {
     hex: String,
     /// `None` if the hash came with the function from another process.
     rests_on: Option<Py<Definition>>,
-    /// What results in memory are kept under.
-    generation: u64,
+    /// Where its results in memory are.
+    section: Section,
     watch: Watch,
 }
 
@@ -155,7 +157,7 @@ impl Core {
         let py = memo.py();
         let tier = self.tier.as_ref()?;
         let state = settled.watch.state(|| self.folder(memo, settled));
-        let found = tier.look_up(py, settled.generation, encoded, |kept| match &kept.result {
+        let found = tier.look_up(py, settled.section, encoded, |kept| match &kept.result {
             Frozen::Shared(output) if kept.seen.load(Ordering::Relaxed) == state => {
                 self.counters.memory_hit(kept.seconds);
                 Found::Output(output.bind(py).clone())
@@ -167,7 +169,7 @@ impl Core {
             Found::Kept(kept) => kept,
         };
         if kept.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, settled, encoded, &kept, state) {
-            tier.forget(py, settled.generation, encoded);
+            tier.forget(py, settled.section, encoded);
             return None;
         }
         let output = kept.result.thaw(py).ok()?;
@@ -183,7 +185,7 @@ impl Core {
         settled: &Settled,
         encoded: &[u8],
         kept: &Kept,
-        state: u32,
+        state: u64,
     ) -> bool {
         let py = memo.py();
         let hex = Domain::Arguments.hash(encoded).to_hex();
@@ -233,7 +235,7 @@ impl Core {
             && let Some(result) = Frozen::of(output, body)
         {
             let state = settled.watch.state(|| self.folder(memo, settled));
-            tier.keep(memo.py(), (settled.generation, encoded), result, seconds, state, &self.counters);
+            tier.keep(memo.py(), (settled.section, encoded), result, seconds, state, &self.counters);
         }
     }
 
@@ -307,7 +309,8 @@ impl Core {
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::Raised)?;
         }
-        let settled = Bound::new(py, Settled::new(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::Raised)?;
+        let settled =
+            Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::Raised)?;
         self.replace(settled.clone());
         Ok(settled)
     }
@@ -323,12 +326,12 @@ impl Core {
         settled.get().holds(py).then_some(settled)
     }
 
+    fn settled_as(&self, hex: String, rests_on: Option<Py<Definition>>) -> Settled {
+        Settled { section: Section::new(self.owner, &hex), hex, rests_on, watch: Watch::default() }
+    }
+
     fn replace(&self, settled: Bound<'_, Settled>) {
-        let py = settled.py();
-        let replaced = self.definition.with(py, |present| present.replace(settled.unbind()));
-        if let (Some(replaced), Some(tier)) = (replaced, &self.tier) {
-            tier.clear(py, replaced.get().generation);
-        }
+        let _replaced = self.definition.with(settled.py(), |present| present.replace(settled.clone().unbind()));
     }
 
     /// The store of the results, opened at the first call that needs it.
@@ -345,9 +348,8 @@ impl Core {
 
     /// Forgets all results in memory.
     fn forget_all(&self, py: Python<'_>) {
-        let generation = self.definition.with(py, |settled| Some(settled.as_ref()?.get().generation));
-        if let (Some(tier), Some(generation)) = (&self.tier, generation) {
-            tier.clear(py, generation);
+        if let Some(tier) = &self.tier {
+            tier.clear(py, self.owner);
         }
     }
 
@@ -389,6 +391,7 @@ impl Core {
             is_async: flags & 0x180 != 0,
             function: function.unbind(),
             definition: Attached::new(None),
+            owner: next_owner(),
             tier: memory.map_or_else(Tier::shared, Tier::bounded),
             counters: Arc::default(),
             store: Attached::new(None),
@@ -446,7 +449,7 @@ impl Core {
     /// Forgets a result in memory.
     fn forget(&self, py: Python<'_>, call: &Call) {
         if let Some(tier) = &self.tier {
-            tier.forget(py, call.settled.get().generation, &call.encoded);
+            tier.forget(py, call.settled.get().section, &call.encoded);
         }
     }
 
@@ -532,7 +535,7 @@ impl Core {
         if definition.len() != HEX_LENGTH {
             return Err(PyValueError::new_err("a definition hash has 40 characters"));
         }
-        self.replace(Bound::new(py, Settled::new(definition, None))?);
+        self.replace(Bound::new(py, self.settled_as(definition, None))?);
         Ok(())
     }
 
@@ -558,10 +561,6 @@ impl Settled {
 }
 
 impl Settled {
-    fn new(hex: String, rests_on: Option<Py<Definition>>) -> Self {
-        Self { hex, rests_on, generation: next_generation(), watch: Watch::default() }
-    }
-
     fn holds(&self, py: Python<'_>) -> bool {
         self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py))
     }

@@ -1,7 +1,7 @@
 //! Results in memory, in front of the store: bounded in bytes, the least used go first.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use pyo3::prelude::*;
@@ -32,16 +32,25 @@ pub(crate) struct Tier {
 
 type Results = Cache<Key, Arc<Kept>, Weigh, DefaultHashBuilder, DropLater>;
 
-/// What a result is kept under: a definition as one memorious function found it, and the encoded arguments, or the
-/// digest that stands for them if they are long.
+/// The part of a tier that one memorious function has while its definition is what it is. When the old definition comes
+/// back, so do its results, unless others have pushed them out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Section {
+    owner: u64,
+    /// 128 bits of the definition hash.
+    definition: u128,
+}
+
+/// What a result is kept under: its section, and the encoded arguments, or the digest that stands for them if they are
+/// long.
 struct Key {
-    generation: u64,
+    section: Section,
     arguments: Box<[u8]>,
 }
 
 /// The same to look for.
 struct Wanted<'a> {
-    generation: u64,
+    section: Section,
     arguments: &'a [u8],
 }
 
@@ -51,7 +60,7 @@ pub(crate) struct Kept {
     /// How long it took to compute.
     pub(crate) seconds: f64,
     /// The state of the definition's folder in which the entry was last known to be there; see `Watch`.
-    pub(crate) seen: AtomicU32,
+    pub(crate) seen: AtomicU64,
     size: u64,
     counters: Arc<Counters>,
 }
@@ -82,21 +91,21 @@ impl Tier {
     pub(crate) fn look_up<R>(
         &self,
         py: Python<'_>,
-        generation: u64,
+        section: Section,
         arguments: &[u8],
         look: impl FnOnce(&Arc<Kept>) -> R,
     ) -> Option<R> {
-        self.shard(arguments).with(py, |results| results.get(&Wanted { generation, arguments }).map(look))
+        self.shard(arguments).with(py, |results| results.get(&Wanted { section, arguments }).map(look))
     }
 
     /// Keeps a result, unless it would push out too many others.
     pub(crate) fn keep(
         &self,
         py: Python<'_>,
-        (generation, arguments): (u64, &[u8]),
+        (section, arguments): (Section, &[u8]),
         result: Frozen,
         seconds: f64,
-        seen: u32,
+        seen: u64,
         counters: &Arc<Counters>,
     ) {
         let size = (OVERHEAD + arguments.len() + result.size(py)) as u64;
@@ -104,23 +113,23 @@ impl Tier {
             return;
         }
         counters.held(size.cast_signed());
-        let kept = Kept { result, seconds, seen: AtomicU32::new(seen), size, counters: counters.clone() };
-        let key = Key { generation, arguments: arguments.into() };
+        let kept = Kept { result, seconds, seen: AtomicU64::new(seen), size, counters: counters.clone() };
+        let key = Key { section, arguments: arguments.into() };
         let mut pushed_out = SmallVec::new();
         self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(kept), &mut pushed_out));
     }
 
-    pub(crate) fn forget(&self, py: Python<'_>, generation: u64, arguments: &[u8]) {
+    pub(crate) fn forget(&self, py: Python<'_>, section: Section, arguments: &[u8]) {
         // Dropped by the caller of `with`, not within it.
-        let _forgotten = self.shard(arguments).with(py, |results| results.remove(&Wanted { generation, arguments }));
+        let _forgotten = self.shard(arguments).with(py, |results| results.remove(&Wanted { section, arguments }));
     }
 
-    /// Forgets all results of one definition.
-    pub(crate) fn clear(&self, py: Python<'_>, generation: u64) {
+    /// Forgets all results of one function.
+    pub(crate) fn clear(&self, py: Python<'_>, owner: u64) {
         for shard in &self.shards {
             // Held until the shard can be used again: letting go of a result may run any code.
             let _forgotten: Vec<_> = shard.with(py, |results| {
-                let is_meant = |key: &Key| key.generation == generation;
+                let is_meant = |key: &Key| key.section.owner == owner;
                 let forgotten = results.iter().filter(|(key, _)| is_meant(key)).map(|(_, kept)| kept.clone()).collect();
                 results.retain(|key, _| !is_meant(key));
                 forgotten
@@ -141,10 +150,18 @@ impl Tier {
     }
 }
 
-/// A number for a definition as one memorious function has found it, different from all others of this process.
-pub(crate) fn next_generation() -> u64 {
+/// A number for a memorious function, different from those of all others of this process.
+pub(crate) fn next_owner() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Section {
+    /// `definition`: the hash, of which 32 hexadecimal digits are taken.
+    pub(crate) fn new(owner: u64, definition: &str) -> Self {
+        let digits = definition.get(..32).unwrap_or_default();
+        Self { owner, definition: u128::from_str_radix(digits, 16).unwrap_or_default() }
+    }
 }
 
 /// `1000000`, `512K`, `256M`, `2G`: a number of bytes.
@@ -167,26 +184,26 @@ impl Drop for Kept {
 
 impl Hash for Wanted<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.generation);
+        state.write_u64(self.section.owner ^ self.section.definition as u64);
         state.write(self.arguments);
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Wanted { generation: self.generation, arguments: &self.arguments }.hash(state);
+        Wanted { section: self.section, arguments: &self.arguments }.hash(state);
     }
 }
 
 impl Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.generation == key.generation && *self.arguments == *key.arguments
+        self.section == key.section && *self.arguments == *key.arguments
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        Wanted { generation: self.generation, arguments: &self.arguments }.equivalent(other)
+        Wanted { section: self.section, arguments: &self.arguments }.equivalent(other)
     }
 }
 

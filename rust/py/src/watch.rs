@@ -1,7 +1,7 @@
 //! Whether somebody may have deleted entries of a definition by hand: told by the folder, looked at once a second at most.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use coarsetime::Instant;
@@ -13,6 +13,9 @@ const PERIOD: u64 = 1;
 /// systems (FAT) count in two seconds.
 const GRAIN: Duration = Duration::from_secs(3);
 
+/// The number of the next state.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// The state of one folder.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -21,12 +24,12 @@ pub(crate) struct Watch {
     /// The folder's time of change when it was looked at, in nanoseconds; 0 for a folder that is not there.
     changed: AtomicU64,
     /// A number for the state of the folder: what was seen in another state must be looked for again.
-    state: AtomicU32,
+    state: AtomicU64,
 }
 
 impl Watch {
     /// The number of the folder's present state.
-    pub(crate) fn state(&self, folder: impl FnOnce() -> Option<PathBuf>) -> u32 {
+    pub(crate) fn state(&self, folder: impl FnOnce() -> Option<PathBuf>) -> u64 {
         let now = coarsetime::Duration::from_ticks(Instant::now().as_ticks()).as_secs();
         if now < self.next.load(Ordering::Relaxed) {
             return self.state.load(Ordering::Relaxed);
@@ -37,7 +40,7 @@ impl Watch {
     }
 
     #[cold]
-    fn look(&self, folder: &Path) -> u32 {
+    fn look(&self, folder: &Path) -> u64 {
         let time = std::fs::metadata(folder).and_then(|metadata| metadata.modified()).ok();
         let changed = time
             .map_or(0, |time| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64));
@@ -46,6 +49,9 @@ impl Watch {
         if before == changed && is_settled {
             return self.state.load(Ordering::Relaxed);
         }
-        self.state.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+        // Different from the states of all other folders, too: a result may have been seen under an earlier watch.
+        let state = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.state.store(state, Ordering::Relaxed);
+        state
     }
 }
