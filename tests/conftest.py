@@ -17,6 +17,10 @@ settings.register_profile("quick", max_examples=50, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FUNES_HYPOTHESIS", "quick"))
 
+# FUNES_FAULTS=full tries every fault of tests/faults, not a choice of them. Read here: the fixture below takes the
+# variables of the person who runs the tests away.
+FULL = os.environ.get("FUNES_FAULTS") == "full"
+
 # A shell that starts the suite in the background has it ignore Ctrl-C, which the processes that it starts inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -29,6 +33,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("FUNES_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def full() -> bool:
+    """Whether every fault is to be tried: `make test-faults`."""
+    return FULL
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""Every system call of a call fails in turn, or is the last one that the process makes.
+
+strace does it, from the moment on at which the child continues; so this shows the real file system, the real extension
+and what the interpreter does around them.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from victim import TEXT
+
+STRACE = shutil.which("strace")
+
+#: What each call may be told by a disk, a quota, a server or an administrator.
+OPENING = ("EMFILE", "EACCES", "EIO", "ENOSPC", "EDQUOT", "EROFS", "ESTALE")
+FAILURES = {
+    "open": OPENING,
+    "openat": OPENING,
+    "write": ("ENOSPC", "EDQUOT", "EIO", "ESTALE"),
+    "fsync": ("EIO", "ENOSPC", "EDQUOT", "ESTALE"),
+    "linkat": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
+    "mkdir": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
+    "fcntl": ("ENOLCK", "EIO", "ESTALE"),
+    "read": ("EIO", "ESTALE"),
+    "pread64": ("EIO", "ESTALE"),
+    "fstat": ("EIO", "ESTALE"),
+    "newfstatat": ("EIO", "EACCES", "ESTALE"),
+    "statx": ("EIO", "EACCES", "ESTALE"),
+    "mmap": ("ENOMEM",),
+}
+
+
+class Harness:
+    """Calls in children of one process, so that none of them pays for the start of an interpreter."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.numbers = count()
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("victim.py")), str(folder / "warm")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def new(self) -> Path:
+        """A cache folder that nothing has used."""
+        return self.folder / f"cache-{next(self.numbers)}"
+
+    def call(self, cache: Path, *strace: str) -> int:
+        """How a call under strace ended: 0 if it was right, negative if a signal killed it."""
+        assert self.process.stdin
+        assert self.process.stdout
+        assert STRACE
+        print(cache, file=self.process.stdin, flush=True)
+        child = int(self.process.stdout.readline())
+        wait_for(child, "State:\tT")
+        log = self.folder / "log"
+        tracer = subprocess.Popen(
+            [STRACE, "-f", "-qq", "-o", str(log), *strace, "-p", str(child)],
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(child, f"TracerPid:\t{tracer.pid}\n")
+        os.kill(child, signal.SIGCONT)
+        try:
+            tracer.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.kill(child, signal.SIGKILL)
+            pytest.fail(f"stuck with {strace}")
+        return int(self.process.stdout.readline())
+
+    def calls(self, cache: Path) -> Counter[str]:
+        """How often an undisturbed call makes each system call."""
+        assert self.call(cache) == 0
+        lines = (self.folder / "log").read_text(encoding="utf-8").splitlines()
+        return Counter(found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line)))
+
+
+def wait_for(process: int, sign: str) -> None:
+    for _ in range(2000):
+        if sign in Path(f"/proc/{process}/status").read_text(encoding="utf-8"):
+            return
+        time.sleep(0.005)
+    pytest.fail(f"{process} does not come to {sign!r}")
+
+
+def check(cache: Path, what: str, was_killed: bool = False) -> int:
+    """Every entry that is there is whole and right; how many there are.
+
+    Nothing unfinished is left, but for a `definition.json` that a killed process was writing: it is swept later.
+    """
+    entries = list(cache.rglob("*.dill"))
+    for entry in entries:
+        with entry.open("rb") as file:
+            assert pickle.load(file)["output"] == [TEXT] * 3, what
+    names = [path.name for path in cache.rglob("*")]
+    assert was_killed or not [name for name in names if name.startswith(".tmp-")], what
+    return len(entries)
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    if STRACE is None:
+        pytest.skip("strace is not installed")
+    folder = tmp_path_factory.mktemp("faults")
+    tried = subprocess.run([STRACE, "-o", folder / "log", "true"], capture_output=True)
+    if tried.returncode:
+        pytest.skip("strace may not trace here")
+    harness = Harness(folder)
+    yield harness
+    assert harness.process.stdin
+    harness.process.stdin.close()
+    assert harness.process.wait(timeout=60) == 0
+    assert harness.process.stdout
+    harness.process.stdout.close()
+
+
+def places(calls: Counter[str], full: bool) -> Iterator[tuple[str, int]]:
+    """Each call of the system by name and number; in the short form the first, the last and the middle of a name."""
+    for name, times in sorted(calls.items()):
+        numbers = range(1, times + 1)
+        chosen = numbers if full else sorted({1, (times + 1) // 2, times})
+        for number in chosen:
+            yield name, number
+
+
+def test_a_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
+    harness: Harness, full: bool
+) -> None:
+    published = 0
+    for name, number in places(harness.calls(harness.new()), full):
+        cache = harness.new()
+        what = f"SIGKILL at {name} {number}"
+        ended = harness.call(cache, "-e", f"inject={name}:signal=KILL:when={number}")
+        assert ended in {-signal.SIGKILL, 0}, what
+        published += check(cache, what, was_killed=True)
+        # Whoever comes next is not held up by what the dead process left, and finds or computes it.
+        assert harness.call(cache) == 0, what
+        assert check(cache, what, was_killed=True) == 1, what
+    # Kills after the entry had its name were among them: those cost nothing.
+    assert published
+
+
+@pytest.mark.parametrize("is_hit", [False, True], ids=["miss", "hit"])
+def test_an_error_of_any_system_call_leaves_the_result_right(
+    harness: Harness, full: bool, is_hit: bool
+) -> None:
+    fresh = harness.new()
+    if is_hit:
+        assert harness.call(fresh) == 0
+    calls = Counter({name: n for name, n in harness.calls(fresh).items() if name in FAILURES})
+    assert calls["open"] or calls["openat"]
+    assert not is_hit or not calls["linkat"], "that was no hit"
+    for turn, (name, number) in enumerate(places(calls, full)):
+        failures = FAILURES[name]
+        for failure in failures if full else failures[turn % len(failures) :][:1]:
+            cache = harness.new()
+            if is_hit:
+                shutil.copytree(fresh, cache)
+            what = f"{failure} of {name} {number}"
+            assert harness.call(cache, "-e", f"inject={name}:error={failure}:when={number}") == 0, (
+                what
+            )
+            there = check(cache, what)
+            # What could not be read for once is no damage: it stays.
+            assert there == 1 or not is_hit, what
+            assert not (cache / "damaged").exists(), what
+            assert harness.call(cache) == 0, what
+            assert check(cache, what) == 1, what
+
+
+@pytest.mark.parametrize("failure", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
+def test_a_disk_that_refuses_every_write_costs_no_result(harness: Harness, failure: str) -> None:
+    cache = harness.new()
+    refused = "write,fsync,linkat,mkdir"
+    assert harness.call(cache, "-e", f"inject={refused}:error={failure}") == 0
+    assert check(cache, failure) == 0
+    # It resumes by itself.
+    assert harness.call(cache) == 0
+    assert check(cache, failure) == 1

@@ -1,0 +1,50 @@
+"""A process whose children each make one call while system calls fail or kill them.
+
+Reads a folder a line, forks a child that stops itself until it is continued, and tells first its number, then how it
+ended. A child ends with 0 if its call returned what the function computes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+from funes import memorious
+
+#: Long enough for a file of several sectors.
+TEXT = "what the function computes " * 40
+
+
+def call(folder: Path) -> bool:
+    """One call in a cache folder; whether its result is right."""
+
+    @memorious(cache_dir=folder, durability="always", memory=0)
+    def repeat(text: str, times: int) -> list[str]:
+        return [text] * times
+
+    warnings.simplefilter("ignore")
+    return bool(repeat(TEXT, 3) == [TEXT] * 3)
+
+
+def main() -> None:
+    """Forks a child for each line."""
+    # What a first call imports and finds out is not what is tried here.
+    call(Path(sys.argv[1]))
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            right = False
+            try:
+                os.kill(os.getpid(), signal.SIGSTOP)
+                right = call(Path(line.rstrip("\n")))
+            finally:
+                os._exit(0 if right else 1)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
