@@ -366,21 +366,3 @@ def test_deleting_the_lock_file_makes_two_compute_and_no_more(start: Start) -> N
     output(holder)
     assert output(second) == output(third) == "[1]"
     assert runs() == 2
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
-)
-def test_a_read_only_folder_has_no_locks_and_nothing_is_said(start: Start) -> None:
-    Path("go").touch()
-    output(start("work(0)"))
-    (lock,) = Path("cache").glob("*/*/.lock")
-    lock.unlink()
-    lock.parent.chmod(0o500)
-    try:
-        process = start("print(work(1))")
-        out, err = process.communicate(timeout=SOON)
-        assert out.strip() == "[1]"
-        assert err.count("Warning") == 1  # of the result that could not be stored
-    finally:
-        lock.parent.chmod(0o700)
