@@ -46,7 +46,8 @@ format: $(VENV)/.made/lint ## rewrite the sources in the house's format
 bench: build $(VENV)/.made/bench ## measure the core, then funes beside other caches and the floors below them
 	cargo bench
 	$(VENV)/bin/python benches/hashing.py
-	$(VENV)/bin/python benches/floors.py
+	$(VENV)/bin/python benches/once.py
+	$(VENV)/bin/python benches/compare.py --json target/bench.json
 
 behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the table of the README
 	$(VENV)/bin/python benches/behaviour.py

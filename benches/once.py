@@ -21,7 +21,7 @@ MISSES = 300
 
 def functions(folder: str) -> tuple[Any, Any, Any]:
     @memorious(cache_dir=folder)
-    def work(x: int) -> float:  # noqa: ARG001
+    def work(x: int) -> float:
         time.sleep(SECONDS)
         return time.monotonic()
 

@@ -34,9 +34,12 @@ from definition_runner import load_funes, outline
 
 load_funes()
 
-from funes import _origin, _source  # noqa: E402
+from funes import (  # noqa: E402
+    _origin,
+    _texts,
+)
 from funes._code import names_in, same_code  # noqa: E402
-from funes._definition import CODE_TYPES, MISSING, describe, is_code, remember_text  # noqa: E402
+from funes._definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
 from funes._names import names_of  # noqa: E402
 from funes._origin import declare_own, is_own  # noqa: E402
 from funes._tree import content  # noqa: E402
@@ -451,7 +454,7 @@ def test_a_text_that_was_remembered_is_used_after_an_edit(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load("def f(x):\n    return x + 1\n")
-    remember_text(module.f)
+    _texts.remember(module.f)
     Path(str(module.__file__)).write_text("def f(x):\n    return x + 2\n\n")
     linecache.checkcache()
     assert 1 in tokens(module.f)
@@ -472,7 +475,7 @@ def test_texts_of_a_file_are_not_kept_for_ever(load: Callable[..., types.ModuleT
     for number in range(30):
         module = load(f"def f(x):\n    return x + {number}{' ' * number}\n")
         assert number in tokens(module.f)
-    assert len(_source._kept[str(module.__file__)]) <= 8
+    assert len(_texts._kept[str(module.__file__)]) <= 8
 
 
 def test_a_replaced_code_object_is_described() -> None:

@@ -85,7 +85,7 @@ def test_every_spelling_of_a_call_hits_in_memory(spelling: int) -> None:
         lambda: f(a=1, d=True, b=2.5),
         lambda: f(1, c="c", d=True),
         lambda: f(**{"".join(["d"]): True, "a": 1, "".join(["c"]): "c"}),
-        lambda: f(*[1], **{"d": True}),
+        lambda: f(*[1], d=True),
     ]
     assert spellings[spelling]() == 1
     assert f.cache_info()[:3] == (1, 0, 1)

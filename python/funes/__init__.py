@@ -8,19 +8,23 @@
 See `memorious` for the decorator, `load_cached_results` for the results as data.
 """
 
-from funes._funes import __version__, hash_definition, hash_value
-from funes._graph import explain_definition
-from funes._memo import CacheInfo, Key, Memo
-from funes._memorious import memorious
-from funes._results import load_cached_results, load_cached_results_as_pandas
-from funes._rules import register
-from funes.errors import (
-    CacheWarning,
-    DamagedEntryError,
-    FunesError,
-    UnhashableArgumentError,
-    UnpicklableResultError,
-)
+# Each name is imported when it is asked for, since `import funes` stands at the top of programs that
+# may not need it, and `typing` alone takes longer to import than a hundred thousand hits.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from funes._funes import __version__, hash_definition, hash_value
+    from funes._graph import explain_definition
+    from funes._memo import CacheInfo, Key, Memo
+    from funes._memorious import memorious
+    from funes._results import load_cached_results, load_cached_results_as_pandas
+    from funes._rules import register
+    from funes.errors import (
+        CacheWarning,
+        DamagedEntryError,
+        FunesError,
+        UnhashableArgumentError,
+        UnpicklableResultError,
+    )
 
 __all__ = [
     "CacheInfo",
@@ -40,3 +44,37 @@ __all__ = [
     "memorious",
     "register",
 ]
+
+#: Module -> what it has for `funes`.
+_HOMES = {
+    "_funes": ("__version__", "hash_definition", "hash_value"),
+    "_graph": ("explain_definition",),
+    "_memo": ("CacheInfo", "Key", "Memo"),
+    "_memorious": ("memorious",),
+    "_results": ("load_cached_results", "load_cached_results_as_pandas"),
+    "_rules": ("register",),
+    "errors": (
+        "CacheWarning",
+        "DamagedEntryError",
+        "FunesError",
+        "UnhashableArgumentError",
+        "UnpicklableResultError",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        module = _HOME_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

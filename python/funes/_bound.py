@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import inspect
+
     from funes._memo import Key, Memo
 
 __all__ = ["BoundMemo", "MemoClassMethod"]
 
 
-class BoundMemo:
-    """A memorious method of an instance, or classmethod of a class: the first argument is given."""
+class BoundMemo(functools.partial[Any]):
+    """A memorious method of an instance, or classmethod of a class: the first argument is given.
 
-    __slots__ = ("__func__", "__self__")
+    A partial is called without any Python code in between.
+    """
 
-    def __init__(self, memo: Memo[Any, Any], instance: Any) -> None:
-        self.__func__ = memo
-        self.__self__ = instance
+    __slots__ = ()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__func__(self.__self__, *args, **kwargs)
+    @property
+    def __func__(self) -> Memo[..., Any]:
+        return _memo_of(self)
+
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
 
     def key(self, *args: Any, **kwargs: Any) -> Key:
         """As `Memo.key`."""
-        return self.__func__.key(self.__self__, *args, **kwargs)
+        return _memo_of(self).key(self.__self__, *args, **kwargs)
 
     def is_cached(self, *args: Any, **kwargs: Any) -> bool:
         """As `Memo.is_cached`."""
-        return self.__func__.is_cached(self.__self__, *args, **kwargs)
+        return _memo_of(self).is_cached(self.__self__, *args, **kwargs)
 
     def forget(self, *args: Any, **kwargs: Any) -> bool:
         """As `Memo.forget`."""
-        return self.__func__.forget(self.__self__, *args, **kwargs)
+        return _memo_of(self).forget(self.__self__, *args, **kwargs)
 
     @property
     def __signature__(self) -> inspect.Signature:
+        import inspect
+
         signature = inspect.signature(self.__func__)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
@@ -60,8 +68,12 @@ class BoundMemo:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
+def _memo_of(bound: BoundMemo) -> Memo[..., Any]:
+    return cast("Memo[..., Any]", bound.func)
+
+
 class MemoClassMethod(classmethod):  # type: ignore[type-arg]
     """A classmethod whose bound form has `key` and the like, as a bound method has."""
 
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
-        return BoundMemo(self.__func__, type(instance) if owner is None else owner)  # type: ignore[arg-type]
+        return BoundMemo(self.__func__, type(instance) if owner is None else owner)

@@ -36,7 +36,6 @@ from funes._library import (
     library_of,
     named_in_library,
 )
-from funes._source import remember_text
 from funes._wrappers import (
     describe_library_function,
     describe_memorious,
@@ -44,7 +43,7 @@ from funes._wrappers import (
     is_wrapper,
 )
 
-__all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code", "remember_text"]
+__all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code"]
 
 CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
 """The exact types whose instances are always described. Of any other object, `is_code` tells."""

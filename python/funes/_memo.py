@@ -1,30 +1,24 @@
-"""A memorious function: what happens around the call that the extension does not do itself."""
+"""A memorious function: all of it but the call, which is the extension's, see `_miss` for where that leads.
+
+Little is imported here, so that a program which defines memorious functions starts as fast as without them.
+"""
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
-from funes import _depends, _graph, _objects, _pickling, _seed, _travel, _warn
+from funes import _texts, _warn
 from funes._bound import BoundMemo
-from funes._definition import remember_text
-from funes._funes import Call, Core, Store, memo_type
-from funes._once import Hold
+from funes._funes import Core, Store, memo_type
 from funes._origin import declare_own, is_own
-from funes._run import Run
-from funes.errors import (
-    DamagedEntryError,
-    FunesError,
-    UnhashableArgumentError,
-    UnpicklableResultError,
-)
+from funes.errors import DamagedEntryError, UnhashableArgumentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from funes._options import Options
 
 __all__ = ["CacheInfo", "Key", "Memo"]
@@ -42,13 +36,6 @@ class Key(NamedTuple):
     arguments: str
     #: The file of the entry, whether it exists or not.
     path: Path
-
-
-class _Missing:
-    """There is no entry; None would be a result like any other."""
-
-
-_MISSING = _Missing()
 
 
 class CacheInfo(NamedTuple):
@@ -106,13 +93,13 @@ class Memo(Generic[P, R]):
         self._root = None
         self._warned = set()
         self._described = set()
-        if inspect.iscoroutinefunction(function):
+        if self._core.is_async:
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.
         if not is_own(function.__module__ or "", function.__code__.co_filename):
             declare_own((function.__module__ or "").partition(".")[0])
         # The file may be edited before the first call; the text that is running is the one of now.
-        remember_text(function)
+        _texts.remember(function)
 
     if TYPE_CHECKING:
 
@@ -131,6 +118,8 @@ class Memo(Generic[P, R]):
             UnhashableArgumentError: An argument cannot be part of a key.
             TypeError: The function does not take these arguments.
         """
+        from pathlib import Path
+
         call = self._core.key(self, args, kwargs)
         path = self._store.path(self._function_name, call.definition, call.arguments)
         return Key(call.definition, call.arguments, Path(path))
@@ -174,6 +163,8 @@ class Memo(Generic[P, R]):
     @property
     def cache_path(self) -> Path:
         """The folder of the results of the present definition, whether it exists or not."""
+        from pathlib import Path
+
         return Path(self._store.folder(self._function_name, self.definition))
 
     @property
@@ -181,108 +172,11 @@ class Memo(Generic[P, R]):
         """The definition hash: 40 hexadecimal characters."""
         return self._core.definition(self)
 
-    # What the extension calls
-
-    def _call_missed(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call) -> Any:
-        if not call.is_absent:  # something is there that the extension leaves to us
-            output = self._recall(call)
-            if output is not _MISSING:
-                return output
-        hold = self._hold(call) if self._options.once else None
-        if hold is None:
-            return self._compute(args, kwargs, call)
-        while True:
-            with hold as ours:
-                output = self._recall(call)
-                if output is not _MISSING:
-                    return output
-                if ours:
-                    return self._compute(args, kwargs, call)
-
-    def _compute(self, args: Any, kwargs: Any, call: Call) -> Any:
-        frozen, run = self._freeze(call), Run()
-        output = self._run(args, kwargs, call.is_seeded, call.seed, run)
-        self._keep(call, frozen, output, run)
-        return output
-
-    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
-        try:
-            call = self._core.key(self, args, kwargs)
-        except FunesError as error:
-            return await self._call_uncached(args, kwargs, error)
-        output = self._recall(call)
-        if output is not _MISSING:
-            return output
-        hold = self._hold(call) if self._options.once else None
-        if hold is None:
-            return await self._compute_async(args, kwargs, call)
-        while True:
-            async with hold as ours:
-                output = self._recall(call)
-                if output is not _MISSING:
-                    return output
-                if ours:
-                    return await self._compute_async(args, kwargs, call)
-
-    async def _compute_async(self, args: Any, kwargs: Any, call: Call) -> Any:
-        frozen, run = self._freeze(call), Run()
-        output = await self._run_async(args, kwargs, call.is_seeded, call.seed, run)
-        self._keep(call, frozen, output, run)
-        return output
-
-    def _hold(self, call: Call) -> Hold | None:
-        name = self._function_name
-        try:
-            folder = self._store.folder(name, call.definition)
-        except OSError:  # there is no cache folder, as was said when it was looked for the entry
-            return None
-        if self._options.shared:
-            # With the group's permissions, before the lock file creates it without.
-            with suppress(OSError):
-                self._store.prepare(name, call.definition)
-        return Hold(folder, call.arguments)
-
-    def _call_uncached(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
-    ) -> Any:
-        self._degrade("key", f"it ran uncached: {error}", error)
-        is_seeded, seed = self._core.seed(args, kwargs)
-        if is_seeded:
-            seed = _seed.normalise(seed)
-        run = self._run_async if inspect.iscoroutinefunction(self.__wrapped__) else self._run
-        return run(args, kwargs, is_seeded, seed, Run())
-
-    def _run(self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run) -> Any:
-        self._core.count_miss()
-        function = self.__wrapped__, args, self._core.plain(kwargs) or {}
-        if is_seeded:
-            modules = self._core.modules(self)
-            output = _seed.run_seeded(seed, modules, run.call, function, {}, unsound=run.doubt)
-        else:
-            output = run.call(*function)
-        self._core.count_seconds(run.seconds)
-        return output
-
-    async def _run_async(
-        self, args: Any, kwargs: Any, is_seeded: bool, seed: int | None, run: Run
-    ) -> Any:
-        self._core.count_miss()
-        function: Any = self.__wrapped__, args, self._core.plain(kwargs) or {}
-        if is_seeded:
-            modules = self._core.modules(self)
-            output = await _seed.run_seeded_async(
-                seed, modules, run.call_async, function, {}, unsound=run.doubt
-            )
-        else:
-            output = await run.call_async(*function)
-        self._core.count_seconds(run.seconds)
-        return output
-
-    @staticmethod
-    def _normalise_seed(seed: object) -> int | None:
-        return _seed.normalise(seed)
+    # What the extension asks for
 
     def _extras(self) -> tuple[object, ...]:
+        from funes import _depends
+
         return _depends.resolve(self._options.depends_on)
 
     def _doubt(self, text: str) -> None:
@@ -320,86 +214,6 @@ class Memo(Generic[P, R]):
     def _function_name(self) -> str:
         return self.__wrapped__.__name__
 
-    def _recall(self, call: Call) -> Any:
-        """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
-        found = self._core.recall(self, call)
-        if found is not None:
-            return found[0]
-        name = self._function_name
-        try:
-            entry = self._store.read(name, call.definition, call.arguments)
-        except DamagedEntryError as error:
-            self._set_aside(call, error)
-            return _MISSING
-        except OSError as error:
-            self._degrade("read", f"{error}; it was computed again", error)
-            return _MISSING
-        if entry is None:
-            return _MISSING
-        try:
-            return _pickling.load_entry(entry.body, entry.second, entry.buffers)["output"]
-        except Exception as error:
-            path = self._store.path(name, call.definition, call.arguments)
-            reason = _warn.one_line(error)
-            text = f"the result in {path} cannot be made again ({reason}); it was computed again"
-            self._degrade("load", text, error)
-            return _MISSING
-
-    def _set_aside(self, call: Call, error: DamagedEntryError) -> None:
-        try:
-            moved = self._store.set_aside(self._function_name, call.definition, call.arguments)
-            done = f"it was moved to {moved}" if moved else ""
-        except OSError as refused:
-            done = f"it could not be moved ({refused})"
-        # Nothing is done where another process has put it right meanwhile.
-        if done:
-            self._degrade("damage", f"{error}; {done} and computed again", error)
-
-    def _freeze(self, call: Call) -> _pickling.Frozen | None:
-        try:
-            return _pickling.freeze_inputs(call.inputs)
-        except Exception as error:
-            self._degrade_unstored(error)
-            return None
-
-    def _keep(self, call: Call, frozen: _pickling.Frozen | None, output: Any, run: Run) -> None:
-        if run.trouble:
-            error = FunesError(run.trouble)
-            self._degrade("seed", f"the result was not stored: {run.trouble}", error)
-            return
-        if frozen is None:
-            return
-        try:
-            store, durable = self._store, self._options.is_durable(run.seconds)
-            limit = self._options.large_argument
-            inputs, objects = _objects.refer(store, frozen, limit, durable)
-            pickled = _pickling.dump_entry(inputs, output, run.seconds, objects)
-            key = self._function_name, call.definition, call.arguments
-            store.write(*key, *pickled, durable=durable)
-            self._describe(call.definition)
-            # What is in the store may be kept in memory too, as it is before the caller can change it.
-            body = (
-                pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
-            )
-            self._core.remember(self, call, output, run.seconds, body)
-        except Exception as error:
-            self._degrade_unstored(error)
-
-    def _describe(self, definition: str) -> None:
-        """Say once what the definition consists of, beside its entries."""
-        if definition in self._described or self._options.key is not None:
-            return  # the text of a function whose decorator has a key may show it
-        nodes = self._core.graph(self)
-        if nodes:
-            folder = Path(self._store.folder(self._function_name, definition))
-            _graph.write_definition(folder, definition, nodes)
-        self._described.add(definition)
-
-    def _degrade_unstored(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, (FunesError, OSError)) else _warn.one_line(error)
-        kind = "pickle" if isinstance(error, UnpicklableResultError) else "write"
-        self._degrade(kind, f"the result was not stored: {reason}", error)
-
     def _degrade(self, kind: str, text: str, error: Exception) -> None:
         """Say that the cache could not do its work: by an error if the function is strict, else by a warning.
 
@@ -417,6 +231,8 @@ class Memo(Generic[P, R]):
         return self if instance is None else BoundMemo(self, instance)
 
     def __reduce__(self) -> Any:
+        from funes import _travel
+
         return _travel.reduce(self)
 
     def __copy__(self) -> Memo[P, R]:
@@ -431,6 +247,8 @@ class Memo(Generic[P, R]):
 
 def _mark_coroutine_function(memo: Any) -> None:
     """Let `inspect` and `asyncio` see a coroutine function, as far as this Python version can be told."""
+    import inspect
+
     mark = getattr(inspect, "markcoroutinefunction", None)
     if mark is not None:
         mark(memo)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import types
 from collections.abc import Callable, Iterable
@@ -151,18 +150,28 @@ def _decorated(function: Any, options: Options) -> Any:
             f"memorious needs a Python function, not {_described(function)}. "
             "Wrap it: def f(...): return it(...)"
         )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if function.__code__.co_flags & _GENERATOR:
         raise TypeError(
             f"memorious cannot remember {function.__qualname__}: a generator can be consumed only "
             "once. Let it return a list"
         )
-    unknown = options.ignore - set(inspect.signature(function, follow_wrapped=False).parameters)
+    unknown = options.ignore - _parameters(function) if options.ignore else None
     if unknown:
         raise ValueError(
             f"ignore names {', '.join(map(repr, sorted(unknown)))}, which "
             f"{function.__qualname__} has no parameter of"
         )
     return Memo(function, options)
+
+
+#: ``co_flags`` of generator functions, asynchronous ones too.
+_GENERATOR = 0x20 | 0x200
+
+
+def _parameters(function: types.FunctionType) -> set[str]:
+    import inspect
+
+    return set(inspect.signature(function, follow_wrapped=False).parameters)
 
 
 def _described(thing: object) -> str:

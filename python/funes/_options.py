@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from funes import _secret
 from funes._funes import Store
@@ -22,8 +21,7 @@ _DURABILITY: dict[object, float] = {
 }
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The options of one memorious function, checked."""
 
     #: Where the results are kept; None: `FUNES_CACHE_DIR`, or `cache` in the working directory.
@@ -37,7 +35,7 @@ class Options:
     #: Whether a call waits for another one, wherever it runs, that computes the same.
     once: bool = True
     #: What entries are signed with; None: `FUNES_KEY`, if it is set.
-    key: _secret.Secret | None = field(default=None, repr=False)
+    key: _secret.Secret | None = None
     #: How often a large entry is compared with its checksum: "always", "once" or "never".
     verify: str = "once"
     #: Results that took so many seconds to compute survive a power cut.

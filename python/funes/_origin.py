@@ -31,9 +31,7 @@ Somebody whose project lies under a folder that counts as a library's names the 
 from __future__ import annotations
 
 import os
-import site
 import sys
-import sysconfig
 from functools import lru_cache
 
 __all__ = ["declare_own", "is_own"]
@@ -135,6 +133,9 @@ def _library_roots() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _standard_roots() -> frozenset[str]:
     """Folders in which the interpreter itself, and funes, keep libraries, with links followed."""
+    import site
+    import sysconfig
+
     roots = [os.path.dirname(__file__)]
     base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
     for paths in (sysconfig.get_paths(), sysconfig.get_paths(vars=base)):

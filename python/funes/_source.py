@@ -6,27 +6,27 @@ the very code object that runs. Then it does not matter whether the file was edi
 function or below it, nor where the text came from: a file, a zip archive, a notebook's cell, a
 doctest.
 
-What was compiled once is kept. So are texts, so that code which was imported before an edit and
-code which was imported after it are both found.
+What was compiled once is kept. So are texts (see `_texts`), so that code which was imported before
+an edit and code which was imported after it are both found.
 """
 
 from __future__ import annotations
 import __future__
 
-import linecache
-import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import CodeType, FunctionType
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from funes import _texts
+from funes._texts import Text
 from funes._written import Piece, Written
 
-__all__ = ["remember_text", "written"]
+__all__ = ["written"]
 
 
 def written(function: FunctionType) -> Written | None:
@@ -35,21 +35,12 @@ def written(function: FunctionType) -> Written | None:
     known = _known.get(id(code))
     if known is not None and known[0]() is code:
         return known[1]
-    for text in _texts(code.co_filename, function.__globals__):
-        found = text.find(code)
+    for text in _texts.of(code.co_filename, function.__globals__):
+        found = _find(text, code)
         if found is not None:
             _known[id(code)] = (weakref.ref(code, partial(_forget, id(code))), found)
             return found
     return None
-
-
-def remember_text(function: FunctionType) -> None:
-    """Keep the text of a function's file as it is now.
-
-    It may be edited before the function is described, which is when the text is needed. Costs one
-    reading of the file, and for each further function of it a look at its date.
-    """
-    _keep_text(function.__code__.co_filename, function.__globals__, is_fresh=True)
 
 
 # By the address of a code object, since its hash and equality compare all that is in it.
@@ -60,74 +51,37 @@ def _forget(address: int, _code: weakref.ref[CodeType]) -> None:
     _known.pop(address, None)
 
 
-_kept: dict[str, list[_Text]] = {}
-_TEXTS_KEPT = 8  # of one file: enough for an evening of editing and reloading it
-_lock = threading.RLock()
+def _find(text: Text, code: CodeType) -> Written | None:
+    """The function in this text that compiles to `code`, if there is one."""
+    # A few lines compile in a hundredth of the time that a long file takes. Which lines is a
+    # guess, but what is found in them is put to the same test.
+    start, end = _statement_around(text.lines, code.co_firstlineno - 1)
+    return (
+        _piece(text, start, end, code).find(code)
+        or _piece(text, 0, len(text.lines), code).find(code)
+        or _rewritten(text, code)
+    )
 
 
-def _texts(filename: str, namespace: dict[str, Any]) -> Iterator[_Text]:
-    """The texts that may be a file's: those that are kept, latest first, then what it says now.
-
-    namespace: globals of code from the file. Their loader knows the text of a module in a zip file.
-    """
-    tried: list[_Text] = []
-    for effort in range(3):
-        if effort:
-            _keep_text(filename, namespace, is_fresh=effort > 1)
-        # Another thread may have kept the text meanwhile.
-        for text in reversed(tuple(_kept.get(filename, ()))):
-            if text not in tried:
-                tried.append(text)
-                yield text
+def _rewritten(text: Text, code: CodeType) -> Written | None:
+    if "_pytest.assertion.rewrite" not in sys.modules:
+        return None
+    return _piece(text, 0, len(text.lines), code, is_rewritten=True).find(code)
 
 
-def _keep_text(filename: str, namespace: dict[str, Any], *, is_fresh: bool) -> None:
-    """Keep the text of a file; `is_fresh`: not as it was read before, if it has changed since."""
-    with _lock:
-        if is_fresh:
-            linecache.checkcache(filename)
-        lines = linecache.getlines(filename, namespace)
-        kept = _kept.setdefault(filename, [])
-        if lines and not any(lines is text.lines or lines == text.lines for text in kept):
-            del kept[: 1 - _TEXTS_KEPT]
-            kept.append(_Text(filename, lines))
-
-
-class _Text:
-    """One text of a file."""
-
-    def __init__(self, filename: str, lines: list[str]) -> None:
-        self.filename = filename
-        self.lines = lines
-        self._pieces: dict[tuple[int, int, int, bool], Piece] = {}
-
-    def find(self, code: CodeType) -> Written | None:
-        """The function in this text that compiles to `code`, if there is one."""
-        # A few lines compile in a hundredth of the time that a long file takes. Which lines is a
-        # guess, but what is found in them is put to the same test.
-        start, end = _statement_around(self.lines, code.co_firstlineno - 1)
-        return (
-            self._piece(start, end, code).find(code)
-            or self._piece(0, len(self.lines), code).find(code)
-            or self._rewritten(code)
-        )
-
-    def _rewritten(self, code: CodeType) -> Written | None:
-        if "_pytest.assertion.rewrite" not in sys.modules:
-            return None
-        return self._piece(0, len(self.lines), code, is_rewritten=True).find(code)
-
-    def _piece(self, start: int, end: int, code: CodeType, *, is_rewritten: bool = False) -> Piece:
-        flags = code.co_flags & _FUTURE_FLAGS
-        key = (start, end, flags, is_rewritten)
-        with _lock:
-            piece = self._pieces.get(key)
-            if piece is None:
-                lines = self.lines[start:end]
-                make = partial(Piece, self.filename, lines, start, flags, is_rewritten)
-                piece = _on_empty_stack(make) or Piece(self.filename, [], 0, 0, False)
-                self._pieces[key] = piece
-        return piece
+def _piece(
+    text: Text, start: int, end: int, code: CodeType, *, is_rewritten: bool = False
+) -> Piece:
+    flags = code.co_flags & _FUTURE_FLAGS
+    key = (start, end, flags, is_rewritten)
+    with _texts.lock:
+        piece = text.pieces.get(key)
+        if piece is None:
+            lines = text.lines[start:end]
+            make = partial(Piece, text.filename, lines, start, flags, is_rewritten)
+            piece = _on_empty_stack(make) or Piece(text.filename, [], 0, 0, False)
+            text.pieces[key] = piece
+    return piece
 
 
 _FUTURE_FLAGS = 0
@@ -179,12 +133,3 @@ def _on_empty_stack(work: Callable[[], _Result]) -> _Result | None:
         thread.start()
         thread.join()
     return results[0] if results else None
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()  # a thread that does not exist in this process may hold the old one
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

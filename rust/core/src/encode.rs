@@ -259,11 +259,11 @@ impl Encoder {
     fn sort(&mut self, boundaries: &[Boundary]) {
         let [first, _, .., last] = boundaries else { return };
         let buffer = &self.buffer;
-        let mut children: Vec<&[u8]> =
-            boundaries.windows(2).map(|pair| &buffer[pair[0].offset..pair[1].offset]).collect();
-        if children.is_sorted() {
+        let children = boundaries.windows(2).map(|pair| &buffer[pair[0].offset..pair[1].offset]);
+        if children.clone().is_sorted() {
             return;
         }
+        let mut children: Vec<&[u8]> = children.collect();
         children.sort_unstable();
         let sorted = children.concat();
         debug_assert_eq!(last.offset, buffer.len());

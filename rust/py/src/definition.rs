@@ -18,7 +18,7 @@ use crate::known;
 use crate::objects::kind_of;
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Walk, address_of};
+use crate::walk::{Address, Definitions, Digests, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -124,6 +124,8 @@ impl Definition {
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
+    /// Names that have a guard, each with the address of its namespace, which `guards` hold.
+    guarded: FxHashSet<(Address, String)>,
     /// Values that may change in place.
     values: Vec<Bound<'py, PyAny>>,
     modules: Vec<String>,
@@ -213,7 +215,7 @@ impl<'py> Walk<'py> {
             survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
-        Guard::of(object, &description.reads, &mut survey.guards)
+        Guard::of(object, &description.reads, &mut survey.guarded, &mut survey.guards)
             .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()

@@ -15,8 +15,10 @@ use pyo3::types::{
     PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple, PyType,
 };
 
+use rustc_hash::FxHashSet;
+
 use crate::refusal::Walked;
-use crate::walk::{Definitions, Digests, Walk};
+use crate::walk::{Address, Definitions, Digests, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A name in a namespace is bound to what it was bound to (or to nothing).
@@ -30,11 +32,19 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
-    /// The guards of one function or class.
-    pub(crate) fn of(object: &Bound<'_, PyAny>, reads: &Bound<'_, PyList>, guards: &mut Vec<Self>) -> PyResult<()> {
+    /// The guards of one function or class. `guarded`: names, each with its namespace, that have guards already.
+    pub(crate) fn of(
+        object: &Bound<'_, PyAny>,
+        reads: &Bound<'_, PyList>,
+        guarded: &mut FxHashSet<(Address, String)>,
+        guards: &mut Vec<Self>,
+    ) -> PyResult<()> {
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
             let Ok(namespace) = namespace.cast_into::<PyDict>() else { continue };
+            if !guarded.insert((address_of(&namespace), name.to_string_lossy().into_owned())) {
+                continue;
+            }
             // Between the description and now somebody may have rebound it: then the guard must fail, as it does for
             // a value that the namespace does not hold.
             let value = if namespace.contains(&name)? { Some(value.unbind()) } else { None };
@@ -77,7 +87,7 @@ impl Guard {
         match self {
             Self::Name { namespace, name, value } => is_bound_to(namespace.bind(py), name, value.as_ref()),
             Self::Function { function, parts, cells } => {
-                part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == address_of(then.as_ref()))
+                part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
             Self::Class { class, attributes, version } => {
@@ -148,7 +158,7 @@ fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
 
 /// Whether `namespace[name]` is this very object, or missing.
 fn is_bound_to(namespace: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> bool {
-    look_up(namespace, name).is_some_and(|now| now == address_of(value))
+    look_up(namespace, name).is_some_and(|now| now == pointer_to(value))
 }
 
 /// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
@@ -182,7 +192,7 @@ fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ff
     Some(found)
 }
 
-fn address_of(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
+fn pointer_to(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
     object.map_or(std::ptr::null_mut(), Py::as_ptr)
 }
 
@@ -209,7 +219,7 @@ fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, 
 
 /// Whether a cell holds this very object, or nothing.
 fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
-    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == address_of(content)
+    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == pointer_to(content)
 }
 
 fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, PyAny>>> {

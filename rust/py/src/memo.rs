@@ -11,7 +11,8 @@ use funes_core::tags;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyModule, PyString, PyTuple};
 
 use crate::at_once;
 use crate::attached::Attached;
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     signature: Signature,
     /// The signature's own name objects, so that a pointer tells.
     ignored: Vec<Py<PyString>>,
+    /// Whether it is a coroutine function.
+    #[pyo3(get)]
     is_async: bool,
     definition: Attached<Option<Py<Settled>>>,
     /// Its number in the tier.
@@ -95,9 +98,9 @@ impl Core {
             return Python::attach(|_| self.call_plainly(py, given));
         };
         if self.is_async {
-            return memo.call_method1(intern!(py, "_call_async"), (given.tuple()?, given.dict()?));
+            return miss(py, intern!(py, "call_async"))?.call1((memo, given.tuple()?, given.dict()?));
         }
-        normalise_seed(memo, &mut arguments)?;
+        normalise_seed(&mut arguments)?;
         let settled = match self.settled(memo) {
             Ok(settled) => settled,
             Err(stop) => return uncached(memo, given, stop, "the definition"),
@@ -130,7 +133,8 @@ impl Core {
             Recalled::Trouble => false,
         };
         let call = self.described(settled, arguments, hex, encoded, is_absent)?;
-        memo.call_method1(intern!(memo.py(), "_call_missed"), (given.tuple()?, given.dict()?, call))
+        let py = memo.py();
+        miss(py, intern!(py, "call_missed"))?.call1((memo, given.tuple()?, given.dict()?, call))
     }
 
     /// The result of a call if it is in memory and nothing is out of the ordinary.
@@ -414,7 +418,7 @@ impl Core {
             signature.call_method("bind", args, self.without_seed(kwargs.cloned())?.as_ref())?;
             return Err(PyValueError::new_err("these arguments do not fit the function"));
         };
-        normalise_seed(memo, &mut arguments)?;
+        normalise_seed(&mut arguments)?;
         let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
         let mut subject = String::new();
         let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
@@ -566,10 +570,18 @@ impl Settled {
     }
 }
 
+/// A function of `funes._miss`, the Python side of a call that is not a hit in memory.
+fn miss<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || py.import("funes._miss").map(Bound::unbind))?;
+    module.bind(py).getattr(name)
+}
+
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
-fn normalise_seed<'py>(memo: &Bound<'py, PyAny>, arguments: &mut Arguments<'py>) -> PyResult<()> {
+fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
+    static NORMALISE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some(seed) = arguments.seed.take() {
-        arguments.seed = Some(memo.call_method1(intern!(memo.py(), "_normalise_seed"), (seed,))?);
+        arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seed", "normalise")?.call1((seed,))?);
     }
     Ok(())
 }
@@ -587,7 +599,7 @@ fn uncached<'py>(
         Stop::Raised(error) => Err(error),
         stop => {
             let error = stop.into_error(py, subject);
-            memo.call_method1(intern!(py, "_call_uncached"), (given.tuple()?, given.dict()?, error))
+            miss(py, intern!(py, "call_uncached"))?.call1((memo, given.tuple()?, given.dict()?, error))
         }
     }
 }

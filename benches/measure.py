@@ -1,0 +1,91 @@
+"""What the benches share: paired measurements, tables with bars, and no figure of a debug build."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+import time
+import timeit
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+#: What is timed: a call, or a statement that is compiled into the loop.
+Work = Callable[[], object] | timeit.Timer
+
+
+def refuse_debug_build() -> None:
+    """Exit unless the extension was built with optimizations."""
+    from funes import _funes
+
+    if not _funes.IS_RELEASE:
+        sys.exit(
+            "funes was built without optimizations; its figures would mislead. Run: make build"
+        )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a table."""
+
+    name: str
+    #: What was measured, in `unit`.
+    value: float
+    unit: str
+    #: The most that `value` may be, if there is a bar.
+    bar: float | None = None
+    note: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the bar is kept, if there is one."""
+        return self.bar is None or self.value <= self.bar
+
+    def __str__(self) -> str:
+        bar = "" if self.bar is None else f"  bar {self.bar:g}"
+        missed = "" if self.is_met else "  MISSED"
+        note = f"  ({self.note})" if self.note else ""
+        return f"{self.name:<58}{self.value:>10.3g} {self.unit:<6}{bar}{missed}{note}"
+
+
+def paired(own: Work, rival: Work, seconds: float = 1.0) -> tuple[float, float, float]:
+    """Median seconds of each of two, and the median of their ratios.
+
+    They run alternately, so that whatever else the machine does falls on both.
+    """
+    repeats = 1
+    while timed(own, repeats) < 0.002 and repeats < 1 << 16:
+        repeats *= 2
+    owns, rivals, ratios = [], [], []
+    end = time.perf_counter() + seconds
+    while len(ratios) < 5 or (time.perf_counter() < end and len(ratios) < 500):
+        owns.append(timed(own, repeats) / repeats)
+        rivals.append(timed(rival, repeats) / repeats)
+        ratios.append(owns[-1] / rivals[-1])
+    return statistics.median(owns), statistics.median(rivals), statistics.median(ratios)
+
+
+def timed(work: Work, repeats: int) -> float:
+    """Seconds that some repeats take."""
+    if isinstance(work, timeit.Timer):
+        return work.timeit(repeats)
+    loop = range(repeats)
+    before = time.perf_counter()
+    for _ in loop:
+        work()
+    return time.perf_counter() - before
+
+
+def machine() -> str:
+    """What the figures were measured on, in one line."""
+    import os
+
+    return f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+
+
+def write_json(path: Path, figures: list[Figure]) -> None:
+    """Keep the figures of a run."""
+    content = {"machine": machine(), "figures": [asdict(figure) for figure in figures]}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
