@@ -34,15 +34,12 @@ from definition_runner import load_funes, outline
 
 load_funes()
 
-from funes import (  # noqa: E402
-    _origin,
-    _texts,
-)
-from funes._code import names_in, same_code  # noqa: E402
-from funes._definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
-from funes._names import names_of  # noqa: E402
-from funes._origin import declare_own, is_own  # noqa: E402
-from funes._tree import content  # noqa: E402
+from funes._definitions import origin, texts  # noqa: E402
+from funes._definitions.code import names_in, same_code  # noqa: E402
+from funes._definitions.definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
+from funes._definitions.names import names_of  # noqa: E402
+from funes._definitions.origin import declare_own, is_own  # noqa: E402
+from funes._definitions.tree import content  # noqa: E402
 from funes.errors import CacheWarning  # noqa: E402
 
 
@@ -454,7 +451,7 @@ def test_a_text_that_was_remembered_is_used_after_an_edit(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load("def f(x):\n    return x + 1\n")
-    _texts.remember(module.f)
+    texts.remember(module.f)
     Path(str(module.__file__)).write_text("def f(x):\n    return x + 2\n\n")
     linecache.checkcache()
     assert 1 in tokens(module.f)
@@ -475,7 +472,7 @@ def test_texts_of_a_file_are_not_kept_for_ever(load: Callable[..., types.ModuleT
     for number in range(30):
         module = load(f"def f(x):\n    return x + {number}{' ' * number}\n")
         assert number in tokens(module.f)
-    assert len(_texts._kept[str(module.__file__)]) <= 8
+    assert len(texts._kept[str(module.__file__)]) <= 8
 
 
 def test_a_replaced_code_object_is_described() -> None:
@@ -661,7 +658,7 @@ def test_assertions_that_do_not_run_are_told(flags: list[str], tmp_path: Path) -
         sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(tmp_path)!r}]
         from definition_runner import load_funes
         load_funes()
-        from funes._definition import describe
+        from funes._definitions.definition import describe
         import main
         print([describe(one).content[:3] for one in (main.f, main.g)])
         """
@@ -1152,7 +1149,7 @@ def test_what_is_own_and_what_is_a_librarys() -> None:
     assert not is_own("sys")
     assert not is_own("_frozen_importlib", "<frozen importlib._bootstrap>")
     assert not is_own("pytest")
-    assert not is_own("funes._origin")
+    assert not is_own("funes._definitions.origin")
     assert is_own(__name__)
     assert is_own("__main__", "<stdin>")
     assert is_own("__main__", "<ipython-input-1-abc>")
@@ -1219,8 +1216,8 @@ def test_a_namespace_package_is_own_if_a_part_of_it_is(
 
 
 def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_origin, "_declared_own", set())
-    monkeypatch.setattr(_origin, "_verdicts", {})
+    monkeypatch.setattr(origin, "_declared_own", set())
+    monkeypatch.setattr(origin, "_verdicts", {})
     assert not is_own("xml.dom")
     declare_own("xml")
     assert is_own("xml.dom")

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from funes import _once, _standstill, load_cached_results, memorious
+from funes import load_cached_results, memorious
+from funes._calls import once, standstill
 
 #: Longer than anything here takes, and short enough to see that something hangs.
 SOON = 60
@@ -32,12 +33,12 @@ def outside(name: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def _outside(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(_once, "_PAUSES", (0.05, 0.05))
+    monkeypatch.setattr(once, "_PAUSES", (0.05, 0.05))
     OUTSIDE.clear()
     OUTSIDE.update(ran=[], act=lambda x: x)
     yield
-    assert not _once._claims
-    assert not _once._abroad
+    assert not once._claims
+    assert not once._abroad
 
 
 def make(**options: Any) -> Any:
@@ -73,7 +74,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def waiters() -> int:
     """How many threads and tasks wait for others of this process."""
-    return sum(len(claim.wakers) for claim in list(_once._claims.values()))
+    return sum(len(claim.wakers) for claim in list(once._claims.values()))
 
 
 def in_threads(*calls: Callable[[], Any]) -> list[Future[Any]]:
@@ -230,13 +231,13 @@ def test_two_threads_that_need_each_other_s_keys_compute() -> None:
     calls = in_threads(lambda: work(1), lambda: work(2))
     assert all(call.result(SOON) in (3, 4, 5) for call in calls)
     assert runs() in (3, 4)
-    assert time.monotonic() - start < _standstill._RESTING / 2
+    assert time.monotonic() - start < standstill._RESTING / 2
 
 
 def test_a_pool_within_the_function_may_ask_for_the_same_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_standstill, "_FOR_A_THREAD", 0.2)
+    monkeypatch.setattr(standstill, "_FOR_A_THREAD", 0.2)
     work = make()
 
     def act(x: int) -> str:
@@ -253,7 +254,7 @@ def test_a_pool_within_the_function_may_ask_for_the_same_key(
 def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_standstill, "_RESTING", 0.2)
+    monkeypatch.setattr(standstill, "_RESTING", 0.2)
     work = make()
     ours = threading.RLock()
 
@@ -271,7 +272,7 @@ def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for(
 
 def test_a_busy_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_FOR_A_THREAD", "_RESTING"):
-        monkeypatch.setattr(_standstill, name, 0.3)
+        monkeypatch.setattr(standstill, name, 0.3)
     work = make()
 
     def act(x: int) -> int:
@@ -297,7 +298,7 @@ def test_a_seeded_run_that_waits_lends_its_turn() -> None:
         return int(outside("inner")(x, global_seed=1))
 
     # `other` has the claim to the inner key, and asks for the turn of the seeded run that waits for the claim.
-    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(_once._claims) == 2)
+    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(once._claims) == 2)
     first, other = in_threads(
         lambda: outer(5, global_seed=1),
         lambda: (has_turn.wait(SOON), inner(5, global_seed=1))[1],
@@ -390,7 +391,7 @@ def test_tasks_and_threads_that_the_function_starts_may_ask_for_the_same_key() -
     OUTSIDE["act"] = act
     start = time.monotonic()
     assert asyncio.run(asyncio.wait_for(work(1), SOON)) == 2
-    assert time.monotonic() - start < _standstill._RESTING / 2
+    assert time.monotonic() - start < standstill._RESTING / 2
 
 
 def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:

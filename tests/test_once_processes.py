@@ -21,7 +21,8 @@ SOON = 60
 MODULE = """
 import asyncio, multiprocessing, os, signal, sys, threading, time
 from pathlib import Path
-from funes import _once, _standstill, memorious
+from funes import memorious
+from funes._calls import once, standstill
 
 def note(name):
     with open(name, "a") as file:
@@ -47,7 +48,7 @@ async def work_async(x):
 
 def tell_when_waiting():
     def look():
-        while not any(abroad.waker for abroad in list(_once._abroad.values())):
+        while not any(abroad.waker for abroad in list(once._abroad.values())):
             time.sleep(0.002)
         time.sleep(0.05)  # from here on it only sleeps
         note(f"waits-{os.getpid()}")
@@ -96,7 +97,7 @@ def start(act: object) -> Iterator[Start]:
     def run(code: str) -> subprocess.Popen[str]:
         # Imported, not run as a script, so that spawned children find the same functions.
         launch = (
-            "import sys, module; module._once._PAUSES = 0.05, 0.05; exec(sys.argv[1], vars(module))"
+            "import sys, module; module.once._PAUSES = 0.05, 0.05; exec(sys.argv[1], vars(module))"
         )
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", launch, code],
@@ -176,7 +177,7 @@ def test_waiting_uses_no_processor_time(start: Start) -> None:
         start,
         "tell_when_waiting()\n"
         "used = time.process_time(); begun = time.monotonic()\n"
-        "_once._PAUSES = 0.25, 2.0\n"
+        "once._PAUSES = 0.25, 2.0\n"
         "work(1)\n"
         "print((time.process_time() - used) / (time.monotonic() - begun))",
     )
@@ -219,7 +220,7 @@ def test_one_that_raises_hands_over_to_the_next(act: Callable[[str], None], star
 def test_a_stopped_holder_is_not_waited_for(act: Callable[[str], None], start: Start) -> None:
     holder = start("work(1)")
     until("ran-1")
-    waiter = started_waiter(start, "_standstill._STOPPED = 0.3; wait_and_tell(1)")
+    waiter = started_waiter(start, "standstill._STOPPED = 0.3; wait_and_tell(1)")
     act("")
     os.kill(holder.pid, signal.SIGSTOP)
     assert output(waiter) == "[1]"
@@ -237,8 +238,8 @@ def test_a_child_that_its_parent_waits_for_computes(
         "if os.path.getsize('ran-1') == 1:"
         " import subprocess;"
         " subprocess.run([sys.executable, '-c',"
-        " 'import module; module._once._PAUSES = 0.1, 0.1;"
-        " module._standstill._FOR_A_CHILD = 0.3; module.work(1)'], check=True)"
+        " 'import module; module.once._PAUSES = 0.1, 0.1;"
+        " module.standstill._FOR_A_CHILD = 0.3; module.work(1)'], check=True)"
     )
     output(start("work(1)"))
     assert runs() == 2
@@ -281,7 +282,7 @@ def test_a_thread_that_waits_does_not_keep_a_process_from_ending(start: Start) -
     start("work(1)")
     until("ran-1")
     leaving = start(
-        "_once._PAUSES = 60, 60\n"
+        "once._PAUSES = 60, 60\n"
         "threading.Thread(target=work, args=(1,), daemon=True).start()\n"
         "tell_when_waiting()\n"
         "until(f'waits-{os.getpid()}')"
@@ -340,7 +341,7 @@ def test_a_task_waits_for_another_process_and_its_loop_goes_on(start: Start) -> 
     waiter = start(
         "async def main():\n"
         "    tasks = [asyncio.ensure_future(work_async(1)) for _ in range(3)]\n"
-        "    while not _once._abroad: await asyncio.sleep(0)\n"
+        "    while not once._abroad: await asyncio.sleep(0)\n"
         "    note('ticks'); print(await asyncio.gather(*tasks))\n"
         "asyncio.run(main())"
     )

@@ -28,8 +28,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from funes import DamagedEntryError, UnpicklableResultError, _pickling
-from funes._pickling import dump_entry, freeze_inputs, load_entry
+from funes import DamagedEntryError, UnpicklableResultError
+from funes._entries import pickling
+from funes._entries.pickling import dump_entry, freeze_inputs, load_entry
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -310,7 +311,7 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
     done = python(
         "-c",
         "import sys, collections\n"
-        "from funes._pickling import dump_entry, freeze_inputs, load_entry\n"
+        "from funes._entries.pickling import dump_entry, freeze_inputs, load_entry\n"
         "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
         "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1))\n"
         "print('dill' in sys.modules)",
@@ -324,7 +325,7 @@ def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str
     done = python(
         "-c",
         "import sys, pickle, copyreg\n"
-        "from funes._pickling import dump_entry, load_entry\n"
+        "from funes._entries.pickling import dump_entry, load_entry\n"
         "before = dict(pickle._Pickler.dispatch), dict(copyreg.dispatch_table)\n"
         f"{step.replace('BODY', repr(body))}\n"
         "print('dill' in sys.modules)\n"
@@ -337,7 +338,7 @@ def test_a_program_that_uses_dill_itself_keeps_its_additions(python: Python) -> 
     done = python(
         "-c",
         "import dill, pickle\n"
-        "from funes._pickling import dump_entry\n"
+        "from funes._entries.pickling import dump_entry\n"
         "before = dict(pickle._Pickler.dispatch)\n"
         "dump_entry({}, lambda: 1, 0.0)\n"
         "f = lambda: len('abc')\n"
@@ -464,7 +465,7 @@ def check(got):
 
 WRITE = """
 import pickle, sys
-from funes._pickling import dump_entry, load_entry
+from funes._entries.pickling import dump_entry, load_entry
 entries = {}
 for name, value in values().items():
     body, second, _ = dump_entry({"argument": value}, value, 0.0)
@@ -509,7 +510,7 @@ def test_workers_that_spawn_started_write_what_their_parent_reads(
 ) -> None:
     """There, the program's own module is called __mp_main__."""
     main = """
-from funes._pickling import dump_entry, load_entry
+from funes._entries.pickling import dump_entry, load_entry
 
 def work(_):
     assert Point.__module__ == "__mp_main__"
@@ -597,7 +598,7 @@ def test_a_name_in_main_is_found_wherever_it_stands(
 ) -> None:
     kind = type("K" * 300, (), {"__module__": "__main__", "__qualname__": "K" * 300})
     monkeypatch.setattr(sys.modules["__main__"], "K" * 300, kind, raising=False)
-    assert _pickling._names_main(pickle.dumps([*before, kind(), Point(1)], 5))
+    assert pickling._names_main(pickle.dumps([*before, kind(), Point(1)], 5))
 
 
 # Reading what is no entry

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funes import CacheWarning, _generators, _turns
-from funes._seed import normalise, run_seeded, run_seeded_async, waiting
+from funes import CacheWarning
+from funes._seeds import generators, turns
+from funes._seeds.seeding import normalise, run_seeded, run_seeded_async, waiting
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -47,15 +48,15 @@ def states() -> tuple[object, str]:
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
     yield
-    assert not _turns._stack
+    assert not turns._stack
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiters go ahead early, so that the tests need not wait."""
-    monkeypatch.setattr(_turns, "_SEEN", 0.1)
-    monkeypatch.setattr(_turns, "_STILL", 0.2)
-    monkeypatch.setattr(_turns, "_UNCLOCKED", 0.2)
+    monkeypatch.setattr(turns, "_SEEN", 0.1)
+    monkeypatch.setattr(turns, "_STILL", 0.2)
+    monkeypatch.setattr(turns, "_UNCLOCKED", 0.2)
 
 
 # What a seed is
@@ -119,7 +120,7 @@ def test_reduced_seeds_stay_what_they_were() -> None:
     """Results are stored under these seeds: the reduction is part of what is promised."""
     assert seeded(-1, random.getrandbits, 32) == 2_748_947_705
     assert seeded(-1, np.random.randint, 2**31 - 1) == 1_601_545_345
-    assert _generators._within(-1, 64, "torch") == 120_882_796_478_255_684
+    assert generators._within(-1, 64, "torch") == 120_882_796_478_255_684
 
 
 def test_without_a_seed_each_run_has_fresh_numbers_and_puts_the_states_back() -> None:
@@ -568,14 +569,14 @@ def test_a_thread_that_is_known_to_belong_to_the_run_goes_ahead_early() -> None:
 
     start = time.monotonic()
     assert seeded(7, outer) == random.Random(8).random()
-    assert time.monotonic() - start < _turns._SEEN / 2
+    assert time.monotonic() - start < turns._SEEN / 2
 
 
 def test_a_run_that_works_is_waited_for_however_long_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_turns, "_SEEN", 0.05)
-    monkeypatch.setattr(_turns, "_STILL", 0.05)
+    monkeypatch.setattr(turns, "_SEEN", 0.05)
+    monkeypatch.setattr(turns, "_STILL", 0.05)
     started = threading.Event()
 
     def busy() -> float:
@@ -588,7 +589,7 @@ def test_a_run_that_works_is_waited_for_however_long_it_takes(
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(seeded, 7, busy)
         started.wait(10)
-        assert seeded(8, lambda: (future.done() or not _turns._stack[1:], random.random())) == (
+        assert seeded(8, lambda: (future.done() or not turns._stack[1:], random.random())) == (
             True,
             random.Random(8).random(),
         )
@@ -615,7 +616,7 @@ def test_runs_that_did_mix_are_reported() -> None:
     before = states()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(seeded, 7, outer, unsound=reasons["outer"].append)
-        while not _turns._stack:
+        while not turns._stack:
             time.sleep(0.001)
         second = pool.submit(seeded, 8, inner, unsound=reasons["inner"].append)
         first.result(30)
@@ -634,7 +635,7 @@ def test_a_run_that_wakes_early_is_no_harm_if_nobody_draws() -> None:
         first = pool.submit(
             seeded, 7, lambda: (inside.wait(10), wake.set()), unsound=reasons.append
         )
-        while not _turns._stack:
+        while not turns._stack:
             time.sleep(0.001)
         second = pool.submit(
             seeded, 8, lambda: (inside.set(), wake.wait(10)), unsound=reasons.append
@@ -668,12 +669,12 @@ def test_a_run_that_says_it_waits_lends_its_turn_and_gets_it_back() -> None:
         got = seeded(7, outer, pool, unsound=reasons.append)
     assert got == (numbers.random(), numbers.random(), random.Random(8).random())
     assert reasons == []
-    assert time.monotonic() - start < _turns._SEEN / 2
+    assert time.monotonic() - start < turns._SEEN / 2
 
 
 def test_waiting_outside_of_a_seeded_run_does_nothing() -> None:
     with waiting():
-        assert not _turns._stack
+        assert not turns._stack
 
 
 def test_an_interrupt_while_waiting_for_the_turn_comes_through() -> None:
@@ -692,7 +693,7 @@ def test_an_interrupt_while_waiting_for_the_turn_comes_through() -> None:
             raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_turns._changed, "wait", interrupt)
+            patch.setattr(turns._changed, "wait", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 seeded(8, draw)
         end.set()
@@ -706,7 +707,7 @@ def test_a_child_forked_during_a_run_of_another_thread_is_not_seeded_and_does_no
     script = """
 import os, random, threading, warnings
 import numpy as np
-from funes._seed import run_seeded
+from funes._seeds.seeding import run_seeded
 warnings.simplefilter("ignore")
 random.seed(1); np.random.seed(1)
 inside, end = threading.Event(), threading.Event()
@@ -734,7 +735,7 @@ def test_a_child_forked_inside_of_a_run_goes_on_with_it(python: Any) -> None:
     script = """
 import os, random
 import numpy as np
-from funes._seed import run_seeded
+from funes._seeds.seeding import run_seeded
 np.random.seed(1)
 def function():
     child = os.fork()
@@ -914,7 +915,7 @@ def test_no_turn_is_held_while_a_coroutine_waits() -> None:
         numbers.random(),
         random.Random(8).random(),
     ]
-    assert time.monotonic() - begin < _turns._SEEN / 2
+    assert time.monotonic() - begin < turns._SEEN / 2
 
 
 def test_loops_in_several_threads_do_not_mix() -> None:

@@ -12,12 +12,12 @@ See `memorious` for the decorator, `load_cached_results` for the results as data
 # may not need it, and `typing` alone takes longer to import than a hundred thousand hits.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from funes._calls.memo import CacheInfo, Key, Memo
+    from funes._calls.memorious import memorious
+    from funes._definitions.graph import explain_definition
+    from funes._entries.results import load_cached_results, load_cached_results_as_pandas
     from funes._funes import __version__, hash_definition, hash_value
-    from funes._graph import explain_definition
-    from funes._memo import CacheInfo, Key, Memo
-    from funes._memorious import memorious
-    from funes._results import load_cached_results, load_cached_results_as_pandas
-    from funes._rules import register
+    from funes._values.rules import register
     from funes.errors import (
         CacheWarning,
         DamagedEntryError,
@@ -48,11 +48,11 @@ __all__ = [
 #: Module -> what it has for `funes`.
 _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
-    "_graph": ("explain_definition",),
-    "_memo": ("CacheInfo", "Key", "Memo"),
-    "_memorious": ("memorious",),
-    "_results": ("load_cached_results", "load_cached_results_as_pandas"),
-    "_rules": ("register",),
+    "_definitions.graph": ("explain_definition",),
+    "_calls.memo": ("CacheInfo", "Key", "Memo"),
+    "_calls.memorious": ("memorious",),
+    "_entries.results": ("load_cached_results", "load_cached_results_as_pandas"),
+    "_values.rules": ("register",),
     "errors": (
         "CacheWarning",
         "DamagedEntryError",

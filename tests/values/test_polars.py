@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from funes import UnhashableArgumentError, _rules_polars, hash_value
+from funes import UnhashableArgumentError, hash_value
+from funes._values import polars
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
@@ -175,7 +176,7 @@ def test_frames() -> None:
 
 
 def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_rules_polars, "BLOCK", 4)
+    monkeypatch.setattr(polars, "BLOCK", 4)
     texts = [str(number) if number % 5 else None for number in range(22)]
     for whole in (pl.Series(texts), pl.Series([[text, None] for text in texts])):
         assert_all_equal(

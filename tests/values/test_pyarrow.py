@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 import pytest
 
-from funes import UnhashableArgumentError, _rules_arrow, hash_value
+from funes import UnhashableArgumentError, hash_value
+from funes._values import arrow
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
@@ -327,7 +328,7 @@ def test_schemas() -> None:
 
 
 def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_rules_arrow, "BLOCK", 4)
+    monkeypatch.setattr(arrow, "BLOCK", 4)
     texts = [str(number) if number % 5 else None for number in range(22)]
     array = pa.array(texts).dictionary_encode()
     for whole in (pa.array(texts), array, pa.array([[text, None] for text in texts])):

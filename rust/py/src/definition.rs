@@ -1,4 +1,4 @@
-//! Definitions: what functions and classes are, as `funes._definition.describe` tells it, settled into digests.
+//! Definitions: what functions and classes are, as `funes._definitions.definition.describe` tells it, settled into digests.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) struct Described<'py> {
     node: NodeId,
 }
 
-/// `funes._definition.Description`.
+/// `funes._definitions.definition.Description`.
 #[derive(FromPyObject)]
 struct Description<'py> {
     kind: String,
@@ -283,7 +283,7 @@ fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String
     static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
     DESCRIBE
-        .import(py, "funes._definition", "describe")
+        .import(py, "funes._definitions.definition", "describe")
         .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
         .and_then(|description| description.extract())
         .map_err(|error| Stop::raised(py, &format!("describing {}", kind_of(object)), error))

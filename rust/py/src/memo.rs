@@ -570,10 +570,10 @@ impl Settled {
     }
 }
 
-/// A function of `funes._miss`, the Python side of a call that is not a hit in memory.
+/// A function of `funes._calls.miss`, the Python side of a call that is not a hit in memory.
 fn miss<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || py.import("funes._miss").map(Bound::unbind))?;
+    let module = MODULE.get_or_try_init(py, || py.import("funes._calls.miss").map(Bound::unbind))?;
     module.bind(py).getattr(name)
 }
 
@@ -581,7 +581,7 @@ fn miss<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py
 fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
     static NORMALISE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some(seed) = arguments.seed.take() {
-        arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seed", "normalise")?.call1((seed,))?);
+        arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }
     Ok(())
 }

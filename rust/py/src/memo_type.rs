@@ -75,7 +75,7 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
         // `object.method(x)` is called as `method(object, x)`.
         | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
     let mut spec = ffi::PyType_Spec {
-        name: c"funes._memo.Memo".as_ptr(),
+        name: c"funes._calls.memo.Memo".as_ptr(),
         basicsize: c_int::try_from(size_of::<Object>()).map_err(|_| PyTypeError::new_err("too large"))?,
         itemsize: 0,
         flags: flags as std::ffi::c_uint,

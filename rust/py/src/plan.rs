@@ -1,4 +1,4 @@
-//! How objects of a type are hashed; decided once a type by `funes._rules.plan`.
+//! How objects of a type are hashed; decided once a type by `funes._values.rules.plan`.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -86,7 +86,7 @@ pub(crate) fn plan<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, Planne
     if let Some(plan) = known {
         return Ok(plan);
     }
-    let answer = FIND.import(py, "funes._rules", "plan")?.call1((kind,))?;
+    let answer = FIND.import(py, "funes._values.rules", "plan")?.call1((kind,))?;
     let plan = Bound::new(py, Planned(Plan::new(answer.cast::<PyTuple>()?)?))?;
     let entry = (PyWeakrefReference::new(kind)?.unbind(), plan.clone().unbind());
     // What is replaced is dropped when the table can be used again.

@@ -1,0 +1,14 @@
+"""Calls: the decorator, and what happens at a call that the extension does not answer itself.
+
+::
+
+    memorious      the decorator
+      options        what it can be told
+      memo           what it makes
+        bound          the same as a method
+        travel         the same in another process
+        miss           a call whose result is not in memory
+          once           one computes, the others wait
+            standstill     for how long
+          run            the function runs
+"""

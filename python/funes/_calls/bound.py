@@ -1,0 +1,79 @@
+"""A memorious function as it is found on an instance or a class."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import inspect
+
+    from funes._calls.memo import Key, Memo
+
+__all__ = ["BoundMemo", "MemoClassMethod"]
+
+
+class BoundMemo(functools.partial[Any]):
+    """A memorious method of an instance, or classmethod of a class: the first argument is given.
+
+    A partial is called without any Python code in between.
+    """
+
+    __slots__ = ()
+
+    @property
+    def __func__(self) -> Memo[..., Any]:
+        return _memo_of(self)
+
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
+
+    def key(self, *args: Any, **kwargs: Any) -> Key:
+        """As `Memo.key`."""
+        return _memo_of(self).key(self.__self__, *args, **kwargs)
+
+    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.is_cached`."""
+        return _memo_of(self).is_cached(self.__self__, *args, **kwargs)
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.forget`."""
+        return _memo_of(self).forget(self.__self__, *args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        import inspect
+
+        signature = inspect.signature(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BoundMemo)
+            and self.__func__ is other.__func__
+            and self.__self__ is other.__self__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.__func__, id(self.__self__)))
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+def _memo_of(bound: BoundMemo) -> Memo[..., Any]:
+    return cast("Memo[..., Any]", bound.func)
+
+
+class MemoClassMethod(classmethod):  # type: ignore[type-arg]
+    """A classmethod whose bound form has `key` and the like, as a bound method has."""
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return BoundMemo(self.__func__, type(instance) if owner is None else owner)

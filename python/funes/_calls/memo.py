@@ -1,0 +1,259 @@
+"""A memorious function: all of it but the call, which is the extension's, see `miss` for where that leads.
+
+Little is imported here, so that a program which defines memorious functions starts as fast as without them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+
+from funes import _warn
+from funes._calls.bound import BoundMemo
+from funes._definitions import texts
+from funes._definitions.origin import declare_own, is_own
+from funes._funes import Core, Store, memo_type
+from funes.errors import DamagedEntryError, UnhashableArgumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from funes._calls.options import Options
+
+__all__ = ["CacheInfo", "Key", "Memo"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Key(NamedTuple):
+    """What a call is remembered by."""
+
+    #: 40 hexadecimal characters that stand for the function's definition.
+    definition: str
+    #: 40 hexadecimal characters that stand for the arguments.
+    arguments: str
+    #: The file of the entry, whether it exists or not.
+    path: Path
+
+
+class CacheInfo(NamedTuple):
+    """What the cache of a function has done in this process.
+
+    Example:
+        >>> CacheInfo(2, 1, 1, 3.5, 10.5, 456).saved_seconds
+        10.5
+    """
+
+    #: Calls whose results were found in memory.
+    memory_hits: int
+    #: Calls whose results were read from disk.
+    disk_hits: int
+    #: Calls that ran the function.
+    misses: int
+    #: How long those took, in seconds.
+    computed_seconds: float
+    #: How long the function would have taken for the hits, as it once did.
+    saved_seconds: float
+    #: About how much memory the results take, in bytes.
+    memory_bytes: int
+
+
+@memo_type
+class Memo(Generic[P, R]):
+    """A function that remembers; made by `memorious`.
+
+    It is called like the function it wraps, which is ``__wrapped__``. The call itself is the extension's: `memo_type`
+    derives the class of that name from this one, see rust/py/src/memo_type.rs.
+    """
+
+    if not TYPE_CHECKING:
+        # What an instance has is for the extension to say.
+        __slots__ = ()
+    else:
+        __name__: str
+        __qualname__: str
+        __wrapped__: Callable[P, R]
+        _core: Core
+        _options: Options
+        _root: str | None
+        _warned: set[str]
+        _described: set[str]
+
+    @staticmethod
+    def make_core(function: FunctionType, options: Options) -> Core:
+        """What the extension needs to know about a function."""
+        return Core(function, options.ignore, options.memory)
+
+    def __init__(self, function: FunctionType, options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self._options = options
+        #: The cache folder, where another process has settled it.
+        self._root = None
+        self._warned = set()
+        self._described = set()
+        if self._core.is_async:
+            _mark_coroutine_function(self)
+        # A library that remembers its own functions means their code to count, not their names.
+        if not is_own(function.__module__ or "", function.__code__.co_filename):
+            declare_own((function.__module__ or "").partition(".")[0])
+        # The file may be edited before the first call; the text that is running is the one of now.
+        texts.remember(function)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    # Beside the call
+
+    def key(self, *args: Any, **kwargs: Any) -> Key:
+        """What a call with these arguments is remembered by. The function is not run.
+
+        Raises:
+            UnhashableArgumentError: An argument cannot be part of a key.
+            TypeError: The function does not take these arguments.
+        """
+        from pathlib import Path
+
+        call = self._core.key(self, args, kwargs)
+        path = self._store.path(self._function_name, call.definition, call.arguments)
+        return Key(call.definition, call.arguments, Path(path))
+
+    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
+
+        Raises:
+            UnhashableArgumentError, TypeError: As `key`.
+        """
+        call = self._core.key(self, args, kwargs)
+        try:
+            return (
+                self._store.read(self._function_name, call.definition, call.arguments) is not None
+            )
+        except (DamagedEntryError, OSError):
+            return False
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        """Delete what is remembered of a call with these arguments. The function is not run.
+
+        Returns:
+            Whether there was anything to delete.
+
+        Raises:
+            UnhashableArgumentError, TypeError: As `key`.
+            OSError: The file cannot be deleted.
+        """
+        call = self._core.key(self, args, kwargs)
+        self._core.forget(call)
+        return self._store.remove(self._function_name, call.definition, call.arguments)
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
+        return CacheInfo(*self._core.numbers())
+
+    def cache_clear(self) -> None:
+        """Drop the results that are kept in memory, and the numbers. Those on disk stay: see `forget`."""
+        self._core.clear()
+
+    @property
+    def cache_path(self) -> Path:
+        """The folder of the results of the present definition, whether it exists or not."""
+        from pathlib import Path
+
+        return Path(self._store.folder(self._function_name, self.definition))
+
+    @property
+    def definition(self) -> str:
+        """The definition hash: 40 hexadecimal characters."""
+        return self._core.definition(self)
+
+    # What the extension asks for
+
+    def _extras(self) -> tuple[object, ...]:
+        from funes._definitions import depends
+
+        return depends.resolve(self._options.depends_on)
+
+    def _doubt(self, text: str) -> None:
+        text = f"{text}; it counts by its type only"
+        self._degrade(text, text, UnhashableArgumentError(text))
+
+    # Entries
+
+    @property
+    def _store(self) -> Store:
+        return self._core.store(self)
+
+    def _open(self) -> Store:
+        return self._options.open(self._root)
+
+    def _close(self) -> None:
+        """Let go of the store, and of the results of it that are in memory."""
+        self._core.close()
+
+    def _move(self, root: str) -> None:
+        """Take another cache folder."""
+        self._root = root
+        self._close()
+
+    def _pin(self, definition: str) -> None:
+        """Take the definition hash that another process found for the same code."""
+        self._core.pin(definition)
+
+    @property
+    def _cache_root(self) -> str:
+        """The cache folder, whether its store can be opened or not."""
+        return self._core.root() or self._root or self._options.root()
+
+    @property
+    def _function_name(self) -> str:
+        return self.__wrapped__.__name__
+
+    def _degrade(self, kind: str, text: str, error: Exception) -> None:
+        """Say that the cache could not do its work: by an error if the function is strict, else by a warning.
+
+        One warning of each kind for a function: a loop over a full disk says so once.
+        """
+        if self._options.strict:
+            raise error
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _warn.warn(f"{self.__qualname__}: {text}")
+
+    # As an object
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else BoundMemo(self, instance)
+
+    def __reduce__(self) -> Any:
+        from funes._calls import travel
+
+        return travel.reduce(self)
+
+    def __copy__(self) -> Memo[P, R]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Memo[P, R]:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<memorious {self.__wrapped__!r}>"
+
+
+def _mark_coroutine_function(memo: Any) -> None:
+    """Let `inspect` and `asyncio` see a coroutine function, as far as this Python version can be told."""
+    import inspect
+
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        mark(memo)
+        return
+    from asyncio import coroutines
+
+    memo._is_coroutine = coroutines._is_coroutine  # type: ignore[attr-defined]

@@ -1,0 +1,180 @@
+"""The decorator."""
+
+from __future__ import annotations
+
+import functools
+import os
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+
+from funes._calls.bound import MemoClassMethod
+from funes._calls.memo import Memo
+from funes._calls.options import Options
+
+__all__ = ["memorious"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def memorious(function: Callable[P, R], /) -> Memo[P, R]: ...
+
+
+@overload
+def memorious(
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    ignore: str | Iterable[str] = (),
+    depends_on: Any = (),
+    strict: bool = False,
+    once: bool = True,
+    key: str | bytes | None = None,
+    verify: Literal["always", "once", "never"] = "once",
+    durability: Literal["auto", "always", "never"] | float = "auto",
+    shared: bool = False,
+    large_argument: int = 1 << 20,
+    memory: int | None = None,
+) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
+
+
+def memorious(
+    function: Any = None,
+    /,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    ignore: str | Iterable[str] = (),
+    depends_on: Any = (),
+    strict: bool = False,
+    once: bool = True,
+    key: str | bytes | None = None,
+    verify: Literal["always", "once", "never"] = "once",
+    durability: Literal["auto", "always", "never"] | float = "auto",
+    shared: bool = False,
+    large_argument: int = 1 << 20,
+    memory: int | None = None,
+) -> Any:
+    """Remember on disk, for ever, what a function computed.
+
+    A call whose arguments and definition are those of an earlier call returns what that call returned, without running
+    the function. The definition is the function's code and all that it uses of the user's own code: helpers, classes,
+    globals, defaults, captured variables. The remembered result is a fresh copy each time; the caller may change it.
+
+    Use it bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on functions, methods,
+    classmethods, staticmethods and properties (above or below their decorators), lambdas and ``async def``.
+
+    Every memorious function also accepts ``global_seed=``, declared or not: the random generators of ``random``, numpy,
+    torch, tensorflow and cupy are seeded before the function runs and put back afterwards. The seed is part of the key.
+
+    Args:
+        function: The function.
+        cache_dir: The folder that keeps the results; a relative path is taken from the working directory at the first
+            call. Without it: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
+        ignore: Names of parameters that do not change the result, such as ``verbose``. They are no part of the key and
+            are not stored.
+        depends_on: What the result depends on besides arguments and code: a module or an
+            ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
+            folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
+        strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
+            if an argument cannot be hashed, after it if the result cannot be stored.
+        once: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
+            let one compute it and the others wait.
+        key: What results are signed with, a text or bytes that nobody can guess. Those that are not signed with it
+            are not read. Without it: the environment variable ``FUNES_KEY``, or else nothing is signed.
+        verify: Whether stored results are compared with their checksums "always", "never", or "once": large ones at
+            their first use in a process, small ones always.
+        durability: Which results survive a power cut once the call has returned: "always", "never", or "auto", those
+            that took a second to compute, or a number of seconds instead. Syncing takes milliseconds, on slow disks
+            more.
+        shared: Give the group of the owner access to what is created (0770 and 0660), not to the owner alone.
+        large_argument: From how many bytes on an argument is stored once for all calls that have it, in ``objects`` in
+            the cache folder.
+        memory: How many bytes the results of this function may take in memory, where they are found fastest; 0 for
+            none. Without it, all functions share 256 MiB, or what the environment variable ``FUNES_MEMORY`` says
+            (``"64M"``, ``"2G"``, ``"0"``).
+
+    Returns:
+        A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
+        ``cache_info`` and ``cache_clear``.
+
+    Raises:
+        TypeError: `function` is a generator function (what it yields could be consumed only once) or is not a Python
+            function at all.
+        ValueError: `ignore` names no parameter of the function.
+
+    Example:
+        >>> import tempfile
+        >>> @memorious(cache_dir=tempfile.mkdtemp())
+        ... def double(x):
+        ...     print("doubling", x)
+        ...     return x * 2
+        >>> double(21)
+        doubling 21
+        42
+        >>> double(x=21)
+        42
+    """
+    options = Options.of(
+        cache_dir=cache_dir,
+        ignore=ignore,
+        depends_on=depends_on,
+        strict=strict,
+        once=once,
+        key=key,
+        verify=verify,
+        durability=durability,
+        shared=shared,
+        large_argument=large_argument,
+        memory=memory,
+    )
+    if function is None:
+        return functools.partial(_decorated, options=options)
+    return _decorated(function, options)
+
+
+def _decorated(function: Any, options: Options) -> Any:
+    if isinstance(function, staticmethod):
+        return staticmethod(_decorated(function.__func__, options))
+    if isinstance(function, classmethod):
+        return MemoClassMethod(_decorated(function.__func__, options))
+    if isinstance(function, property):
+        return property(
+            _decorated(function.fget, options), function.fset, function.fdel, function.__doc__
+        )
+    if isinstance(function, Memo):
+        # The options of the outer decorator replace those of the inner one; nothing is remembered twice.
+        function = function.__wrapped__
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(
+            f"memorious needs a Python function, not {_described(function)}. "
+            "Wrap it: def f(...): return it(...)"
+        )
+    if function.__code__.co_flags & _GENERATOR:
+        raise TypeError(
+            f"memorious cannot remember {function.__qualname__}: a generator can be consumed only "
+            "once. Let it return a list"
+        )
+    unknown = options.ignore - _parameters(function) if options.ignore else None
+    if unknown:
+        raise ValueError(
+            f"ignore names {', '.join(map(repr, sorted(unknown)))}, which "
+            f"{function.__qualname__} has no parameter of"
+        )
+    return Memo(function, options)
+
+
+#: ``co_flags`` of generator functions, asynchronous ones too.
+_GENERATOR = 0x20 | 0x200
+
+
+def _parameters(function: types.FunctionType) -> set[str]:
+    import inspect
+
+    return set(inspect.signature(function, follow_wrapped=False).parameters)
+
+
+def _described(thing: object) -> str:
+    if isinstance(thing, type):
+        return f"the class {thing.__qualname__}"
+    return f"an object of type {type(thing).__qualname__}"

@@ -1,0 +1,229 @@
+"""What happens at a call whose result is not in memory, and that the extension leaves to Python.
+
+The result is looked for with care, somebody else who computes it is waited for, the function is run, its result kept.
+This is imported when it is first needed: a program that only defines memorious functions starts without it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funes import _warn
+from funes._calls.once import Hold
+from funes._calls.run import Run
+from funes._definitions import graph
+from funes._entries import large_arguments, pickling
+from funes._funes import Call
+from funes._seeds import seeding
+from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+
+if TYPE_CHECKING:
+    from funes._calls.memo import Memo
+
+__all__ = ["call_async", "call_missed", "call_uncached"]
+
+
+#: Whether to seed, and with what.
+Seed = tuple[bool, int | None]
+
+
+class _Missing:
+    """There is no entry; None would be a result like any other."""
+
+
+_MISSING = _Missing()
+
+
+def call_missed(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
+) -> Any:
+    if not call.is_absent:  # something is there that the extension leaves to us
+        output = _recall(memo, call)
+        if output is not _MISSING:
+            return output
+    hold = _hold(memo, call) if memo._options.once else None
+    if hold is None:
+        return _compute(memo, args, kwargs, call)
+    while True:
+        with hold as ours:
+            output = _recall(memo, call)
+            if output is not _MISSING:
+                return output
+            if ours:
+                return _compute(memo, args, kwargs, call)
+
+
+def _compute(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    frozen, run = _freeze(memo, call), Run()
+    output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
+    _keep(memo, call, frozen, output, run)
+    return output
+
+
+async def call_async(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> Any:
+    try:
+        call = memo._core.key(memo, args, kwargs)
+    except FunesError as error:
+        return await call_uncached(memo, args, kwargs, error)
+    output = _recall(memo, call)
+    if output is not _MISSING:
+        return output
+    hold = _hold(memo, call) if memo._options.once else None
+    if hold is None:
+        return await _compute_async(memo, args, kwargs, call)
+    while True:
+        async with hold as ours:
+            output = _recall(memo, call)
+            if output is not _MISSING:
+                return output
+            if ours:
+                return await _compute_async(memo, args, kwargs, call)
+
+
+async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    frozen, run = _freeze(memo, call), Run()
+    output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
+    _keep(memo, call, frozen, output, run)
+    return output
+
+
+def _hold(memo: Memo[Any, Any], call: Call) -> Hold | None:
+    name = memo._function_name
+    try:
+        folder = memo._store.folder(name, call.definition)
+    except OSError:  # there is no cache folder, as was said when it was looked for the entry
+        return None
+    if memo._options.shared:
+        # With the group's permissions, before the lock file creates it without.
+        with suppress(OSError):
+            memo._store.prepare(name, call.definition)
+    return Hold(folder, call.arguments)
+
+
+def call_uncached(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
+) -> Any:
+    memo._degrade("key", f"it ran uncached: {error}", error)
+    is_seeded, seed = memo._core.seed(args, kwargs)
+    run = _run_async if memo._core.is_async else _run
+    return run(
+        memo, args, kwargs, (is_seeded, seeding.normalise(seed) if is_seeded else None), Run()
+    )
+
+
+def _run(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run) -> Any:
+    memo._core.count_miss()
+    is_seeded, number = seed
+    function = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
+    if is_seeded:
+        modules = memo._core.modules(memo)
+        output = seeding.run_seeded(number, modules, run.call, function, {}, unsound=run.doubt)
+    else:
+        output = run.call(*function)
+    memo._core.count_seconds(run.seconds)
+    return output
+
+
+async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run) -> Any:
+    memo._core.count_miss()
+    is_seeded, number = seed
+    function: Any = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
+    if is_seeded:
+        modules = memo._core.modules(memo)
+        output = await seeding.run_seeded_async(
+            number, modules, run.call_async, function, {}, unsound=run.doubt
+        )
+    else:
+        output = await run.call_async(*function)
+    memo._core.count_seconds(run.seconds)
+    return output
+
+
+def _recall(memo: Memo[Any, Any], call: Call) -> Any:
+    """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
+    found = memo._core.recall(memo, call)
+    if found is not None:
+        return found[0]
+    name = memo._function_name
+    try:
+        entry = memo._store.read(name, call.definition, call.arguments)
+    except DamagedEntryError as error:
+        _set_aside(memo, call, error)
+        return _MISSING
+    except OSError as error:
+        memo._degrade("read", f"{error}; it was computed again", error)
+        return _MISSING
+    if entry is None:
+        return _MISSING
+    try:
+        return pickling.load_entry(entry.body, entry.second, entry.buffers)["output"]
+    except Exception as error:
+        path = memo._store.path(name, call.definition, call.arguments)
+        reason = _warn.one_line(error)
+        text = f"the result in {path} cannot be made again ({reason}); it was computed again"
+        memo._degrade("load", text, error)
+        return _MISSING
+
+
+def _set_aside(memo: Memo[Any, Any], call: Call, error: DamagedEntryError) -> None:
+    try:
+        moved = memo._store.set_aside(memo._function_name, call.definition, call.arguments)
+        done = f"it was moved to {moved}" if moved else ""
+    except OSError as refused:
+        done = f"it could not be moved ({refused})"
+    # Nothing is done where another process has put it right meanwhile.
+    if done:
+        memo._degrade("damage", f"{error}; {done} and computed again", error)
+
+
+def _freeze(memo: Memo[Any, Any], call: Call) -> pickling.Frozen | None:
+    try:
+        return pickling.freeze_inputs(call.inputs)
+    except Exception as error:
+        _degrade_unstored(memo, error)
+        return None
+
+
+def _keep(
+    memo: Memo[Any, Any], call: Call, frozen: pickling.Frozen | None, output: Any, run: Run
+) -> None:
+    if run.trouble:
+        error = FunesError(run.trouble)
+        memo._degrade("seed", f"the result was not stored: {run.trouble}", error)
+        return
+    if frozen is None:
+        return
+    try:
+        store, durable = memo._store, memo._options.is_durable(run.seconds)
+        limit = memo._options.large_argument
+        inputs, objects = large_arguments.refer(store, frozen, limit, durable)
+        pickled = pickling.dump_entry(inputs, output, run.seconds, objects)
+        key = memo._function_name, call.definition, call.arguments
+        store.write(*key, *pickled, durable=durable)
+        _describe(memo, call.definition)
+        # What is in the store may be kept in memory too, as it is before the caller can change it.
+        body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
+        memo._core.remember(memo, call, output, run.seconds, body)
+    except Exception as error:
+        _degrade_unstored(memo, error)
+
+
+def _describe(memo: Memo[Any, Any], definition: str) -> None:
+    """Say once what the definition consists of, beside its entries."""
+    if definition in memo._described or memo._options.key is not None:
+        return  # the text of a function whose decorator has a key may show it
+    nodes = memo._core.graph(memo)
+    if nodes:
+        folder = Path(memo._store.folder(memo._function_name, definition))
+        graph.write_definition(folder, definition, nodes)
+    memo._described.add(definition)
+
+
+def _degrade_unstored(memo: Memo[Any, Any], error: Exception) -> None:
+    reason = str(error) if isinstance(error, (FunesError, OSError)) else _warn.one_line(error)
+    kind = "pickle" if isinstance(error, UnpicklableResultError) else "write"
+    memo._degrade(kind, f"the result was not stored: {reason}", error)

@@ -1,0 +1,428 @@
+"""One computes, the others wait: threads, tasks, processes, and hosts that share a cache folder.
+
+Who is about to compute a key lays *claim* to it. Within the process claims stand in a table; among
+processes there is a lock for each key, which the system frees when its holder dies (see `KeyLock`).
+When a claim ends, all who wait for it look for the entry; if there is none, one of them has the
+next claim.
+
+Waiting must never become waiting for ever. A function may call itself with the same arguments, or
+wait for a thread that does; two functions may call each other; a process may be stopped. So whoever
+waits for somebody who waits for them, as far as that can be known, computes at once, and whoever
+waits for somebody who stands still computes after a while (see `standstill`). Two then compute the
+same, and one result is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+from funes._calls import standstill
+from funes._funes import KeyLock
+from funes._seeds.turns import waiting
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Hold"]
+
+#: The folder of the definition's entries, and the argument hash.
+Place = tuple[str, str]
+Waker = Callable[[], None]
+S = TypeVar("S", "_ThreadSignal", "_TaskSignal")
+
+#: Seconds after which a deadlock that the system reports is believed; see `_Abroad`.
+_DEADLOCK = 1.0
+#: Seconds between looks at whom we wait for: at first, and at most.
+_PAUSES = 0.25, 2.0
+#: The same between attempts to lock where the system cannot be asked to wait.
+_ATTEMPTS = 0.005, 0.1
+
+
+class _Claim:
+    """A key that somebody in this process computes, or waits for another process to have computed."""
+
+    lock: KeyLock | None = None
+    #: While another process has the lock.
+    abroad: _Abroad | None = None
+    is_over = False
+    has_succeeded = False
+
+    def __init__(self, place: Place, in_task: bool) -> None:
+        self.place = place
+        self.in_task = in_task
+        self.thread = threading.get_ident()
+        outer = _current.get()
+        while outer is not None and outer.is_over:
+            outer = outer.outer
+        #: The claim during which this one was asked for: it cannot end before.
+        self.outer: _Claim | None = outer
+        #: Claims of others that have to end before this one can go on.
+        self.awaited: list[_Claim] = []
+        #: To be called when the claim is over.
+        self.wakers: list[Waker] = []
+
+    def outers(self) -> list[_Claim]:
+        """The claims during which this one was asked for."""
+        found = []
+        claim = self.outer
+        while claim is not None:
+            found.append(claim)
+            claim = claim.outer
+        return found
+
+    def needs(self, others: list[_Claim]) -> bool:
+        """Whether this claim cannot end before one of the others has."""
+        seen: list[_Claim] = []
+        left = [self]
+        while left:
+            claim = left.pop()
+            if claim in others:
+                return True
+            if claim not in seen:
+                seen.append(claim)
+                left.extend(claim.awaited)
+        return False
+
+    def watch(self) -> standstill.OfTask | standstill.OfThread | None:
+        """How to see whether it gets on; None while it waits for others, who are watched in its stead."""
+        if self.abroad is not None or self.awaited:
+            return None
+        kind = standstill.OfTask if self.in_task else standstill.OfThread
+        return kind(self.thread)
+
+    def end(self) -> None:
+        """Let others go on."""
+        if self.lock is not None:
+            self.lock.release()
+        if _claims.get(self.place) is self:
+            del _claims[self.place]
+        if _current.get() is self:
+            _current.set(self.outer)
+        self.is_over = True
+        while self.wakers:
+            with suppress(IndexError):  # who waits may leave just now
+                self.wakers.pop()()
+
+
+#: The claims of this process. Whoever puts one in, with `setdefault`, has it: there is no mutex that
+#: a fork could find taken.
+_claims: dict[Place, _Claim] = {}
+
+#: The claim during which the running code runs.
+_current: ContextVar[_Claim | None] = ContextVar("funes_claim", default=None)
+
+
+class Hold:
+    """A call's way to a key: ``with hold as ours``, or ``async with``, waits as long as others compute it.
+
+    Then the entry is to be looked for. If there is none and `ours` is true, it is to be computed
+    within the block; if `ours` is false, the block is to be entered again.
+
+    Example:
+        >>> import tempfile
+        >>> with Hold(tempfile.mkdtemp(), "0" * 40) as ours:
+        ...     ours
+        True
+    """
+
+    __slots__ = ("_claim", "_is_futile", "_ours", "_place")
+
+    def __init__(self, folder: str, arguments: str) -> None:
+        self._place = folder, arguments
+        self._claim: _Claim | None = None
+        self._ours = True
+        #: Somebody has computed it, and there is no entry: it cannot be stored, and nobody is to wait in vain again.
+        self._is_futile = False
+
+    def __enter__(self) -> bool:
+        claim = self._claim = _Claim(self._place, in_task=False)
+        try:
+            if not self._take(claim):
+                with waiting(), closing(self._wait(claim, _ThreadSignal)) as waits:
+                    for signal, seconds in waits:
+                        signal.wait(seconds)
+            if self._ours:
+                _current.set(claim)
+            return self._ours
+        except BaseException:
+            self._end()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None and self._claim is not None:
+            self._claim.has_succeeded = self._ours
+        self._end()
+
+    async def __aenter__(self) -> bool:
+        claim = self._claim = _Claim(self._place, in_task=True)
+        try:
+            if not self._take(claim):
+                with closing(self._wait(claim, _TaskSignal)) as waits:
+                    for signal, seconds in waits:
+                        await signal.wait(seconds)
+            if self._ours:
+                _current.set(claim)
+            return self._ours
+        except BaseException:
+            self._end()
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None and self._claim is not None:
+            self._claim.has_succeeded = self._ours
+        self._end()
+
+    def __del__(self) -> None:
+        # A second Ctrl-C may have come before the block's end could do it.
+        if self._claim is not None:
+            self._end()
+
+    def _take(self, claim: _Claim) -> bool:
+        """Whether there is nothing to wait for, as nearly always."""
+        self._ours = True
+        if self._is_futile:
+            return True
+        if claim.outer is not None and claim.place in [outer.place for outer in claim.outers()]:
+            return True  # what is being computed asks for itself
+        if _claims.setdefault(claim.place, claim) is not claim or claim.place in _abroad:
+            return False
+        claim.lock = KeyLock(*claim.place)
+        return claim.lock.acquire() is not False
+
+    def _end(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.end()
+
+    def _wait(self, claim: _Claim, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
+        """What to wait for and for how many seconds at most, until there is no reason to wait any more."""
+        try:
+            signal = kind()
+        except RuntimeError:  # the event loop is none of asyncio's
+            return
+        present = _claims.get(claim.place)
+        if present is None:
+            self._ours = False
+        elif present is claim:
+            yield from self._wait_abroad(claim, signal)
+        else:
+            yield from self._wait_here(claim, present, signal)
+
+    def _wait_here(self, claim: _Claim, present: _Claim, signal: S) -> Generator[tuple[S, float]]:
+        """Until the present claim is over, or is seen not to come to an end while we wait."""
+        outers = claim.outers()
+        for outer in outers:
+            outer.awaited.append(present)
+        present.wakers.append(signal.set)
+        try:
+            if present.thread == claim.thread and not (present.in_task and claim.in_task):
+                return  # it is further down on our own stack, or in the event loop that we would block
+            if present.needs(outers):
+                return
+            watch = present.watch()
+            for seconds in _pauses():
+                if present.is_over:
+                    return
+                yield signal, seconds
+                if outers and present.abroad is not None and present.abroad.is_deadlocked():
+                    return
+                if watch is None or present.abroad is not None or present.awaited:
+                    watch = present.watch()
+                elif watch.is_over():
+                    return
+        finally:
+            for outer in outers:
+                outer.awaited.remove(present)
+            with suppress(ValueError):
+                present.wakers.remove(signal.set)
+            if present.is_over:
+                self._ours, self._is_futile = False, present.has_succeeded
+
+    def _wait_abroad(self, claim: _Claim, signal: S) -> Generator[tuple[S, float]]:
+        """Until no other process has the lock, or its holder is seen not to give it up."""
+        try:
+            abroad = _Abroad.of(claim)
+        except RuntimeError:  # no more threads
+            return
+        if abroad is None:
+            self._ours = False
+            return
+        claim.abroad = abroad
+        abroad.waker = signal.set
+        try:
+            watch = standstill.OfProcess(abroad.lock.holder())
+            for seconds in _pauses():
+                if abroad.is_over:
+                    return
+                yield signal, seconds
+                if claim.outer is not None and abroad.is_deadlocked():
+                    return
+                holder = abroad.lock.holder()
+                if watch.pid != holder:
+                    watch = standstill.OfProcess(holder)
+                elif watch.is_over():
+                    return
+        finally:
+            abroad.waker = None
+            claim.abroad = None
+            self._ours = not abroad.is_over
+
+
+def _pauses() -> Iterator[float]:
+    first, last = _PAUSES
+    return (
+        min(first * 2**count, last) for count in itertools.chain(range(10), itertools.repeat(9))
+    )
+
+
+class _Abroad:
+    """A thread that lets the system wait for a lock, so that others can wait with a bound, or in an event loop.
+
+    It waits for a shared lock, and gives it back at once: so all processes that wait go on together,
+    look for the entry, and where there is none, one of them is the first to lock the key again.
+    Nothing can call the thread off; when nobody waits any more, it ends unheard.
+    """
+
+    def __init__(self, place: Place, lock: KeyLock) -> None:
+        self.place = place
+        self.lock = lock
+        self.waker: Waker | None = None
+        self.is_over = False
+        self._deadlocked_since: float | None = None
+
+    @staticmethod
+    def of(claim: _Claim) -> _Abroad | None:
+        """The one for this claim. An earlier claim may have left it, and it may just have ended: then None."""
+        abroad = _abroad.get(claim.place)
+        if abroad is not None or claim.lock is None:
+            return abroad
+        abroad = _abroad[claim.place] = _Abroad(claim.place, claim.lock)
+        try:
+            threading.Thread(target=abroad._run, daemon=True, name="funes-lock").start()
+        except BaseException:
+            _abroad.pop(claim.place, None)
+            raise
+        return abroad
+
+    def is_deadlocked(self) -> bool:
+        """Whether the system says so, and it has lasted.
+
+        The system takes all threads of a process for one. So it may be wrong; and whoever has no
+        claim of their own is in nobody's way, and need not ask.
+        """
+        since = self._deadlocked_since
+        return since is not None and time.monotonic() - since >= _DEADLOCK
+
+    def _run(self) -> None:
+        try:
+            if not self._wait():
+                self._try()
+        finally:
+            # In this order: whoever sets a waker looks afterwards whether it is over.
+            self.is_over = True
+            _abroad.pop(self.place, None)
+            waker = self.waker
+            if waker is not None:
+                waker()
+
+    def _wait(self) -> bool:
+        """Let the system wait. False if it will not."""
+        if fcntl is None:
+            return False
+        byte = 1, self.lock.offset
+        try:
+            fcntl.lockf(self.lock.fileno(), fcntl.LOCK_SH, *byte)
+            fcntl.lockf(self.lock.fileno(), fcntl.LOCK_UN, *byte)
+        except OSError as error:
+            if error.errno == errno.EDEADLK:
+                self._deadlocked_since = time.monotonic()
+            return False
+        return True
+
+    def _try(self) -> None:
+        """Try again and again, as long as somebody waits."""
+        pause, last = _ATTEMPTS
+        time.sleep(pause)
+        while self.waker is not None and self.lock.acquire() is False:
+            pause = min(pause * 1.5, last)
+            time.sleep(pause)
+        self.lock.release()
+
+
+#: The threads that wait for other processes, at most one for a key: a claim that finds one does not
+#: lock the key, as the thread would give that lock back.
+_abroad: dict[Place, _Abroad] = {}
+
+
+class _ThreadSignal:
+    """Lets a thread wait. Ctrl-C comes through, and signal handlers run."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):
+            self._gate.release()
+
+    def wait(self, seconds: float) -> None:
+        self._gate.acquire(timeout=seconds)
+
+
+class _TaskSignal:
+    """Lets a task wait, and its event loop go on."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.wait((self._future,), timeout=seconds)
+
+
+def _after_fork_in_child() -> None:
+    """Forget the claims and threads of the parent: its locks are not ours, and those who wait there are not here.
+
+    The claim during which the fork came stays on record as the current one: what it computes must not be waited for.
+    """
+    for claim in _claims.values():
+        claim.wakers.clear()
+        claim.awaited.clear()
+    _claims.clear()
+    _abroad.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,286 @@
+"""What a class consists of.
+
+Of a class of the user's everything in its ``__dict__`` counts but for what follows from the rest,
+differs between versions of Python, or says where the class stands:
+
+========================================================  ==========================================
+attribute                                                 why it is left out
+========================================================  ==========================================
+``__module__``, ``__qualname__``, ``__firstlineno__``     where it stands
+``__doc__``                                               a docstring
+``__annotations__``, ``__annotate__`` and their kin,      annotations; those of dataclass and named
+``__orig_bases__``, ``__parameters__``,                   tuple fields count as fields
+``__type_params__``
+``__dict__``, ``__weakref__``, descriptors of slots       made from the bases and ``__slots__``
+``__slotnames__``                                         `copyreg`'s cache
+``__static_attributes__``                                 follows from the methods
+``__abstractmethods__``, ``_abc_impl``,                   made from the methods by `abc` and
+``_is_protocol`` and their kin                            `typing`
+methods that `dataclasses`, attrs, `enum`,                made from the fields and members, which
+`collections.namedtuple` and `typing` generate            count instead; differ between versions
+========================================================  ==========================================
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Iterator
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any
+
+from funes._definitions.description import Description, LeftOut, by_name
+from funes._definitions.library import (
+    is_a,
+    is_library_class,
+    is_library_function,
+    library_of,
+    qualified_name,
+)
+from funes._definitions.links import Links
+
+__all__ = ["describe_class"]
+
+_NOISE = frozenset(
+    (
+        "__abstractmethods__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations__",
+        "__annotations_cache__",
+        "__callable_proto_members_only__",
+        "__closed__",
+        "__conditional_annotations__",
+        "__dataclass_fields__",
+        "__dataclass_params__",
+        "__dict__",
+        "__doc__",
+        "__extra_items__",
+        "__firstlineno__",
+        "__module__",
+        "__mutable_keys__",
+        "__non_callable_proto_members__",
+        "__optional_keys__",
+        "__orig_bases__",
+        "__parameters__",
+        "__protocol_attrs__",
+        "__qualname__",
+        "__readonly_keys__",
+        "__required_keys__",
+        "__signature__",
+        "__slotnames__",
+        "__slots__",
+        "__static_attributes__",
+        "__total__",
+        "__type_params__",
+        "__weakref__",
+        "_abc_impl",
+        "_is_protocol",
+        "_is_runtime_protocol",
+    )
+)
+_SLOTS = (MemberDescriptorType, GetSetDescriptorType)
+
+
+def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
+    """What a class consists of: bases, metaclass, attributes; fields and members where it has such.
+
+    left_out: names that other code of the graph assigns, with this class as their namespace.
+    """
+    if is_library_class(cls):
+        return by_name(qualified_name(cls), library_of(cls))
+    links = Links()
+    for position, base in enumerate(cls.__bases__):
+        if base is not object:
+            links.add(f"base {position}", base)
+    if type(cls) is not type and not isinstance(cls, enum.EnumMeta):
+        # That of an enum follows from its bases, and is called EnumType from 3.11 on.
+        links.add("metaclass", type(cls))
+    content: tuple[object, ...] = (_slots(cls),)
+    attributes = dict(cls.__dict__)
+    for name in _NOISE:
+        attributes.pop(name, None)
+    for special in (_enum, _dataclass, _attrs, _named_tuple):
+        content += special(cls, attributes, links)
+    for name, value in attributes.items():
+        if (
+            (id(cls), name) in left_out
+            or issubclass(type(value), _SLOTS)
+            or _is_machinery(name, value)
+        ):
+            continue
+        links.add(f"attribute {name}", value)
+    return Description("class", cls.__name__, content, links.links, [], frozenset(links.modules))
+
+
+def _slots(cls: type) -> tuple[str, ...] | None:
+    slots = cls.__dict__.get("__slots__")
+    if slots is None:
+        return None
+    # An iterator is used up by now; its names then count by the attributes that the methods use.
+    return (slots,) if isinstance(slots, str) else tuple(sorted(map(str, slots)))
+
+
+def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Members by name, in order, and value; of the rest what the user wrote."""
+    if not isinstance(cls, enum.EnumMeta):
+        return ()
+    members: dict[str, Any] = dict(cls.__members__)
+    for name, member in members.items():
+        attributes.pop(name, None)
+        links.add(f"member {name}", getattr(member, "_value_", None))
+    for name in ("_new_member_", "__new_member__"):  # the latter from 3.11 on, too
+        function = attributes.pop(name, None)
+        if _is_own_code(function):
+            attributes["__new__"] = function
+    for name, value in list(attributes.items()):
+        if name.startswith("_") and name.endswith("_") and _is_made_by_enum(cls, name, value):
+            del attributes[name]
+        elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
+            attributes[name] = value.__func__
+    return ("enum", *members)
+
+
+def _is_made_by_enum(cls: type, name: str, value: object) -> bool:
+    """Whether a special name stands in the class because `enum` put it there."""
+    if _is_own_code(value):
+        return False
+    function = _function_in(value)
+    if not name.startswith("__") or (function and function.__module__ == "enum"):
+        return True
+    # Methods of a data type's, such as `int.__format__`, are copied from the enumerations above.
+    enums = (base for base in cls.__mro__[1:] if isinstance(base, enum.EnumMeta))
+    return any(getattr(base, name, None) == value for base in enums)
+
+
+def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Parameters and fields in order, in place of the methods that are made from them."""
+    fields = cls.__dict__.get("__dataclass_fields__")
+    if not isinstance(fields, dict):
+        return ()
+    missing = sys.modules["dataclasses"].MISSING
+    parameters = cls.__dict__.get("__dataclass_params__")
+    content: list[object] = [
+        tuple(
+            bool(getattr(parameters, name, False))
+            for name in ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+        )
+    ]
+    for name, field in fields.items():
+        kind = getattr(field._field_type, "name", "")
+        is_keyword = field.kw_only is True
+        content.append((name, kind, field.init, field.repr, field.hash, field.compare, is_keyword))
+        for part in ("default", "default_factory"):
+            if getattr(field, part) is not missing:
+                links.add(f"field {name} {part}", getattr(field, part))
+        if field.metadata:
+            links.add(f"field {name} metadata", dict(field.metadata))
+    _drop_match_args(attributes)
+    for name, value in list(attributes.items()):
+        if _is_made_by_dataclass(_function_in(value)):
+            del attributes[name]
+    return ("dataclass", *content)
+
+
+def _is_made_by_dataclass(function: FunctionType | None) -> bool:
+    if function is None:
+        return False
+    if function.__globals__.get("__name__") == "dataclasses":
+        return True
+    code = function.__code__
+    if code.co_filename != "<string>":
+        return False
+    if sys.version_info >= (3, 11):
+        return code.co_qualname.startswith("__create_fn__.<locals>.")
+    return code.co_firstlineno == 2  # the only sign: the line after `def __create_fn__(...):`
+
+
+def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Fields in order, in place of the methods that attrs makes from them."""
+    fields = cls.__dict__.get("__attrs_attrs__")
+    if not isinstance(fields, tuple):
+        return ()
+    content: list[object] = []
+    for field in fields:
+        flags = tuple(
+            flag
+            if isinstance(flag := getattr(field, name, None), (bool, str, type(None)))
+            else "given"
+            for name in ("init", "repr", "eq", "order", "hash", "kw_only", "alias")
+        )
+        content.append((field.name, flags))
+        default = field.default
+        if type(default).__name__ == "Factory":
+            links.add(f"field {field.name} factory", default.factory)
+            links.add(f"field {field.name} takes_self", default.takes_self)
+        elif getattr(default, "name", "") != "NOTHING":
+            links.add(f"field {field.name} default", default)
+        for part in ("validator", "converter", "on_setattr", "eq_key", "order_key"):
+            if getattr(field, part, None) is not None:
+                links.add(f"field {field.name} {part}", getattr(field, part))
+        if field.metadata:
+            links.add(f"field {field.name} metadata", dict(field.metadata))
+    _drop_match_args(attributes)
+    for name, value in list(attributes.items()):
+        function = _function_in(value)
+        is_made = function is not None and (
+            function.__code__.co_filename.startswith("<attrs generated")
+            or str(function.__globals__.get("__name__", "")).partition(".")[0] == "attr"
+        )
+        if is_made or name.startswith("__attrs_"):
+            del attributes[name]
+    return ("attrs", *content)
+
+
+def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Fields in order and their defaults, in place of the methods that are made from them."""
+    fields = cls.__dict__.get("_fields")
+    if not (issubclass(cls, tuple) and isinstance(fields, tuple) and "_make" in cls.__dict__):
+        return ()
+    links.add("field defaults", dict(cls.__dict__.get("_field_defaults", {})))
+    _drop_match_args(attributes)
+    for name in ("_fields", "_field_defaults", "_fields_defaults", *fields):
+        attributes.pop(name, None)
+    for name, value in list(attributes.items()):
+        function = _function_in(value)
+        maker = str(function.__globals__.get("__name__", "")) if function is not None else ""
+        if maker == "collections" or maker.startswith("namedtuple_"):
+            del attributes[name]
+    return ("named tuple", *fields)
+
+
+def _drop_match_args(attributes: dict[str, Any]) -> None:
+    """Drop the names by position, which are made from the fields."""
+    if isinstance(attributes.get("__match_args__"), tuple):
+        del attributes["__match_args__"]
+
+
+def _is_machinery(name: str, value: object) -> bool:
+    """Whether an attribute is what a library put into the class for itself."""
+    if name.startswith("__pydantic_"):
+        return True
+    function = _function_in(value)
+    maker = function.__globals__.get("__name__") if function is not None else None
+    return maker in ("typing", "typing_extensions")
+
+
+def _is_own_code(value: object) -> bool:
+    return any(not is_library_function(function) for function in _functions_in(value))
+
+
+def _function_in(value: object) -> FunctionType | None:
+    """The innermost function that an attribute wraps, if it is a method of some kind."""
+    return next(reversed(list(_functions_in(value))), None)
+
+
+def _functions_in(value: object) -> Iterator[FunctionType]:
+    """A function, and all that it wraps one inside the other."""
+    seen: set[int] = set()
+    while id(value) not in seen:
+        seen.add(id(value))
+        if is_a(value, staticmethod) or is_a(value, classmethod):
+            value = value.__func__
+        if not is_a(value, FunctionType):
+            return
+        yield value
+        value = value.__dict__.get("__wrapped__")

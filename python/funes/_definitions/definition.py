@@ -1,0 +1,80 @@
+"""What a definition consists of, piece by piece; the extension goes from piece to piece and hashes.
+
+`describe` says of one function, class or other piece of code what it is itself and what it refers
+to. It does not follow the references: recursion, cycles and the order of the walk are the
+extension's. What the rules mean for those who use funes stands in docs/definitions.md.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from funes._definitions.callables import DESCRIBERS, describe_method, is_named
+from funes._definitions.classes import describe_class
+from funes._definitions.description import MISSING, Description, LeftOut, by_name
+from funes._definitions.functions import describe_function
+from funes._definitions.library import (
+    depends_on,
+    is_a,
+    is_library_function,
+    is_memorious,
+    library_of,
+    named_in_library,
+)
+from funes._definitions.wrappers import (
+    describe_library_function,
+    describe_memorious,
+    describe_wrapper,
+    is_wrapper,
+)
+
+__all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code"]
+
+CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
+"""The exact types whose instances are always described. Of any other object, `is_code` tells."""
+
+
+def is_code(thing: object) -> bool:
+    """Whether a thing is a piece of code that `describe` describes, and not a value to be hashed as such.
+
+    >>> is_code(len), is_code(dict), is_code({})
+    (True, True, False)
+    """
+    return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
+
+
+def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
+    """What a piece of code consists of.
+
+    thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
+        is code.
+    left_out: names that other code of the same graph assigns (`Description.assigned`), each as the
+        `id` of its
+        namespace and the name: they are no inputs here either. An assignment is found only when its
+        node is described, so a graph that has any is described a second time with them.
+
+    Warns with `CacheWarning`, once for each function, of variables that it assigns or changes
+    itself. Raises TypeError for anything that is no code.
+
+    >>> describe(len).name
+    'builtins.len'
+    """
+    kind = type(thing)
+    if kind is FunctionType:
+        if is_library_function(thing):
+            return describe_library_function(thing)
+        return describe_function(thing, left_out)
+    if is_a(thing, type):
+        return describe_class(thing, left_out)
+    describer = DESCRIBERS.get(kind)
+    if describer is not None:
+        return describer(thing)
+    if is_memorious(thing):
+        is_function = not depends_on(thing)
+        return describe(thing.__wrapped__, left_out) if is_function else describe_memorious(thing)
+    if is_named(thing):
+        return by_name(named_in_library(thing), library_of(thing))
+    if is_wrapper(thing):
+        return describe_method(thing) if hasattr(kind, "__self__") else describe_wrapper(thing)
+    raise TypeError(f"{kind.__qualname__!r} object is no code that can be described")

@@ -1,0 +1,71 @@
+"""Modules of the user's that a function imports itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+from funes._definitions.names import OwnImport, written_name
+from funes._definitions.origin import is_own
+
+__all__ = ["own_module"]
+
+
+def own_module(origin: OwnImport, namespace: dict[str, Any]) -> ModuleType | str | None:
+    """The module that an import names if it is the user's, its name if not; None if there is none.
+
+    A module of the user's that nobody has imported yet is imported now: the function is about to do
+    so itself, and what it takes from there cannot be known otherwise. Whatever that raises is left
+    for the function to raise.
+
+    namespace: globals of the function, by which a relative import is resolved.
+    """
+    try:
+        name = origin.module
+        if origin.level:
+            name = importlib.util.resolve_name(written_name(origin), _package(namespace))
+        module = _loaded(name)
+        if module is None:
+            return None if _is_own_name(name) else name
+        if origin.loads:
+            _loaded(origin.loads)
+        elif origin.chain and origin.chain[0] not in vars(module) and hasattr(module, "__path__"):
+            _loaded(f"{name}.{origin.chain[0]}")
+        return module
+    except (Exception, SystemExit):
+        return None
+
+
+def _package(namespace: dict[str, Any]) -> str:
+    package = namespace.get("__package__")
+    if isinstance(package, str):
+        return package
+    name = str(namespace.get("__name__", ""))
+    return name if "__path__" in namespace else name.rpartition(".")[0]
+
+
+def _loaded(name: str) -> ModuleType | None:
+    """A module of the user's, imported if need be; None for a library's."""
+    module = sys.modules.get(name)
+    if module is None and _is_own_name(name):
+        module = importlib.import_module(name)
+    return module if module is not None and is_own(name) else None
+
+
+def _is_own_name(name: str) -> bool:
+    """Whether a module that may not be loaded is the user's, by the file from which it would be."""
+    if name in sys.modules:
+        return is_own(name)
+    package = name.partition(".")[0]
+    if package != name and not _is_own_name(package):
+        return False
+    specification = importlib.util.find_spec(name)
+    if specification is None:
+        return False
+    if specification.has_location:
+        return is_own(name, specification.origin or "")
+    folders = specification.submodule_search_locations or ()
+    return any(is_own(name, f"{folder}/__init__.py") for folder in folders)

@@ -1,0 +1,204 @@
+"""What counts by its name only, and under which name."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from contextvars import ContextVar
+from types import FunctionType, ModuleType
+from typing import Any, TypeGuard, TypeVar
+
+from funes._definitions.origin import is_own
+
+__all__ = [
+    "MEMORIOUS",
+    "depends_on",
+    "is_a",
+    "is_library_class",
+    "is_library_function",
+    "is_library_module",
+    "is_memorious",
+    "library_of",
+    "module_name",
+    "named_in_library",
+    "qualified_name",
+    "stand_in",
+]
+
+# One thing has several names: the module of an accelerator or of a platform is not the one that
+# people import, and not every platform, version and implementation has it.
+_PUBLIC_MODULES = {
+    "_abc": "abc",
+    "_bisect": "bisect",
+    "_collections": "collections",
+    "_collections_abc": "collections.abc",
+    "_decimal": "decimal",
+    "_functools": "functools",
+    "_heapq": "heapq",
+    "_io": "io",
+    "_json": "json",
+    "_operator": "operator",
+    "_pydatetime": "datetime",
+    "_pydecimal": "decimal",
+    "_random": "random",
+    "_sre": "re",
+    "_struct": "struct",
+    "_thread": "threading",
+    "_weakref": "weakref",
+    "nt": "os",
+    "ntpath": "os.path",
+    "pathlib._abc": "pathlib",
+    "pathlib._local": "pathlib",
+    "posix": "os",
+    "posixpath": "os.path",
+}
+
+#: The type of functions that funes remembers.
+MEMORIOUS = "funes._calls.memo.Memo"
+
+#: Those that are memorious, or stand for one.
+_MEMORIOUS = frozenset((MEMORIOUS, "funes._calls.travel._Later"))
+
+_Kind = TypeVar("_Kind")
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made while running, by a class statement or an extension
+
+
+def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
+    """`isinstance` by the type alone, since a proxy may claim to be anything, or raise an error."""
+    return issubclass(type(thing), kind)
+
+
+def module_name(module: str) -> str:
+    """The name by which a library's module counts on every platform and version."""
+    return _PUBLIC_MODULES.get(module, module)
+
+
+def qualified_name(thing: object) -> str:
+    """The name of a class or function with its module's.
+
+    >>> qualified_name(dict), qualified_name(sys.exc_info)
+    ('builtins.dict', 'sys.exc_info')
+    """
+    module = _text(thing, "__module__") or "builtins"
+    name = _text(thing, "__qualname__") or _text(thing, "__name__")
+    return f"{module_name(module)}.{name}"
+
+
+def is_library_function(function: FunctionType) -> bool:
+    """Whether the code of a function is a library's.
+
+    By its globals, since `functools.wraps` gives it another's `__module__`.
+    """
+    name = function.__globals__.get("__name__")
+    return not is_own(name if isinstance(name, str) else "", function.__code__.co_filename)
+
+
+def is_library_class(cls: type) -> bool:
+    """Whether a class is a library's, and the one that its name stands for.
+
+    A class that a library made for its caller (`dataclasses.make_dataclass`) may carry the
+    library's module and no name of its own there: its name would say nothing about it.
+    """
+    module = _text(cls, "__module__")
+    if is_own(module):
+        return False
+    return not cls.__flags__ & _HEAP_TYPE or _is_found(cls, module, cls.__qualname__)
+
+
+def is_library_module(module: ModuleType) -> bool:
+    """Whether a module is a library's."""
+    return not is_own(_text(module, "__name__"))
+
+
+def named_in_library(thing: object, *modules: str) -> str:
+    """The qualified name of a thing that stands in a library's module under its own name, else "".
+
+    modules: modules to look in, beside the one that `thing` names.
+    """
+    for name in (_text(thing, "__qualname__"), _text(thing, "__name__")):
+        for module in (_text(thing, "__module__"), *modules):
+            if name and module and not is_own(module) and _is_found(thing, module, name):
+                return f"{module_name(module)}.{name}"
+    return ""
+
+
+def library_of(value: object) -> str:
+    """The library module that a value comes from; "" if it is the user's or the language's own."""
+    if is_a(value, ModuleType):
+        module = _text(value, "__name__")
+    else:
+        module = _text(value if is_a(value, type) else type(value), "__module__")
+        if module == "builtins":  # a function; or a method in C, which knows only its object
+            owner = getattr(value, "__self__", None)
+            module = _text(value, "__module__") or _text(type(owner), "__module__")
+    return "" if module in ("", "builtins") or is_own(module) else module
+
+
+def is_memorious(thing: object) -> bool:
+    """Whether a thing is a function that funes remembers, or stands for one since its journey here."""
+    return qualified_name(type(thing)) in _MEMORIOUS and hasattr(thing, "__wrapped__")
+
+
+def depends_on(memo: Any) -> tuple[object, ...]:
+    """What a remembered function was told to depend on, as it is now.
+
+    Raises:
+        OSError: A file that it depends on cannot be read.
+    """
+    return tuple(memo._extras()) if memo._options.depends_on else ()
+
+
+def stand_in(value: object) -> tuple[str, ...] | None:
+    """What counts in place of a value that is no input but a tool to work with; else None.
+
+    A logger, lock, thread or open file says nothing about a result, and cannot be hashed. Its type
+    stands for it. A logger's name does not count, since it is mostly ``__name__``.
+    """
+    kind = type(value)
+    if issubclass(kind, ModuleType):
+        return ("module", module_name(_text(value, "__name__")))
+    if issubclass(kind, _TOOLS) or (
+        issubclass(kind, io.IOBase) and not issubclass(kind, (io.BytesIO, io.StringIO))
+    ):
+        return ("type", qualified_name(kind))
+    logging = sys.modules.get("logging")
+    if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
+        return ("type", qualified_name(kind))
+    return None
+
+
+_TOOLS = (
+    ContextVar,
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.Barrier,
+    threading.Condition,
+    threading.Event,
+    threading.Semaphore,
+    threading.Thread,
+    threading.local,
+)
+
+
+def _is_found(thing: object, module: str, name: str) -> bool:
+    found: object = sys.modules.get(module)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+        # Methods are made anew each time. Those of one function and the same object are equal.
+        return found is thing or (
+            type(found) is type(thing) and hasattr(thing, "__self__") and found == thing
+        )
+    except Exception:  # a library's own attribute access may raise anything
+        return False
+
+
+def _text(thing: object, attribute: str) -> str:
+    """An attribute that should be a text; "" if it is missing or something else."""
+    try:
+        value = getattr(thing, attribute, "")
+    except Exception:  # the attribute access of somebody's class may raise anything
+        return ""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,153 @@
+"""What a library's functions and wrappers consist of: a name, and what they were given to wrap."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from funes._definitions.description import Description, by_name
+from funes._definitions.functions import cells_of, defaults_of
+from funes._definitions.library import (
+    depends_on,
+    is_a,
+    is_library_class,
+    library_of,
+    module_name,
+    named_in_library,
+    qualified_name,
+    stand_in,
+)
+from funes._definitions.links import Links
+
+__all__ = [
+    "describe_library_function",
+    "describe_memorious",
+    "describe_wrapper",
+    "is_wrapper",
+]
+
+
+def describe_library_function(function: FunctionType) -> Description:
+    """A library's function counts by its name.
+
+    One that has none, because a library made it around something of the user's as
+    `contextlib.contextmanager` does, counts by what it is made from.
+    """
+    if "registry" in function.__dict__ and function.__globals__.get("__name__") == "functools":
+        return _single_dispatch(function)
+    name = named_in_library(function)
+    if name:
+        return by_name(name, library_of(function))
+    links = Links()
+    module = module_name(str(function.__globals__.get("__name__", "")))
+    links.modules.add(module)
+    if "__wrapped__" in function.__dict__:
+        links.add("wrapped", function.__dict__["__wrapped__"])
+    for name, cell in cells_of(function).items():
+        _add_given(links, f"captured {name}", _content(cell))
+    for name, value in defaults_of(function).items():
+        _add_given(links, f"default {name}", value)
+    # Its own name is that of what it wraps, by `functools.wraps`, and says nothing.
+    return _wrapper(f"{module}.{function.__code__.co_name}", links)
+
+
+def _single_dispatch(function: FunctionType) -> Description:
+    """A `functools.singledispatch` function: its implementations. What it captured caches them."""
+    links = Links()
+    registry = function.registry  # type: ignore[attr-defined]
+    for position, (cls, implementation) in enumerate(registry.items()):
+        label = f"for {cls.__qualname__}"
+        if label in links.links:  # classes of one name
+            label = f"{label} {position}"
+        links.add(label, implementation)
+        links.add(f"{label}, class", cls)
+    return _wrapper("functools.singledispatch", links)
+
+
+def is_wrapper(thing: object) -> bool:
+    """Whether an object is a library's wrapper around something, such as `lru_cache` returns."""
+    try:
+        return (
+            is_library_class(type(thing))
+            and not is_a(thing, type)
+            and not is_a(thing, FunctionType)
+            and getattr(thing, "__wrapped__", None) is not None
+        )
+    except Exception:  # the attribute access of somebody's class may raise anything
+        return False
+
+
+# Wrappers that change no result, so that only what they wrap counts: what else they hold is about
+# when and where they store it.
+_WITHOUT_EFFECT = frozenset(
+    (
+        "functools._lru_cache_wrapper",
+        "joblib.memory.AsyncMemorizedFunc",
+        "joblib.memory.MemorizedFunc",
+        "joblib.memory.NotMemorizedFunc",
+    )
+)
+
+
+def describe_wrapper(wrapper: Any) -> Description:
+    """A library's wrapper: its type by name, what it wraps, and with what it was made."""
+    name = qualified_name(type(wrapper))
+    links = Links()
+    links.add("wrapped", wrapper.__wrapped__)
+    if name not in _WITHOUT_EFFECT:
+        for attribute, value in getattr(wrapper, "__dict__", {}).items():
+            if not attribute.startswith("__"):
+                _add_given(links, f"attribute {attribute}", value)
+        # What wrapt's decorators call around the function stands in no `__dict__`.
+        around = getattr(wrapper, "_self_wrapper", None)
+        if around is not None:
+            links.add("around", around)
+    return _wrapper(name, links)
+
+
+def describe_memorious(memo: Any) -> Description:
+    """A function that funes remembers.
+
+    It is its function, since remembering changes no result, with what it was told to depend on.
+    """
+    links = Links()
+    links.add("wrapped", memo.__wrapped__)
+    links.add("depends on", depends_on(memo))
+    return _wrapper("funes.memorious", links)
+
+
+def _wrapper(name: str, links: Links) -> Description:
+    return Description("wrapper", name, None, links.links, [], frozenset(links.modules))
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ("empty",)
+
+
+def _add_given(links: Links, label: str, value: object) -> None:
+    """Link what a library's wrapper holds, if the user gave it: code, or a value that stays.
+
+    What else it holds (a cache, a counter, a lock) is its own, and changes from call to call.
+    """
+    if _is_given(value):
+        links.add(label, value)
+    elif stand_in(value) is None:
+        links.add(f"type of {label}", qualified_name(type(value)))
+
+
+def _is_given(value: Any) -> bool:
+    if type(value) in (tuple, frozenset, set):
+        return all(map(_is_given, value))
+    if is_a(value, BuiltinFunctionType):
+        return isinstance(value.__self__, (ModuleType, type))
+    if is_a(value, MethodType):
+        return _is_given(value.__self__)
+    kind = type(value)
+    return issubclass(kind, _GIVEN) or not is_library_class(kind) or is_wrapper(value)
+
+
+_GIVEN = (type(None), bool, int, float, complex, str, bytes, type, FunctionType, partial)

@@ -1,0 +1,1 @@
+"""Entries: results and arguments as bytes (`pickling`), and stored results as data (`results`)."""

@@ -1,0 +1,63 @@
+"""Large arguments: stored once per content, however many calls have them.
+
+An entry refers to such an argument by its hash. Where ``'input'`` would hold the value, it holds a
+text that says where the value is, and beside ``'input'`` stands ``'objects'``, a dict from the
+argument's name to the hash. So nobody's own text is ever taken for a reference.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from funes._entries import pickling
+from funes._funes import Store, hash_value
+from funes._warn import one_line
+
+__all__ = ["refer", "resolve"]
+
+
+def refer(
+    store: Store, frozen: pickling.Frozen, limit: int, durable: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Store the large arguments of a call, unless they are stored.
+
+    Args:
+        store: Where.
+        frozen: The arguments as they were before the call.
+        limit: The size of a pickle, in bytes, from which on an argument is large.
+        durable: Whether they must survive a power cut.
+
+    Returns:
+        The input of the entry; and the hashes of those arguments that it refers to, by name.
+    """
+    large = frozen.take_large(limit)
+    inputs = frozen.thaw()
+    objects = {}
+    for name, pickled in large.items():
+        content = bytes(pickled.body)
+        digest = hash_value(content)
+        try:
+            if not os.path.exists(store.object_path(digest)):
+                store.write_object(digest, content, pickled.second, durable=durable)
+        except OSError as error:  # the result is worth more than the argument
+            inputs[name] = f"<not stored: {one_line(error)}>"
+        else:
+            inputs[name] = f"<in objects/{digest}.dill: {len(content)} bytes>"
+            objects[name] = digest
+    return inputs, objects
+
+
+def resolve(store: Store, entry: dict[str, Any]) -> None:
+    """Put the large arguments of an entry that was read into its input. What is missing is a text that says so."""
+    for name, digest in entry.pop("objects", {}).items():
+        try:
+            found = store.read_object(digest)
+            value = (
+                f"<not stored: objects/{digest}.dill is missing>"
+                if found is None
+                else pickling.load(found.body, found.second, found.buffers)
+            )
+        except Exception as error:
+            value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"
+        entry["input"][name] = value

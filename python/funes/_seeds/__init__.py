@@ -1,0 +1,1 @@
+"""Seeds: `global_seed=`. `seeding` runs a function, `generators` knows the libraries, `turns` keeps threads apart."""

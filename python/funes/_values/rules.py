@@ -1,0 +1,201 @@
+"""How values of each type are hashed: one rule a type.
+
+`plan` is asked once a type by the extension, which then walks the objects itself. A rule turns an object into a simpler
+value that says the same; the extension writes the rule's name and that value.
+
+Rules for other people's types are found by the type's qualified name, so that funes imports none of their libraries.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import enum
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from funes._definitions.definition import CODE_TYPES, is_code
+from funes._definitions.library import MEMORIOUS, is_library_class
+from funes._funes import forget_plans
+from funes._values import libraries, standard
+
+__all__ = ["plan", "register"]
+
+Rule = Callable[[Any], object]
+Plan = tuple[Any, ...]
+
+#: Qualified name of a type -> the rule's name in the encoding, the rule.
+RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
+REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
+
+_registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
+
+T = TypeVar("T")
+
+
+def register(kind: type[T], reduce: Callable[[T], object]) -> None:
+    """Say how objects of a type are hashed, where the rules of funes do not suit it.
+
+    An object then counts by its type's qualified name and by what `reduce` makes of it. An object of a derived class
+    counts by its class and its attributes besides. Register before the first call of a memorious function that uses
+    the type: hashes that were found before stay as they are.
+
+    Args:
+        kind: The type. A class of your own may have a method ``__funes_key__`` instead.
+        reduce: Takes an object of the type and gives a simpler value that says the same: of a type that funes can
+            hash, without `kind` itself in it. Equal objects must give equal values, in every process.
+
+    Raises:
+        TypeError: `kind` is no type, or `reduce` cannot be called.
+
+    Example:
+        >>> import threading, funes
+        >>> funes.register(type(threading.Lock()), lambda lock: ())
+        >>> funes.hash_value(threading.Lock()) == funes.hash_value(threading.Lock())
+        True
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"register takes a type first, not {kind!r}")
+    if not callable(reduce):
+        raise TypeError(f"register takes a function of an object second, not {reduce!r}")
+    _registered[kind] = reduce
+    forget_plans()
+
+
+def plan(kind: type) -> Plan:
+    """The way to hash the objects of exactly this type, as `Plan` in rust/py/src/plan.rs reads it."""
+    if issubclass(kind, type) and qualified_name(kind) in RULES:
+        # Its classes are made while the program runs, and have no code to be known by.
+        return _of_values(kind)
+    if issubclass(kind, type) or kind in CODE_TYPES or qualified_name(kind) == MEMORIOUS:
+        return ("definition",)
+    if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
+        # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.
+        return ("perhaps definition", is_code, _of_values(kind))
+    return _of_values(kind)
+
+
+def _of_values(kind: type) -> Plan:
+    for base in kind.__mro__:
+        own = _registered.get(base)
+        if own is not None:
+            return ("rule", qualified_name(base), own if base is kind else _of_subclass(own))
+        if "__funes_key__" in vars(base):
+            return ("rule", "__funes_key__", _own_key)
+        if base is enum.Enum:
+            return ("rule", "enum.Enum", standard.enum_member)
+        if issubclass(kind, enum.Enum):
+            # Enumerations give their classes a `__reduce_ex__`, a different one in each version of Python.
+            continue
+        reason = REFUSALS.get(qualified_name(base))
+        if reason is not None:
+            return ("refuse", reason)
+        name, rule = RULES.get(qualified_name(base), (None, None))
+        if rule is not None:
+            if base is not kind and qualified_name(base) not in libraries.WHOLE:
+                rule = _of_subclass(rule, libraries.COVERED.get(qualified_name(base)))
+            return ("rule", name, rule)
+        if not {"__reduce_ex__", "__reduce__", "__getstate__"}.isdisjoint(vars(base)):
+            # A class that says how it is pickled knows better than a rule for its base.
+            break
+    if kind is object:
+        return ("refuse", "a bare object() has no value, only an identity")
+    if hasattr(kind, "__next__") and is_library_class(kind):
+        return (
+            "refuse",
+            "an iterator cannot be part of a key: hashing would consume it; pass a list",
+        )
+    if issubclass(kind, (set, frozenset)):
+        return (
+            "set" if issubclass(kind, set) else "frozenset",
+            _slots(kind),
+            _caches(kind),
+        )
+    if _is_plain(kind):
+        return ("attributes", _slots(kind), _caches(kind))
+    return ("reduce", _caches(kind))
+
+
+def qualified_name(kind: type) -> str:
+    """`module.qualname` of a type, as its class statement says."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _own_key(value: Any) -> object:
+    return type(value), value.__funes_key__()
+
+
+def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
+    """The rule of a base class for instances of a class derived from it, which may have attributes of their own.
+
+    covered: attributes that `rule` speaks for already.
+    """
+
+    def reduce(value: Any) -> object:
+        attributes = dict(getattr(value, "__dict__", None) or {})
+        for name in _slots(type(value)):
+            if hasattr(value, name):
+                attributes[name] = getattr(value, name)
+        for name in _caches(type(value)) | (covered or frozenset()):
+            attributes.pop(name, None)
+        return type(value), attributes, rule(value)
+
+    return reduce
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether an object is its attributes and no more: what `object.__reduce_ex__` can copy.
+
+    The sizes tell whether a type written in C keeps something where Python cannot see it; pickle asks the same.
+    """
+    if (
+        any(getattr(kind, name, None) is not getattr(object, name, None) for name in _PICKLE_HOOKS)
+        or kind in copyreg.dispatch_table
+        or kind.__itemsize__ != 0
+    ):
+        return False
+    word = _Slot.__basicsize__ - object.__basicsize__
+    visible = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    return kind.__basicsize__ <= object.__basicsize__ + visible * word
+
+
+_PICKLE_HOOKS = (
+    "__reduce_ex__",
+    "__reduce__",
+    "__getstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+)
+
+
+class _Slot:
+    __slots__ = ("_",)
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    """The names of all slots, as attributes are called: private names mangled."""
+    names = []
+    for base in kind.__mro__:
+        own = base.__dict__.get("__slots__", ())
+        for name in (own,) if isinstance(own, str) else tuple(own):
+            if name in ("__dict__", "__weakref__"):
+                continue
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{base.__name__.lstrip('_')}{name}"
+            names.append(name)
+    return tuple(names)
+
+
+def _caches(kind: type) -> frozenset[str]:
+    """Attributes that hold what can be computed again, and so are no value."""
+    cached = {
+        attribute.attrname
+        for base in kind.__mro__
+        for attribute in base.__dict__.values()
+        if isinstance(attribute, functools.cached_property) and attribute.attrname is not None
+    }
+    return frozenset(cached | _CACHE_NAMES)
+
+
+_CACHE_NAMES = {"_attrs_cached_hash"}
