@@ -72,7 +72,11 @@ fn load_by_python<'py>(entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>>
     static LOAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = entry.py();
     let entry = entry.get();
-    LOAD.import(py, "funes._entries.pickling", "load_entry")?.call1((entry.body(py)?, entry.second(py), entry.buffers(py)?))
+    LOAD.import(py, "funes._entries.pickling", "load_entry")?.call1((
+        entry.body(py)?,
+        entry.second(py),
+        entry.buffers(py)?,
+    ))
 }
 
 fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
