@@ -65,6 +65,9 @@ def _compute(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
 async def call_async(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
 ) -> Any:
+    found = memo._core.recall_at_once(memo, args, kwargs)
+    if found is not None:
+        return found[0]
     try:
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:

@@ -91,13 +91,16 @@ impl Core {
     /// a result in memory: so that objects that are let go of go at once.
     pub(crate) fn call<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let py = memo.py();
-        if let Some(output) = self.recall_at_once(memo, given) {
+        if !self.is_async
+            && let Some(output) = self.recall_given(memo, given)
+        {
             return Ok(output);
         }
         let Some(mut arguments) = self.signature.bind(self.function.bind(py), given)? else {
             return Python::attach(|_| self.call_plainly(py, given));
         };
         if self.is_async {
+            // Nothing more is done before it is awaited, as with any coroutine function.
             return miss(py, intern!(py, "call_async"))?.call1((memo, given.tuple()?, given.dict()?));
         }
         normalise_seed(&mut arguments)?;
@@ -138,9 +141,9 @@ impl Core {
     }
 
     /// The result of a call if it is in memory and nothing is out of the ordinary.
-    fn recall_at_once<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> Option<Bound<'py, PyAny>> {
+    fn recall_given<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> Option<Bound<'py, PyAny>> {
         let py = memo.py();
-        if self.is_async || !self.ignored.is_empty() {
+        if !self.ignored.is_empty() {
             return None;
         }
         let encoded = at_once::encode(&self.signature, self.function.bind(py), given)?;
@@ -424,6 +427,17 @@ impl Core {
         let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
         let hex = Domain::Arguments.hash(&encoded).to_hex();
         self.described(settled, &arguments, hex, encoded, false)
+    }
+
+    /// The result of a call as `(output,)` if it is in memory and nothing is out of the ordinary, else None.
+    #[pyo3(signature = (memo, args, kwargs))]
+    fn recall_at_once<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> Option<(Bound<'py, PyAny>,)> {
+        Given::with(args, kwargs, |given| self.recall_given(memo, given)).map(|output| (output,))
     }
 
     /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
