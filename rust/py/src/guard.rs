@@ -3,7 +3,7 @@
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
 //! holds, so that no address is used for something else meanwhile.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
@@ -21,8 +21,8 @@ use crate::refusal::Walked;
 use crate::walk::{Address, Definitions, Digests, Walk, address_of};
 
 pub(crate) enum Guard {
-    /// A name in a namespace is bound to what it was bound to (or to nothing).
-    Name { namespace: Py<PyDict>, name: Py<PyString>, value: Option<Py<PyAny>> },
+    /// Names in a namespace are bound to what they were bound to (or to nothing).
+    Names { namespace: Py<PyDict>, names: Vec<(Py<PyString>, Option<Py<PyAny>>)>, version: AtomicU64 },
     /// A function has the code, defaults and captured variables that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 4], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the attributes that it had.
@@ -48,14 +48,13 @@ impl Guard {
             // Between the description and now somebody may have rebound it: then the guard must fail, as it does for
             // a value that the namespace does not hold.
             let value = if namespace.contains(&name)? { Some(value.unbind()) } else { None };
-            guards.push(Self::Name { namespace: namespace.unbind(), name: name.unbind(), value });
+            Self::push_name(guards, &namespace, name.unbind(), value);
         }
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
                 for (name, value) in &defaults {
-                    let (namespace, name) = (defaults.clone().unbind(), name.cast_into::<PyString>()?.unbind());
-                    guards.push(Self::Name { namespace, name, value: Some(value.unbind()) });
+                    Self::push_name(guards, &defaults, name.cast_into::<PyString>()?.unbind(), Some(value.unbind()));
                 }
             }
             guards.push(Self::Function {
@@ -79,13 +78,39 @@ impl Guard {
         Ok(())
     }
 
+    /// One more name of a namespace, beside its others.
+    fn push_name(guards: &mut Vec<Self>, of: &Bound<'_, PyDict>, name: Py<PyString>, value: Option<Py<PyAny>>) {
+        for guard in &mut *guards {
+            if let Self::Names { namespace, names, .. } = guard
+                && namespace.is(of)
+            {
+                names.push((name, value));
+                return;
+            }
+        }
+        let (namespace, version) = (of.clone().unbind(), AtomicU64::new(0));
+        guards.push(Self::Names { namespace, names: vec![(name, value)], version });
+    }
+
     pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Self> {
         Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
     }
 
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
         match self {
-            Self::Name { namespace, name, value } => is_bound_to(namespace.bind(py), name, value.as_ref()),
+            Self::Names { namespace, names, version } => {
+                let namespace = namespace.bind(py);
+                // A script that sets its globals in a loop changes the number all the time: then each name is looked up.
+                let now = version_of_dict(namespace);
+                if now != 0 && now == version.load(Ordering::Relaxed) {
+                    return true;
+                }
+                let holds = names.iter().all(|(name, value)| is_bound_to(namespace, name, value.as_ref()));
+                if holds {
+                    version.store(now, Ordering::Relaxed);
+                }
+                holds
+            }
             Self::Function { function, parts, cells } => {
                 part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
@@ -108,9 +133,9 @@ impl Guard {
 
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         match self {
-            Self::Name { namespace, value, .. } => {
+            Self::Names { namespace, names, .. } => {
                 visit.call(namespace)?;
-                value.as_ref().map_or(Ok(()), |value| visit.call(value))
+                names.iter().filter_map(|(_, value)| value.as_ref()).try_for_each(|value| visit.call(value))
             }
             Self::Function { function, parts, cells } => {
                 visit.call(function)?;
@@ -154,6 +179,20 @@ fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
     let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
     walk.run(|walk| walk.walk(value))?;
     Ok(walk.finish(Domain::Value))
+}
+
+/// The number that the interpreter gives to a state of a dict, another one for every change of any dict; 0 if it does not
+/// count them.
+#[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
+#[allow(deprecated, reason = "it is there up to Python 3.13, and the names are looked up where it is not")]
+fn version_of_dict(namespace: &Bound<'_, PyDict>) -> u64 {
+    // SAFETY: it is a dict, whose layout is this struct's, and only whoever holds the interpreter's lock writes the field.
+    unsafe { (*namespace.as_ptr().cast::<ffi::PyDictObject>()).ma_version_tag }
+}
+
+#[cfg(any(Py_3_14, Py_GIL_DISABLED))]
+fn version_of_dict(_namespace: &Bound<'_, PyDict>) -> u64 {
+    0
 }
 
 /// Whether `namespace[name]` is this very object, or missing.
