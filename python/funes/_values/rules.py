@@ -195,7 +195,6 @@ def _caches(kind: type) -> frozenset[str]:
         for attribute in base.__dict__.values()
         if isinstance(attribute, functools.cached_property) and attribute.attrname is not None
     }
-    return frozenset(cached | _CACHE_NAMES)
-
-
-_CACHE_NAMES = {"_attrs_cached_hash"}
+    if hasattr(kind, "__attrs_attrs__"):
+        cached.add("_attrs_cached_hash")
+    return frozenset(cached)

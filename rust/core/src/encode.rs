@@ -105,6 +105,12 @@ impl Encoder {
 
     /// Bytes under one of the tags that a length follows: str, bytes, bytearray, buffer.
     pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> Sealed {
+        if bytes.len() < 0x80 {
+            self.buffer.reserve(2 + bytes.len());
+            self.buffer.extend_from_slice(&[tag, bytes.len() as u8]);
+            self.buffer.extend_from_slice(bytes);
+            return Sealed::Inline;
+        }
         let (header, length) = header(tag, bytes.len() as u64);
         if length + bytes.len() <= INLINE_LIMIT {
             let start = self.buffer.len();
@@ -138,6 +144,10 @@ impl Encoder {
     /// Opens a composite of `count` children.
     pub fn begin(&mut self, tag: u8, count: usize) -> Mark {
         let mark = self.mark();
+        if count < 0x80 {
+            self.buffer.extend_from_slice(&[tag, count as u8]);
+            return mark;
+        }
         let (header, length) = header(tag, count as u64);
         // All of it, since a copy of a known length is a few instructions, and then what it really takes.
         self.buffer.extend_from_slice(&header);

@@ -1,7 +1,10 @@
 //! Everything that has no tag of its own: by a rule, by attributes, by reduction.
 
+use std::ptr;
+
 use funes_core::encode::Sealed;
 use funes_core::tags;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
@@ -160,10 +163,7 @@ impl<'py> Walk<'py> {
 
 fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Names) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
-    let own = match object.getattr_opt(intern!(py, "__dict__"))? {
-        Some(own) => own.cast_into::<PyDict>()?,
-        None => PyDict::new(py),
-    };
+    let own = own_dict(object)?.unwrap_or_else(|| PyDict::new(py));
     if slots.is_empty() {
         return Ok(own);
     }
@@ -174,6 +174,28 @@ fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Names) -> PyResult<Bou
         }
     }
     Ok(all)
+}
+
+/// The dict of an object's attributes: the shorter way, unless the class has its own ways with attributes.
+fn own_dict<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let py = object.py();
+    // SAFETY: the object and its type are alive; the type says whether its objects have a dict, and how attributes are
+    // found. The result is a new reference, or null with an exception.
+    let dict = unsafe {
+        let kind = object.get_type().as_type_ptr();
+        if (*kind)
+            .tp_getattro
+            .is_some_and(|get| ptr::fn_addr_eq(get, ffi::PyObject_GenericGetAttr as ffi::getattrofunc))
+        {
+            if (*kind).tp_dictoffset == 0 {
+                return Ok(None);
+            }
+            Some(Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(object.as_ptr(), ptr::null_mut()))?)
+        } else {
+            object.getattr_opt(intern!(py, "__dict__"))?
+        }
+    };
+    dict.map(|dict| dict.cast_into::<PyDict>().map_err(Into::into)).transpose()
 }
 
 fn reduction_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
