@@ -136,6 +136,7 @@ def bars(folder: str) -> list[Figure]:
     figures: list[Figure] = []
     empty = paired(statement("pass"), statement("pass"))[0]
     scalar = 0.0
+    hit_takes: dict[tuple[str, bool], float] = {}
     for guarded in (False, True):
         own, rival = hits(memorious, guarded), hits(functools.lru_cache, guarded)
         ratios = []
@@ -146,6 +147,7 @@ def bars(folder: str) -> list[Figure]:
             # What the bench's own loop takes is neither's.
             took, other = took - empty, other - empty
             ratios.append(took / other)
+            hit_takes[name, guarded] = took
             bar = {"1 positional, 2 keywords": 1.0}.get(name, 2.0) if not guarded else None
             note = f"{took * 1e9:.0f} and {other * 1e9:.0f} ns"
             title = f"hit, {name}{', 5 guards' if guarded else ''} / lru_cache"
@@ -155,6 +157,11 @@ def bars(folder: str) -> list[Figure]:
         mean = math.exp(statistics.fmean(map(math.log, ratios)))
         title = f"hit, geometric mean{', 5 guards' if guarded else ''} / lru_cache"
         figures.append(Figure(title, mean, "x", 2.0 if guarded else 1.3))
+
+    names = ("1 int", "3 scalars", "60 characters")  # five global names each
+    guards = statistics.median(hit_takes[name, True] - hit_takes[name, False] for name in names)
+    figures.append(Figure("a guarded name", guards / 5 * 1e9, "ns", 10))
+    figures.append(Figure("the same where the globals change", guard_looked_up(), "ns", 10))
 
     twenty = {f"key {number}": number for number in range(20)}
     f = memorious(one)
@@ -175,6 +182,19 @@ def bars(folder: str) -> list[Figure]:
     title = "hit, list of 10 floats / copy.copy + scalar hit"
     figures.append(Figure(title, (took - empty) / floor, "x", 1.2, note))
     return figures
+
+
+def guard_looked_up() -> float:
+    """Nanoseconds a guarded name, in a program that sets some global between any two calls."""
+    from funes import memorious
+
+    f, g = memorious(one), memorious(one_guarded)
+    if f(1) != one(1) or g(1) != one_guarded(1):
+        raise AssertionError("wrong answer: guards")
+    code, space = "space['tick'] = not space['tick']; f(1)", globals()
+    space["tick"] = False
+    took, without, _ = paired(statement(code, f=g, space=space), statement(code, f=f, space=space))
+    return (took - without) / 5 * 1e9
 
 
 def memory(folder: str) -> list[Figure]:

@@ -183,9 +183,10 @@ PATHS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
 @pytest.mark.parametrize("path", PATHS)
-def test_no_path_leaks(path: str) -> None:
+def test_no_path_leaks(path: str, full: bool) -> None:
     call = PATHS[path]
-    times = 200 if path in ("an error", "disk", "a wrong seed", "a refused argument") else 10_000
+    slow = path in ("an error", "disk", "a wrong seed", "a refused argument")
+    times = 100_000 if full else 200 if slow else 10_000
     for _ in range(50):
         call()
     watched = [*LIST, LIST, POINT, ODD, echo, failing, with_list, Point, "text", KeyError]
@@ -317,7 +318,8 @@ def test_the_allocators_that_look_for_mistakes(
 # What a hit costs
 
 #: Instructions within the extension, and what it calls, for four hits: one int; one positional argument and two by
-#: name; a list of ten floats as result; a small object as argument, and globals. By valgrind on x86-64, where the interpreter's own part is small.
+#: name; a list of ten floats as result; a small object as argument, and globals. By valgrind on x86-64, where the
+#: interpreter's own part is small.
 INSTRUCTIONS = 5680
 VALGRIND = [
     "valgrind",
