@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     import inspect
@@ -12,14 +12,25 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundMemo", "MemoClassMethod"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class BoundMemo(functools.partial[Any]):
+
+class BoundMemo(functools.partial[R], Generic[P, R]):
     """A memorious method of an instance, or classmethod of a class: the first argument is given.
 
     A partial is called without any Python code in between.
     """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     @property
     def __func__(self) -> Memo[..., Any]:
@@ -68,7 +79,7 @@ class BoundMemo(functools.partial[Any]):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
-def _memo_of(bound: BoundMemo) -> Memo[..., Any]:
+def _memo_of(bound: BoundMemo[..., Any]) -> Memo[..., Any]:
     return cast("Memo[..., Any]", bound.func)
 
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 
 from funes import _warn
 from funes._calls.bound import BoundMemo
@@ -19,13 +28,17 @@ from funes.errors import DamagedEntryError, UnhashableArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Protocol
 
     from funes._calls.options import Options
 
 __all__ = ["CacheInfo", "Key", "Memo"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S_co = TypeVar("S_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Key(NamedTuple):
@@ -59,6 +72,14 @@ class CacheInfo(NamedTuple):
     saved_seconds: float
     #: About how much memory the results take, in bytes.
     memory_bytes: int
+
+
+if TYPE_CHECKING:
+
+    class _Method(Protocol[T_contra, Q, S_co]):
+        """A `Memo` whose first parameter is a T."""
+
+        def _plain(self) -> Callable[Concatenate[T_contra, Q], S_co]: ...
 
 
 @memo_type
@@ -109,6 +130,9 @@ class Memo(Generic[P, R]):
         @overload
         def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+        # For `_Method`: checkers make different things of a function that is an attribute.
+        def _plain(self) -> Callable[P, R]: ...
 
     # Beside the call
 
@@ -228,6 +252,16 @@ class Memo(Generic[P, R]):
 
     # As an object
 
+    # Type checkers ask this of a `@classmethod` and a `@staticmethod` too, as of methods. So whatever is found
+    # on a class, or on an instance that cannot be the first argument, is taken to accept all arguments.
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Memo[..., R]: ...
+    @overload
+    def __get__(
+        self: _Method[T_contra, Q, S_co], instance: T_contra, owner: type | None = None
+    ) -> BoundMemo[Q, S_co]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> BoundMemo[..., R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundMemo(self, instance)
 

@@ -19,6 +19,10 @@ R = TypeVar("R")
 
 
 @overload
+def memorious(function: property, /) -> property: ...
+
+
+@overload
 def memorious(function: Callable[P, R], /) -> Memo[P, R]: ...
 
 

@@ -1,0 +1,33 @@
+"""What type checkers make of code that uses funes: tests/typing, with the funes that is installed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+Python = Callable[..., "CompletedProcess[str]"]
+
+USES = Path(__file__).with_name("typing") / "uses.py"
+
+
+def test_mypy_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Path) -> None:
+    done = python("-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", USES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pyright_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Path) -> None:
+    """By basedpyright, the pyright that brings its own Node.js."""
+    settings = {
+        "include": [str(USES)],
+        "typeCheckingMode": "strict",
+        "reportUnnecessaryTypeIgnoreComment": "error",
+        "venvPath": str(Path(sys.prefix).parent),
+        "venv": Path(sys.prefix).name,
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    done = python("-m", "basedpyright", "--project", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 errors" in done.stdout
