@@ -11,7 +11,8 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-rust test-python test-pythons lint format bench behaviour wheel build clean
+.PHONY: help demo test test-rust test-python test-pythons lint format docs bench behaviour wheel wheel-manylinux sdist \
+	test-wheel test-sdist build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -37,6 +38,8 @@ lint: build $(VENV)/.made/test $(VENV)/.made/lint ## check format, lints, types 
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest funes._funes
+	$(VENV)/bin/zizmor --offline --quiet --pedantic .github/workflows
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(VENV)/.made/lint ## rewrite the sources in the house's format
 	cargo fmt --all
@@ -52,9 +55,25 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the table of the README
 	$(VENV)/bin/python benches/behaviour.py
 
+docs: build $(VENV)/.made/docs ## build the documentation into docs/_build; a warning is an error
+	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
+
 wheel: $(VENV)/.made/build ## build a wheel for this Python into dist/
 	@sh scripts/check_tools.sh $(VENV)/bin/python
 	@$(WITHIN) set -x; maturin build --release --interpreter python --out dist
+
+wheel-manylinux: $(VENV)/.made/build $(VENV)/.made/manylinux ## the same for any Linux from glibc 2.17 on, linked with zig
+	@sh scripts/check_tools.sh $(VENV)/bin/python
+	@$(WITHIN) set -x; maturin build --release --interpreter python --out dist --zig --compatibility manylinux2014
+
+sdist: $(VENV)/.made/build ## build the source distribution into dist/
+	@$(WITHIN) set -x; maturin sdist --out dist
+
+test-wheel: wheel ## install the wheel into a new environment, without a compiler, and run all tests there
+	$(VENV)/bin/python scripts/test_package.py wheel
+
+test-sdist: sdist ## install the source distribution into a new environment, and try it there
+	$(VENV)/bin/python scripts/test_package.py sdist --group smoke tests/test_memorious.py tests/test_call.py
 
 build: $(VENV)/.made/build ## build the extension into the environment
 	@sh scripts/check_tools.sh $(VENV)/bin/python
@@ -62,7 +81,7 @@ build: $(VENV)/.made/build ## build the extension into the environment
 
 # Remembered results (cache/) are the user's, and stay.
 clean: ## remove what the recipes have made
-	rm -rf target dist .venv .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis python/funes/_funes*.so
+	rm -rf target dist docs/_build .venv .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis python/funes/_funes*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: what is in the environment, each made anew when the list in pyproject.toml changes.
@@ -73,6 +92,6 @@ $(VENV)/.made/pip:
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(VENV)/.made && touch $@
 
-$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench: $(VENV)/.made/pip pyproject.toml
+$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench $(VENV)/.made/docs $(VENV)/.made/manylinux: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@

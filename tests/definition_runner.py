@@ -2,8 +2,9 @@
 
     python definition_runner.py outline|hash FOLDER...
 
-prints one line for each folder: the result, or ``error: ...``. It needs no more than the interpreter
-for ``outline``, so that interpreters for which funes was not built can be compared too.
+prints one line for each folder: the result, or ``error: ...``. For ``outline`` it needs no more than the
+interpreter and the folder of the package in DEFINITION_RUNNER_PACKAGE, so that interpreters for which
+funes was not built can be compared too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ import os
 import subprocess
 import sys
 import types
-from pathlib import Path
 from typing import Any
-
-SOURCE = Path(__file__).resolve().parent.parent / "python"
 
 
 def load_funes() -> None:
@@ -25,7 +23,7 @@ def load_funes() -> None:
         import funes  # noqa: F401
     except ImportError:
         package = types.ModuleType("funes")
-        package.__path__ = [str(SOURCE / "funes")]
+        package.__path__ = [os.environ["DEFINITION_RUNNER_PACKAGE"]]
         sys.modules["funes"] = package
 
 

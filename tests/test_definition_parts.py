@@ -34,6 +34,7 @@ from definition_runner import load_funes, outline
 
 load_funes()
 
+import funes  # noqa: E402
 from funes._definitions import origin, texts  # noqa: E402
 from funes._definitions.code import names_in, same_code  # noqa: E402
 from funes._definitions.definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
@@ -92,7 +93,11 @@ def run_table(
             folders.append(str(project))
     runner = Path(__file__).with_name("definition_runner.py")
     command = [interpreter, "-W", "ignore", str(runner), "outline", *folders]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DEFINITION_RUNNER_PACKAGE": str(Path(funes.__file__).parent),
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -1,0 +1,113 @@
+"""Installs a package that was built, as a user will, and tests what was installed.
+
+    python scripts/test_package.py wheel [--group GROUP] [argument of pytest...]
+    python scripts/test_package.py sdist [--group GROUP] [argument of pytest...]
+
+The package is taken from dist/ and installed into a new environment; of a wheel and its libraries nothing may be built,
+and but for Windows there is no compiler on the PATH. The tests run from a copy without the sources of the package: what
+they import can only be what was installed. `--group smoke` installs none of the libraries that funes works with, for
+systems that some of them have no wheel for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+from version import version
+
+ROOT = Path(__file__).resolve().parent.parent
+#: What the tests read: all but the sources of the package.
+COPIED = (
+    "tests",
+    "docs",
+    "examples",
+    "benches",
+    "scripts",
+    ".ci",
+    ".github",
+    "Cargo.toml",
+    "Makefile",
+)
+COPIED += ("LICENSE", "pyproject.toml", *(page.name for page in ROOT.glob("*.md")))
+
+COMPILER = re.compile(r"(.*-)?(cc|gcc|[cg]\+\+|clang|clang\+\+|cargo|rustc|rustup)(-[\d.]+)?")
+
+
+def main(kind: str, group: str, arguments: list[str]) -> int:
+    """Install and test; the exit code is that of pytest."""
+    with tempfile.TemporaryDirectory(prefix="funes-") as name:
+        copy, environment = Path(name, "copy"), Path(name, "environment")
+        for part in COPIED:
+            _copy(ROOT / part, copy / part)
+        venv.create(environment, with_pip=True)
+        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+        python = scripts / "python"
+        with_compiler = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX")
+        }
+        commands = _all_but_compilers(Path(name, "commands"))
+        without = {**with_compiler, "PATH": f"{scripts}{os.pathsep}{commands}"}
+
+        def run(*command: str, env: dict[str, str] = without) -> int:
+            print("$ python", *command, flush=True)
+            return subprocess.run([python, *command], cwd=copy, env=env, check=False).returncode
+
+        def pip(*command: str, env: dict[str, str] = without) -> None:
+            if run("-m", "pip", "--quiet", "--disable-pip-version-check", *command, env=env):
+                raise SystemExit(f"test_package: pip {' '.join(command)} failed")
+
+        pip("install", "--upgrade", "pip>=25.1")  # the first with `--group`
+        if kind == "wheel":
+            only = ("--only-binary", ":all:", "--no-index", "--find-links", str(ROOT / "dist"))
+            pip("install", "--no-deps", *only, f"funes=={version()}")
+        else:
+            pip("install", str(ROOT / "dist" / f"funes-{version()}.tar.gz"), env=with_compiler)
+        pip("install", "--only-binary", ":all:", f"funes=={version()}", "--group", group)
+        check = (
+            "import funes, importlib.metadata as m, sys\n"
+            f"assert funes.__version__ == m.version('funes') == {version()!r}\n"
+            "assert funes.__file__.startswith(sys.prefix), funes.__file__\n"
+            "print('installed:', funes.__file__)\n"
+        )
+        return run("-c", check) or run("-m", "pytest", "-p", "no:cacheprovider", *arguments)
+
+
+def _all_but_compilers(folder: Path) -> str:
+    """A PATH without compilers: a folder of links to all else. On Windows, where links need a privilege, the PATH."""
+    if os.name == "nt":
+        return os.environ["PATH"]
+    folder.mkdir()
+    for place in os.get_exec_path():
+        for command in Path(place).glob("*"):
+            link = folder / command.name
+            if not (COMPILER.fullmatch(command.name) or os.path.lexists(link)):
+                link.symlink_to(command)
+    return str(folder)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=("wheel", "sdist"))
+    parser.add_argument("--group", default="test", choices=("test", "smoke"))
+    options, arguments = parser.parse_known_args()
+    sys.exit(main(options.kind, options.group, arguments))
