@@ -55,8 +55,9 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the table of the README
 	$(VENV)/bin/python benches/behaviour.py
 
-docs: build $(VENV)/.made/docs ## build the documentation into docs/_build; a warning is an error
-	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
+docs: build $(VENV)/.made/docs ## build these pages as a site: docs/_build/index.html
+	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -c docs . docs/_build
+	@cp docs/_build/README.html docs/_build/index.html
 
 wheel: $(VENV)/.made/build ## build a wheel for this Python into dist/
 	@sh scripts/check_tools.sh $(VENV)/bin/python

@@ -1,4 +1,4 @@
-"""What the pages show works: every block of Python in the README and in docs/ runs, and prints what it says."""
+"""What the pages show works: every block of Python in them runs, and prints what it says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
+    *sorted((ROOT / "examples").glob("*.md")),
+    ROOT / "tests" / "vectors" / "README.md",
+]
+#: What a block may be besides Python: commands, what is only to be looked at, and directives of `make docs`.
+NOT_RUN = ("sh", "text", "{eval-rst}", "{include}")
 
 
 def script_of(page: str) -> str:
@@ -24,6 +31,11 @@ def script_of(page: str) -> str:
         else:
             lines.append(line if inside else "")
     return "\n".join(lines) + "\n"
+
+
+def fences(page: str) -> list[str]:
+    """What the blocks of a page say that they are."""
+    return [line[3:].strip() for line in page.splitlines() if line.startswith("```")][::2]
 
 
 def promised_output(script: str) -> list[str]:
@@ -46,6 +58,27 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(
         assert promise in rest, f"the page promises {promise!r}; the code printed {output}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_block_of_a_page_is_run_or_says_that_it_is_no_python(page: Path) -> None:
+    kinds = fences(page.read_text(encoding="utf-8"))
+    assert [kind for kind in kinds if kind != "python" and not kind.startswith(NOT_RUN)] == []
+
+
+def test_the_recipes_that_pages_name_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+    named = {
+        f"{page.name}: {recipe}"
+        for page in PAGES
+        for recipe in re.findall(
+            r"^make ([a-z-]+)|`make ([a-z-]+)[^`]*`", page.read_text(encoding="utf-8"), re.M
+        )
+        for recipe in filter(None, recipe)
+    }
+    assert len(named) > 5
+    assert [name for name in named if name.split(": ")[1] not in recipes] == []
+
+
 BEHAVIOUR = runpy.run_path(str(ROOT / "benches" / "behaviour.py"))
 
 
@@ -57,10 +90,9 @@ def test_funes_does_what_the_table_of_the_readme_says(claim: str) -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [*PAGES, *ROOT.glob("*.md"), *(ROOT / "examples").glob("*.md")]
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
         if not (page.parent / target).exists()
     ]
@@ -71,7 +103,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     recipes = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert "make test" in readme
-    assert recipes[-2:] == ["make lint", "make test"]
+    assert recipes[-3:] == ["make lint", "make docs", "make test"]
 
 
 def test_the_readme_names_the_rust_that_is_needed() -> None:

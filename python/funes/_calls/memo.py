@@ -86,9 +86,25 @@ if TYPE_CHECKING:
 class Memo(Generic[P, R]):
     """A function that remembers; made by `memorious`.
 
-    It is called like the function it wraps, which is ``__wrapped__``. The call itself is the extension's: `memo_type`
-    derives the class of that name from this one, see rust/py/src/memo_type.rs.
+    It is called like the function it wraps, which is ``__wrapped__``.
+
+    Example:
+        >>> import tempfile
+        >>> @memorious(cache_dir=tempfile.mkdtemp())
+        ... def double(x):
+        ...     return x * 2
+        >>> double.is_cached(21)
+        False
+        >>> double(21)
+        42
+        >>> double.is_cached(21), double.key(21) == double.key(x=21)
+        (True, True)
+        >>> double.forget(21), double.is_cached(21)
+        (True, False)
     """
+
+    # The call itself is the extension's: `memo_type` derives the class of that name from this one, see
+    # rust/py/src/memo_type.rs.
 
     if not TYPE_CHECKING:
         # What an instance has is for the extension to say.
@@ -194,7 +210,7 @@ class Memo(Generic[P, R]):
 
     @property
     def definition(self) -> str:
-        """The definition hash: 40 hexadecimal characters."""
+        """What stands for the definition of the function, 40 hexadecimal characters: another one after each edit."""
         return self._core.definition(self)
 
     # What the extension asks for

@@ -99,7 +99,7 @@ def memorious(
             (``"64M"``, ``"2G"``, ``"0"``).
 
     Returns:
-        A `Memo`: it is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
+        A `Memo`, which is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
         ``cache_info`` and ``cache_clear``.
 
     Raises:

@@ -1,4 +1,5 @@
 //! `hash_value` and `hash_definition`.
+#![expect(clippy::doc_markdown, reason = "docstrings of Python, which its help() shows as they are")]
 
 use funes_core::domain::Domain;
 use pyo3::prelude::*;
@@ -9,7 +10,25 @@ use crate::record;
 use crate::refusal::Walked;
 use crate::walk::{Definitions, Walk};
 
-/// The hash of a value.
+/// The hash of a value: what an argument counts by in the key of a call.
+///
+/// Equal values of one type have the same hash, in any process, on any machine, and in any Python from 3.10 to 3.14; different
+/// ones have different hashes. The value is not changed.
+///
+/// Args:
+///     value: Anything that can be an argument of a memorious function.
+///
+/// Returns:
+///     40 hexadecimal characters.
+///
+/// Raises:
+///     UnhashableArgumentError: The value cannot be told apart from others; the message says where in it the culprit sits.
+///
+/// Example:
+///     >>> hash_value({"a": 1, "b": [2.0]}) == hash_value({"b": [2.0], "a": 1})
+///     True
+///     >>> hash_value(1) == hash_value(1.0)
+///     False
 #[pyfunction]
 #[pyo3(signature = (value, /))]
 pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -36,7 +55,27 @@ pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<
     }
 }
 
-/// The hash of the definition of a function or class, without what `depends_on` adds.
+/// The hash of the definition of a function or class: its code, and all that it uses of the user's own code.
+///
+/// Args:
+///     definition: A function, memorious or not, or a class. It is not called. What `depends_on` adds to a memorious function is
+///         left out; `f.definition` has it.
+///
+/// Returns:
+///     40 hexadecimal characters.
+///
+/// Raises:
+///     UnhashableArgumentError: It is something that has no definition, and cannot be hashed as a value.
+///
+/// Example:
+///     >>> def double(x):
+///     ...     return x * 2
+///     >>> before = hash_definition(double)
+///     >>> def double(x):
+///     ...     # twice as much
+///     ...     return x * 2
+///     >>> hash_definition(double) == before
+///     True
 #[pyfunction]
 #[pyo3(signature = (definition, /))]
 pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String> {

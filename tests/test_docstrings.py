@@ -1,0 +1,38 @@
+"""The examples in the docstrings of public names run, and every public name is in the reference."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+import funes
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+PUBLIC = {name: getattr(funes, name) for name in funes.__all__ if name != "__version__"}
+#: An example that says SKIP is to be looked at only.
+WITH_EXAMPLES = [
+    name
+    for name, thing in PUBLIC.items()
+    if ">>>" in (thing.__doc__ or "") and "+SKIP" not in thing.__doc__
+]
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+@pytest.mark.usefixtures("cache")
+def test_the_example_of_a_docstring_runs(name: str) -> None:
+    example = doctest.DocTestParser().get_doctest(
+        PUBLIC[name].__doc__, {**PUBLIC, "__name__": "__main__"}, name, None, None
+    )
+    failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_every_public_name_is_in_the_reference_and_has_a_docstring() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    named = re.findall(r"^\.\. auto(?:function|class|exception):: funes\.(\w+)", text, re.M)
+    assert sorted(named) == sorted(PUBLIC)
+    assert [name for name in PUBLIC if not PUBLIC[name].__doc__] == []
