@@ -15,7 +15,7 @@ WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	test-wheel test-sdist build clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-20s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-22s%s\n", $$1, $$2 }'
 
 demo: build $(VENV)/.made/examples ## set everything up and run the example: a search on a small grid, under two minutes
 	$(VENV)/bin/python examples/digits.py
