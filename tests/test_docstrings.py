@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,22 @@ WITH_EXAMPLES = [
 ]
 
 
+RUN = """
+import doctest, funes
+
+public = {name: getattr(funes, name) for name in funes.__all__}
+example = doctest.DocTestParser().get_doctest(public[NAME].__doc__, public, NAME, None, None)
+failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+print(f"{failed} of {tried} failed")
+"""
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-@pytest.mark.usefixtures("cache")
-def test_the_example_of_a_docstring_runs(name: str) -> None:
-    example = doctest.DocTestParser().get_doctest(
-        PUBLIC[name].__doc__, {**PUBLIC, "__name__": "__main__"}, name, None, None
-    )
-    failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
-    assert tried > 0
-    assert failed == 0
+def test_the_example_of_a_docstring_runs(name: str, run_python: Callable[..., str]) -> None:
+    """In a process of its own: `register` is for the rest of the process."""
+    tried = doctest.DocTestParser().get_examples(PUBLIC[name].__doc__)
+    outcome = run_python(f"NAME = {name!r}\n{RUN}")
+    assert outcome.endswith(f"0 of {len(tried)} failed\n")
 
 
 def test_every_public_name_is_in_the_reference_and_has_a_docstring() -> None:
