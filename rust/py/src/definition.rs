@@ -40,6 +40,18 @@ struct Description<'py> {
     assigned: Vec<(Bound<'py, PyAny>, String)>,
 }
 
+/// What a definition is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be kept: it has to be able to tell that it still holds.
+    Kept,
+    /// To be looked at once.
+    Shown,
+    /// To tell a value from others: a closure, a method of an object. There may be many of one code, and only what they
+    /// hold tells them apart; so what they hold has to be hashed, where a global would count by its type.
+    Value,
+}
+
 /// A definition and what it rests on.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Definition {
@@ -58,9 +70,7 @@ pub(crate) struct Definition {
 
 impl Definition {
     /// Describes `root` and all that it uses; `None` if it counts by its name only.
-    ///
-    /// `guarded`: whether it is kept, and has to be able to tell that it still holds.
-    pub(crate) fn of<'py>(root: &Bound<'py, PyAny>, guarded: bool) -> Walked<Option<Bound<'py, Self>>> {
+    pub(crate) fn of<'py>(root: &Bound<'py, PyAny>, purpose: Purpose) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
         let mut survey = Survey::default();
         let mut root_node = None;
@@ -72,6 +82,7 @@ impl Definition {
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
+                survey.alone.extend(root_node.filter(|_| purpose == Purpose::Value));
                 walk.drain(&mut survey)
             })?;
             if survey.assigned.is_subset(&left_out) {
@@ -87,7 +98,7 @@ impl Definition {
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let mut guards = survey.guards;
-        if guarded {
+        if purpose == Purpose::Kept {
             for value in survey.values {
                 guards.push(Guard::value(&value, &known)?);
             }
@@ -134,6 +145,8 @@ struct Survey<'py> {
     /// Names that the code assigns, each with the address of its namespace.
     assigned: FxHashSet<(usize, String)>,
     kept: Vec<Py<PyAny>>,
+    /// What has to be hashed whole, see [`Purpose::Value`]: the root, and what it holds that is no better known.
+    alone: FxHashSet<NodeId>,
 }
 
 impl<'py> Walk<'py> {
@@ -149,19 +162,29 @@ impl<'py> Walk<'py> {
                     self.encoder.put(Sealed::Digest(digest));
                     return Ok(());
                 }
-                let Some(definition) = known::definition(object)? else {
-                    self.named(&describe(object, &FxHashSet::default())?.name);
-                    return Ok(());
-                };
-                let digest = definition.get().digest;
-                if let Definitions::Settled { met, last, .. } = &mut self.definitions {
-                    met.extend(last.replace((address, digest)));
-                }
-                self.keep(object.clone());
-                self.encoder.put(Sealed::Digest(digest));
-                Ok(())
+                let definition = known::definition(object)?;
+                self.settled_definition(object, definition)
             }
         }
+    }
+
+    /// Writes the digest of a definition that was found, or else the name of `object`.
+    pub(crate) fn settled_definition(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        found: Option<Bound<'py, Definition>>,
+    ) -> Walked {
+        let Some(definition) = found else {
+            self.named(&describe(object, &FxHashSet::default())?.name);
+            return Ok(());
+        };
+        let digest = definition.get().digest;
+        if let Definitions::Settled { met, last, .. } = &mut self.definitions {
+            met.extend(last.replace((address_of(object), digest)));
+        }
+        self.keep(object.clone());
+        self.encoder.put(Sealed::Digest(digest));
+        Ok(())
     }
 
     /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
@@ -199,7 +222,8 @@ impl<'py> Walk<'py> {
         self.encoder.blob(tags::STR, description.name.as_bytes());
         self.walk(&description.content)?;
         let own = self.encoder.digest_since(&mark);
-        let links = self.links(description, survey)?;
+        let alone = survey.alone.contains(node) && !is_reachable(object);
+        let links = self.links(description, alone, survey)?;
         self.encoder.define(mark, *node);
         survey.records.push(Record {
             node: *node,
@@ -227,7 +251,7 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    fn links(&mut self, description: &Description<'py>, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
+    fn links(&mut self, description: &Description<'py>, alone: bool, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
         let mut records = Vec::with_capacity(description.links.len());
         let links = self.encoder.begin(tags::DICT, description.links.len());
         let mut boundaries = Vec::with_capacity(description.links.len() + 1);
@@ -239,9 +263,11 @@ impl<'py> Walk<'py> {
             self.names.clear();
             let mut doubt = None;
             let shown = shown(&value);
+            let held = alone && is_held(&label.to_string_lossy());
             match self.walk(&value) {
                 Ok(()) if is_fixed(&value) => {}
                 Ok(()) => survey.values.push(value),
+                Err(stop) if held => return Err(stop.at(|| step_to(&description.kind, &label.to_string_lossy()))),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
@@ -253,19 +279,43 @@ impl<'py> Walk<'py> {
                 }
                 Err(stop) => return Err(stop),
             }
+            let nodes = self.encoder.definitions_since(&start);
+            if held {
+                survey.alone.extend(&nodes);
+            }
             records.push(Link {
                 label: label.to_string_lossy().into_owned(),
                 value: self.encoder.digest_since(&start).map(Digest::to_hex),
                 shown,
                 names: std::mem::take(&mut self.names),
                 doubt,
-                nodes: self.encoder.definitions_since(&start),
+                nodes,
                 positions: Vec::new(),
             });
         }
         boundaries.push(self.encoder.boundary());
         self.encoder.end_unordered(links, &boundaries, None);
         Ok(records)
+    }
+}
+
+/// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
+fn is_held(label: &str) -> bool {
+    !["builtin ", "global ", "imported "].iter().any(|found| label.starts_with(found))
+}
+
+/// How an error shows the way along a link.
+fn step_to(kind: &str, label: &str) -> String {
+    match (kind, label) {
+        ("method", "self") => ".__self__".to_owned(),
+        ("partial", "function") => ".func".to_owned(),
+        ("partial", _) => format!(".{label}"),
+        _ => match label.split_once(' ') {
+            Some(("attribute", name)) => format!(".{name}"),
+            Some(("captured", name)) => format!(" (the captured variable '{name}')"),
+            Some(("default", name)) => format!(" (the default of '{name}')"),
+            _ => format!(" ({label})"),
+        },
     }
 }
 

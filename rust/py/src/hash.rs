@@ -5,7 +5,7 @@ use funes_core::domain::Domain;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Purpose};
 use crate::record;
 use crate::refusal::Walked;
 use crate::walk::{Definitions, Walk};
@@ -49,7 +49,7 @@ pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py
 #[pyo3(signature = (definition, /))]
 pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     let py = definition.py();
-    match Definition::of(definition, false).map_err(|stop| stop.into_error(py, "the definition"))? {
+    match Definition::of(definition, Purpose::Shown).map_err(|stop| stop.into_error(py, "the definition"))? {
         Some(found) => record::as_objects(py, &found.get().nodes),
         None => Ok(PyList::empty(py)),
     }
@@ -80,7 +80,11 @@ pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<
 #[pyo3(signature = (definition, /))]
 pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = definition.py();
-    Ok(walked(py, |walk| walk.definition(definition))?.finish(Domain::Definition).to_hex())
+    let mut walk = Walk::new(py, Definitions::settled(None));
+    let written =
+        Definition::of(definition, Purpose::Shown).and_then(|found| walk.settled_definition(definition, found));
+    written.map_err(|stop| stop.into_error(py, "the definition"))?;
+    Ok(walk.finish(Domain::Definition).to_hex())
 }
 
 fn walked<'py>(py: Python<'py>, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
 
 use crate::attached::Attached;
-use crate::definition::{Definition, is_reachable};
+use crate::definition::{Definition, Purpose, is_reachable};
 use crate::refusal::Walked;
 use crate::walk::{Address, address_of};
 
@@ -33,7 +33,7 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>) -> Walked<Option<Bound
         _ => {}
     }
     let is_reachable = is_reachable(object);
-    let definition = Definition::of(object, is_reachable)?;
+    let definition = Definition::of(object, if is_reachable { Purpose::Kept } else { Purpose::Value })?;
     if is_reachable {
         let known = Known { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
         // What is replaced is dropped when the table can be used again.

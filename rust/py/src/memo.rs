@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyModule, Py
 use crate::at_once;
 use crate::attached::Attached;
 use crate::counters::Counters;
-use crate::definition::{Definition, with_extras};
+use crate::definition::{Definition, Purpose, with_extras};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::recall::{Recalled, recall};
@@ -308,7 +308,7 @@ impl Core {
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        let Some(definition) = Definition::of(self.function.bind(py).as_any(), true)? else {
+        let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
             return Err(Stop::refused("the function counts by its name only"));
         };
         let extras = memo.call_method0(intern!(py, "_extras")).map_err(Stop::Raised)?;

@@ -31,7 +31,8 @@ pub(crate) const DEPTH_LIMIT: usize = 900;
 /// object brings along (`__reduce__`) wants its share.
 const STACK_RESERVE: usize = 64 << 10;
 
-/// Every so many levels it is looked how much of the stack is left.
+/// Every so many levels, from the first on, it is looked how much of the stack is left: a rule of the user's may call
+/// `hash_value` again.
 const STACK_STEP: usize = 8;
 
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
@@ -209,8 +210,7 @@ impl<'py> Walk<'py> {
         if self.depth >= DEPTH_LIMIT {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
         }
-        if self.depth % STACK_STEP == STACK_STEP - 1
-            && stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE)
+        if self.depth % STACK_STEP == 0 && stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE)
         {
             return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
