@@ -11,7 +11,7 @@ What it leaves to others:
 - What the code of a user's function or class counts by: `class_token` is asked for the bytes that stand for it.
   Functions and classes of the standard library are names and need no token.
 - Refusals. What funes refuses, a lock or an iterator, may get an encoding here; there is no limit to levels.
-- Types of other libraries that have a rule, and those that are registered.
+- Types of other libraries that have a rule, and those that are registered; type variables and new types.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import re
 import struct
 import sys
 import types
+import typing
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
@@ -296,7 +297,10 @@ def reduction(value: object) -> Composite:
     reduce = copyreg.dispatch_table.get(type(value))
     reduced = reduce(value) if reduce else value.__reduce_ex__(4)
     if isinstance(reduced, str):
-        return Composite(OBJECT, [name(f"{value.__module__}.{reduced}")])
+        module = value.__module__
+        if module.split(".")[0] not in sys.stdlib_module_names:
+            return Composite(OBJECT, [type(value), reduced])
+        return Composite(OBJECT, [name(f"{module}.{reduced}")])
     function, arguments, state, elements, items = (*reduced, None, None, None)[:5]
     if type(state) is dict:
         state = without_caches(type(value), state)
@@ -403,6 +407,12 @@ RULES: dict[type, Rule] = {
     logging.Logger: ("logging.Logger", lambda value: value.name),
     types.GenericAlias: ("types.GenericAlias", lambda value: (value.__origin__, value.__args__)),
     types.UnionType: ("types.UnionType", lambda value: value.__args__),
+    # A class of its own before Python 3.14.
+    type(typing.Union[int, str]): ("types.UnionType", lambda value: value.__args__),  # noqa: UP007
+    typing.ForwardRef: (
+        "typing.ForwardRef",
+        lambda value: (value.__forward_arg__, value.__forward_module__),
+    ),
     io.BytesIO: ("io.BytesIO", lambda value: (value.getvalue(), value.tell())),
     io.StringIO: ("io.StringIO", lambda value: (value.getvalue(), value.tell())),
 }

@@ -24,7 +24,9 @@ def _made_of(kind: str, name: str, parts: dict[str, object]) -> Description:
     links = Links()
     for label, part in parts.items():
         links.add(label, part)
-    return Description(kind, name, None, links.links, [], frozenset(links.modules))
+    return Description(
+        kind, name, None, links.links, [], frozenset(links.modules), tools=links.tools
+    )
 
 
 def _in_c(function: types.BuiltinFunctionType) -> Description:

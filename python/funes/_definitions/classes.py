@@ -110,7 +110,9 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
         ):
             continue
         links.add(f"attribute {name}", value)
-    return Description("class", cls.__name__, content, links.links, [], frozenset(links.modules))
+    return Description(
+        "class", cls.__name__, content, links.links, [], frozenset(links.modules), tools=links.tools
+    )
 
 
 def _slots(cls: type) -> tuple[str, ...] | None:

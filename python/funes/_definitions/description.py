@@ -62,6 +62,9 @@ class Description(NamedTuple):
     here or elsewhere.
     """
 
+    tools: dict[str, object] = {}  # noqa: RUF012  # a default that nobody writes to
+    """What is in `links` by its type only (`stand_in`): the label, and the lock, open file and so on itself."""
+
 
 def by_name(name: str, library: str = "") -> Description:
     """The description of something that counts by its name only.

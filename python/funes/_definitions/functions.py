@@ -41,6 +41,7 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
         frozenset(links.modules),
         "" if found is None else found.source,
         tuple(links.assigned.values()),
+        links.tools,
     )
 
 

@@ -62,6 +62,8 @@ class Links:
         #: As in `Description`.
         self.links: dict[str, object] = {}
         self.modules: set[str] = set()
+        #: As in `Description`.
+        self.tools: dict[str, object] = {}
         #: Names that the code assigns or changes: namespace and name, by the former's address.
         self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
         #: The same, as the code spells it.
@@ -88,6 +90,7 @@ class Links:
         if substitute is not None:
             # Under a label of its own, so that no tuple of the user's can pass for it.
             self.links[f"{label} by name"] = substitute
+            self.tools[label] = value
         elif is_special_descriptor(value):
             for name, part in parts_of(value).items():
                 self.add(f"{label}.{name}", part)

@@ -118,7 +118,9 @@ def describe_memorious(memo: Any) -> Description:
 
 
 def _wrapper(name: str, links: Links) -> Description:
-    return Description("wrapper", name, None, links.links, [], frozenset(links.modules))
+    return Description(
+        "wrapper", name, None, links.links, [], frozenset(links.modules), tools=links.tools
+    )
 
 
 def _content(cell: CellType) -> object:

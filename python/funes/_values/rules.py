@@ -29,6 +29,12 @@ Plan = tuple[Any, ...]
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
 
+#: Types that the extension knows without a plan.
+_FIXED = frozenset(
+    (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
+).union(map(type, (None, ..., NotImplemented)))
+_DEFINITION: Plan = ("definition",)
+
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
 
 T = TypeVar("T")
@@ -37,9 +43,11 @@ T = TypeVar("T")
 def register(kind: type[T], reduce: Callable[[T], object]) -> None:
     """Say how objects of a type are hashed, where the rules of funes do not suit it.
 
-    An object then counts by its type's qualified name and by what `reduce` makes of it. An object of a derived class
-    counts by its class and its attributes besides. Register before the first call of a memorious function that uses
-    the type: hashes that were found before stay as they are.
+    An object then counts by its class and by what `reduce` makes of it; an object of a derived
+    class by its attributes besides. The class counts as ever: your own by its definition, a
+    library's by its qualified name. The code of `reduce` is no part of the key. Register before the
+    first call of a memorious function that uses the type: hashes that were found before stay as
+    they are.
 
     Args:
         kind: The type. A class of your own may have a method ``__funes_key__`` instead.
@@ -47,7 +55,8 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
             hash, without `kind` itself in it. Equal objects must give equal values, in every process.
 
     Raises:
-        TypeError: `kind` is no type, or `reduce` cannot be called.
+        TypeError: `kind` is no type, or one whose objects are always hashed in one way (such as
+            int, list, functions and classes), or `reduce` cannot be called.
 
     Example:
         >>> import threading, funes
@@ -57,6 +66,10 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
     """
     if not isinstance(kind, type):
         raise TypeError(f"register takes a type first, not {kind!r}")
+    if kind in _FIXED or plan(kind) == _DEFINITION:
+        raise TypeError(
+            f"register cannot say how a {kind.__qualname__} is hashed: that is fixed; wrap it in a class"
+        )
     if not callable(reduce):
         raise TypeError(f"register takes a function of an object second, not {reduce!r}")
     _registered[kind] = reduce
@@ -69,7 +82,7 @@ def plan(kind: type) -> Plan:
         # Its classes are made while the program runs, and have no code to be known by.
         return _of_values(kind)
     if issubclass(kind, type) or kind in CODE_TYPES or qualified_name(kind) == MEMORIOUS:
-        return ("definition",)
+        return _DEFINITION
     if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
         # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.
         return ("perhaps definition", is_code, _of_values(kind))
@@ -80,7 +93,11 @@ def _of_values(kind: type) -> Plan:
     for base in kind.__mro__:
         own = _registered.get(base)
         if own is not None:
-            return ("rule", qualified_name(base), own if base is kind else _of_subclass(own))
+            return (
+                "rule",
+                "funes.register",
+                _of_registered(own) if base is kind else _of_subclass(own),
+            )
         if "__funes_key__" in vars(base):
             return ("rule", "__funes_key__", _own_key)
         if base is enum.Enum:
@@ -124,6 +141,10 @@ def qualified_name(kind: type) -> str:
 
 def _own_key(value: Any) -> object:
     return type(value), value.__funes_key__()
+
+
+def _of_registered(rule: Rule) -> Rule:
+    return lambda value: (type(value), rule(value))
 
 
 def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:

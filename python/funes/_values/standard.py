@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime, time
+from pathlib import PurePath
 from typing import Any
 
+from funes._definitions.origin import is_own
 from funes._funes import Raw
 
 __all__ = ["REFUSALS", "RULES", "enum_member"]
@@ -28,23 +31,34 @@ def _ordered_dict(value: Any) -> object:
     return [tuple(item) for item in value.items()]
 
 
-def _date(value: Any) -> object:
-    return value.year, value.month, value.day
+# A derived class may show less than it holds: what it has inherited is asked, not what it says instead.
 
 
-def _time(value: Any) -> object:
-    return (
-        value.hour,
-        value.minute,
-        value.second,
-        value.microsecond,
-        value.fold,
-        value.tzinfo,
-    )
+def _date(value: Any) -> tuple[object, ...]:
+    return tuple(field(value) for field in _DATE)
 
 
-def _datetime(value: Any) -> object:
-    return (*_date(value), *_time(value))  # type: ignore[misc]
+def _time(value: Any) -> tuple[object, ...]:
+    return tuple(field(value) for field in _TIME)
+
+
+def _datetime(value: Any) -> tuple[object, ...]:
+    return (*_date(value), *(field(value) for field in _TIME_OF_DATETIME))
+
+
+def _fields(kind: type, names: str) -> list[Callable[[Any], object]]:
+    return [getattr(kind, name).__get__ for name in names.split()]
+
+
+_DATE = _fields(date, "year month day")
+_TIME = _fields(time, "hour minute second microsecond fold tzinfo")
+_TIME_OF_DATETIME = _fields(datetime, "hour minute second microsecond fold tzinfo")
+
+
+def _decimal(value: Any) -> object:
+    from decimal import Decimal
+
+    return Decimal.__str__(value)
 
 
 def _time_zone(value: Any) -> object:
@@ -78,13 +92,42 @@ def enum_member(value: Any) -> object:
 
 
 def _path(value: Any) -> object:
-    return str(value)
+    return PurePath.__str__(value)
+
+
+def _memory(value: Any) -> object:
+    return value.format, value.shape, Raw(value if value.ndim else value.tobytes())
+
+
+def _type_variable(value: Any) -> object:
+    """A type variable, parameter specification or new type: what it says, but for a library's, which has a name."""
+    if not is_own(value.__module__ or ""):
+        return NotImplemented
+    told = {name: getattr(value, name, None) for name in _TYPE_VARIABLE}
+    # Without one there is an object that stands for none, or there is not even that in older versions.
+    default = value.__default__ if hasattr(value, "has_default") and value.has_default() else None
+    return value.__name__, {name: part for name, part in told.items() if part}, default
+
+
+_TYPE_VARIABLE = (
+    "__bound__",
+    "__constraints__",
+    "__contravariant__",
+    "__covariant__",
+    "__infer_variance__",
+    "__supertype__",
+    "__value__",
+)
+
+
+def _forward(value: Any) -> object:
+    return value.__forward_arg__, value.__forward_module__
 
 
 _RULES: dict[str, Rule] = {
     "array.array": lambda value: (value.typecode, Raw(value)),
     "builtins.mappingproxy": dict,
-    "builtins.memoryview": lambda value: (value.format, value.shape, Raw(value)),
+    "builtins.memoryview": _memory,
     "builtins.module": lambda value: value.__name__,
     "builtins.range": lambda value: (value.start, value.stop, value.step),
     "builtins.slice": lambda value: (value.start, value.stop, value.step),
@@ -98,7 +141,7 @@ _RULES: dict[str, Rule] = {
     "datetime.time": _time,
     "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
     "datetime.timezone": _time_zone,
-    "decimal.Decimal": str,
+    "decimal.Decimal": _decimal,
     "fractions.Fraction": lambda value: (value.numerator, value.denominator),
     "io.BytesIO": lambda value: (value.getvalue(), value.tell()),
     "io.StringIO": lambda value: (value.getvalue(), value.tell()),
@@ -117,6 +160,12 @@ _RULES: dict[str, Rule] = {
     "types.GenericAlias": lambda value: (value.__origin__, value.__args__),
     "types.SimpleNamespace": vars,
     "types.UnionType": lambda value: value.__args__,
+    "typing.ForwardRef": _forward,
+    "typing.NewType": _type_variable,
+    "typing.ParamSpec": _type_variable,
+    "typing.TypeAliasType": _type_variable,
+    "typing.TypeVar": _type_variable,
+    "typing.TypeVarTuple": _type_variable,
     "uuid.UUID": lambda value: value.int,
     "zoneinfo.ZoneInfo": _zone_info,
 }
@@ -131,44 +180,76 @@ RULES.update(
         for elsewhere, name in {
             "_io.BytesIO": "io.BytesIO",
             "_io.StringIO": "io.StringIO",
+            "annotationlib.ForwardRef": "typing.ForwardRef",
             "pathlib._local.PosixPath": "pathlib.PosixPath",
             "pathlib._local.PurePosixPath": "pathlib.PurePosixPath",
             "pathlib._local.PureWindowsPath": "pathlib.PureWindowsPath",
             "pathlib._local.WindowsPath": "pathlib.WindowsPath",
             "typing.Union": "types.UnionType",
+            "typing._UnionGenericAlias": "types.UnionType",
         }.items()
     }
 )
 
+_FILE = "an open file cannot be part of a key; pass its path or its content"
+_LOCK = "a lock cannot be part of a key"
+_VIEW = "a view of a dict cannot be part of a key: it changes with the dict; pass a list or a set"
+_WEAK = "a weak reference cannot be part of a key"
+_WEAKLY = "what is held weakly cannot be part of a key: it may vanish at any time"
+
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
     "_asyncio.Future": "a future cannot be part of a key",
-    "_io._IOBase": "an open file cannot be part of a key; pass its path or its content",
-    "_thread.RLock": "a lock cannot be part of a key",
+    "_contextvars.Context": "a context cannot be part of a key",
+    "_contextvars.ContextVar": "a context variable cannot be part of a key; pass its value",
+    "_contextvars.Token": "a token of a context variable cannot be part of a key",
+    "_io._IOBase": _FILE,
+    # They say that they cannot be pickled, from Python 3.12 on.
+    **{
+        f"_io.{name}": _FILE
+        for name in (
+            "BufferedRWPair",
+            "BufferedRandom",
+            "BufferedReader",
+            "BufferedWriter",
+            "FileIO",
+            "TextIOWrapper",
+        )
+    },
+    "_thread.RLock": _LOCK,
     "_thread._local": "thread-local data cannot be part of a key",
-    "_thread.lock": "a lock cannot be part of a key",
+    "_thread.lock": _LOCK,
+    "_weakrefset.WeakSet": _WEAKLY,
+    **{f"asyncio.locks.{name}": _LOCK for name in ("Barrier", "Condition", "Lock", "Semaphore")},
+    "asyncio.locks.Event": "an event cannot be part of a key",
+    "asyncio.queues.Queue": "a queue cannot be part of a key; pass a list",
     "builtins.async_generator": "a generator cannot be part of a key; pass a list",
+    "builtins.cell": "a cell cannot be part of a key; pass what it holds",
+    "builtins.code": "a code object cannot be part of a key; pass the function",
     "builtins.coroutine": "a coroutine cannot be part of a key",
     "builtins.frame": "a frame cannot be part of a key",
     "builtins.generator": "a generator cannot be part of a key: hashing it would consume it; pass a list",
+    "builtins.super": "a super() cannot be part of a key; pass the object",
     "builtins.traceback": "a traceback cannot be part of a key",
+    **{
+        f"{where}_{what}": _VIEW
+        for where in ("builtins.dict", "collections.odict", "builtins.odict")
+        for what in ("items", "keys", "values")
+    },
+    "multiprocessing.synchronize.SemLock": _LOCK,
+    "socket.socket": "a socket cannot be part of a key",
     "sqlite3.Connection": "a database connection cannot be part of a key",
     "sqlite3.Cursor": "a database cursor cannot be part of a key",
-    "socket.socket": "a socket cannot be part of a key",
     "subprocess.Popen": "a running process cannot be part of a key",
-    "threading.Condition": "a lock cannot be part of a key",
+    "threading.Condition": _LOCK,
     "threading.Event": "an event cannot be part of a key",
-    "threading.Semaphore": "a lock cannot be part of a key",
+    "threading.Semaphore": _LOCK,
     "threading.Thread": "a thread cannot be part of a key",
-    "weakref.ReferenceType": "a weak reference cannot be part of a key",
-    "weakref.WeakKeyDictionary": "what is held weakly cannot be part of a key: it may vanish at any time",
-    "weakref.WeakSet": "what is held weakly cannot be part of a key: it may vanish at any time",
-    "weakref.WeakValueDictionary": "what is held weakly cannot be part of a key: it may vanish at any time",
-    "_weakrefset.WeakSet": "what is held weakly cannot be part of a key: it may vanish at any time",
-    "builtins.weakproxy": "a weak reference cannot be part of a key",
-    "builtins.weakcallableproxy": "a weak reference cannot be part of a key",
-    "_contextvars.Context": "a context cannot be part of a key",
-    "_contextvars.ContextVar": "a context variable cannot be part of a key; pass its value",
-    "builtins.cell": "a cell cannot be part of a key; pass what it holds",
-    "builtins.code": "a code object cannot be part of a key; pass the function",
+    "weakref.CallableProxyType": _WEAK,
+    "weakref.ProxyType": _WEAK,
+    "weakref.ReferenceType": _WEAK,
+    "weakref.WeakKeyDictionary": _WEAKLY,
+    "weakref.WeakSet": _WEAKLY,
+    "weakref.WeakValueDictionary": _WEAKLY,
+    "weakref.finalize": "a finalizer cannot be part of a key",
 }

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::containers::shown;
 use crate::guard::{Guard, is_fixed};
@@ -38,6 +38,7 @@ struct Description<'py> {
     modules: Bound<'py, PyAny>,
     source: String,
     assigned: Vec<(Bound<'py, PyAny>, String)>,
+    tools: Bound<'py, PyDict>,
 }
 
 /// What a definition is asked for.
@@ -82,7 +83,7 @@ impl Definition {
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
-                survey.alone.extend(root_node.filter(|_| purpose == Purpose::Value));
+                survey.alone.extend(root_node.filter(|_| purpose == Purpose::Value).map(|node| (node, String::new())));
                 walk.drain(&mut survey)
             })?;
             if survey.assigned.is_subset(&left_out) {
@@ -145,8 +146,8 @@ struct Survey<'py> {
     /// Names that the code assigns, each with the address of its namespace.
     assigned: FxHashSet<(usize, String)>,
     kept: Vec<Py<PyAny>>,
-    /// What has to be hashed whole, see [`Purpose::Value`]: the root, and what it holds that is no better known.
-    alone: FxHashSet<NodeId>,
+    /// What has to be hashed whole, see [`Purpose::Value`], with the way to it: the root, and the code that it holds.
+    alone: FxHashMap<NodeId, String>,
 }
 
 impl<'py> Walk<'py> {
@@ -222,8 +223,11 @@ impl<'py> Walk<'py> {
         self.encoder.blob(tags::STR, description.name.as_bytes());
         self.walk(&description.content)?;
         let own = self.encoder.digest_since(&mark);
-        let alone = survey.alone.contains(node) && !is_reachable(object);
-        let links = self.links(description, alone, survey)?;
+        let way = survey.alone.get(node).filter(|_| !is_reachable(object)).cloned();
+        if let Some(way) = &way {
+            self.tools(description).map_err(|stop| stop.at(|| way.clone()))?;
+        }
+        let links = self.links(description, way.as_deref(), survey)?;
         self.encoder.define(mark, *node);
         survey.records.push(Record {
             node: *node,
@@ -251,7 +255,27 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    fn links(&mut self, description: &Description<'py>, alone: bool, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
+    /// Sees to it that what an object holds has a value, where a global would count by its type: two locks do the same,
+    /// two open files do not.
+    fn tools(&mut self, description: &Description<'py>) -> Walked {
+        for (label, tool) in description.tools.iter() {
+            let label = label.to_string();
+            if is_held(&label) {
+                let start = self.encoder.mark();
+                self.walk(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
+                self.encoder.abandon(&start);
+            }
+        }
+        Ok(())
+    }
+
+    /// `way`: where in a value this is, if what it holds has to be hashed whole.
+    fn links(
+        &mut self,
+        description: &Description<'py>,
+        way: Option<&str>,
+        survey: &mut Survey<'py>,
+    ) -> Walked<Vec<Link>> {
         let mut records = Vec::with_capacity(description.links.len());
         let links = self.encoder.begin(tags::DICT, description.links.len());
         let mut boundaries = Vec::with_capacity(description.links.len() + 1);
@@ -263,11 +287,12 @@ impl<'py> Walk<'py> {
             self.names.clear();
             let mut doubt = None;
             let shown = shown(&value);
-            let held = alone && is_held(&label.to_string_lossy());
+            let held = way.filter(|_| is_held(&label.to_string_lossy()));
+            let step = || step_to(&description.kind, &label.to_string_lossy());
             match self.walk(&value) {
                 Ok(()) if is_fixed(&value) => {}
                 Ok(()) => survey.values.push(value),
-                Err(stop) if held => return Err(stop.at(|| step_to(&description.kind, &label.to_string_lossy()))),
+                Err(stop) if held.is_some() => return Err(stop.at(step).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
@@ -280,8 +305,8 @@ impl<'py> Walk<'py> {
                 Err(stop) => return Err(stop),
             }
             let nodes = self.encoder.definitions_since(&start);
-            if held {
-                survey.alone.extend(&nodes);
+            if let Some(way) = held {
+                survey.alone.extend(nodes.iter().map(|&node| (node, format!("{way}{}", step()))));
             }
             records.push(Link {
                 label: label.to_string_lossy().into_owned(),

@@ -7,7 +7,8 @@ use funes_core::tags;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyTuple, PyType};
 
 use crate::plan::{Names, Plan, plan, without_caches};
 use crate::refusal::{Stop, Walked};
@@ -55,6 +56,10 @@ impl<'py> Walk<'py> {
     fn ruled(&mut self, name: &str, reduce: &Bound<'py, PyAny>, object: &Bound<'py, PyAny>) -> Walked<Composite> {
         let simpler =
             reduce.call1((object,)).map_err(|error| Stop::raised(self.py, &format!("the rule for {name}"), error))?;
+        if simpler.is(PyNotImplemented::get(self.py)) {
+            // The rule leaves this one object to its own reduction.
+            return self.reduced(object, &Names::new());
+        }
         // The elements of a tuple stand in the rule's own node, so that the way to an error has no steps that the
         // user does not know.
         let Ok(parts) = simpler.cast_exact::<PyTuple>() else {
@@ -98,8 +103,16 @@ impl<'py> Walk<'py> {
         let reduction =
             reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
         if let Ok(name) = reduction.cast::<PyString>() {
+            let module = module_of(object);
+            if is_own(py, &module).map_err(|error| Stop::raised(py, "asking whose it is", error))? {
+                // Where the user's own code stands is no value, nor whether it was imported or run.
+                let mark = self.encoder.begin(tags::OBJECT, 2);
+                self.class_of(object)?;
+                self.text(name)?;
+                return Ok(mark.into());
+            }
             let mark = self.encoder.begin(tags::OBJECT, 1);
-            self.named(&format!("{}.{}", module_of(object), name.to_string_lossy()));
+            self.named(&format!("{module}.{}", name.to_string_lossy()));
             return Ok(mark.into());
         }
         let Ok(parts) = reduction.cast::<PyTuple>() else {
@@ -232,6 +245,11 @@ pub(crate) fn kind_of(object: &Bound<'_, PyAny>) -> String {
 
 pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
     kind.fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
+    static IS_OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    IS_OWN.import(py, "funes._definitions.origin", "is_own")?.call1((module,))?.is_truthy()
 }
 
 fn module_of(object: &Bound<'_, PyAny>) -> String {

@@ -62,7 +62,10 @@ impl Stop {
     /// The same, one step further out.
     pub(crate) fn at(mut self, step: impl FnOnce() -> String) -> Self {
         if let Self::Refused(refusal) = &mut self {
-            refusal.steps.push(step());
+            let step = step();
+            if !step.is_empty() {
+                refusal.steps.push(step);
+            }
         }
         self
     }
@@ -79,8 +82,8 @@ impl Refusal {
                 Some(more) if more > 0 => (10, more),
                 _ => (self.steps.len(), 0),
             };
-            for step in self.steps.iter().rev().take(shown) {
-                text.push_str(step);
+            for (index, step) in self.steps.iter().rev().take(shown).enumerate() {
+                text.push_str(if index == 0 { step.trim_start() } else { step });
             }
             if left_out > 0 {
                 let _ = write!(text, " ... ({} steps left out) ... ", self.steps.len() - 20);
