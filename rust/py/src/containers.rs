@@ -16,7 +16,9 @@ impl<'py> Walk<'py> {
         self.nested(tuple.as_any(), |walk| {
             let mark = walk.encoder.begin(tags::TUPLE, tuple.len());
             for (index, element) in tuple.iter().enumerate() {
-                walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+                if !walk.number(&element) {
+                    walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+                }
             }
             Ok(mark.into())
         })
@@ -29,7 +31,9 @@ impl<'py> Walk<'py> {
             let mark = walk.encoder.begin(tags::LIST, length);
             let mut walked = 0;
             for (index, element) in list.iter().enumerate() {
-                walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+                if !walk.number(&element) {
+                    walk.walk(&element).map_err(|stop| stop.at(|| format!("[{index}]")))?;
+                }
                 walked += 1;
             }
             if walked != length || list.len() != length {

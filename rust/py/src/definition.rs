@@ -113,7 +113,7 @@ impl Definition {
             known,
             kept: survey.kept,
         };
-        Bound::new(py, definition).map(Some).map_err(Stop::Raised)
+        Bound::new(py, definition).map(Some).map_err(Stop::interrupted)
     }
 
     /// Whether everything it rests on is as it was.

@@ -311,13 +311,13 @@ impl Core {
         let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
             return Err(Stop::refused("the function counts by its name only"));
         };
-        let extras = memo.call_method0(intern!(py, "_extras")).map_err(Stop::Raised)?;
+        let extras = memo.call_method0(intern!(py, "_extras")).map_err(Stop::interrupted)?;
         let digest = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?;
         for doubt in &definition.get().doubts {
-            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::Raised)?;
+            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
         }
         let settled =
-            Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::Raised)?;
+            Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
     }
@@ -610,7 +610,7 @@ fn uncached<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = memo.py();
     match stop {
-        Stop::Raised(error) => Err(error),
+        Stop::Raised(error) => Err(*error),
         stop => {
             let error = stop.into_error(py, subject);
             miss(py, intern!(py, "call_uncached"))?.call1((memo, given.tuple()?, given.dict()?, error))

@@ -15,7 +15,9 @@ pub(crate) enum Stop {
     /// The value cannot be hashed.
     Refused(Box<Refusal>),
     /// Something that is no business of the walk, such as `KeyboardInterrupt`.
-    Raised(PyErr),
+    ///
+    /// In a box, as a refusal is: a step of the walk then gives its outcome in two registers.
+    Raised(Box<PyErr>),
     /// Deep enough that a cycle is possible: walk again, looking for them.
     Deep,
 }
@@ -38,17 +40,22 @@ impl Stop {
     /// An exception out of the object's own code refuses the value; `KeyboardInterrupt` and `SystemExit` go through.
     pub(crate) fn raised(py: Python<'_>, doing: &str, error: PyErr) -> Self {
         if !error.is_instance_of::<PyException>(py) {
-            return Self::Raised(error);
+            return Self::interrupted(error);
         }
         let reason = format!("{doing} raised {}", errors::one_line(py, &error));
         Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error) }))
+    }
+
+    /// An exception that is no business of the walk.
+    pub(crate) fn interrupted(error: PyErr) -> Self {
+        Self::Raised(Box::new(error))
     }
 
     /// The exception that the user sees; `subject` is what the walk was over.
     pub(crate) fn into_error(self, py: Python<'_>, subject: &str) -> PyErr {
         let refusal = match self {
             Self::Refused(refusal) => refusal,
-            Self::Raised(error) => return error,
+            Self::Raised(error) => return *error,
             // `Walk::run` walks deep values a second time, and that walk does not end like this.
             Self::Deep => return errors::unhashable(py, format!("{subject}: it is nested too deeply")),
         };

@@ -1,19 +1,34 @@
-//! int and str.
+//! int, float and str.
 
 use funes_core::tags;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyString};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
 use crate::refusal::{Stop, Walked};
 use crate::walk::Walk;
 
 impl<'py> Walk<'py> {
-    pub(crate) fn int(&mut self, int: &Bound<'py, PyInt>) -> Walked {
-        if let Some(small) = small(int) {
+    /// Writes a float, or an int of 64 bits; whether the object is one. For loops over elements, where the call of the
+    /// walk would cost as much as a number does.
+    #[inline(always)]
+    pub(crate) fn number(&mut self, object: &Bound<'py, PyAny>) -> bool {
+        if let Ok(float) = object.cast_exact::<PyFloat>() {
+            self.encoder.float(float.value());
+            true
+        } else if let Ok(int) = object.cast_exact::<PyInt>()
+            && let Some(small) = small(int)
+        {
             self.encoder.int(small);
-            return Ok(());
+            true
+        } else {
+            false
         }
+    }
+
+    /// Writes an int of more than 64 bits.
+    #[cold]
+    pub(crate) fn big_int(&mut self, int: &Bound<'py, PyInt>) -> Walked {
         // `to_bytes` is linear in the size, and unlike `str` it has no limit on the number of digits.
         let bytes = int
             .call_method0("bit_length")
@@ -30,6 +45,11 @@ impl<'py> Walk<'py> {
             self.blob(text.as_any(), tags::STR, utf8.as_bytes());
             return Ok(());
         }
+        self.surrogates(text)
+    }
+
+    #[cold]
+    fn surrogates(&mut self, text: &Bound<'py, PyString>) -> Walked {
         let bytes = text
             .call_method1("encode", ("utf-8", "surrogatepass"))
             .map_err(|error| Stop::raised(self.py, "encoding a str", error))?;

@@ -14,8 +14,8 @@ use funes_core::tags;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyEllipsis, PyFloat, PyFrozenSet, PyInt, PyList, PyNotImplemented,
-    PySet, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyEllipsis, PyFrozenSet, PyInt, PyList, PyNotImplemented, PySet,
+    PyString, PyTuple,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -135,11 +135,10 @@ impl<'py> Walk<'py> {
     pub(crate) fn walk(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         if let Ok(text) = object.cast_exact::<PyString>() {
             self.text(text)
-        } else if let Ok(float) = object.cast_exact::<PyFloat>() {
-            self.encoder.float(float.value());
+        } else if self.number(object) {
             Ok(())
         } else if let Ok(int) = object.cast_exact::<PyInt>() {
-            self.int(int)
+            self.big_int(int)
         } else if object.is_none() {
             self.encoder.atom(tags::NONE);
             Ok(())
@@ -235,11 +234,17 @@ impl<'py> Walk<'py> {
     }
 
     /// Writes bytes, without the interpreter if there are many.
+    #[inline]
     pub(crate) fn blob(&mut self, owner: &Bound<'py, PyAny>, tag: u8, bytes: &[u8]) {
         if bytes.len() < DETACH_SIZE {
             self.encoder.blob(tag, bytes);
-            return;
+        } else {
+            self.large_blob(owner, tag, bytes);
         }
+    }
+
+    #[cold]
+    fn large_blob(&mut self, owner: &Bound<'py, PyAny>, tag: u8, bytes: &[u8]) {
         if let Some(&sealed) = self.memo.get(&address_of(owner)) {
             self.encoder.put(sealed);
             return;
