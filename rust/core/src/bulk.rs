@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// From here on several threads beat one: BLAKE3's own advice is 128 KiB, and waking the pool costs tens of microseconds.
-pub const PARALLEL_SIZE: usize = 512 << 10;
+/// From here on several threads beat one: BLAKE3's own advice is 128 KiB, but waking the pool costs tens of microseconds,
+/// and more where other processes have the cores.
+pub const PARALLEL_SIZE: usize = 1 << 20;
 
 struct OwnedPool {
     process: u32,
