@@ -31,8 +31,11 @@ pub(crate) const DEPTH_LIMIT: usize = 900;
 /// object brings along (`__reduce__`) wants its share.
 const STACK_RESERVE: usize = 64 << 10;
 
-/// Every so many levels, from the first on, it is looked how much of the stack is left: a rule of the user's may call
-/// `hash_value` again.
+/// The same before the first level: a rule of the user's may call `hash_value` again, level after level. Less, since a
+/// short value shall be hashed on the smallest of stacks.
+const FIRST_RESERVE: usize = 32 << 10;
+
+/// Every so many levels it is looked how much of the stack is left.
 const STACK_STEP: usize = 8;
 
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
@@ -209,8 +212,8 @@ impl<'py> Walk<'py> {
         if self.depth >= DEPTH_LIMIT {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
         }
-        if self.depth % STACK_STEP == 0 && stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE)
-        {
+        let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
+        if self.depth % STACK_STEP == 0 && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve) {
             return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
         self.depth += 1;
