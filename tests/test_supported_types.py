@@ -1,0 +1,34 @@
+"""docs/supported-types.md names every rule and every refusal, and no rule that is none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from funes._values import rules
+
+PAGE = (Path(__file__).parent.parent / "docs" / "supported-types.md").read_text(encoding="utf-8")
+TABLES, REFUSED = PAGE.split("\n## Refused\n")
+LIBRARIES = {name.partition(".")[0] for name, _ in rules.RULES.values()}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in rules.RULES.values()}))
+def test_every_rule_is_in_the_table(name: str) -> None:
+    assert f"`{name}`" in TABLES
+
+
+@pytest.mark.parametrize("name", sorted(rules.REFUSALS))
+def test_every_refused_type_is_in_the_table(name: str) -> None:
+    assert f"`{name.rpartition('.')[2].lstrip('_')}`" in REFUSED
+
+
+def test_every_type_that_the_tables_name_in_full_has_a_rule() -> None:
+    named = set(re.findall(r"`((?:\w+\.)+\w+)`", TABLES))
+    # Types that count by what they pickle as or by their definition, and what is no type.
+    known = {"functools.partial", "functools.cached_property", "random.Random", "enum.Enum", "funes.register",
+             "numpy.random.seed"}  # fmt: skip
+    assert {name for name in named if name.partition(".")[0] in LIBRARIES} <= known | {
+        name for name, _ in rules.RULES.values()
+    }
