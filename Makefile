@@ -11,8 +11,8 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-rust test-python test-pythons lint format docs bench behaviour wheel wheel-manylinux sdist \
-	test-wheel test-sdist build clean
+.PHONY: help demo test test-rust test-python test-pythons fuzz memcheck lint format docs bench behaviour wheel \
+	wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -30,6 +30,17 @@ test-python: build $(VENV)/.made/test
 
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
+
+# How long each of the two fuzzers searches.
+SECONDS ?= 60
+
+fuzz: build $(VENV)/.made/fuzz ## search for values that break the encoding or the walk; SECONDS=60 for each
+	$(VENV)/bin/python fuzz/walk.py -artifact_prefix=target/ -max_total_time=$(SECONDS)
+	cargo +nightly fuzz run --fuzz-dir fuzz encode -- -artifact_prefix=target/ -max_total_time=$(SECONDS)
+
+memcheck: build $(VENV)/.made/test ## hash values under valgrind; fails if a report of it goes through the extension
+	PYTHONMALLOC=malloc valgrind --num-callers=40 --log-file=target/memcheck.log $(VENV)/bin/python fuzz/memory.py
+	! grep _funes target/memcheck.log
 
 lint: build $(VENV)/.made/test $(VENV)/.made/lint ## check format, lints, types and the stub of the extension
 	cargo fmt --all --check
@@ -93,6 +104,7 @@ $(VENV)/.made/pip:
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(VENV)/.made && touch $@
 
-$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench $(VENV)/.made/docs $(VENV)/.made/manylinux: $(VENV)/.made/pip pyproject.toml
+$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench \
+$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@

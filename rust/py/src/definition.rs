@@ -288,11 +288,11 @@ impl<'py> Walk<'py> {
             let mut doubt = None;
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
-            let step = || step_to(&description.kind, &label.to_string_lossy());
+            let way_on = || step_to(&description.kind, &label.to_string_lossy());
             match self.walk(&value) {
                 Ok(()) if is_fixed(&value) => {}
                 Ok(()) => survey.values.push(value),
-                Err(stop) if held.is_some() => return Err(stop.at(step).at(|| held.unwrap_or_default().to_owned())),
+                Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
@@ -306,7 +306,7 @@ impl<'py> Walk<'py> {
             }
             let nodes = self.encoder.definitions_since(&start);
             if let Some(way) = held {
-                survey.alone.extend(nodes.iter().map(|&node| (node, format!("{way}{}", step()))));
+                survey.alone.extend(nodes.iter().map(|&node| (node, format!("{way}{}", way_on()))));
             }
             records.push(Link {
                 label: label.to_string_lossy().into_owned(),

@@ -11,7 +11,7 @@ use crate::walk::Walk;
 impl<'py> Walk<'py> {
     /// Writes a float, or an int of 64 bits; whether the object is one. For loops over elements, where the call of the
     /// walk would cost as much as a number does.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn number(&mut self, object: &Bound<'py, PyAny>) -> bool {
         if let Ok(float) = object.cast_exact::<PyFloat>() {
             self.encoder.float(float.value());

@@ -213,7 +213,9 @@ impl<'py> Walk<'py> {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
         }
         let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
-        if self.depth % STACK_STEP == 0 && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve) {
+        if self.depth.is_multiple_of(STACK_STEP)
+            && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve)
+        {
             return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
         self.depth += 1;
