@@ -104,6 +104,7 @@ def test_what_is_put_off_is_done() -> None:
     assert_all_equal([value.conj().imag, torch.tensor([-2.0, 4.0])])
 
 
+@pytest.mark.filterwarnings("ignore:Sparse (CSR|CSC|BSR|BSC) tensor support:UserWarning")
 def test_sparse_tensors() -> None:
     places = torch.tensor([[0, 1, 0], [2, 0, 2]])
     messy = torch.sparse_coo_tensor(
@@ -126,6 +127,7 @@ def test_sparse_tensors() -> None:
     assert_all_equal([dense.to_sparse_csr(), pickle.loads(pickle.dumps(dense.to_sparse_csr()))])
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 def test_what_has_no_elements_is_refused() -> None:
     with pytest.raises(UnhashableArgumentError, match="meta device"):
         hash_value(torch.zeros(2, device="meta"))
