@@ -5,7 +5,8 @@
     ... def double(x):
     ...     return x * 2
 
-See `memorious` for the decorator, `load_cached_results` for the results as data.
+See `memorious` for the decorator, `load_cached_results` for the results as data,
+`open_cache` for a cache whose functions are not at hand.
 """
 
 # Each name is imported when it is asked for, since `import funes` stands at the top of programs that
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from funes._calls.memo import CacheInfo, Key, Memo
     from funes._calls.memorious import memorious
     from funes._definitions.graph import explain_definition
+    from funes._entries.cache import Cache, StoredObject, open_cache
+    from funes._entries.entry import StoredEntry
+    from funes._entries.files import Removed, StoredFile, Verdict
+    from funes._entries.function import StoredFunction
     from funes._entries.results import load_cached_results, load_cached_results_as_pandas
+    from funes._entries.version import StoredVersion, Summary
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
     from funes.errors import (
@@ -27,14 +33,23 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Cache",
     "CacheInfo",
     "CacheWarning",
     "DamagedEntryError",
     "FunesError",
     "Key",
     "Memo",
+    "Removed",
+    "StoredEntry",
+    "StoredFile",
+    "StoredFunction",
+    "StoredObject",
+    "StoredVersion",
+    "Summary",
     "UnhashableArgumentError",
     "UnpicklableResultError",
+    "Verdict",
     "__version__",
     "explain_definition",
     "hash_definition",
@@ -42,6 +57,7 @@ __all__ = [
     "load_cached_results",
     "load_cached_results_as_pandas",
     "memorious",
+    "open_cache",
     "register",
 ]
 
@@ -51,6 +67,11 @@ _HOMES = {
     "_definitions.graph": ("explain_definition",),
     "_calls.memo": ("CacheInfo", "Key", "Memo"),
     "_calls.memorious": ("memorious",),
+    "_entries.cache": ("Cache", "StoredObject", "open_cache"),
+    "_entries.entry": ("StoredEntry",),
+    "_entries.files": ("Removed", "StoredFile", "Verdict"),
+    "_entries.function": ("StoredFunction",),
+    "_entries.version": ("StoredVersion", "Summary"),
     "_entries.results": ("load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
     "errors": (

@@ -1,17 +1,21 @@
 """The extension: walks values, binds arguments, reads and writes entries. Private; `funes` exports what is public."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any, Final, TypeVar, final
 
 __all__ = [
+    "DAMAGED",
+    "EXTENSION",
     "IS_RELEASE",
+    "OBJECTS",
     "Call",
     "Collector",
     "Core",
     "Entry",
     "InBand",
     "KeyLock",
+    "Listing",
     "Raw",
     "Spans",
     "Store",
@@ -22,12 +26,16 @@ __all__ = [
     "hash_definition",
     "hash_value",
     "memo_type",
+    "safe_name",
 ]
 
 _T = TypeVar("_T")
 
 __version__: Final[str]
 IS_RELEASE: Final[bool]
+OBJECTS: Final[str]
+DAMAGED: Final[str]
+EXTENSION: Final[str]
 
 def hash_value(value: Any, /) -> str: ...
 def definition_graph(definition: Any, /) -> list[dict[str, Any]]: ...
@@ -93,6 +101,14 @@ class KeyLock:
     def holder(self) -> int | None: ...
     def fileno(self) -> int: ...
 
+def safe_name(function: str, /) -> str: ...
+
+@final
+class Listing(Iterator[tuple[str, int, int]]):
+    def __new__(cls, folder: str) -> Listing: ...
+    def __iter__(self) -> Listing: ...
+    def __next__(self) -> tuple[str, int, int]: ...
+
 @final
 class Store:
     def __new__(
@@ -108,6 +124,8 @@ class Store:
     def folder(self, function: str, definition: str) -> str: ...
     def path(self, function: str, definition: str, arguments: str) -> str: ...
     def read(self, function: str, definition: str, arguments: str) -> Entry | None: ...
+    def check(self, function: str, definition: str, arguments: str) -> tuple[str, str]: ...
+    def check_object(self, content: str) -> tuple[str, str]: ...
     def write(
         self,
         function: str,

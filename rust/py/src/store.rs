@@ -90,6 +90,26 @@ impl Store {
         self.found(py, &key)
     }
 
+    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "newer" or
+    /// "unreadable"; and what is the matter, if anything is.
+    fn check(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<(&'static str, String)> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
+    }
+
+    /// The same of a large argument.
+    fn check_object(&self, py: Python<'_>, content: &str) -> PyResult<(&'static str, String)> {
+        let key = Key::object(content).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
+    }
+
     /// Stores an entry; False if there is one already, which stays.
     ///
     /// `body` is a pickle, up to and with its STOP: bytes, or what a `Collector` gives; `second` another
@@ -190,6 +210,22 @@ impl Store {
 }
 
 impl Store {
+    fn state(&self, key: &Key) -> (&'static str, String) {
+        match self.store.check(key) {
+            Ok(Reading::Found(_)) => ("found", String::new()),
+            Ok(Reading::Absent) => ("absent", "there is no file".to_owned()),
+            Ok(Reading::Damaged(damage)) => ("damaged", damage.to_string()),
+            Err(error) => {
+                let state = match error {
+                    Error::Foreign { .. } => "foreign",
+                    Error::Newer { .. } => "newer",
+                    _ => "unreadable",
+                };
+                (state, error.to_string())
+            }
+        }
+    }
+
     fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
         match py.detach(|| self.store.read(key)).map_err(raised)? {
             Reading::Absent => Ok(None),
@@ -267,8 +303,15 @@ impl Entry {
     }
 }
 
+/// The name of a function's folder.
+#[pyfunction]
+#[pyo3(signature = (function, /))]
+pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
+    store::safe_name(&function.to_string_lossy())
+}
+
 /// What Python itself would raise.
-fn raised(error: Error) -> PyErr {
+pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Io { doing, path, source } => system_error(doing, path, &source),
         Error::Foreign { path } => {

@@ -29,6 +29,7 @@ mod entry;
 mod files;
 pub(crate) mod folders;
 mod layout;
+mod listing;
 mod publish;
 mod read;
 mod seal;
@@ -39,7 +40,8 @@ mod write;
 
 pub use access::Access;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
-pub use layout::{Definition, Key, safe_name};
+pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
+pub use listing::{Listed, Listing};
 pub use read::Reading;
 pub use seal::Secret;
 pub use verified::Verify;
@@ -106,6 +108,12 @@ impl Store {
         read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify: self.verify })
     }
 
+    /// Reads an entry and verifies every byte of it, whatever this process has verified before.
+    pub fn check(&self, key: &Key) -> Result<Reading> {
+        let scrutiny = Scrutiny { secret: self.secret.as_ref(), verify: Verify::Always };
+        read::read(&self.path(key), key, scrutiny)
+    }
+
     /// Stores an entry; false if there is one already, which stays.
     ///
     /// With `durable` the entry survives a power cut from the moment this returns. After an error nothing is left on
@@ -147,6 +155,6 @@ impl Store {
 
     /// The argument hashes of the entries of a definition, sorted; none of them is read.
     pub fn entries(&self, definition: &Definition) -> Result<Vec<String>> {
-        upkeep::entries(&self.folder(definition))
+        listing::entries(&self.folder(definition))
     }
 }
