@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from funes._entries.entry import StoredEntry
     from funes._entries.files import Removed, StoredFile, Verdict
     from funes._entries.function import StoredFunction
-    from funes._entries.results import load_cached_results, load_cached_results_as_pandas
+    from funes._entries.results import (
+        Results,
+        load_cached_results,
+        load_cached_results_as_pandas,
+    )
     from funes._entries.version import StoredVersion, Summary
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
@@ -41,6 +45,7 @@ __all__ = [
     "Key",
     "Memo",
     "Removed",
+    "Results",
     "StoredEntry",
     "StoredFile",
     "StoredFunction",
@@ -72,7 +77,7 @@ _HOMES = {
     "_entries.files": ("Removed", "StoredFile", "Verdict"),
     "_entries.function": ("StoredFunction",),
     "_entries.version": ("StoredVersion", "Summary"),
-    "_entries.results": ("load_cached_results", "load_cached_results_as_pandas"),
+    "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
     "errors": (
         "CacheWarning",

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from funes._entries.files import Removed, refuse_links
-from funes._entries.version import StoredVersion, guess_name, only
+from funes._entries.version import StoredVersion, guess_name, only, results_of
 
 if TYPE_CHECKING:
     from funes._entries.cache import Cache
+    from funes._entries.results import Results
+    from funes._entries.where import Where
 
 __all__ = ["StoredFunction", "subfolders"]
 
@@ -69,6 +71,20 @@ class StoredFunction:
         }
         return only("version", definition, found)
 
+    def definitions(self) -> list[str]:
+        """The definition hashes of its versions, sorted."""
+        return [name for name in subfolders(self._folder) if _HASH.fullmatch(name)]
+
+    def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
+        """The results of all versions as data; `where` and `inputs_only` as in `load_cached_results`.
+
+        Each result has its definition hash under ``'definition'``. What came in ``**kwargs`` is one input, a dict.
+
+        Raises:
+            As `StoredVersion.results`.
+        """
+        return results_of(self._versions(), where, inputs_only, is_mixed=True)
+
     def remove(self) -> Removed:
         """Delete all versions, and the folder, unless other files are in it.
 
@@ -82,9 +98,7 @@ class StoredFunction:
         return Removed(*map(sum, zip(*removed, strict=True)))
 
     def _versions(self) -> list[StoredVersion]:
-        return [
-            StoredVersion(self, name) for name in subfolders(self._folder) if _HASH.fullmatch(name)
-        ]
+        return [StoredVersion(self, definition) for definition in self.definitions()]
 
     def __repr__(self) -> str:
         return f"<StoredFunction {self.name} in {self.cache.path}>"

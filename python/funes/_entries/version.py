@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from funes._entries.entry import StoredEntry
 from funes._entries.files import Removed, StoredFile, damaged_files, date, remove_folder
 from funes._funes import Listing, Store, safe_name
+from funes.errors import FunesError
 
 if TYPE_CHECKING:
     from funes._entries.function import StoredFunction
+    from funes._entries.results import Results
+    from funes._entries.where import Where
 
 T = TypeVar("T")
 
-__all__ = ["StoredVersion", "Summary", "guess_name", "only"]
+__all__ = ["StoredVersion", "Summary", "guess_name", "only", "results_of"]
 
 
 class Summary(NamedTuple):
@@ -90,6 +93,17 @@ class StoredVersion:
         """How long the stored calls took to compute, together. Reads every entry; what cannot be read counts 0.0."""
         return sum(map(_seconds, self.entries()), 0.0)
 
+    def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
+        """The results as data; `where` and `inputs_only` as in `load_cached_results`.
+
+        As the function is not at hand, what came in ``**kwargs`` is one input, a dict.
+
+        Raises:
+            FunesError: The name of the function is not known, so that no entry can be verified.
+            TypeError, UnhashableArgumentError: As `load_cached_results`.
+        """
+        return results_of([self], where, inputs_only, is_mixed=False)
+
     @cached_property
     def description(self) -> dict[str, Any] | None:
         """What the definition consists of: definition.json, see docs/format.md; None if that is missing or spoilt."""
@@ -130,6 +144,35 @@ class StoredVersion:
 
     def __repr__(self) -> str:
         return f"<StoredVersion {self.definition[:12]} of {self.function.name}>"
+
+
+def results_of(
+    versions: list[StoredVersion], where: Where | None, inputs_only: bool, is_mixed: bool
+) -> Results:
+    """The results of versions of one function."""
+    from funes._entries.results import Folder, Results
+    from funes._entries.table import Shape
+    from funes._entries.where import condition
+
+    folders = []
+    for version in versions:
+        if version._true_name is None:
+            raise FunesError(
+                f"the results in {version._folder} cannot be verified: their checksums have the function's"
+                " name in them, which definition.json beside them would say"
+            )
+        folders.append(Folder(version._true_name, version.definition))
+    function = versions[0].function
+    store = function.cache._store
+    fulfils = condition(store, where, None, None)
+    return Results(
+        store,
+        folders,
+        name=function.name,
+        shape=Shape(is_mixed=is_mixed),
+        fulfils=fulfils,
+        inputs_only=inputs_only,
+    )
 
 
 def _seconds(entry: StoredEntry) -> float:

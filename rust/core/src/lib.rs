@@ -11,6 +11,7 @@ pub mod domain;
 pub mod encode;
 pub mod error;
 pub mod graph;
+pub mod head;
 pub mod lock;
 pub mod pickle;
 pub mod short;

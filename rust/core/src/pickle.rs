@@ -99,7 +99,7 @@ impl Body {
 }
 
 /// The length of the operation that a pickle starts with, opcode and argument.
-fn operation_length(pickle: &[u8]) -> Option<usize> {
+pub(crate) fn operation_length(pickle: &[u8]) -> Option<usize> {
     let (opcode, argument) = pickle.split_first()?;
     let line = |text: &[u8]| text.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
     let counted = |width: usize| {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use funes_core::error::Error;
+use funes_core::head::Head;
 use funes_core::store::{self, Access, Content, Definition, Key, Reading, Secret, Verify};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::import_exception;
@@ -292,6 +293,27 @@ impl Entry {
     #[getter]
     pub(crate) fn second<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.second.as_ref().map(|second| second.bind(py).clone())
+    }
+
+    /// The first reading without its output: a pickle of `{'input', 'time'[, 'objects']}`. None if it cannot be cut.
+    fn head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let head = Head::of(self.memory.get().bytes())?;
+        Some(PyBytes::new(py, &head.pickle))
+    }
+
+    /// The same of the second reading; None too if there is none.
+    fn second_head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let head = Head::of(self.second.as_ref()?.as_bytes(py))?;
+        Some(PyBytes::new(py, &head.pickle))
+    }
+
+    /// What needs no unpickling: the seconds that the function ran, and the hashes of its large arguments. None if they
+    /// cannot be found so.
+    fn facts(&self, py: Python<'_>) -> Option<(f64, Vec<String>)> {
+        // The second reading is the shorter one.
+        let second = self.second.as_ref().and_then(|second| Head::of(second.as_bytes(py)));
+        let head = second.or_else(|| Head::of(self.memory.get().bytes()))?;
+        Some((head.seconds, head.objects.into_iter().map(|(_, hash)| hash).collect()))
     }
 
     /// The buffers of the second reading, in order.
