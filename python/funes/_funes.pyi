@@ -20,6 +20,7 @@ __all__ = [
     "Spans",
     "Store",
     "__version__",
+    "cut_head",
     "definition_graph",
     "encode_value",
     "forget_plans",
@@ -101,6 +102,7 @@ class KeyLock:
     def holder(self) -> int | None: ...
     def fileno(self) -> int: ...
 
+def cut_head(pickle: bytes, /) -> bytes | None: ...
 def safe_name(function: str, /) -> str: ...
 
 @final

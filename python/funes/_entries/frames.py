@@ -38,7 +38,7 @@ def needed(caller: str, library: str, extra: str) -> Any:
 # pandas
 
 
-def to_pandas(pd: Any, table: Table, exclude: list[str], index: list[str]) -> pd.DataFrame:
+def to_pandas(pandas: Any, table: Table, exclude: list[str], index: list[str]) -> pd.DataFrame:
     """A table as `Results.to_pandas` describes it."""
     columns = table.columns(exclude)
     both = [name for name in index if name in exclude]
@@ -48,18 +48,18 @@ def to_pandas(pd: Any, table: Table, exclude: list[str], index: list[str]) -> pd
         columns.update((name, {}) for name in index if name not in exclude)
     if both:
         raise KeyError(f"index: {', '.join(map(repr, both))} is excluded at the same time")
-    frame = pd.DataFrame(
-        {name: _series(pd, cells, table.rows) for name, cells in columns.items()},
-        index=pd.RangeIndex(table.rows),
+    frame = pandas.DataFrame(
+        {name: _series(pandas, cells, table.rows) for name, cells in columns.items()},
+        index=pandas.RangeIndex(table.rows),
     )
     indexed: pd.DataFrame = frame.set_index(index) if index else frame
     return indexed
 
 
-def _series(pd: Any, cells: Cells, rows: int) -> Any:
+def _series(pandas: Any, cells: Cells, rows: int) -> Any:
     """One column, with the type that fits all its values and alters none."""
     # As objects at first: pandas would look into lists and arrays.
-    values = pd.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
+    values = pandas.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
     whole = len(cells) == rows
     if any(value is None for value in cells.values()):
         return values  # it would become NaN, and a seed of None one that was not given
@@ -71,13 +71,13 @@ def _series(pd: Any, cells: Cells, rows: int) -> Any:
 # polars and Parquet, whose columns have one type each
 
 
-def to_polars(pl: Any, table: Table, exclude: list[str]) -> pl.DataFrame:
+def to_polars(polars: Any, table: Table, exclude: list[str]) -> pl.DataFrame:
     """A table as `Results.to_polars` describes it."""
     columns = {
-        name: _polars_series(pl, name, _values(cells, table.rows))
+        name: _polars_series(polars, name, _values(cells, table.rows))
         for name, cells in table.columns(exclude).items()
     }
-    frame: pl.DataFrame = pl.DataFrame(columns)
+    frame: pl.DataFrame = polars.DataFrame(columns)
     return frame
 
 
@@ -94,8 +94,8 @@ def to_parquet(caller: str, table: Table, path: str | os.PathLike[str], exclude:
     try:
         import pyarrow as pa
     except ImportError:
-        pl = needed(caller, "polars", "parquet")
-        frame = pl.DataFrame([_polars_series(pl, name, each) for name, each in columns.items()])
+        polars = needed(caller, "polars", "parquet")
+        frame = polars.DataFrame([_polars_series(polars, name, each) for name, each in columns.items()])
         frame.write_parquet(os.fspath(path))
         return
     from pyarrow import parquet
@@ -104,10 +104,10 @@ def to_parquet(caller: str, table: Table, path: str | os.PathLike[str], exclude:
     parquet.write_table(pa.table(arrays, names=list(columns)), os.fspath(path))
 
 
-def _polars_series(pl: Any, name: str, values: list[Any]) -> Any:
+def _polars_series(polars: Any, name: str, values: list[Any]) -> Any:
     if _kind(values) is None:
-        return pl.Series(name, values, dtype=pl.Object)
-    return pl.Series(name, values)
+        return polars.Series(name, values, dtype=polars.Object)
+    return polars.Series(name, values)
 
 
 def _values(cells: Cells, rows: int) -> list[Any]:

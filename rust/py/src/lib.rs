@@ -49,7 +49,7 @@ mod _funes {
     #[pymodule_export]
     use crate::readings::{Collector, InBand, Spans};
     #[pymodule_export]
-    use crate::store::{Entry, Store, safe_name};
+    use crate::store::{Entry, Store, cut_head, safe_name};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -332,6 +332,13 @@ pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
     store::safe_name(&function.to_string_lossy())
 }
 
+/// A pickle of an entry without the output; None if it is not understood.
+#[pyfunction]
+#[pyo3(signature = (pickle, /))]
+pub(crate) fn cut_head<'py>(py: Python<'py>, pickle: &[u8]) -> Option<Bound<'py, PyBytes>> {
+    Head::of(pickle).map(|head| PyBytes::new(py, &head.pickle))
+}
+
 /// What Python itself would raise.
 pub(crate) fn raised(error: Error) -> PyErr {
     match error {
