@@ -321,6 +321,41 @@ def test_large_arguments_and_damaged_files_are_listed(cache: Path) -> None:
     assert list(open_cache(cache).damaged()) == []
 
 
+def test_objects_that_nobody_refers_to_are_told_once_they_are_old(cache: Path) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes, n: int) -> int:
+        return len(data) + n
+
+    shared, single = bytes(5000), bytes(6000)
+    size(shared, 1)
+    size(shared, 2)
+    size(single, 3)
+    opened = open_cache(cache)
+    objects = {stored.load(): stored for stored in opened.objects()}
+    entries = {entry.input["n"]: entry for entry in only_version(cache).entries()}
+    assert entries[1].objects == entries[2].objects == {objects[shared].hash}
+    entries[1].remove()
+    entries[3].remove()
+    assert opened.unused_objects() == []
+    for stored in objects.values():
+        os.utime(stored.path, (0, 0))
+    assert [stored.hash for stored in opened.unused_objects()] == [objects[single].hash]
+    entries[2].path.write_bytes(b"")
+    assert len(opened.unused_objects()) == 2
+
+
+def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(cache: Path) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes) -> int:
+        return len(data)
+
+    size(bytes(5000))
+    (stored,) = open_cache(cache).objects()
+    os.utime(stored.path, (0, 0))
+    with pytest.raises(PermissionError):
+        open_cache(cache, key="secret").unused_objects()
+
+
 # Deleting
 
 

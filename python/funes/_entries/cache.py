@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from funes._entries import pickling, secret
 from funes._entries.files import StoredFile, Verdict, damaged_files
 from funes._entries.function import StoredFunction, subfolders
 from funes._funes import OBJECTS, Listing, Store
+from funes.errors import DamagedEntryError
 
 __all__ = ["Cache", "StoredObject", "open_cache"]
 
@@ -90,6 +93,26 @@ class Cache:
         folder = os.path.join(self._store.root, OBJECTS)
         for name, size, modified in Listing(folder):
             yield StoredObject(self._store, folder, name, size, modified)
+
+    def unused_objects(self) -> list[StoredObject]:
+        """The large arguments that no entry refers to, so that they may be deleted. Reads every entry.
+
+        Those stored within the last hour are not among them: the call that stored one may still be about to store its
+        result. The objects of a damaged entry are unused, as it will be computed, and they be stored, again.
+
+        Raises:
+            OSError: An entry cannot be read now, or not by this funes, or not with this key: nothing is known then.
+            FunesError: An entry cannot be verified, since the name of its function is not known.
+        """
+        before = datetime.now(timezone.utc) - timedelta(hours=1)
+        found = [stored for stored in self.objects() if stored.stored < before]
+        used: set[str] = set()
+        for function in self.functions() if found else ():
+            for version in function._versions():
+                for entry in version.entries():
+                    with suppress(DamagedEntryError, FileNotFoundError):
+                        used |= entry.objects
+        return [stored for stored in found if stored.hash not in used]
 
     def damaged(self) -> Iterator[StoredFile]:
         """The damaged files that were set aside, of all functions and of large arguments."""

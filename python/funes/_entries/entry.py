@@ -57,6 +57,12 @@ class StoredEntry(StoredFile):
         seconds: float = self._read(reading.read_seconds)
         return seconds
 
+    @property
+    def objects(self) -> frozenset[str]:
+        """The hashes of its large arguments, which lie in `Cache.objects`. Unpickles and raises as `time`."""
+        objects: frozenset[str] = self._read(reading.read_objects)
+        return objects
+
     def load(self) -> dict[str, Any]:
         """The whole: ``{'input': ..., 'output': ..., 'time': ...}``. Unpickles it, and raises, as `input`."""
         entry: dict[str, Any] = self._read(reading.read_whole)

@@ -95,7 +95,9 @@ def to_parquet(caller: str, table: Table, path: str | os.PathLike[str], exclude:
         import pyarrow as pa
     except ImportError:
         polars = needed(caller, "polars", "parquet")
-        frame = polars.DataFrame([_polars_series(polars, name, each) for name, each in columns.items()])
+        frame = polars.DataFrame(
+            [_polars_series(polars, name, each) for name, each in columns.items()]
+        )
         frame.write_parquet(os.fspath(path))
         return
     from pyarrow import parquet

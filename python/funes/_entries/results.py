@@ -295,11 +295,11 @@ class Results:
             result = self._read(place, is_shown=True)
             if result is not None:
                 table.add(result)
-        many = f"{total if self._fulfils is None else len(wanted):,}"
-        title = f"{many} result{'s' * (many != '1')} of {self._name}"
+        many = total if self._fulfils is None else len(wanted)
+        title = f"{many:,} result{'s' * (many != 1)} of {self._name}"
         if self._fulfils is not None and total > _ORDERED:
             title += f" among the first {_ORDERED:,} of {total:,}"
-        return title + (", the first:" if table.rows < len(wanted) or total > _SHOWN else ""), table
+        return title + ", the first:" * (many > _SHOWN), table
 
     # Reading
 
