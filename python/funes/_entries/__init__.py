@@ -6,7 +6,11 @@
       large_arguments  what is stored once for all calls that have it
       secret           what entries are signed with
     reading          one entry from the store
-    results          the results of a function as dicts and as a table
+    results          the results of a function as dicts and as tables
+      where            which of them
+      table            what the columns are
+      frames           as those of pandas, polars and Parquet
+      shown            as text and HTML
     cache            a folder whose functions are not at hand
       function, version, entry
       files            how they lie there, and are deleted

@@ -139,7 +139,7 @@ class Results:
     order of storing. Results that are stored meanwhile may be missed.
 
     ``len()`` is the number of results. Without `where` that is the number of files, found without reading any; with it,
-    all inputs are read.
+    all inputs are read: by ``list()`` too, which asks for the number first.
 
     What cannot be read is skipped with a `CacheWarning`, and its file left as it is. What a function given as `where`
     raises reaches the caller.

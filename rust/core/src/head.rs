@@ -171,9 +171,10 @@ impl Scan {
                 }
                 // APPEND BUILD, SETITEM
                 b'a' | b'b' | SETITEM => {
-                    for _ in 0..1 + usize::from(operation[0] == SETITEM) {
+                    if operation[0] == SETITEM {
                         stack.pop()?;
                     }
+                    stack.pop()?;
                     if stack.top()?.origin == Origin::Fetched {
                         scan.last_doubt = at;
                     }
@@ -258,9 +259,9 @@ fn text(pickle: &[u8], at: usize) -> Option<(&str, usize)> {
 
 /// The text that an operation holds.
 fn written(pickle: &[u8], at: usize, end: usize) -> Option<&str> {
-    let opening = match pickle.get(at)? {
-        &SHORT_BINUNICODE => 1 + 1,
-        &BINUNICODE => 1 + 4,
+    let opening = match *pickle.get(at)? {
+        SHORT_BINUNICODE => 1 + 1,
+        BINUNICODE => 1 + 4,
         _ => return None,
     };
     str::from_utf8(pickle.get(at + opening..end)?).ok()

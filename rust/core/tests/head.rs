@@ -11,7 +11,7 @@ struct Vector {
     head: Vec<u8>,
 }
 
-/// Entries that picklers of Python wrote: tests/vectors/make_heads.py, where Python's tests look at what is in the heads.
+/// Entries that picklers of Python wrote: `tests/vectors/make_heads.py`, where Python's tests look at what is in the heads.
 fn vectors() -> Vec<Vector> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/heads.json");
     let text = std::fs::read_to_string(path).expect("the vectors are beside the tests of Python");
@@ -102,7 +102,7 @@ fn names_may_be_fetched_from_the_memo() {
     let pickle =
         [&b"\x80\x05}\x94("[..], &text("input"), &input, &text("output"), b"K*h\x03G", &[0; 8], b"u."].concat();
     let found = Head::of(&pickle).unwrap();
-    assert_eq!(found.seconds, 0.0);
+    assert_eq!(found.seconds.to_bits(), 0);
     let other = [&b"\x80\x05}\x94("[..], &text("input"), &input, &text("output"), b"K*h\x01G", &[0; 8], b"u."].concat();
     assert_eq!(head(&other), None, "that is the name of the input");
     let unknown =
@@ -127,7 +127,7 @@ fn large_arguments_are_told() {
 fn what_the_output_may_do_to_the_input_is_not_cut_out() {
     // Place 2 is the input: a list.
     for output in [
-        b"h\x02K\x01a",                  // APPEND
+        &b"h\x02K\x01a"[..],             // APPEND
         b"h\x02(K\x01e",                 // APPENDS
         b"h\x02(K\x01\x90",              // ADDITEMS
         b"h\x02K\x01K\x01s",             // SETITEM
