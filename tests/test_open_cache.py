@@ -36,8 +36,8 @@ def double() -> Any:
     return double
 
 
-def only_version(cache: Path) -> StoredVersion:
-    (function,) = open_cache(cache).functions()
+def only_version(cache: Path, **options: Any) -> StoredVersion:
+    (function,) = open_cache(cache, **options).functions()
     (version,) = function.versions()
     return version
 
@@ -142,6 +142,10 @@ def test_a_cache_is_opened_where_functions_would_store(
         open_cache(cache / "missing")
     with pytest.raises(NotADirectoryError):
         open_cache(double.key(1).path)
+    with pytest.raises(TypeError, match="key must be a text or bytes, and not empty"):
+        open_cache(key="")
+    with pytest.raises(ValueError, match="verify must be"):
+        open_cache(verify="sometimes")
 
 
 def test_names_that_no_folder_can_have_are_found_again(cache: Path) -> None:
@@ -276,6 +280,8 @@ def test_every_byte_of_a_large_entry_is_verified_each_time(cache: Path) -> None:
         file.seek(1 << 19)
         file.write(b"\x01")
     assert entry.verify().state == "damaged"
+    assert only_version(cache, verify="never").seconds() > 0
+    assert only_version(cache, verify="always").seconds() == 0
 
 
 def test_seconds_are_those_of_what_can_be_read(double: Any, cache: Path) -> None:

@@ -153,6 +153,20 @@ def test_keywords_and_the_seed_can_be_asked_for(train: Any) -> None:
     assert len(load_cached_results(train, where={"options": {}})) == 2
 
 
+def test_keywords_that_could_not_be_stored_are_equal_to_nothing(train: Any) -> None:
+    class Stuck:
+        def __reduce__(self) -> Any:
+            raise ValueError("stuck")
+
+        def __funes_key__(self) -> str:
+            return "stuck"
+
+    train(0.1, stuck=Stuck())
+    (found,) = load_cached_results(train, inputs_only=True)
+    assert found["input"]["options"] == "<not stored: ValueError: stuck>"
+    assert not load_cached_results(train, where={"stored": 1})
+
+
 def test_a_name_that_no_argument_has_is_refused_at_once() -> None:
     @memorious(ignore=("verbose",))
     def fixed(x: int, verbose: bool = False) -> int:

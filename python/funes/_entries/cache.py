@@ -19,7 +19,10 @@ __all__ = ["Cache", "StoredObject", "open_cache"]
 
 
 def open_cache(
-    path: str | os.PathLike[str] | None = None, *, key: str | bytes | None = None
+    path: str | os.PathLike[str] | None = None,
+    *,
+    key: str | bytes | None = None,
+    verify: str = "once",
 ) -> Cache:
     """Open a cache folder to see what is stored in it.
 
@@ -32,8 +35,12 @@ def open_cache(
             ``FUNES_CACHE_DIR``, or ``cache`` in the working directory.
         key: What entries are signed with, as in ``memorious(key=...)``. By default the environment variable
             ``FUNES_KEY``, if it is set.
+        verify: How often large entries are compared with their checksums as they are read, as ``memorious(verify=...)``:
+            ``"never"`` makes `StoredVersion.seconds` fast where outputs are large. `StoredEntry.verify` always does it.
 
     Raises:
+        TypeError: `key` is neither a text nor bytes, or empty.
+        ValueError: `verify` is none of ``"once"``, ``"always"`` and ``"never"``.
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
 
@@ -46,8 +53,8 @@ def open_cache(
     folder = os.fspath(path) if path is not None else os.environ.get("FUNES_CACHE_DIR") or "cache"
     root = os.path.abspath(os.path.expanduser(folder))
     os.scandir(root).close()  # raises what is to be raised
-    signed = key.encode() if isinstance(key, str) else key or secret.from_environment()
-    return Cache(Store(root, key=signed))
+    signed = secret.from_environment() if key is None else secret.checked(key).reveal()
+    return Cache(Store(root, key=signed, verify=verify))
 
 
 class Cache:

@@ -73,8 +73,9 @@ class _Equal:
         inputs, stored = head["input"], head.get("objects", {}).get(name)
         if stored is None:
             if name not in inputs:
-                inputs = inputs.get(self._keywords, ())
-            return _hash(inputs[name]) if name in inputs else None
+                inputs = inputs.get(self._keywords)
+            # In the place of keywords that could not be stored stands a text that says so.
+            return _hash(inputs[name]) if isinstance(inputs, dict) and name in inputs else None
         if stored not in self._hashes:
             single = {"input": {}, "objects": {name: stored}}
             large_arguments.resolve(self._store, single)

@@ -10,21 +10,8 @@
 //! calls whose results it drops. Where that, or a change of something fetched from the memo, is met in the output,
 //! there is no head either.
 
-use crate::pickle::operation_length;
-
-const PROTO: u8 = 0x80;
-const FRAME: u8 = 0x95;
-const MEMOIZE: u8 = 0x94;
-const STOP: u8 = b'.';
-const MARK: u8 = b'(';
-const EMPTY_DICT: u8 = b'}';
-const SETITEM: u8 = b's';
-const SETITEMS: u8 = b'u';
-const BINFLOAT: u8 = b'G';
-const BINGET: u8 = b'h';
-const LONG_BINGET: u8 = b'j';
-const SHORT_BINUNICODE: u8 = 0x8c;
-const BINUNICODE: u8 = b'X';
+#[allow(clippy::wildcard_imports, reason = "nearly all of them are named here")]
+use crate::opcode::{self, *};
 
 /// What an entry says besides its output.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +104,7 @@ impl Scan {
         let mut at = 2;
         loop {
             let operation = pickle.get(at..)?;
-            let end = at.checked_add(operation_length(operation)?)?;
+            let end = at.checked_add(opcode::length(operation)?)?;
             // All of it is there: a value may be said to be longer than what follows.
             let argument = pickle.get(at + 1..end)?;
             match operation[0] {
@@ -132,45 +119,34 @@ impl Scan {
                     }
                     stack.push(at, Origin::Fetched);
                 }
-                // NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT
-                b'N' | 0x88 | 0x89 | b'J' | b'K' | b'M' | 0x8a | 0x8b | BINFLOAT
-                // SHORT_BINBYTES BINBYTES BINBYTES8 SHORT_BINUNICODE BINUNICODE BINUNICODE8 BYTEARRAY8 NEXT_BUFFER
-                | b'C' | b'B' | 0x8e | SHORT_BINUNICODE | BINUNICODE | 0x8d | 0x96 | 0x97
-                // EMPTY_DICT EMPTY_LIST EMPTY_TUPLE EMPTY_SET GLOBAL
-                | EMPTY_DICT | b']' | b')' | 0x8f | b'c' => stack.push(at, Origin::Made),
+                NONE | NEWTRUE | NEWFALSE | BININT | BININT1 | BININT2 | LONG1 | LONG4 | BINFLOAT | SHORT_BINBYTES
+                | BINBYTES | BINBYTES8 | SHORT_BINUNICODE | BINUNICODE | BINUNICODE8 | BYTEARRAY8 | NEXT_BUFFER
+                | EMPTY_DICT | EMPTY_LIST | EMPTY_TUPLE | EMPTY_SET | GLOBAL => stack.push(at, Origin::Made),
                 MARK => stack.marks.push((stack.items.len(), at)),
-                // READONLY_BUFFER
-                0x98 => {
+                READONLY_BUFFER => {
                     stack.top()?;
                 }
-                // POP
-                b'0' => {
+                POP => {
                     if stack.is_at_mark() {
                         stack.marks.pop()?;
                     } else if stack.pop()?.origin == Origin::Called {
                         scan.last_doubt = at;
                     }
                 }
-                // POP_MARK
-                b'1' => {
+                POP_MARK => {
                     stack.pop_mark()?;
                     scan.last_doubt = at;
                 }
-                // TUPLE1 TUPLE2 TUPLE3
-                0x85..=0x87 => stack.combine(usize::from(operation[0] - 0x84), Origin::Made)?,
-                // STACK_GLOBAL
-                0x93 => stack.combine(2, Origin::Made)?,
-                // REDUCE NEWOBJ
-                b'R' | 0x81 => stack.combine(2, Origin::Called)?,
-                // NEWOBJ_EX
-                0x92 => stack.combine(3, Origin::Called)?,
-                // TUPLE LIST DICT FROZENSET
-                b't' | b'l' | b'd' | 0x91 => {
+                TUPLE1 => stack.combine(1, Origin::Made)?,
+                TUPLE2 | STACK_GLOBAL => stack.combine(2, Origin::Made)?,
+                TUPLE3 => stack.combine(3, Origin::Made)?,
+                REDUCE | NEWOBJ => stack.combine(2, Origin::Called)?,
+                NEWOBJ_EX => stack.combine(3, Origin::Called)?,
+                TUPLE | LIST | DICT | FROZENSET => {
                     let start = stack.pop_mark()?;
                     stack.push(start, Origin::Made);
                 }
-                // APPEND BUILD, SETITEM
-                b'a' | b'b' | SETITEM => {
+                APPEND | BUILD | SETITEM => {
                     if operation[0] == SETITEM {
                         stack.pop()?;
                     }
@@ -187,8 +163,7 @@ impl Scan {
                     scan.end = at;
                     return is_end.then_some(scan);
                 }
-                // SETITEMS APPENDS ADDITEMS
-                SETITEMS | b'e' | 0x90 => {
+                SETITEMS | APPENDS | ADDITEMS => {
                     stack.pop_mark()?;
                     if stack.top()?.origin == Origin::Fetched {
                         scan.last_doubt = at;
@@ -249,7 +224,7 @@ impl Stack {
 /// The text that an operation pushes, written there or fetched from the memo, and where the operation ends.
 fn text(pickle: &[u8], at: usize) -> Option<(&str, usize)> {
     let operation = pickle.get(at..)?;
-    let end = at.checked_add(operation_length(operation)?)?;
+    let end = at.checked_add(opcode::length(operation)?)?;
     let argument = pickle.get(at + 1..end)?;
     match operation[0] {
         BINGET | LONG_BINGET => Some((memoized(pickle, number(argument))?, end)),
@@ -272,7 +247,7 @@ fn memoized(pickle: &[u8], place: u64) -> Option<&str> {
     let (mut memo, mut at, mut last) = (0, 0, None);
     loop {
         let operation = pickle.get(at..)?;
-        let end = at.checked_add(operation_length(operation)?)?;
+        let end = at.checked_add(opcode::length(operation)?)?;
         match operation[0] {
             MEMOIZE if memo == place => return last,
             MEMOIZE => memo += 1,

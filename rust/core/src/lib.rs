@@ -13,6 +13,7 @@ pub mod error;
 pub mod graph;
 pub mod head;
 pub mod lock;
+mod opcode;
 pub mod pickle;
 pub mod short;
 pub mod store;
