@@ -35,7 +35,7 @@ def open_cache(
             ``FUNES_CACHE_DIR``, or ``cache`` in the working directory.
         key: What entries are signed with, as in ``memorious(key=...)``. By default the environment variable
             ``FUNES_KEY``, if it is set.
-        verify: How often large entries are compared with their checksums as they are read, as ``memorious(verify=...)``:
+        verify: How often large entries are compared with their checksums as they are read, as in ``memorious``:
             ``"never"`` makes `StoredVersion.seconds` fast where outputs are large. `StoredEntry.verify` always does it.
 
     Raises:
