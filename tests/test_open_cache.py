@@ -18,6 +18,7 @@ from funes import (
     FunesError,
     StoredEntry,
     StoredVersion,
+    load_cached_results,
     memorious,
     open_cache,
 )
@@ -183,6 +184,30 @@ def test_without_a_name_an_entry_is_listed_and_not_read(cache: Path) -> None:
     with pytest.raises(FunesError, match=r"definition\.json beside it would say"):
         entry.load()
     assert entry.remove()
+
+
+@posix
+def test_functions_that_share_a_folder_are_told_apart(cache: Path) -> None:
+    """As `F` and `f` do where file systems ignore case."""
+
+    @memorious
+    def lower(x: int) -> int:
+        return x
+
+    @memorious
+    def Lower(x: int) -> int:  # noqa: N802 - that is the point
+        return -x
+
+    lower(1)
+    Lower(1)
+    Lower.cache_path.rename(lower.cache_path.parent / Lower.definition)
+    (cache / "Lower").rmdir()
+    (cache / "Lower").symlink_to(cache / "lower")
+    function = open_cache(cache).function("lower")
+    for version in function.versions():
+        assert [entry.verify().state for entry in version.entries()] == ["found"]
+    assert sorted(result["output"] for result in function.results()) == [-1, 1]
+    assert [r["output"] for r in load_cached_results(lower, versions="all")] == [1]
 
 
 def test_listing_imports_nothing_and_reading_imports_the_modules_of_classes(
@@ -408,6 +433,7 @@ def test_a_function_is_deleted_with_its_folder(double: Any, cache: Path) -> None
     function.remove()
     assert list(cache.iterdir()) == []
     assert function.remove() == (0, 0)
+    assert list(function.results()) == []
 
 
 @posix

@@ -83,7 +83,7 @@ class StoredFunction:
         Raises:
             As `StoredVersion.results`.
         """
-        return results_of(self._versions(), where, inputs_only, is_mixed=True)
+        return results_of(self, self._versions(), where, inputs_only, is_mixed=True)
 
     def remove(self) -> Removed:
         """Delete all versions, and the folder, unless other files are in it.

@@ -104,10 +104,11 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
     folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
     stored = StoredFunction(Cache(memo._store), folder)
     if versions == "all":
-        return stored.definitions()
+        # Where file systems ignore case, versions of `F` lie in the folder of `f`.
+        own = (None, memo._function_name)
+        return [found.definition for found in stored._versions() if found._true_name in own]
     wanted = [versions] if isinstance(versions, str) else versions
-    found = [stored.version(definition).definition for definition in wanted]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
 
 
 class Folder(NamedTuple):

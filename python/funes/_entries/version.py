@@ -102,7 +102,7 @@ class StoredVersion:
             FunesError: The name of the function is not known, so that no entry can be verified.
             TypeError, UnhashableArgumentError: As `load_cached_results`.
         """
-        return results_of([self], where, inputs_only, is_mixed=False)
+        return results_of(self.function, [self], where, inputs_only, is_mixed=False)
 
     @cached_property
     def description(self) -> dict[str, Any] | None:
@@ -147,7 +147,11 @@ class StoredVersion:
 
 
 def results_of(
-    versions: list[StoredVersion], where: Where | None, inputs_only: bool, is_mixed: bool
+    function: StoredFunction,
+    versions: list[StoredVersion],
+    where: Where | None,
+    inputs_only: bool,
+    is_mixed: bool,
 ) -> Results:
     """The results of versions of one function."""
     from funes._entries.results import Folder, Results
@@ -162,7 +166,6 @@ def results_of(
                 " name in them, which definition.json beside them would say"
             )
         folders.append(Folder(version._true_name, version.definition))
-    function = versions[0].function
     store = function.cache._store
     fulfils = condition(store, where, None, None)
     return Results(
