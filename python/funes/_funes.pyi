@@ -1,6 +1,6 @@
 """The extension: walks values, binds arguments, reads and writes entries. Private; `funes` exports what is public."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final, TypeVar, final
 
@@ -24,10 +24,12 @@ __all__ = [
     "definition_graph",
     "encode_value",
     "forget_plans",
+    "hash_arguments",
     "hash_definition",
     "hash_value",
     "memo_type",
     "safe_name",
+    "shown",
 ]
 
 _T = TypeVar("_T")
@@ -41,6 +43,8 @@ EXTENSION: Final[str]
 def hash_value(value: Any, /) -> str: ...
 def definition_graph(definition: Any, /) -> list[dict[str, Any]]: ...
 def encode_value(value: Any, /) -> bytes: ...
+def shown(value: Any, /) -> str: ...
+def hash_arguments(parameters: Sequence[str | None], inputs: Mapping[str, Any], /) -> str: ...
 def hash_definition(definition: Any, /) -> str: ...
 
 @final

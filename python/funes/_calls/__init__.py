@@ -11,4 +11,5 @@
           once           one computes, the others wait
             standstill     for how long
           run            the function runs
+          description    what is recorded of it
 """

@@ -81,6 +81,7 @@ class Memo(Generic[P, R]):
         _root: str | None
         _warned: set[str]
         _described: set[str]
+        _extra: tuple[object, ...] | None
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
@@ -94,6 +95,8 @@ class Memo(Generic[P, R]):
         self._root = None
         self._warned = set()
         self._described = set()
+        #: What `depends_on=` came to when the definition was last found; None if another process found it.
+        self._extra = None
         if self._core.is_async:
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.
@@ -178,7 +181,8 @@ class Memo(Generic[P, R]):
     def _extras(self) -> tuple[object, ...]:
         from funes._definitions import depends
 
-        return depends.resolve(self._options.depends_on)
+        self._extra = depends.resolve(self._options.depends_on)
+        return self._extra
 
     def _doubt(self, text: str) -> None:
         text = f"{text}; it counts by its type only"

@@ -7,13 +7,13 @@ This is imported when it is first needed: a program that only defines memorious 
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes import _warn
+from funes._calls import description
 from funes._calls.once import Hold
 from funes._calls.run import Run
-from funes._definitions import graph
+from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._funes import Call
 from funes._seeds import seeding
@@ -214,12 +214,12 @@ def _keep(
 
 def _describe(memo: Memo[Any, Any], definition: str) -> None:
     """Say once what the definition consists of, beside its entries."""
-    if definition in memo._described or memo._options.key is not None:
-        return  # the text of a function whose decorator has a key may show it
-    nodes = memo._core.graph(memo)
-    if nodes:
-        folder = Path(memo._store.folder(memo._function_name, definition))
-        graph.write_definition(folder, definition, nodes)
+    if definition in memo._described:
+        return
+    content = description.of(memo, definition)
+    if content is not None:
+        folder = memo._store.folder(memo._function_name, definition)
+        recorded.write_definition(folder, content, shared=memo._options.shared)
     memo._described.add(definition)
 
 

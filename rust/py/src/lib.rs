@@ -33,7 +33,7 @@ mod watch;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
-    use crate::hash::{definition_graph, encode_value, hash_definition, hash_value};
+    use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]
