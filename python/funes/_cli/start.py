@@ -1,0 +1,28 @@
+"""Where the command line begins. Nothing here needs what may be missing."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import NoReturn
+
+__all__ = ["main"]
+
+#: What the extra ``funes[cli]`` brings.
+_NEEDED = ("click", "rich", "tqdm")
+
+
+def main() -> NoReturn:
+    """Run the command line with the arguments of this process, and end it."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        text = f"funes: the command line needs {' and '.join(missing)}: pip install 'funes[cli]'"
+        print(text, file=sys.stderr)
+        sys.exit(2)
+    # A name or value that the terminal's encoding does not have must not end a listing.
+    for stream in sys.stdout, sys.stderr:
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    from funes._cli.commands import funes
+
+    funes(prog_name="funes")
+    raise AssertionError("click ends the process")
