@@ -24,12 +24,14 @@ __all__ = [
     "definition_graph",
     "encode_value",
     "forget_plans",
+    "forget_savings",
     "hash_arguments",
     "hash_definition",
     "hash_value",
     "memo_type",
     "safe_name",
     "shown",
+    "take_savings",
 ]
 
 _T = TypeVar("_T")
@@ -91,6 +93,8 @@ class Core:
 
 def memo_type(base: type[_T]) -> type[_T]: ...
 def forget_plans() -> None: ...
+def take_savings() -> list[tuple[str, int, float]]: ...
+def forget_savings() -> None: ...
 
 @final
 class Raw:

@@ -195,6 +195,9 @@ class Memo(Generic[P, R]):
         return self._core.store(self)
 
     def _open(self) -> Store:
+        from funes._entries import stats
+
+        stats.arm()
         return self._options.open(self._root)
 
     def _close(self) -> None:

@@ -23,6 +23,7 @@ mod readings;
 mod recall;
 mod record;
 mod refusal;
+mod savings;
 mod scalars;
 mod signature;
 mod store;
@@ -48,6 +49,8 @@ mod _funes {
     use crate::plan::forget_plans;
     #[pymodule_export]
     use crate::readings::{Collector, InBand, Spans};
+    #[pymodule_export]
+    use crate::savings::{forget_savings, take_savings};
     #[pymodule_export]
     use crate::store::{Entry, Store, cut_head, safe_name};
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
+use funes_core::store;
 use funes_core::tags;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -23,6 +24,7 @@ use crate::given::Given;
 use crate::recall::{Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
+use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::store::Store;
 use crate::tier::{Kept, Section, Tier, next_owner};
@@ -45,6 +47,7 @@ pub(crate) struct Core {
     owner: u64,
     tier: Option<Arc<Tier>>,
     counters: Arc<Counters>,
+    savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
 }
 
@@ -336,6 +339,19 @@ impl Core {
 
     fn replace(&self, settled: Bound<'_, Settled>) {
         let _replaced = self.definition.with(settled.py(), |present| present.replace(settled.clone().unbind()));
+        self.turn_savings(settled.py());
+    }
+
+    /// Lets hits from now on count as saved by the present definition in the present store.
+    fn turn_savings(&self, py: Python<'_>) {
+        let root = self.root(py).map(PathBuf::from);
+        let definition = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py)));
+        let folder = root.zip(definition).and_then(|(root, definition)| {
+            let name = self.name(py).ok()?;
+            let name = name.bind(py).to_string_lossy();
+            Some(store::Definition::new(&name, &definition.get().hex).ok()?.folder(&root))
+        });
+        self.savings.turn_to(folder);
     }
 
     /// The store of the results, opened at the first call that needs it.
@@ -347,6 +363,7 @@ impl Core {
         }
         let store: Py<Store> = memo.call_method0(intern!(py, "_open"))?.extract()?;
         let _replaced = self.store.with(py, |present| present.replace(store.clone_ref(py)));
+        self.turn_savings(py);
         Ok(store)
     }
 
@@ -387,6 +404,7 @@ impl Core {
     fn new(function: Bound<'_, PyFunction>, ignored: &Bound<'_, PyAny>, memory: Option<u64>) -> PyResult<Self> {
         let py = function.py();
         let signature = Signature::of(&function)?;
+        let counters = Arc::default();
         let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
         Ok(Self {
             ignored: signature.own_names(py, ignored)?,
@@ -397,7 +415,8 @@ impl Core {
             definition: Attached::new(None),
             owner: next_owner(),
             tier: memory.map_or_else(Tier::shared, Tier::bounded),
-            counters: Arc::default(),
+            savings: Savings::new(&counters),
+            counters,
             store: Attached::new(None),
         })
     }
@@ -475,7 +494,7 @@ impl Core {
     /// Forgets all results in memory, and the numbers.
     fn clear(&self, py: Python<'_>) {
         self.forget_all(py);
-        self.counters.reset();
+        self.savings.reset();
     }
 
     /// The store of the results, opened if it is not open.
@@ -492,6 +511,7 @@ impl Core {
     /// Lets go of the store and of what is in memory of it: the next call opens it anew.
     fn close(&self, py: Python<'_>) {
         let _closed = self.store.with(py, Option::take);
+        self.turn_savings(py);
         self.forget_all(py);
     }
 

@@ -1,0 +1,173 @@
+"""`stats.json` beside the entries of a definition: what they have saved, over all processes that have ended.
+
+Each process adds its part once, when it ends. The numbers are there for people, nothing is decided by them: they are
+lost where they cannot be kept without waiting, in a folder that cannot be written to, and by a process that is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from funes._funes import forget_savings, take_savings
+
+__all__ = ["FILE_NAME", "Stats", "arm", "read", "save"]
+
+FILE_NAME = "stats.json"
+
+#: Version of the file; docs/format.md describes it.
+_FORMAT = 1
+
+#: No file of ours comes near it; what does is not read.
+_LARGEST = 4096
+
+#: The key that stands for the file among the locks of the folder. No hash of arguments is likely to be it.
+_LOCK = "f" * 40
+
+#: Workers of a pool end together, and each holds the lock for a fraction of a millisecond.
+_ATTEMPTS = 20
+_PAUSE = 0.0025
+
+_armed = False
+
+
+class Stats(NamedTuple):
+    """What the entries of a definition have saved."""
+
+    #: Calls that did not run the function.
+    hits: int = 0
+    #: How long it would have taken, in seconds.
+    saved_seconds: float = 0.0
+
+
+def arm() -> None:
+    """Have `save` called when this process ends."""
+    global _armed
+    if not _armed:
+        _armed = True
+        atexit.register(save)
+        _arm_worker()
+
+
+def save() -> None:
+    """Add to the files what this process has saved since it did so before."""
+    for folder, hits, seconds in take_savings():
+        with suppress(Exception):
+            _add(folder, Stats(hits, seconds))
+
+
+def read(folder: str | os.PathLike[str]) -> Stats | None:
+    """What the file in the folder of a definition says; None if there is none that can be understood."""
+    with suppress(OSError, ValueError):
+        return _parsed(_content(os.path.join(folder, FILE_NAME)))
+    return None
+
+
+def _add(folder: str, more: Stats) -> None:
+    from funes._funes import KeyLock
+
+    if not os.path.isdir(folder):
+        return  # somebody has deleted it, and need not find it again
+    lock = KeyLock(folder, _LOCK)
+    if not _acquire(lock):
+        return
+    try:
+        path = os.path.join(folder, FILE_NAME)
+        try:
+            content = _content(path)
+        except FileNotFoundError:
+            before = Stats()
+        else:
+            try:
+                before = _parsed(content)
+            except _NewerError:
+                return
+            except ValueError:
+                before = Stats()
+        _write(
+            folder, path, Stats(before.hits + more.hits, before.saved_seconds + more.saved_seconds)
+        )
+    finally:
+        lock.release()
+
+
+def _acquire(lock: Any) -> bool:
+    from time import sleep
+
+    for _ in range(_ATTEMPTS):
+        held = lock.acquire()
+        if held is not False:
+            return held is True
+        sleep(_PAUSE)
+    return False
+
+
+class _NewerError(ValueError):
+    """A later version of the file."""
+
+
+def _content(path: str) -> bytes:
+    """The file's content, without following a link or waiting for a pipe."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags), "rb") as file:
+        return file.read(_LARGEST)
+
+
+def _parsed(content: bytes) -> Stats:
+    import json
+
+    found = json.loads(content)
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        raise ValueError("not a file of ours")
+    if found["format"] > _FORMAT:
+        raise _NewerError
+    hits, seconds = found.get("hits"), found.get("saved_seconds")
+    if not isinstance(hits, int) or not isinstance(seconds, (int, float)):
+        raise ValueError("not a file of ours")
+    if not (0 <= hits < 2**63 and 0 <= seconds < float("inf")):
+        raise ValueError("not what calls can have saved")
+    return Stats(hits, float(seconds))
+
+
+def _write(folder: str, path: str, stats: Stats) -> None:
+    import json
+    import secrets
+
+    text = json.dumps({"format": _FORMAT, **stats._asdict()}) + "\n"
+    # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
+    temporary = os.path.join(folder, f".tmp-{secrets.token_hex(8)}")
+    is_shared = os.stat(folder).st_mode & 0o020 and hasattr(os, "fchmod")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
+            if is_shared:
+                os.fchmod(file.fileno(), 0o660)
+            file.write(text.encode())
+            file.close()
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def _arm_worker() -> None:
+    """The same for a process of `multiprocessing`, which ends without `atexit` if it was forked."""
+    process = sys.modules.get("multiprocessing.process")
+    util = sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, save, exitpriority=-100)
+
+
+def _after_fork_in_child() -> None:
+    forget_savings()
+    util = sys.modules.get("multiprocessing.util")
+    if _armed and util is not None:
+        # Not at once: a worker first drops what its parent wanted to be done at the end.
+        util.register_after_fork(save, lambda _: _arm_worker())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
