@@ -28,6 +28,7 @@ __all__ = [
 _OWN_NAMES = (
     re.compile(rf"[0-9a-f]{{40}}{re.escape(EXTENSION)}"),
     re.compile(r"\.tmp-.+"),
+    re.compile(r"stats\.json"),
     re.compile(r"definition\.json"),
     re.compile(r"\.lock"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -107,14 +106,12 @@ class StoredVersion:
     @cached_property
     def description(self) -> dict[str, Any] | None:
         """What the definition consists of: definition.json, see docs/format.md; None if that is missing or spoilt."""
-        from funes._definitions.graph import FILE_NAME
+        from funes._definitions.recorded import read_definition
 
         try:
-            with open(os.path.join(self._folder, FILE_NAME), encoding="utf-8") as file:
-                found = json.load(file)
-        except (OSError, ValueError, RecursionError):
+            return read_definition(self._folder)
+        except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
 
     def damaged(self) -> Iterator[StoredFile]:
         """The damaged files that were set aside."""
