@@ -1,15 +1,26 @@
-"""Functions and versions as people name them: what is typed, and which of those that there are is meant."""
+"""Functions, versions and arguments as people name them: what is typed, and which of those that there are is meant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import click
 
 from funes._cli.exits import NotThere
+from funes._entries.cache import Cache
+from funes._entries.function import StoredFunction
+from funes._entries.version import StoredVersion
 
-__all__ = ["by_name", "by_prefix"]
+__all__ = [
+    "by_name",
+    "by_prefix",
+    "function_named",
+    "named_values",
+    "qualified_name",
+    "versions_named",
+]
 
 T = TypeVar("T")
 
@@ -57,6 +68,61 @@ def by_prefix(wanted: str, choices: Iterable[T], hash_of: Callable[[T], str], wh
         )
     there = _listed(hash_of(choice) for choice in choices)
     raise NotThere(f"there is no {what} {wanted!r}; there are {there or 'none'}")
+
+
+def function_named(cache: Cache, wanted: str) -> StoredFunction:
+    """The function that has the name: its own, its qualified one (or the end of it), or that of its folder.
+
+    Raises:
+        NotThere: None has it.
+        click.UsageError: Several have it.
+    """
+    return by_name(wanted, cache.functions(), _names)
+
+
+def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[StoredVersion]:
+    """The versions whose hashes start so; the one to which a result was added last first, each once.
+
+    Raises:
+        NotThere: There is none for one of the beginnings.
+        click.UsageError: There are several for one of them.
+    """
+    versions = function.versions()
+    found = [
+        by_prefix(each, versions, lambda version: version.definition, "version") for each in wanted
+    ]
+    return [version for version in versions if version in found]
+
+
+def qualified_name(version: StoredVersion) -> str:
+    """Module and qualified name of the function, as far as its version has recorded them."""
+    description = version.description
+    return description["nodes"][0]["name"] if description and description["nodes"] else ""
+
+
+def named_values(texts: Iterable[str]) -> dict[str, Any]:
+    """``lr=0.1`` as a name and a value: a Python literal, or else the text itself.
+
+    Raises:
+        click.BadParameter: One has no name.
+    """
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{text!r} names no argument: write lr=0.1")
+        try:
+            values[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            values[name.strip()] = value
+    return values
+
+
+def _names(function: StoredFunction) -> Iterator[str]:
+    yield function.name
+    yield function.folder.name
+    for version in function.versions():
+        yield from filter(None, [qualified_name(version)])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from funes._calls.options import Options
 from funes._cli.exits import NotThere
+from funes._entries.cache import Cache, open_cache
 
-__all__ = ["as_json", "cache_folder", "confirm", "yes"]
+__all__ = ["as_json", "cache", "confirm", "yes"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _existing(_: click.Context, __: click.Parameter, given: str | None) -> Path:
-    folder = Path(Options(cache_dir=given).root())
-    if not folder.is_dir():
-        raise NotThere(f"there is no cache folder {folder}; name another one with --cache")
-    return folder
+def _opened(_: click.Context, __: click.Parameter, given: str | None) -> Cache:
+    try:
+        return open_cache(given)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotThere(
+            f"there is no cache folder {error.filename}; name another one with --cache"
+        ) from error
+    except OSError as error:
+        raise NotThere(f"the cache folder cannot be listed: {error}") from error
 
 
-def cache_folder(command: _Command) -> _Command:
-    """Give a command the option ``--cache``, and the parameter ``cache_folder``, the path of a folder that exists."""
+def cache(command: _Command) -> _Command:
+    """Give a command the option ``--cache``, and the parameter ``cache``, a `Cache` whose folder exists."""
     option = click.option(
         "--cache",
-        "cache_folder",
         metavar="DIR",
-        callback=_existing,
+        callback=_opened,
         help="The cache folder; without it FUNES_CACHE_DIR, or else ./cache.",
     )
     return option(command)

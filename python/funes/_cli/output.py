@@ -6,9 +6,12 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import click
+
+from funes._cli.units import date_exact
 
 __all__ = ["Column", "in_terminal", "one_line", "print_json", "print_rows", "to_json"]
 
@@ -22,8 +25,12 @@ class Column(NamedTuple):
     name: str
     #: The value as people read it; lines and JSON have the value itself.
     shown: Callable[[Any], str] = str
-    #: Numbers stand to the right.
+    #: Whether it stands to the right, as numbers do.
     right: bool = False
+    #: Whether it may take several lines where a table has little room.
+    wraps: bool = False
+    #: Whether it stands in lines of its own below the rest of the row; then nothing of the table may wrap.
+    below: bool = False
 
 
 def in_terminal() -> bool:
@@ -76,6 +83,8 @@ def _as_json(value: object) -> Any:
         return float(value) if math.isfinite(value) else repr(float(value))
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, datetime):
+        return date_exact(value)
     if isinstance(value, Mapping):
         return {
             key if isinstance(key, str) else _repr(key): _as_json(part)
@@ -111,6 +120,10 @@ def one_line(text: str) -> str:
 def _plain(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return date_exact(value)
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(_plain, value))
     return one_line(value if isinstance(value, str) else str(value))
 
 
@@ -125,30 +138,43 @@ def _print_array(rows: Iterable[Row]) -> int:
 
 
 def _print_table(rows: Iterable[Row], columns: Sequence[Column]) -> int:
-    from rich import box
     from rich.console import Console
+    from rich.padding import Padding
+    from rich.segment import Segment, Segments
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-    for column in columns:
-        # What is cut short is the widest column; a number is never.
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    beside = [column for column in columns if not column.below]
+    for column in beside:
         table.add_column(
             column.name,
             justify="right" if column.right else "left",
-            no_wrap=column.right,
-            overflow="fold",
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
         )
+    notes: list[list[str]] = []
     for row in rows:
-        cells = (
-            "" if row.get(column.name) is None else column.shown(row[column.name])
-            for column in columns
-        )
-        table.add_row(*(Text(_escaped(cell)) for cell in cells))
-    if table.row_count:
-        Console().print(table)
-    return table.row_count
+        table.add_row(*(Text(_cell(row, column)) for column in beside))
+        cells = [_cell(row, column) for column in columns if column.below]
+        notes.append([line for cell in cells for line in cell.splitlines()])
+    console = Console()
+    if not any(notes):
+        if notes:
+            console.print(table)
+        return len(notes)
+    # Without anything that wraps, each row is a line.
+    lines = console.render_lines(table, pad=False)
+    for line, below in zip(lines, [[], *notes], strict=True):
+        console.print(Segments([*line, Segment.line()]), end="")
+        for note in below:
+            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4)))
+    return len(notes)
 
 
-def _escaped(text: str) -> str:
-    return "\n".join(line if line.isprintable() else one_line(line) for line in text.splitlines())
+def _cell(row: Row, column: Column) -> str:
+    value = row.get(column.name)
+    if value is None:
+        return ""
+    lines = column.shown(value).splitlines()
+    return "\n".join(line if line.isprintable() else one_line(line) for line in lines)

@@ -64,11 +64,11 @@ def seconds_shown(seconds: float) -> str:
     raise AssertionError("infinity is above everything but itself")
 
 
-def date_shown(moment: datetime | None) -> str:
+def date_shown(moment: datetime) -> str:
     """``2026-11-25 10:04``, by the local clock."""
-    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def date_exact(moment: datetime | None) -> str | None:
+def date_exact(moment: datetime) -> str:
     """``2026-11-25T10:04:05+01:00``: the local time, with its distance from UTC."""
-    return None if moment is None else moment.astimezone().isoformat(timespec="seconds")
+    return moment.astimezone().isoformat(timespec="seconds")
