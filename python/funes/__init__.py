@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from funes._entries.version import StoredVersion, Summary
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
+    from funes._versions.adopt import Adopted
     from funes.errors import (
+        AdoptionError,
         CacheWarning,
         DamagedEntryError,
         FunesError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Adopted",
+    "AdoptionError",
     "Cache",
     "CacheInfo",
     "CacheWarning",
@@ -79,7 +83,9 @@ _HOMES = {
     "_entries.version": ("StoredVersion", "Summary"),
     "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
+    "_versions.adopt": ("Adopted",),
     "errors": (
+        "AdoptionError",
         "CacheWarning",
         "DamagedEntryError",
         "FunesError",

@@ -9,8 +9,9 @@ from funes._definitions.recorded import FORMAT, Content
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
+    from funes._versions.adopt import Subject
 
-__all__ = ["of", "parameters_of"]
+__all__ = ["of", "parameters_of", "subject_of"]
 
 #: ``co_flags`` of a function with ``*args``, and of one with ``**kwargs``.
 _VARIABLE, _KEYWORDS = 0x04, 0x08
@@ -41,6 +42,22 @@ def of(memo: Memo[Any, Any], definition: str) -> Content | None:
         "depends_on": depends.record(memo._options.depends_on, extra),
         "nodes": nodes,
     }
+
+
+def subject_of(memo: Memo[Any, Any]) -> Subject:
+    """The present version of a function, as one that may adopt results."""
+    from funes._versions.adopt import Subject
+
+    definition = memo._core.definition(memo)
+    return Subject(
+        store=memo._store,
+        function=memo._function_name,
+        definition=definition,
+        parameters=parameters_of(memo),
+        content=of(memo, definition),
+        shared=memo._options.shared,
+        is_durable=memo._options.is_durable,
+    )
 
 
 def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:

@@ -6,7 +6,7 @@ Little is imported here, so that a program which defines memorious functions sta
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -14,13 +14,15 @@ from funes import _warn
 from funes._calls.bound import BoundMemo
 from funes._definitions import texts
 from funes._definitions.origin import declare_own, is_own
-from funes._funes import Core, Store, memo_type
-from funes.errors import DamagedEntryError, UnhashableArgumentError
+from funes._funes import Call, Core, Store, memo_type
+from funes.errors import AdoptionError, DamagedEntryError, UnhashableArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from funes._calls.options import Options
+    from funes._versions.adopt import Adopted
+    from funes._versions.places import Place
 
 __all__ = ["CacheInfo", "Key", "Memo"]
 
@@ -129,24 +131,21 @@ class Memo(Generic[P, R]):
         return Key(call.definition, call.arguments, Path(path))
 
     def is_cached(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
+        """Whether a call with these arguments is remembered: there is a sound entry, its own or an adopted one.
+
+        The function is not run.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
         """
         call = self._core.key(self, args, kwargs)
-        try:
-            return (
-                self._store.read(self._function_name, call.definition, call.arguments) is not None
-            )
-        except (DamagedEntryError, OSError):
-            return False
+        return any(self._is_sound(place) for place in self._places(call))
 
     def forget(self, *args: Any, **kwargs: Any) -> bool:
         """Delete what is remembered of a call with these arguments. The function is not run.
 
         Returns:
-            Whether there was anything to delete.
+            Whether there was anything to delete. The entry of an adopted version that serves the call goes, too.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
@@ -154,7 +153,53 @@ class Memo(Generic[P, R]):
         """
         call = self._core.key(self, args, kwargs)
         self._core.forget(call)
-        return self._store.remove(self._function_name, call.definition, call.arguments)
+        removed = [self._store.remove(self._function_name, *place) for place in self._places(call)]
+        return any(removed)
+
+    def adopt(
+        self,
+        old: str,
+        *,
+        add: Mapping[str, Any] | None = None,
+        rename: Mapping[str, str] | None = None,
+        drop: str | Iterable[str] = (),
+        copy: bool = False,
+        undo: bool = False,
+    ) -> Adopted:
+        """Declare that an edit changed no result: those of an earlier version serve the present one.
+
+        Nothing is computed, and nothing of the earlier version is changed. The declaration is recorded in
+        ``definition.json`` in `cache_path`. Results that the earlier version adopted serve, too; and if its parameters
+        are those of the present version (or were only renamed), so do results that are stored under it later.
+        docs/adopt.md tells more.
+
+        Args:
+            old: The hash of the earlier version, or its beginning: the name of a folder beside `cache_path`.
+            add: Parameters that are new, and the value that each of them had, so to say, before there was one.
+            rename: Old name of a parameter -> new name.
+            drop: Parameters, or the one, that the present version has no more, or ignores.
+            copy: Copy the results that there are, and record nothing. Entries that were copied are like any others.
+            undo: Take back what was declared of `old`. Copies stay.
+
+        Returns:
+            How many results serve, and which cannot, with the reason: those whose input was not stored.
+
+        Raises:
+            AdoptionError: There is no such version; a parameter is unaccounted for; two old results would be one (the
+                message names both); the entries are signed, and it is no copy.
+            OSError: It cannot be recorded.
+
+        Example:
+            >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
+            12 results of 3f2a9c0d1e2f serve 77b0c1d2e3f4
+        """
+        from funes._calls.description import subject_of
+        from funes._versions import adopt as versions
+
+        subject = subject_of(self)
+        if undo:
+            return versions.undo(subject, old)
+        return versions.adopt(subject, old, add=add, rename=rename, drop=drop, copy=copy)
 
     def cache_info(self) -> CacheInfo:
         """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
@@ -232,6 +277,23 @@ class Memo(Generic[P, R]):
         if kind not in self._warned:
             self._warned.add(kind)
             _warn.warn(f"{self.__qualname__}: {text}")
+
+    def _places(self, call: Call) -> list[Place]:
+        """Where the entry of a call may be: its own place, and those in the versions that were adopted."""
+        from funes._versions.places import Place, adopted_places
+
+        own = Place(call.definition, call.arguments)
+        try:
+            return [own, *adopted_places(self._store, self._function_name, *own)]
+        except AdoptionError as error:
+            self._degrade("adoption", f"{error}; nothing was adopted", error)
+            return [own]
+
+    def _is_sound(self, place: Place) -> bool:
+        try:
+            return self._store.read(self._function_name, *place) is not None
+        except (DamagedEntryError, OSError):
+            return False
 
     # As an object
 

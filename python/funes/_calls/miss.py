@@ -17,6 +17,7 @@ from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._funes import Call
 from funes._seeds import seeding
+from funes._versions.places import Place
 from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ _MISSING = _Missing()
 def call_missed(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
 ) -> Any:
-    if not call.is_absent:  # something is there that the extension leaves to us
-        output = _recall(memo, call)
+    places = _places(memo, call)
+    # Something is there that the extension leaves to us, or that it knows nothing of.
+    if not call.is_absent or len(places) > 1:
+        output = _recall(memo, call, places)
         if output is not _MISSING:
             return output
     hold = _hold(memo, call) if memo._options.once else None
@@ -48,7 +51,7 @@ def call_missed(
         return _compute(memo, args, kwargs, call)
     while True:
         with hold as ours:
-            output = _recall(memo, call)
+            output = _recall(memo, call, places)
             if output is not _MISSING:
                 return output
             if ours:
@@ -69,7 +72,8 @@ async def call_async(
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
-    output = _recall(memo, call)
+    places = _places(memo, call)
+    output = _recall(memo, call, places)
     if output is not _MISSING:
         return output
     hold = _hold(memo, call) if memo._options.once else None
@@ -77,7 +81,7 @@ async def call_async(
         return await _compute_async(memo, args, kwargs, call)
     while True:
         async with hold as ours:
-            output = _recall(memo, call)
+            output = _recall(memo, call, places)
             if output is not _MISSING:
                 return output
             if ours:
@@ -143,16 +147,31 @@ async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, r
     return output
 
 
-def _recall(memo: Memo[Any, Any], call: Call) -> Any:
+def _places(memo: Memo[Any, Any], call: Call) -> list[Place]:
+    try:
+        return memo._places(call)
+    except OSError:  # there is no cache folder, as is said when the entry is looked for
+        return [Place(call.definition, call.arguments)]
+
+
+def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:
     """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
-    found = memo._core.recall(memo, call)
+    for place in places:
+        output = _recall_from(memo, call, place)
+        if output is not _MISSING:
+            return output
+    return _MISSING
+
+
+def _recall_from(memo: Memo[Any, Any], call: Call, place: Place) -> Any:
+    found = memo._core.recall(memo, call, *place)
     if found is not None:
         return found[0]
     name = memo._function_name
     try:
-        entry = memo._store.read(name, call.definition, call.arguments)
+        entry = memo._store.read(name, *place)
     except DamagedEntryError as error:
-        _set_aside(memo, call, error)
+        _set_aside(memo, place, error)
         return _MISSING
     except OSError as error:
         memo._degrade("read", f"{error}; it was computed again", error)
@@ -162,16 +181,16 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
     try:
         return pickling.load_entry(entry.body, entry.second, entry.buffers)["output"]
     except Exception as error:
-        path = memo._store.path(name, call.definition, call.arguments)
+        path = memo._store.path(name, *place)
         reason = _warn.one_line(error)
         text = f"the result in {path} cannot be made again ({reason}); it was computed again"
         memo._degrade("load", text, error)
         return _MISSING
 
 
-def _set_aside(memo: Memo[Any, Any], call: Call, error: DamagedEntryError) -> None:
+def _set_aside(memo: Memo[Any, Any], place: Place, error: DamagedEntryError) -> None:
     try:
-        moved = memo._store.set_aside(memo._function_name, call.definition, call.arguments)
+        moved = memo._store.set_aside(memo._function_name, *place)
         done = f"it was moved to {moved}" if moved else ""
     except OSError as refused:
         done = f"it could not be moved ({refused})"

@@ -97,24 +97,27 @@ def write_definition(
     path = os.path.join(folder, FILE_NAME)
     if not os.path.lexists(path):
         with suppress(FileExistsError):  # somebody was faster, and may have added to it meanwhile
-            _publish(folder, content, shared, _name_new)
+            _publish(folder, content, shared, False, _name_new)
 
 
 def replace_definition(
     folder: str | os.PathLike[str], content: Content, *, shared: bool = False
 ) -> None:
-    """The same, in the place of what is there. Who does this has to keep others from doing it: see `adoptions`.
+    """The same, in the place of what is there, and so that a power cut leaves the one or the other.
+
+    Who does this has to keep others from doing it at the same time.
 
     Raises:
         OSError: It cannot be written; what was there stays.
     """
-    _publish(folder, content, shared, os.replace)
+    _publish(folder, content, shared, True, os.replace)
 
 
 def _publish(
     folder: str | os.PathLike[str],
     content: Content,
     shared: bool,
+    durable: bool,
     name: Callable[[str, str], None],
 ) -> None:
     # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
@@ -127,6 +130,9 @@ def _publish(
             if shared and os.name == "posix":
                 os.fchmod(file.fileno(), mode)  # whatever the umask
             json.dump(content, file, indent=1, ensure_ascii=False)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         name(temporary, os.path.join(folder, FILE_NAME))
     except BaseException:
         with suppress(OSError):

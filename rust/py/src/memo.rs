@@ -130,7 +130,8 @@ impl Core {
         encoded: Vec<u8>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let is_absent = match self.recall_from_disk(memo, settled.get(), &hex, &encoded)? {
+        let own = (settled.get().hex.as_str(), hex.as_str());
+        let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded)? {
             Recalled::Output(output) => return Ok(output),
             Recalled::Absent => true,
             Recalled::Trouble => false,
@@ -210,16 +211,17 @@ impl Core {
         Some(self.store(memo).ok()?.get().folder(name.bind(py), &settled.hex).ok()?.into())
     }
 
+    /// `place`: the definition hash and argument hash of the entry to look at.
     fn recall_from_disk<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
         settled: &Settled,
-        arguments: &str,
+        place: (&str, &str),
         encoded: &[u8],
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
-        let found = match recall(store.bind(py), self.name(py)?.bind(py), &settled.hex, arguments)? {
+        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
@@ -446,14 +448,31 @@ impl Core {
     }
 
     /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
-    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+    ///
+    /// `definition`, `arguments`: where on disk it is looked for: the call's own hashes, or those of an adopted entry.
+    fn recall<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        call: &Call,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return Ok(Some((output,)));
         }
-        match self.recall_from_disk(memo, call.settled.get(), &call.arguments, &call.encoded)? {
+        match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded)? {
             Recalled::Output(output) => Ok(Some((output,))),
             Recalled::Absent | Recalled::Trouble => Ok(None),
         }
+    }
+
+    /// Whether the result of a call is in memory, to be found by the next call.
+    fn is_in_memory(&self, memo: &Bound<'_, PyAny>, call: &Call) -> bool {
+        let settled = call.settled.get();
+        let Some(tier) = &self.tier else { return false };
+        let Some(kept) = tier.look_up(memo.py(), settled.section, &call.encoded, Arc::clone) else { return false };
+        let state = settled.watch.state(|| self.folder(memo, settled));
+        kept.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, settled, &call.encoded, &kept, state)
     }
 
     /// Keeps a result in memory that has just been stored. `body`: its entry, if that can be loaded by pickle alone.

@@ -56,6 +56,12 @@ impl Store {
         self.store.root().into()
     }
 
+    /// Whether entries are signed with a key.
+    #[getter]
+    fn is_signed(&self) -> bool {
+        self.store.is_signed()
+    }
+
     fn __repr__(&self) -> String {
         format!("Store('{}')", self.store.root().display())
     }

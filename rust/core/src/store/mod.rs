@@ -73,6 +73,11 @@ impl Store {
         Self { access, ..self }
     }
 
+    /// Whether entries are signed with a secret.
+    pub fn is_signed(&self) -> bool {
+        self.secret.is_some()
+    }
+
     /// With a secret that entries are signed with: those that are not are [`Error::Foreign`].
     #[must_use]
     pub fn with_secret(self, secret: Secret) -> Self {

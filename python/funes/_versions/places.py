@@ -1,0 +1,123 @@
+"""Where a call finds its result: among the entries of its own definition, and of those that it adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from funes._entries import large_arguments, pickling
+from funes._funes import Store
+from funes._versions.adoption import Adoption, adoptions_of
+
+__all__ = ["Entry", "Place", "adopted_entries", "adopted_places", "all_entries", "load"]
+
+
+class Place(NamedTuple):
+    """The name of an entry, less the function's."""
+
+    definition: str
+    arguments: str
+
+
+class Entry(NamedTuple):
+    """An entry that serves a definition."""
+
+    #: The argument hash that it has there.
+    arguments: str
+    #: Where it lies.
+    place: Place
+    #: By which it serves the definition, the one that was declared nearest to the entry first.
+    adoptions: tuple[Adoption, ...] = ()
+
+
+def adopted_places(store: Store, function: str, definition: str, arguments: str) -> list[Place]:
+    """Where else a result may lie that is not among the entries of its own definition.
+
+    A signed store has none: whoever can write to the folder could write such a record, too.
+
+    Raises:
+        AdoptionError: The record is not what was recorded.
+    """
+    if store.is_signed:
+        return []
+    own = Place(definition, arguments)
+    found = {own: None}
+    waiting = [own]
+    while waiting:
+        place = waiting.pop(0)
+        for adoption in adoptions_of(function, store.folder(function, place.definition)):
+            former = adoption.former(place.arguments)
+            if former is not None:
+                older = Place(adoption.definition, former)
+                if older not in found:
+                    found[older] = None
+                    waiting.append(older)
+    del found[own]
+    return list(found)
+
+
+def all_entries(store: Store, function: str, definition: str) -> Iterator[Entry]:
+    """All entries that serve a definition, its own first; each argument hash once.
+
+    Raises:
+        AdoptionError: The record of an adoption is not what was recorded.
+        OSError: A folder cannot be listed.
+    """
+    own = set()
+    for arguments in store.entries(function, definition):
+        own.add(arguments)
+        yield Entry(arguments, Place(definition, arguments))
+    yield from adopted_entries(store, function, definition, own)
+
+
+def adopted_entries(store: Store, function: str, definition: str, own: set[str]) -> Iterator[Entry]:
+    """Those of them that are not its own.
+
+    Args:
+        store: The cache.
+        function: The function's name.
+        definition: The definition.
+        own: The argument hashes of its own entries, which go first.
+
+    Raises:
+        AdoptionError, OSError: As `all_entries`.
+    """
+    if not store.is_signed:
+        yield from _adopted(store, function, definition, set(own), (definition,))
+
+
+def _adopted(
+    store: Store, function: str, definition: str, told: set[str], way: tuple[str, ...]
+) -> Iterator[Entry]:
+    for adoption in adoptions_of(function, store.folder(function, definition)):
+        older = adoption.definition
+        if older in way:
+            continue
+        present = None
+        if adoption.arguments is not None:
+            present = {former: now for now, former in adoption.arguments.items()}
+        own = store.entries(function, older)
+        entries = [Entry(arguments, Place(older, arguments)) for arguments in own]
+        further = _adopted(store, function, older, set(own), (*way, older))
+        for source in (entries, further):
+            for entry in source:
+                arguments = entry.arguments if present is None else present.get(entry.arguments)
+                if arguments is not None and arguments not in told:
+                    told.add(arguments)
+                    yield Entry(arguments, entry.place, (*entry.adoptions, adoption))
+
+
+def load(store: Store, function: str, entry: Entry) -> dict[str, Any] | None:
+    """An entry with its input as the definition that it serves has it; None if it has gone meanwhile.
+
+    Raises:
+        Exception: It cannot be read, made again or translated.
+    """
+    found = store.read(function, *entry.place)
+    if found is None:
+        return None
+    result = pickling.load_entry(found.body, found.second, found.buffers)
+    large_arguments.resolve(store, result)
+    for adoption in entry.adoptions:
+        result["input"] = adoption.translation.inputs(result["input"])
+    return result
