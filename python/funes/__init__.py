@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
     from funes._versions.adopt import Adopted
+    from funes._versions.explanation import Explanation
     from funes.errors import (
         AdoptionError,
         CacheWarning,
@@ -45,6 +46,7 @@ __all__ = [
     "CacheInfo",
     "CacheWarning",
     "DamagedEntryError",
+    "Explanation",
     "FunesError",
     "Key",
     "Memo",
@@ -84,6 +86,7 @@ _HOMES = {
     "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
     "_versions.adopt": ("Adopted",),
+    "_versions.explanation": ("Explanation",),
     "errors": (
         "AdoptionError",
         "CacheWarning",

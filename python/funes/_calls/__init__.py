@@ -12,4 +12,6 @@
             standstill     for how long
           run            the function runs
           description    what is recorded of it
+          log            a line for it
+        explain        why a call is a miss, or is none
 """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from funes._calls.memo import Memo
     from funes._versions.adopt import Subject
 
-__all__ = ["of", "parameters_of", "subject_of"]
+__all__ = ["graph_of", "of", "parameters_of", "subject_of"]
 
 #: ``co_flags`` of a function with ``*args``, and of one with ``**kwargs``.
 _VARIABLE, _KEYWORDS = 0x04, 0x08
@@ -30,18 +30,24 @@ def of(memo: Memo[Any, Any], definition: str) -> Content | None:
     """
     if memo._options.key is not None:
         return None
-    nodes = memo._core.graph(memo)
-    extra = memo._extra
-    if not nodes or extra is None or memo._core.definition(memo) != definition:
+    graph = graph_of(memo, definition)
+    if graph is None:
         return None
     return {
         "format": FORMAT,
-        "definition": definition,
         "function": memo._function_name,
         "parameters": parameters_of(memo),
-        "depends_on": depends.record(memo._options.depends_on, extra),
-        "nodes": nodes,
+        **graph,
     }
+
+
+def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
+    """The part of it that two definitions may differ in; None if it is not known (any more)."""
+    nodes, extra = memo._core.graph(memo), memo._extra
+    if not nodes or extra is None or memo._core.definition(memo) != definition:
+        return None
+    depends_on = depends.record(memo._options.depends_on, extra)
+    return {"definition": definition, "depends_on": depends_on, "nodes": nodes}
 
 
 def subject_of(memo: Memo[Any, Any]) -> Subject:

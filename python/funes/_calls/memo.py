@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from funes._calls.options import Options
     from funes._versions.adopt import Adopted
+    from funes._versions.explanation import Explanation
     from funes._versions.places import Place
 
 __all__ = ["CacheInfo", "Key", "Memo"]
@@ -155,6 +156,27 @@ class Memo(Generic[P, R]):
         self._core.forget(call)
         removed = [self._store.remove(self._function_name, *place) for place in self._places(call)]
         return any(removed)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Why a call with these arguments is remembered, or is not. The function is not run.
+
+        Returns:
+            An `Explanation`. It prints well: where the result is; or what changed in the definition since the latest
+            other version, as a diff; or where the arguments differ from the nearest of the hundred calls that were
+            stored last; or what is the matter with the entry.
+
+        Raises:
+            TypeError: The function does not take these arguments.
+
+        Example:
+            >>> train.explain(lr=0.01)                                                    # doctest: +SKIP
+            train: not remembered: it was called with other arguments only
+            the nearest of all 12 stored ones is /home/me/cache/train/77b0.../1f0c....dill
+              lr: 0.1 -> 0.01
+        """
+        from funes._calls.explain import explain
+
+        return explain(self, args, kwargs)
 
     def adopt(
         self,

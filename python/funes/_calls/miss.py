@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from funes import _warn
-from funes._calls import description
+from funes._calls import description, log
 from funes._calls.once import Hold
 from funes._calls.run import Run
 from funes._definitions import recorded
@@ -59,6 +59,8 @@ def call_missed(
 
 
 def _compute(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    if log.is_on():
+        log.tell(memo, call)
     frozen, run = _freeze(memo, call), Run()
     output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
     _keep(memo, call, frozen, output, run)
@@ -89,6 +91,8 @@ async def call_async(
 
 
 async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    if log.is_on():
+        log.tell(memo, call)
     frozen, run = _freeze(memo, call), Run()
     output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
     _keep(memo, call, frozen, output, run)
@@ -112,6 +116,8 @@ def call_uncached(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
 ) -> Any:
     memo._degrade("key", f"it ran uncached: {error}", error)
+    if log.is_on():
+        log.tell_uncached(memo, error)
     is_seeded, seed = memo._core.seed(args, kwargs)
     run = _run_async if memo._core.is_async else _run
     return run(
