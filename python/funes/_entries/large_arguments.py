@@ -38,7 +38,7 @@ def refer(
         content = bytes(pickled.body)
         digest = hash_value(content)
         try:
-            if not os.path.exists(store.object_path(digest)):
+            if not _renew(store.object_path(digest)):
                 store.write_object(digest, content, pickled.second, durable=durable)
         except OSError as error:  # the result is worth more than the argument
             inputs[name] = f"<not stored: {one_line(error)}>"
@@ -46,6 +46,17 @@ def refer(
             inputs[name] = f"<in objects/{digest}.dill: {len(content)} bytes>"
             objects[name] = digest
     return inputs, objects
+
+
+def _renew(path: str) -> bool:
+    """Whether there is the file. From now on it counts as new, lest it be swept before an entry refers to it."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another's, in a folder that is shared
+        return os.path.exists(path)
+    return True
 
 
 def resolve(store: Store, entry: dict[str, Any]) -> None:
