@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from funes import memorious
+from funes import hash_value, memorious
 from funes._entries import stats
 from funes._entries.stats import Stats
 from funes._funes import KeyLock
@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_written_to_costs_the_numbers_and_no_word(
 
 def test_who_holds_the_lock_is_not_waited_for(cache: Path, run_python: RunPython) -> None:
     double = a_memo_with_hits(0)
-    lock = KeyLock(str(double.cache_path), "f" * 40)
+    lock = KeyLock(str(double.cache_path), hash_value("stats.json"))
     assert lock.acquire()
     script = f"""
 from funes._entries import stats

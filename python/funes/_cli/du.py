@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import click
 
 from funes._cli import match, options
 from funes._cli.output import Column, print_rows
+from funes._cli.room import room_of
 from funes._cli.units import bytes_shown
 from funes._entries.cache import Cache
 from funes._funes import OBJECTS
@@ -28,7 +27,7 @@ _COLUMNS = (
 @click.argument("function", required=False)
 @options.cache
 @options.as_json
-def command(function: str | None, cache: Cache, as_json: bool) -> None:
+def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
     r"""Add up the sizes of files, by function, or by version of FUNCTION; the largest first.
 
     All files in a folder count, those of others too: damaged entries, notes, unfinished files. Large arguments, which
@@ -52,11 +51,5 @@ def command(function: str | None, cache: Cache, as_json: bool) -> None:
     print_rows([*rows, {**total, "name": "total"}], _COLUMNS, as_json=as_json)
 
 
-def _row(title: str, folder: Path) -> dict[str, Any]:
-    size, files = 0, 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # deleted meanwhile
-                size += os.lstat(os.path.join(place, name)).st_size
-                files += 1
-    return {"bytes": size, "files": files, "name": title, "folder": str(folder)}
+def _row(name: str, folder: Path) -> dict[str, Any]:
+    return {"name": name, **room_of(folder)._asdict(), "folder": str(folder)}

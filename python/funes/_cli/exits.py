@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["FOUND_WANTING", "NotThere"]
+__all__ = ["FOUND_WANTING", "NotThere", "Refused"]
 
 #: The command did its work, and what it found is not in order.
 FOUND_WANTING = 1
@@ -17,3 +17,9 @@ class NotThere(click.ClickException):
     """What the command was asked about does not exist."""
 
     exit_code = FOUND_WANTING
+
+
+class Refused(click.ClickException):
+    """The command may not go on as it was called."""
+
+    exit_code = 2

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from funes._cli.exits import NotThere
+from funes._cli.exits import NotThere, Refused
+from funes._cli.match import named_values
 from funes._entries.cache import Cache, open_cache
 
-__all__ = ["as_json", "cache", "confirm", "yes"]
+__all__ = ["as_json", "cache", "confirm", "where", "yes"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -43,6 +44,19 @@ def as_json(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def where(command: _Command) -> _Command:
+    """Give a command the option ``--where``, and the parameter ``where``, a dict from arguments to values."""
+    option = click.option(
+        "--where",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=lambda _, __, given: named_values(given),
+        help="Entries whose argument NAME has this value, a Python literal or else a text; of several, all must hold."
+        " Types count: 1, 1.0 and '1' differ.",
+    )
+    return option(command)
+
+
 def yes(command: _Command) -> _Command:
     """Give a command the option ``--yes``, and the parameter ``yes``, which `confirm` wants."""
     return click.option("--yes", "-y", is_flag=True, help="Go ahead without asking.")(command)
@@ -53,10 +67,10 @@ def confirm(question: str, yes: bool) -> None:
 
     Raises:
         click.Abort: The answer is no.
-        click.UsageError: There is no terminal to ask at.
+        Refused: There is no terminal to ask at.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} There is no terminal to ask at: say --yes.")
+        raise Refused(f"{question} There is no terminal to ask at; say --yes")
     click.confirm(question, abort=True, err=True)

@@ -13,7 +13,15 @@ import click
 
 from funes._cli.units import date_exact
 
-__all__ = ["Column", "in_terminal", "one_line", "print_json", "print_rows", "to_json"]
+__all__ = [
+    "Column",
+    "in_terminal",
+    "one_line",
+    "print_json",
+    "print_rows",
+    "shown_safely",
+    "to_json",
+]
 
 Row = Mapping[str, Any]
 
@@ -71,7 +79,7 @@ def to_json(value: object) -> Any:
     try:
         return _as_json(value)
     except (RecursionError, ValueError):  # it holds itself; an array of what has no numbers
-        return _repr(value)
+        return shown_safely(value)
 
 
 def _as_json(value: object) -> Any:
@@ -87,18 +95,19 @@ def _as_json(value: object) -> Any:
         return date_exact(value)
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else _repr(key): _as_json(part)
+            key if isinstance(key, str) else shown_safely(key): _as_json(part)
             for key, part in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [_as_json(part) for part in value]
     if hasattr(value, "shape") and hasattr(value, "tolist"):  # numpy's, and others like it
         plain = value.tolist()
-        return _repr(value) if type(plain) is type(value) else _as_json(plain)
-    return _repr(value)
+        return shown_safely(value) if type(plain) is type(value) else _as_json(plain)
+    return shown_safely(value)
 
 
-def _repr(value: object) -> str:
+def shown_safely(value: object) -> str:
+    """The `repr` of a value in one line, also if it has none."""
     try:
         return one_line(repr(value))
     except Exception:

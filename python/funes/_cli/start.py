@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -22,7 +23,13 @@ def main() -> NoReturn:
     # A name or value that the terminal's encoding does not have must not end a listing.
     for stream in sys.stdout, sys.stderr:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.showwarning = _warn  # type: ignore[assignment]
     from funes._cli.commands import funes
 
     funes(prog_name="funes")
     raise AssertionError("click ends the process")
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """A warning without the line of code that gives it, which is nobody's concern here."""
+    print(f"Warning: {message}", file=sys.stderr)

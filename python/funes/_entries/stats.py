@@ -24,9 +24,6 @@ _FORMAT = 1
 #: No file of ours comes near it; what does is not read.
 _LARGEST = 4096
 
-#: The key that stands for the file among the locks of the folder. No hash of arguments is likely to be it.
-_LOCK = "f" * 40
-
 #: Workers of a pool end together, and each holds the lock for a fraction of a millisecond.
 _ATTEMPTS = 20
 _PAUSE = 0.0025
@@ -67,11 +64,11 @@ def read(folder: str | os.PathLike[str]) -> Stats | None:
 
 
 def _add(folder: str, more: Stats) -> None:
-    from funes._funes import KeyLock
+    from funes._funes import KeyLock, hash_value
 
     if not os.path.isdir(folder):
         return  # somebody has deleted it, and need not find it again
-    lock = KeyLock(folder, _LOCK)
+    lock = KeyLock(folder, hash_value(FILE_NAME))
     if not _acquire(lock):
         return
     try:
