@@ -28,7 +28,7 @@ _COLUMNS = (
 @options.cache
 @options.as_json
 def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
-    r"""Add up the sizes of files, by function, or by version of FUNCTION; the largest first.
+    """Add up the sizes of files, by function, or by version of FUNCTION; the largest first.
 
     All files in a folder count, those of others too: damaged entries, notes, unfinished files. Large arguments, which
     functions share, are in "objects". The last row is the total.

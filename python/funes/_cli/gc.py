@@ -47,7 +47,7 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    r"""Delete what is old, superseded or too much, after asking.
+    """Delete what is old, superseded or too much, after asking.
 
     1. Whole versions go that meet --older-than and --keep-versions, both if both are given. A version was used last
     when its last result was stored, or when a process that had hits ended. A version that has been adopted stays as

@@ -49,7 +49,7 @@ _VERSIONS = (
 @options.cache
 @options.as_json
 def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -> None:
-    r"""List the functions of which results are stored, or the versions of FUNCTION.
+    """List the functions of which results are stored, or the versions of FUNCTION.
 
     FUNCTION is its name, its qualified name, or that of its folder.
 

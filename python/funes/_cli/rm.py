@@ -39,7 +39,7 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    r"""Delete what is stored of FUNCTION, after asking: all of it, some VERSIONs, or some entries.
+    """Delete what is stored of FUNCTION, after asking: all of it, some VERSIONs, or some entries.
 
     VERSION is the beginning of a definition hash, as `funes ls FUNCTION` shows it. Without any, all versions count.
     With --where, entries go whose arguments have these values; to find them, the arguments of all are unpickled, which

@@ -31,7 +31,7 @@ _WIDTH = 60
     "versions",
     metavar="HASH",
     multiple=True,
-    help="A version, by the beginning of its hash; may be given again. Without it, the one that was used last.",
+    help="A version, by the beginning of its hash; may be given again. Without it, the one that was added to last.",
 )
 @click.option("--all-versions", is_flag=True, help="All versions.")
 @options.where

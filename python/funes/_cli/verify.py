@@ -26,7 +26,7 @@ _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=Tr
 @options.cache
 @options.as_json
 def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
-    r"""Compare every byte of every entry and large argument with its checksum, or of those of FUNCTION.
+    """Compare every byte of every entry and large argument with its checksum, or of those of FUNCTION.
 
     With FUNES_KEY, signatures are verified too. Nothing is unpickled, and nothing is moved or mended: the call that
     needs a damaged entry sets it aside and computes it again.
