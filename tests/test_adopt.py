@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funes import AdoptionError, CacheWarning, memorious
+from funes import AdoptionError, CacheWarning, load_cached_results, memorious
 from funes._calls.memo import Memo
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -495,6 +495,66 @@ def test_an_unsigned_result_does_not_pass_by_way_of_a_copy(monkeypatch: pytest.M
     new = second()
     with pytest.raises(AdoptionError, match="not signed with the key"):
         new.adopt(old.definition, copy=True)
+
+
+# Results as data
+
+
+def test_adopted_results_are_listed_with_the_arguments_of_now() -> None:
+    options: dict[str, Any] = {"large_argument": 1000}
+    oldest = version("def f(data): return float(data.sum())", **options)
+    old = version("def f(data, n=1): return float(np.sum(data)) * n", **options)
+    new = version("def f(rows, n=1): return n * float(np.sum(rows))", **options)
+    oldest(np.arange(1000.0))
+    old.adopt(oldest.definition, add={"n": 1})
+    old(np.ones(2), 2, global_seed=3)
+    new(np.ones(3))
+    paths = [
+        oldest.key(np.arange(1000.0)).path,
+        old.key(np.ones(2), 2, global_seed=3).path,
+        new.key(np.ones(3)).path,
+    ]
+    for second, path in enumerate(paths):
+        os.utime(path, (second, second))
+    new.adopt(old.definition, rename={"data": "rows"})
+    results = load_cached_results(new)
+    assert len(results) == 3
+    listed = [(result["input"], result["output"]) for result in results]
+    assert [list(given) for given, _ in listed] == [
+        ["rows", "n"],
+        ["rows", "n", "global_seed"],
+        ["rows", "n"],
+    ]
+    assert [output for _, output in listed] == [499500.0, 4.0, 3.0]
+    assert np.array_equal(listed[0][0]["rows"], np.arange(1000.0))
+    [found] = load_cached_results(new, where={"rows": np.arange(1000.0)})
+    assert found["output"] == 499500.0
+    [found] = load_cached_results(new, where={"n": 2}, inputs_only=True)
+    assert found["input"]["global_seed"] == 3
+    assert list(results.to_pandas(exclude="rows")["n"]) == [1, 2, 1]
+    # Each version has its own results when several are asked for.
+    assert len(load_cached_results(new, versions="all")) == 3
+    assert len(load_cached_results(new, versions=[new.definition])) == 1
+
+
+def test_an_own_result_goes_before_an_adopted_one() -> None:
+    old, new = first(), second()
+    old(0.5)
+    new(0.5)
+    new.adopt(old.definition)
+    assert len(load_cached_results(new)) == 1
+
+
+def test_a_record_that_was_changed_costs_the_listing_what_was_adopted() -> None:
+    old, new = first(), second()
+    old(1)
+    new(2)
+    new.adopt(old.definition)
+    path = new.cache_path / "definition.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"checksum": "', '"checksum": "0'), encoding="utf-8")
+    with pytest.warns(CacheWarning, match="adopted results were skipped"):
+        assert [result["input"]["lr"] for result in load_cached_results(new)] == [2]
 
 
 # The record

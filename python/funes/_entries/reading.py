@@ -7,7 +7,15 @@ from typing import Any
 from funes._entries import large_arguments, pickling
 from funes._funes import Entry, Store
 
-__all__ = ["read_head", "read_objects", "read_seconds", "read_whole", "resolved", "whole_of"]
+__all__ = [
+    "load",
+    "read_head",
+    "read_objects",
+    "read_seconds",
+    "read_whole",
+    "resolved",
+    "whole_of",
+]
 
 
 def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -17,9 +25,14 @@ def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | No
     return result
 
 
+def load(entry: Entry) -> dict[str, Any]:
+    """An entry that was read, as a dict, without its large arguments; raises as `pickling.load_entry`."""
+    return pickling.load_entry(entry.body, entry.second, entry.buffers)
+
+
 def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
     """An entry that was read, as a dict; raises what comes up when its objects are made again."""
-    result = pickling.load_entry(entry.body, entry.second, entry.buffers)
+    result = load(entry)
     large_arguments.resolve(store, result)
     return result
 

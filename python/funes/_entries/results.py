@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from funes._entries import frames, pickling, reading, shown
 from funes._entries.table import Shape, Table
 from funes._entries.where import Where, condition
-from funes._funes import Listing, Store
+from funes._funes import Entry, Listing, Store
 from funes._warn import one_line, warn
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+    from funes._versions.adoption import Adoption
 
 __all__ = ["Folder", "Results", "load_cached_results", "load_cached_results_as_pandas"]
 
@@ -46,7 +49,8 @@ def load_cached_results(
         versions: Which definitions of the function: ``"current"``, that of this moment; ``"all"`` of which anything is
             stored; or definition hashes, of which the beginning is enough. With anything but ``"current"`` each result
             has its definition hash under ``'definition'``. After an edit of the function, or of what it uses, the
-            results of before stay on disk under their own definition.
+            results of before stay on disk under their own definition. Results that the current definition adopted
+            (`Memo.adopt`) are among its own, with the arguments that they have now.
         inputs_only: Leave the outputs out: they are not loaded, and the dicts have no ``'output'``.
 
     Raises:
@@ -94,6 +98,7 @@ def _of_memo(
         shape=shape,
         fulfils=fulfils,
         inputs_only=inputs_only,
+        with_adopted=versions == "current",
     )
 
 
@@ -125,6 +130,8 @@ class _Place(NamedTuple):
     arguments: str
     folder: Folder
     bytes: int
+    #: By which it is a result of the definition that was asked for, if it lies under another one.
+    adoptions: tuple[Adoption, ...] = ()
 
 
 class Results:
@@ -163,6 +170,7 @@ class Results:
         shape: Shape,
         fulfils: Callable[[dict[str, Any]], bool] | None,
         inputs_only: bool,
+        with_adopted: bool = False,
     ) -> None:
         self._store = store
         self._folders = folders
@@ -170,6 +178,7 @@ class Results:
         self._shape = shape
         self._fulfils = fulfils
         self._inputs_only = inputs_only
+        self._with_adopted = with_adopted
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for place in self._in_order():
@@ -309,6 +318,28 @@ class Results:
         for folder in self._folders:
             for arguments, size, modified in Listing(self._store.folder(*folder)):
                 yield _Place(modified, arguments, folder, size)
+            if self._with_adopted:
+                yield from self._adopted(folder)
+
+    def _adopted(self, folder: Folder) -> Iterator[_Place]:
+        """Where the results lie that serve the definition, and are another one's."""
+        from funes._versions.places import adopted_entries
+        from funes.errors import AdoptionError
+
+        try:
+            for entry in adopted_entries(self._store, *folder):
+                place = Folder(folder.function, entry.place.definition)
+                with suppress(OSError):  # it has gone meanwhile
+                    status = os.stat(self._store.path(*place, entry.place.arguments))
+                    yield _Place(
+                        status.st_mtime_ns,
+                        entry.place.arguments,
+                        place,
+                        status.st_size,
+                        entry.adoptions,
+                    )
+        except AdoptionError as error:
+            warn(f"adopted results were skipped: {error}")
 
     def _in_order(self) -> Iterator[_Place]:
         """The same in the order of storing, as long as they are not too many."""
@@ -337,15 +368,15 @@ class Results:
             return None
         head = None
         if self._fulfils is not None:
-            head = self._attempt(place, is_shown, pickling.load_head, entry)
+            head = self._attempt(place, is_shown, _head, place, entry)
             if head is None or not self._fulfils(head):
                 return None
         is_cut = is_shown and place.bytes > _LARGE
         if self._inputs_only or is_cut:
-            head = head or self._attempt(place, is_shown, pickling.load_head, entry)
+            head = head or self._attempt(place, is_shown, _head, place, entry)
             result = self._attempt(place, is_shown, reading.resolved, self._store, head)
         else:
-            result = self._attempt(place, is_shown, reading.whole_of, self._store, entry)
+            result = self._attempt(place, is_shown, _whole, place, self._store, entry)
         if result is None:
             return None
         if is_cut and not self._inputs_only:
@@ -358,7 +389,7 @@ class Results:
         if self._fulfils is None:
             return True
         entry = self._attempt(place, True, self._store.read, *place.folder, place.arguments)
-        head = entry and self._attempt(place, True, pickling.load_head, entry)
+        head = entry and self._attempt(place, True, _head, place, entry)
         return head is not None and self._fulfils(head)
 
     def _attempt(
@@ -374,6 +405,21 @@ class Results:
                     reason = f"{path} cannot be read ({reason})"
                 warn(f"a stored result was skipped: {reason}")
             return None
+
+
+def _head(place: _Place, entry: Entry) -> dict[str, Any]:
+    """All but the output of an entry, as the definition that was asked for has it."""
+    return _translated(pickling.load_head(entry), place)
+
+
+def _whole(place: _Place, store: Store, entry: Entry) -> dict[str, Any]:
+    return _translated(reading.whole_of(store, entry), place)
+
+
+def _translated(result: dict[str, Any], place: _Place) -> dict[str, Any]:
+    for adoption in place.adoptions:
+        result = adoption.translation.result(result)
+    return result
 
 
 def load_cached_results_as_pandas(

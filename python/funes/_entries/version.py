@@ -183,7 +183,10 @@ def _seconds(entry: StoredEntry) -> float:
 
 
 def _names(description: dict[str, Any] | None) -> Iterator[str]:
-    """What `__name__` of the function may have been: the ends of its qualified name."""
+    """What `__name__` of the function may have been: what is recorded, or the ends of its qualified name."""
+    recorded = description and description.get("function")
+    if isinstance(recorded, str):
+        yield recorded
     try:
         rest: str = description["nodes"][0]["name"]  # type: ignore[index]
         while rest:

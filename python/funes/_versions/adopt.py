@@ -14,7 +14,8 @@ from funes._definitions.recorded import (
     replace_definition,
     write_definition,
 )
-from funes._entries import large_arguments, pickling
+from funes._entries import large_arguments, pickling, reading
+from funes._funes import Entry as StoredBytes
 from funes._funes import Store, hash_arguments
 from funes._versions.adoption import KEY, Adoption, adoptions_in, adoptions_of, recorded, storable
 from funes._versions.exclusive import exclusive
@@ -103,8 +104,9 @@ def adopt(
     if before is not None:
         translation.check(before)
     keeps = before is not None and translation.keeps_hashes(before)
+    plan = _Plan(subject, definition, translation, before)
     if copy:
-        return _copy(subject, definition, translation, before)
+        return _copy(plan)
     _refuse_cycle(subject, definition)
     added = storable(translation.add)
     left_out: list[str] = []
@@ -112,8 +114,8 @@ def adopt(
     if keeps:
         entries = sum(1 for _ in all_entries(subject.store, subject.function, definition))
     else:
-        moved = _moved(subject, definition, translation, before, left_out)
-        arguments = {now: entry.arguments for now, entry, _, _ in moved}
+        moved = _moved(plan, left_out, pickling.load_head)
+        arguments = {each.arguments: each.entry.arguments for each in moved}
         entries = len(arguments)
         _refuse_nothing(entries, left_out)
     adoption = Adoption(definition, translation, arguments)
@@ -233,51 +235,63 @@ def _refuse_nothing(entries: int, left_out: list[str]) -> None:
         raise AdoptionError(f"none of its results can serve; the first: {left_out[0]}")
 
 
-#: The new argument hash, the entry, what it holds, and its large arguments.
-_Moved = tuple[str, Entry, dict[str, Any], dict[str, Any]]
+class _Moved(NamedTuple):
+    """A result as the version that adopts it has it."""
+
+    arguments: str
+    #: The entry as it serves the version that is adopted.
+    entry: Entry
+    #: What it holds, the input translated; large arguments are where they are.
+    result: dict[str, Any]
+
+
+class _Plan(NamedTuple):
+    """What is to be adopted."""
+
+    subject: Subject
+    #: The version that is adopted.
+    definition: str
+    #: What its arguments are now.
+    translation: Translation
+    #: Its parameters, if they are known.
+    parameters: Parameters | None
 
 
 def _moved(
-    subject: Subject,
-    definition: str,
-    translation: Translation,
-    parameters: Parameters | None,
-    left_out: list[str],
+    plan: _Plan, left_out: list[str], load: Callable[[StoredBytes], dict[str, Any]]
 ) -> Iterator[_Moved]:
     """The results of a version that can serve, with what they are remembered by from now on.
+
+    Args:
+        plan: What is to be adopted.
+        left_out: Takes a line for each result that cannot serve.
+        load: Makes of an entry what is needed of it.
 
     Raises:
         AdoptionError: Two of them would be one.
     """
+    subject, definition, translation, parameters = plan
+    store, function = subject.store, subject.function
     taken: dict[str, Entry] = {}
-    for entry in all_entries(subject.store, subject.function, definition):
-        path = subject.store.path(subject.function, *entry.place)
+    for entry in all_entries(store, function, definition):
+        path = store.path(function, *entry.place)
         try:
-            stored = subject.store.read(subject.function, *entry.place)
+            stored = store.read(function, *entry.place)
             if stored is None:
                 continue
-            result = pickling.load_entry(stored.body, stored.second, stored.buffers)
-            raw, objects = dict(result["input"]), dict(result.get("objects", {}))
-            large_arguments.resolve(subject.store, result)
-            before = result["input"]
+            result = load(stored)
+            del stored
             for adoption in entry.adoptions:
-                before = adoption.translation.inputs(before)
-                raw = adoption.translation.inputs(raw)
-                objects = adoption.translation.names(objects)
-            known = [name for name in before if name != "global_seed"]
-            if not is_faithful(
-                known if parameters is None else parameters, before, entry.arguments
-            ):
-                unstored = [f"{name}: {v}" for name, v in before.items() if _is_note(v)]
-                raise AdoptionError(
-                    "its input is not what the call was given"
-                    + (f" ({'; '.join(unstored)})" if unstored else "")
-                )
+                result = adoption.translation.result(result)
+            before = _inputs(store, result)
+            known = parameters or [name for name in before if name != "global_seed"]
+            if not is_faithful(known, before, entry.arguments):
+                raise AdoptionError(_unfaithful(before))
             if parameters is None:
                 translation.check(known)
-            result["input"] = translation.inputs(before)
-            arguments = hash_arguments(list(translation.parameters), result["input"])
-            raw, objects = translation.inputs(raw), translation.names(objects)
+            after = translation.inputs(before)
+            arguments = hash_arguments(list(translation.parameters), after)
+            result = translation.result(result)
         except Exception as error:
             reason = str(error) if isinstance(error, AdoptionError) else one_line(error)
             left_out.append(f"{path}: {reason}")
@@ -285,42 +299,53 @@ def _moved(
         other = taken.setdefault(arguments, entry)
         if other is not entry:
             raise AdoptionError(
-                f"two results would be one: {subject.store.path(subject.function, *other.place)} and {path}"
+                f"two results would be one: {store.path(function, *other.place)} and {path}"
                 " have the same arguments but for what is dropped"
             )
-        yield arguments, entry, {**result, "input": raw}, objects
+        yield _Moved(arguments, entry, result)
+
+
+def _inputs(store: Store, result: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with the large ones among them."""
+    part: dict[str, dict[str, Any]] = {
+        "input": dict(result["input"]),
+        "objects": result.get("objects", {}).copy(),
+    }
+    large_arguments.resolve(store, part)
+    return part["input"]
+
+
+def _unfaithful(inputs: dict[str, Any]) -> str:
+    notes = [f"{name}: {value}" for name, value in inputs.items() if _is_note(value)]
+    said = f" ({'; '.join(notes)})" if notes else ""
+    return f"its input is not what the call was given{said}"
 
 
 def _is_note(value: object) -> bool:
     return isinstance(value, str) and value.startswith("<not stored: ")
 
 
-def _copy(
-    subject: Subject,
-    definition: str,
-    translation: Translation,
-    parameters: Parameters | None,
-) -> Adopted:
-    left_out: list[str] = []
+def _copy(plan: _Plan) -> Adopted:
+    subject = plan.subject
     # Nothing is written before all is known to be right.
-    arguments = [now for now, *_ in _moved(subject, definition, translation, parameters, left_out)]
-    _refuse_nothing(len(arguments), left_out)
+    left_out: list[str] = []
+    _refuse_nothing(sum(1 for _ in _moved(plan, left_out, pickling.load_head)), left_out)
     left_out.clear()
     count = 0
-    for now, entry, result, objects in _moved(
-        subject, definition, translation, parameters, left_out
-    ):
-        key = subject.function, subject.definition, now
+    for arguments, entry, result in _moved(plan, left_out, reading.load):
         seconds = result["time"]
         try:
-            pickled = pickling.dump_entry(result["input"], result["output"], seconds, objects)
+            pickled = pickling.dump_entry(
+                result["input"], result["output"], seconds, result.get("objects")
+            )
         except Exception as error:
             path = subject.store.path(subject.function, *entry.place)
             left_out.append(f"{path}: {one_line(error)}")
             continue
+        key = subject.function, subject.definition, arguments
         subject.store.write(*key, *pickled, durable=subject.is_durable(seconds))
         count += 1
     if subject.content is not None:
         folder = subject.folder(subject.definition)
         write_definition(folder, subject.content, shared=subject.shared)
-    return Adopted(definition, subject.definition, count, tuple(left_out), is_copy=True)
+    return Adopted(plan.definition, subject.definition, count, tuple(left_out), is_copy=True)

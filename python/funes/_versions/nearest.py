@@ -96,12 +96,12 @@ class _Reader:
             found = self._store.read(self._function, *entry.place)
             if found is None:
                 return None
-            result = pickling.load_entry(found.body, found.second, found.buffers)
+            result = pickling.load_head(found)
+            for adoption in entry.adoptions:
+                result = adoption.translation.result(result)
             inputs: dict[str, Any] = result["input"]
             for name, digest in result.get("objects", {}).items():
                 inputs[name] = self._argument(name, digest)
-            for adoption in entry.adoptions:
-                inputs = adoption.translation.inputs(inputs)
             return inputs
         except Exception:  # another one will do
             return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from funes._entries import large_arguments, pickling
 from funes._funes import Store
 from funes._versions.adoption import Adoption, adoptions_of
 
-__all__ = ["Entry", "Place", "adopted_entries", "adopted_places", "all_entries", "load"]
+__all__ = ["Entry", "Place", "adopted_entries", "adopted_places", "all_entries"]
 
 
 class Place(NamedTuple):
@@ -63,61 +62,32 @@ def all_entries(store: Store, function: str, definition: str) -> Iterator[Entry]
         AdoptionError: The record of an adoption is not what was recorded.
         OSError: A folder cannot be listed.
     """
-    own = set()
     for arguments in store.entries(function, definition):
-        own.add(arguments)
         yield Entry(arguments, Place(definition, arguments))
-    yield from adopted_entries(store, function, definition, own)
+    yield from adopted_entries(store, function, definition)
 
 
-def adopted_entries(store: Store, function: str, definition: str, own: set[str]) -> Iterator[Entry]:
-    """Those of them that are not its own.
-
-    Args:
-        store: The cache.
-        function: The function's name.
-        definition: The definition.
-        own: The argument hashes of its own entries, which go first.
-
-    Raises:
-        AdoptionError, OSError: As `all_entries`.
-    """
+def adopted_entries(store: Store, function: str, definition: str) -> Iterator[Entry]:
+    """Those of them that are not its own; raises as `all_entries`."""
     if not store.is_signed:
-        yield from _adopted(store, function, definition, set(own), (definition,))
+        yield from _adopted(store, function, definition, (definition,))
 
 
-def _adopted(
-    store: Store, function: str, definition: str, told: set[str], way: tuple[str, ...]
-) -> Iterator[Entry]:
-    for adoption in adoptions_of(function, store.folder(function, definition)):
+def _adopted(store: Store, function: str, definition: str, way: tuple[str, ...]) -> Iterator[Entry]:
+    adoptions = adoptions_of(function, store.folder(function, definition))
+    if not adoptions:
+        return
+    told = set(store.entries(function, definition))
+    for adoption in adoptions:
         older = adoption.definition
         if older in way:
             continue
         present = None
         if adoption.arguments is not None:
             present = {former: now for now, former in adoption.arguments.items()}
-        own = store.entries(function, older)
-        entries = [Entry(arguments, Place(older, arguments)) for arguments in own]
-        further = _adopted(store, function, older, set(own), (*way, older))
-        for source in (entries, further):
-            for entry in source:
-                arguments = entry.arguments if present is None else present.get(entry.arguments)
-                if arguments is not None and arguments not in told:
-                    told.add(arguments)
-                    yield Entry(arguments, entry.place, (*entry.adoptions, adoption))
-
-
-def load(store: Store, function: str, entry: Entry) -> dict[str, Any] | None:
-    """An entry with its input as the definition that it serves has it; None if it has gone meanwhile.
-
-    Raises:
-        Exception: It cannot be read, made again or translated.
-    """
-    found = store.read(function, *entry.place)
-    if found is None:
-        return None
-    result = pickling.load_entry(found.body, found.second, found.buffers)
-    large_arguments.resolve(store, result)
-    for adoption in entry.adoptions:
-        result["input"] = adoption.translation.inputs(result["input"])
-    return result
+        own = (Entry(each, Place(older, each)) for each in store.entries(function, older))
+        for entry in (*own, *_adopted(store, function, older, (*way, older))):
+            arguments = entry.arguments if present is None else present.get(entry.arguments)
+            if arguments is not None and arguments not in told:
+                told.add(arguments)
+                yield Entry(arguments, entry.place, (*entry.adoptions, adoption))

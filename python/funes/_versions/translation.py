@@ -103,6 +103,17 @@ class Translation(NamedTuple):
             raise AdoptionError(f"it has the arguments {_listed(inputs)}")
         return {name: found[name] for name in (*counted, *seed)}
 
+    def result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """An entry, or what was read of it, with its input as that of one of the new version.
+
+        Raises:
+            AdoptionError: As `inputs`.
+        """
+        translated = {**result, "input": self.inputs(result["input"])}
+        if "objects" in result:
+            translated["objects"] = self.names(result["objects"])
+        return translated
+
     def names(self, by_name: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept by the names of arguments, by the new names of those that stay."""
         return {
