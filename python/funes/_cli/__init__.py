@@ -6,6 +6,7 @@
       commands       which commands there are; each has a file of its own, loaded when it is asked for
         options        what commands have in common: --cache, --json, --yes
         match          functions and versions as people name them
+        code           functions as MODULE:FUNCTION, which are imported
         units          sizes, times and dates as people write and read them
         output         tables in a terminal, lines in a pipe, JSON
         exits          how a command ends

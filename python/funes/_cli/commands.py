@@ -11,7 +11,7 @@ from funes._funes import __version__
 __all__ = ["NAMES", "funes"]
 
 #: In the order in which the help lists them.
-NAMES = ("ls", "show", "verify", "du", "gc", "rm")
+NAMES = ("ls", "show", "diff", "explain", "adopt", "verify", "du", "gc", "rm")
 
 
 class _Commands(click.Group):

@@ -16,6 +16,7 @@ from funes._entries.version import StoredVersion
 __all__ = [
     "by_name",
     "by_prefix",
+    "call_arguments",
     "function_named",
     "named_values",
     "qualified_name",
@@ -111,11 +112,27 @@ def named_values(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise click.BadParameter(f"{text!r} names no argument: write lr=0.1")
-        try:
-            values[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            values[name.strip()] = value
+        values[name.strip()] = _value(value)
     return values
+
+
+def call_arguments(texts: Iterable[str]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call: ``lr=0.1`` by name, all else by place; values as in `named_values`."""
+    args, kwargs = [], {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if equals and name.isidentifier():
+            kwargs[name] = _value(value)
+        else:
+            args.append(_value(text))
+    return args, kwargs
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _names(function: StoredFunction) -> Iterator[str]:

@@ -12,14 +12,19 @@ from funes._cli.exits import NotThere, Refused
 from funes._cli.match import named_values
 from funes._entries.cache import Cache, open_cache
 
-__all__ = ["as_json", "cache", "confirm", "where", "yes"]
+__all__ = ["as_json", "cache", "confirm", "folder", "opened", "where", "yes"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _opened(_: click.Context, __: click.Parameter, given: str | None) -> Cache:
+def opened(folder: str | None) -> Cache:
+    """The cache in the folder that was named, or in the one that would be used here.
+
+    Raises:
+        NotThere: There is no such folder.
+    """
     try:
-        return open_cache(given)
+        return open_cache(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotThere(
             f"there is no cache folder {error.filename}; name another one with --cache"
@@ -33,8 +38,22 @@ def cache(command: _Command) -> _Command:
     option = click.option(
         "--cache",
         metavar="DIR",
-        callback=_opened,
+        callback=lambda _, __, given: opened(given),
         help="The cache folder; without it FUNES_CACHE_DIR, or else ./cache.",
+    )
+    return option(command)
+
+
+def folder(command: _Command) -> _Command:
+    """Give a command the option ``--cache``, and the parameter ``folder``, what was given, or None.
+
+    It is for a command that imports the function, which knows its folder itself.
+    """
+    option = click.option(
+        "--cache",
+        "folder",
+        metavar="DIR",
+        help="The cache folder; without it that of the function, FUNES_CACHE_DIR, or else ./cache.",
     )
     return option(command)
 

@@ -19,6 +19,7 @@ __all__ = [
     "one_line",
     "print_json",
     "print_rows",
+    "print_text",
     "shown_safely",
     "to_json",
 ]
@@ -124,6 +125,16 @@ def one_line(text: str) -> str:
         else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+def print_text(text: str) -> None:
+    """Print lines of text, none of which can steer the terminal."""
+    for line in text.split("\n"):
+        click.echo("".join(map(_harmless, line)))
+
+
+def _harmless(letter: str) -> str:
+    return letter if letter.isprintable() or letter == "\t" else one_line(letter)
 
 
 def _plain(value: object) -> str:

@@ -93,7 +93,7 @@ class StoredVersion:
         return sum(map(_seconds, self.entries()), 0.0)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """The results as data; `where` and `inputs_only` as in `load_cached_results`.
+        """The results as data; `where` and `inputs_only` as in `load_cached_results`. Adopted ones are among them.
 
         As the function is not at hand, what came in ``**kwargs`` is one input, a dict.
 
@@ -172,6 +172,7 @@ def results_of(
         shape=Shape(is_mixed=is_mixed),
         fulfils=fulfils,
         inputs_only=inputs_only,
+        with_adopted=not is_mixed,
     )
 
 

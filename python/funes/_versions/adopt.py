@@ -24,7 +24,7 @@ from funes._versions.translation import Parameters, Translation, is_faithful
 from funes._warn import one_line
 from funes.errors import AdoptionError
 
-__all__ = ["Adopted", "Subject", "adopt", "undo"]
+__all__ = ["Adopted", "Subject", "adopt", "is_shared", "undo"]
 
 #: So many of those that were left out are shown.
 _SHOWN = 5
@@ -63,13 +63,13 @@ class Adopted(NamedTuple):
     is_copy: bool = False
 
     def __str__(self) -> str:
-        results = "1 result" if self.entries == 1 else f"{self.entries} results"
+        is_one = self.entries == 1
+        results = "1 result" if is_one else f"{self.entries} results"
+        serve = "serves" if is_one else "serve"
         old, new = self.definition[:12], self.into[:12]
-        line = (
-            f"copied {results} of {old} to {new}"
-            if self.is_copy
-            else f"{results} of {old} serve {new}"
-        )
+        line = f"{results} of {old} {serve} {new}"
+        if self.is_copy:
+            line = f"copied {results} of {old} to {new}"
         more = len(self.left_out) - _SHOWN
         shown = [f"left out: {text}" for text in self.left_out[:_SHOWN]]
         return "\n".join([line, *shown, *([f"and {more} more were left out"] if more > 0 else [])])
@@ -143,6 +143,11 @@ def undo(subject: Subject, old: str) -> Adopted:
         definition = _only(old, names, "adopted versions")
         _replace(subject, content, [r for r in content[KEY] if r["definition"] != definition])
     return Adopted(definition, subject.definition, 0)
+
+
+def is_shared(folder: str | os.PathLike[str]) -> bool:
+    """Whether the owner's group may write into a folder, as ``memorious(shared=True)`` has it."""
+    return os.name == "posix" and os.stat(folder).st_mode & 0o020 != 0
 
 
 def _record(subject: Subject, record: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from funes._funes import Store
@@ -18,8 +18,13 @@ class Version(NamedTuple):
     #: When anything last came into its folder, in seconds since 1970.
     used: float
 
+    @property
+    def used_at(self) -> datetime:
+        """The same as a date, in UTC."""
+        return datetime.fromtimestamp(self.used, timezone.utc)
+
     def __str__(self) -> str:
-        return f"{self.definition[:12]} of {datetime.fromtimestamp(self.used):%Y-%m-%d %H:%M}"
+        return f"{self.definition[:12]} of {self.used_at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def other_versions(store: Store, function: str, definition: str) -> list[Version]:
