@@ -117,12 +117,10 @@ def shown_safely(value: object) -> str:
 
 def one_line(text: str) -> str:
     """The text without anything that would break a line or steer a terminal: such characters are escapes."""
-    if text.isprintable() and "\\" not in text:
+    if text.isprintable():
         return text
     return "".join(
-        letter
-        if letter.isprintable() and letter != "\\"
-        else letter.encode("unicode_escape").decode("ascii")
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
 
