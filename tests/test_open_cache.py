@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from funes import (
     memorious,
     open_cache,
 )
+from funes._entries import large_arguments
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -375,7 +376,9 @@ def test_objects_that_nobody_refers_to_are_told_once_they_are_old(cache: Path) -
     assert len(opened.unused_objects()) == 2
 
 
-def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(cache: Path) -> None:
+def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @memorious(large_argument=1000)
     def size(data: bytes) -> int:
         return len(data)
@@ -383,8 +386,23 @@ def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(cache: Path) -> 
     size(bytes(5000))
     (stored,) = open_cache(cache).objects()
     os.utime(stored.path, (0, 0))
+    assert open_cache(cache, key="another key").unused_objects() == []
+
+    def refuse(path: str) -> Iterator[str]:
+        raise PermissionError(13, "refused", path)
+
+    monkeypatch.setattr(large_arguments, "named_in", refuse)
     with pytest.raises(PermissionError):
-        open_cache(cache, key="secret").unused_objects()
+        open_cache(cache).unused_objects()
+
+
+def test_an_entry_may_name_its_large_arguments_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "entry"
+    name = b"<in objects/" + b"0123456789" * 4 + b".dill: "
+    piece = large_arguments._PIECE
+    for before in (0, 1, piece - len(name), piece - len(name) + 1, piece - 1, piece, 2 * piece - 9):
+        path.write_bytes(bytes(before) + name + bytes(100))
+        assert set(large_arguments.named_in(str(path))) == {"0123456789" * 4}
 
 
 # Deleting

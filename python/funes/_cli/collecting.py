@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from funes._definitions import recorded
@@ -15,19 +14,11 @@ from funes._entries.cache import Cache, StoredObject
 from funes._entries.entry import StoredEntry
 from funes._entries.files import StoredFile
 from funes._entries.function import StoredFunction
+from funes._entries.large_arguments import YOUNG
 from funes._entries.version import StoredVersion
+from funes._versions.adoption import KEY
 
-__all__ = ["GRACE", "Limits", "Plan", "is_dispensable", "last_used", "plan", "references"]
-
-#: A large argument is stored before the entry that refers to it, and marked as new when another entry comes to refer
-#: to it. One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be
-#: hours off.
-GRACE = 86400.0
-
-#: How an entry names a large argument, see docs/format.md.
-_REFERENCE = re.compile(rb"objects/([0-9a-f]{40})\.dill")
-_LONGEST = len("objects/") + 40 + len(".dill")
-_PIECE = 1 << 22
+__all__ = ["Limits", "Plan", "is_dispensable", "last_used", "plan"]
 
 
 class Limits(NamedTuple):
@@ -126,22 +117,7 @@ def last_used(version: StoredVersion) -> float:
 
 def is_dispensable(file: StoredObject) -> bool:
     """Whether a large argument that nothing refers to is old enough, as it is now."""
-    return time.time() - _changed(file.path) > GRACE
-
-
-def references(path: str) -> Iterator[str]:
-    """The large arguments that an entry names, and any text of the same form in it. Nothing is unpickled.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    with open(path, "rb") as file:
-        before = b""
-        while piece := file.read(_PIECE):
-            text = before + piece
-            for found in _REFERENCE.finditer(text):
-                yield found[1].decode()
-            before = text[-_LONGEST:]
+    return time.time() - _changed(file.path) > YOUNG
 
 
 def _superseded(function: StoredFunction, limits: Limits, now: float) -> list[StoredVersion]:
@@ -164,7 +140,7 @@ def _superseded(function: StoredFunction, limits: Limits, now: float) -> list[St
 
 def _adopted(version: StoredVersion) -> set[str]:
     """The versions whose results serve this one, as its definition.json records."""
-    records = (version.description or {}).get("adopted")
+    records = (version.description or {}).get(KEY)
     if not isinstance(records, list):
         return set()
     return {str(record.get("definition")) for record in records if isinstance(record, dict)}
@@ -188,8 +164,8 @@ class _Book:
     """Which entries refer to which large arguments."""
 
     def __init__(self, objects: list[StoredObject], now: float) -> None:
-        self._old = {each.hash: each for each in objects if now - each.stored.timestamp() > GRACE}
-        self._of: dict[str, set[str]] = {}
+        self._old = {each.hash: each for each in objects if now - each.stored.timestamp() > YOUNG}
+        self._of: dict[str, frozenset[str]] = {}
         self._count: Counter[str] = Counter()
         self.unread: list[str] = []
 
@@ -198,7 +174,7 @@ class _Book:
             return
         path = str(entry.path)
         try:
-            found = set(references(path))
+            found = entry.objects
         except FileNotFoundError:  # deleted since it was listed
             return
         except OSError:

@@ -12,8 +12,8 @@ from typing import Any
 from funes._entries import pickling, secret
 from funes._entries.files import StoredFile, Verdict, damaged_files
 from funes._entries.function import StoredFunction, subfolders
+from funes._entries.large_arguments import YOUNG
 from funes._funes import OBJECTS, Listing, Store
-from funes.errors import DamagedEntryError
 
 __all__ = ["Cache", "StoredObject", "open_cache"]
 
@@ -104,20 +104,19 @@ class Cache:
     def unused_objects(self) -> list[StoredObject]:
         """The large arguments that no entry refers to, so that they may be deleted. Reads every entry.
 
-        Those stored within the last hour are not among them: the call that stored one may still be about to store its
-        result. The objects of a damaged entry are unused, as it will be computed, and they be stored, again.
+        Those that were stored, or came to be referred to, within the last day are not among them: the call that did so
+        may still be about to store its result.
 
         Raises:
-            OSError: An entry cannot be read now, or not by this funes, or not with this key: nothing is known then.
-            FunesError: An entry cannot be verified, since the name of its function is not known.
+            OSError: An entry cannot be read now: nothing is known then.
         """
-        before = datetime.now(timezone.utc) - timedelta(hours=1)
+        before = datetime.now(timezone.utc) - timedelta(seconds=YOUNG)
         found = [stored for stored in self.objects() if stored.stored < before]
         used: set[str] = set()
         for function in self.functions() if found else ():
             for version in function._versions():
                 for entry in version.entries():
-                    with suppress(DamagedEntryError, FileNotFoundError):
+                    with suppress(FileNotFoundError):
                         used |= entry.objects
         return [stored for stored in found if stored.hash not in used]
 

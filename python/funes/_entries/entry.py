@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from funes._entries import reading
+from funes._entries import large_arguments, reading
 from funes._entries.files import StoredFile, Verdict
 from funes.errors import FunesError
 
@@ -59,9 +59,12 @@ class StoredEntry(StoredFile):
 
     @property
     def objects(self) -> frozenset[str]:
-        """The hashes of its large arguments, which lie in `Cache.objects`. Unpickles and raises as `time`."""
-        objects: frozenset[str] = self._read(reading.read_objects)
-        return objects
+        """The hashes of its large arguments, which lie in `Cache.objects`. Nothing is unpickled or verified.
+
+        Raises:
+            OSError: It cannot be read now; FileNotFoundError if it has been deleted.
+        """
+        return frozenset(large_arguments.named_in(self._path))
 
     def load(self) -> dict[str, Any]:
         """The whole: ``{'input': ..., 'output': ..., 'time': ...}``. Unpickles it, and raises, as `input`."""

@@ -10,7 +10,6 @@ from funes._funes import Entry, Store
 __all__ = [
     "load",
     "read_head",
-    "read_objects",
     "read_seconds",
     "read_whole",
     "resolved",
@@ -61,16 +60,3 @@ def read_seconds(store: Store, function: str, definition: str, arguments: str) -
     facts = entry.facts()
     seconds: float = pickling.load_head(entry)["time"] if facts is None else facts[0]
     return seconds
-
-
-def read_objects(
-    store: Store, function: str, definition: str, arguments: str
-) -> frozenset[str] | None:
-    """The hashes of the large arguments that the entry refers to; None if there is no entry."""
-    entry = store.read(function, definition, arguments)
-    if entry is None:
-        return None
-    facts = entry.facts()
-    if facts is not None:
-        return frozenset(facts[1])
-    return frozenset(pickling.load_head(entry).get("objects", {}).values())
