@@ -218,25 +218,6 @@ def test_a_folder_that_is_gone_does_not_come_back(cache: Path) -> None:
     assert not folder.exists()
 
 
-@pytest.mark.skipif(
-    os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere"
-)
-def test_a_folder_that_cannot_be_written_to_costs_the_numbers_and_no_word(
-    cache: Path, python: Callable[..., Any], tmp_path: Path
-) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(DOUBLE + "print(double(1))", encoding="utf-8")
-    python(script)
-    (folder,) = (cache / "double").iterdir()
-    folder.chmod(0o500)
-    try:
-        done = python("-W", "error", script)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
-        assert stats.read(folder) is None
-    finally:
-        folder.chmod(0o700)
-
-
 def test_who_holds_the_lock_is_not_waited_for(cache: Path, run_python: RunPython) -> None:
     double = a_memo_with_hits(0)
     lock = KeyLock(str(double.cache_path), hash_value("stats.json"))

@@ -65,6 +65,8 @@ def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -
     saved      how long the hits would have taken; processes add it when they end
     hits       how many calls were answered from the cache
     changed    what changed since the version before
+
+    Exit code: 1 if nothing is stored, or not of FUNCTION.
     """
     if function is None:
         rows: list[dict[str, Any]] = [

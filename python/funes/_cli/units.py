@@ -49,13 +49,13 @@ def bytes_shown(count: int) -> str:
 
 
 def seconds_shown(seconds: float) -> str:
-    """``1.2 ms``, ``3 h 20 min``: two digits at least, and no more than tell something."""
+    """``1.23 ms``, ``3 h 20 min``: no more digits than tell something."""
     for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms"), (100.0, 1.0, "s")):
         if seconds < limit:
             return f"{seconds * factor:.3g} {unit}"
     for limit, major, large, minor, small in (
-        (7200, 60, "min", 1, "s"),
-        (2 * 86400, 3600, "h", 60, "min"),
+        (3599.5, 60, "min", 1, "s"),
+        (2 * 86400 - 30, 3600, "h", 60, "min"),
         (float("inf"), 86400, "d", 3600, "h"),
     ):
         if seconds < limit:
