@@ -13,7 +13,6 @@ from funes._entries import stats
 from funes._entries.cache import Cache, StoredObject
 from funes._entries.entry import StoredEntry
 from funes._entries.files import StoredFile
-from funes._entries.function import StoredFunction
 from funes._entries.large_arguments import YOUNG
 from funes._entries.version import StoredVersion
 from funes._versions.adoption import KEY
@@ -63,9 +62,10 @@ def plan(
     now = time.time()
     doomed, kept = [], []
     for function in cache.functions():
-        go = _superseded(function, limits, now)
+        versions = function.versions()
+        go = _superseded(versions, limits, now)
         doomed += go
-        kept += [version for version in function.versions() if version not in go]
+        kept += [version for version in versions if version not in go]
     entries = [entry for version in kept for entry in version.entries()]
     objects = list(cache.objects())
     gone = {version.definition for version in doomed}
@@ -120,11 +120,11 @@ def is_dispensable(file: StoredObject) -> bool:
     return time.time() - _changed(file.path) > YOUNG
 
 
-def _superseded(function: StoredFunction, limits: Limits, now: float) -> list[StoredVersion]:
-    """The versions to do without: those that every limit gives up, and that serve no other version."""
+def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> list[StoredVersion]:
+    """The versions of a function to do without: those that every limit gives up, and that serve no other version."""
     if limits.older_than is None and limits.keep_versions is None:
         return []
-    versions = sorted(function.versions(), key=last_used, reverse=True)
+    versions = sorted(versions, key=last_used, reverse=True)
     kept = versions[: limits.keep_versions or 0]
     go = {version.definition: version for version in versions[limits.keep_versions or 0 :]}
     if limits.older_than is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,6 +15,7 @@ from funes._cli.units import bytes_shown, date_shown, seconds_shown
 from funes._entries import stats
 from funes._entries.cache import Cache
 from funes._entries.entry import StoredEntry
+from funes._entries.function import StoredFunction
 from funes._entries.version import StoredVersion
 
 __all__ = ["command"]
@@ -69,20 +69,22 @@ def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -
     Exit code: 1 if nothing is stored, or not of FUNCTION.
     """
     if function is None:
-        rows: list[dict[str, Any]] = [
-            {
-                "function": each.name,
-                "versions": len(each.versions()),
-                **_numbers(each.versions(), each.name, quick),
-                "folder": str(each.folder),
-            }
-            for each in cache.functions()
-        ]
+        rows = [_function(each, quick) for each in cache.functions()]
         if not print_rows(rows, _FUNCTIONS, as_json=as_json):
             raise NotThere(f"nothing is stored in {cache.path}")
         return
     found = match.function_named(cache, function)
     print_rows(_versions(found.versions(), quick), _VERSIONS, as_json=as_json)
+
+
+def _function(function: StoredFunction, quick: bool) -> dict[str, Any]:
+    versions = function.versions()
+    return {
+        "function": function.name,
+        "versions": len(versions),
+        **_numbers(versions, function.name, quick),
+        "folder": str(function.folder),
+    }
 
 
 def _versions(versions: list[StoredVersion], quick: bool) -> list[dict[str, Any]]:
@@ -120,8 +122,7 @@ def _changed(version: StoredVersion, before: list[StoredVersion]) -> list[str]:
     return [str(change) for change in changes(old, new)]
 
 
-def _numbers(versions: Iterable[StoredVersion], what: str, quick: bool) -> dict[str, Any]:
-    versions = list(versions)
+def _numbers(versions: list[StoredVersion], what: str, quick: bool) -> dict[str, Any]:
     summaries = [version.summary for version in versions]
     saved = [stats.read(version.folder) or stats.Stats() for version in versions]
     return {

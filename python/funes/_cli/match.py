@@ -138,8 +138,8 @@ def _value(text: str) -> Any:
 def _names(function: StoredFunction) -> Iterator[str]:
     yield function.name
     yield function.folder.name
-    for version in function.versions():
-        yield from filter(None, [qualified_name(version)])
+    for definition in function.definitions():  # whose entries are not listed for this
+        yield from filter(None, [qualified_name(StoredVersion(function, definition))])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -470,7 +470,7 @@ impl Core {
     fn is_in_memory(&self, memo: &Bound<'_, PyAny>, call: &Call) -> bool {
         let settled = call.settled.get();
         let Some(tier) = &self.tier else { return false };
-        let Some(kept) = tier.look_up(memo.py(), settled.section, &call.encoded, Arc::clone) else { return false };
+        let Some(kept) = tier.peek(memo.py(), settled.section, &call.encoded) else { return false };
         let state = settled.watch.state(|| self.folder(memo, settled));
         kept.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, settled, &call.encoded, &kept, state)
     }
