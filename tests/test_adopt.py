@@ -43,6 +43,14 @@ def second(**options: Any) -> Memo[..., Any]:
     return version("def f(lr, depth=3):\n    return depth * lr", **options)
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what a process notices by itself: it looks at the folder once a second."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def record(memo: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((memo.cache_path / "definition.json").read_bytes())
     return found
@@ -163,10 +171,20 @@ def test_what_is_undone_serves_no_more_not_from_memory_either() -> None:
     new.adopt(old.definition, undo=True)
     assert "adopted" not in record(new)
     assert not new.is_cached(0.5)
-    deadline = time.monotonic() + 10
-    while not ran(lambda: new(0.5), new):  # the folder is looked at once a second
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: ran(lambda: new(0.5), new))
+
+
+def test_what_is_undone_further_back_serves_no_more_either() -> None:
+    a, b, c = first(), second(), version("def f(lr, depth=3): return depth * lr * 1")
+    last = version("def f(lr, depth=3): return depth * lr + 0")
+    a(0.5)
+    for old, new in ((a, b), (b, c), (c, last)):
+        new.adopt(old.definition)
+    os.utime(last.cache_path, (1, 1))  # nothing has happened in it for long
+    last(0.5)
+    assert last.explain(0.5).why == "memory"
+    b.adopt(a.definition, undo=True)
+    wait_until(lambda: ran(lambda: last(0.5), last))
 
 
 def test_only_what_was_adopted_can_be_undone() -> None:
@@ -589,6 +607,20 @@ def test_a_record_that_was_changed_is_not_believed() -> None:
         assert len(given) == 1
         assert fresh.cache_info().misses == 1
         fresh.key(1).path.unlink()
+
+
+def test_a_record_that_may_not_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from funes._versions import adoption
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    old, new = first(), second()
+    old(1)
+    new.adopt(old.definition)
+    monkeypatch.setattr(adoption, "_read_from", refuse)
+    monkeypatch.setattr(adoption, "_read", {})
+    assert ran(lambda: new(1), new)
 
 
 def test_a_record_of_another_definition_is_not_believed() -> None:

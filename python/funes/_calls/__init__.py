@@ -8,6 +8,7 @@
         bound          the same as a method
         travel         the same in another process
         miss           a call whose result is not in memory
+          places         where the result may be
           once           one computes, the others wait
             standstill     for how long
           run            the function runs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes._calls import description
+from funes._calls.places import places_of
 from funes._definitions.difference import changes
 from funes._definitions.recorded import Content, read_definition
 from funes._entries import pickling
@@ -45,7 +46,7 @@ def explain(
     if memo._core.is_in_memory(memo, call):
         return known
     trouble = None
-    for place in memo._places(call):
+    for place in places_of(memo, call):
         found = _look(memo, known, place)
         if found is not None and found.is_hit:
             return found

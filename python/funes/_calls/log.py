@@ -31,10 +31,20 @@ _LISTED = 2000
 _recent: dict[str, list[str]] = {}
 
 
+#: The logger, once there is one.
+_logger: Any = None
+
+
 def is_on() -> bool:
     """Whether anybody wants to know."""
-    logging = sys.modules.get("logging")
-    return logging is not None and logging.getLogger(_NAME).isEnabledFor(_INFO)
+    global _logger
+    if _logger is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return False
+        _logger = logging.getLogger(_NAME)
+    is_enabled: bool = _logger.isEnabledFor(_INFO)
+    return is_enabled
 
 
 def tell(memo: Memo[Any, Any], call: Call) -> None:

@@ -14,8 +14,8 @@ from funes import _warn
 from funes._calls.bound import BoundMemo
 from funes._definitions import texts
 from funes._definitions.origin import declare_own, is_own
-from funes._funes import Call, Core, Store, memo_type
-from funes.errors import AdoptionError, DamagedEntryError, UnhashableArgumentError
+from funes._funes import Core, Store, memo_type
+from funes.errors import DamagedEntryError, UnhashableArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,8 +139,10 @@ class Memo(Generic[P, R]):
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
         """
+        from funes._calls.places import places_of
+
         call = self._core.key(self, args, kwargs)
-        return any(self._is_sound(place) for place in self._places(call))
+        return any(self._is_sound(place) for place in places_of(self, call))
 
     def forget(self, *args: Any, **kwargs: Any) -> bool:
         """Delete what is remembered of a call with these arguments. The function is not run.
@@ -152,9 +154,12 @@ class Memo(Generic[P, R]):
             UnhashableArgumentError, TypeError: As `key`.
             OSError: The file cannot be deleted.
         """
+        from funes._calls.places import places_of
+
         call = self._core.key(self, args, kwargs)
         self._core.forget(call)
-        removed = [self._store.remove(self._function_name, *place) for place in self._places(call)]
+        name = self._function_name
+        removed = [self._store.remove(name, *place) for place in places_of(self, call)]
         return any(removed)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
@@ -299,17 +304,6 @@ class Memo(Generic[P, R]):
         if kind not in self._warned:
             self._warned.add(kind)
             _warn.warn(f"{self.__qualname__}: {text}")
-
-    def _places(self, call: Call) -> list[Place]:
-        """Where the entry of a call may be: its own place, and those in the versions that were adopted."""
-        from funes._versions.places import Place, adopted_places
-
-        own = Place(call.definition, call.arguments)
-        try:
-            return [own, *adopted_places(self._store, self._function_name, *own)]
-        except AdoptionError as error:
-            self._degrade("adoption", f"{error}; nothing was adopted", error)
-            return [own]
 
     def _is_sound(self, place: Place) -> bool:
         try:

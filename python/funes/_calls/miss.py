@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from funes import _warn
 from funes._calls import description, log
 from funes._calls.once import Hold
+from funes._calls.places import places_of
 from funes._calls.run import Run
 from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
@@ -40,7 +41,7 @@ _MISSING = _Missing()
 def call_missed(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
 ) -> Any:
-    places = _places(memo, call)
+    places = places_of(memo, call)
     # Something is there that the extension leaves to us, or that it knows nothing of.
     if not call.is_absent or len(places) > 1:
         output = _recall(memo, call, places)
@@ -74,7 +75,7 @@ async def call_async(
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
-    places = _places(memo, call)
+    places = places_of(memo, call)
     output = _recall(memo, call, places)
     if output is not _MISSING:
         return output
@@ -151,13 +152,6 @@ async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, r
         output = await run.call_async(*function)
     memo._core.count_seconds(run.seconds)
     return output
-
-
-def _places(memo: Memo[Any, Any], call: Call) -> list[Place]:
-    try:
-        return memo._places(call)
-    except OSError:  # there is no cache folder, as is said when the entry is looked for
-        return [Place(call.definition, call.arguments)]
 
 
 def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from funes._definitions.recorded import (
@@ -19,6 +20,7 @@ from funes._funes import Entry as StoredBytes
 from funes._funes import Store, hash_arguments
 from funes._versions.adoption import KEY, Adoption, adoptions_in, adoptions_of, recorded, storable
 from funes._versions.exclusive import exclusive
+from funes._versions.others import other_versions
 from funes._versions.places import Entry, all_entries
 from funes._versions.translation import Parameters, Translation, is_faithful
 from funes._warn import one_line
@@ -170,6 +172,34 @@ def _replace(subject: Subject, content: Content, records: list[dict[str, Any]]) 
     if records:
         content[KEY] = records
     replace_definition(subject.folder(subject.definition), content, shared=subject.shared)
+    _let_look_again(subject)
+
+
+def _let_look_again(subject: Subject) -> None:
+    """Let running processes look again for the results that they have by way of this version.
+
+    A process watches the folder of the present definition only, which adopted this one, perhaps by way of others.
+    """
+    others = other_versions(subject.store, subject.function, subject.definition)
+    changed = {subject.definition}
+    waiting = {version.definition for version in others}
+    while True:
+        affected = {each for each in waiting if changed & _adopted_by(subject, each)}
+        if not affected:
+            return
+        for definition in affected:
+            with suppress(OSError):  # somebody else's folder
+                os.utime(subject.folder(definition))
+        waiting -= affected
+        changed |= affected
+
+
+def _adopted_by(subject: Subject, definition: str) -> set[str]:
+    try:
+        adoptions = adoptions_of(subject.function, subject.folder(definition))
+    except AdoptionError:  # it adopts nothing
+        return set()
+    return {adoption.definition for adoption in adoptions}
 
 
 def _records(content: Content) -> list[dict[str, Any]]:

@@ -37,20 +37,23 @@ def adopted_places(store: Store, function: str, definition: str, arguments: str)
     Raises:
         AdoptionError: The record is not what was recorded.
     """
-    if store.is_signed:
+    adoptions = adoptions_of(function, store.folder(function, definition))
+    if not adoptions or store.is_signed:
         return []
     own = Place(definition, arguments)
     found = {own: None}
-    waiting = [own]
+    waiting = [(own, adoptions)]
     while waiting:
-        place = waiting.pop(0)
-        for adoption in adoptions_of(function, store.folder(function, place.definition)):
+        place, adoptions = waiting.pop(0)
+        for adoption in adoptions:
             former = adoption.former(place.arguments)
-            if former is not None:
-                older = Place(adoption.definition, former)
-                if older not in found:
-                    found[older] = None
-                    waiting.append(older)
+            if former is None:
+                continue
+            older = Place(adoption.definition, former)
+            if older not in found:
+                found[older] = None
+                folder = store.folder(function, older.definition)
+                waiting.append((older, adoptions_of(function, folder)))
     del found[own]
     return list(found)
 
