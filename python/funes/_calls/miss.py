@@ -41,12 +41,9 @@ _MISSING = _Missing()
 def call_missed(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
 ) -> Any:
-    places = places_of(memo, call)
-    # Something is there that the extension leaves to us, or that it knows nothing of.
-    if not call.is_absent or len(places) > 1:
-        output = _recall(memo, call, places)
-        if output is not _MISSING:
-            return output
+    output, places = _look(memo, call)
+    if output is not _MISSING:
+        return output
     hold = _hold(memo, call) if memo._options.once else None
     if hold is None:
         return _compute(memo, args, kwargs, call)
@@ -75,8 +72,7 @@ async def call_async(
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
-    places = places_of(memo, call)
-    output = _recall(memo, call, places)
+    output, places = _look(memo, call)
     if output is not _MISSING:
         return output
     hold = _hold(memo, call) if memo._options.once else None
@@ -152,6 +148,16 @@ async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, r
         output = await run.call_async(*function)
     memo._core.count_seconds(run.seconds)
     return output
+
+
+def _look(memo: Memo[Any, Any], call: Call) -> tuple[Any, list[Place]]:
+    """The stored output, or `_MISSING`; and where it may be found later on."""
+    if not call.is_absent:  # it is in memory, or something is there that the extension leaves to us
+        output = _recall_from(memo, call, Place(call.definition, call.arguments))
+        if output is not _MISSING:
+            return output, []
+    places = places_of(memo, call)
+    return _recall(memo, call, places[1:]), places
 
 
 def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:
