@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +18,9 @@ import numpy as np
 import pytest
 
 from funes import AdoptionError, CacheWarning, load_cached_results, memorious
+from funes._calls.description import parameters_of
 from funes._calls.memo import Memo
+from funes._funes import hash_arguments
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -362,6 +367,37 @@ def test_without_a_record_of_the_parameters_the_inputs_tell_them() -> None:
     assert ran(lambda: new(lr=4, depth=0.5), new)
 
 
+@pytest.mark.parametrize(
+    ("signature", "args", "kwargs"),
+    [
+        ("", (), {}),
+        ("a, b=2", (1,), {}),
+        ("a, /, b, *rest, c=1, **more", (1, 2, 3), {"c": 4, "a": 5, "z": [6]}),
+        ("a, /, b, *rest, c=1, **more", (1, 2), {"global_seed": 7}),
+        ("*rest, c", (), {"c": 1, "global_seed": None}),
+        ("a, global_seed=None", (1,), {"global_seed": 3}),
+        ("a, verbose=1, **more", (np.arange(300),), {"verbose": 2, "b": {"c": (1.0, True)}}),
+        ("verbose, *, a", (0,), {"a": "x" * 1000}),
+    ],
+)
+def test_the_hash_of_stored_arguments_is_that_of_the_call(
+    signature: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    ignore = "verbose" if "verbose" in signature else ()
+    f = version(f"def f({signature}): return 0", ignore=ignore)
+    parameters = parameters_of(f)
+    names = inspect.signature(f.__wrapped__).parameters
+    assert parameters == [None if name == "verbose" else name for name in names]
+    f(*args, **kwargs)
+    [result] = load_cached_results(f, inputs_only=True)
+    assert hash_arguments(parameters, result["input"]) == f.key(*args, **kwargs).arguments
+
+
+def test_the_hash_of_arguments_needs_all_of_them() -> None:
+    with pytest.raises(KeyError, match="b"):
+        hash_arguments(["a", "b"], {"a": 1})
+
+
 # Names that are wrong
 
 
@@ -701,6 +737,45 @@ def test_a_miss_without_adoptions_reads_the_record_once(monkeypatch: pytest.Monk
     for lr in range(5):
         f(lr)
     assert len(reads) == 1
+
+
+def test_who_waits_too_long_for_the_record_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from funes._versions import exclusive
+
+    monkeypatch.setattr(exclusive, "_PATIENCE", 0.05)
+    old, new = first(), second()
+    old(1)
+    with (
+        exclusive.exclusive(str(new.cache_path), "definition.json"),
+        pytest.raises(TimeoutError, match=r"another thread has been changing definition\.json"),
+    ):
+        new.adopt(old.definition)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(new.cache_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(
+            TimeoutError, match=r"another process has been changing definition\.json"
+        ):
+            new.adopt(old.definition)
+        holder.communicate()
+    new.adopt(old.definition)
+
+
+HOLD = """\
+import sys
+from funes._versions.exclusive import exclusive
+
+with exclusive(sys.argv[1], "definition.json"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
