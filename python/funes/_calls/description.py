@@ -9,7 +9,7 @@ from funes._definitions.recorded import FORMAT, Content
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
-    from funes._versions.adopt import Subject
+    from funes._versions.subject import Subject
 
 __all__ = ["graph_of", "of", "parameters_of", "subject_of"]
 
@@ -52,7 +52,7 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
 
 def subject_of(memo: Memo[Any, Any]) -> Subject:
     """The present version of a function, as one that may adopt results."""
-    from funes._versions.adopt import Subject
+    from funes._versions.subject import Subject
 
     definition = memo._core.definition(memo)
     return Subject(

@@ -13,6 +13,7 @@ from funes._cli.exits import FOUND_WANTING, NotThere
 from funes._cli.output import print_json, print_text
 from funes._entries.version import StoredVersion
 from funes._versions import adopt as versions
+from funes._versions.subject import Subject, is_shared
 from funes.errors import AdoptionError
 
 __all__ = ["command"]
@@ -103,7 +104,7 @@ def _names(texts: tuple[str, ...]) -> dict[str, str]:
     return renamed
 
 
-def _subject(function: str, old: str, new: str | None, folder: str | None) -> versions.Subject:
+def _subject(function: str, old: str, new: str | None, folder: str | None) -> Subject:
     if is_code(function):
         from funes._calls.description import subject_of
 
@@ -123,7 +124,7 @@ def _subject(function: str, old: str, new: str | None, folder: str | None) -> ve
     return _recorded(version)
 
 
-def _recorded(version: StoredVersion) -> versions.Subject:
+def _recorded(version: StoredVersion) -> Subject:
     """A version as it is recorded on disk, without its code."""
     content = version.description or {}
     name, parameters = content.get("function"), content.get("parameters")
@@ -132,12 +133,12 @@ def _recorded(version: StoredVersion) -> versions.Subject:
             f"the parameters of version {version.definition} are not recorded in {version.folder}:"
             " name the function by MODULE:FUNCTION"
         )
-    return versions.Subject(
+    return Subject(
         store=version.function.cache._store,
         function=name,
         definition=version.definition,
         parameters=parameters,
         content=None,
-        shared=versions.is_shared(version.folder),
+        shared=is_shared(version.folder),
         is_durable=lambda seconds: seconds >= WORTH_SYNCING,
     )

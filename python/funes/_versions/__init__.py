@@ -2,10 +2,13 @@
 
 ::
 
-    adopt          declares an edit harmless
+    adopt          an edit that is declared harmless
+      subject        the version that adopts
       translation    arguments of the old version as those of the new one
-      adoption       the record of it in `definition.json`
+      moving         results of the old version as the new one has them
+      declare        the record is written
         exclusive      one writer at a time
+    adoption       the record in `definition.json`
     places         where a call finds the results that were adopted
     explanation    why a call is remembered, or is not
       others         the other versions
