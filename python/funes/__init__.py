@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from funes._calls.memo import CacheInfo, Key, Memo
     from funes._calls.memorious import memorious
+    from funes._definitions.difference import Change
     from funes._definitions.graph import explain_definition
     from funes._entries.cache import Cache, StoredObject, open_cache
     from funes._entries.entry import StoredEntry
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
     from funes._versions.adopt import Adopted
+    from funes._versions.arguments import Difference
     from funes._versions.explanation import Explanation
     from funes.errors import (
         AdoptionError,
@@ -45,7 +47,9 @@ __all__ = [
     "Cache",
     "CacheInfo",
     "CacheWarning",
+    "Change",
     "DamagedEntryError",
+    "Difference",
     "Explanation",
     "FunesError",
     "Key",
@@ -75,6 +79,7 @@ __all__ = [
 #: Module -> what it has for `funes`.
 _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
+    "_definitions.difference": ("Change",),
     "_definitions.graph": ("explain_definition",),
     "_calls.memo": ("CacheInfo", "Key", "Memo"),
     "_calls.memorious": ("memorious",),
@@ -86,6 +91,7 @@ _HOMES = {
     "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
     "_versions.adopt": ("Adopted",),
+    "_versions.arguments": ("Difference",),
     "_versions.explanation": ("Explanation",),
     "errors": (
         "AdoptionError",
