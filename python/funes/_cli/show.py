@@ -72,7 +72,7 @@ def command(
     is_mixed = all_versions or len(versions) > 1
     chosen = chosen if is_mixed else chosen[:1]
     try:
-        results = results_of(chosen, where or None, inputs_only, is_mixed=is_mixed)
+        results = results_of(found, chosen, where or None, inputs_only, is_mixed)
     except FunesError as error:
         raise NotThere(str(error)) from error
     if parquet is not None:
