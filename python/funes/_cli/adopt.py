@@ -13,7 +13,8 @@ from funes._cli.exits import FOUND_WANTING, NotThere
 from funes._cli.output import print_json, print_text
 from funes._entries.version import StoredVersion
 from funes._versions import adopt as versions
-from funes._versions.subject import Subject, is_shared
+from funes._versions.subject import Subject
+from funes._whole import is_shared
 from funes.errors import AdoptionError
 
 __all__ = ["command"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+from funes._whole import write_json
 
 __all__ = [
     "FILE_NAME",
@@ -97,7 +97,7 @@ def write_definition(
     path = os.path.join(folder, FILE_NAME)
     if not os.path.lexists(path):
         with suppress(FileExistsError):  # somebody was faster, and may have added to it meanwhile
-            _publish(folder, content, shared, False, _name_new)
+            write_json(folder, FILE_NAME, content, shared=shared, publish=_name_new)
 
 
 def replace_definition(
@@ -110,34 +110,7 @@ def replace_definition(
     Raises:
         OSError: It cannot be written; what was there stays.
     """
-    _publish(folder, content, shared, True, os.replace)
-
-
-def _publish(
-    folder: str | os.PathLike[str],
-    content: Content,
-    shared: bool,
-    durable: bool,
-    name: Callable[[str, str], None],
-) -> None:
-    # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
-    temporary = os.path.join(folder, f".tmp-{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    mode = 0o660 if shared else 0o600
-    descriptor = os.open(temporary, flags, mode)
-    try:
-        with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
-            if shared and os.name == "posix":
-                os.fchmod(file.fileno(), mode)  # whatever the umask
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        name(temporary, os.path.join(folder, FILE_NAME))
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_json(folder, FILE_NAME, content, shared=shared, durable=True)
 
 
 def _name_new(temporary: str, path: str) -> None:

@@ -65,6 +65,7 @@ def read(folder: str | os.PathLike[str]) -> Stats | None:
 
 def _add(folder: str, more: Stats) -> None:
     from funes._funes import KeyLock, hash_value
+    from funes._whole import is_shared, write_json
 
     if not os.path.isdir(folder):
         return  # somebody has deleted it, and need not find it again
@@ -72,23 +73,23 @@ def _add(folder: str, more: Stats) -> None:
     if not _acquire(lock):
         return
     try:
-        path = os.path.join(folder, FILE_NAME)
-        try:
-            content = _content(path)
-        except FileNotFoundError:
-            before = Stats()
-        else:
-            try:
-                before = _parsed(content)
-            except _NewerError:
-                return
-            except ValueError:
-                before = Stats()
-        _write(
-            folder, path, Stats(before.hits + more.hits, before.saved_seconds + more.saved_seconds)
-        )
+        before = _before(os.path.join(folder, FILE_NAME))
+        if before is not None:
+            summed = Stats(before.hits + more.hits, before.saved_seconds + more.saved_seconds)
+            content = {"format": _FORMAT, **summed._asdict()}
+            write_json(folder, FILE_NAME, content, shared=is_shared(folder))
     finally:
         lock.release()
+
+
+def _before(path: str) -> Stats | None:
+    """What the file says; nothing if it is none of ours; None if it is to be left alone."""
+    try:
+        return _parsed(_content(path))
+    except _NewerError:
+        return None
+    except (FileNotFoundError, ValueError):
+        return Stats()
 
 
 def _acquire(lock: Any) -> bool:
@@ -127,27 +128,6 @@ def _parsed(content: bytes) -> Stats:
     if not (0 <= hits < 2**63 and 0 <= seconds < float("inf")):
         raise ValueError("not what calls can have saved")
     return Stats(hits, float(seconds))
-
-
-def _write(folder: str, path: str, stats: Stats) -> None:
-    import json
-    import secrets
-
-    text = json.dumps({"format": _FORMAT, **stats._asdict()}) + "\n"
-    # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
-    temporary = os.path.join(folder, f".tmp-{secrets.token_hex(8)}")
-    is_shared = os.stat(folder).st_mode & 0o020 and hasattr(os, "fchmod")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        try:
-            if is_shared:
-                os.fchmod(file.fileno(), 0o660)
-            file.write(text.encode())
-            file.close()
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
 
 
 def _arm_worker() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from funes._definitions.recorded import Content
 from funes._funes import Store
 from funes._versions.translation import Parameters
 
-__all__ = ["Subject", "is_shared"]
+__all__ = ["Subject"]
 
 
 class Subject(NamedTuple):
@@ -29,8 +28,3 @@ class Subject(NamedTuple):
     def folder(self, definition: str) -> str:
         """The folder of a version's entries."""
         return self.store.folder(self.function, definition)
-
-
-def is_shared(folder: str | os.PathLike[str]) -> bool:
-    """Whether the owner's group may write into a folder, as ``memorious(shared=True)`` has it."""
-    return os.name == "posix" and os.stat(folder).st_mode & 0o020 != 0
