@@ -61,6 +61,7 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 	cargo bench
 	$(VENV)/bin/python benches/hashing.py
 	$(VENV)/bin/python benches/once.py
+	$(VENV)/bin/python benches/results.py
 	$(VENV)/bin/python benches/compare.py --json target/bench.json
 
 behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the table of the README

@@ -91,8 +91,11 @@ def test_a_definition_is_described_beside_its_entries() -> None:
         everything(3)
     path = everything.cache_path / "definition.json"
     described = json.loads(path.read_text(encoding="utf-8"))
-    assert described["format"] == 1
+    assert described["format"] == 2
     assert described["definition"] == everything.definition == everything.cache_path.name
+    assert described["function"] == "everything"
+    assert described["parameters"] == ["n"]
+    assert described["depends_on"] == []
     root, *others = described["nodes"]
     assert root["name"] == "test_graph.everything"
     assert root["source"].startswith("@memorious\ndef everything(n: int)")

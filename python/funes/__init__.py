@@ -5,7 +5,8 @@
     ... def double(x):
     ...     return x * 2
 
-See `memorious` for the decorator, `load_cached_results` for the results as data.
+See `memorious` for the decorator, `load_cached_results` for the results as data,
+`open_cache` for a cache whose functions are not at hand.
 """
 
 # Each name is imported when it is asked for, since `import funes` stands at the top of programs that
@@ -14,11 +15,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from funes._calls.memo import CacheInfo, Key, Memo
     from funes._calls.memorious import memorious
+    from funes._definitions.difference import Change
     from funes._definitions.graph import explain_definition
-    from funes._entries.results import load_cached_results, load_cached_results_as_pandas
+    from funes._entries.cache import Cache, StoredObject, open_cache
+    from funes._entries.entry import StoredEntry
+    from funes._entries.files import Removed, StoredFile, Verdict
+    from funes._entries.function import StoredFunction
+    from funes._entries.results import (
+        Results,
+        load_cached_results,
+        load_cached_results_as_pandas,
+    )
+    from funes._entries.version import StoredVersion, Summary
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
+    from funes._versions.adopt import Adopted
+    from funes._versions.arguments import Difference
+    from funes._versions.explanation import Explanation
     from funes.errors import (
+        AdoptionError,
         CacheWarning,
         DamagedEntryError,
         FunesError,
@@ -27,14 +42,29 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Adopted",
+    "AdoptionError",
+    "Cache",
     "CacheInfo",
     "CacheWarning",
+    "Change",
     "DamagedEntryError",
+    "Difference",
+    "Explanation",
     "FunesError",
     "Key",
     "Memo",
+    "Removed",
+    "Results",
+    "StoredEntry",
+    "StoredFile",
+    "StoredFunction",
+    "StoredObject",
+    "StoredVersion",
+    "Summary",
     "UnhashableArgumentError",
     "UnpicklableResultError",
+    "Verdict",
     "__version__",
     "explain_definition",
     "hash_definition",
@@ -42,18 +72,29 @@ __all__ = [
     "load_cached_results",
     "load_cached_results_as_pandas",
     "memorious",
+    "open_cache",
     "register",
 ]
 
 #: Module -> what it has for `funes`.
 _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
+    "_definitions.difference": ("Change",),
     "_definitions.graph": ("explain_definition",),
     "_calls.memo": ("CacheInfo", "Key", "Memo"),
     "_calls.memorious": ("memorious",),
-    "_entries.results": ("load_cached_results", "load_cached_results_as_pandas"),
+    "_entries.cache": ("Cache", "StoredObject", "open_cache"),
+    "_entries.entry": ("StoredEntry",),
+    "_entries.files": ("Removed", "StoredFile", "Verdict"),
+    "_entries.function": ("StoredFunction",),
+    "_entries.version": ("StoredVersion", "Summary"),
+    "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
+    "_versions.adopt": ("Adopted",),
+    "_versions.arguments": ("Difference",),
+    "_versions.explanation": ("Explanation",),
     "errors": (
+        "AdoptionError",
         "CacheWarning",
         "DamagedEntryError",
         "FunesError",

@@ -6,12 +6,13 @@
      └─ FunesError
          ├─ UnhashableArgumentError   (also a TypeError)
          ├─ UnpicklableResultError    (also a TypeError)
-         └─ DamagedEntryError         (also a ValueError)
+         ├─ DamagedEntryError         (also a ValueError)
+         └─ AdoptionError             (also a ValueError)
     UserWarning
      └─ CacheWarning
 
 A memorious call raises none of the errors: it runs the function, returns its value and gives one `CacheWarning`.
-They come out of `hash_value`, `hash_definition`, `f.key` and the like, whose only work is what failed.
+They come out of `hash_value`, `hash_definition`, `f.key`, `f.adopt` and the like, whose only work is what failed.
 
 This module imports nothing, since every other one may need it.
 """
@@ -19,6 +20,7 @@ This module imports nothing, since every other one may need it.
 from __future__ import annotations
 
 __all__ = [
+    "AdoptionError",
     "CacheWarning",
     "DamagedEntryError",
     "FunesError",
@@ -44,6 +46,13 @@ class UnpicklableResultError(FunesError, TypeError):
 
 class DamagedEntryError(FunesError, ValueError):
     """A stored file whose bytes are not those that were written; the message names the file and what is wrong."""
+
+
+class AdoptionError(FunesError, ValueError):
+    """Results of another version cannot be adopted; the message names what stands in the way.
+
+    Raised by `f.adopt`.
+    """
 
 
 class CacheWarning(UserWarning):

@@ -149,3 +149,12 @@ def test_a_limit_of_file_sizes(told: Callable[[str], list[str]], folder: Path) -
         "warnings 0",
     ]
     assert not [path for path in files(folder) if path.name.startswith(".tmp-")]
+
+
+@pytest.mark.parametrize(("mode", "kept"), [(0o500, 0), (0o700, 1)])
+def test_what_hits_saved_is_lost_without_a_word_where_nothing_may_be_written(
+    mode: int, kept: int, told: Callable[[str], list[str]], folder: Path
+) -> None:
+    script = f"become_ordinary(True)\nentry.parent.chmod({mode})\ncall(1)"
+    assert told(script) == ["warnings 0"]
+    assert sum(path.name == "stats.json" for path in files(folder)) == kept

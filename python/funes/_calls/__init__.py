@@ -8,7 +8,11 @@
         bound          the same as a method
         travel         the same in another process
         miss           a call whose result is not in memory
+          places         where the result may be
           once           one computes, the others wait
             standstill     for how long
           run            the function runs
+          description    what is recorded of it
+          log            a line for it
+        explain        why a call is a miss, or is none
 """

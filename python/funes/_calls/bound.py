@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import inspect
 
     from funes._calls.memo import Key, Memo
+    from funes._versions.explanation import Explanation
 
 __all__ = ["BoundMemo", "MemoClassMethod"]
 
@@ -51,6 +52,10 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def forget(self, *args: Any, **kwargs: Any) -> bool:
         """As `Memo.forget`."""
         return _memo_of(self).forget(self.__self__, *args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """As `Memo.explain`."""
+        return _memo_of(self).explain(self.__self__, *args, **kwargs)
 
     @property
     def __signature__(self) -> inspect.Signature:

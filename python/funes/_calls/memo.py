@@ -6,7 +6,7 @@ Little is imported here, so that a program which defines memorious functions sta
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import (
     TYPE_CHECKING,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from funes._calls.options import Options
+    from funes._versions.adopt import Adopted
+    from funes._versions.explanation import Explanation
+    from funes._versions.places import Place
 
 __all__ = ["CacheInfo", "Key", "Memo"]
 
@@ -118,6 +121,7 @@ class Memo(Generic[P, R]):
         _root: str | None
         _warned: set[str]
         _described: set[str]
+        _extra: tuple[object, ...] | None
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
@@ -131,6 +135,8 @@ class Memo(Generic[P, R]):
         self._root = None
         self._warned = set()
         self._described = set()
+        #: What `depends_on=` came to when the definition was last found; None if another process found it.
+        self._extra = None
         if self._core.is_async:
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.
@@ -166,32 +172,101 @@ class Memo(Generic[P, R]):
         return Key(call.definition, call.arguments, Path(path))
 
     def is_cached(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
+        """Whether a call with these arguments is remembered: there is a sound entry, its own or an adopted one.
+
+        The function is not run.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
         """
+        from funes._calls.places import places_of
+
         call = self._core.key(self, args, kwargs)
-        try:
-            return (
-                self._store.read(self._function_name, call.definition, call.arguments) is not None
-            )
-        except (DamagedEntryError, OSError):
-            return False
+        return any(self._is_sound(place) for place in places_of(self, call))
 
     def forget(self, *args: Any, **kwargs: Any) -> bool:
         """Delete what is remembered of a call with these arguments. The function is not run.
 
         Returns:
-            Whether there was anything to delete.
+            Whether there was anything to delete. The entry of an adopted version that serves the call goes, too.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
             OSError: The file cannot be deleted.
         """
+        from funes._calls.places import places_of
+
         call = self._core.key(self, args, kwargs)
         self._core.forget(call)
-        return self._store.remove(self._function_name, call.definition, call.arguments)
+        name = self._function_name
+        removed = [self._store.remove(name, *place) for place in places_of(self, call)]
+        return any(removed)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Why a call with these arguments is remembered, or is not. The function is not run.
+
+        Returns:
+            An `Explanation`. It prints well: where the result is; or what changed in the definition since the latest
+            other version, as a diff; or where the arguments differ from the nearest of the hundred calls that were
+            stored last; or what is the matter with the entry.
+
+        Raises:
+            TypeError: The function does not take these arguments.
+
+        Example:
+            >>> train.explain(lr=0.01)                                                    # doctest: +SKIP
+            train: not remembered: it was called with other arguments only
+            the nearest of all 12 stored ones is /home/me/cache/train/77b0.../1f0c....dill
+              lr: 0.1 -> 0.01
+        """
+        from funes._calls.explain import explain
+
+        return explain(self, args, kwargs)
+
+    def adopt(
+        self,
+        old: str,
+        *,
+        add: Mapping[str, Any] | None = None,
+        rename: Mapping[str, str] | None = None,
+        drop: str | Iterable[str] = (),
+        copy: bool = False,
+        undo: bool = False,
+    ) -> Adopted:
+        """Declare that an edit changed no result: those of an earlier version serve the present one.
+
+        Nothing is computed, and nothing of the earlier version is changed. The declaration is recorded in
+        ``definition.json`` in `cache_path`. Results that the earlier version adopted serve, too; and if its parameters
+        are those of the present version (or were only renamed), so do results that are stored under it later.
+        docs/adopt.md tells more.
+
+        Args:
+            old: The hash of the earlier version, or its beginning: the name of a folder beside `cache_path`.
+            add: Parameters that are new, and the value that each of them had, so to say, before there was one.
+            rename: Old name of a parameter -> new name.
+            drop: Parameters, or the one, that the present version has no more, or ignores.
+            copy: Copy the results that there are, and record nothing. Entries that were copied are like any others.
+            undo: Take back what was declared of `old`. Copies stay.
+
+        Returns:
+            How many results serve, and which cannot, with the reason: those whose input was not stored.
+
+        Raises:
+            AdoptionError: There is no such version; a parameter is unaccounted for; two old results would be one (the
+                message names both); the entries are signed, and it is no copy.
+            OSError: It cannot be recorded.
+
+        Example:
+            >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
+            12 results of 3f2a9c0d1e2f serve 77b0c1d2e3f4
+        """
+        from funes._calls.description import subject_of
+        from funes._versions import adopt as versions
+
+        subject = subject_of(self)
+        if undo:
+            return versions.undo(subject, old)
+        return versions.adopt(subject, old, add=add, rename=rename, drop=drop, copy=copy)
 
     def cache_info(self) -> CacheInfo:
         """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
@@ -218,7 +293,8 @@ class Memo(Generic[P, R]):
     def _extras(self) -> tuple[object, ...]:
         from funes._definitions import depends
 
-        return depends.resolve(self._options.depends_on)
+        self._extra = depends.resolve(self._options.depends_on)
+        return self._extra
 
     def _doubt(self, text: str) -> None:
         text = f"{text}; it counts by its type only"
@@ -231,6 +307,9 @@ class Memo(Generic[P, R]):
         return self._core.store(self)
 
     def _open(self) -> Store:
+        from funes._entries import stats
+
+        stats.arm()
         return self._options.open(self._root)
 
     def _close(self) -> None:
@@ -265,6 +344,12 @@ class Memo(Generic[P, R]):
         if kind not in self._warned:
             self._warned.add(kind)
             _warn.warn(f"{self.__qualname__}: {text}")
+
+    def _is_sound(self, place: Place) -> bool:
+        try:
+            return self._store.read(self._function_name, *place) is not None
+        except (DamagedEntryError, OSError):
+            return False
 
     # As an object
 

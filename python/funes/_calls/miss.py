@@ -7,16 +7,18 @@ This is imported when it is first needed: a program that only defines memorious 
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes import _warn
+from funes._calls import description, log
 from funes._calls.once import Hold
+from funes._calls.places import places_of
 from funes._calls.run import Run
-from funes._definitions import graph
+from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._funes import Call
 from funes._seeds import seeding
+from funes._versions.places import Place
 from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
@@ -39,16 +41,15 @@ _MISSING = _Missing()
 def call_missed(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
 ) -> Any:
-    if not call.is_absent:  # something is there that the extension leaves to us
-        output = _recall(memo, call)
-        if output is not _MISSING:
-            return output
+    output, places = _look(memo, call)
+    if output is not _MISSING:
+        return output
     hold = _hold(memo, call) if memo._options.once else None
     if hold is None:
         return _compute(memo, args, kwargs, call)
     while True:
         with hold as ours:
-            output = _recall(memo, call)
+            output = _recall(memo, call, places)
             if output is not _MISSING:
                 return output
             if ours:
@@ -56,6 +57,8 @@ def call_missed(
 
 
 def _compute(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    if log.is_on():
+        log.tell(memo, call)
     frozen, run = _freeze(memo, call), Run()
     output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
     _keep(memo, call, frozen, output, run)
@@ -72,7 +75,7 @@ async def call_async(
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
-    output = _recall(memo, call)
+    output, places = _look(memo, call)
     if output is not _MISSING:
         return output
     hold = _hold(memo, call) if memo._options.once else None
@@ -80,7 +83,7 @@ async def call_async(
         return await _compute_async(memo, args, kwargs, call)
     while True:
         async with hold as ours:
-            output = _recall(memo, call)
+            output = _recall(memo, call, places)
             if output is not _MISSING:
                 return output
             if ours:
@@ -88,6 +91,8 @@ async def call_async(
 
 
 async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
+    if log.is_on():
+        log.tell(memo, call)
     frozen, run = _freeze(memo, call), Run()
     output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
     _keep(memo, call, frozen, output, run)
@@ -111,6 +116,8 @@ def call_uncached(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
 ) -> Any:
     memo._degrade("key", f"it ran uncached: {error}", error)
+    if log.is_on():
+        log.tell_uncached(memo, error)
     is_seeded, seed = memo._core.seed(args, kwargs)
     run = _run_async if memo._core.is_async else _run
     return run(
@@ -146,16 +153,34 @@ async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, r
     return output
 
 
-def _recall(memo: Memo[Any, Any], call: Call) -> Any:
+def _look(memo: Memo[Any, Any], call: Call) -> tuple[Any, list[Place]]:
+    """The stored output, or `_MISSING`; and where it may be found later on."""
+    if not call.is_absent:  # it is in memory, or something is there that the extension leaves to us
+        output = _recall_from(memo, call, Place(call.definition, call.arguments))
+        if output is not _MISSING:
+            return output, []
+    places = places_of(memo, call)
+    return _recall(memo, call, places[1:]), places
+
+
+def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:
     """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
-    found = memo._core.recall(memo, call)
+    for place in places:
+        output = _recall_from(memo, call, place)
+        if output is not _MISSING:
+            return output
+    return _MISSING
+
+
+def _recall_from(memo: Memo[Any, Any], call: Call, place: Place) -> Any:
+    found = memo._core.recall(memo, call, *place)
     if found is not None:
         return found[0]
     name = memo._function_name
     try:
-        entry = memo._store.read(name, call.definition, call.arguments)
+        entry = memo._store.read(name, *place)
     except DamagedEntryError as error:
-        _set_aside(memo, call, error)
+        _set_aside(memo, place, error)
         return _MISSING
     except OSError as error:
         memo._degrade("read", f"{error}; it was computed again", error)
@@ -165,16 +190,16 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
     try:
         return pickling.load_entry(entry.body, entry.second, entry.buffers)["output"]
     except Exception as error:
-        path = memo._store.path(name, call.definition, call.arguments)
+        path = memo._store.path(name, *place)
         reason = _warn.one_line(error)
         text = f"the result in {path} cannot be made again ({reason}); it was computed again"
         memo._degrade("load", text, error)
         return _MISSING
 
 
-def _set_aside(memo: Memo[Any, Any], call: Call, error: DamagedEntryError) -> None:
+def _set_aside(memo: Memo[Any, Any], place: Place, error: DamagedEntryError) -> None:
     try:
-        moved = memo._store.set_aside(memo._function_name, call.definition, call.arguments)
+        moved = memo._store.set_aside(memo._function_name, *place)
         done = f"it was moved to {moved}" if moved else ""
     except OSError as refused:
         done = f"it could not be moved ({refused})"
@@ -217,12 +242,12 @@ def _keep(
 
 def _describe(memo: Memo[Any, Any], definition: str) -> None:
     """Say once what the definition consists of, beside its entries."""
-    if definition in memo._described or memo._options.key is not None:
-        return  # the text of a function whose decorator has a key may show it
-    nodes = memo._core.graph(memo)
-    if nodes:
-        folder = Path(memo._store.folder(memo._function_name, definition))
-        graph.write_definition(folder, definition, nodes)
+    if definition in memo._described:
+        return
+    content = description.of(memo, definition)
+    if content is not None:
+        folder = memo._store.folder(memo._function_name, definition)
+        recorded.write_definition(folder, content, shared=memo._options.shared)
     memo._described.add(definition)
 
 

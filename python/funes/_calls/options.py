@@ -64,8 +64,6 @@ class Options(NamedTuple):
         memory: int | None,
     ) -> Options:
         """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
-        if key is not None and (not isinstance(key, (str, bytes)) or not key):
-            raise TypeError("key must be a text or bytes, and not empty")
         if verify not in ("always", "once", "never"):
             raise ValueError(f'verify must be "always", "once" or "never", not {verify!r}')
         durable_after = _DURABILITY.get(durability, durability)
@@ -81,7 +79,7 @@ class Options(NamedTuple):
             else (depends_on,),
             strict=bool(strict),
             once=bool(once),
-            key=None if key is None else secret.Secret(key),
+            key=None if key is None else secret.checked(key),
             verify=verify,
             durable_after=durable_after,
             shared=bool(shared),

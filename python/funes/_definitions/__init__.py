@@ -18,5 +18,7 @@
         origin         what is the user's own
     description    what is told
     depends        what the user adds: `depends_on=`
-    graph          definitions for people: `explain_definition`, `definition.json`
+    graph          definitions for people, as a tree: `explain_definition`
+    recorded       definitions on disk: `definition.json`
+      difference     what changed from one to another
 """

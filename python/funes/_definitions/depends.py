@@ -8,9 +8,9 @@ import types
 from pathlib import Path
 from typing import Any
 
-from funes._funes import hash_value
+from funes._funes import hash_value, shown
 
-__all__ = ["resolve"]
+__all__ = ["record", "resolve"]
 
 #: How much of a file is in memory at a time, in bytes.
 _CHUNK = 64 << 20
@@ -23,6 +23,27 @@ def resolve(depends_on: tuple[Any, ...]) -> tuple[object, ...]:
         OSError: a file cannot be read.
     """
     return tuple(_resolve(dependency) for dependency in depends_on)
+
+
+def record(depends_on: tuple[Any, ...], resolved: tuple[object, ...]) -> list[dict[str, str]]:
+    """The same for people, as `definition.json` has it; docs/format.md describes it.
+
+    Args:
+        depends_on: What was given.
+        resolved: What `resolve` made of it.
+    """
+    return [
+        {"value": hash_value(value), "shown": _shown(dependency, value)}
+        for dependency, value in zip(depends_on, resolved, strict=True)
+    ]
+
+
+def _shown(dependency: Any, resolved: Any) -> str:
+    if isinstance(dependency, (types.ModuleType, importlib.metadata.Distribution)):
+        return f"{resolved[1]} {resolved[2]}"
+    if isinstance(dependency, Path):
+        return str(dependency)
+    return getattr(dependency, "__qualname__", None) or shown(dependency)
 
 
 def _resolve(dependency: Any) -> object:

@@ -1,24 +1,14 @@
-"""The graph of a definition, for people: as a tree on the screen, and as `definition.json` beside the entries."""
+"""The graph of a definition, for people, as a tree on the screen."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import secrets
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TextIO
 
 from funes._funes import definition_graph
 
-__all__ = ["FILE_NAME", "explain_definition", "write_definition"]
-
-FILE_NAME = "definition.json"
-
-#: Version of the file; docs/format.md describes it.
-_FORMAT = 1
+__all__ = ["explain_definition"]
 
 Node = dict[str, Any]
 
@@ -91,29 +81,3 @@ def _children(node: Node) -> Iterator[tuple[str, int | None, str]]:
             yield label, None, f": by name, {', '.join(dict.fromkeys(link['names']))}"
         else:
             yield label, None, f" = {link['shown']}"
-
-
-def write_definition(folder: Path, definition: str, nodes: list[Node]) -> None:
-    """Write `definition.json` into the folder of a definition, whole or not at all, unless it is there.
-
-    Raises:
-        OSError: It cannot be written; nothing is left behind.
-    """
-    path = folder / FILE_NAME
-    if path.exists():
-        return
-    content = {"format": _FORMAT, "definition": definition, "nodes": nodes}
-    # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
-    temporary = folder / f".tmp-{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with open(
-        os.open(temporary, flags, 0o600), "w", encoding="utf-8", errors="surrogatepass"
-    ) as file:
-        try:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.close()
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise

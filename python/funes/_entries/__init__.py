@@ -1,1 +1,17 @@
-"""Entries: results and arguments as bytes (`pickling`), and stored results as data (`results`)."""
+"""Entries: results and arguments as bytes, stored results as data, and what lies in a cache folder.
+
+::
+
+    pickling         the bytes of an entry
+      large_arguments  what is stored once for all calls that have it
+      secret           what entries are signed with
+    reading          one entry from the store
+    results          the results of a function as dicts and as tables
+      where            which of them
+      table            what the columns are
+      frames           as those of pandas, polars and Parquet
+      shown            as text and HTML
+    cache            a folder whose functions are not at hand
+      function, version, entry
+      files            how they lie there, and are deleted
+"""

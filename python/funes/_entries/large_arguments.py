@@ -8,13 +8,27 @@ argument's name to the hash. So nobody's own text is ever taken for a reference.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from funes._entries import pickling
 from funes._funes import Store, hash_value
 from funes._warn import one_line
 
-__all__ = ["refer", "resolve"]
+__all__ = ["YOUNG", "named_in", "refer", "resolve"]
+
+#: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
+#: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
+YOUNG = 86400.0
+
+#: The text that an entry has in the place of the value.
+_TEXT = "<in objects/{}.dill: {} bytes>"
+_NAMED = re.compile(rb"<in objects/([0-9a-f]{40})\.dill: ")
+_LONGEST = len("<in objects/.dill: ") + 40
+
+#: How many bytes are looked through at a time.
+_PIECE = 1 << 22
 
 
 def refer(
@@ -38,14 +52,25 @@ def refer(
         content = bytes(pickled.body)
         digest = hash_value(content)
         try:
-            if not os.path.exists(store.object_path(digest)):
+            if not _renew(store.object_path(digest)):
                 store.write_object(digest, content, pickled.second, durable=durable)
         except OSError as error:  # the result is worth more than the argument
             inputs[name] = f"<not stored: {one_line(error)}>"
         else:
-            inputs[name] = f"<in objects/{digest}.dill: {len(content)} bytes>"
+            inputs[name] = _TEXT.format(digest, len(content))
             objects[name] = digest
     return inputs, objects
+
+
+def _renew(path: str) -> bool:
+    """Whether there is the file. From now on it counts as new, lest it be swept before an entry refers to it."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another's, in a folder that is shared
+        return os.path.exists(path)
+    return True
 
 
 def resolve(store: Store, entry: dict[str, Any]) -> None:
@@ -61,3 +86,20 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
         except Exception as error:
             value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"
         entry["input"][name] = value
+
+
+def named_in(path: str) -> Iterator[str]:
+    """The hashes of the large arguments that an entry names, and of those that it holds a text about of the same form.
+
+    Nothing is unpickled or verified: where nothing may be missed, more than there is does no harm.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:
+        before = b""
+        while piece := file.read(_PIECE):
+            text = before + piece
+            for found in _NAMED.finditer(text):
+                yield found[1].decode()
+            before = text[-_LONGEST:]

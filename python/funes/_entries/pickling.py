@@ -32,11 +32,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from funes._entries import secret
-from funes._funes import Collector, InBand, Spans
+from funes._funes import Collector, Entry, InBand, Spans
 from funes._warn import one_line
 from funes.errors import DamagedEntryError, UnpicklableResultError
 
-__all__ = ["Frozen", "Pickled", "dump_entry", "freeze_inputs", "load", "load_entry"]
+__all__ = ["Frozen", "Pickled", "dump_entry", "freeze_inputs", "load", "load_entry", "load_head"]
 
 PROTOCOL = 5
 
@@ -178,10 +178,30 @@ def load(
     if second is not None:
         # A class of another program's __main__: the body has it by value.
         with suppress(Exception):
-            if b"main__" in second or b"dill" in second:
-                return _Unpickler(io.BytesIO(second), buffers=buffers).load()
-            return pickle.loads(second, buffers=buffers)
+            return _load_second(second, buffers)
     return _load_plain(body)
+
+
+def load_head(entry: Entry) -> dict[str, Any]:
+    """Read an entry without its output, which is not even unpickled where the pickle is understood.
+
+    Returns:
+        A dict with the keys ``input``, ``time`` and, if there are any, ``objects``.
+
+    Raises:
+        As `load_entry`.
+    """
+    if entry.second is not None:
+        head = entry.second_head()
+        if head is not None:
+            with suppress(Exception):  # as `load`
+                return _load_second(head, entry.buffers)  # type: ignore[no-any-return]
+    head = entry.head()
+    if head is not None:
+        return _load_plain(head)  # type: ignore[no-any-return]
+    whole = load_entry(entry.body, entry.second, entry.buffers)
+    del whole["output"]
+    return whole
 
 
 class Frozen:
@@ -629,6 +649,12 @@ class _Unpickler(pickle.Unpickler):
 
 def _load_named(data: bytes) -> Any:
     return _Unpickler(io.BytesIO(data)).load()
+
+
+def _load_second(data: bytes, buffers: Iterable[Readable] | None) -> Any:
+    if b"main__" in data or b"dill" in data:
+        return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+    return pickle.loads(data, buffers=buffers)
 
 
 def _load_plain(body: Readable) -> Any:

@@ -1,99 +1,425 @@
-"""The stored results of a function, as dicts and as a table."""
+"""The stored results of a function, as dicts and as tables."""
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from funes._entries import large_arguments, pickling
+from funes._entries import frames, pickling, reading, shown
+from funes._entries.table import Shape, Table
+from funes._entries.where import Where, condition
+from funes._funes import Entry, Listing, Store
 from funes._warn import one_line, warn
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
-__all__ = ["load_cached_results", "load_cached_results_as_pandas"]
+    from funes._versions.adoption import Adoption
 
-_MISSING = float("nan")
-_EXACT = 2**53  # integers up to here are floats without loss
+__all__ = ["Folder", "Results", "load_cached_results", "load_cached_results_as_pandas"]
+
+T = TypeVar("T")
+
+#: Up to so many results come in the order in which they were stored. Of more, the first would have to wait until all
+#: had been listed.
+_ORDERED = 1000
+
+#: How many rows `repr` shows, and from how many bytes on it does not load an output.
+_SHOWN = 10
+_LARGE = 1 << 20
 
 
-def load_cached_results(fn: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Go through the stored results of a memorious function, one by one.
-
-    Only those of the present definition: after an edit of the function, or of what it uses, the
-    results of before stay on disk and are listed again when the edit is undone. Results that
-    another process stores meanwhile may be missed.
+def load_cached_results(
+    fn: Callable[..., Any],
+    where: Where | None = None,
+    versions: str | Iterable[str] = "current",
+    inputs_only: bool = False,
+) -> Results:
+    """The stored results of a memorious function, as data. See `Results` for what can be done with them.
 
     Args:
         fn: A memorious function. It is not run.
-
-    Returns:
-        An iterator over dicts with the keys ``'input'`` (the arguments by name, in the order of the
-        signature, defaults filled in, then ``global_seed`` if it was given), ``'output'`` (what the
-        function returned) and ``'time'`` (seconds it took). In the order in which they were stored;
-        those of one moment, in the order of their file names. It holds one result at a time.
+        where: Which results: a mapping from names of arguments to values, compared as arguments of calls are (by
+            `hash_value`: 1, 1.0 and True differ, arrays are equal by their elements); or a function that is given the
+            dict of the arguments and says whether the result is wanted. Outputs of others are not loaded.
+        versions: Which definitions of the function: ``"current"``, that of this moment; ``"all"`` of which anything is
+            stored; or definition hashes, of which the beginning is enough. With anything but ``"current"`` each result
+            has its definition hash under ``'definition'``. After an edit of the function, or of what it uses, the
+            results of before stay on disk under their own definition. Results that the current definition adopted
+            (`Memo.adopt`) are among its own, with the arguments that they have now.
+        inputs_only: Leave the outputs out: they are not loaded, and the dicts have no ``'output'``.
 
     Raises:
-        TypeError: `fn` is not memorious.
-
-    Warns:
-        CacheWarning: A result cannot be read; it is skipped and its file left as it is.
+        TypeError: `fn` is not memorious; `where` is neither a mapping nor a function.
+        KeyError: `where` names an argument that the function does not have, which is looked at for ``"current"``; a
+            hash in `versions` has no results, or may be any of several.
+        UnhashableArgumentError: A value in `where` cannot be part of a key.
 
     Example:
         >>> list(load_cached_results(double))                         # doctest: +SKIP
         [{'input': {'x': 21}, 'output': 42, 'time': 1.2e-06}]
+        >>> len(load_cached_results(train, where={"lr": 0.1}))        # doctest: +SKIP
+        12
     """
-    return _read_all(_memo_of(fn, "load_cached_results"))
+    return _of_memo(fn, "load_cached_results", where, versions, inputs_only)
 
 
-def _memo_of(fn: Any, caller: str) -> Any:
+def _of_memo(
+    fn: Any,
+    caller: str,
+    where: Where | None = None,
+    versions: str | Iterable[str] = "current",
+    inputs_only: bool = False,
+) -> Results:
     memo = getattr(fn, "__func__", fn)  # a method of an instance
     if not all(hasattr(memo, name) for name in ("_store", "_function_name", "definition")):
         name = getattr(fn, "__qualname__", None) or f"an object of type {type(fn).__name__}"
         raise TypeError(
             f"{caller} takes a function that is decorated with @memorious, and {name} is not"
         )
-    return memo
+    store, function = memo._store, memo._function_name
+    shape = Shape.of(memo, is_mixed=versions != "current")
+    if versions == "current":
+        definitions = [memo.definition]
+        names = [*(shape.parameters or ()), "global_seed"]
+    else:
+        definitions = _definitions(memo, versions)
+        names = None
+    fulfils = condition(store, where, names, shape.keywords)
+    folders = [Folder(function, definition) for definition in definitions]
+    return Results(
+        store,
+        folders,
+        name=memo.__name__,
+        shape=shape,
+        fulfils=fulfils,
+        inputs_only=inputs_only,
+        with_adopted=versions == "current",
+    )
 
 
-def _read_all(memo: Any) -> Iterator[dict[str, Any]]:
-    store, function, definition = memo._store, memo._function_name, memo.definition
-    for path, arguments in _in_order(store, function, definition):
+def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
+    from funes._entries.cache import Cache
+    from funes._entries.function import StoredFunction
+
+    folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
+    stored = StoredFunction(Cache(memo._store), folder)
+    if versions == "all":
+        # Where file systems ignore case, versions of `F` lie in the folder of `f`.
+        own = (None, memo._function_name)
+        return [found.definition for found in stored._versions() if found._true_name in own]
+    wanted = [versions] if isinstance(versions, str) else versions
+    return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
+
+
+class Folder(NamedTuple):
+    """Where results lie: what their checksums have besides the argument hash."""
+
+    function: str
+    definition: str
+
+
+class _Place(NamedTuple):
+    """Where one result lies. They are sorted by the time of storing, then by name."""
+
+    modified: int
+    arguments: str
+    folder: Folder
+    bytes: int
+    #: By which it is a result of the definition that was asked for, if it lies under another one.
+    adoptions: tuple[Adoption, ...] = ()
+
+
+class Results:
+    """Stored results of a function, made by `load_cached_results`.
+
+    Going through them gives dicts with the keys ``'input'`` (the arguments by name, in the order of the signature,
+    defaults filled in, then ``global_seed`` if it was given), ``'output'`` (what the function returned), ``'time'``
+    (seconds it took), and ``'definition'`` if other versions than the current one were asked for.
+
+    They are read one by one, as the loop goes on, and anew by each loop: one result is held at a time, however many
+    there are. Up to 1,000 come in the order in which they were stored, those of one moment in the order of their file
+    names; more come in the order that the folder has, so that the first is there at once. Tables always are in the
+    order of storing. Results that are stored meanwhile may be missed.
+
+    ``len()`` is the number of results. Without `where` that is the number of files, found without reading any; with it,
+    all inputs are read: by ``list()`` too, which asks for the number first.
+
+    What cannot be read is skipped with a `CacheWarning`, and its file left as it is. What a function given as `where`
+    raises reaches the caller.
+
+    Example:
+        >>> results = load_cached_results(train, where=lambda given: given["lr"] < 0.1)  # doctest: +SKIP
+        >>> results                                                                      # doctest: +SKIP
+        2 results of train
+          lr  epochs  accuracy  time
+        0.01      10      0.97  12.3
+        0.02      10      0.96  12.1
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folders: list[Folder],
+        *,
+        name: str,
+        shape: Shape,
+        fulfils: Callable[[dict[str, Any]], bool] | None,
+        inputs_only: bool,
+        with_adopted: bool = False,
+    ) -> None:
+        self._store = store
+        self._folders = folders
+        self._name = name
+        self._shape = shape
+        self._fulfils = fulfils
+        self._inputs_only = inputs_only
+        self._with_adopted = with_adopted
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for place in self._in_order():
+            result = self._read(place)
+            if result is not None:
+                yield result
+            del result  # one at a time
+
+    def __len__(self) -> int:
+        return sum(map(self._is_wanted, self._places()))
+
+    def __bool__(self) -> bool:
+        return any(map(self._is_wanted, self._places()))
+
+    # As tables
+
+    def to_pandas(
+        self,
+        exclude: str | Iterable[str] | None = None,
+        index: str | Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """The results as a `pandas.DataFrame`: a row a result, in the order stored.
+
+        The columns, from left to right:
+
+        - one an argument, under its name, in the order of the signature. ``*args`` is one column of
+          tuples; each keyword in ``**kwargs`` has a column of its own. ``global_seed`` is the last one,
+          if any call had it;
+        - the output. A dict is spread: one column a key. Anything else is in the column ``output``;
+        - ``time``: seconds that the function took;
+        - ``definition``: the definition hash, if other versions than the current one were asked for.
+
+        Two things of one name don't share a column:
+
+        - ``time`` is always the seconds; an argument called ``time`` is in ``input.time``; ``definition`` likewise;
+        - a key of the output that is called like an argument or ``time`` is in ``output.<key>``, and an
+          output as a whole is in ``output.output`` if there is an argument called ``output``;
+        - a keyword in ``**kwargs`` that is called like a positional-only argument is in
+          ``<kwargs>.<keyword>``;
+        - a key of the output that is no string is in ``output.<repr of the key>``.
+
+        What a result does not have is NaN in its row (so that integers become floats, unless that would
+        change them). None stays None.
+
+        Args:
+            exclude: Name, or names, of columns to leave out.
+            index: Name, or names, of columns to make the index of.
+
+        Returns:
+            The frame. Without any results it is empty, with the columns of the arguments and ``time``; any names are
+            taken for `exclude` and `index` then, since those of the output are not known.
+
+        Raises:
+            KeyError: `exclude` or `index` names a column that is not there.
+            ImportError: pandas is not installed.
+
+        Warns:
+            CacheWarning: A result cannot be read; it is left out.
+        """
+        return self._to_pandas("to_pandas", exclude, index)
+
+    def _to_pandas(self, caller: str, exclude: Any, index: Any) -> pd.DataFrame:
+        pd = frames.needed(caller, "pandas", "pandas")
+        excluded, indexed = _names(exclude), _names(index)
+        return frames.to_pandas(pd, self._table(), excluded, indexed)
+
+    def to_polars(self, exclude: str | Iterable[str] | None = None) -> pl.DataFrame:
+        """The results as a `polars.DataFrame`, with the columns of `to_pandas`.
+
+        What a result does not have is null, as None is. A column of whole numbers and floats is one of floats, if that
+        changes none of them; tuples become lists. A column whose values are not of one type that polars has is one of
+        objects (``pl.Object``), with the values as they are.
+
+        Args:
+            exclude: Name, or names, of columns to leave out.
+
+        Raises:
+            KeyError: `exclude` names a column that is not there.
+            ImportError: polars is not installed.
+
+        Warns:
+            CacheWarning: A result cannot be read; it is left out.
+        """
+        pl = frames.needed("to_polars", "polars", "polars")
+        return frames.to_polars(pl, self._table(), _names(exclude))
+
+    def to_parquet(
+        self, path: str | os.PathLike[str], exclude: str | Iterable[str] | None = None
+    ) -> None:
+        """Write the results into a Parquet file, with the columns of `to_polars`, by pyarrow or else polars.
+
+        Nothing is turned into text on the way: a column whose values are not of one type that Parquet has is refused.
+
+        Args:
+            path: The file; one that exists is replaced.
+            exclude: Name, or names, of columns to leave out.
+
+        Raises:
+            TypeError: A column has values that Parquet has no type for; the message names it.
+            KeyError: `exclude` names a column that is not there.
+            ImportError: Neither pyarrow nor polars is installed.
+            OSError: The file cannot be written.
+
+        Warns:
+            CacheWarning: A result cannot be read; it is left out.
+        """
+        frames.to_parquet("to_parquet", self._table(), path, _names(exclude))
+
+    # For the eye
+
+    def __repr__(self) -> str:
+        return shown.as_text(*self._glance())
+
+    def _repr_html_(self) -> str:
+        return shown.as_html(*self._glance())
+
+    def _glance(self) -> tuple[str, Table]:
+        """A title and the first rows. Looks at no more than it must: a debugger may ask for it at any time."""
+        total = sum(1 for _ in self._places())
+        looked_at = list(islice(self._in_order(), _SHOWN if self._fulfils is None else _ORDERED))
+        wanted = list(filter(self._is_wanted, looked_at))
+        table = Table(self._shape)
+        for place in wanted[:_SHOWN]:
+            result = self._read(place, is_shown=True)
+            if result is not None:
+                table.add(result)
+        many = total if self._fulfils is None else len(wanted)
+        title = f"{many:,} result{'s' * (many != 1)} of {self._name}"
+        if self._fulfils is not None and total > _ORDERED:
+            title += f" among the first {_ORDERED:,} of {total:,}"
+        return title + ", the first:" * (many > _SHOWN), table
+
+    # Reading
+
+    def _places(self) -> Iterator[_Place]:
+        """Where the results lie, in the order of the folders."""
+        for folder in self._folders:
+            for arguments, size, modified in Listing(self._store.folder(*folder)):
+                yield _Place(modified, arguments, folder, size)
+            if self._with_adopted:
+                yield from self._adopted(folder)
+
+    def _adopted(self, folder: Folder) -> Iterator[_Place]:
+        """Where the results lie that serve the definition, and are another one's."""
+        from funes._versions.places import adopted_entries
+        from funes.errors import AdoptionError
+
         try:
-            entry = store.read(function, definition, arguments)
-            if entry is None:
-                continue  # deleted since we looked
-            result = pickling.load_entry(entry.body, entry.second, entry.buffers)
-            large_arguments.resolve(store, result)
+            for entry in adopted_entries(self._store, *folder):
+                place = Folder(folder.function, entry.place.definition)
+                with suppress(OSError):  # it has gone meanwhile
+                    status = os.stat(self._store.path(*place, entry.place.arguments))
+                    yield _Place(
+                        status.st_mtime_ns,
+                        entry.place.arguments,
+                        place,
+                        status.st_size,
+                        entry.adoptions,
+                    )
+        except AdoptionError as error:
+            warn(f"adopted results were skipped: {error}")
+
+    def _in_order(self) -> Iterator[_Place]:
+        """The same in the order of storing, as long as they are not too many."""
+        places = self._places()
+        first = list(islice(places, _ORDERED + 1))
+        if len(first) <= _ORDERED:
+            first.sort()
+        yield from first
+        yield from places
+
+    def _table(self) -> Table:
+        table = Table(self._shape)
+        for place in sorted(self._places()):
+            result = self._read(place)
+            if result is not None:
+                table.add(result)
+        return table
+
+    def _read(self, place: _Place, *, is_shown: bool = False) -> dict[str, Any] | None:
+        """The result that lies there; None if it is not wanted or cannot be read.
+
+        To be shown, it is read without warnings, and without an output that is large.
+        """
+        entry = self._attempt(place, is_shown, self._store.read, *place.folder, place.arguments)
+        if entry is None:
+            return None
+        head = None
+        if self._fulfils is not None:
+            head = self._attempt(place, is_shown, _head, place, entry)
+            if head is None or not self._fulfils(head):
+                return None
+        is_cut = is_shown and place.bytes > _LARGE
+        if self._inputs_only or is_cut:
+            head = head or self._attempt(place, is_shown, _head, place, entry)
+            result = self._attempt(place, is_shown, reading.resolved, self._store, head)
+        else:
+            result = self._attempt(place, is_shown, _whole, place, self._store, entry)
+        if result is None:
+            return None
+        if is_cut and not self._inputs_only:
+            result["output"] = shown.Untold(f"<{place.bytes:,} bytes>")
+        if self._shape.is_mixed:
+            result["definition"] = place.folder.definition
+        return result
+
+    def _is_wanted(self, place: _Place) -> bool:
+        if self._fulfils is None:
+            return True
+        entry = self._attempt(place, True, self._store.read, *place.folder, place.arguments)
+        head = entry and self._attempt(place, True, _head, place, entry)
+        return head is not None and self._fulfils(head)
+
+    def _attempt(
+        self, place: _Place, is_silent: bool, work: Callable[..., T], *args: Any
+    ) -> T | None:
+        """What the work gives; None, and a warning, if it fails: one result does not stop the others."""
+        try:
+            return work(*args)
         except Exception as error:
-            reason = one_line(error)
-            if path not in reason:
-                reason = f"{path} cannot be read ({reason})"
-            warn(f"a stored result was skipped: {reason}")
-            continue
-        del entry  # the bytes are not kept while the caller looks at the result
-        yield result
-        del result
+            if not is_silent:
+                path, reason = self._store.path(*place.folder, place.arguments), one_line(error)
+                if path not in reason:
+                    reason = f"{path} cannot be read ({reason})"
+                warn(f"a stored result was skipped: {reason}")
+            return None
 
 
-def _in_order(store: Any, function: str, definition: str) -> Iterator[tuple[str, str]]:
-    """The paths and argument hashes of the entries, by time of storing and then by name."""
-    dated = []
-    for arguments in store.entries(function, definition):
-        path = store.path(function, definition, arguments)
-        dated.append((_stored_at(path), arguments))
-    dated.sort()
-    for _, arguments in dated:
-        yield store.path(function, definition, arguments), arguments
+def _head(place: _Place, entry: Entry) -> dict[str, Any]:
+    """All but the output of an entry, as the definition that was asked for has it."""
+    return _translated(pickling.load_head(entry), place)
 
 
-def _stored_at(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0  # reading it tells what is the matter
+def _whole(place: _Place, store: Store, entry: Entry) -> dict[str, Any]:
+    return _translated(reading.whole_of(store, entry), place)
+
+
+def _translated(result: dict[str, Any], place: _Place) -> dict[str, Any]:
+    for adoption in place.adoptions:
+        result = adoption.translation.result(result)
+    return result
 
 
 def load_cached_results_as_pandas(
@@ -101,37 +427,14 @@ def load_cached_results_as_pandas(
     exclude: str | Iterable[str] | None = None,
     index: str | Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """The stored results of a memorious function as a table: a row a result, in the order stored.
+    """The stored results of a memorious function as a table: ``load_cached_results(fn).to_pandas(exclude, index)``.
 
-    The columns, from left to right:
-
-    - one an argument, under its name, in the order of the signature. ``*args`` is one column of
-      tuples; each keyword in ``**kwargs`` has a column of its own. ``global_seed`` is the last one,
-      if any call had it;
-    - the output. A dict is spread: one column a key. Anything else is in the column ``output``;
-    - ``time``: seconds that the function took.
-
-    Two things of one name don't share a column:
-
-    - ``time`` is always the seconds; an argument called ``time`` is in ``input.time``;
-    - a key of the output that is called like an argument or ``time`` is in ``output.<key>``, and an
-      output as a whole is in ``output.output`` if there is an argument called ``output``;
-    - a keyword in ``**kwargs`` that is called like a positional-only argument is in
-      ``<kwargs>.<keyword>``;
-    - a key of the output that is no string is in ``output.<repr of the key>``.
-
-    What a result does not have is NaN in its row (so that integers become floats, unless that would
-    change them). None stays None.
+    `Results.to_pandas` says which columns there are.
 
     Args:
         fn: A memorious function. It is not run.
         exclude: Name, or names, of columns to leave out.
         index: Name, or names, of columns to make the index of.
-
-    Returns:
-        A `pandas.DataFrame`. Without any results it is empty, with the columns of the arguments and
-        ``time``; any names are taken for `exclude` and `index` then, since those of the output are
-        not known.
 
     Raises:
         KeyError: `exclude` or `index` names a column that is not there.
@@ -148,126 +451,11 @@ def load_cached_results_as_pandas(
         0.1       10      0.93   12.1
         0.01      10      0.97   12.3
     """
-    memo = _memo_of(fn, "load_cached_results_as_pandas")
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "load_cached_results_as_pandas needs pandas: pip install funes[pandas]"
-            " (load_cached_results works without)"
-        ) from error
-
-    excluded = _names(exclude)
-    indexed = _names(index)
-    table = _Table(memo)
-    for result in _read_all(memo):
-        table.add(result)
-    columns = table.columns()
-    if table.outputs:
-        _check("exclude", excluded, columns)
-        _check("index", [name for name in indexed if name not in excluded], columns)
-    else:
-        columns = {**columns, **{name: {} for name in indexed}}
-    both = [name for name in indexed if name in excluded]
-    if both:
-        raise KeyError(f"index: {', '.join(map(repr, both))} is excluded at the same time")
-
-    rows = len(table.outputs)
-    frame = pd.DataFrame(
-        {name: _series(pd, cells, rows) for name, cells in columns.items() if name not in excluded},
-        index=pd.RangeIndex(rows),
-    )
-    indexed_frame: pd.DataFrame = frame.set_index(indexed) if indexed else frame
-    return indexed_frame
+    caller = "load_cached_results_as_pandas"
+    return _of_memo(fn, caller)._to_pandas(caller, exclude, index)
 
 
 def _names(given: str | Iterable[str] | None) -> list[str]:
     if given is None:
         return []
     return [given] if isinstance(given, str) else list(given)
-
-
-def _check(parameter: str, names: list[str], columns: Iterable[str]) -> None:
-    unknown = [name for name in names if name not in columns]
-    if unknown:
-        raise KeyError(
-            f"{parameter}: there is no column {', '.join(map(repr, unknown))};"
-            f" there are {', '.join(map(repr, columns))}"
-        )
-
-
-#: The cells of a column, by the number of the row.
-_Cells = dict[int, Any]
-
-
-class _Table:
-    """Takes results apart. Names are settled at the end: any row may bring a new one."""
-
-    def __init__(self, memo: Any) -> None:
-        parameters = inspect.signature(memo).parameters.values()
-        spread = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
-        self.keywords = spread[0] if spread else None
-        ignored = getattr(getattr(memo, "_options", None), "ignore", ())
-        self.parameters = [p.name for p in parameters if p.name not in {*spread, *ignored}]
-        self.inputs: dict[str, _Cells] = {}
-        self.extra: dict[str, _Cells] = {}  # what came in **kwargs
-        self.outputs: list[Any] = []
-        self.seconds: _Cells = {}
-
-    def add(self, result: dict[str, Any]) -> None:
-        row = len(self.outputs)
-        for name, value in result["input"].items():
-            if name == self.keywords and isinstance(value, dict):
-                for keyword, single in value.items():
-                    self.extra.setdefault(keyword, {})[row] = single
-            else:
-                self.inputs.setdefault(name, {})[row] = value
-        self.outputs.append(result["output"])
-        self.seconds[row] = result["time"]
-
-    def columns(self) -> dict[str, _Cells]:
-        """The cells by the final names of the columns, from left to right."""
-        named: dict[str, _Cells] = {}
-        taken = {"time"}
-
-        def add(name: str, prefix: str, cells: _Cells) -> None:
-            while name in taken:
-                name = f"{prefix}.{name}"
-            taken.add(name)
-            named[name] = cells
-
-        names = [n for n in self.parameters if n in self.inputs or not self.outputs]
-        after = [n for n in self.inputs if n not in names]  # global_seed
-        for name in names:
-            add(name, "input", self.inputs.get(name, {}))
-        for keyword, cells in self.extra.items():
-            add(keyword, self.keywords or "input", cells)
-        for name in after:
-            add(name, "input", self.inputs[name])
-
-        keys: dict[Any, _Cells] = {}
-        whole: _Cells = {}
-        for row, output in enumerate(self.outputs):
-            if isinstance(output, dict):
-                for key, value in output.items():
-                    keys.setdefault(key, {})[row] = value
-            else:
-                whole[row] = output
-        for key, cells in keys.items():
-            add(key if isinstance(key, str) else f"output.{key!r}", "output", cells)
-        if whole:
-            add("output", "output", whole)
-        named["time"] = self.seconds
-        return named
-
-
-def _series(pd: Any, cells: _Cells, rows: int) -> Any:
-    """One column, with the type that fits all its values and alters none."""
-    # As objects at first: pandas would look into lists and arrays.
-    values = pd.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
-    whole = len(cells) == rows
-    if any(value is None for value in cells.values()):
-        return values  # it would become NaN, and a seed of None one that was not given
-    if not whole and any(isinstance(v, int) and abs(v) > _EXACT for v in cells.values()):
-        return values  # with NaN in it the column would be one of floats
-    return values.infer_objects()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Secret", "from_environment", "withheld"]
+__all__ = ["Secret", "checked", "from_environment", "withheld"]
 
 _writing = threading.local()
 
@@ -41,6 +41,17 @@ class Secret:
 
     def __reduce__(self) -> tuple[type[Secret], tuple[bytes | None]]:
         return Secret, (None if getattr(_writing, "entry", False) else self._value,)
+
+
+def checked(key: object) -> Secret:
+    """A key that a user gave.
+
+    Raises:
+        TypeError: It is neither a text nor bytes, or empty.
+    """
+    if not isinstance(key, (str, bytes)) or not key:
+        raise TypeError("key must be a text or bytes, and not empty")
+    return Secret(key)
 
 
 def from_environment() -> bytes | None:

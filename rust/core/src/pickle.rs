@@ -6,20 +6,13 @@
 //! would have made of the buffer. Operations without effect stand before it, so that it starts at a multiple of
 //! [`ALIGNMENT`].
 
+use crate::opcode::{
+    self, BINBYTES8, BYTEARRAY8, FRAME, NEXT_BUFFER, NONE, POP, READONLY_BUFFER, SHORT_BINBYTES, STOP,
+};
 use crate::store::Span;
 
 /// Where a buffer starts: at the start of a cache line, which is what the widest instructions of a processor ask for.
 pub const ALIGNMENT: usize = 64;
-
-const FRAME: u8 = 0x95;
-const NEXT_BUFFER: u8 = 0x97;
-const READONLY_BUFFER: u8 = 0x98;
-const BINBYTES8: u8 = 0x8e;
-const BYTEARRAY8: u8 = 0x96;
-const POP: u8 = b'0';
-const NONE: u8 = b'N';
-const SHORT_BINBYTES: u8 = b'C';
-const STOP: u8 = b'.';
 
 /// The length of an opcode that holds a buffer, with the buffer's length.
 const OPENING: usize = 1 + 8;
@@ -45,7 +38,7 @@ impl Body {
         let mut at = 0;
         while at < stream.len() {
             let opcode = stream[at];
-            let end = at.checked_add(operation_length(&stream[at..])?)?;
+            let end = at.checked_add(opcode::length(&stream[at..])?)?;
             match opcode {
                 // A frame promises that so many bytes follow without a large one. It is optional.
                 FRAME => {}
@@ -98,49 +91,6 @@ impl Body {
     }
 }
 
-/// The length of the operation that a pickle starts with, opcode and argument.
-fn operation_length(pickle: &[u8]) -> Option<usize> {
-    let (opcode, argument) = pickle.split_first()?;
-    let line = |text: &[u8]| text.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
-    let counted = |width: usize| {
-        let mut length = [0; 8];
-        length[..width].copy_from_slice(argument.get(..width)?);
-        usize::try_from(u64::from_le_bytes(length)).ok()?.checked_add(width)
-    };
-    let length = match *opcode {
-        // MARK STOP POP POP_MARK DUP NONE REDUCE APPEND BUILD DICT EMPTY_DICT APPENDS LIST EMPTY_LIST OBJ SETITEM TUPLE
-        // EMPTY_TUPLE SETITEMS BINPERSID
-        b'(' | b'.' | b'0' | b'1' | b'2' | b'N' | b'R' | b'a' | b'b' | b'd' | b'}' | b'e' | b'l' | b']' | b'o'
-        | b's' | b't' | b')' | b'u' | b'Q'
-        // NEWOBJ TUPLE1 TUPLE2 TUPLE3 NEWTRUE NEWFALSE EMPTY_SET ADDITEMS FROZENSET NEWOBJ_EX STACK_GLOBAL MEMOIZE
-        // NEXT_BUFFER READONLY_BUFFER
-        | 0x81 | 0x85..=0x89 | 0x8f..=0x94 | NEXT_BUFFER | READONLY_BUFFER => 0,
-        // BININT1 BINGET BINPUT PROTO EXT1
-        b'K' | b'h' | b'q' | 0x80 | 0x82 => 1,
-        // BININT2 EXT2
-        b'M' | 0x83 => 2,
-        // BININT LONG_BINGET LONG_BINPUT EXT4
-        b'J' | b'j' | b'r' | 0x84 => 4,
-        // BINFLOAT FRAME
-        b'G' | FRAME => 8,
-        // SHORT_BINSTRING SHORT_BINBYTES LONG1 SHORT_BINUNICODE
-        b'U' | SHORT_BINBYTES | 0x8a | 0x8c => counted(1)?,
-        // BINSTRING BINBYTES BINUNICODE LONG4
-        b'T' | b'B' | b'X' | 0x8b => counted(4)?,
-        // BINBYTES8 BINUNICODE8 BYTEARRAY8
-        BINBYTES8 | 0x8d | BYTEARRAY8 => counted(8)?,
-        // FLOAT INT LONG PERSID STRING UNICODE GET PUT
-        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' | b'g' | b'p' => line(argument)?,
-        // GLOBAL INST
-        b'c' | b'i' => {
-            let first = line(argument)?;
-            first + line(&argument[first..])?
-        }
-        _ => return None,
-    };
-    length.checked_add(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +128,7 @@ mod tests {
             let mut at = 0;
             while at < file.len() {
                 assert_ne!(file[at], FRAME);
-                at += operation_length(&file[at..]).unwrap();
+                at += opcode::length(&file[at..]).unwrap();
             }
             assert_eq!(at, file.len());
         }

@@ -11,6 +11,7 @@ mod given;
 mod guard;
 mod hash;
 mod known;
+mod listing;
 mod mapping;
 mod memo;
 mod memo_type;
@@ -22,6 +23,7 @@ mod readings;
 mod recall;
 mod record;
 mod refusal;
+mod savings;
 mod scalars;
 mod signature;
 mod store;
@@ -32,7 +34,9 @@ mod watch;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
-    use crate::hash::{definition_graph, encode_value, hash_definition, hash_value};
+    use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
+    #[pymodule_export]
+    use crate::listing::Listing;
     #[pymodule_export]
     use crate::memo::{Call, Core};
     #[pymodule_export]
@@ -46,7 +50,21 @@ mod _funes {
     #[pymodule_export]
     use crate::readings::{Collector, InBand, Spans};
     #[pymodule_export]
-    use crate::store::{Entry, Store};
+    use crate::savings::{forget_savings, take_savings};
+    #[pymodule_export]
+    use crate::store::{Entry, Store, cut_head, safe_name};
+
+    /// The folder of large arguments in a cache folder.
+    #[pymodule_export]
+    const OBJECTS: &str = funes_core::store::OBJECTS;
+
+    /// The folder of damaged files beside entries.
+    #[pymodule_export]
+    const DAMAGED: &str = funes_core::store::DAMAGED;
+
+    /// What the name of an entry's file ends with.
+    #[pymodule_export]
+    const EXTENSION: &str = funes_core::store::EXTENSION;
 
     /// The version, from Cargo.toml, where it is written once.
     #[pymodule_export]

@@ -39,6 +39,13 @@ impl Memory {
         Ok(Self { bytes: UnsafeCell::new(bytes), length })
     }
 
+    /// The bytes as they are now.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: so many bytes lie there as long as `self` does. A thread of Python that writes into a view of them at the
+        // same time races with the reader, as it does with any reader of an array; a byte has no invalid value.
+        unsafe { std::slice::from_raw_parts(self.address(), self.length) }
+    }
+
     /// A view of all of it.
     pub(crate) fn view<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
         PyMemoryView::from(slf.as_any())

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
+use funes_core::store;
 use funes_core::tags;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -23,6 +24,7 @@ use crate::given::Given;
 use crate::recall::{Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
+use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::store::Store;
 use crate::tier::{Kept, Section, Tier, next_owner};
@@ -45,6 +47,7 @@ pub(crate) struct Core {
     owner: u64,
     tier: Option<Arc<Tier>>,
     counters: Arc<Counters>,
+    savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
 }
 
@@ -130,7 +133,8 @@ impl Core {
         encoded: Vec<u8>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let is_absent = match self.recall_from_disk(memo, settled.get(), &hex, &encoded)? {
+        let own = (settled.get().hex.as_str(), hex.as_str());
+        let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded)? {
             Recalled::Output(output) => return Ok(output),
             Recalled::Absent => true,
             Recalled::Trouble => false,
@@ -210,16 +214,17 @@ impl Core {
         Some(self.store(memo).ok()?.get().folder(name.bind(py), &settled.hex).ok()?.into())
     }
 
+    /// `place`: the definition hash and argument hash of the entry to look at.
     fn recall_from_disk<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
         settled: &Settled,
-        arguments: &str,
+        place: (&str, &str),
         encoded: &[u8],
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
-        let found = match recall(store.bind(py), self.name(py)?.bind(py), &settled.hex, arguments)? {
+        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
@@ -339,6 +344,19 @@ impl Core {
 
     fn replace(&self, settled: Bound<'_, Settled>) {
         let _replaced = self.definition.with(settled.py(), |present| present.replace(settled.clone().unbind()));
+        self.turn_savings(settled.py());
+    }
+
+    /// Lets hits from now on count as saved by the present definition in the present store.
+    fn turn_savings(&self, py: Python<'_>) {
+        let root = self.root(py).map(PathBuf::from);
+        let definition = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py)));
+        let folder = root.zip(definition).and_then(|(root, definition)| {
+            let name = self.name(py).ok()?;
+            let name = name.bind(py).to_string_lossy();
+            Some(store::Definition::new(&name, &definition.get().hex).ok()?.folder(&root))
+        });
+        self.savings.turn_to(folder);
     }
 
     /// The store of the results, opened at the first call that needs it.
@@ -350,6 +368,7 @@ impl Core {
         }
         let store: Py<Store> = memo.call_method0(intern!(py, "_open"))?.extract()?;
         let _replaced = self.store.with(py, |present| present.replace(store.clone_ref(py)));
+        self.turn_savings(py);
         Ok(store)
     }
 
@@ -390,6 +409,7 @@ impl Core {
     fn new(function: Bound<'_, PyFunction>, ignored: &Bound<'_, PyAny>, memory: Option<u64>) -> PyResult<Self> {
         let py = function.py();
         let signature = Signature::of(&function)?;
+        let counters = Arc::default();
         let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
         Ok(Self {
             ignored: signature.own_names(py, ignored)?,
@@ -400,7 +420,8 @@ impl Core {
             definition: Attached::new(None),
             owner: next_owner(),
             tier: memory.map_or_else(Tier::shared, Tier::bounded),
-            counters: Arc::default(),
+            savings: Savings::new(&counters),
+            counters,
             store: Attached::new(None),
         })
     }
@@ -441,14 +462,31 @@ impl Core {
     }
 
     /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
-    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+    ///
+    /// `definition`, `arguments`: where on disk it is looked for: the call's own hashes, or those of an adopted entry.
+    fn recall<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        call: &Call,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return Ok(Some((output,)));
         }
-        match self.recall_from_disk(memo, call.settled.get(), &call.arguments, &call.encoded)? {
+        match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded)? {
             Recalled::Output(output) => Ok(Some((output,))),
             Recalled::Absent | Recalled::Trouble => Ok(None),
         }
+    }
+
+    /// Whether the result of a call is in memory, to be found by the next call.
+    fn is_in_memory(&self, memo: &Bound<'_, PyAny>, call: &Call) -> bool {
+        let settled = call.settled.get();
+        let Some(tier) = &self.tier else { return false };
+        let Some(kept) = tier.peek(memo.py(), settled.section, &call.encoded) else { return false };
+        let state = settled.watch.state(|| self.folder(memo, settled));
+        kept.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, settled, &call.encoded, &kept, state)
     }
 
     /// Keeps a result in memory that has just been stored. `body`: its entry, if that can be loaded by pickle alone.
@@ -489,7 +527,7 @@ impl Core {
     /// Forgets all results in memory, and the numbers.
     fn clear(&self, py: Python<'_>) {
         self.forget_all(py);
-        self.counters.reset();
+        self.savings.reset();
     }
 
     /// The store of the results, opened if it is not open.
@@ -506,6 +544,7 @@ impl Core {
     /// Lets go of the store and of what is in memory of it: the next call opens it anew.
     fn close(&self, py: Python<'_>) {
         let _closed = self.store.with(py, Option::take);
+        self.turn_savings(py);
         self.forget_all(py);
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use funes_core::error::Error;
+use funes_core::head::Head;
 use funes_core::store::{self, Access, Content, Definition, Key, Reading, Secret, Verify};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::import_exception;
@@ -55,6 +56,12 @@ impl Store {
         self.store.root().into()
     }
 
+    /// Whether entries are signed with a key.
+    #[getter]
+    fn is_signed(&self) -> bool {
+        self.store.is_signed()
+    }
+
     fn __repr__(&self) -> String {
         format!("Store('{}')", self.store.root().display())
     }
@@ -88,6 +95,26 @@ impl Store {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
         self.found(py, &key)
+    }
+
+    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "newer" or
+    /// "unreadable"; and what is the matter, if anything is.
+    fn check(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<(&'static str, String)> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
+    }
+
+    /// The same of a large argument.
+    fn check_object(&self, py: Python<'_>, content: &str) -> PyResult<(&'static str, String)> {
+        let key = Key::object(content).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
     }
 
     /// Stores an entry; False if there is one already, which stays.
@@ -190,6 +217,22 @@ impl Store {
 }
 
 impl Store {
+    fn state(&self, key: &Key) -> (&'static str, String) {
+        match self.store.check(key) {
+            Ok(Reading::Found(_)) => ("found", String::new()),
+            Ok(Reading::Absent) => ("absent", "there is no file".to_owned()),
+            Ok(Reading::Damaged(damage)) => ("damaged", damage.to_string()),
+            Err(error) => {
+                let state = match error {
+                    Error::Foreign { .. } => "foreign",
+                    Error::Newer { .. } => "newer",
+                    _ => "unreadable",
+                };
+                (state, error.to_string())
+            }
+        }
+    }
+
     fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
         match py.detach(|| self.store.read(key)).map_err(raised)? {
             Reading::Absent => Ok(None),
@@ -258,6 +301,27 @@ impl Entry {
         self.second.as_ref().map(|second| second.bind(py).clone())
     }
 
+    /// The first reading without its output: a pickle of `{'input', 'time'[, 'objects']}`. None if it cannot be cut.
+    fn head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let head = Head::of(self.memory.get().bytes())?;
+        Some(PyBytes::new(py, &head.pickle))
+    }
+
+    /// The same of the second reading; None too if there is none.
+    fn second_head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let head = Head::of(self.second.as_ref()?.as_bytes(py))?;
+        Some(PyBytes::new(py, &head.pickle))
+    }
+
+    /// What needs no unpickling: the seconds that the function ran, and the hashes of its large arguments. None if they
+    /// cannot be found so.
+    fn facts(&self, py: Python<'_>) -> Option<(f64, Vec<String>)> {
+        // The second reading is the shorter one.
+        let second = self.second.as_ref().and_then(|second| Head::of(second.as_bytes(py)));
+        let head = second.or_else(|| Head::of(self.memory.get().bytes()))?;
+        Some((head.seconds, head.objects.into_iter().map(|(_, hash)| hash).collect()))
+    }
+
     /// The buffers of the second reading, in order.
     #[getter]
     pub(crate) fn buffers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -267,8 +331,22 @@ impl Entry {
     }
 }
 
+/// The name of a function's folder.
+#[pyfunction]
+#[pyo3(signature = (function, /))]
+pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
+    store::safe_name(&function.to_string_lossy())
+}
+
+/// A pickle of an entry without the output; None if it is not understood.
+#[pyfunction]
+#[pyo3(signature = (pickle, /))]
+pub(crate) fn cut_head<'py>(py: Python<'py>, pickle: &[u8]) -> Option<Bound<'py, PyBytes>> {
+    Head::of(pickle).map(|head| PyBytes::new(py, &head.pickle))
+}
+
 /// What Python itself would raise.
-fn raised(error: Error) -> PyErr {
+pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Io { doing, path, source } => system_error(doing, path, &source),
         Error::Foreign { path } => {

@@ -98,6 +98,13 @@ impl Tier {
         self.shard(arguments).with(py, |results| results.get(&Wanted { section, arguments }).map(look))
     }
 
+    /// The same for whoever only asks, which is no use of the result. It must not share code with a hit, whose look-up is
+    /// compiled into it as long as there is no other.
+    #[cold]
+    pub(crate) fn peek(&self, py: Python<'_>, section: Section, arguments: &[u8]) -> Option<Arc<Kept>> {
+        self.shard(arguments).with(py, |results| results.peek(&Wanted { section, arguments }).cloned())
+    }
+
     /// Keeps a result, unless it would push out too many others.
     pub(crate) fn keep(
         &self,

@@ -11,12 +11,10 @@ use std::ops::Range;
 use super::layout::Key;
 use super::seal::{Seal, Secret};
 use super::trailer::{LENGTHS, MAGIC, TRAILER, Trailer};
+use crate::opcode::STOP;
 
 /// The version of the file's format. A reader refuses a later one, and says so.
 pub const ENTRY_VERSION: u32 = 1;
-
-/// The opcode that ends a pickle.
-const STOP: u8 = b'.';
 
 /// The length of a row in the table of buffers.
 pub(super) const SPAN: usize = 2 * 8;

@@ -6,10 +6,10 @@ use crate::digest::HEX_LENGTH;
 use crate::error::{Error, Result};
 
 /// The ending of an entry's file name: people load entries with `dill`, and the name says so.
-const EXTENSION: &str = ".dill";
+pub const EXTENSION: &str = ".dill";
 
 /// The folder beside the entries that damaged ones are moved to. No entry can be called so.
-const DAMAGED: &str = "damaged";
+pub const DAMAGED: &str = "damaged";
 
 /// The longest folder name, in bytes of UTF-8. File systems allow 255 bytes or UTF-16 units, encrypted ones 143, and
 /// some of them store letters decomposed, which may double the length; Windows counts the whole path.
@@ -25,7 +25,7 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 const PORTS: [&str; 2] = ["com", "lpt"];
 
 /// The folder of large arguments, which are stored once, by content.
-const OBJECTS: &str = "objects";
+pub const OBJECTS: &str = "objects";
 
 /// Names that a cache folder keeps for itself.
 const RESERVED: [&str; 1] = [OBJECTS];

@@ -29,6 +29,7 @@ mod entry;
 mod files;
 pub(crate) mod folders;
 mod layout;
+mod listing;
 mod publish;
 mod read;
 mod seal;
@@ -39,7 +40,8 @@ mod write;
 
 pub use access::Access;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
-pub use layout::{Definition, Key, safe_name};
+pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
+pub use listing::{Listed, Listing};
 pub use read::Reading;
 pub use seal::Secret;
 pub use verified::Verify;
@@ -69,6 +71,11 @@ impl Store {
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// Whether entries are signed with a secret.
+    pub fn is_signed(&self) -> bool {
+        self.secret.is_some()
     }
 
     /// With a secret that entries are signed with: those that are not are [`Error::Foreign`].
@@ -104,6 +111,12 @@ impl Store {
     /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
         read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify: self.verify })
+    }
+
+    /// Reads an entry and verifies every byte of it, whatever this process has verified before.
+    pub fn check(&self, key: &Key) -> Result<Reading> {
+        let scrutiny = Scrutiny { secret: self.secret.as_ref(), verify: Verify::Always };
+        read::read(&self.path(key), key, scrutiny)
     }
 
     /// Stores an entry; false if there is one already, which stays.
@@ -147,6 +160,6 @@ impl Store {
 
     /// The argument hashes of the entries of a definition, sorted; none of them is read.
     pub fn entries(&self, definition: &Definition) -> Result<Vec<String>> {
-        upkeep::entries(&self.folder(definition))
+        listing::entries(&self.folder(definition))
     }
 }

@@ -1,0 +1,168 @@
+"""Finding out why a call is remembered, or is not, without running the function."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funes._calls import description
+from funes._calls.places import places_of
+from funes._definitions.difference import changes
+from funes._definitions.recorded import Content, read_definition
+from funes._entries import pickling
+from funes._funes import Call
+from funes._versions.explanation import Explanation
+from funes._versions.nearest import Search, nearest, newest_first
+from funes._versions.others import Version, other_versions
+from funes._versions.places import Entry, Place, all_entries
+from funes._warn import one_line
+from funes.errors import AdoptionError, DamagedEntryError, FunesError
+
+if TYPE_CHECKING:
+    from funes._calls.memo import Memo
+
+__all__ = ["explain", "explain_miss"]
+
+#: Of so many versions it is asked whether they remember the same call.
+_VERSIONS = 50
+
+#: How far to look for the nearest arguments.
+SEARCH = Search(entries=100, size=256 << 20)
+
+
+def explain(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> Explanation:
+    """See `Memo.explain`."""
+    name = memo.__qualname__
+    try:
+        call = memo._core.key(memo, args, kwargs)
+    except FunesError as error:
+        return Explanation(name, "unhashable", detail=str(error))
+    known = Explanation(name, "memory", call.definition, call.arguments)
+    if memo._core.is_in_memory(memo, call):
+        return known
+    trouble = None
+    for place in places_of(memo, call):
+        found = _look(memo, known, place)
+        if found is not None and found.is_hit:
+            return found
+        trouble = trouble or found
+    return trouble or explain_miss(memo, call, None, SEARCH)
+
+
+def explain_miss(
+    memo: Memo[Any, Any], call: Call, entries: Iterable[Entry] | None, search: Search
+) -> Explanation:
+    """Why there is no entry for a call.
+
+    Args:
+        memo: The function.
+        call: The call.
+        entries: Among which to look for the nearest arguments; None for all that serve the definition, newest first.
+        search: How far to look.
+    """
+    known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
+    aside = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
+    aside /= f"{call.arguments}.dill"
+    if aside.exists():
+        detail = "it was found so, and moved there"
+        return known._replace(why="damaged", path=aside, detail=detail)
+    try:
+        others = other_versions(memo._store, memo._function_name, call.definition)
+        for version in others[:_VERSIONS]:
+            path = memo._store.path(memo._function_name, version.definition, call.arguments)
+            if os.path.exists(path):
+                return _since(memo, known, version)._replace(is_remembered_there=True)
+        found = _nearest(memo, known, call, entries, search)
+        if found is not None:
+            return found
+        return _since(memo, known, others[0]) if others else known
+    except OSError as error:
+        return known._replace(why="unreadable", detail=str(error))
+
+
+def _look(memo: Memo[Any, Any], known: Explanation, place: Place) -> Explanation | None:
+    """What is in one place; None if nothing is."""
+    path = Path(memo._store.path(memo._function_name, *place))
+    known = known._replace(path=path)
+    try:
+        entry = memo._store.read(memo._function_name, *place)
+        if entry is None:
+            return None
+        pickling.load_entry(entry.body, entry.second, entry.buffers)
+    except DamagedEntryError as error:
+        return known._replace(why="damaged", detail=str(error))
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            return known._replace(why="foreign")
+        why: Any = "newer" if error.errno == errno.ENOTSUP else "unreadable"
+        return known._replace(why=why, detail=str(error))
+    except Exception as error:
+        return known._replace(why="unreadable", detail=one_line(error))
+    if place.definition == known.definition:
+        return known._replace(why="disk")
+    used = os.stat(path.parent).st_mtime
+    return known._replace(why="adopted", version=Version(place.definition, used))
+
+
+def _nearest(
+    memo: Memo[Any, Any],
+    known: Explanation,
+    call: Call,
+    entries: Iterable[Entry] | None,
+    search: Search,
+) -> Explanation | None:
+    """The explanation by other arguments, if the definition has any entries."""
+    store, name = memo._store, memo._function_name
+    if entries is None:
+        entries = newest_first(store, name, _served(memo, call))
+    candidates = list(entries)
+    if not candidates:
+        return None
+    known = known._replace(why="arguments", entries=len(candidates))
+    found = nearest(store, name, call.inputs, candidates, search)
+    if found is None:
+        return known._replace(detail="none of the stored ones can be read")
+    return known._replace(
+        path=Path(store.path(name, *found.entry.place)),
+        differences=found.differences,
+        looked_at=found.looked_at,
+        detail="" if found.differences else "where they differ cannot be shown",
+    )
+
+
+def _served(memo: Memo[Any, Any], call: Call) -> list[Entry]:
+    entries = []
+    try:
+        for entry in all_entries(memo._store, memo._function_name, call.definition):
+            entries.append(entry)  # noqa: PERF402 -- those that came before an error count
+    except AdoptionError:  # the call says so
+        pass
+    return entries
+
+
+def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explanation:
+    """The explanation by a change since another version."""
+    known = known._replace(why="definition", version=version)
+    try:
+        before = read_definition(memo._store.folder(memo._function_name, version.definition))
+    except (OSError, ValueError) as error:
+        return known._replace(detail=f"what changed is not known: {one_line(error)}")
+    after = _present(memo, known.definition)
+    if before is None or after is None:
+        return known._replace(detail="what changed is not known: it was not recorded")
+    return known._replace(changes=tuple(changes(before, after)))
+
+
+def _present(memo: Memo[Any, Any], definition: str) -> Content | None:
+    present = description.graph_of(memo, definition)
+    if present is not None:
+        return present
+    try:  # another process may have recorded it
+        return read_definition(memo._store.folder(memo._function_name, definition))
+    except (OSError, ValueError):
+        return None

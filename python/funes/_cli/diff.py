@@ -1,0 +1,69 @@
+"""``funes diff``: what changed between two versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from textwrap import indent
+
+import click
+
+from funes._cli import match, options
+from funes._cli.exits import NotThere
+from funes._cli.output import print_json, print_text
+from funes._definitions.difference import Change, changes
+from funes._definitions.recorded import Content
+from funes._entries.cache import Cache
+from funes._entries.version import StoredVersion
+
+__all__ = ["command", "rows_of"]
+
+
+@click.command()
+@click.argument("function")
+@click.argument("old")
+@click.argument("new", required=False)
+@options.cache
+@options.as_json
+def command(*, function: str, old: str, new: str | None, cache: Cache, as_json: bool) -> None:
+    """Show what changed in FUNCTION, and in all that it uses, from version OLD to version NEW.
+
+    OLD and NEW are beginnings of definition hashes, as `funes ls FUNCTION` shows them; NEW is the version to which a
+    result was added last, if it is left out. Each change is a line; below a function or class that changed stands the
+    difference of its source. No code is imported.
+
+    \b
+    how        changed, added or removed                   (--json)
+    what       function, class, value, depends_on ...      (--json)
+    name       of the function, class or value             (--json)
+    of         whose value it is, or who reads it          (--json)
+    before     the value in short                          (--json)
+    after      the value in short                          (--json)
+    diff       the difference of the source                (--json)
+
+    Exit code: 1 if a version is not there, or what it consists of is not known.
+    """
+    found = match.function_named(cache, function)
+    [before] = match.versions_named(found, [old])
+    [after] = match.versions_named(found, [new]) if new else found.versions()[:1]
+    told = changes(_content(before), _content(after))
+    if as_json:
+        print_json(rows_of(told))
+        return
+    for change in told:
+        print_text(str(change))
+        if change.diff:
+            print_text(indent(change.diff, "    "))
+
+
+def rows_of(told: Iterable[Change]) -> list[dict[str, str]]:
+    """Changes as JSON has them."""
+    return [change._asdict() for change in told]
+
+
+def _content(version: StoredVersion) -> Content:
+    if version.description is None:
+        raise NotThere(
+            f"what version {version.definition} consists of is not known:"
+            f" there is no sound definition.json in {version.folder}"
+        )
+    return version.description

@@ -1,0 +1,112 @@
+"""``funes gc``: do without what is old, superseded or too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from funes._cli import options
+from funes._cli.collecting import Limits, Plan, is_dispensable, last_used, plan
+from funes._cli.output import print_json, print_rows
+from funes._cli.progress import progress
+from funes._cli.removal import COLUMNS, Removal, counted, rows_of
+from funes._cli.units import age, bytes_shown, size
+from funes._entries.cache import Cache
+from funes._entries.entry import StoredEntry
+from funes._entries.files import Removed
+from funes._entries.version import StoredVersion
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.option(
+    "--older-than", type=age, metavar="AGE", help="Versions not used for so long: 90d, 12h."
+)
+@click.option(
+    "--keep-versions",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Versions of which N of the same function were used later.",
+)
+@click.option(
+    "--max-bytes", type=size, metavar="SIZE", help="Then the oldest, until so much is left: 10G."
+)
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be deleted.")
+@options.yes
+@options.cache
+@options.as_json
+def command(
+    *,
+    older_than: float | None,
+    keep_versions: int | None,
+    max_bytes: int | None,
+    dry_run: bool,
+    yes: bool,
+    cache: Cache,
+    as_json: bool,
+) -> None:
+    """Delete what is old, superseded or too much, after asking.
+
+    1. Whole versions go that meet --older-than and --keep-versions, both if both are given. A version was used last
+    when its last result was stored, or when a process that had hits ended. A version that has been adopted stays as
+    long as the one that it serves.
+
+    2. Damaged entries that were set aside go if they are older than --older-than.
+
+    3. Large arguments go that no entry refers to any more, if none has come to refer to them within a day.
+
+    4. If the entries and large arguments that are left take more than --max-bytes, damaged entries go, then entries of
+    any version, the oldest first, with the large arguments that only they refer to.
+
+    Without any of the three options only step 3 is taken. Programs that run meanwhile go on; they compute again what
+    they miss. What is stored or used while this runs stays.
+
+    \b
+    what       version, entries, damaged or objects (large arguments)
+    function   its name
+    version    the definition hash
+    files      how many
+    bytes      their sizes
+
+    Exit code: 1 if something could not be deleted.
+    """
+    found = plan(cache, Limits(older_than, keep_versions, max_bytes), watch=_watch)
+    rows = rows_of(found.versions, found.entries, damaged=found.damaged, objects=found.objects)
+    total = Removed(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
+    if not as_json:
+        print_rows(rows, COLUMNS)
+    if found.unread:
+        text = f"large arguments stay, since entries cannot be read: {', '.join(found.unread[:3])}"
+        click.echo(text, err=True)
+    removal = Removal()
+    if total.files and not dry_run:
+        options.confirm(f"Delete {counted(total)}?", yes)
+        _carry_out(found, removal)
+    if as_json:
+        done = {"deleted": removal.removed._asdict(), "errors": removal.errors, "left": found.rest}
+        print_json({"delete": rows, **done})
+    else:
+        text = (
+            f"would delete {counted(total)}" if dry_run else f"deleted {counted(removal.removed)}"
+        )
+        click.echo(f"{text}; entries and large arguments: {bytes_shown(found.rest)} left", err=True)
+    removal.end()
+
+
+def _watch(entries: Iterable[StoredEntry], count: int) -> Iterator[StoredEntry]:
+    return progress(entries, count, "read", unit="entry")
+
+
+def _carry_out(found: Plan, removal: Removal) -> None:
+    for version in found.versions:
+        if last_used(StoredVersion(version.function, version.definition)) > last_used(version):
+            removal.errors.append(f"{version.folder} has been used meanwhile, and stays")
+        else:
+            removal.version(version)
+    for file in (*found.entries, *found.damaged):
+        removal.file(file)
+    for each in found.objects:
+        if is_dispensable(each):
+            removal.file(each)

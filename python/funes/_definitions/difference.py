@@ -1,0 +1,245 @@
+"""What changed from one definition to another, as far as their `definition.json` tell."""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+__all__ = ["Change", "changes"]
+
+Node = dict[str, Any]
+Link = dict[str, Any]
+
+
+class Change(NamedTuple):
+    """One thing that differs between two definitions. As a text it is one line.
+
+    Example:
+        >>> print(Change("changed", "value", "RATE", "mine.step", "0.1", "0.2"))
+        RATE: 0.1 -> 0.2
+    """
+
+    how: Literal["changed", "added", "removed"]
+    #: ``"function"``, ``"class"`` and the other kinds of code; ``"value"``; ``"depends_on"``; or ``"unknown"``.
+    what: str
+    #: The qualified name of code; the name of a value.
+    name: str
+    #: The qualified name of the code that has the value, or is the first to read it; empty for code.
+    of: str = ""
+    #: A value in short before the change, and after it.
+    before: str = ""
+    after: str = ""
+    #: A unified diff of the source, if the code itself changed and its text is known.
+    diff: str = ""
+
+    def __str__(self) -> str:
+        if self.what == "unknown":
+            return self.name
+        if self.what in ("value", "depends_on"):
+            return self._value()
+        if self.how != "changed":
+            return f"{self.name} ({self.what}) {self.how}"
+        if not self.diff:
+            return f"{self.name} ({self.what}) changed; there is no text that shows how"
+        lines = self.diff.splitlines()[2:]
+        more, less = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+        return f"{self.name} ({self.what}) changed: {_lines(more)} added, {_lines(less)} removed"
+
+    def _value(self) -> str:
+        if self.how == "added":
+            return f"{self.name} = {self.after} added"
+        if self.how == "removed":
+            return f"{self.name} = {self.before} removed"
+        if self.before == self.after:
+            return f"{self.name}: {self.before} -> another {self.after}"
+        return f"{self.name}: {self.before} -> {self.after}"
+
+
+def _lines(count: int) -> str:
+    return f"{count} line" if count == 1 else f"{count} lines"
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """What changed between two definitions.
+
+    Code is matched from the memorious function on, by where it is used and by its name and kind. A function that was
+    renamed is one removed and one added.
+
+    Args:
+        old: What the `definition.json` of one definition holds; see docs/format.md.
+        new: The same of another.
+
+    Returns:
+        The changes, those nearest to the memorious function first. Empty if it is one definition. Where two differ in
+        something that the files do not record, one change of the kind ``"unknown"`` says so.
+
+    Example:
+        >>> node = {"name": "mine.f", "kind": "function", "own": "", "source": ""}
+        >>> old = {"nodes": [{**node, "links": {"global RATE": {"value": "1", "shown": "0.1"}}}]}
+        >>> new = {"nodes": [{**node, "links": {"global RATE": {"value": "2", "shown": "0.2"}}}]}
+        >>> [str(change) for change in changes(old, new)]
+        ['RATE: 0.1 -> 0.2']
+    """
+    told: dict[Change, Change] = {}
+    for change in _of_nodes(old["nodes"], new["nodes"]):
+        told.setdefault(change._replace(of=""), change)  # a global counts once, whoever reads it
+    found = list(told.values())
+    found += _of_depends_on(old.get("depends_on"), new.get("depends_on"))
+    if not found and old.get("definition") != new.get("definition"):
+        reason = (
+            "what depends_on= says, or something else that is not recorded"
+            if "depends_on" not in old or "depends_on" not in new
+            else "something that is not recorded"
+        )
+        found.append(Change("changed", "unknown", reason))
+    return found
+
+
+def _of_nodes(old: Sequence[Node], new: Sequence[Node]) -> Iterator[Change]:
+    pairs = _Pairs(old, new)
+    for position, node in enumerate(new):
+        partner = pairs.old_of.get(position)
+        if partner is None:
+            yield Change("added", node["kind"], node["name"])
+        else:
+            yield from _of_node(old[partner], node, pairs)
+    for position, node in enumerate(old):
+        if position not in pairs.new_of:
+            yield Change("removed", node["kind"], node["name"])
+
+
+class _Pairs:
+    """Which node of one definition is which of the other."""
+
+    def __init__(self, old: Sequence[Node], new: Sequence[Node]) -> None:
+        self.old, self.new = old, new
+        self.old_of: dict[int, int] = {}
+        self.new_of: dict[int, int] = {}
+        if old and new:
+            self._pair(0, 0)
+        # What is used from elsewhere now is known by its name.
+        by_name: dict[tuple[str, str], deque[int]] = {}
+        for position, node in enumerate(old):
+            by_name.setdefault((node["name"], node["kind"]), deque()).append(position)
+        for position, node in enumerate(new):
+            same = by_name.get((node["name"], node["kind"]), deque())
+            while same and same[0] in self.new_of:
+                same.popleft()
+            if same and position not in self.old_of:
+                self._pair(same.popleft(), position)
+
+    def _pair(self, old: int, new: int) -> None:
+        """Take two nodes for one, and then those that both refer to in the same way."""
+        waiting = deque([(old, new)])
+        while waiting:
+            old, new = waiting.popleft()
+            if old in self.new_of or new in self.old_of:
+                continue
+            self.new_of[old], self.old_of[new] = new, old
+            others = self.old[old]["links"]
+            for label, link in self.new[new]["links"].items():
+                waiting += self._alike(
+                    others.get(label, {}).get("nodes", ()), link.get("nodes", ())
+                )
+
+    def _alike(self, old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[int, int]]:
+        left = list(old)
+        for position in new:
+            for other in left:
+                if _is_alike(self.old[other], self.new[position]):
+                    left.remove(other)
+                    yield other, position
+                    break
+
+
+def _is_alike(old: Node, new: Node) -> bool:
+    # The module does not count: a program that is run is `__main__`, and the same imported is not.
+    return old["kind"] == new["kind"] and _last(old["name"]) == _last(new["name"])
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _of_node(old: Node, new: Node, pairs: _Pairs) -> Iterator[Change]:
+    if old["own"] != new["own"] or old["kind"] != new["kind"]:
+        yield Change("changed", new["kind"], new["name"], diff=_diff(old, new))
+    labels = dict.fromkeys((*new["links"], *old["links"]))
+    for label in labels:
+        before, after = old["links"].get(label), new["links"].get(label)
+        if _says_the_same(before, after, pairs):
+            continue
+        name = _name_of(label, new["name"])
+        if before is None:
+            if not _is_code(after):  # code is reported for itself
+                yield Change("added", "value", name, new["name"], after=_shown(after, pairs.new))
+        elif after is None:
+            if not _is_code(before):
+                yield Change(
+                    "removed", "value", name, new["name"], before=_shown(before, pairs.old)
+                )
+        else:
+            texts = _shown(before, pairs.old), _shown(after, pairs.new)
+            yield Change("changed", "value", name, new["name"], *texts)
+
+
+def _says_the_same(before: Link | None, after: Link | None, pairs: _Pairs) -> bool:
+    if before is None or after is None:
+        return before is after
+    if "nodes" in before and "nodes" in after:
+        return {pairs.new_of.get(position) for position in before["nodes"]} == set(after["nodes"])
+    # What is shown of a value may be the same for two values, and its reason differ for one.
+    return all(before.get(part) == after.get(part) for part in ("nodes", "names", "type", "value"))
+
+
+def _is_code(link: Link | None) -> bool:
+    return link is not None and "nodes" in link
+
+
+def _shown(link: Link | None, nodes: Sequence[Node]) -> str:
+    if link is None:
+        return ""
+    if "nodes" in link:
+        return ", ".join(nodes[position]["name"] for position in link["nodes"])
+    names = link.get("names") or link.get("type")
+    return ", ".join(dict.fromkeys(names)) if names else str(link.get("shown"))
+
+
+def _name_of(label: str, owner: str) -> str:
+    """What people call what a label stands for."""
+    kind, _, name = label.partition(" ")
+    name = name.removesuffix(" by name")
+    if kind == "global":
+        return name
+    if kind == "attribute":
+        return f"{owner}.{name}"
+    return f"{label} of {owner}"
+
+
+def _diff(old: Node, new: Node) -> str:
+    if not old["source"] or not new["source"]:
+        return ""
+    lines = difflib.unified_diff(
+        old["source"].splitlines(),
+        new["source"].splitlines(),
+        f"{old['name']} before",
+        f"{new['name']} after",
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def _of_depends_on(old: Sequence[Link] | None, new: Sequence[Link] | None) -> Iterator[Change]:
+    if old is None or new is None:
+        return
+    for position in range(max(len(old), len(new))):
+        before, after = (said[position] if position < len(said) else None for said in (old, new))
+        texts = _shown(before, ()), _shown(after, ())
+        if before is None:
+            yield Change("added", "depends_on", "depends_on", after=texts[1])
+        elif after is None:
+            yield Change("removed", "depends_on", "depends_on", before=texts[0])
+        elif before.get("value") != after.get("value"):
+            yield Change("changed", "depends_on", "depends_on", "", *texts)

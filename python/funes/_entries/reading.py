@@ -1,0 +1,62 @@
+"""One entry from the store: all of it, or no more than its inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funes._entries import large_arguments, pickling
+from funes._funes import Entry, Store
+
+__all__ = [
+    "load",
+    "read_head",
+    "read_seconds",
+    "read_whole",
+    "resolved",
+    "whole_of",
+]
+
+
+def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The same result, with its large arguments in their places."""
+    if result is not None:
+        large_arguments.resolve(store, result)
+    return result
+
+
+def load(entry: Entry) -> dict[str, Any]:
+    """An entry that was read, as a dict, without its large arguments; raises as `pickling.load_entry`."""
+    return pickling.load_entry(entry.body, entry.second, entry.buffers)
+
+
+def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
+    """An entry that was read, as a dict; raises what comes up when its objects are made again."""
+    result = load(entry)
+    large_arguments.resolve(store, result)
+    return result
+
+
+def read_whole(
+    store: Store, function: str, definition: str, arguments: str
+) -> dict[str, Any] | None:
+    """The entry as a dict; None if there is none."""
+    entry = store.read(function, definition, arguments)
+    return None if entry is None else whole_of(store, entry)
+
+
+def read_head(
+    store: Store, function: str, definition: str, arguments: str
+) -> dict[str, Any] | None:
+    """The entry without its output; None if there is none."""
+    entry = store.read(function, definition, arguments)
+    return None if entry is None else resolved(store, pickling.load_head(entry))
+
+
+def read_seconds(store: Store, function: str, definition: str, arguments: str) -> float | None:
+    """How long the function ran; None if there is no entry."""
+    entry = store.read(function, definition, arguments)
+    if entry is None:
+        return None
+    facts = entry.facts()
+    seconds: float = pickling.load_head(entry)["time"] if facts is None else facts[0]
+    return seconds

@@ -1,0 +1,196 @@
+"""Where the arguments of two calls differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from funes._funes import hash_value, shown
+
+__all__ = ["Difference", "differences", "in_short"]
+
+#: A text that is longer is shown from where it differs on.
+_LONG = 60
+
+#: Shown where one of two has nothing.
+_NOTHING = "nothing"
+
+
+class Difference(NamedTuple):
+    """One place where the arguments of two calls differ. As a text it is one line.
+
+    Example:
+        >>> print(Difference("config['lr']", "0.1", "0.01"))
+        config['lr']: 0.1 -> 0.01
+    """
+
+    #: As Python would spell it, from the name of the parameter on.
+    path: str
+    #: The values in short.
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        again = "another " if self.before == self.after else ""
+        return f"{self.path}: {self.before} -> {again}{self.after}"
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    """Where the arguments of two calls differ, as deep down as can be told.
+
+    Goes into dicts, lists, tuples, sets, attributes of objects, numpy arrays and pandas tables. Values are compared as
+    keys compare them. None of the user's methods runs but properties of libraries and ``__hash__`` of keys in dicts.
+
+    Args:
+        before: The arguments of one call by name.
+        after: Those of the other.
+
+    Example:
+        >>> before = {"x": 1, "config": {"lr": 0.1, "layers": [8, 8]}}
+        >>> after = {"x": 1, "config": {"lr": 0.01, "layers": [8, 4]}}
+        >>> [str(difference) for difference in differences(before, after)]
+        ["config['lr']: 0.1 -> 0.01", "config['layers'][1]: 8 -> 4"]
+    """
+    pairs = [(name, before, after, name) for name in dict.fromkeys((*after, *before))]
+    return _of_parts(pairs, set())
+
+
+#: A path, the two that have the part, and the part's key.
+_Pair = tuple[str, Mapping[Any, Any], Mapping[Any, Any], Any]
+#: The pairs that are being looked into, by their addresses.
+_Seen = set[tuple[int, int]]
+
+
+def _of_parts(pairs: list[_Pair], seen: _Seen) -> Iterator[Difference]:
+    for path, before, after, key in pairs:
+        if key not in before:
+            yield Difference(path, _NOTHING, in_short(after[key]))
+        elif key not in after:
+            yield Difference(path, in_short(before[key]), _NOTHING)
+        else:
+            yield from _of_values(path, before[key], after[key], seen)
+
+
+def _of_values(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Difference]:
+    met = id(before), id(after)
+    if before is after or met in seen or _is_same(before, after):
+        return
+    seen.add(met)  # what holds itself is gone into once
+    found = False
+    try:
+        for difference in _within(path, before, after, seen):
+            found = True
+            yield difference
+    except Exception:  # parts that cannot be looked at leave the whole
+        found = False
+    finally:
+        seen.discard(met)
+    if not found:
+        yield Difference(path, in_short(before), in_short(after))
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    try:
+        return hash_value(before) == hash_value(after)
+    except Exception:  # what cannot be hashed was not stored as it was
+        return False
+
+
+def _within(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Difference]:
+    if type(before) is not type(after):
+        return
+    if isinstance(before, (str, bytes)):
+        yield from _of_texts(path, before, after)
+    elif isinstance(before, dict):
+        keys = dict.fromkeys((*after, *before))
+        yield from _of_parts([(f"{path}[{shown(key)}]", before, after, key) for key in keys], seen)
+    elif isinstance(before, (list, tuple)):
+        if len(before) != len(after):
+            yield Difference(f"len({path})", str(len(before)), str(len(after)))
+        for position, (one, other) in enumerate(zip(before, after, strict=False)):
+            yield from _of_values(f"{path}[{position}]", one, other, seen)
+    elif isinstance(before, (set, frozenset)):
+        yield from _of_sets(path, before, after)
+    elif _is_of(before, "numpy", "ndarray"):
+        yield from _of_arrays(path, before, after, seen)
+    elif _is_of(before, "pandas", "DataFrame") or _is_of(before, "pandas", "Series"):
+        yield from _of_tables(path, before, after, seen)
+    else:
+        one, other = _attributes(before), _attributes(after)
+        names = dict.fromkeys((*other, *one))
+        yield from _of_parts([(f"{path}.{name}", one, other, name) for name in names], seen)
+
+
+def _of_texts(path: str, before: Any, after: Any) -> Iterator[Difference]:
+    if len(before) <= _LONG and len(after) <= _LONG:
+        return
+    length = min(len(before), len(after))
+    start = next((at for at in range(length) if before[at] != after[at]), length)
+    yield Difference(f"{path}[{start}:]", shown(before[start:]), shown(after[start:]))
+
+
+def _of_sets(path: str, before: Any, after: Any) -> Iterator[Difference]:
+    one, other = ({hash_value(element): element for element in part} for part in (before, after))
+    for digest in sorted(one.keys() ^ other.keys()):
+        element = one.get(digest, other.get(digest))
+        yield Difference(f"{shown(element)} in {path}", str(digest in one), str(digest in other))
+
+
+def _of_arrays(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Difference]:
+    for name in ("dtype", "shape"):
+        one, other = getattr(before, name), getattr(after, name)
+        if one != other:
+            yield Difference(f"{path}.{name}", str(one), str(other))
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return
+    if before.dtype.hasobject:
+        for place, (one, other) in enumerate(zip(before.flat, after.flat, strict=True)):
+            yield from _of_values(f"{path}.flat[{place}]", one, other, seen)
+        return
+    unlike = (before != after) & ((before == before) | (after == after))  # NaN is like NaN
+    places = unlike.ravel().nonzero()[0]
+    if len(places):
+        first = sys.modules["numpy"].unravel_index(places[0], before.shape)
+        at = f"[{', '.join(str(int(index)) for index in first)}]" if before.shape else ""
+        more = f" (the first of {len(places)})" if len(places) > 1 else ""
+        one, other = before[first].item(), after[first].item()
+        yield Difference(f"{path}{at}", shown(one), f"{shown(other)}{more}")
+
+
+def _of_tables(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Difference]:
+    yield from _of_arrays(f"{path}.index", before.index.to_numpy(), after.index.to_numpy(), seen)
+    if not hasattr(before, "columns"):
+        yield from _of_arrays(path, before.to_numpy(), after.to_numpy(), seen)
+        return
+    columns = [{name: table[name] for name in table.columns} for table in (before, after)]
+    names = dict.fromkeys((*columns[1], *columns[0]))
+    yield from _of_parts([(f"{path}[{shown(name)}]", *columns, name) for name in names], seen)
+
+
+def _is_of(value: object, module: str, name: str) -> bool:
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+def _attributes(value: Any) -> Mapping[str, Any]:
+    """What an object consists of; nothing if that cannot be seen."""
+    names: list[str] = []
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+    elif hasattr(type(value), "__attrs_attrs__"):
+        names = [field.name for field in type(value).__attrs_attrs__]
+    if names:
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, (type, types.FunctionType, types.ModuleType)):
+        return {}
+    return dict(getattr(value, "__dict__", {}))
+
+
+def in_short(value: Any) -> str:
+    """A value in at most some 60 characters; functions and classes by their names."""
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return value.__qualname__
+    return shown(value)

@@ -1,0 +1,30 @@
+"""The version of a function that adopts results of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from funes._definitions.recorded import Content
+from funes._funes import Store
+from funes._versions.translation import Parameters
+
+__all__ = ["Subject"]
+
+
+class Subject(NamedTuple):
+    """The version of a function that adopts."""
+
+    store: Store
+    function: str
+    definition: str
+    parameters: Parameters
+    #: What its `definition.json` is to record, if there is none yet and it is known.
+    content: Content | None
+    shared: bool
+    #: Whether a result that took so many seconds must survive a power cut.
+    is_durable: Callable[[float], bool]
+
+    def folder(self, definition: str) -> str:
+        """The folder of a version's entries."""
+        return self.store.folder(self.function, definition)

@@ -1,0 +1,153 @@
+//! Listing: the entries in a folder one after the other, none of them read.
+
+use std::fs::{self, ReadDir};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::files::DRAFT;
+use super::layout;
+use super::upkeep::unless_absent;
+use crate::error::{Context, Result};
+
+/// How old an unfinished file is when its writer has surely gone. Writing takes seconds; clocks of other hosts may be
+/// hours off.
+const STALE: Duration = Duration::from_secs(48 * 3600);
+
+/// What a folder tells about an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The argument hash, or that of the content of a large argument.
+    pub arguments: String,
+    /// The size of its file.
+    pub bytes: u64,
+    /// When it was stored: nanoseconds since 1970, as far as the clock of that time was right.
+    pub modified: i64,
+}
+
+/// Goes through a folder, in the order that the file system has. What is stored or deleted meanwhile may be in it or not.
+///
+/// What writers that were killed have left there is deleted on the way.
+#[derive(Debug)]
+pub struct Listing {
+    folder: PathBuf,
+    /// None if there is no such folder.
+    files: Option<ReadDir>,
+}
+
+impl Listing {
+    /// Of any folder that entries may lie in: a definition's, that of large arguments, or one of damaged files.
+    pub fn of(folder: impl Into<PathBuf>) -> Result<Self> {
+        let folder = folder.into();
+        let files = unless_absent(fs::read_dir(&folder)).context("list", &folder)?;
+        Ok(Self { folder, files })
+    }
+}
+
+impl Iterator for Listing {
+    type Item = Result<Listed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        for file in self.files.as_mut()? {
+            match file.context("list", &self.folder) {
+                Ok(file) => {
+                    if let Some(listed) = listed(&file) {
+                        return Some(Ok(listed));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+}
+
+/// The argument hashes of the entries in a folder, sorted; none if there is no such folder.
+pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
+    let mut found: Vec<_> = Listing::of(folder)?.map(|listed| Ok(listed?.arguments)).collect::<Result<_>>()?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// What is an ordinary file, and named like an entry.
+fn listed(file: &fs::DirEntry) -> Option<Listed> {
+    let name = file.file_name();
+    let name = name.to_str()?;
+    if name.starts_with(DRAFT) {
+        sweep(file);
+        return None;
+    }
+    let arguments = layout::arguments_of(name)?;
+    // A file that is deleted while it is being looked at is none.
+    let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
+    let modified = metadata.modified().map_or(0, nanoseconds);
+    Some(Listed { arguments: arguments.to_owned(), bytes: metadata.len(), modified })
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let whole = |length: Duration| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => whole(after),
+        Err(before) => -whole(before.duration()),
+    }
+}
+
+/// Deletes an unfinished file whose writer has surely gone. Nothing has failed if this does.
+fn sweep(file: &fs::DirEntry) {
+    let age = || file.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?.elapsed().ok();
+    if age().is_some_and(|age| age >= STALE) {
+        let _ = fs::remove_file(file.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn only_old_unfinished_files_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, age| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+        };
+        let hour = Duration::from_secs(3600);
+        make(".tmp-old", STALE + hour);
+        make(".tmp-new", STALE / 2);
+        make("tmp-of-a-person", STALE + hour);
+        let entry = format!("{}.dill", "0".repeat(40));
+        make(&entry, STALE + hour);
+        fs::create_dir(folder.path().join(".tmp-folder")).unwrap();
+        let future = File::create(folder.path().join(".tmp-future")).unwrap();
+        future.set_modified(SystemTime::now() + STALE + hour).unwrap();
+
+        assert_eq!(entries(folder.path()).unwrap(), ["0".repeat(40)]);
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".tmp-folder", ".tmp-future", ".tmp-new", &entry, "tmp-of-a-person"]);
+    }
+
+    #[test]
+    fn a_listing_says_what_the_folder_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, age) in [("0", 1), ("1", 2)] {
+            let path = folder.path().join(format!("{}.dill", name.repeat(40)));
+            fs::write(&path, name.repeat(age)).unwrap();
+            let at = UNIX_EPOCH + Duration::from_nanos(age as u64 * 1_000_000_000);
+            File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+        }
+        fs::create_dir(folder.path().join(format!("{}.dill", "2".repeat(40)))).unwrap();
+        fs::write(folder.path().join("definition.json"), "{}").unwrap();
+        let mut listing: Vec<_> = Listing::of(folder.path()).unwrap().map(Result::unwrap).collect();
+        listing.sort_by_key(|listed| listed.modified);
+        let expected = |name: &str, age: u64| Listed {
+            arguments: name.repeat(40),
+            bytes: age,
+            modified: age.cast_signed() * 1_000_000_000,
+        };
+        assert_eq!(listing, [expected("0", 1), expected("1", 2)]);
+        assert_eq!(Listing::of(folder.path().join("missing")).unwrap().count(), 0);
+        assert_eq!(nanoseconds(UNIX_EPOCH - Duration::from_nanos(3)), -3);
+    }
+}

@@ -1,0 +1,50 @@
+"""What the tests of the command line share: a cache with a few functions in it, and a way to call commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from funes._cli.commands import funes
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(cache: Path) -> Run:
+    """``run("ls", "train")`` calls a command within this process, without a terminal."""
+
+    def run(*arguments: str | Path, answer: str | None = None) -> Result:
+        result = CliRunner().invoke(funes, [str(each) for each in arguments], input=answer)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def lines(run: Run) -> Callable[..., list[list[str]]]:
+    """``lines("ls")`` gives the printed lines of a command that has to succeed, taken apart at tabs."""
+
+    def lines(*arguments: str | Path) -> list[list[str]]:
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        return [line.split("\t") for line in result.stdout.splitlines()]
+
+    return lines
+
+
+@pytest.fixture
+def data(run: Run) -> Callable[..., Any]:
+    """``data("ls")`` gives what a command prints with --json, whether it succeeds or not."""
+
+    def data(*arguments: str | Path) -> Any:
+        return json.loads(run(*arguments, "--json").stdout)
+
+    return data

@@ -1,0 +1,309 @@
+"""``funes gc``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_cache import DAY, age, entries_of, train
+
+from funes import CacheWarning, memorious
+from funes._cli import collecting
+from funes._entries import large_arguments, stats
+
+
+def aged(*days: float) -> list[Any]:
+    """Versions of `train`, the last entries of which were stored so many days ago."""
+    versions = []
+    for rate, each in enumerate(days):
+        version = train(rate)
+        version(1), version(2)
+        age(version.cache_path, each)
+        versions.append(version)
+    return versions
+
+
+def left(versions: list[Any]) -> list[bool]:
+    return [version.cache_path.exists() for version in versions]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--older-than", "90d"), [False, False, True, True]),
+        (("--keep-versions", "2"), [False, False, True, True]),
+        (("--keep-versions", "0"), [False, False, False, False]),
+        (("--keep-versions", "9"), [True, True, True, True]),
+        (("--keep-versions", "3", "--older-than", "90d"), [False, True, True, True]),
+        (("--keep-versions", "1", "--older-than", "90d"), [False, False, True, True]),
+        ((), [True, True, True, True]),
+    ],
+)
+def test_versions_go_that_meet_all_that_is_asked(
+    options: tuple[str, ...], expected: list[bool], cache: Path, run: Callable[..., Any]
+) -> None:
+    versions = aged(200, 100, 50, 10)
+    done = run("gc", *options, "--yes")
+    assert done.exit_code == 0
+    assert left(versions) == expected
+    assert [entries_of(version) for version in versions] == [2 * each for each in expected]
+
+
+def test_versions_count_for_each_function(cache: Path, run: Callable[..., Any]) -> None:
+    @memorious
+    def other(x: int) -> int:
+        return x
+
+    other(1)
+    age(other.cache_path, 300)
+    versions = aged(20, 10)
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert [*left(versions), other.cache_path.exists()] == [False, True, True]
+
+
+def test_a_version_that_has_had_hits_was_used(cache: Path, run: Callable[..., Any]) -> None:
+    versions = aged(200, 100)
+    train(0)(1)
+    stats.save()
+    assert run("gc", "--older-than", "90d", "--yes").exit_code == 0
+    assert left(versions) == [True, False]
+
+
+def test_a_version_that_another_has_adopted_stays_as_long_as_that(
+    cache: Path, run: Callable[..., Any]
+) -> None:
+    oldest, old, _, new = versions = aged(40, 30, 20, 10)
+    old.adopt(oldest.definition)
+    new.adopt(old.definition)
+    age(cache, 10)
+    for version, days in zip(versions, (40, 30, 20, 10), strict=True):
+        age(version.cache_path, days)
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert left(versions) == [True, True, False, True]
+    assert train(3)(1) == {"loss": 30}
+    assert run("gc", "--keep-versions", "0", "--yes").exit_code == 0
+    assert left(versions) == [False, False, False, False]
+
+
+def test_the_oldest_entries_go_until_the_rest_is_small_enough(
+    cache: Path, run: Callable[..., Any], data: Callable[..., Any]
+) -> None:
+    first, second = aged(2, 1)
+    third = train(3)
+    third(1)
+    kept = third.key(1).path.stat().st_size
+    newest = second.key(2).path
+    os.utime(newest, (time.time() - 3600,) * 2)
+    limit = kept + newest.stat().st_size
+    planned = data("gc", "--max-bytes", str(limit), "--dry-run")
+    assert planned["left"] == limit
+    assert run("gc", "--max-bytes", str(limit), "--yes").exit_code == 0
+    assert not first.cache_path.exists(), "a version without entries goes as a whole"
+    assert [second.is_cached(1), second.is_cached(2), third.is_cached(1)] == [False, True, True]
+    assert run("gc", "--max-bytes", "0", "--yes").exit_code == 0
+    assert list(cache.iterdir()) == []
+
+
+def test_nothing_goes_without_being_asked_for_or_in_a_dry_run(
+    cache: Path, run: Callable[..., Any], lines: Callable[..., Any]
+) -> None:
+    versions = aged(200, 100)
+    listed = lines("gc", "--older-than", "90d", "--dry-run")
+    assert sorted(line[2] for line in listed) == sorted(each.definition for each in versions)
+    refused = run("gc", "--older-than", "90d", answer="y\n")
+    assert refused.exit_code == 2
+    assert "say --yes" in refused.stderr
+    assert left(versions) == [True, True]
+
+
+@pytest.fixture
+def load(cache: Path) -> Any:
+    """A function with two entries that refer to one large argument, and one that refers to another."""
+
+    @memorious(large_argument=1000)
+    def load(data: bytes, times: int = 1) -> int:
+        return len(data) * times
+
+    load(bytes(10_000)), load(bytes(10_000), 2), load(b"1" * 20_000)
+    age(cache, 3)
+    return load
+
+
+def objects_of(cache: Path) -> list[int]:
+    return sorted(path.stat().st_size // 10_000 for path in (cache / "objects").glob("*.dill"))
+
+
+def test_large_arguments_go_when_no_entry_refers_to_them(
+    load: Any, cache: Path, run: Callable[..., Any]
+) -> None:
+    load.forget(bytes(10_000))
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [1, 2]
+    load.forget(bytes(10_000), 2)
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [2]
+
+
+def test_a_young_large_argument_stays(load: Any, cache: Path, run: Callable[..., Any]) -> None:
+    run("rm", "load", "--yes")
+    age(cache / "objects", 0.5)
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [1, 2]
+    age(cache / "objects", 1.5)
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == []
+
+
+def test_a_large_argument_that_is_used_again_is_young_again(
+    load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the entry of the call came after the sweep.
+    load(bytes(10_000), 3)
+    for path in load.cache_path.glob("*.dill"):
+        path.unlink()
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [1]
+
+
+def test_what_comes_to_be_referred_to_while_a_sweep_is_on_stays(
+    load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("rm", "load", "--yes")
+    plan = collecting.plan
+
+    def plan_and_be_overtaken(*args: Any, **kwargs: Any) -> Any:
+        planned = plan(*args, **kwargs)
+        load.cache_clear()
+        load(bytes(10_000))
+        return planned
+
+    monkeypatch.setattr("funes._cli.gc.plan", plan_and_be_overtaken)
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [1]
+
+
+def test_a_version_that_is_used_while_a_sweep_is_on_stays(
+    cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (version,) = aged(200)
+    plan = collecting.plan
+
+    def plan_and_be_overtaken(*args: Any, **kwargs: Any) -> Any:
+        planned = plan(*args, **kwargs)
+        version(3)
+        return planned
+
+    monkeypatch.setattr("funes._cli.gc.plan", plan_and_be_overtaken)
+    done = run("gc", "--older-than", "90d", "--yes")
+    assert done.exit_code == 1
+    assert "has been used meanwhile" in done.stderr
+    assert entries_of(version) == 3
+
+
+def test_as_long_as_an_entry_cannot_be_read_no_large_argument_goes(
+    load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = load.key(bytes(10_000), 2).path
+    load.forget(b"1" * 20_000)
+    named_in = large_arguments.named_in
+
+    def refuse_one(each: str) -> Iterator[str]:
+        if each == str(path):
+            raise PermissionError(13, "refused", each)
+        return named_in(each)
+
+    monkeypatch.setattr(large_arguments, "named_in", refuse_one)
+    done = run("gc", "--yes")
+    assert done.exit_code == 0
+    assert f"large arguments stay, since entries cannot be read: {path}" in done.stderr
+    assert objects_of(cache) == [1, 2]
+
+
+def test_large_arguments_count_with_the_last_entry_that_refers_to_them(
+    load: Any, cache: Path, data: Callable[..., Any]
+) -> None:
+    entry = load.key(b"1" * 20_000).path
+    age_of = {load.key(bytes(10_000)).path: 3, load.key(bytes(10_000), 2).path: 2, entry: 1}
+    for path, days in age_of.items():
+        os.utime(path, (time.time() - days * DAY,) * 2)
+    done = data("gc", "--max-bytes", "25k", "--yes")
+    assert objects_of(cache) == [2]
+    assert [load.is_cached(bytes(10_000), times) for times in (1, 2)] == [False, False]
+    assert load.is_cached(b"1" * 20_000)
+    sizes = [path.stat().st_size for path in (entry, *(cache / "objects").glob("*.dill"))]
+    assert done["left"] == sum(sizes)
+
+
+def test_damaged_entries_go_when_they_are_old_or_there_is_no_room(
+    cache: Path, run: Callable[..., Any], lines: Callable[..., Any]
+) -> None:
+    double = train(1)
+    double(1)
+    path = double.key(1).path
+    path.write_bytes(b"nothing")
+    with pytest.warns(CacheWarning):
+        train(1)(1)
+    aside = path.parent / "damaged" / path.name
+    assert lines("gc", "--older-than", "1d", "--dry-run") == []
+    os.utime(aside, (time.time() - 2 * DAY,) * 2)
+    assert [line[0] for line in lines("gc", "--older-than", "1d", "--dry-run")] == ["damaged"]
+    room = str(path.stat().st_size)
+    assert [line[0] for line in lines("gc", "--max-bytes", room, "--dry-run")] == ["damaged"]
+    assert run("gc", "--max-bytes", room, "--yes").exit_code == 0
+    assert not aside.exists()
+    assert path.exists()
+
+
+def test_unfinished_files_of_the_day_before_yesterday_go(
+    cache: Path, run: Callable[..., Any]
+) -> None:
+    double = train(1)
+    double(1)
+    old, new = (double.cache_path / f".tmp-{name}" for name in ("old", "new"))
+    for path in old, new:
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 3 * DAY,) * 2)
+    assert run("gc", "--yes").exit_code == 0
+    assert [old.exists(), new.exists()] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--older-than", "90"),
+        ("--older-than", "x"),
+        ("--max-bytes", "1X"),
+        ("--keep-versions", "-1"),
+    ],
+)
+def test_what_is_no_age_or_size_is_refused(
+    options: tuple[str, ...], cache: Path, run: Callable[..., Any]
+) -> None:
+    cache.mkdir()
+    assert run("gc", *options, "--yes").exit_code == 2
+
+
+def test_programs_that_run_go_on(
+    cache: Path, run: Callable[..., Any], printed: Callable[[], list[str]]
+) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes) -> int:
+        print("computing", len(data))
+        if len(data) == 2000:
+            command = [sys.executable, "-m", "funes", "gc", "--max-bytes", "0", "--yes"]
+            subprocess.run(command, check=True)
+        return len(data)
+
+    assert size(bytes(5000)) == 5000
+    assert size(bytes(2000)) == 2000
+    size.cache_clear()
+    assert size(bytes(5000)) == 5000
+    assert printed() == ["computing 5000", "computing 2000", "computing 5000"]
+    assert entries_of(size) == 2
+    assert run("verify").exit_code == 0

@@ -1,0 +1,287 @@
+"""``funes diff``, ``funes explain`` and ``funes adopt``: what changed, and what of it matters."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+Data = Callable[..., Any]
+Define = Callable[..., Any]
+
+TEXT = """\
+from funes import memorious
+
+RATE = 0.1
+
+def step(x):
+    return x * RATE
+
+@memorious
+def train(lr, depth=3, verbose=False):
+    return step(lr) * depth
+"""
+
+
+@pytest.fixture
+def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Define]:
+    """``define(before, after, ...)``: `train` of a module `mine` that says `after` where `TEXT` says `before`."""
+    numbers = itertools.count()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def defined(*edits: str) -> Any:
+        text = TEXT
+        for before, after in zip(edits[::2], edits[1::2], strict=True):
+            assert before in text
+            text = text.replace(before, after)
+        (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+        # Executed under a name of its own, so that each text is the one that runs.
+        path = tmp_path / f"text{next(numbers)}.py"
+        path.write_text(text, encoding="utf-8")
+        module = types.ModuleType("mine")
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, "mine", module)
+        exec(compile(text, str(path), "exec"), module.__dict__)
+        return module.train
+
+    yield defined
+    assert cache.exists()
+
+
+# diff
+
+
+def test_diff_shows_values_in_lines_and_code_as_its_source(define: Define, run: Run) -> None:
+    old, new = define(), define("RATE = 0.1", "RATE = 0.2", "return x * RATE", "return x - RATE")
+    old(1)
+    new(1)
+    result = run("diff", "train", old.definition[:8], new.definition[:8])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "mine.step (function) changed: 1 line added, 1 line removed",
+        "    --- mine.step before",
+        "    +++ mine.step after",
+        "    @@ -1,2 +1,2 @@",
+        "     def step(x):",
+        "    -    return x * RATE",
+        "    +    return x - RATE",
+        "RATE: 0.1 -> 0.2",
+    ]
+
+
+def test_diff_compares_with_the_latest_and_speaks_json(define: Define, data: Data) -> None:
+    old, new = define(), define("RATE = 0.1", "RATE = 0.2")
+    old(1)
+    new(1)
+    assert data("diff", "mine.train", old.definition) == [
+        {
+            "how": "changed",
+            "what": "value",
+            "name": "RATE",
+            "of": "mine.step",
+            "before": "0.1",
+            "after": "0.2",
+            "diff": "",
+        }
+    ]
+
+
+def test_diff_needs_versions_that_are_recorded(define: Define, run: Run) -> None:
+    old, new = define(), define("RATE = 0.1", "RATE = 0.2")
+    old(1)
+    new(1)
+    assert run("diff", "train", "0" * 40).exit_code == 1
+    (old.cache_path / "definition.json").unlink()
+    result = run("diff", "train", old.definition)
+    assert result.exit_code == 1
+    assert "there is no sound definition.json" in result.stderr
+
+
+def test_text_that_would_steer_a_terminal_is_printed_as_escapes(define: Define, run: Run) -> None:
+    old = define()
+    new = define("return x * RATE", "return x * RATE  # \x1b[31m")
+    newer = define("return x * RATE", "return x - RATE  # \x1b[31m")
+    old(1)
+    newer(1)
+    assert new.definition == old.definition
+    assert "\\x1b[31m" in run("diff", "train", old.definition).stdout
+
+
+# explain
+
+
+def test_explain_says_why_and_ends_accordingly(define: Define, run: Run) -> None:
+    train = define()
+    result = run("explain", "mine:train", "0.5")
+    assert result.exit_code == 1
+    assert result.stdout == "train: not remembered: nothing is stored of this function\n"
+    train(0.5)
+    train(-1, verbose=True)
+    assert run("explain", "mine:train", "0.5", "depth=3").stdout == "train: remembered, in memory\n"
+    assert run("explain", "mine:train", "-1", "verbose=True").exit_code == 0
+    result = run("explain", "mine:train", "lr=0.25")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "  lr: 0.5 -> 0.25"
+
+
+def test_explain_speaks_json(define: Define, data: Data) -> None:
+    old = define()
+    old(0.5)
+    new = define("RATE = 0.1", "RATE = 0.2")
+    found = data("explain", "mine:train", "0.5")
+    assert (found["hit"], found["why"]) == (False, "definition")
+    assert (found["definition"], found["arguments"]) == new.key(0.5)[:2]
+    assert found["version"] == old.definition
+    assert found["is_remembered_there"] is True
+    assert [change["name"] for change in found["changes"]] == ["RATE"]
+    new(0.5)
+    found = data("explain", "mine:train", "0.75")
+    assert found["path"] == str(new.key(0.5).path)
+    assert found["differences"] == [{"path": "lr", "before": "0.5", "after": "0.75"}]
+    assert (found["looked_at"], found["entries"], found["version"]) == (1, 1, None)
+
+
+def test_explain_looks_where_it_is_told_to(define: Define, run: Run, tmp_path: Path) -> None:
+    train = define()
+    train(0.5)
+    assert run("explain", "mine:train", "0.5", "--cache", tmp_path / "other").exit_code == 1
+    assert not (tmp_path / "other").exists()
+    assert run("explain", "mine:train", "0.5", "--cache", tmp_path / "cache").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine"], "write MODULE:FUNCTION"),
+        (["mine:"], "write MODULE:FUNCTION"),
+        (["not_there:train"], "not_there:train cannot be imported: ModuleNotFoundError"),
+        (["mine:other"], "cannot be imported: AttributeError"),
+        (["mine:step"], "mine:step is not decorated with @memorious"),
+        (["mine:train"], "does not take these arguments: missing a required argument: 'lr'"),
+        (["mine:train", "1", "lr=2"], "does not take these arguments"),
+    ],
+)
+def test_explain_refuses_what_is_no_call(
+    define: Define, run: Run, arguments: list[str], message: str
+) -> None:
+    define()(1)
+    result = run("explain", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_explain_imports_from_the_working_directory(
+    cache: Path, tmp_path: Path, python: Callable[..., Any]
+) -> None:
+    (tmp_path / "mine.py").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "run.py").write_text("import mine; mine.train(0.5)", encoding="utf-8")
+    assert python(tmp_path / "run.py").returncode == 0
+    done = python("-m", "funes", "explain", "mine:train", "0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("train: remembered, in ")
+
+
+# adopt
+
+
+def test_adopt_takes_the_definition_of_the_code(define: Define, run: Run) -> None:
+    old = define()
+    old(0.5)
+    new = define("step(lr) * depth", "depth * step(lr)")
+    result = run("adopt", "mine:train", old.definition[:8])
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"1 result of {old.definition[:12]} serves {new.definition[:12]}\n"
+    assert new.is_cached(0.5)
+    result = run("adopt", "mine:train", old.definition, new.definition[:6], "--undo")
+    assert result.stdout == (
+        f"results of {old.definition[:12]} serve {new.definition[:12]} no more\n"
+    )
+    assert not new.is_cached(0.5)
+
+
+def test_adopt_needs_no_code_where_both_versions_are_recorded(
+    define: Define, run: Run, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = define()
+    old(0.5)
+    new = define(
+        "lr, depth=3, verbose=False", "rate, depth=3, act='relu'", "step(lr)", "step(rate)"
+    )
+    new(0.25)
+    monkeypatch.delitem(sys.modules, "mine")
+    options = ["--add", "act=relu", "--rename", "lr=rate", "--drop", "verbose"]
+    found = data("adopt", "train", old.definition[:8], new.definition[:8], *options)
+    assert found == {
+        "definition": old.definition,
+        "into": new.definition,
+        "entries": 1,
+        "left_out": [],
+        "is_copy": False,
+    }
+    assert "mine" not in sys.modules
+    assert new.is_cached(rate=0.5)
+    shown = data("show", "train", "--version", new.definition)
+    assert [row["input"] for row in shown] == [
+        {"rate": 0.5, "depth": 3, "act": "relu"},
+        {"rate": 0.25, "depth": 3, "act": "relu"},
+    ]
+    assert run("adopt", "train", old.definition, new.definition, "--undo").exit_code == 0
+    assert not new.is_cached(rate=0.5)
+    assert run("adopt", "train", old.definition, new.definition, "--copy", *options).exit_code == 0
+    old.cache_path.rename(old.cache_path.parent / "elsewhere")
+    assert new.is_cached(rate=0.5)
+
+
+def test_adopt_refuses_and_says_what_to_do(define: Define, run: Run) -> None:
+    old = define()
+    old(0.5)
+    old(0.5, verbose=True)
+    result = run("adopt", "train", old.definition)
+    assert result.exit_code == 2
+    assert "name NEW, or name the function by MODULE:FUNCTION" in result.stderr
+    define("lr, depth=3, verbose=False", "lr, depth=3")
+    for options, code, message in (
+        ([], 1, "drop='verbose'"),
+        (["--drop", "verbose"], 1, "two results would be one"),
+        (["--rename", "lr"], 2, "'lr' names no two parameters"),
+        (["--add", "act"], 2, "'act' names no argument"),
+    ):
+        result = run("adopt", "mine:train", old.definition, *options)
+        assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
+    assert run("adopt", "mine:train", "0" * 40).exit_code == 1
+    assert run("adopt", "mine:train", old.definition, "0" * 40).exit_code == 2
+
+
+def test_adopt_says_what_was_left_out(define: Define, run: Run) -> None:
+    old = define()
+    old(0.5)
+    old(0.5, global_seed=1)
+    define("verbose=False", "global_seed=None")
+    result = run(
+        "adopt", "mine:train", old.definition, "--drop", "verbose", "--add", "global_seed=None"
+    )
+    assert result.exit_code == 1
+    assert "left out: " in result.stdout
+    assert str(old.key(0.5, global_seed=1).path) in result.stdout.replace("\n", "")
+
+
+def test_adopt_without_a_record_of_the_parameters_needs_the_code(define: Define, run: Run) -> None:
+    old, new = define(), define("RATE = 0.1", "RATE = 0.2")
+    old(0.5)
+    new(0.25)
+    path = new.cache_path / "definition.json"
+    content = json.loads(path.read_bytes())
+    del content["parameters"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    result = run("adopt", "train", old.definition, new.definition)
+    assert result.exit_code == 1
+    assert "name the function by MODULE:FUNCTION" in result.stderr
+    assert run("adopt", "mine:train", old.definition).exit_code == 0

@@ -1,0 +1,246 @@
+"""What changed from one definition to another."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import memorious
+from funes._definitions.difference import Change, changes
+from funes._definitions.recorded import (
+    read_definition,
+    replace_definition,
+    write_definition,
+)
+from funes._funes import definition_graph
+
+Define = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
+    """``define(text)``: what is recorded of `f` in the module `mine` that has this text."""
+    numbers = itertools.count()
+
+    def defined(text: str) -> dict[str, Any]:
+        # A file of its own each time: the text of the one before is remembered under its name.
+        path = tmp_path / f"mine{next(numbers)}.py"
+        path.write_text(text, encoding="utf-8")
+        module = types.ModuleType("mine")
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, "mine", module)
+        exec(compile(text, str(path), "exec"), module.__dict__)
+        return {"nodes": definition_graph(module.f)}
+
+    return defined
+
+
+def lines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return [str(change) for change in changes(old, new)]
+
+
+TEXT = """\
+RATE = 0.1
+LAYERS = [1, 2]
+
+def step(x):
+    return x * RATE
+
+class Model:
+    DEPTH = 3
+
+    def run(self, x, scale=1):
+        return step(x) * scale
+
+def f(x):
+    return Model().run(x) + step(x) + len(LAYERS)
+"""
+
+
+def test_nothing_changed(define: Define) -> None:
+    assert changes(define(TEXT), define("# a comment\n" + TEXT)) == []
+
+
+def test_a_function_shows_its_source_as_a_diff(define: Define) -> None:
+    [change] = changes(define(TEXT), define(TEXT.replace("x * RATE", "x - RATE")))
+    assert str(change) == "mine.step (function) changed: 1 line added, 1 line removed"
+    assert change.diff == (
+        "--- mine.step before\n+++ mine.step after\n@@ -1,2 +1,2 @@\n"
+        " def step(x):\n-    return x * RATE\n+    return x - RATE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("RATE = 0.1", "RATE = 0.2", ["RATE: 0.1 -> 0.2"]),
+        ("LAYERS = [1, 2]", "LAYERS = [1, 3]", ["LAYERS: <list> -> another <list>"]),
+        ("DEPTH = 3", "DEPTH = 4", ["mine.Model.DEPTH: 3 -> 4"]),
+        ("DEPTH = 3", "DEPTH = 3; WIDTH = 1", ["mine.Model.WIDTH = 1 added"]),
+        ("scale=1", "scale=2", ["default scale of mine.Model.run: 1 -> 2"]),
+        (
+            "    DEPTH = 3",
+            "    DEPTH = 3\n    def rest(self): pass",
+            ["mine.Model.rest (function) added"],
+        ),
+    ],
+)
+def test_one_edit_is_one_line(define: Define, before: str, after: str, expected: list[str]) -> None:
+    old, new = define(TEXT), define(TEXT.replace(before, after))
+    assert lines(old, new) == expected
+
+
+def test_a_value_that_two_functions_read_is_one_change(define: Define) -> None:
+    text = TEXT.replace("len(LAYERS)", "len(LAYERS) + RATE")
+    [change] = changes(define(text), define(text.replace("0.1", "0.2")))
+    assert (str(change), change.of) == ("RATE: 0.1 -> 0.2", "mine.f")
+
+
+def test_what_is_new_and_what_has_gone(define: Define) -> None:
+    old = define(TEXT)
+    new = define(TEXT.replace("Model().run(x) + ", "").replace("LAYERS)", "OTHER)") + "OTHER = 'o'")
+    assert lines(old, new) == [
+        "mine.f (function) changed: 1 line added, 1 line removed",
+        "OTHER = 'o' added",
+        "LAYERS = <list> removed",
+        "mine.Model (class) removed",
+        "mine.Model.run (function) removed",
+    ]
+    assert lines(new, old)[-2:] == [
+        "mine.Model (class) added",
+        "mine.Model.run (function) added",
+    ]
+
+
+def test_a_helper_that_is_another_function_now(define: Define) -> None:
+    text = "def a(x): return 1\ndef b(x): return 2\nhelper = a\ndef f(x): return helper(x)\n"
+    assert lines(define(text), define(text.replace("helper = a", "helper = b"))) == [
+        "helper: mine.a -> mine.b",
+        "mine.b (function) added",
+        "mine.a (function) removed",
+    ]
+
+
+def test_a_function_that_is_used_from_elsewhere_now_is_the_same(define: Define) -> None:
+    text = "def far(x): return 1\ndef near(x): return far(x)\ndef f(x): return near(x)\n"
+    moved = text.replace("def f(x): return near(x)", "def f(x): return near(x) + far(x)")
+    assert [change.name for change in changes(define(text), define(moved))] == ["mine.f"]
+
+
+def test_lambdas_of_one_name_are_matched_by_where_they_are_used(define: Define) -> None:
+    text = "a = lambda x: 1\nb = lambda x: 2\ndef f(x): return a(x) + b(x)\n"
+    [change] = changes(define(text), define(text.replace("2", "3")))
+    assert change.name == "mine.<lambda>"
+    assert "+b = lambda x: 3" in change.diff
+
+
+def test_the_name_of_the_module_does_not_count(define: Define) -> None:
+    old, new = define(TEXT), define(TEXT.replace("0.1", "0.2"))
+    renamed = json.loads(json.dumps(old).replace('"mine.', '"__main__.'))
+    assert lines(renamed, new) == ["RATE: 0.1 -> 0.2"]
+
+
+def test_a_cycle_is_gone_through_once(define: Define) -> None:
+    text = "def f(n): return n and odd(n - 1)\ndef odd(n): return not n or f(n - 1)\n"
+    assert [c.name for c in changes(define(text), define(text.replace("not n", "n == 0")))] == [
+        "mine.odd"
+    ]
+
+
+def test_what_was_never_recorded_is_said_to_be_so() -> None:
+    node = {"name": "f", "kind": "function", "own": "1", "source": "", "links": {}}
+    old = {"definition": "1", "nodes": [node]}
+    new = {"definition": "2", "nodes": [node]}
+    [change] = changes(old, new)
+    assert change.what == "unknown"
+    assert "depends_on=" in str(change)
+    assert str(Change("changed", "function", "f")) == (
+        "f (function) changed; there is no text that shows how"
+    )
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_depends_on_said_is_compared_too(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+
+    library = types.ModuleType("library")
+    library.__version__ = "2.3"  # type: ignore[attr-defined]
+
+    def recorded(content: str, version: int) -> dict[str, Any]:
+        data.write_text(content, encoding="utf-8")
+
+        @memorious(depends_on=(data, version, library))
+        def f(x: int, verbose: bool = False) -> int:
+            return x
+
+        f(1)
+        found = read_definition(f.cache_path)
+        assert found is not None
+        return found
+
+    first = recorded("1,2", 1)
+    assert [said["shown"] for said in first["depends_on"]] == [str(data), "1", "library 2.3"]
+    assert lines(first, recorded("1,2", 2)) == ["depends_on: 1 -> 2"]
+    assert lines(first, recorded("1,3", 1)) == [f"depends_on: {data} -> another {data}"]
+
+
+# The file
+
+
+def content(definition: str) -> dict[str, Any]:
+    return {"format": 2, "definition": definition, "nodes": []}
+
+
+def test_what_is_there_is_not_replaced_unless_that_is_meant(tmp_path: Path) -> None:
+    name = tmp_path.name
+    assert read_definition(tmp_path) is None
+    write_definition(tmp_path, content(name) | {"function": "first"})
+    write_definition(tmp_path, content(name) | {"function": "second"})
+    assert read_definition(tmp_path) == content(name) | {"function": "first"}
+    replace_definition(tmp_path, content(name) | {"function": "third"}, shared=True)
+    assert read_definition(tmp_path) == content(name) | {"function": "third"}
+    assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
+    if os.name == "posix":
+        assert (tmp_path / "definition.json").stat().st_mode & 0o777 == 0o660
+
+
+def test_two_who_describe_at_once_do_not_replace_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "definition.json"
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)  # neither sees the other
+    write_definition(tmp_path, content(tmp_path.name))
+    write_definition(tmp_path, content(tmp_path.name) | {"function": "second"})
+    assert "function" not in json.loads(path.read_text(encoding="utf-8"))
+    assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"format": 3, "definition": "NAME", "nodes": []}',
+        '{"format": 2, "definition": "other", "nodes": []}',
+        '{"format": 2, "definition": "NAME", "nodes": [{"name": "f"}]}',
+        '{"format": 2, "definition": "NAME", "nodes": [{"name": "f", "kind": "", "own": "",'
+        ' "source": "", "links": {"a": {"nodes": [1]}}}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_file_that_is_not_what_was_written_is_refused_with_its_name(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "definition.json"
+    path.write_text(text.replace("NAME", tmp_path.name), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"definition\.json"):
+        read_definition(tmp_path)

@@ -1,0 +1,477 @@
+"""Why did it compute again?"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pandas as pd
+import pytest
+
+from funes import CacheWarning, Explanation, memorious
+from funes._versions.arguments import differences
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def made(text: str, **options: Any) -> Any:
+    """The memorious function `f` of a text."""
+    namespace: dict[str, Any] = {"__name__": "mine"}
+    exec(text, namespace)
+    return memorious(**options)(namespace["f"])
+
+
+# Hits
+
+
+@pytest.fixture
+def f(cache: Path) -> Any:
+    return made("def f(x, config=None): return x")
+
+
+def test_a_hit_says_where_the_result_is(f: Any) -> None:
+    f(1)
+    before = f.cache_info()
+    found = f.explain(1)
+    assert (found.is_hit, found.why) == (True, "memory")
+    assert str(found) == "f: remembered, in memory"
+    assert repr(found) == str(found)
+    f.cache_clear()
+    found = f.explain(1)
+    assert (found.why, found.path) == ("disk", f.key(1).path)
+    assert str(found) == f"f: remembered, in {f.key(1).path}"
+    assert before.misses == 1
+    assert f.cache_info()[:3] == (0, 0, 0)
+
+
+def test_an_adopted_result_says_from_which_version(cache: Path) -> None:
+    old, new = made("def f(x): return x"), made("def f(x): return x + 0")
+    old(1)
+    new.adopt(old.definition)
+    found = new.explain(1)
+    assert (found.is_hit, found.why, found.path) == (True, "adopted", old.key(1).path)
+    assert found.version.definition == old.definition
+    assert f"adopted from {old.definition[:12]} of " in str(found)
+    new(1)
+    assert new.explain(1).why == "memory"
+    assert new.explain(2).line() == "other arguments: x: 1 -> 2"
+
+
+def test_it_never_runs_the_function(f: Any) -> None:
+    assert not f.explain(5).is_hit
+    assert f.cache_info().misses == 0
+    assert not f.is_cached(5)
+
+
+def test_wrong_arguments_raise_as_the_call_does(f: Any) -> None:
+    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+        f.explain()
+
+
+# Misses
+
+
+def test_nothing_is_stored_of_it(f: Any, cache: Path) -> None:
+    found = f.explain(1)
+    assert (found.is_hit, found.why) == (False, "never called")
+    assert (found.definition, found.arguments) == f.key(1)[:2]
+    assert str(found) == "f: not remembered: nothing is stored of this function"
+    assert not cache.exists()
+
+
+def test_other_arguments_are_compared_with_the_nearest(f: Any) -> None:
+    f(1, {"lr": 0.1, "layers": [8, 8]})
+    f(1, {"lr": 0.1, "layers": [8, 4]})
+    f(2, {"lr": 0.5, "layers": [1]})
+    found = f.explain(1, {"lr": 0.01, "layers": [8, 4]})
+    assert found.why == "arguments"
+    assert found.path == f.key(1, {"lr": 0.1, "layers": [8, 4]}).path
+    assert (found.looked_at, found.entries) == (3, 3)
+    assert str(found) == (
+        "f: not remembered: it was called with other arguments only\n"
+        f"the nearest of all 3 stored ones is {found.path}\n"
+        "  config['lr']: 0.1 -> 0.01"
+    )
+    assert found.line() == "other arguments: config['lr']: 0.1 -> 0.01"
+
+
+def test_the_newest_hundred_are_looked_at(f: Any) -> None:
+    for x in range(120):
+        f(x)
+        os.utime(f.key(x).path, (x, x))
+    found = f.explain(-1)
+    assert (found.looked_at, found.entries) == (100, 120)
+    assert "the newest 100 of 120 stored ones" in str(found)
+    assert found.path == f.key(119).path
+
+
+def test_large_arguments_are_compared_too(cache: Path) -> None:
+    f = made("def f(data, lr): return lr", large_argument=100)
+    data = np.arange(1000.0)
+    f(data, 0.1)
+    assert f.explain(data, 0.2).line() == "other arguments: lr: 0.1 -> 0.2"
+    other = data.copy()
+    other[7] = -1
+    assert f.explain(other, 0.1).line() == "other arguments: data[7]: 7.0 -> -1.0"
+
+
+def test_stored_ones_that_cannot_be_read_are_not_compared(f: Any) -> None:
+    f(1)
+    f.key(1).path.write_bytes(b"")
+    found = f.explain(2)
+    assert found.why == "arguments"
+    assert "none of the stored ones can be read" in str(found)
+
+
+TEXT = """\
+import sys
+from funes import memorious
+
+RATE = 0.1
+
+def step(x):
+    return x * RATE
+
+@memorious
+def f(x):
+    return step(x) + 1
+
+if len(sys.argv) > 1:
+    for x in map(int, sys.argv[1:]):
+        f(x)
+else:
+    print(f.explain(3))
+"""
+
+
+@pytest.fixture
+def edited(cache: Path, tmp_path: Path, python: Python) -> Callable[..., str]:
+    """``edited(before, after, *calls)``: what `f(3)` explains after the edit of the program that made these calls."""
+
+    def run(before: str, after: str, *calls: int) -> str:
+        script = tmp_path / "script.py"
+        script.write_text(TEXT, encoding="utf-8")
+        assert python(script, *map(str, calls)).returncode == 0
+        script.write_text(TEXT.replace(before, after), encoding="utf-8")
+        done = python(script)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_changed_value_is_named(edited: Callable[..., str]) -> None:
+    lines = edited("RATE = 0.1", "RATE = 0.2", 4).splitlines()
+    assert lines[0].startswith("f: not remembered: its definition is another than that of ")
+    assert lines[1:] == ["  RATE: 0.1 -> 0.2"]
+
+
+def test_a_changed_helper_is_shown_as_a_diff(edited: Callable[..., str]) -> None:
+    lines = edited("x * RATE", "x - RATE", 3).splitlines()
+    assert lines[1] == "  __main__.step (function) changed: 1 line added, 1 line removed"
+    assert lines[-3:-1] == ["    -    return x * RATE", "    +    return x - RATE"]
+    assert lines[-1].startswith("that version remembers this call: f.adopt('")
+
+
+def test_the_version_that_knew_the_call_is_preferred_to_the_latest(cache: Path) -> None:
+    first = made("def f(x): return x")
+    second = made("def f(x): return x + 0")
+    third = made("def f(x): return 0 + x")
+    first(1)
+    second(2)
+    third(3)
+    for date, memo in enumerate((first, second, third)):
+        os.utime(memo.cache_path, (date, date))
+    found = third.explain(1)
+    assert (found.why, found.version.definition) == ("definition", first.definition)
+    assert found.is_remembered_there
+    # The present definition has entries of its own, and no version knows this call.
+    assert third.explain(4).line() == "other arguments: x: 3 -> 4"
+    third.forget(3)
+    found = third.explain(4)
+    assert (found.why, found.version.definition) == ("definition", second.definition)
+    assert not found.is_remembered_there
+
+
+def test_what_was_not_recorded_is_said_to_be_so(cache: Path) -> None:
+    first, second = made("def f(x): return x"), made("def f(x): return x + 0")
+    first(1)
+    (first.cache_path / "definition.json").unlink()
+    assert "what changed is not known: it was not recorded" in str(second.explain(1))
+    (first.cache_path / "definition.json").write_text("{", encoding="utf-8")
+    assert "what changed is not known: ValueError" in second.explain(1).line()
+
+
+def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    f(1)
+    f.cache_clear()
+    path = f.key(1).path
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-1] + b"x")
+    found = f.explain(1)
+    assert (found.why, found.path) == ("damaged", path)
+    with pytest.warns(CacheWarning, match="damaged"):
+        f(1)
+    f.forget(1)
+    found = f.explain(1)
+    assert (found.why, found.path) == ("damaged", f.cache_path / "damaged" / path.name)
+    assert "it was found so, and moved there" in str(found)
+    path.write_bytes(sound[:-16] + b"\x02\0\0\0\xfd\xff\xff\xff" + sound[-8:])
+    assert f.explain(1).why == "newer"
+    path.write_bytes(sound)
+    assert f.explain(1).why == "disk"
+    monkeypatch.setenv("FUNES_KEY", "secret")
+    signed = made("def f(x, config=None): return x")
+    assert signed.explain(1).why == "foreign"
+    assert "is not signed with the key in use" in str(signed.explain(1))
+
+
+def test_a_result_whose_class_is_gone_cannot_be_made_again(
+    cache: Path, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    script = """\
+import importlib
+from funes import memorious
+
+@memorious
+def f(module, name):
+    return getattr(importlib.import_module(module), name)()
+
+print(f.explain("mine", "A").line())
+if not f.explain("mine", "A").path:
+    f("mine", "A")
+"""
+    (tmp_path / "mine.py").write_text("class A: pass\n", encoding="utf-8")
+    assert run_python(script) == "not remembered: nothing is stored of this function\n"
+    assert run_python(script).startswith("remembered, in ")
+    (tmp_path / "mine.py").write_text("class Other: pass\n", encoding="utf-8")
+    told = run_python(script)
+    assert told.startswith("not remembered: the entry ")
+    assert " cannot be read: AttributeError: " in told
+
+
+def test_what_cannot_be_hashed_is_named(f: Any) -> None:
+    found = f.explain(1, {"lock": threading.Lock()})
+    assert (found.why, found.definition) == ("unhashable", "")
+    assert "argument 'config' -> ['lock']: a lock cannot be part of a key" in str(found)
+
+
+def test_methods_and_coroutine_functions_explain_too(cache: Path) -> None:
+    class Model:
+        @memorious
+        def run(self, x: int) -> int:
+            return x
+
+    Model().run(1)
+    assert Model().run.explain(1).is_hit
+    assert Model().run.explain(2).line() == "other arguments: x: 1 -> 2"
+    later = made("async def f(x): return x")
+    asyncio.run(later(1))
+    assert later.explain(1).why == "memory"
+    assert later.explain(2).line() == "other arguments: x: 1 -> 2"
+
+
+def test_a_long_explanation_is_cut() -> None:
+    many = tuple(differences({"x": [0] * 50}, {"x": [1] * 50}))
+    found = Explanation("f", "arguments", path=Path("p"), differences=many)
+    assert str(found).endswith("  x[19]: 0 -> 1\n  and more")
+    assert found.line() == "other arguments: x[0]: 0 -> 1; x[1]: 0 -> 1; x[2]: 0 -> 1; and 47 more"
+
+
+# Where arguments differ
+
+
+@dataclasses.dataclass
+class Config:
+    lr: float
+    layers: list[int]
+
+
+@attrs.define
+class Slotted:
+    lr: float
+
+
+class Plain:
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+
+def one() -> int:
+    return 1
+
+
+def two() -> int:
+    return 2
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+TEXT_OF_MANY_LETTERS = "a" * 100
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (1, 1, []),
+        (float("nan"), float("nan"), []),
+        (1, 1.0, ["x: 1 -> 1.0"]),
+        (1, True, ["x: 1 -> True"]),
+        ({1: 2}, {True: 2}, ["x: <dict> -> another <dict>"]),
+        ("a", "b", ["x: 'a' -> 'b'"]),
+        (
+            TEXT_OF_MANY_LETTERS + "b",
+            TEXT_OF_MANY_LETTERS + "c",
+            ["x[100:]: 'b' -> 'c'"],
+        ),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, ["x['a']['b']: 1 -> 2"]),
+        ({"a": 1}, {"b": 1}, ["x['b']: nothing -> 1", "x['a']: 1 -> nothing"]),
+        ([1, 2], [1, 3, 4], ["len(x): 2 -> 3", "x[1]: 2 -> 3"]),
+        ([1], (1,), ["x: <list> -> (1,)"]),
+        ({1, 2}, {1, 3}, ["2 in x: True -> False", "3 in x: False -> True"]),
+        (Config(0.1, [1]), Config(0.1, [2]), ["x.layers[0]: 1 -> 2"]),
+        (Slotted(0.1), Slotted(0.2), ["x.lr: 0.1 -> 0.2"]),
+        (Plain(0.1), Plain(0.2), ["x.lr: 0.1 -> 0.2"]),
+        (one, two, ["x: one -> two"]),
+        (CYCLE, [[1]], ["x[0][0]: <list> -> 1"]),
+        (np.zeros(3), np.zeros(4), ["x.shape: (3,) -> (4,)"]),
+        (np.zeros(3), np.zeros(3, int), ["x.dtype: float64 -> int64"]),
+        (
+            np.arange(6).reshape(2, 3),
+            np.array([[0, 1, 2], [3, 9, 9]]),
+            ["x[1, 1]: 4 -> 9 (the first of 2)"],
+        ),
+        (np.array([np.nan, 1.0]), np.array([np.nan, 2.0]), ["x[1]: 1.0 -> 2.0"]),
+        (np.array(1.0), np.array(2.0), ["x: 1.0 -> 2.0"]),
+        (np.array([0.0]), np.array([-0.0]), ["x: <ndarray> -> another <ndarray>"]),
+        (
+            np.array(["a", {"b": 1}], object),
+            np.array(["a", {"b": 2}], object),
+            ["x.flat[1]['b']: 1 -> 2"],
+        ),
+        (
+            pd.DataFrame({"a": [1, 2], "b": [3, 4]}),
+            pd.DataFrame({"a": [1, 2], "c": [3, 4]}),
+            ["x['c']: nothing -> <Series>", "x['b']: <Series> -> nothing"],
+        ),
+        (
+            pd.DataFrame({"a": [1, 2]}),
+            pd.DataFrame({"a": [1, 3]}),
+            ["x['a'][1]: 2 -> 3"],
+        ),
+        (pd.Series([1], [5]), pd.Series([1], [6]), ["x.index[0]: 5 -> 6"]),
+    ],
+    ids=str,
+)
+def test_the_place_of_a_difference(before: Any, after: Any, expected: list[str]) -> None:
+    assert [str(found) for found in differences({"x": before}, {"x": after})] == expected
+
+
+def test_the_order_of_differences_is_the_same_each_time() -> None:
+    found = list(differences({"x": {1, 2, 3}}, {"x": {4, 5, 6}}))
+    assert found == list(differences({"x": {3, 2, 1}}, {"x": {6, 5, 4}}))
+
+
+# One line for each miss
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """``lines()`` gives what was logged since the last time."""
+    caplog.set_level(logging.INFO, "funes")
+
+    def logged() -> list[str]:
+        found = [record.getMessage() for record in caplog.records if record.name == "funes"]
+        caplog.clear()
+        return found
+
+    return logged
+
+
+def test_each_miss_says_why(cache: Path, lines: Callable[[], list[str]]) -> None:
+    f = made("def f(x, config=None): return x")
+    f(1)
+    f(1)
+    assert lines() == ["f is computed: not remembered: nothing is stored of this function"]
+    f(2)
+    f(2, {"lr": 0.1})
+    assert lines() == [
+        "f is computed: other arguments: x: 1 -> 2",
+        "f is computed: other arguments: config: None -> <dict>",
+    ]
+    again = made("def f(x, config=None): return x")
+    again(3)
+    asyncio_f = made("async def f(x, config=None): return x")
+    asyncio.run(asyncio_f(3))
+    first, second = lines()
+    assert first == "f is computed: other arguments: x: 2 -> 3"
+    assert second.startswith(f"f is computed: another definition than {again.definition[:12]} of ")
+
+
+def test_a_call_without_a_key_says_so(f: Any, lines: Callable[[], list[str]]) -> None:
+    with pytest.warns(CacheWarning):
+        f(threading.Lock())
+    [line] = lines()
+    assert line.startswith("f is computed: UnhashableArgumentError: argument 'x': a lock")
+
+
+def test_an_explanation_that_fails_fails_no_call(
+    f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from funes._calls import explain
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(explain, "explain_miss", fail)
+    assert f(1) == 1
+    assert lines() == ["f is computed: the reason cannot be told (RuntimeError: a mistake)"]
+
+
+def test_the_folder_is_listed_once_and_few_entries_are_read(
+    f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from funes._calls import log
+
+    listed = []
+    listing = log._listed
+    monkeypatch.setattr(log, "_listed", lambda folder: listed.append(folder) or listing(folder))
+    for x in range(50):
+        f(x)
+    assert len(listed) == 1
+    assert lines()[-1] == "f is computed: other arguments: x: 48 -> 49"
+    assert all(len(recent) <= 20 for recent in log._recent.values())
+
+
+SILENT = """\
+from funes import memorious
+
+@memorious
+def f(x):
+    return x
+
+f(1)
+"""
+
+
+def test_the_variable_lets_the_lines_go_to_the_standard_error(
+    cache: Path, tmp_path: Path, python: Python
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SILENT, encoding="utf-8")
+    silent = python(script)
+    assert (silent.returncode, silent.stderr) == (0, "")
+    script.write_text(SILENT.replace("f(1)", "f(2)"), encoding="utf-8")
+    told = python(script, FUNES_LOG="info")
+    assert told.stderr == "funes: f is computed: other arguments: x: 1 -> 2\n"
+    wrong = python(script, FUNES_LOG="loud", FUNES_CACHE_DIR=str(tmp_path / "other"))
+    assert "FUNES_LOG=loud is not understood: FUNES_LOG=info tells" in wrong.stderr

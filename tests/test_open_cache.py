@@ -1,0 +1,502 @@
+"""A cache whose functions are not at hand: what its folder says, what is verified, what is deleted and what never."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from funes import (
+    Cache,
+    CacheWarning,
+    DamagedEntryError,
+    FunesError,
+    StoredEntry,
+    StoredVersion,
+    load_cached_results,
+    memorious,
+    open_cache,
+)
+from funes._entries import large_arguments
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links and permissions as POSIX has them")
+
+
+@pytest.fixture
+def double() -> Any:
+    @memorious
+    def double(x: float) -> float:
+        return x * 2
+
+    return double
+
+
+def only_version(cache: Path, **options: Any) -> StoredVersion:
+    (function,) = open_cache(cache, **options).functions()
+    (version,) = function.versions()
+    return version
+
+
+def only_entry(cache: Path) -> StoredEntry:
+    (entry,) = only_version(cache).entries()
+    return entry
+
+
+def store_at(memo: Any, second: int, *args: Any) -> Path:
+    memo(*args)
+    path: Path = memo.key(*args).path
+    os.utime(path, (second, second))
+    return path
+
+
+# Listing
+
+
+def test_functions_versions_and_entries_are_listed(double: Any, cache: Path) -> None:
+    @memorious
+    def another(x: int) -> int:
+        return x
+
+    another(1)
+    paths = [store_at(double, second, second) for second in (10, 20, 30)]
+    opened = open_cache(cache)
+    assert opened.path == cache
+    assert [function.name for function in opened.functions()] == ["another", "double"]
+    function = opened.function("double")
+    assert function.folder == cache / "double"
+    (version,) = function.versions()
+    assert version.definition == double.definition
+    assert version.folder == double.cache_path
+    assert version.function is function
+    summary = version.summary
+    assert (summary.entries, summary.bytes) == (3, sum(path.stat().st_size for path in paths))
+    assert summary.first == datetime(1970, 1, 1, 0, 0, 10, tzinfo=timezone.utc)
+    assert summary.last == datetime(1970, 1, 1, 0, 0, 30, tzinfo=timezone.utc)
+    entries = sorted(version.entries(), key=lambda entry: entry.stored)
+    assert [entry.path for entry in entries] == paths
+    assert [entry.input for entry in entries] == [{"x": 10}, {"x": 20}, {"x": 30}]
+    assert [entry.load()["output"] for entry in entries] == [20, 40, 60]
+    assert entries[0].arguments == double.key(10).arguments
+    assert version.seconds() == pytest.approx(sum(entry.time for entry in entries))
+    assert version.description is not None
+    assert version.description["nodes"][0]["kind"] == "function"
+
+
+def test_the_version_that_was_used_last_comes_first(cache: Path) -> None:
+    def define(factor: int) -> Any:
+        @memorious
+        def scale(x: int) -> int:
+            return factor * x
+
+        return scale
+
+    old, new = define(2), define(3)
+    store_at(new, 20, 1)
+    store_at(old, 10, 1)
+    versions = open_cache(cache).function("scale").versions()
+    assert [version.definition for version in versions] == [new.definition, old.definition]
+
+
+def test_versions_and_entries_are_found_by_the_beginning_of_their_hashes(
+    double: Any, cache: Path
+) -> None:
+    double(1)
+    double(2)
+    function = open_cache(cache).function("double")
+    version = function.version(double.definition[:6])
+    assert version.definition == double.definition
+    arguments = double.key(2).arguments
+    assert version.entry(arguments[:12]).input == {"x": 2}
+    with pytest.raises(KeyError, match="there is no version 'zz'"):
+        function.version("zz")
+    with pytest.raises(KeyError, match="may be any of 2"):
+        version.entry("")
+    with pytest.raises(KeyError, match=r"nothing is stored of 'trouble' in .*; there is double"):
+        open_cache(cache).function("trouble")
+
+
+def test_what_is_no_function_of_funes_is_not_listed(double: Any, cache: Path) -> None:
+    double(1)
+    for folder in ("notes", "objects", "other/not-a-hash"):
+        (cache / folder).mkdir(parents=True)
+    (cache / "README").write_text("mine")
+    (double.cache_path / "notes.txt").write_text("mine")
+    (double.cache_path / f"{'0' * 40}.dill").mkdir()
+    assert only_entry(cache).input == {"x": 1}
+
+
+def test_a_cache_is_opened_where_functions_would_store(
+    double: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double(1)
+    assert open_cache().path == cache
+    assert open_cache("cache").path == cache
+    monkeypatch.delenv("FUNES_CACHE_DIR")
+    assert open_cache().path == cache
+    with pytest.raises(FileNotFoundError):
+        open_cache(cache / "missing")
+    with pytest.raises(NotADirectoryError):
+        open_cache(double.key(1).path)
+    with pytest.raises(TypeError, match="key must be a text or bytes, and not empty"):
+        open_cache(key="")
+    with pytest.raises(ValueError, match="verify must be"):
+        open_cache(verify="sometimes")
+
+
+def test_names_that_no_folder_can_have_are_found_again(cache: Path) -> None:
+    def make() -> list[Any]:
+        def objects(x: int) -> int:
+            return x
+
+        dotted = memorious(lambda x: x)
+        objects.__name__ = objects.__qualname__ = "a.b"
+        return [dotted, memorious(objects)]
+
+    functions = make()
+    for function in functions:
+        function(1)
+    opened = open_cache(cache)
+    assert [function.name for function in opened.functions()] == ["<lambda>", "a.b"]
+    for function in opened.functions():
+        (version,) = function.versions()
+        (entry,) = version.entries()
+        assert entry.verify().is_sound
+        assert entry.input == {"x": 1}
+
+
+def test_without_a_name_an_entry_is_listed_and_not_read(cache: Path) -> None:
+    @memorious
+    def named(x: int) -> int:
+        return x
+
+    named.__wrapped__.__name__ = "a.b"
+    named(1)
+    (named.cache_path / "definition.json").unlink()
+    entry = only_entry(cache)
+    assert entry.version.function.name == named.cache_path.parent.name
+    assert entry.verify().state == "unreadable"
+    with pytest.raises(FunesError, match=r"definition\.json beside it would say"):
+        entry.load()
+    assert entry.remove()
+
+
+@posix
+def test_functions_that_share_a_folder_are_told_apart(cache: Path) -> None:
+    """As `F` and `f` do where file systems ignore case."""
+
+    @memorious
+    def lower(x: int) -> int:
+        return x
+
+    @memorious
+    def Lower(x: int) -> int:  # noqa: N802 - that is the point
+        return -x
+
+    lower(1)
+    Lower(1)
+    Lower.cache_path.rename(lower.cache_path.parent / Lower.definition)
+    (cache / "Lower").rmdir()
+    (cache / "Lower").symlink_to(cache / "lower")
+    function = open_cache(cache).function("lower")
+    for version in function.versions():
+        assert [entry.verify().state for entry in version.entries()] == ["found"]
+    assert sorted(result["output"] for result in function.results()) == [-1, 1]
+    assert [r["output"] for r in load_cached_results(lower, versions="all")] == [1]
+
+
+def test_listing_imports_nothing_and_reading_imports_the_modules_of_classes(
+    cache: Path, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from funes import memorious\n"
+        "class Apple: ...\n"
+        "@memorious\n"
+        "def buy(what):\n"
+        "    return Apple()\n"
+    )
+    run_python("import shop\nshop.buy(shop.Apple())\n")
+    output = run_python(
+        "import sys\n"
+        "from funes import open_cache\n"
+        "for function in open_cache('cache').functions():\n"
+        "    for version in function.versions():\n"
+        "        print(function.name, version.summary.entries, version.description['nodes'][0]['name'])\n"
+        "        for entry in version.entries():\n"
+        "            print(entry.verify().state, entry.time >= 0, 'shop' in sys.modules)\n"
+        "            print(type(entry.input['what']).__name__, 'shop' in sys.modules)\n"
+    )
+    assert output.splitlines() == ["buy 1 shop.buy", "found True False", "Apple True"]
+
+
+# Verifying
+
+
+def test_what_is_the_matter_with_an_entry_is_told_apart(double: Any, cache: Path) -> None:
+    double(1)
+    path: Path = double.key(1).path
+    content = path.read_bytes()
+    entry = only_entry(cache)
+    assert entry.verify() == ("found", "")
+    path.write_bytes(content[:5] + bytes([content[5] ^ 1]) + content[6:])
+    verdict = entry.verify()
+    assert verdict.state == "damaged"
+    assert "checksum" in verdict.text
+    assert not verdict.is_sound
+    with pytest.raises(DamagedEntryError):
+        entry.load()
+    newer = (7).to_bytes(4, "little") + (~7 & 0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(content[:-16] + newer + content[-8:])
+    assert entry.verify().state == "newer"
+    path.write_bytes(content)
+    (foreign,) = open_cache(cache, key="secret").function("double").versions()[0].entries()
+    assert foreign.verify().state == "foreign"
+    with pytest.raises(PermissionError):
+        foreign.input  # noqa: B018 - the property raises
+    path.unlink()
+    assert entry.verify().state == "absent"
+    with pytest.raises(FileNotFoundError, match="has been deleted"):
+        entry.time  # noqa: B018 - the property raises
+
+
+@posix
+def test_what_the_system_refuses_is_unreadable(double: Any, cache: Path) -> None:
+    import resource
+
+    double(1)
+    entry = only_entry(cache)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        verdict = entry.verify()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert verdict.state == "unreadable"
+    assert "Too many open files" in verdict.text
+    assert entry.verify().is_sound
+
+
+def test_a_signed_cache_is_verified_with_its_key(cache: Path) -> None:
+    @memorious(key="secret")
+    def signed(x: int) -> int:
+        return x
+
+    signed(1)
+    (entry,) = open_cache(cache, key=b"secret").functions()[0].versions()[0].entries()
+    assert entry.verify().is_sound
+    assert entry.input == {"x": 1}
+
+
+def test_every_byte_of_a_large_entry_is_verified_each_time(cache: Path) -> None:
+    @memorious
+    def large(x: int) -> Any:
+        return np.zeros(1 << 20, dtype=np.uint8)
+
+    large(1)
+    entry = only_entry(cache)
+    assert entry.verify().is_sound
+    assert entry.load()["output"].nbytes == 1 << 20
+    with open(entry.path, "r+b") as file:
+        file.seek(1 << 19)
+        file.write(b"\x01")
+    assert entry.verify().state == "damaged"
+    assert only_version(cache, verify="never").seconds() > 0
+    assert only_version(cache, verify="always").seconds() == 0
+
+
+def test_seconds_are_those_of_what_can_be_read(double: Any, cache: Path) -> None:
+    double(1)
+    double(2)
+    version = only_version(cache)
+    expected = version.entry(double.key(2).arguments).time
+    double.key(1).path.write_bytes(b"")
+    assert version.seconds() == expected
+
+
+# Large arguments and damaged files
+
+
+def test_large_arguments_and_damaged_files_are_listed(cache: Path) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes) -> int:
+        return len(data)
+
+    data = bytes(5000)
+    size(data)
+    (stored,) = open_cache(cache).objects()
+    assert stored.path.parent == cache / "objects"
+    assert stored.bytes == stored.path.stat().st_size
+    assert stored.load() == data
+    assert stored.verify().is_sound
+    assert only_entry(cache).input == {"data": data}
+
+    size.key(data).path.write_bytes(b"")
+    size.cache_clear()
+    with pytest.warns(CacheWarning):
+        size(data)
+    (damaged,) = only_version(cache).damaged()
+    assert damaged.path.parent.name == "damaged"
+    assert damaged.bytes == 0
+    stored.path.write_bytes(b"")
+    assert stored.verify().state == "damaged"
+    with pytest.raises(DamagedEntryError):
+        stored.load()
+    paths = {file.path for file in open_cache(cache).damaged()}
+    assert paths == {damaged.path, cache / "objects" / "damaged" / stored.path.name}
+    assert all(file.remove() for file in open_cache(cache).damaged())
+    assert list(open_cache(cache).damaged()) == []
+
+
+def test_objects_that_nobody_refers_to_are_told_once_they_are_old(cache: Path) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes, n: int) -> int:
+        return len(data) + n
+
+    shared, single = bytes(5000), bytes(6000)
+    size(shared, 1)
+    size(shared, 2)
+    size(single, 3)
+    opened = open_cache(cache)
+    objects = {stored.load(): stored for stored in opened.objects()}
+    entries = {entry.input["n"]: entry for entry in only_version(cache).entries()}
+    assert entries[1].objects == entries[2].objects == {objects[shared].hash}
+    entries[1].remove()
+    entries[3].remove()
+    assert opened.unused_objects() == []
+    for stored in objects.values():
+        os.utime(stored.path, (0, 0))
+    assert [stored.hash for stored in opened.unused_objects()] == [objects[single].hash]
+    entries[2].path.write_bytes(b"")
+    assert len(opened.unused_objects()) == 2
+
+
+def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes) -> int:
+        return len(data)
+
+    size(bytes(5000))
+    (stored,) = open_cache(cache).objects()
+    os.utime(stored.path, (0, 0))
+    assert open_cache(cache, key="another key").unused_objects() == []
+
+    def refuse(path: str) -> Iterator[str]:
+        raise PermissionError(13, "refused", path)
+
+    monkeypatch.setattr(large_arguments, "named_in", refuse)
+    with pytest.raises(PermissionError):
+        open_cache(cache).unused_objects()
+
+
+def test_an_entry_may_name_its_large_arguments_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "entry"
+    name = b"<in objects/" + b"0123456789" * 4 + b".dill: "
+    piece = large_arguments._PIECE
+    for before in (0, 1, piece - len(name), piece - len(name) + 1, piece - 1, piece, 2 * piece - 9):
+        path.write_bytes(bytes(before) + name + bytes(100))
+        assert set(large_arguments.named_in(str(path))) == {"0123456789" * 4}
+
+
+# Deleting
+
+
+def test_an_entry_is_deleted_once(double: Any, cache: Path) -> None:
+    double(1)
+    double(2)
+    entry = only_version(cache).entry(double.key(1).arguments)
+    assert entry.remove()
+    assert not entry.remove()
+    assert [entry.input for entry in only_version(cache).entries()] == [{"x": 2}]
+
+
+def test_a_version_is_deleted_with_all_that_is_ours(double: Any, cache: Path) -> None:
+    double(1)
+    double(2)
+    double.key(1).path.write_bytes(b"")
+    double.cache_clear()
+    with pytest.warns(CacheWarning):
+        double(1)
+    folder: Path = double.cache_path
+    (folder / ".tmp-left").write_text("half")
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    removed = only_version(cache).remove()
+    assert removed == (len(sizes), sum(sizes))
+    assert not folder.exists()
+    assert folder.parent.exists()
+    assert open_cache(cache).functions() == []
+
+
+def test_files_of_people_stay_with_their_folders(double: Any, cache: Path) -> None:
+    double(1)
+    mine = [double.cache_path / "notes.txt", double.cache_path.parent / "plot.png"]
+    for path in mine:
+        path.write_text("mine")
+    removed = open_cache(cache).function("double").remove()
+    assert removed.files >= 1
+    left = [path for path in cache.rglob("*") if path.is_file()]
+    assert sorted(left) == sorted(mine)
+
+
+def test_a_function_is_deleted_with_its_folder(double: Any, cache: Path) -> None:
+    double(1)
+    function = open_cache(cache).function("double")
+    function.remove()
+    assert list(cache.iterdir()) == []
+    assert function.remove() == (0, 0)
+    assert list(function.results()) == []
+
+
+@posix
+def test_nothing_is_deleted_behind_a_link(double: Any, cache: Path, tmp_path: Path) -> None:
+    double(1)
+    elsewhere = tmp_path / "elsewhere"
+    double.cache_path.parent.rename(elsewhere)
+    (cache / "double").symlink_to(elsewhere)
+    entry = only_entry(cache)
+    assert entry.input == {"x": 1}
+    for remove in (entry.remove, entry.version.remove, entry.version.function.remove):
+        with pytest.raises(OSError, match="is a link"):
+            remove()
+    assert entry.verify().is_sound
+
+    (cache / "double").unlink()
+    elsewhere.rename(cache / "double")
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (double.cache_path / f"{'1' * 40}.dill").symlink_to(target)
+    (double.cache_path / "damaged").symlink_to(tmp_path)
+    only_version(cache).remove()
+    assert target.read_text() == "mine"
+    assert sorted(os.listdir(double.cache_path)) == [f"{'1' * 40}.dill", "damaged"]
+
+
+@posix
+def test_the_cache_folder_itself_may_be_a_link(double: Any, cache: Path, tmp_path: Path) -> None:
+    double(1)
+    cache.rename(tmp_path / "disk")
+    cache.symlink_to(tmp_path / "disk")
+    open_cache(cache).function("double").remove()
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+def test_objects_print_as_what_they_are(double: Any, cache: Path) -> None:
+    double(1)
+    entry = only_entry(cache)
+    assert repr(open_cache(cache)) == f"<Cache {cache}>"
+    assert repr(entry.version.function) == f"<StoredFunction double in {cache}>"
+    assert repr(entry.version) == f"<StoredVersion {double.definition[:12]} of double>"
+    assert repr(entry) == f"<StoredEntry {entry.path}, {entry.bytes} bytes>"
+    assert isinstance(entry.version.function.cache, Cache)
+
+
+def test_importing_funes_imports_none_of_it(run_python: Callable[..., str]) -> None:
+    output = run_python("import sys, funes\nprint('funes._entries' in sys.modules)\n")
+    assert output.split() == ["False"]
