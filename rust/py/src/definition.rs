@@ -9,7 +9,7 @@ use funes_core::tags;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::FxHashSet;
 
 use crate::containers::shown;
@@ -104,9 +104,14 @@ impl Definition {
         Bound::new(py, definition).map(Some).map_err(Stop::Raised)
     }
 
-    /// Whether everything it rests on is as it was.
-    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        self.guards.iter().all(|guard| guard.holds(py, &self.known))
+    /// A guard of a value that is added to it.
+    pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
+        Guard::value(value, &self.known)
+    }
+
+    /// Whether everything it rests on is as it was, and what is added to it.
+    pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
+        self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
     }
 }
 
@@ -176,11 +181,26 @@ impl<'py> Walk<'py> {
             self.named(&description.name);
             return Ok(None);
         }
+        if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
+            // A memorious function is its function, which is what can be watched.
+            let function = object
+                .getattr(intern!(self.py, "__wrapped__"))
+                .map_err(|error| Stop::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
+            return self.own_definition(&function);
+        }
         let node = self.encoder.reserve();
         nodes.insert(address_of(object), node);
         queue.push_back(Described { object: object.clone(), description, node });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
+    }
+
+    fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
+        static IS_CODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        IS_CODE
+            .import(self.py, "funes._definitions.definition", "is_code")
+            .and_then(|is_code| is_code.call1((object,))?.is_truthy())
+            .map_err(|error| Stop::raised(self.py, "asking whether it is code", error))
     }
 
     fn drain(&mut self, survey: &mut Survey<'py>) -> Walked {
@@ -215,7 +235,9 @@ impl<'py> Walk<'py> {
             survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
-        Guard::of(object, &description.reads, &mut survey.guarded, &mut survey.guards)
+        let nothing = FxHashSet::default();
+        let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
+        Guard::of(object, &description.reads, left_out, &mut survey.guarded, &mut survey.guards)
             .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -240,7 +262,8 @@ impl<'py> Walk<'py> {
             let mut doubt = None;
             let shown = shown(&value);
             match self.walk(&value) {
-                Ok(()) if is_fixed(&value) => {}
+                // Code has guards of its own, and what it refers to has.
+                Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => survey.values.push(value),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {

@@ -11,8 +11,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple, PyType,
+    PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple,
+    PyType,
 };
 
 use rustc_hash::FxHashSet;
@@ -23,19 +25,34 @@ use crate::walk::{Address, Definitions, Digests, Walk, address_of};
 pub(crate) enum Guard {
     /// A name in a namespace is bound to what it was bound to (or to nothing).
     Name { namespace: Py<PyDict>, name: Py<PyString>, value: Option<Py<PyAny>> },
-    /// A function has the code, defaults and captured variables that it had.
-    Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 4], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
-    /// A class has the attributes that it had.
-    Class { class: Py<PyType>, attributes: Py<PyDict>, version: AtomicU32 },
+    /// A function has the code, defaults, captured variables and place for attributes that it had.
+    Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
+    /// A class has the bases, metaclass and attributes that it had.
+    Class(Box<Shape>),
     /// A value that can change in place is what it was.
     Value { value: Py<PyAny>, digest: Digest },
 }
 
+/// What a class was.
+pub(crate) struct Shape {
+    class: Py<PyType>,
+    bases: Py<PyTuple>,
+    metaclass: Py<PyType>,
+    /// Those that count.
+    attributes: Py<PyDict>,
+    /// Names that the code assigns while it runs, which do not count.
+    left_out: FxHashSet<String>,
+    /// The interpreter's number for the state in which all this was last seen to hold.
+    version: AtomicU32,
+}
+
 impl Guard {
     /// The guards of one function or class. `guarded`: names, each with its namespace, that have guards already.
+    /// `left_out`: names that the code assigns, each with the address of its namespace.
     pub(crate) fn of(
         object: &Bound<'_, PyAny>,
         reads: &Bound<'_, PyList>,
+        left_out: &FxHashSet<(Address, String)>,
         guarded: &mut FxHashSet<(Address, String)>,
         guards: &mut Vec<Self>,
     ) -> PyResult<()> {
@@ -70,11 +87,9 @@ impl Guard {
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            guards.push(Self::Class {
-                class: class.clone().unbind(),
-                attributes: attributes_of(class)?.unbind(),
-                version: AtomicU32::new(0),
-            });
+            let address = address_of(object);
+            let left_out = left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
+            guards.push(Self::Class(Box::new(Shape::of(class, left_out)?)));
         }
         Ok(())
     }
@@ -90,18 +105,7 @@ impl Guard {
                 part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
-            Self::Class { class, attributes, version } => {
-                let class = class.bind(py);
-                let now = version_of(class);
-                if now != 0 && now == version.load(Ordering::Relaxed) {
-                    return true;
-                }
-                let holds = class_holds(class, attributes.bind(py)).unwrap_or(false);
-                if holds {
-                    version.store(assigned_version_of(class), Ordering::Relaxed);
-                }
-                holds
-            }
+            Self::Class(shape) => shape.holds(py),
             Self::Value { value, digest: then } => digest(value.bind(py), known).is_ok_and(|now| now == *then),
         }
     }
@@ -125,17 +129,29 @@ impl Guard {
                 }
                 Ok(())
             }
-            Self::Class { class, attributes, .. } => {
-                visit.call(class)?;
-                visit.call(attributes)
+            Self::Class(shape) => {
+                visit.call(&shape.class)?;
+                visit.call(&shape.bases)?;
+                visit.call(&shape.metaclass)?;
+                visit.call(&shape.attributes)
             }
             Self::Value { value, .. } => visit.call(value),
         }
     }
 }
 
-/// Whether a value stays what it is as long as nobody binds its name to another one.
+/// Whether a value stays what it is as long as nobody binds its name to another one, and its code has guards.
 pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
+    // Code has guards of its own.
+    is_constant(value)
+        || value.is_exact_instance_of::<PyFunction>()
+        || value.is_instance_of::<PyType>()
+        || value.is_exact_instance_of::<PyModule>()
+        || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_fixed(&element)))
+}
+
+/// Whether a value can never change.
+pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyBool>()
         || value.is_exact_instance_of::<PyInt>()
@@ -143,11 +159,7 @@ pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyComplex>()
         || value.is_exact_instance_of::<PyString>()
         || value.is_exact_instance_of::<PyBytes>()
-        // These have guards of their own.
-        || value.is_exact_instance_of::<PyFunction>()
-        || value.is_instance_of::<PyType>()
-        || value.is_exact_instance_of::<PyModule>()
-        || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_fixed(&element)))
+        || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
 }
 
 fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
@@ -196,8 +208,8 @@ fn pointer_to(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
     object.map_or(std::ptr::null_mut(), Py::as_ptr)
 }
 
-/// Code, defaults, keyword defaults and closure: addresses to compare, never to follow.
-fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 4] {
+/// Code, defaults, keyword defaults, closure and attributes: addresses to compare, never to follow.
+fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
     let function = function.as_ptr().cast::<ffi::PyFunctionObject>();
     // SAFETY: it is a function, whose layout is this struct's. A field that another thread sets meanwhile (only without
     // the interpreter's lock) has its old or its new value: a call at the same moment would see one of them as well.
@@ -207,12 +219,13 @@ fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 4] {
             (&raw const (*function).func_defaults).read_volatile(),
             (&raw const (*function).func_kwdefaults).read_volatile(),
             (&raw const (*function).func_closure).read_volatile(),
+            (&raw const (*function).func_dict).read_volatile(),
         ]
     }
 }
 
 /// The same as objects, to hold. None for what the function does not have.
-fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 4] {
+fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
     // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
     part_addresses(function).map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
 }
@@ -256,25 +269,62 @@ fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
     version_of(class)
 }
 
-fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
-    let attributes = PyDict::new(class.py());
-    attributes.call_method1(intern!(class.py(), "update"), (class.getattr(intern!(class.py(), "__dict__"))?,))?;
+/// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
+/// are added later on, annotations, and what the code assigns.
+fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) -> PyResult<Bound<'py, PyDict>> {
+    static NOISE: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
+    let py = class.py();
+    let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
+        let noise = py.import("funes._definitions.classes")?.getattr("NOISE")?;
+        Ok(noise.cast_into::<PyFrozenSet>()?.unbind())
+    })?;
+    let attributes = PyDict::new(py);
+    attributes.call_method1(intern!(py, "update"), (class.getattr(intern!(py, "__dict__"))?,))?;
+    for name in noise.bind(py) {
+        attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
+    }
+    for name in left_out {
+        attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
+    }
     Ok(attributes)
 }
 
-fn class_holds(class: &Bound<'_, PyType>, then: &Bound<'_, PyDict>) -> PyResult<bool> {
-    let now = attributes_of(class)?;
-    if now.len() != then.len() {
-        // `__slotnames__`, the caches of `abc` and the like are added later on and say nothing of the code.
-        return Ok(then
-            .iter()
-            .all(|(name, value)| now.get_item(name).ok().flatten().is_some_and(|now| now.is(&value)))
-            && now.iter().all(|(name, _)| then.contains(&name).unwrap_or(false) || is_noise(&name)));
+impl Shape {
+    fn of(class: &Bound<'_, PyType>, left_out: FxHashSet<String>) -> PyResult<Self> {
+        Ok(Self {
+            class: class.clone().unbind(),
+            bases: class.bases().unbind(),
+            metaclass: class.get_type().unbind(),
+            attributes: attributes_of(class, &left_out)?.unbind(),
+            left_out,
+            version: AtomicU32::new(0),
+        })
     }
-    Ok(now.iter().all(|(name, value)| then.get_item(name).ok().flatten().is_some_and(|then| then.is(&value))))
-}
 
-fn is_noise(name: &Bound<'_, PyAny>) -> bool {
-    name.extract::<String>()
-        .is_ok_and(|name| name.starts_with("__") && name.ends_with("__") || name.starts_with("_abc"))
+    fn holds(&self, py: Python<'_>) -> bool {
+        let class = self.class.bind(py);
+        if !class.get_type().is(&self.metaclass) {
+            return false;
+        }
+        let now = version_of(class);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return true;
+        }
+        let holds = self.compare(class).unwrap_or(false);
+        if holds {
+            self.version.store(assigned_version_of(class), Ordering::Relaxed);
+        }
+        holds
+    }
+
+    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+        let py = class.py();
+        // A class whose bases are set has another tuple of them.
+        if !class.bases().is(&self.bases) {
+            return Ok(false);
+        }
+        let (now, then) = (attributes_of(class, &self.left_out)?, self.attributes.bind(py));
+        Ok(now.len() == then.len()
+            && now.iter().all(|(name, value)| then.get_item(name).ok().flatten().is_some_and(|then| then.is(&value))))
+    }
 }
