@@ -21,6 +21,9 @@ class Case(NamedTuple):
     is_same: bool
     text: str
     since: tuple[int, int] = (3, 10)  # the first version of Python that can run it
+    has_source: bool = (
+        True  # else the hash is of byte code, which differs between versions of Python
+    )
 
     def files(self, version: int) -> dict[str, str]:
         """Path and content of each file of the project.
@@ -38,8 +41,10 @@ class Case(NamedTuple):
 CASES: list[Case] = []
 
 
-def different(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
-    CASES.append(Case(name, False, textwrap.dedent(text).lstrip(), since))
+def different(
+    name: str, text: str, since: tuple[int, int] = (3, 10), *, has_source: bool = True
+) -> None:
+    CASES.append(Case(name, False, textwrap.dedent(text).lstrip(), since, has_source))
 
 
 def same(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
@@ -313,6 +318,68 @@ different(
     def f(x): return h(x)
     """,
 )
+different("global set", "S = {1, <<2 => 3>>}\ndef f(x): return x in S")
+different(
+    "global frozenset of functions", "S = frozenset([lambda: <<1 => 2>>])\ndef f(x): return S"
+)
+different("global bytes", "B = b'<<a => b>>'\ndef f(x): return B")
+different("global range", "R = range(<<1 => 2>>)\ndef f(x): return R")
+different("global slice", "S = slice(<<1 => 2>>)\ndef f(x): return x[S]")
+different("global pattern", "import re\nP = re.compile('<<a => b>>')\ndef f(x): return P.match(x)")
+different(
+    "global decimal", "from decimal import Decimal\nD = Decimal('<<1 => 1.0>>')\ndef f(x): return D"
+)
+different(
+    "global date", "from datetime import date\nD = date(2026, 1, <<1 => 2>>)\ndef f(x): return D"
+)
+different("global path", "from pathlib import Path\nP = Path('<<a => b>>')\ndef f(x): return P")
+different(
+    "global deque", "import collections\nD = collections.deque([<<1 => 2>>])\ndef f(x): return D"
+)
+different(
+    "global counter",
+    "import collections\nD = collections.Counter(a=<<1 => 2>>)\ndef f(x): return D",
+)
+different(
+    "factory of a global defaultdict",
+    "import collections\nD = collections.defaultdict(lambda: <<1 => 2>>)\ndef f(x): return D",
+)
+different(
+    "global namespace",
+    "import types\nN = types.SimpleNamespace(a=<<1 => 2>>)\ndef f(x): return N.a",
+)
+different("global generic type", "T = list[<<int => str>>]\ndef f(x): return T")
+different("global union of types", "T = int | <<float => str>>\ndef f(x): return isinstance(x, T)")
+different(
+    "global function of a library's, made with arguments",
+    "from operator import itemgetter\ng = itemgetter(<<1 => 2>>)\ndef f(x): return g(x)",
+)
+different(
+    "function that a decorator put into a dict",
+    """
+    TABLE = {}
+    def register(g):
+        TABLE[g.__name__] = g
+        return g
+    @register
+    def g(x): return <<1 => 2>>
+    def f(x): return TABLE["g"](x)
+    """,
+)
+different(
+    "docstring of the module, which is read", '"""<<one => other>>"""\ndef f(x): return __doc__'
+)
+different(
+    "docstring of a helper, which is read",
+    "def g(): '<<one => other>>'\ndef f(x): return g.__doc__",
+)
+different(
+    "docstring of a class, which is read", "class A: '<<one => other>>'\ndef f(x): return A.__doc__"
+)
+different(
+    "global under an annotation in brackets, which makes no local of it",
+    "y = <<1 => 2>>\ndef f(x):\n (y): int\n return y",
+)
 different("shadowed builtin", "<<def len(x): return 1 => >>\ndef f(x): return len(x)")
 different("shadowed builtin's code", "def len(x): return <<1 => 2>>\ndef f(x): return len(x)")
 different("missing name that is there later", "<<y = 1 => >>\ndef f(x): return y")
@@ -495,6 +562,16 @@ different(
     def g(x): return <<1 => 2>>
     def f(x): return getattr(helpers, "h", g)(x)
     #: helpers.py
+    """,
+)
+
+different(
+    "attribute by a literal hasattr",
+    """
+    import helpers
+    def f(x): return hasattr(helpers, "g")
+    #: helpers.py
+    <<def g(): pass => >>
     """,
 )
 
@@ -1048,6 +1125,7 @@ different(
     exec(textwrap.dedent(text))
     def f(x): return A(1) == A(2)
     """,
+    has_source=False,
 )
 different(
     "class variable of a dataclass",
@@ -1300,6 +1378,92 @@ different(
     class B:
         def m(self): return A() or <<1 => 2>>
     def f(x): return A().m()
+    """,
+)
+
+different(
+    "state of a descriptor",
+    """
+    class D:
+        def __init__(self, n): self.n = n
+        def __get__(self, instance, owner): return self.n
+    class A: d = D(<<1 => 2>>)
+    def f(x): return A().d
+    """,
+)
+different(
+    "state of an own property",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "what a descriptor does with its name",
+    """
+    class D:
+        def __set_name__(self, owner, name): self.name = name + "<<a => b>>"
+        def __get__(self, instance, owner): return self.name
+    class A: d = D()
+    def f(x): return A().d
+    """,
+)
+different(
+    "method that a class decorator adds",
+    """
+    def deco(cls):
+        cls.m = lambda self: <<1 => 2>>
+        return cls
+    @deco
+    class A: pass
+    def f(x): return A().m()
+    """,
+)
+different(
+    "kind of a dataclass field",
+    """
+    from dataclasses import dataclass, InitVar
+    @dataclass
+    class A: a: <<int => InitVar[int]>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "attribute of an enum member, set by its class",
+    """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        def __init__(self, value): self.n = <<1 => 2>>
+    def f(x): return A.X.n
+    """,
+)
+different(
+    "attribute of an enum member, set from outside",
+    """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+    A.X.n = <<1 => 2>>
+    def f(x): return A.X.n
+    """,
+)
+same(
+    "cached property of an enum member",
+    """
+    import functools
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        @functools.cached_property
+        def p(self): return 1
+    <<pass => A.X.p>>
+    def f(x): return A.X.p
     """,
 )
 

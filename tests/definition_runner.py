@@ -8,6 +8,7 @@ for ``outline``, so that interpreters for which funes was not built can be compa
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import os
 import subprocess
@@ -48,15 +49,21 @@ def outline(thing: object) -> str:
             return f"node {numbers[id(value)]}"
         if isinstance(value, (list, tuple)):
             return f"{type(value).__name__}({', '.join(map(written, value))})"
-        if isinstance(value, dict):
+        if type(value) in (dict, types.MappingProxyType):
             items = sorted(value.items(), key=lambda item: repr(item[0]))
             return f"dict({', '.join(f'{written(key)}: {written(item)}' for key, item in items)})"
         if isinstance(value, (set, frozenset)):
             return f"set({', '.join(sorted(map(written, value)))})"
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
             return f"{type(value).__name__} {value!r}"
-        reduced = value.__reduce_ex__(4)
-        return f"object({written(type(value))}, {written(reduced[1:3])})"
+        if isinstance(value, types.UnionType):  # has no reduction before 3.14
+            return f"union({written(value.__args__)})"
+        reduce = copyreg.dispatch_table.get(type(value))
+        reduced = reduce(value) if reduce else value.__reduce_ex__(4)
+        assert isinstance(reduced, tuple)
+        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        parts = (arguments, state, list(items or ()), dict(pairs or ()))
+        return f"object({written(type(value))}, {written(make)}, {written(parts)})"
 
     written(thing)
     lines = []
