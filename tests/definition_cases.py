@@ -1467,6 +1467,83 @@ same(
     """,
 )
 
+different(
+    "subclass in a table that __init_subclass__ fills",
+    """
+    class B:
+        table = []
+        def __init_subclass__(cls): B.table.append(cls)
+    class A(B):
+        def m(self): return <<1 => 2>>
+    def f(x): return [cls().m() for cls in B.table]
+    """,
+)
+different(
+    "names by position of a dataclass, or none",
+    """
+    from dataclasses import dataclass
+    @dataclass<< => (match_args=False)>>
+    class A: a: int
+    def f(x): return A(x)
+    """,
+)
+different(
+    "names by position of a dataclass, given by hand",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        b: int
+        __match_args__ = ("<<a => b>>",)
+    def f(x): return A(x, x)
+    """,
+)
+different(
+    "boundary of a flag",
+    """
+    from enum import KEEP, STRICT, Flag
+    class A(Flag, boundary=<<STRICT => KEEP>>): X = 1
+    def f(x): return A(x)
+    """,
+    since=(3, 11),
+)
+different(
+    "instance of an own class that decorates",
+    """
+    import functools
+    class Scaled:
+        def __init__(self, g):
+            functools.update_wrapper(self, g)
+            self.by = <<1 => 2>>
+        def __call__(self, x): return self.by * self.__wrapped__(x)
+    @Scaled
+    def g(x): return x
+    def f(x): return g(x)
+    """,
+)
+different(
+    "__post_init__ of a dataclass",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        def __post_init__(self): self.a += <<1 => 2>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "partial method",
+    """
+    import functools
+    class A:
+        def m(self, n): return n
+        p = functools.partialmethod(m, <<1 => 2>>)
+    def f(x): return A().p()
+    """,
+)
+
 # What must not count
 
 same("comment", "def f(x):\n    <<# one => # other>>\n    return x")
@@ -1683,5 +1760,63 @@ same(
     a.n = 1
     <<pass => copy.copy(a)>>
     def f(x): return a
+    """,
+)
+same(
+    "docstring and annotations of a function behind an instance of an own class",
+    """
+    import functools
+    class Plain:
+        def __init__(self, g): functools.update_wrapper(self, g)
+        def __call__(self, x): return self.__wrapped__(x)
+    @Plain
+    def g(x<< => : int>>):
+        "<<one => other>>"
+        return x
+    def f(x): return g(x)
+    """,
+)
+same("brackets of a tuple", "def f(x): return <<x, 1 => (x, 1)>>")
+same("brackets of a with", "def f(x):\n with <<open(x) as a => (open(x) as a)>>: return a")
+same(
+    "elif or else if",
+    "def f(x):\n if x: return 1\n <<elif x > 1: return 2 => else:\n  if x > 1: return 2>>",
+)
+same("semicolon or line", "def f(x):\n y = 1<<; => \n >>z = 2\n return y, z")
+same("comma at the end", "def f(x<< => ,>>): return print(x<< => ,>>)")
+same(
+    "overloads of a helper",
+    """
+    from typing import overload
+    <<pass => @overload
+    def g(x: int) -> int: ...>>
+    def g(x): return x
+    def f(x): return g(x)
+    """,
+)
+same(
+    "what was used before, of all kinds",
+    """
+    import abc, copy, inspect, re, typing
+    from dataclasses import dataclass
+    from enum import Flag
+    class A(abc.ABC): pass
+    @dataclass
+    class B:
+        a: int = 1
+    class C(Flag): X, Y = 1, 2
+    T = typing.TypeVar("T")
+    class D(typing.Generic[T]): pass
+    @typing.runtime_checkable
+    class E(typing.Protocol):
+        def m(self): ...
+    P = re.compile("a")
+    def g(x: int) -> int: return [i for i in range(x)]
+    def use():
+        isinstance(1, A), repr(B()), B() == B(), B.__annotations__, C.X | C.Y, C(3), D[int]
+        isinstance(1, E), P.match("a"), [g(5) for _ in range(200)], copy.copy(B())
+        typing.get_type_hints(g), inspect.signature(B)
+    <<pass => use()>>
+    def f(x): return A, B, C, C.X, D, E, P, g
     """,
 )

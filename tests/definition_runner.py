@@ -9,6 +9,7 @@ for ``outline``, so that interpreters for which funes was not built can be compa
 from __future__ import annotations
 
 import copyreg
+import functools
 import hashlib
 import os
 import subprocess
@@ -17,6 +18,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+WRAPPER_NAMES = ("__annotate__", "__type_params__", *functools.WRAPPER_ASSIGNMENTS)
 SOURCE = Path(__file__).resolve().parent.parent / "python"
 
 
@@ -62,6 +64,8 @@ def outline(thing: object) -> str:
         reduced = reduce(value) if reduce else value.__reduce_ex__(4)
         assert isinstance(reduced, tuple)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        if isinstance(state, dict) and "__wrapped__" in state:  # by `functools.update_wrapper`
+            state = {name: part for name, part in state.items() if name not in WRAPPER_NAMES}
         parts = (arguments, state, list(items or ()), dict(pairs or ()))
         return f"object({written(type(value))}, {written(make)}, {written(parts)})"
 

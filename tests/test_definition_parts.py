@@ -1197,6 +1197,8 @@ def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
     declare_own("xml")
     assert is_own("xml.dom")
     assert not is_own("xmlrpc")
+    with pytest.raises(TypeError, match="the name of a package"):
+        declare_own(os)  # type: ignore[arg-type]
 
 
 def test_describing_is_quick_once_the_code_was_seen(load: Callable[..., types.ModuleType]) -> None:

@@ -183,7 +183,7 @@ def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
         lambda: (folder / "below" / "one.csv").rename(folder / "two.csv"),
         lambda: limits.append(2),
         lambda: setattr(helper, "__code__", (lambda: 2).__code__),
-        lambda: (folder / "two.csv").unlink(),
+        (folder / "two.csv").unlink,
     ]
     for change in changes:
         change()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from funes._calls.memo import CacheInfo, Key, Memo
     from funes._calls.memorious import memorious
     from funes._definitions.graph import explain_definition
+    from funes._definitions.origin import declare_own
     from funes._entries.results import load_cached_results, load_cached_results_as_pandas
     from funes._funes import __version__, hash_definition, hash_value
     from funes._values.rules import register
@@ -36,6 +37,7 @@ __all__ = [
     "UnhashableArgumentError",
     "UnpicklableResultError",
     "__version__",
+    "declare_own",
     "explain_definition",
     "hash_definition",
     "hash_value",
@@ -49,6 +51,7 @@ __all__ = [
 _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
     "_definitions.graph": ("explain_definition",),
+    "_definitions.origin": ("declare_own",),
     "_calls.memo": ("CacheInfo", "Key", "Memo"),
     "_calls.memorious": ("memorious",),
     "_entries.results": ("load_cached_results", "load_cached_results_as_pandas"),

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
@@ -144,7 +144,11 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
             del attributes[name]
         elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
             attributes[name] = value.__func__
-    return ("enum", *members)
+    boundary = cls.__dict__.get("_boundary_")  # of a flag, from 3.11 on
+    inherited = getattr(cls.__bases__[-1], "_boundary_", None)
+    return (
+        ("enum", *members) if boundary in (None, inherited) else ("enum", boundary.name, *members)
+    )
 
 
 def _attributes_of_member(cls: type, member: object) -> dict[str, object]:
@@ -193,7 +197,8 @@ def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[obj
                 links.add(f"field {name} {part}", getattr(field, part))
         if field.metadata:
             links.add(f"field {name} metadata", dict(field.metadata))
-    _drop_match_args(attributes)
+    positional = (name for name, field in fields.items() if field.init and not field.kw_only)
+    content += _match_args(attributes, positional)
     for name, value in list(attributes.items()):
         if _is_made_by_dataclass(_function_in(value)):
             del attributes[name]
@@ -238,7 +243,8 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
                 links.add(f"field {field.name} {part}", getattr(field, part))
         if field.metadata:
             links.add(f"field {field.name} metadata", dict(field.metadata))
-    _drop_match_args(attributes)
+    positional = (field.name for field in fields if field.init and not field.kw_only)
+    content += _match_args(attributes, positional)
     for name, value in list(attributes.items()):
         function = _function_in(value)
         is_made = function is not None and (
@@ -256,7 +262,7 @@ def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[o
     if not (issubclass(cls, tuple) and isinstance(fields, tuple) and "_make" in cls.__dict__):
         return ()
     links.add("field defaults", dict(cls.__dict__.get("_field_defaults", {})))
-    _drop_match_args(attributes)
+    content = ("named tuple", *fields, *_match_args(attributes, fields))
     for name in ("_fields", "_field_defaults", "_fields_defaults", *fields):
         attributes.pop(name, None)
     for name, value in list(attributes.items()):
@@ -264,7 +270,7 @@ def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[o
         maker = str(function.__globals__.get("__name__", "")) if function is not None else ""
         if maker == "collections" or maker.startswith("namedtuple_"):
             del attributes[name]
-    return ("named tuple", *fields)
+    return content
 
 
 def _pydantic(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
@@ -309,10 +315,12 @@ _PARTS_OF_PYDANTIC_FIELD = (
 )
 
 
-def _drop_match_args(attributes: dict[str, Any]) -> None:
-    """Drop the names by position, which are made from the fields."""
-    if isinstance(attributes.get("__match_args__"), tuple):
+def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object, ...]:
+    """Drop the names by position if they are those that are made from the fields; tell if there are none."""
+    if attributes.get("__match_args__") == tuple(made):
         del attributes["__match_args__"]
+        return ()
+    return () if "__match_args__" in attributes else ("no match args",)
 
 
 def _is_machinery(name: str, value: object) -> bool:

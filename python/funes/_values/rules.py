@@ -195,7 +195,20 @@ def _caches(kind: type) -> frozenset[str]:
         for attribute in base.__dict__.values()
         if isinstance(attribute, functools.cached_property) and attribute.attrname is not None
     }
-    return frozenset(cached | _CACHE_NAMES)
+    of_wrapped = _OF_WRAPPED if issubclass(kind, Callable) else set()  # type: ignore[arg-type]
+    return frozenset(cached | _CACHE_NAMES | of_wrapped)
 
 
 _CACHE_NAMES = {"_attrs_cached_hash"}
+
+# What `functools.update_wrapper` copies to an object around a function: it is told by the function, which counts
+# itself, differs between versions of Python, and says where the function stands.
+_OF_WRAPPED = {
+    "__annotate__",
+    "__annotations__",
+    "__doc__",
+    "__module__",
+    "__name__",
+    "__qualname__",
+    "__type_params__",
+}

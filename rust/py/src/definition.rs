@@ -15,10 +15,11 @@ use rustc_hash::FxHashSet;
 use crate::containers::shown;
 use crate::guard::{Guard, is_fixed};
 use crate::known;
-use crate::objects::kind_of;
+use crate::namespace::{Namespace, Namespaces};
+use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Address, Definitions, Digests, Walk, address_of};
+use crate::walk::{Definitions, Digests, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -50,6 +51,7 @@ pub(crate) struct Definition {
     pub(crate) doubts: Vec<String>,
     /// The functions and classes in it, the root first: for people.
     pub(crate) nodes: Vec<Record>,
+    namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
     known: Digests,
@@ -97,6 +99,7 @@ impl Definition {
             modules: survey.modules,
             doubts: survey.doubts,
             nodes: records,
+            namespaces: survey.namespaces.into_vec(),
             guards,
             known,
             kept: survey.kept,
@@ -111,7 +114,8 @@ impl Definition {
 
     /// Whether everything it rests on is as it was, and what is added to it.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
-        self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
+        self.namespaces.iter().all(|namespace| namespace.holds(py))
+            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
     }
 }
 
@@ -121,6 +125,7 @@ impl Definition {
         for object in &self.kept {
             visit.call(object)?;
         }
+        self.namespaces.iter().try_for_each(|namespace| namespace.traverse(&visit))?;
         self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
     }
 }
@@ -129,8 +134,7 @@ impl Definition {
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
-    /// Names that have a guard, each with the address of its namespace, which `guards` hold.
-    guarded: FxHashSet<(Address, String)>,
+    namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Bound<'py, PyAny>>,
     modules: Vec<String>,
@@ -237,7 +241,7 @@ impl<'py> Walk<'py> {
         }
         let nothing = FxHashSet::default();
         let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
-        Guard::of(object, &description.reads, left_out, &mut survey.guarded, &mut survey.guards)
+        Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
             .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -332,15 +336,9 @@ pub(crate) fn with_extras(
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
-    let found = || -> PyResult<bool> {
-        let name: String = object.getattr(intern!(py, "__qualname__"))?.extract()?;
-        let module = object.getattr(intern!(py, "__module__"))?;
-        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-        let mut holder = modules.get_item(module)?;
-        for part in name.split('.') {
-            holder = holder.getattr(part)?;
-        }
-        Ok(holder.is(object))
-    };
-    found().unwrap_or(false)
+    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>().map_err(Into::into));
+    match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
+        (Ok(module), Ok(name)) => stands_in(object, &module, &name),
+        _ => false,
+    }
 }

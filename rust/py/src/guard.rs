@@ -1,7 +1,7 @@
 //! What a definition rests on, and whether it is still so.
 //!
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
-//! holds, so that no address is used for something else meanwhile.
+//! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,12 +19,11 @@ use pyo3::types::{
 
 use rustc_hash::FxHashSet;
 
+use crate::namespace::{Namespaces, pointer_to};
 use crate::refusal::Walked;
 use crate::walk::{Address, Definitions, Digests, Walk, address_of};
 
 pub(crate) enum Guard {
-    /// A name in a namespace is bound to what it was bound to (or to nothing).
-    Name { namespace: Py<PyDict>, name: Py<PyString>, value: Option<Py<PyAny>> },
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the bases, metaclass and attributes that it had.
@@ -47,32 +46,26 @@ pub(crate) struct Shape {
 }
 
 impl Guard {
-    /// The guards of one function or class. `guarded`: names, each with its namespace, that have guards already.
-    /// `left_out`: names that the code assigns, each with the address of its namespace.
+    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`. `left_out`: names
+    /// that the code assigns, each with the address of its namespace.
     pub(crate) fn of(
         object: &Bound<'_, PyAny>,
         reads: &Bound<'_, PyList>,
         left_out: &FxHashSet<(Address, String)>,
-        guarded: &mut FxHashSet<(Address, String)>,
+        namespaces: &mut Namespaces,
         guards: &mut Vec<Self>,
     ) -> PyResult<()> {
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
-            let Ok(namespace) = namespace.cast_into::<PyDict>() else { continue };
-            if !guarded.insert((address_of(&namespace), name.to_string_lossy().into_owned())) {
-                continue;
+            if let Ok(namespace) = namespace.cast_into::<PyDict>() {
+                namespaces.note(&namespace, name, value)?;
             }
-            // Between the description and now somebody may have rebound it: then the guard must fail, as it does for
-            // a value that the namespace does not hold.
-            let value = if namespace.contains(&name)? { Some(value.unbind()) } else { None };
-            guards.push(Self::Name { namespace: namespace.unbind(), name: name.unbind(), value });
         }
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
                 for (name, value) in &defaults {
-                    let (namespace, name) = (defaults.clone().unbind(), name.cast_into::<PyString>()?.unbind());
-                    guards.push(Self::Name { namespace, name, value: Some(value.unbind()) });
+                    namespaces.note(&defaults, name.cast_into::<PyString>()?, value)?;
                 }
             }
             guards.push(Self::Function {
@@ -88,7 +81,8 @@ impl Guard {
             });
         } else if let Ok(class) = object.cast::<PyType>() {
             let address = address_of(object);
-            let left_out = left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
+            let left_out =
+                left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
             guards.push(Self::Class(Box::new(Shape::of(class, left_out)?)));
         }
         Ok(())
@@ -100,7 +94,6 @@ impl Guard {
 
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
         match self {
-            Self::Name { namespace, name, value } => is_bound_to(namespace.bind(py), name, value.as_ref()),
             Self::Function { function, parts, cells } => {
                 part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
@@ -112,10 +105,6 @@ impl Guard {
 
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         match self {
-            Self::Name { namespace, value, .. } => {
-                visit.call(namespace)?;
-                value.as_ref().map_or(Ok(()), |value| visit.call(value))
-            }
             Self::Function { function, parts, cells } => {
                 visit.call(function)?;
                 for part in parts.iter().flatten() {
@@ -166,46 +155,6 @@ fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
     let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
     walk.run(|walk| walk.walk(value))?;
     Ok(walk.finish(Domain::Value))
-}
-
-/// Whether `namespace[name]` is this very object, or missing.
-fn is_bound_to(namespace: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> bool {
-    look_up(namespace, name).is_some_and(|now| now == pointer_to(value))
-}
-
-/// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
-#[cfg(not(Py_GIL_DISABLED))]
-fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
-    // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
-    // without an error; it is compared, never followed.
-    unsafe {
-        let found = ffi::PyDict_GetItemWithError(namespace.as_ptr(), name.as_ptr());
-        if found.is_null() && !ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        Some(found)
-    }
-}
-
-/// Without the interpreter's lock the dict must give a reference of one's own.
-#[cfg(Py_GIL_DISABLED)]
-fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
-    let mut found = std::ptr::null_mut();
-    // SAFETY: a dict, an exact str, and a place for the result, which is a new reference or null; what it named is
-    // compared, never followed, after it has been given back.
-    unsafe {
-        if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        ffi::Py_XDECREF(found);
-    }
-    Some(found)
-}
-
-fn pointer_to(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
-    object.map_or(std::ptr::null_mut(), Py::as_ptr)
 }
 
 /// Code, defaults, keyword defaults, closure and attributes: addresses to compare, never to follow.

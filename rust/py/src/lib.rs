@@ -15,6 +15,7 @@ mod mapping;
 mod memo;
 mod memo_type;
 mod memory;
+mod namespace;
 mod objects;
 mod once;
 mod plan;

@@ -319,8 +319,8 @@ impl Core {
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::Raised)?;
         }
-        let settled =
-            Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()), extras)).map_err(Stop::Raised)?;
+        let settled = Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()), extras))
+            .map_err(Stop::Raised)?;
         self.replace(settled.clone());
         Ok(settled)
     }

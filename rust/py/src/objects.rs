@@ -95,8 +95,15 @@ impl<'py> Walk<'py> {
         let reduction =
             reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
         if let Ok(name) = reduction.cast::<PyString>() {
+            let (module, name) = (module_of(object), name.to_string_lossy());
+            // A function that numpy made of the user's has no module, and a name that no module can hold.
+            let is_elsewhere =
+                if module == NOWHERE { name.contains([' ', '<']) } else { !stands_in(object, &module, &name) };
+            if is_elsewhere {
+                return Err(Stop::refused(format!("it says that it is {module}.{name}, which is something else")));
+            }
             let mark = self.encoder.begin(tags::OBJECT, 1);
-            self.named(&format!("{}.{}", module_of(object), name.to_string_lossy()));
+            self.named(&format!("{module}.{name}"));
             return Ok(mark.into());
         }
         let Ok(parts) = reduction.cast::<PyTuple>() else {
@@ -212,9 +219,25 @@ pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
     kind.fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
+/// Whether an object is what stands under a name in a module.
+pub(crate) fn stands_in(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
+    let py = object.py();
+    let found = || -> PyResult<bool> {
+        let mut holder = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.get_item(module)?;
+        for part in name.split('.') {
+            holder = holder.getattr(part)?;
+        }
+        Ok(holder.is(object))
+    };
+    found().unwrap_or(false)
+}
+
 fn module_of(object: &Bound<'_, PyAny>) -> String {
     object
         .getattr(intern!(object.py(), "__module__"))
         .and_then(|module| module.extract())
-        .unwrap_or_else(|_| "?".to_owned())
+        .unwrap_or_else(|_| NOWHERE.to_owned())
 }
+
+/// Stands for the module of what has none.
+const NOWHERE: &str = "?";
