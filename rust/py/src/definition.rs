@@ -336,7 +336,7 @@ pub(crate) fn with_extras(
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
-    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>().map_err(Into::into));
+    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>());
     match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
         (Ok(module), Ok(name)) => stands_in(object, &module, &name),
         _ => false,
