@@ -60,6 +60,7 @@ format: $(VENV)/.made/lint ## rewrite the sources in the house's format
 bench: build $(VENV)/.made/bench ## measure the core, then funes beside other caches and the floors below them
 	cargo bench
 	$(VENV)/bin/python benches/hashing.py
+	$(VENV)/bin/python benches/definitions.py
 	$(VENV)/bin/python benches/once.py
 	$(VENV)/bin/python benches/results.py
 	$(VENV)/bin/python benches/compare.py --json target/bench.json

@@ -21,6 +21,9 @@ class Case(NamedTuple):
     is_same: bool
     text: str
     since: tuple[int, int] = (3, 10)  # the first version of Python that can run it
+    has_source: bool = (
+        True  # else the hash is of byte code, which differs between versions of Python
+    )
 
     def files(self, version: int) -> dict[str, str]:
         """Path and content of each file of the project.
@@ -38,8 +41,10 @@ class Case(NamedTuple):
 CASES: list[Case] = []
 
 
-def different(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
-    CASES.append(Case(name, False, textwrap.dedent(text).lstrip(), since))
+def different(
+    name: str, text: str, since: tuple[int, int] = (3, 10), *, has_source: bool = True
+) -> None:
+    CASES.append(Case(name, False, textwrap.dedent(text).lstrip(), since, has_source))
 
 
 def same(name: str, text: str, since: tuple[int, int] = (3, 10)) -> None:
@@ -313,6 +318,68 @@ different(
     def f(x): return h(x)
     """,
 )
+different("global set", "S = {1, <<2 => 3>>}\ndef f(x): return x in S")
+different(
+    "global frozenset of functions", "S = frozenset([lambda: <<1 => 2>>])\ndef f(x): return S"
+)
+different("global bytes", "B = b'<<a => b>>'\ndef f(x): return B")
+different("global range", "R = range(<<1 => 2>>)\ndef f(x): return R")
+different("global slice", "S = slice(<<1 => 2>>)\ndef f(x): return x[S]")
+different("global pattern", "import re\nP = re.compile('<<a => b>>')\ndef f(x): return P.match(x)")
+different(
+    "global decimal", "from decimal import Decimal\nD = Decimal('<<1 => 1.0>>')\ndef f(x): return D"
+)
+different(
+    "global date", "from datetime import date\nD = date(2026, 1, <<1 => 2>>)\ndef f(x): return D"
+)
+different("global path", "from pathlib import Path\nP = Path('<<a => b>>')\ndef f(x): return P")
+different(
+    "global deque", "import collections\nD = collections.deque([<<1 => 2>>])\ndef f(x): return D"
+)
+different(
+    "global counter",
+    "import collections\nD = collections.Counter(a=<<1 => 2>>)\ndef f(x): return D",
+)
+different(
+    "factory of a global defaultdict",
+    "import collections\nD = collections.defaultdict(lambda: <<1 => 2>>)\ndef f(x): return D",
+)
+different(
+    "global namespace",
+    "import types\nN = types.SimpleNamespace(a=<<1 => 2>>)\ndef f(x): return N.a",
+)
+different("global generic type", "T = list[<<int => str>>]\ndef f(x): return T")
+different("global union of types", "T = int | <<float => str>>\ndef f(x): return isinstance(x, T)")
+different(
+    "global function of a library's, made with arguments",
+    "from operator import itemgetter\ng = itemgetter(<<1 => 2>>)\ndef f(x): return g(x)",
+)
+different(
+    "function that a decorator put into a dict",
+    """
+    TABLE = {}
+    def register(g):
+        TABLE[g.__name__] = g
+        return g
+    @register
+    def g(x): return <<1 => 2>>
+    def f(x): return TABLE["g"](x)
+    """,
+)
+different(
+    "docstring of the module, which is read", '"""<<one => other>>"""\ndef f(x): return __doc__'
+)
+different(
+    "docstring of a helper, which is read",
+    "def g(): '<<one => other>>'\ndef f(x): return g.__doc__",
+)
+different(
+    "docstring of a class, which is read", "class A: '<<one => other>>'\ndef f(x): return A.__doc__"
+)
+different(
+    "global under an annotation in brackets, which makes no local of it",
+    "y = <<1 => 2>>\ndef f(x):\n (y): int\n return y",
+)
 different("shadowed builtin", "<<def len(x): return 1 => >>\ndef f(x): return len(x)")
 different("shadowed builtin's code", "def len(x): return <<1 => 2>>\ndef f(x): return len(x)")
 different("missing name that is there later", "<<y = 1 => >>\ndef f(x): return y")
@@ -495,6 +562,16 @@ different(
     def g(x): return <<1 => 2>>
     def f(x): return getattr(helpers, "h", g)(x)
     #: helpers.py
+    """,
+)
+
+different(
+    "attribute by a literal hasattr",
+    """
+    import helpers
+    def f(x): return hasattr(helpers, "g")
+    #: helpers.py
+    <<def g(): pass => >>
     """,
 )
 
@@ -1048,6 +1125,7 @@ different(
     exec(textwrap.dedent(text))
     def f(x): return A(1) == A(2)
     """,
+    has_source=False,
 )
 different(
     "class variable of a dataclass",
@@ -1303,6 +1381,169 @@ different(
     """,
 )
 
+different(
+    "state of a descriptor",
+    """
+    class D:
+        def __init__(self, n): self.n = n
+        def __get__(self, instance, owner): return self.n
+    class A: d = D(<<1 => 2>>)
+    def f(x): return A().d
+    """,
+)
+different(
+    "state of an own property",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "what a descriptor does with its name",
+    """
+    class D:
+        def __set_name__(self, owner, name): self.name = name + "<<a => b>>"
+        def __get__(self, instance, owner): return self.name
+    class A: d = D()
+    def f(x): return A().d
+    """,
+)
+different(
+    "method that a class decorator adds",
+    """
+    def deco(cls):
+        cls.m = lambda self: <<1 => 2>>
+        return cls
+    @deco
+    class A: pass
+    def f(x): return A().m()
+    """,
+)
+different(
+    "kind of a dataclass field",
+    """
+    from dataclasses import dataclass, InitVar
+    @dataclass
+    class A: a: <<int => InitVar[int]>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "attribute of an enum member, set by its class",
+    """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        def __init__(self, value): self.n = <<1 => 2>>
+    def f(x): return A.X.n
+    """,
+)
+different(
+    "attribute of an enum member, set from outside",
+    """
+    from enum import Enum
+    class A(Enum):
+        X = 1
+    A.X.n = <<1 => 2>>
+    def f(x): return A.X.n
+    """,
+)
+same(
+    "cached property of an enum member",
+    """
+    import functools
+    from enum import Enum
+    class A(Enum):
+        X = 1
+        @functools.cached_property
+        def p(self): return 1
+    <<pass => A.X.p>>
+    def f(x): return A.X.p
+    """,
+)
+
+different(
+    "subclass in a table that __init_subclass__ fills",
+    """
+    class B:
+        table = []
+        def __init_subclass__(cls): B.table.append(cls)
+    class A(B):
+        def m(self): return <<1 => 2>>
+    def f(x): return [cls().m() for cls in B.table]
+    """,
+)
+different(
+    "names by position of a dataclass, or none",
+    """
+    from dataclasses import dataclass
+    @dataclass<< => (match_args=False)>>
+    class A: a: int
+    def f(x): return A(x)
+    """,
+)
+different(
+    "names by position of a dataclass, given by hand",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        b: int
+        __match_args__ = ("<<a => b>>",)
+    def f(x): return A(x, x)
+    """,
+)
+different(
+    "boundary of a flag",
+    """
+    from enum import KEEP, STRICT, Flag
+    class A(Flag, boundary=<<STRICT => KEEP>>): X = 1
+    def f(x): return A(x)
+    """,
+    since=(3, 11),
+)
+different(
+    "instance of an own class that decorates",
+    """
+    import functools
+    class Scaled:
+        def __init__(self, g):
+            functools.update_wrapper(self, g)
+            self.by = <<1 => 2>>
+        def __call__(self, x): return self.by * self.__wrapped__(x)
+    @Scaled
+    def g(x): return x
+    def f(x): return g(x)
+    """,
+)
+different(
+    "__post_init__ of a dataclass",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: int
+        def __post_init__(self): self.a += <<1 => 2>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "partial method",
+    """
+    import functools
+    class A:
+        def m(self, n): return n
+        p = functools.partialmethod(m, <<1 => 2>>)
+    def f(x): return A().p()
+    """,
+)
+
 # What must not count
 
 same("comment", "def f(x):\n    <<# one => # other>>\n    return x")
@@ -1519,5 +1760,63 @@ same(
     a.n = 1
     <<pass => copy.copy(a)>>
     def f(x): return a
+    """,
+)
+same(
+    "docstring and annotations of a function behind an instance of an own class",
+    """
+    import functools
+    class Plain:
+        def __init__(self, g): functools.update_wrapper(self, g)
+        def __call__(self, x): return self.__wrapped__(x)
+    @Plain
+    def g(x<< => : int>>):
+        "<<one => other>>"
+        return x
+    def f(x): return g(x)
+    """,
+)
+same("brackets of a tuple", "def f(x): return <<x, 1 => (x, 1)>>")
+same("brackets of a with", "def f(x):\n with <<open(x) as a => (open(x) as a)>>: return a")
+same(
+    "elif or else if",
+    "def f(x):\n if x: return 1\n <<elif x > 1: return 2 => else:\n  if x > 1: return 2>>",
+)
+same("semicolon or line", "def f(x):\n y = 1<<; => \n >>z = 2\n return y, z")
+same("comma at the end", "def f(x<< => ,>>): return print(x<< => ,>>)")
+same(
+    "overloads of a helper",
+    """
+    from typing import overload
+    <<pass => @overload
+    def g(x: int) -> int: ...>>
+    def g(x): return x
+    def f(x): return g(x)
+    """,
+)
+same(
+    "what was used before, of all kinds",
+    """
+    import abc, copy, inspect, re, typing
+    from dataclasses import dataclass
+    from enum import Flag
+    class A(abc.ABC): pass
+    @dataclass
+    class B:
+        a: int = 1
+    class C(Flag): X, Y = 1, 2
+    T = typing.TypeVar("T")
+    class D(typing.Generic[T]): pass
+    @typing.runtime_checkable
+    class E(typing.Protocol):
+        def m(self): ...
+    P = re.compile("a")
+    def g(x: int) -> int: return [i for i in range(x)]
+    def use():
+        isinstance(1, A), repr(B()), B() == B(), B.__annotations__, C.X | C.Y, C(3), D[int]
+        isinstance(1, E), P.match("a"), [g(5) for _ in range(200)], copy.copy(B())
+        typing.get_type_hints(g), inspect.signature(B)
+    <<pass => use()>>
+    def f(x): return A, B, C, C.X, D, E, P, g
     """,
 )

@@ -9,12 +9,16 @@ funes was not built can be compared too.
 
 from __future__ import annotations
 
+import copyreg
+import functools
 import hashlib
 import os
 import subprocess
 import sys
 import types
 from typing import Any
+
+WRAPPER_NAMES = ("__annotate__", "__type_params__", *functools.WRAPPER_ASSIGNMENTS)
 
 
 def load_funes() -> None:
@@ -46,15 +50,23 @@ def outline(thing: object) -> str:
             return f"node {numbers[id(value)]}"
         if isinstance(value, (list, tuple)):
             return f"{type(value).__name__}({', '.join(map(written, value))})"
-        if isinstance(value, dict):
+        if type(value) in (dict, types.MappingProxyType):
             items = sorted(value.items(), key=lambda item: repr(item[0]))
             return f"dict({', '.join(f'{written(key)}: {written(item)}' for key, item in items)})"
         if isinstance(value, (set, frozenset)):
             return f"set({', '.join(sorted(map(written, value)))})"
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
             return f"{type(value).__name__} {value!r}"
-        reduced = value.__reduce_ex__(4)
-        return f"object({written(type(value))}, {written(reduced[1:3])})"
+        if isinstance(value, types.UnionType):  # has no reduction before 3.14
+            return f"union({written(value.__args__)})"
+        reduce = copyreg.dispatch_table.get(type(value))
+        reduced = reduce(value) if reduce else value.__reduce_ex__(4)
+        assert isinstance(reduced, tuple)
+        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        if isinstance(state, dict) and "__wrapped__" in state:  # by `functools.update_wrapper`
+            state = {name: part for name, part in state.items() if name not in WRAPPER_NAMES}
+        parts = (arguments, state, list(items or ()), dict(pairs or ()))
+        return f"object({written(type(value))}, {written(make)}, {written(parts)})"
 
     written(thing)
     lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import py_compile
 import shutil
@@ -19,13 +20,14 @@ from typing import Any
 import pytest
 
 from definition_cases import CASES, Case
+from definition_table import run_table
 from funes import CacheWarning, hash_definition, hash_value, memorious
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 Load = Callable[..., types.ModuleType]
 
 HERE = [case for case in CASES if case.since <= sys.version_info[:2]]
-RUNNER = Path(__file__).with_name("definition_runner.py")
+PROMISED = Path(__file__).parent / "vectors" / "definitions.json"
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -38,17 +40,8 @@ def write(folder: Path, files: dict[str, str]) -> None:
 @pytest.fixture(scope="module")
 def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
     """The definition hashes of both versions of each case, each from a process of its own."""
-    root = tmp_path_factory.mktemp("table")
-    folders = [root / f"{number}-{which}" for number in range(len(HERE)) for which in (0, 1)]
-    for number, case in enumerate(HERE):
-        for which in (0, 1):
-            write(folders[2 * number + which], case.files(which))
-    command = [sys.executable, "-W", "ignore", str(RUNNER), "hash", *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    pairs = zip(lines[::2], lines[1::2], strict=True)
-    return {case.name: pair for case, pair in zip(HERE, pairs, strict=True)}
+    folder = tmp_path_factory.mktemp("table")
+    return run_table(sys.executable, sys.version_info[:2], "hash", folder)
 
 
 @pytest.mark.parametrize("case", HERE, ids=[case.name for case in HERE])
@@ -57,6 +50,15 @@ def test_hash_differs_when_the_result_can(case: Case, hashes: dict[str, tuple[st
     assert not first.startswith("error"), first
     assert not second.startswith("error"), second
     assert (first == second) is case.is_same
+
+
+def test_every_version_of_python_comes_to_the_same_hashes(
+    hashes: dict[str, tuple[str, str]],
+) -> None:
+    promised = json.loads(PROMISED.read_text(encoding="utf-8"))
+    assert promised.keys() == {case.name for case in CASES if case.has_source}
+    wanted = {case.name: tuple(promised[case.name]) for case in HERE if case.has_source}
+    assert {name: pair for name, pair in hashes.items() if name in wanted} == wanted
 
 
 # Where the code stands and how it is run
@@ -114,6 +116,8 @@ def test_hash_is_the_same_wherever_and_however_the_code_runs(
     assert shown(project / "main.py") == imported
     assert shown("-m", "main", cwd=project) == imported
     assert shown("main.py", cwd=project) == imported
+    for first in ("helpers", "logging, enum, helpers", "numpy, funes, main"):
+        assert shown("-c", f"import {first}; {SHOW.format(str(project))}", cwd=project) == imported
     for seed in ("1", "2", "3"):
         assert shown("-c", SHOW.format(str(project)), PYTHONHASHSEED=seed) == imported
     moved = tmp_path / "elsewhere" / "deeper"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from funes import memorious
+from funes import CacheWarning, memorious
+from guard_cases import CHANGES, Change
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -182,6 +185,39 @@ def test_a_change_is_noticed_and_so_is_taking_it_back(memo: Any, change: Any) ->
     SETTINGS["layers"][0] = 1
     assert memo(3) == before
     assert memo.key(3) == first
+
+
+@pytest.mark.parametrize("case", CHANGES, ids=[case.name for case in CHANGES])
+def test_what_changes_the_result_is_noticed(
+    case: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "config", raising=False)
+    (tmp_path / "config.py").write_text("N = 1\ndef g(): return N\n")
+    (tmp_path / "live.py").write_text(f"from funes import memorious\n{case.text}")
+    monkeypatch.delitem(sys.modules, "live", raising=False)
+    importlib.invalidate_caches()
+    module: Any = importlib.import_module("live")
+    module.f = memorious(module.f)
+
+    def outcome(function: Any) -> str:
+        try:
+            return repr(function(1))
+        except (AttributeError, NameError) as error:
+            return repr(error)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheWarning)  # of variables that the function changes
+        before = outcome(module.f)
+        assert outcome(module.f) == before
+        for statement in case.changes:
+            exec(statement, vars(module))
+            plain = outcome(module.f.__wrapped__)
+            assert plain != before, statement
+            assert outcome(module.f) == plain, statement
+            before = plain
+    for name in ("config", "live"):
+        sys.modules.pop(name, None)
 
 
 def test_a_name_that_appears_is_noticed(tmp_path: Path, run_python: Callable[..., str]) -> None:

@@ -153,6 +153,58 @@ def test_what_a_call_depends_on_is_part_of_the_definition(tmp_path: Path) -> Non
     assert definition(data) == with_file
 
 
+HIDDEN: dict[str, Any] = {}
+
+
+def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
+    data, folder, limits = tmp_path / "data.csv", tmp_path / "folder", [1]
+    (folder / "below").mkdir(parents=True)
+
+    def helper() -> int:
+        return 1
+
+    # By a way that cannot be seen in the code.
+    HIDDEN.update(data=data, folder=folder, limits=limits, helper=helper)
+
+    @memorious(depends_on=(data, folder, limits, helper))
+    def inner(x: int) -> object:
+        hidden = vars(sys.modules[__name__])["HIDDEN"]
+        names = sorted(file.relative_to(hidden["folder"]) for file in hidden["folder"].rglob("*"))
+        return hidden["data"].read_text(), names, list(hidden["limits"]), hidden["helper"]()
+
+    @memorious
+    def outer(x: int) -> object:
+        return inner(x)
+
+    changes: list[Callable[[], object]] = [
+        lambda: data.write_text("1"),
+        lambda: data.write_text("2"),  # as long as before, and in the same moment
+        lambda: (folder / "below" / "one.csv").write_text("1"),
+        lambda: (folder / "below" / "one.csv").rename(folder / "two.csv"),
+        lambda: limits.append(2),
+        lambda: setattr(helper, "__code__", (lambda: 2).__code__),
+        (folder / "two.csv").unlink,
+    ]
+    for change in changes:
+        change()
+        assert outer(1) == inner(1) == inner.__wrapped__(1)
+        assert inner.is_cached(1)
+
+
+def test_a_file_that_is_missing_costs_no_more_than_the_memory(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+
+    @memorious(depends_on=data)
+    def f(x: int) -> bool:
+        return data.exists()
+
+    with pytest.warns(CacheWarning, match=re.escape("data.csv")):
+        assert f(1) is False
+    data.write_text("1")
+    assert f(1) is True
+    assert f.is_cached(1)
+
+
 # What can be memorious
 
 

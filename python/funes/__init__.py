@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from funes._calls.memorious import memorious
     from funes._definitions.difference import Change
     from funes._definitions.graph import explain_definition
+    from funes._definitions.origin import declare_own
     from funes._entries.cache import Cache, StoredObject, open_cache
     from funes._entries.entry import StoredEntry
     from funes._entries.files import Removed, StoredFile, Verdict
@@ -66,6 +67,7 @@ __all__ = [
     "UnpicklableResultError",
     "Verdict",
     "__version__",
+    "declare_own",
     "explain_definition",
     "hash_definition",
     "hash_value",
@@ -81,6 +83,7 @@ _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
     "_definitions.difference": ("Change",),
     "_definitions.graph": ("explain_definition",),
+    "_definitions.origin": ("declare_own",),
     "_calls.memo": ("CacheInfo", "Key", "Memo"),
     "_calls.memorious": ("memorious",),
     "_entries.cache": ("Cache", "StoredObject", "open_cache"),

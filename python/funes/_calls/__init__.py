@@ -7,6 +7,7 @@
       memo           what it makes
         bound          the same as a method
         travel         the same in another process
+        reloading      the same when `%autoreload` loads its module again
         miss           a call whose result is not in memory
           places         where the result may be
           once           one computes, the others wait

@@ -21,6 +21,7 @@ from typing import (
 
 from funes import _warn
 from funes._calls.bound import BoundMemo
+from funes._calls.reloading import register_with_autoreload
 from funes._definitions import texts
 from funes._definitions.origin import declare_own, is_own
 from funes._funes import Core, Store, memo_type
@@ -144,6 +145,7 @@ class Memo(Generic[P, R]):
             declare_own((function.__module__ or "").partition(".")[0])
         # The file may be edited before the first call; the text that is running is the one of now.
         texts.remember(function)
+        register_with_autoreload(Memo)
 
     if TYPE_CHECKING:
 

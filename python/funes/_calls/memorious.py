@@ -79,7 +79,8 @@ def memorious(
             are not stored.
         depends_on: What the result depends on besides arguments and code: a module or an
             ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
-            folder), or any value. Several in a tuple. Looked at when the definition is first needed in a process.
+            folder), or any value. Several in a tuple. A file, or a value that changes in place, is looked at again at
+            each call.
         strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
             if an argument cannot be hashed, after it if the result cannot be stored.
         once: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,

@@ -74,9 +74,7 @@ class Options(NamedTuple):
         return cls(
             cache_dir=None if cache_dir is None else os.fspath(cache_dir),
             ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
-            depends_on=tuple(depends_on)
-            if isinstance(depends_on, (tuple, list))
-            else (depends_on,),
+            depends_on=_dependencies(depends_on),
             strict=bool(strict),
             once=bool(once),
             key=None if key is None else secret.checked(key),
@@ -100,3 +98,12 @@ class Options(NamedTuple):
         """The absolute path of the cache folder, as things stand now."""
         folder = self.cache_dir or os.environ.get("FUNES_CACHE_DIR") or "cache"
         return os.path.abspath(os.path.expanduser(folder))
+
+
+def _dependencies(depends_on: Any) -> tuple[Any, ...]:
+    several = tuple(depends_on) if isinstance(depends_on, (tuple, list)) else (depends_on,)
+    if not several:
+        return ()
+    from funes._definitions import depends
+
+    return depends.taken(several)

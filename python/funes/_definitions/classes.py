@@ -16,7 +16,7 @@ attribute                                                 why it is left out
 ``__static_attributes__``                                 follows from the methods
 ``__abstractmethods__``, ``_abc_impl``,                   made from the methods by `abc` and
 ``_is_protocol`` and their kin                            `typing`
-methods that `dataclasses`, attrs, `enum`,                made from the fields and members, which
+methods that `dataclasses`, attrs, pydantic, `enum`,      made from the fields and members, which
 `collections.namedtuple` and `typing` generate            count instead; differ between versions
 ========================================================  ==========================================
 """
@@ -25,7 +25,9 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
@@ -39,9 +41,9 @@ from funes._definitions.library import (
 )
 from funes._definitions.links import Links
 
-__all__ = ["describe_class"]
+__all__ = ["NOISE", "describe_class"]
 
-_NOISE = frozenset(
+NOISE = frozenset(
     (
         "__abstractmethods__",
         "__annotate__",
@@ -98,9 +100,9 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
         links.add("metaclass", type(cls))
     content: tuple[object, ...] = (_slots(cls),)
     attributes = dict(cls.__dict__)
-    for name in _NOISE:
+    for name in NOISE:
         attributes.pop(name, None)
-    for special in (_enum, _dataclass, _attrs, _named_tuple):
+    for special in (_enum, _dataclass, _attrs, _named_tuple, _pydantic):
         content += special(cls, attributes, links)
     for name, value in attributes.items():
         if (
@@ -110,8 +112,9 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
         ):
             continue
         links.add(f"attribute {name}", value)
+    modules = frozenset(links.modules)
     return Description(
-        "class", cls.__name__, content, links.links, [], frozenset(links.modules), tools=links.tools
+        "class", cls.__name__, content, links.links, links.reads, modules, tools=links.tools
     )
 
 
@@ -131,6 +134,9 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
     for name, member in members.items():
         attributes.pop(name, None)
         links.add(f"member {name}", getattr(member, "_value_", None))
+        for attribute, value in _attributes_of_member(cls, member).items():
+            links.add(f"member {name}.{attribute}", value)
+            links.note_read(vars(member), attribute, value)
     for name in ("_new_member_", "__new_member__"):  # the latter from 3.11 on, too
         function = attributes.pop(name, None)
         if _is_own_code(function):
@@ -140,7 +146,23 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
             del attributes[name]
         elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
             attributes[name] = value.__func__
-    return ("enum", *members)
+    boundary = cls.__dict__.get("_boundary_")  # of a flag, from 3.11 on
+    inherited = getattr(cls.__bases__[-1], "_boundary_", None)
+    return (
+        ("enum", *members) if boundary in (None, inherited) else ("enum", boundary.name, *members)
+    )
+
+
+def _attributes_of_member(cls: type, member: object) -> dict[str, object]:
+    """What was set on a member, by its class or from outside. What it remembers of itself is no part of it."""
+    return {
+        name: value
+        for name, value in getattr(member, "__dict__", {}).items()
+        if name not in _OF_EVERY_MEMBER and not is_a(getattr(cls, name, None), cached_property)
+    }
+
+
+_OF_EVERY_MEMBER = frozenset(("__objclass__", "_name_", "_sort_order_", "_value_"))
 
 
 def _is_made_by_enum(cls: type, name: str, value: object) -> bool:
@@ -177,7 +199,8 @@ def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[obj
                 links.add(f"field {name} {part}", getattr(field, part))
         if field.metadata:
             links.add(f"field {name} metadata", dict(field.metadata))
-    _drop_match_args(attributes)
+    positional = (name for name, field in fields.items() if field.init and not field.kw_only)
+    content += _match_args(attributes, positional)
     for name, value in list(attributes.items()):
         if _is_made_by_dataclass(_function_in(value)):
             del attributes[name]
@@ -222,7 +245,8 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
                 links.add(f"field {field.name} {part}", getattr(field, part))
         if field.metadata:
             links.add(f"field {field.name} metadata", dict(field.metadata))
-    _drop_match_args(attributes)
+    positional = (field.name for field in fields if field.init and not field.kw_only)
+    content += _match_args(attributes, positional)
     for name, value in list(attributes.items()):
         function = _function_in(value)
         is_made = function is not None and (
@@ -240,7 +264,7 @@ def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[o
     if not (issubclass(cls, tuple) and isinstance(fields, tuple) and "_make" in cls.__dict__):
         return ()
     links.add("field defaults", dict(cls.__dict__.get("_field_defaults", {})))
-    _drop_match_args(attributes)
+    content = ("named tuple", *fields, *_match_args(attributes, fields))
     for name in ("_fields", "_field_defaults", "_fields_defaults", *fields):
         attributes.pop(name, None)
     for name, value in list(attributes.items()):
@@ -248,13 +272,57 @@ def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[o
         maker = str(function.__globals__.get("__name__", "")) if function is not None else ""
         if maker == "collections" or maker.startswith("namedtuple_"):
             del attributes[name]
-    return ("named tuple", *fields)
+    return content
 
 
-def _drop_match_args(attributes: dict[str, Any]) -> None:
-    """Drop the names by position, which are made from the fields."""
-    if isinstance(attributes.get("__match_args__"), tuple):
+def _pydantic(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Fields in order with their types, which pydantic acts on."""
+    if not isinstance(cls.__dict__.get("__pydantic_fields__"), dict):
+        return ()
+    if not cls.__dict__.get("__pydantic_complete__", True):
+        # Types that were not defined yet are looked up at its first use, which would change the fields.
+        with suppress(Exception):
+            cls.model_rebuild(raise_errors=False)  # type: ignore[attr-defined]
+    fields: dict[str, Any] = cls.__dict__["__pydantic_fields__"]
+    for name, private in attributes.pop("__private_attributes__", {}).items():
+        # Not the attribute itself, which notes its first use.
+        links.add(f"field {name} default", private.default)
+        links.add(f"field {name} default_factory", private.default_factory)
+    for name, field in fields.items():
+        for part in _PARTS_OF_PYDANTIC_FIELD:
+            value = getattr(field, part, None)
+            is_given = value is not None or (part == "default" and field.default_factory is None)
+            if is_given and type(value).__name__ != "PydanticUndefinedType":
+                links.add(f"field {name} {part}", value)
+    return ("pydantic", *fields)
+
+
+# All but those that are for people: title, description, examples and the like.
+_PARTS_OF_PYDANTIC_FIELD = (
+    "alias",
+    "annotation",
+    "default",
+    "default_factory",
+    "discriminator",
+    "exclude",
+    "exclude_if",
+    "frozen",
+    "init",
+    "kw_only",
+    "metadata",
+    "repr",
+    "serialization_alias",
+    "validate_default",
+    "validation_alias",
+)
+
+
+def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object, ...]:
+    """Drop the names by position if they are those that are made from the fields; tell if there are none."""
+    if attributes.get("__match_args__") == tuple(made):
         del attributes["__match_args__"]
+        return ()
+    return () if "__match_args__" in attributes else ("no match args",)
 
 
 def _is_machinery(name: str, value: object) -> bool:

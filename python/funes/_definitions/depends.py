@@ -4,25 +4,75 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import time
 import types
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from funes._funes import hash_value, shown
 
-__all__ = ["record", "resolve"]
+__all__ = ["File", "record", "resolve", "taken"]
 
 #: How much of a file is in memory at a time, in bytes.
 _CHUNK = 64 << 20
 
+#: A file that was changed less than this many seconds ago may change again without a new date: the coarsest file
+#: systems (FAT) count in two seconds.
+_GRAIN = 3.0
+
+#: Number, size and dates of a file; None if it may change without a change of these.
+_Stamp = tuple[int, ...] | None
+
+_Read = dict[str, tuple[_Stamp, list[str]]]
+
+
+class File:
+    """A file or folder that counts by its content, read again when it has changed.
+
+    path: As it stands now, so that a later change of the working directory makes no difference.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        #: What was read: path -> how the file looked then, the hashes of its pieces.
+        self._read: _Read = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return File, (self.path,)
+
+    def __funes_key__(self) -> object:
+        """The content: hashes of its pieces, for a folder by the names of the files in it.
+
+        Raises:
+            OSError: A file is missing or cannot be read.
+        """
+        before, self._read = self._read, {}
+        if not self.path.is_dir():
+            return self._content(str(self.path), before)
+        start = len(str(self.path)) + 1
+        return {
+            path[start:].replace(os.sep, "/"): self._content(path, before)
+            for path in _files_in(str(self.path))
+        }
+
+    def _content(self, path: str, before: _Read) -> list[str]:
+        stamp = _stamp(path)
+        known = before.get(path)
+        if known is None or stamp is None or known[0] != stamp:
+            known = stamp, list(_pieces(path))
+        self._read[path] = known
+        return known[1]
+
+
+def taken(depends_on: Iterable[Any]) -> tuple[Any, ...]:
+    """What was given to `depends_on=`, with paths as files."""
+    return tuple(File(one) if isinstance(one, Path) else one for one in depends_on)
+
 
 def resolve(depends_on: tuple[Any, ...]) -> tuple[object, ...]:
-    """The values to hash for what was given to `depends_on=`, as things stand now.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    return tuple(_resolve(dependency) for dependency in depends_on)
+    """The values to hash for what `taken` gave, as things stand now; a file is read when it is hashed."""
+    return tuple(map(_resolve, depends_on))
 
 
 def record(depends_on: tuple[Any, ...], resolved: tuple[object, ...]) -> list[dict[str, str]]:
@@ -51,9 +101,7 @@ def _resolve(dependency: Any) -> object:
         return "module", dependency.__name__, _version(dependency)
     if isinstance(dependency, importlib.metadata.Distribution):
         return "distribution", dependency.metadata["Name"], dependency.version
-    if isinstance(dependency, Path):
-        return "file", _content(dependency)
-    return "value", dependency
+    return "file" if isinstance(dependency, File) else "value", dependency
 
 
 def _version(module: types.ModuleType) -> str | None:
@@ -66,9 +114,28 @@ def _version(module: types.ModuleType) -> str | None:
     return None
 
 
-def _content(path: Path) -> object:
-    if path.is_dir():
-        inside = sorted(entry for entry in path.rglob("*") if entry.is_file())
-        return {os.fspath(entry.relative_to(path).as_posix()): _content(entry) for entry in inside}
-    with path.open("rb") as file:
-        return [hash_value(chunk) for chunk in iter(lambda: file.read(_CHUNK), b"")]
+def _stamp(path: str) -> _Stamp:
+    found = os.stat(path)
+    if abs(time.time() - max(found.st_mtime, found.st_ctime)) < _GRAIN:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _files_in(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """The regular files in a folder and in the folders in it; links are followed, but not in a circle."""
+    itself = os.stat(folder)
+    here = above | {(itself.st_dev, itself.st_ino)}
+    if here == above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files_in(entry.path, here)
+            elif entry.is_file():
+                yield entry.path
+
+
+def _pieces(path: str) -> Iterator[str]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield hash_value(chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-__all__ = ["DESCRIPTORS", "is_special_descriptor", "parts_of"]
+__all__ = ["DESCRIPTORS", "is_special_descriptor", "parts_of", "state_of"]
 
 DESCRIPTORS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
@@ -27,3 +27,16 @@ def parts_of(descriptor: object) -> dict[str, object]:
     names = next(names for kind, names in DESCRIPTORS.items() if isinstance(descriptor, kind))
     parts = {name: getattr(descriptor, name) for name in names}
     return {name: part for name, part in parts.items() if part is not None}
+
+
+# What `functools.cached_property` keeps beside its function.
+_MACHINERY = frozenset(("attrname", "func", "lock"))
+
+
+def state_of(descriptor: object) -> dict[str, object]:
+    """The attributes that the maker of a special descriptor gave it."""
+    return {
+        name: value
+        for name, value in getattr(descriptor, "__dict__", {}).items()
+        if name not in _MACHINERY and not name.startswith("__")
+    }

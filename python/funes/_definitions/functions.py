@@ -23,7 +23,10 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    links = Links(names.assigned, names.filled, left_out)
+    if function.__name__ in _AT_CLASS_STATEMENTS:
+        links = Links(left_out=left_out)
+    else:
+        links = Links(names.assigned, names.filled, left_out)
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
     cells = cells_of(function)
@@ -43,6 +46,10 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
         tuple(links.assigned.values()),
         links.tools,
     )
+
+
+# Methods that run when a class is made: what they change (a table of subclasses) stands when others run.
+_AT_CLASS_STATEMENTS = frozenset(("__init_subclass__", "__set_name__"))
 
 
 def _tree(found: Written) -> tuple[object, ...]:

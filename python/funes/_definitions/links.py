@@ -8,7 +8,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
 from funes._definitions.description import MISSING, LeftOut
-from funes._definitions.descriptors import is_special_descriptor, parts_of
+from funes._definitions.descriptors import is_special_descriptor, parts_of, state_of
 from funes._definitions.imports import own_module
 from funes._definitions.library import (
     depends_on,
@@ -32,7 +32,6 @@ _MODULE_MACHINERY = frozenset(
         "__cached__",
         "__debug__",
         "__dict__",
-        "__doc__",
         "__file__",
         "__loader__",
         "__name__",
@@ -96,6 +95,10 @@ class Links:
                 self.add(f"{label}.{name}", part)
             if library != "funes._calls.bound":
                 self.add(f"type of {label}", type(value))
+            if not library:
+                for name, part in state_of(value).items():
+                    self.add(f"{label}.{name}", part)
+                    self.note_read(vars(value), name, part)
         elif is_memorious(value):
             self._add_memorious(label, value)
         else:
@@ -139,11 +142,12 @@ class Links:
                 self._follow("global", globals_, value, read.chain)
             elif name not in builtins:
                 if read.is_certain:
-                    self._note_read(builtins, name, MISSING)
+                    self.note_read(builtins, name, MISSING)
                     self.links[f"missing {name}"] = None
-            elif not _is_of_the_language(builtins[name]):
+            else:
                 value = self._look_up(builtins, read.chain[:1])
-                self._follow("builtin", builtins, value, read.chain)
+                if not _is_of_the_language(value):
+                    self._follow("builtin", builtins, value, read.chain)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
         """Link what the function imports itself from the user's modules."""
@@ -153,7 +157,7 @@ class Links:
             if isinstance(module, str):
                 self.modules.add(module)
             elif module is not None:
-                self._note_read(modules, module.__name__, module)
+                self.note_read(modules, module.__name__, module)
                 self._follow("imported", modules, module, (written_name(origin), *origin.chain))
 
     def _follow(self, where: str, namespace: object, value: object, chain: Chain) -> None:
@@ -184,8 +188,9 @@ class Links:
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
         """Link what may make the attributes that a module does not hold."""
-        if "__getattr__" in vars(module):
-            self.add(f"{label}.__getattr__", module.__getattr__)
+        getter = self._look_up(vars(module), ("__getattr__",))
+        if getter is not MISSING:
+            self.add(f"{label}.__getattr__", getter)
         if not is_library_class(type(module)):
             self.add(f"type of {label}", type(module))
 
@@ -193,10 +198,11 @@ class Links:
         """The value of the last name of a path, which is noted as read unless the code changes it."""
         value = namespace.get(path[-1], MISSING)
         if not self._is_changed(namespace, path):
-            self._note_read(namespace, path[-1], value)
+            self.note_read(namespace, path[-1], value)
         return value
 
-    def _note_read(self, namespace: dict[str, Any], name: str, value: object) -> None:
+    def note_read(self, namespace: dict[str, Any], name: str, value: object) -> None:
+        """Note that the links hold as long as a name stands for a value."""
         self._reads[id(namespace), name] = (namespace, name, value)
 
     def _link_end(
@@ -218,6 +224,9 @@ class Links:
             self._note_assigned(value, name)
         label = f"{where} {'.'.join(path)}"
         self.add(label, value)
+        if chain[taken : taken + 1] == ("__doc__",) and _is_own_code(value):
+            # Left out of the code, but here it is what the code works with.
+            self.links[f"{label}.__doc__"] = value.__doc__
         is_own_function = is_a(value, FunctionType) and not is_library_function(value)
         if taken < len(chain) and is_own_function and chain[taken] not in inside:
             self._add_attribute(label, value, chain[: taken + 1])
@@ -255,6 +264,12 @@ class Links:
 
     def _note_assigned(self, namespace: object, name: str) -> None:
         self.assigned[id(namespace), name] = (namespace, name)
+
+
+def _is_own_code(value: object) -> bool:
+    if is_a(value, type):
+        return not is_library_class(value)
+    return is_memorious(value) or (is_a(value, FunctionType) and not is_library_function(value))
 
 
 def _is_of_the_language(value: object) -> bool:

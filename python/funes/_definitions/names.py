@@ -149,6 +149,9 @@ _FILLING_METHODS = frozenset(
     )
 )
 
+# Builtins that look an attribute up by a name that is their second argument.
+_BY_NAME = frozenset(("getattr", "hasattr"))
+
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _OUTSIDE = _Scope(None, "")
 _GLOBAL = _Scope(None, "")
@@ -299,7 +302,10 @@ class _Walk:
             scope.pending += (node.func, *node.args, *node.keywords)
 
     def _chain(self, node: ast.expr, scope: _Scope) -> Chain:
-        """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none."""
+        """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none.
+
+        ``hasattr(a, "b")`` is one as well, since it depends on what is there.
+        """
         attributes: list[str] = []
         while True:
             if isinstance(node, ast.Attribute):
@@ -310,7 +316,7 @@ class _Walk:
             elif (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id == "getattr"
+                and node.func.id in _BY_NAME
                 and len(node.args) in (2, 3)
                 and not node.keywords
                 and isinstance(node.args[1], ast.Constant)
@@ -345,7 +351,7 @@ class _Walk:
             self._maybe_read(node.annotation, scope)
         if node.value is not None:
             scope.pending += (node.target, node.value)
-        elif isinstance(node.target, ast.Name):
+        elif isinstance(node.target, ast.Name) and node.simple:
             scope.declared.add(scope.mangled(node.target.id))
 
     def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:

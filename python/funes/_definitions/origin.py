@@ -25,7 +25,7 @@ of the standard library
 ============================================  ======================================================
 
 Somebody whose project lies under a folder that counts as a library's names the package with
-`declare_own`.
+`declare_own`. What `pip install --target` puts into any other folder counts as own.
 """
 
 from __future__ import annotations
@@ -62,10 +62,23 @@ def is_own(module: str, filename: str = "") -> bool:
 
 
 def declare_own(package: str) -> None:
-    """Count a package as the user's own wherever it lies.
+    """Count a package as your own code wherever it lies, so that what it says counts and not only its name.
 
-    package: name of a package or module; what lies below it (``package.sub``) is meant too.
+    For a project that lies under a folder called ``site-packages``, or an installed package whose every change should
+    be noticed. To be said in each process, before the first call of a memorious function: beside the import.
+
+    Args:
+        package: Name of a package or module; what lies below it (``package.sub``) is meant too.
+
+    Raises:
+        TypeError: It is no text.
+
+    Example:
+        >>> from funes import declare_own
+        >>> declare_own("our_company")
     """
+    if not isinstance(package, str):
+        raise TypeError(f"declare_own takes the name of a package, not {package!r}")
     _declared_own.add(package)
     _verdicts.clear()
 

@@ -55,13 +55,8 @@ def describe_library_function(function: FunctionType) -> Description:
 def _single_dispatch(function: FunctionType) -> Description:
     """A `functools.singledispatch` function: its implementations. What it captured caches them."""
     links = Links()
-    registry = function.registry  # type: ignore[attr-defined]
-    for position, (cls, implementation) in enumerate(registry.items()):
-        label = f"for {cls.__qualname__}"
-        if label in links.links:  # classes of one name
-            label = f"{label} {position}"
-        links.add(label, implementation)
-        links.add(f"{label}, class", cls)
+    # The registry itself, so that a registration to come is noticed.
+    links.add("implementations", function.registry)  # type: ignore[attr-defined]
     return _wrapper("functools.singledispatch", links)
 
 
@@ -94,11 +89,16 @@ def describe_wrapper(wrapper: Any) -> Description:
     """A library's wrapper: its type by name, what it wraps, and with what it was made."""
     name = qualified_name(type(wrapper))
     links = Links()
+    attributes: dict[str, Any] = getattr(wrapper, "__dict__", {})
     links.add("wrapped", wrapper.__wrapped__)
+    if "__wrapped__" in attributes:
+        links.note_read(attributes, "__wrapped__", attributes["__wrapped__"])
     if name not in _WITHOUT_EFFECT:
-        for attribute, value in getattr(wrapper, "__dict__", {}).items():
-            if not attribute.startswith("__"):
-                _add_given(links, f"attribute {attribute}", value)
+        for attribute, value in attributes.copy().items():
+            if not attribute.startswith("__") and _add_given(
+                links, f"attribute {attribute}", value
+            ):
+                links.note_read(attributes, attribute, value)
         # What wrapt's decorators call around the function stands in no `__dict__`.
         around = getattr(wrapper, "_self_wrapper", None)
         if around is not None:
@@ -118,9 +118,8 @@ def describe_memorious(memo: Any) -> Description:
 
 
 def _wrapper(name: str, links: Links) -> Description:
-    return Description(
-        "wrapper", name, None, links.links, [], frozenset(links.modules), tools=links.tools
-    )
+    modules = frozenset(links.modules)
+    return Description("wrapper", name, None, links.links, links.reads, modules, tools=links.tools)
 
 
 def _content(cell: CellType) -> object:
@@ -130,15 +129,17 @@ def _content(cell: CellType) -> object:
         return ("empty",)
 
 
-def _add_given(links: Links, label: str, value: object) -> None:
+def _add_given(links: Links, label: str, value: object) -> bool:
     """Link what a library's wrapper holds, if the user gave it: code, or a value that stays.
 
     What else it holds (a cache, a counter, a lock) is its own, and changes from call to call.
     """
     if _is_given(value):
         links.add(label, value)
-    elif stand_in(value) is None:
+        return True
+    if stand_in(value) is None:
         links.add(f"type of {label}", qualified_name(type(value)))
+    return False
 
 
 def _is_given(value: Any) -> bool:

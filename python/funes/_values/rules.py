@@ -218,4 +218,19 @@ def _caches(kind: type) -> frozenset[str]:
     }
     if hasattr(kind, "__attrs_attrs__"):
         cached.add("_attrs_cached_hash")
+    if issubclass(kind, Callable):  # type: ignore[arg-type]
+        cached |= _OF_WRAPPED
     return frozenset(cached)
+
+
+# What `functools.update_wrapper` copies to an object around a function: it is told by the function, which counts
+# itself, differs between versions of Python, and says where the function stands.
+_OF_WRAPPED = {
+    "__annotate__",
+    "__annotations__",
+    "__doc__",
+    "__module__",
+    "__name__",
+    "__qualname__",
+    "__type_params__",
+}

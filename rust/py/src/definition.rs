@@ -9,16 +9,17 @@ use funes_core::tags;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::containers::shown;
 use crate::guard::{Guard, is_fixed};
 use crate::known;
-use crate::objects::kind_of;
+use crate::namespace::{Namespace, Namespaces};
+use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Address, Definitions, Digests, Walk, address_of};
+use crate::walk::{Definitions, Digests, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -63,6 +64,7 @@ pub(crate) struct Definition {
     pub(crate) doubts: Vec<String>,
     /// The functions and classes in it, the root first: for people.
     pub(crate) nodes: Vec<Record>,
+    namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
     known: Digests,
@@ -109,6 +111,7 @@ impl Definition {
             modules: survey.modules,
             doubts: survey.doubts,
             nodes: records,
+            namespaces: survey.namespaces.into_vec(),
             guards,
             known,
             kept: survey.kept,
@@ -116,9 +119,15 @@ impl Definition {
         Bound::new(py, definition).map(Some).map_err(Stop::interrupted)
     }
 
-    /// Whether everything it rests on is as it was.
-    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        self.guards.iter().all(|guard| guard.holds(py, &self.known))
+    /// A guard of a value that is added to it.
+    pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
+        Guard::value(value, &self.known)
+    }
+
+    /// Whether everything it rests on is as it was, and what is added to it.
+    pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
+        self.namespaces.iter().all(|namespace| namespace.holds(py))
+            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
     }
 }
 
@@ -128,6 +137,7 @@ impl Definition {
         for object in &self.kept {
             visit.call(object)?;
         }
+        self.namespaces.iter().try_for_each(|namespace| namespace.traverse(&visit))?;
         self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
     }
 }
@@ -136,8 +146,7 @@ impl Definition {
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
-    /// Names that have a guard, each with the address of its namespace, which `guards` hold.
-    guarded: FxHashSet<(Address, String)>,
+    namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Bound<'py, PyAny>>,
     modules: Vec<String>,
@@ -200,11 +209,26 @@ impl<'py> Walk<'py> {
             self.named(&description.name);
             return Ok(None);
         }
+        if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
+            // A memorious function is its function, which is what can be watched.
+            let function = object
+                .getattr(intern!(self.py, "__wrapped__"))
+                .map_err(|error| Stop::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
+            return self.own_definition(&function);
+        }
         let node = self.encoder.reserve();
         nodes.insert(address_of(object), node);
         queue.push_back(Described { object: object.clone(), description, node });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
+    }
+
+    fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
+        static IS_CODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        IS_CODE
+            .import(self.py, "funes._definitions.definition", "is_code")
+            .and_then(|is_code| is_code.call1((object,))?.is_truthy())
+            .map_err(|error| Stop::raised(self.py, "asking whether it is code", error))
     }
 
     fn drain(&mut self, survey: &mut Survey<'py>) -> Walked {
@@ -243,7 +267,9 @@ impl<'py> Walk<'py> {
             survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
-        Guard::of(object, &description.reads, &mut survey.guarded, &mut survey.guards)
+        let nothing = FxHashSet::default();
+        let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
+        Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
             .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -290,7 +316,8 @@ impl<'py> Walk<'py> {
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
             match self.walk(&value) {
-                Ok(()) if is_fixed(&value) => {}
+                // Code has guards of its own, and what it refers to has.
+                Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => survey.values.push(value),
                 Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
@@ -384,15 +411,9 @@ pub(crate) fn with_extras(
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
-    let found = || -> PyResult<bool> {
-        let name: String = object.getattr(intern!(py, "__qualname__"))?.extract()?;
-        let module = object.getattr(intern!(py, "__module__"))?;
-        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-        let mut holder = modules.get_item(module)?;
-        for part in name.split('.') {
-            holder = holder.getattr(part)?;
-        }
-        Ok(holder.is(object))
-    };
-    found().unwrap_or(false)
+    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>());
+    match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
+        (Ok(module), Ok(name)) => stands_in(object, &module, &name),
+        _ => false,
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>) -> Walked<Option<Bound
     });
     match found {
         Some(None) => return Ok(None),
-        Some(Some(definition)) if definition.get().holds(py) => return Ok(Some(definition)),
+        Some(Some(definition)) if definition.get().holds(py, None) => return Ok(Some(definition)),
         _ => {}
     }
     let is_reachable = is_reachable(object);

@@ -16,6 +16,7 @@ mod mapping;
 mod memo;
 mod memo_type;
 mod memory;
+mod namespace;
 mod objects;
 mod once;
 mod plan;

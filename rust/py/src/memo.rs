@@ -21,6 +21,7 @@ use crate::counters::Counters;
 use crate::definition::{Definition, Purpose, with_extras};
 use crate::frozen::Frozen;
 use crate::given::Given;
+use crate::guard::{Guard, is_constant};
 use crate::recall::{Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
@@ -57,6 +58,8 @@ struct Settled {
     hex: String,
     /// `None` if the hash came with the function from another process.
     rests_on: Option<Py<Definition>>,
+    /// What `depends_on=` adds to it, if that can change.
+    extras: Option<Guard>,
     /// Where its results in memory are.
     section: Section,
     watch: Watch,
@@ -316,13 +319,16 @@ impl Core {
         let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
             return Err(Stop::refused("the function counts by its name only"));
         };
-        let extras = memo.call_method0(intern!(py, "_extras")).map_err(Stop::interrupted)?;
+        let extras = memo
+            .call_method0(intern!(py, "_extras"))
+            .map_err(|error| Stop::raised(py, "looking at what it depends on", error))?;
         let digest = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?;
+        let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
         }
-        let settled =
-            Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()))).map_err(Stop::interrupted)?;
+        let settled = Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()), extras))
+            .map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
     }
@@ -338,8 +344,8 @@ impl Core {
         settled.get().holds(py).then_some(settled)
     }
 
-    fn settled_as(&self, hex: String, rests_on: Option<Py<Definition>>) -> Settled {
-        Settled { section: Section::new(self.owner, &hex), hex, rests_on, watch: Watch::default() }
+    fn settled_as(&self, hex: String, rests_on: Option<Py<Definition>>, extras: Option<Guard>) -> Settled {
+        Settled { section: Section::new(self.owner, &hex), hex, rests_on, extras, watch: Watch::default() }
     }
 
     fn replace(&self, settled: Bound<'_, Settled>) {
@@ -592,7 +598,7 @@ impl Core {
         if definition.len() != HEX_LENGTH {
             return Err(PyValueError::new_err("a definition hash has 40 characters"));
         }
-        self.replace(Bound::new(py, self.settled_as(definition, None))?);
+        self.replace(Bound::new(py, self.settled_as(definition, None, None))?);
         Ok(())
     }
 
@@ -613,13 +619,14 @@ impl Core {
 #[pymethods]
 impl Settled {
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.rests_on)
+        visit.call(&self.rests_on)?;
+        self.extras.as_ref().map_or(Ok(()), |guard| guard.traverse(&visit))
     }
 }
 
 impl Settled {
     fn holds(&self, py: Python<'_>) -> bool {
-        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py))
+        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py, self.extras.as_ref()))
     }
 }
 

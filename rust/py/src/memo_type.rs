@@ -45,10 +45,16 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
         member(c"__vectorcalloffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, vectorcall)),
         member(c"__dictoffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, dict)),
         member(c"__weaklistoffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, weak_references)),
-        member(c"_core", ffi::Py_T_OBJECT_EX, offset_of!(Object, core)),
         ffi::PyMemberDef::default(),
     ]));
     let attributes = Box::leak(Box::new([
+        ffi::PyGetSetDef {
+            name: c"_core".as_ptr(),
+            get: Some(core_of),
+            set: Some(set_core),
+            doc: ptr::null(),
+            closure: ptr::null_mut(),
+        },
         ffi::PyGetSetDef {
             name: c"__dict__".as_ptr(),
             get: Some(ffi::PyObject_GenericGetDict),
@@ -140,6 +146,36 @@ unsafe extern "C" fn vectorcall(
             core.get().call(&memo, &given)
         }
     })
+}
+
+unsafe extern "C" fn core_of(memo: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: the interpreter calls this with an object of this type.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, (*memo.cast::<Object>()).core) }
+            .ok_or_else(|| PySystemError::new_err("the function has been collected"))
+    })
+}
+
+/// Gives a memorious function the core of another one. A call that is under way holds the one with which it began.
+unsafe extern "C" fn set_core(memo: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    let done = guarded(|py| {
+        // SAFETY: the interpreter calls this with an object of this type, and with a value or null.
+        let core = unsafe { Bound::from_borrowed_ptr_or_opt(py, value) };
+        let core = core.and_then(|core| core.cast_into::<Core>().ok());
+        let core = core.ok_or_else(|| PyTypeError::new_err("the core of a memorious function is a Core"))?;
+        // SAFETY: as above; the field is the new one's before the old one is let go, which may run any code.
+        unsafe {
+            let before = (&raw mut (*memo.cast::<Object>()).core).replace(core.into_ptr());
+            ffi::Py_XDECREF(before);
+        }
+        Ok(py.None().into_bound(py))
+    });
+    if done.is_null() {
+        return -1;
+    }
+    // SAFETY: a reference that `guarded` gave away.
+    unsafe { ffi::Py_DECREF(done) };
+    0
 }
 
 /// Runs what the interpreter asks for. A panic, which would be a mistake in funes, becomes an exception.

@@ -103,7 +103,13 @@ impl<'py> Walk<'py> {
         let reduction =
             reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
         if let Ok(name) = reduction.cast::<PyString>() {
-            let module = module_of(object);
+            let (module, text) = (module_of(object), name.to_string_lossy());
+            // A function that numpy made of the user's has no module, and a name that no module can hold.
+            let is_elsewhere =
+                if module == NOWHERE { text.contains([' ', '<']) } else { !stands_in(object, &module, &text) };
+            if is_elsewhere {
+                return Err(Stop::refused(format!("it says that it is {module}.{text}, which is something else")));
+            }
             if is_own(py, &module).map_err(|error| Stop::raised(py, "asking whose it is", error))? {
                 // Where the user's own code stands is no value, nor whether it was imported or run.
                 let mark = self.encoder.begin(tags::OBJECT, 2);
@@ -112,7 +118,7 @@ impl<'py> Walk<'py> {
                 return Ok(mark.into());
             }
             let mark = self.encoder.begin(tags::OBJECT, 1);
-            self.named(&format!("{module}.{}", name.to_string_lossy()));
+            self.named(&format!("{module}.{text}"));
             return Ok(mark.into());
         }
         let Ok(parts) = reduction.cast::<PyTuple>() else {
@@ -252,9 +258,25 @@ fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
     IS_OWN.import(py, "funes._definitions.origin", "is_own")?.call1((module,))?.is_truthy()
 }
 
+/// Whether an object is what stands under a name in a module.
+pub(crate) fn stands_in(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
+    let py = object.py();
+    let found = || -> PyResult<bool> {
+        let mut holder = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.get_item(module)?;
+        for part in name.split('.') {
+            holder = holder.getattr(part)?;
+        }
+        Ok(holder.is(object))
+    };
+    found().unwrap_or(false)
+}
+
 fn module_of(object: &Bound<'_, PyAny>) -> String {
     object
         .getattr(intern!(object.py(), "__module__"))
         .and_then(|module| module.extract())
-        .unwrap_or_else(|_| "?".to_owned())
+        .unwrap_or_else(|_| NOWHERE.to_owned())
 }
+
+/// Stands for the module of what has none.
+const NOWHERE: &str = "?";

@@ -1,0 +1,133 @@
+//! Names that a definition rests on, by the dict in which they stand.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::walk::{Address, address_of};
+
+/// A dict, and what some names in it stand for.
+pub(crate) struct Namespace {
+    dict: Py<PyDict>,
+    /// Without a value: there is nothing of that name.
+    names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
+    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    version: AtomicU64,
+}
+
+impl Namespace {
+    /// Whether each name stands for the very object that it stood for.
+    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
+        let dict = self.dict.bind(py);
+        let now = version_of(dict);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return true;
+        }
+        let holds = self.names.iter().all(|(name, value)| look_up(dict, name) == Some(pointer_to(value.as_ref())));
+        if holds {
+            self.version.store(now, Ordering::Relaxed);
+        }
+        holds
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.dict)?;
+        self.names.iter().filter_map(|(_, value)| value.as_ref()).try_for_each(|value| visit.call(value))
+    }
+}
+
+/// Namespaces while a definition is described.
+#[derive(Default)]
+pub(crate) struct Namespaces {
+    all: Vec<Namespace>,
+    /// Where each of them is.
+    positions: FxHashMap<Address, usize>,
+    noted: FxHashSet<(Address, String)>,
+}
+
+impl Namespaces {
+    /// Notes that a name was looked up, and what was found: `funes._definitions.description.MISSING` for nothing.
+    pub(crate) fn note(
+        &mut self,
+        dict: &Bound<'_, PyDict>,
+        name: Bound<'_, PyString>,
+        value: Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        static MISSING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let address = address_of(dict);
+        if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
+            return Ok(());
+        }
+        let missing = MISSING.import(dict.py(), "funes._definitions.description", "MISSING")?;
+        let value = if value.is(missing) { None } else { Some(value.unbind()) };
+        let position = *self.positions.entry(address).or_insert_with(|| {
+            self.all.push(Namespace { dict: dict.clone().unbind(), names: Vec::new(), version: AtomicU64::new(0) });
+            self.all.len() - 1
+        });
+        self.all[position].names.push((name.unbind(), value));
+        Ok(())
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Namespace> {
+        self.all
+    }
+}
+
+/// The number that the interpreter gives to each state of each dict; 0 if it has none.
+///
+/// Not for a dict whose values lie with an object: they may be set without it.
+#[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
+fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
+    let dict = dict.as_ptr().cast::<ffi::PyDictObject>();
+    // SAFETY: it is a dict, whose layout is this struct's, and only whoever holds the interpreter's lock writes to it.
+    // Deprecated, since it is gone from 3.14 on; the versions before have it for good.
+    #[allow(deprecated)]
+    unsafe {
+        if (*dict).ma_values.is_null() { (*dict).ma_version_tag } else { 0 }
+    }
+}
+
+#[cfg(any(Py_3_14, Py_GIL_DISABLED))]
+fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
+    0
+}
+
+/// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
+#[cfg(not(Py_GIL_DISABLED))]
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
+    // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
+    // without an error; it is compared, never followed.
+    unsafe {
+        let found = ffi::PyDict_GetItemWithError(namespace.as_ptr(), name.as_ptr());
+        if found.is_null() && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(found)
+    }
+}
+
+/// Without the interpreter's lock the dict must give a reference of one's own.
+#[cfg(Py_GIL_DISABLED)]
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
+    let mut found = std::ptr::null_mut();
+    // SAFETY: a dict, an exact str, and a place for the result, which is a new reference or null; what it named is
+    // compared, never followed, after it has been given back.
+    unsafe {
+        if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        ffi::Py_XDECREF(found);
+    }
+    Some(found)
+}
+
+/// The address of an object, null for none.
+pub(crate) fn pointer_to(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
+    object.map_or(std::ptr::null_mut(), Py::as_ptr)
+}

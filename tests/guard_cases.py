@@ -1,0 +1,325 @@
+"""Changes in a running session that change the result of a remembered function `f`.
+
+A row is the text of a module and the changes that are made to it, one after the other, each a statement that is run in
+the module.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import NamedTuple
+
+__all__ = ["CHANGES", "Change"]
+
+
+class Change(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    text: str
+    changes: tuple[str, ...]
+
+
+CHANGES: list[Change] = []
+
+
+def change(name: str, text: str, *changes: str) -> None:
+    CHANGES.append(Change(name, textwrap.dedent(text), tuple(map(textwrap.dedent, changes))))
+
+
+# Names
+
+change("global", "N = 1\ndef f(x): return N", "N = 2", "N = [2]", "N.append(3)", "del N")
+change("helper", "def g(): return 1\ndef f(x): return g()", "g = lambda: 2", "del g")
+change(
+    "alias of a module", "import math as m\ndef f(x): return m.pi", "import types as m; m.pi = 3"
+)
+change(
+    "attribute of a module",
+    "import config\ndef f(x): return config.N",
+    "config.N = 2",
+    "vars(config)['N'] = {3: [4]}",
+    "config.N[3].append(5)",
+    "del config.N",
+    "config.__getattr__ = lambda name: 6",
+)
+change(
+    "helper of a module",
+    "import config\ndef f(x): return config.g()",
+    "config.N = 2",
+    "config.g = lambda: config.M",
+    "config.M = 4",
+)
+change("name from a star import", "from config import *\ndef f(x): return N", "N = 2")
+change(
+    "module that is imported in the body",
+    "def f(x):\n import config\n return config.N",
+    "import config; config.N = 2",
+    "import sys, types; m = types.ModuleType('config'); m.N = 3; sys.modules['config'] = m",
+)
+change(
+    "module that is loaded again",
+    "import config\ndef f(x): return config.g()",
+    """
+    import importlib, pathlib
+    pathlib.Path(config.__file__).write_text("def g(): return 'another'")
+    importlib.reload(config)
+    """,
+)
+change("shadowed builtin", "def f(x): return divmod(7, 2)", "divmod = lambda x, y: 1", "del divmod")
+change(
+    "builtin that is replaced",
+    "def f(x): return divmod(7, 2)",
+    "import builtins; old = divmod; builtins.divmod = lambda x, y: 1",
+    "builtins.divmod = old",
+)
+change(
+    "builtin that is added",
+    "def f(x):\n try: return added\n except NameError: return 1",
+    "import builtins; builtins.added = 2",
+    "del builtins.added",
+)
+
+# Functions
+
+change(
+    "code",
+    "def g(x): return 1\ndef f(x): return g(x)",
+    "g.__code__ = (lambda x: 2).__code__",
+)
+change("own code", "def f(x): return 1", "f.__wrapped__.__code__ = (lambda x: 2).__code__")
+change(
+    "defaults",
+    "def g(y=1, *, z=[1]): return y, list(z)\ndef f(x): return g()",
+    "g.__defaults__ = (2,)",
+    "g.__kwdefaults__ = {'z': [3]}",
+    "g.__kwdefaults__['z'] = [4]",
+    "g.__kwdefaults__['z'].append(5)",
+)
+change(
+    "captured variable",
+    "def make(n): return lambda: n\ng = make(1)\ndef f(x): return repr(g())",
+    "g.__closure__[0].cell_contents = [2]",
+    "g.__closure__[0].cell_contents.append(3)",
+)
+change(
+    "attribute of a helper",
+    "def g(): pass\ng.n = 1\ndef f(x): return getattr(g, 'n', 0)",
+    "g.n = 2",
+    "g.__dict__ = {'n': 3}",
+    "del g.n",
+)
+change(
+    "helper behind functools.wraps",
+    """
+    import functools
+    def deco(g):
+        @functools.wraps(g)
+        def wrapper(): return g()
+        return wrapper
+    @deco
+    def g(): return 1
+    def f(x): return g()
+    """,
+    "g.__wrapped__.__code__ = (lambda: 2).__code__",
+)
+change(
+    "helper behind lru_cache",
+    "import functools\n@functools.lru_cache\ndef g(): return 1\ndef f(x): return g()",
+    "g.__wrapped__.__code__ = (lambda: 2).__code__; g.cache_clear()",
+)
+change(
+    "what lru_cache says that it wraps",
+    "import functools\n@functools.lru_cache\ndef g(): return 1\ndef f(x): return g.__wrapped__()",
+    "g.__wrapped__ = lambda: 2",
+)
+change(
+    "registration of a singledispatch",
+    """
+    import functools
+    @functools.singledispatch
+    def g(x): return 0
+    def f(x): return g(x)
+    """,
+    "g.register(int)(lambda x: 1)",
+    "g.register(int)(lambda x: 2)",
+    "g.registry[int].__code__ = (lambda x: 3).__code__; g._clear_cache()",
+)
+change(
+    "registration of a single-dispatch method",
+    """
+    import functools
+    class A:
+        @functools.singledispatchmethod
+        def g(self, x): return 0
+    def f(x): return A().g(x)
+    """,
+    "A.__dict__['g'].register(int)(lambda self, x: 1)",
+)
+change(
+    "argument of a partial",
+    """
+    import functools
+    g = functools.partial(lambda y, z: (list(y), z), [1], z=1)
+    def f(x): return g()
+    """,
+    "g.args[0].append(2)",
+    "g.keywords['z'] = 3",
+    "g.func.__code__ = (lambda y, z: 4).__code__",
+)
+change(
+    "function in a dict",
+    "D = {'a': lambda: 1}\ndef f(x): return [g() for g in D.values()]",
+    "D['a'] = lambda: 2",
+    "D['a'].__code__ = (lambda: 3).__code__",
+    "D['b'] = D['a']",
+)
+change(
+    "memorious function in a list",
+    "@memorious\ndef g(): return 1\nL = [g]\ndef f(x): return L[0]()",
+    "g.__wrapped__.__code__ = (lambda: 2).__code__",
+)
+change(
+    "bound method",
+    "class A:\n n = 1\n def m(self): return self.n\na = A()\ng = a.m\ndef f(x): return g()",
+    "a.n = 2",
+    "A.m.__code__ = (lambda self: 3).__code__",
+)
+
+# Classes and instances
+
+change(
+    "method",
+    "class B:\n def m(self): return 1\nclass A(B): pass\ndef f(x): return A().m()",
+    "B.m = lambda self: 2",
+    "A.m = lambda self: 3",
+    "A.m.__code__ = (lambda self: 4).__code__",
+    "del A.m",
+)
+change(
+    "base classes",
+    """
+    class B:
+        def m(self): return 1
+    class C:
+        def m(self): return 2
+    class A(B): pass
+    def f(x): return A().m()
+    """,
+    "A.__bases__ = (C,)",
+)
+change(
+    "metaclass",
+    """
+    class M(type):
+        def __call__(cls): return 1
+    class N(type):
+        def __call__(cls): return 2
+    class A(metaclass=M): pass
+    def f(x): return A()
+    """,
+    "A.__class__ = N",
+    "N.__call__ = lambda cls: 3",
+)
+change(
+    "special method that was not there",
+    "class A: pass\ndef f(x): return hasattr(A, '__len__') and len(A())",
+    "A.__len__ = lambda self: 1",
+    "A.__len__ = lambda self: 2",
+    "del A.__len__",
+)
+change(
+    "attribute of a class",
+    "class A: T = {'a': [1]}\ndef f(x): return repr([A.T, getattr(A, 'n', 0)])",
+    "A.T['a'].append(2)",
+    "A.n = 1",
+    "A.T = 3",
+)
+change(
+    "property",
+    "class A:\n @property\n def p(self): return 1\ndef f(x): return A().p",
+    "A.p.fget.__code__ = (lambda self: 2).__code__",
+    "A.p = property(lambda self: 3)",
+)
+change(
+    "state of a descriptor",
+    """
+    class D:
+        def __init__(self): self.n = 1
+        def __get__(self, instance, owner): return self.n
+    class P(property):
+        def __init__(self): self.n = 1
+        def __get__(self, instance, owner): return self.n
+    class A: d, p = D(), P()
+    def f(x): return A().d, A().p
+    """,
+    "A.__dict__['d'].n = 2",
+    "A.__dict__['p'].n = 2",
+    "D.__get__ = lambda *_: 3",
+)
+change(
+    "instance",
+    "class A: n = 1\nclass B: n = 2\na = A()\ndef f(x): return getattr(a, 'm', a.n)",
+    "a.n = 3",
+    "a.__class__ = B; del a.n",
+    "B.n = 4",
+    "a.m = 5",
+)
+change(
+    "method of an instance",
+    "class A:\n def m(self): return 1\na = A()\ndef f(x): return a.m()",
+    "a.m = lambda: 2",
+    "a.m.__code__ = (lambda: 3).__code__",
+    "del a.m",
+)
+change(
+    "dataclass",
+    """
+    from dataclasses import dataclass, field
+    @dataclass
+    class A:
+        n: int = 1
+        l: list = field(default_factory=list)
+    a = A()
+    def f(x): return repr(a)
+    """,
+    "a.n = 2",
+    "a.l.append([3])",
+    "a.l[0].append(4)",
+)
+change(
+    "enum",
+    "import enum\nclass E(enum.Enum):\n X = 1\nE.X.n = 1\ndef f(x): return E.X.n, str(E.X)",
+    "E.X.n = 2",
+    "E.__str__ = lambda self: 'another'",
+)
+change(
+    "variable that the function changes, beside one that it does not",
+    "class A: total, n = 0, 1\ndef f(x):\n A.total += 1\n return A.n",
+    "A.n = 2",
+)
+
+# Values that change in place
+
+change("list in a tuple", "T = (1, ([2],))\ndef f(x): return repr(T)", "T[1][0].append(3)")
+change("set", "S = {1}\ndef f(x): return sorted(S)", "S.add(2)", "S.remove(1)")
+change("bytearray", "B = bytearray(b'a')\ndef f(x): return bytes(B)", "B[0] = 98")
+change(
+    "array",
+    "import numpy as np\nA = np.zeros(4)\ndef f(x): return A.tolist()",
+    "A[1] = 2",
+    "A.shape = (2, 2)",
+)
+change(
+    "frame",
+    "import pandas as pd\nD = pd.DataFrame({'a': [1, 2]})\ndef f(x): return D.to_dict()",
+    "D.loc[0, 'a'] = 3",
+    "D['b'] = 1",
+    "D.columns = ['c', 'd']",
+)
+change(
+    "default factory",
+    "import collections\nD = collections.defaultdict(lambda: 1)\ndef f(x): return D.copy()[0]",
+    "D.default_factory.__code__ = (lambda: 2).__code__",
+    "D[0] = 3",
+)
