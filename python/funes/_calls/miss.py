@@ -147,7 +147,7 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
     """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
     found = memo._core.recall(memo, call)
     if found is not None:
-        return found[0]
+        return found[0] if found else _MISSING
     name = memo._function_name
     try:
         entry = memo._store.read(name, call.definition, call.arguments)

@@ -426,14 +426,16 @@ impl Core {
         self.described(settled, &arguments, hex, encoded, false)
     }
 
-    /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
-    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+    /// The remembered result of a call as `(output,)`; `()` if there is none; None if Python must see to it.
+    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let py = memo.py();
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
-            return Ok(Some((output,)));
+            return PyTuple::new(py, [output]).map(Some);
         }
         match self.recall_from_disk(memo, call.settled.get(), &call.arguments, &call.encoded)? {
-            Recalled::Output(output) => Ok(Some((output,))),
-            Recalled::Absent | Recalled::Trouble => Ok(None),
+            Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
+            Recalled::Absent => Ok(Some(PyTuple::empty(py))),
+            Recalled::Trouble => Ok(None),
         }
     }
 

@@ -53,9 +53,9 @@ impl Seal {
         }
     }
 
-    /// Stands for the names and the secret, of a seal that was fed nothing yet.
+    /// Stands for the names, of a seal that was fed nothing yet.
     pub(super) fn identity(&self) -> [u8; HASH] {
-        *self.mac.as_ref().unwrap_or(&self.checksum).finalize().as_bytes()
+        *self.checksum.finalize().as_bytes()
     }
 
     /// The MAC, zero without a secret, and the checksum.
