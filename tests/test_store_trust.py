@@ -86,6 +86,24 @@ def test_what_is_not_signed_is_never_unpickled(
     assert trace.exists()  # the bomb was live
 
 
+def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
+    # Who can write to the file could change it after the look at its signature.
+    np = pytest.importorskip("numpy")
+
+    @memorious(key="ours", memory=0)
+    def ones(n: int) -> Any:
+        return np.ones(n)
+
+    ones(1 << 18)
+    path = ones.key(1 << 18).path
+    array = ones(1 << 18)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert array.sum() == 1 << 18
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert ones(1 << 18).sum() == 1 << 18
+
+
 def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed) -> None:
     double = double_with(key="ours")
     double(1)

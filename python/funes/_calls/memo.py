@@ -176,6 +176,8 @@ class Memo(Generic[P, R]):
     # What the extension asks for
 
     def _extras(self) -> tuple[object, ...]:
+        if not self._options.depends_on:
+            return ()
         from funes._definitions import depends
 
         return depends.resolve(self._options.depends_on)

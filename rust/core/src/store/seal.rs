@@ -1,6 +1,7 @@
 //! What shows that a file is what was written under its name: a checksum, and, where there is a secret, a MAC.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::entry::{Damage, Fault};
 use super::layout::Key;
@@ -33,10 +34,14 @@ pub(super) struct Seal {
     mac: Option<blake3::Hasher>,
 }
 
+/// Deriving the key anew would cost as much as hashing a small entry.
+static CHECKSUM: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum"));
+
 impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
         let mut seal = Self {
-            checksum: blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum"),
+            checksum: CHECKSUM.clone(),
             mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)),
         };
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
