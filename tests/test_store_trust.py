@@ -159,10 +159,10 @@ def test_permissions_are_those_asked_for_under_any_umask(
         os.umask(before)
     made = list(cache.rglob("*"))
     assert any(path.parent.name == "objects" for path in made)
+    assert any(path.name == "definition.json" for path in made)
     for path in [cache, *made]:
         expected = mode if path.is_dir() else mode & 0o666
-        if path.name != "definition.json":
-            assert path.stat().st_mode & 0o777 == expected, path
+        assert path.stat().st_mode & 0o777 == expected, path
 
 
 @posix

@@ -204,10 +204,10 @@ def _keep(
         pickled = pickling.dump_entry(inputs, output, run.seconds, objects)
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
-        _describe(memo, call.definition)
         # What is in the store may be kept in memory too, as it is before the caller can change it.
         body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
         memo._core.remember(memo, call, output, run.seconds, body)
+        _describe(memo, call.definition)
     except Exception as error:
         _degrade_unstored(memo, error)
 
@@ -219,7 +219,14 @@ def _describe(memo: Memo[Any, Any], definition: str) -> None:
     nodes = memo._core.graph(memo)
     if nodes:
         folder = Path(memo._store.folder(memo._function_name, definition))
-        graph.write_definition(folder, definition, nodes)
+        try:
+            graph.write_definition(
+                folder, definition, nodes, 0o660 if memo._options.shared else 0o600
+            )
+        except OSError as error:
+            text = f"{folder / graph.FILE_NAME} was not written: {_warn.one_line(error)}"
+            memo._degrade("describe", text, error)
+            return
     memo._described.add(definition)
 
 

@@ -93,7 +93,7 @@ def _children(node: Node) -> Iterator[tuple[str, int | None, str]]:
             yield label, None, f" = {link['shown']}"
 
 
-def write_definition(folder: Path, definition: str, nodes: list[Node]) -> None:
+def write_definition(folder: Path, definition: str, nodes: list[Node], mode: int = 0o600) -> None:
     """Write `definition.json` into the folder of a definition, whole or not at all, unless it is there.
 
     Raises:
@@ -107,9 +107,11 @@ def write_definition(folder: Path, definition: str, nodes: list[Node]) -> None:
     temporary = folder / f".tmp-{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with open(
-        os.open(temporary, flags, 0o600), "w", encoding="utf-8", errors="surrogatepass"
+        os.open(temporary, flags, mode), "w", encoding="utf-8", errors="surrogatepass"
     ) as file:
         try:
+            with contextlib.suppress(OSError):  # a file system without permissions of its own
+                temporary.chmod(mode)  # whatever the umask
             json.dump(content, file, indent=1, ensure_ascii=False)
             file.close()
             os.replace(temporary, path)

@@ -40,10 +40,8 @@ static CHECKSUM: LazyLock<blake3::Hasher> =
 
 impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
-        let mut seal = Self {
-            checksum: CHECKSUM.clone(),
-            mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)),
-        };
+        let mut seal =
+            Self { checksum: CHECKSUM.clone(), mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)) };
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
             seal.update(&(name.len() as u64).to_le_bytes());
             seal.update(name.as_bytes());
