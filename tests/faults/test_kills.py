@@ -21,6 +21,8 @@ from funes import memorious
 def spread(x):
     return [x] * (x * 50)
 
+# From here on a call takes as long as calls take: what the first one imports is imported.
+spread(random.randrange(100))
 print("ready", flush=True)
 for turn in itertools.count():
     x = random.randrange(100)
