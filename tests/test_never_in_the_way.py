@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,39 @@ def test_a_damaged_entry_is_set_aside_and_computed_again(change: Any, printed: P
     assert double(4) == 8
     assert printed() == ["4", "4"]
     assert [moved.name for moved in (path.parent / "damaged").iterdir()] == [path.name]
+
+
+class Panicky:
+    """As an object of a library in Rust: what goes wrong while it is made again is no `Exception`."""
+
+    class PanicException(BaseException):
+        pass
+
+    def __reduce__(self) -> Any:
+        return panic_once, ()
+
+
+def panic_once() -> Panicky:
+    if os.environ.pop("PANIC", ""):
+        raise Panicky.PanicException("an older version wrote this")
+    return Panicky()
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+def test_a_library_that_panics_costs_a_warning(
+    memory: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious(memory=memory)
+    def make(x: int) -> Any:
+        return [Panicky()]
+
+    make(1)
+    make.cache_clear()
+    monkeypatch.setenv("PANIC", "yes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert type(make(1)[0]) is Panicky
+    assert "PANIC" not in os.environ
 
 
 def test_an_entry_under_another_name_is_not_used() -> None:

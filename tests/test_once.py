@@ -474,3 +474,27 @@ def test_descriptors_stay_few() -> None:
         make(depends_on=number)(1)
     assert descriptors() - before <= 20
     assert runs() == 60
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
+def test_a_program_that_closes_all_descriptors_keeps_what_it_opens_then(tmp_path: Path) -> None:
+    work = make()
+    work(1)
+    lock = str(work.cache_path / ".lock")
+    numbers = [int(name) for name in os.listdir("/proc/self/fd") if name.isdecimal()]
+    (ours,) = (
+        n
+        for n in numbers
+        if os.path.exists(f"/proc/self/fd/{n}") and os.readlink(f"/proc/self/fd/{n}") == lock
+    )
+    # As a daemon does, and then it opens a file of its own, which gets the number.
+    with open(tmp_path / "letter", "w+") as letter:
+        os.dup2(letter.fileno(), ours)
+        work(2)
+        work(3)
+        os.write(ours, b"still the program's")
+        assert (tmp_path / "letter").read_text() == "still the program's"
+    os.close(ours)
+    work(4)
+    assert [work(x) for x in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert runs() == 4

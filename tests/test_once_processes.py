@@ -37,7 +37,7 @@ def work(x):
     note(f"ran-{x}")
     for line in Path("act").read_text().splitlines():
         exec(line)
-    return [x]
+    return threading.Lock() if os.path.exists("unstorable") else [x]
 
 @memorious
 async def work_async(x):
@@ -214,6 +214,30 @@ def test_one_that_raises_hands_over_to_the_next(act: Callable[[str], None], star
     assert [output(waiter) for waiter in waiters] == ["[1]"] * 3
     assert "ValueError: mine" in holder.communicate()[1]
     assert runs() == 2
+
+
+def test_of_those_who_wait_for_what_cannot_be_stored_few_compute_one_after_the_other(
+    act: Callable[[str], None], start: Start
+) -> None:
+    # The second run does not end before the others have begun, so these do not wait for it.
+    act("until('go')\nif os.path.getsize('ran-1') > 1: until('all')")
+    Path("unstorable").touch()
+    waiter = "once._IN_VAIN = 1; wait_and_tell(1)"
+    holder = start("print(work(1))")
+    until("ran-1")
+    waiters = [started_waiter(start, waiter) for _ in range(4)]
+    Path("go").touch()
+    end = time.monotonic() + SOON
+    while runs() < 5:
+        assert time.monotonic() < end, runs()
+        time.sleep(0.002)
+    Path("all").touch()
+    for process in [holder, *waiters]:
+        out, err = process.communicate(timeout=SOON)
+        assert process.returncode == 0, err
+        assert "lock" in out
+        assert "the result was not stored" in err
+    assert runs() == 5
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process")

@@ -86,6 +86,24 @@ def test_what_is_not_signed_is_never_unpickled(
     assert trace.exists()  # the bomb was live
 
 
+def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
+    # Who can write to the file could change it after the look at its signature.
+    np = pytest.importorskip("numpy")
+
+    @memorious(key="ours", memory=0)
+    def ones(n: int) -> Any:
+        return np.ones(n)
+
+    ones(1 << 18)
+    path = ones.key(1 << 18).path
+    array = ones(1 << 18)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert array.sum() == 1 << 18
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert ones(1 << 18).sum() == 1 << 18
+
+
 def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed) -> None:
     double = double_with(key="ours")
     double(1)
@@ -141,10 +159,10 @@ def test_permissions_are_those_asked_for_under_any_umask(
         os.umask(before)
     made = list(cache.rglob("*"))
     assert any(path.parent.name == "objects" for path in made)
+    assert any(path.name == "definition.json" for path in made)
     for path in [cache, *made]:
         expected = mode if path.is_dir() else mode & 0o666
-        if path.name != "definition.json":
-            assert path.stat().st_mode & 0o777 == expected, path
+        assert path.stat().st_mode & 0o777 == expected, path
 
 
 @posix

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from funes import memorious
@@ -18,28 +19,33 @@ from funes import memorious
 TEXT = "what the function computes " * 40
 
 
-def call(folder: Path) -> bool:
-    """One call in a cache folder; whether its result is right."""
+def remembered(folder: Path) -> Callable[[str, int], list[str]]:
+    """What is called, with this cache folder."""
 
     @memorious(cache_dir=folder, durability="always", memory=0)
     def repeat(text: str, times: int) -> list[str]:
         return [text] * times
 
+    return repeat
+
+
+def is_right(repeat: Callable[[str, int], list[str]]) -> bool:
+    """One call; whether its result is right."""
     warnings.simplefilter("ignore")
-    return bool(repeat(TEXT, 3) == [TEXT] * 3)
+    return repeat(TEXT, 3) == [TEXT] * 3
 
 
 def main() -> None:
     """Forks a child for each line."""
     # What a first call imports and finds out is not what is tried here.
-    call(Path(sys.argv[1]))
+    is_right(remembered(Path(sys.argv[1])))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             right = False
             try:
                 os.kill(os.getpid(), signal.SIGSTOP)
-                right = call(Path(line.rstrip("\n")))
+                right = is_right(remembered(Path(line.rstrip("\n"))))
             finally:
                 os._exit(0 if right else 1)
         print(child, flush=True)

@@ -293,6 +293,8 @@ class Memo(Generic[P, R]):
     # What the extension asks for
 
     def _extras(self) -> tuple[object, ...]:
+        if not self._options.depends_on:
+            return ()
         from funes._definitions import depends
 
         self._extra = depends.resolve(self._options.depends_on)

@@ -6,6 +6,7 @@ This is imported when it is first needed: a program that only defines memorious 
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,7 @@ def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:
 def _recall_from(memo: Memo[Any, Any], call: Call, place: Place) -> Any:
     found = memo._core.recall(memo, call, *place)
     if found is not None:
-        return found[0]
+        return found[0] if found else _MISSING
     name = memo._function_name
     try:
         entry = memo._store.read(name, *place)
@@ -232,10 +233,10 @@ def _keep(
         pickled = pickling.dump_entry(inputs, output, run.seconds, objects)
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
-        _describe(memo, call.definition)
         # What is in the store may be kept in memory too, as it is before the caller can change it.
         body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
         memo._core.remember(memo, call, output, run.seconds, body)
+        _describe(memo, call.definition)
     except Exception as error:
         _degrade_unstored(memo, error)
 
@@ -247,7 +248,12 @@ def _describe(memo: Memo[Any, Any], definition: str) -> None:
     content = description.of(memo, definition)
     if content is not None:
         folder = memo._store.folder(memo._function_name, definition)
-        recorded.write_definition(folder, content, shared=memo._options.shared)
+        try:
+            recorded.write_definition(folder, content, shared=memo._options.shared)
+        except OSError as error:
+            path = os.path.join(folder, recorded.FILE_NAME)
+            memo._degrade("describe", f"{path} was not written: {_warn.one_line(error)}", error)
+            return
     memo._described.add(definition)
 
 

@@ -46,6 +46,9 @@ S = TypeVar("S", "_ThreadSignal", "_TaskSignal")
 
 #: Seconds after which a deadlock that the system reports is believed; see `_Abroad`.
 _DEADLOCK = 1.0
+#: How often one waits in vain for another process. It does not tell whether it could not store its result, or died, or
+#: raised; in the first case all who wait would compute one after the other.
+_IN_VAIN = 2
 #: Seconds between looks at whom we wait for: at first, and at most.
 _PAUSES = 0.25, 2.0
 #: The same between attempts to lock where the system cannot be asked to wait.
@@ -139,7 +142,7 @@ class Hold:
         True
     """
 
-    __slots__ = ("_claim", "_is_futile", "_ours", "_place")
+    __slots__ = ("_claim", "_in_vain", "_is_futile", "_ours", "_place")
 
     def __init__(self, folder: str, arguments: str) -> None:
         self._place = folder, arguments
@@ -147,6 +150,8 @@ class Hold:
         self._ours = True
         #: Somebody has computed it, and there is no entry: it cannot be stored, and nobody is to wait in vain again.
         self._is_futile = False
+        #: How often another process had its turn, as far as was seen.
+        self._in_vain = 0
 
     def __enter__(self) -> bool:
         claim = self._claim = _Claim(self._place, in_task=False)
@@ -273,8 +278,10 @@ class Hold:
             return
         claim.abroad = abroad
         abroad.waker = signal.set
+        last: int | None = None  # who had the lock when it was last seen held
         try:
-            watch = standstill.OfProcess(abroad.lock.holder())
+            last = abroad.lock.holder()
+            watch = standstill.OfProcess(last)
             for seconds in _pauses():
                 if abroad.is_over:
                     return
@@ -282,6 +289,12 @@ class Hold:
                 if claim.outer is not None and abroad.is_deadlocked():
                     return
                 holder = abroad.lock.holder()
+                if holder is not None:
+                    # The system may have given the lock to another before it was our turn to look.
+                    self._in_vain += last not in (None, holder)
+                    last = holder
+                if self._in_vain >= _IN_VAIN:
+                    return
                 if watch.pid != holder:
                     watch = standstill.OfProcess(holder)
                 elif watch.is_over():
@@ -290,6 +303,8 @@ class Hold:
             abroad.waker = None
             claim.abroad = None
             self._ours = not abroad.is_over
+            self._in_vain += abroad.is_over and last is not None
+            self._is_futile = self._in_vain >= _IN_VAIN
 
 
 def _pauses() -> Iterator[float]:

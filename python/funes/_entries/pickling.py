@@ -175,11 +175,17 @@ def load(
     body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
 ) -> Any:
     """Read a value that was stored in one or two readings; see `load_entry`."""
-    if second is not None:
-        # A class of another program's __main__: the body has it by value.
-        with suppress(Exception):
-            return _load_second(second, buffers)
-    return _load_plain(body)
+    try:
+        if second is not None:
+            # A class of another program's __main__: the body has it by value.
+            with suppress(Exception):
+                return _load_second(second, buffers)
+        return _load_plain(body)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        # A library written in Rust (polars, given what another version of it has written) raises what is no Exception.
+        raise pickle.UnpicklingError(one_line(error)) from error
 
 
 def load_head(entry: Entry) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 __all__ = ["Secret", "checked", "from_environment", "withheld"]
 
@@ -60,12 +58,23 @@ def from_environment() -> bytes | None:
     return value.encode(errors="surrogateescape") if value else None
 
 
-@contextmanager
-def withheld() -> Iterator[None]:
-    """Keep keys out of what this thread pickles."""
-    before = getattr(_writing, "entry", False)
-    _writing.entry = True
-    try:
-        yield
-    finally:
-        _writing.entry = before
+class withheld:  # noqa: N801
+    """Keeps keys out of what this thread pickles, as long as the block runs.
+
+    Every miss enters one, and a class costs a third of what a generator does.
+
+    Example:
+        >>> import pickle
+        >>> with withheld():
+        ...     b"hunter2" in pickle.dumps(Secret("hunter2"))
+        False
+    """
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = getattr(_writing, "entry", False)
+        _writing.entry = True
+
+    def __exit__(self, *exception: object) -> None:
+        _writing.entry = self._before

@@ -23,8 +23,11 @@ const NAME: &str = ".lock";
 /// An open lock file.
 #[derive(Debug)]
 pub struct LockFile {
-    file: File,
+    /// There until this is dropped.
+    file: Option<File>,
     path: PathBuf,
+    /// As it was opened.
+    metadata: Metadata,
     /// On Windows: what is locked.
     #[cfg(not(unix))]
     held: other::Held,
@@ -53,8 +56,9 @@ impl LockFile {
         }
         share(&file, &metadata, folder);
         Ok(Self {
-            file,
+            file: Some(file),
             path,
+            metadata,
             #[cfg(not(unix))]
             held: other::Held::default(),
         })
@@ -62,8 +66,26 @@ impl LockFile {
 
     /// Whether this is still the file that others would open: nobody has deleted, moved or replaced it.
     pub fn is_in_place(&self) -> bool {
-        let there = self.path.symlink_metadata();
-        matches!((there, self.file.metadata()), (Ok(there), Ok(here)) if is_same(&there, &here))
+        self.is_ours() && self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
+    }
+
+    /// Whether the descriptor is still that of the file which was opened. A program that closes all descriptors, as one
+    /// that becomes a daemon does, closes this one too, and its number goes to another file.
+    fn is_ours(&self) -> bool {
+        self.file().metadata().is_ok_and(|here| is_same(&here, &self.metadata))
+    }
+
+    fn file(&self) -> &File {
+        self.file.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            // Closing it would close somebody else's.
+            std::mem::forget(self.file.take());
+        }
     }
 }
 
@@ -81,7 +103,7 @@ mod unix {
     impl LockFile {
         /// Takes the lock on a byte, if no other process has it.
         pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
-            match fcntl(&self.file, FcntlArg::F_SETLK(&range(libc::F_WRLCK, offset)?)) {
+            match fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_WRLCK, offset)?)) {
                 Ok(_) => Ok(true),
                 Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
                 Err(error) => Err(error.into()),
@@ -90,14 +112,15 @@ mod unix {
 
         /// Frees the lock on a byte, if this process has it.
         pub fn unlock(&self, offset: u64) -> io::Result<()> {
-            fcntl(&self.file, FcntlArg::F_SETLK(&range(libc::F_UNLCK, offset)?))?;
+            fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_UNLCK, offset)?))?;
             Ok(())
         }
 
         /// The process that has the lock on a byte; none if it is free, or held by another host.
         pub fn holder(&self, offset: u64) -> Option<u32> {
-            let mut range = range(libc::F_WRLCK, offset).ok()?;
-            fcntl(&self.file, FcntlArg::F_GETLK(&mut range)).ok()?;
+            // Those who wait lock it for reading, for a moment: they are not meant.
+            let mut range = range(libc::F_RDLCK, offset).ok()?;
+            fcntl(self.file(), FcntlArg::F_GETLK(&mut range)).ok()?;
             // Whom this process cannot see is 0 or below.
             let is_held = range.l_type != libc::F_UNLCK as _;
             u32::try_from(range.l_pid).ok().filter(|&pid| is_held && pid > 0)
@@ -106,13 +129,13 @@ mod unix {
 
     impl AsRawFd for LockFile {
         fn as_raw_fd(&self) -> i32 {
-            self.file.as_raw_fd()
+            self.file().as_raw_fd()
         }
     }
 
     impl AsFd for LockFile {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.file.as_fd()
+            self.file().as_fd()
         }
     }
 
@@ -166,7 +189,7 @@ mod other {
         /// Takes the lock on a byte, if nobody has it.
         pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
             let place = usize::try_from(offset).map_err(io::Error::other)?;
-            let file = Arc::new(self.file.try_clone()?);
+            let file = Arc::new(self.file().try_clone()?);
             match file_guard::try_lock(file, Lock::Exclusive, place, 1) {
                 Ok(guard) => {
                     self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(offset, guard);
@@ -178,14 +201,12 @@ mod other {
         }
 
         /// Frees the lock on a byte, if this process has it.
-        #[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
         pub fn unlock(&self, offset: u64) -> io::Result<()> {
             drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&offset));
             Ok(())
         }
 
         /// The system does not tell.
-        #[expect(clippy::unused_self, reason = "it can tell elsewhere")]
         pub fn holder(&self, _: u64) -> Option<u32> {
             None
         }

@@ -86,7 +86,8 @@ impl Bytes {
     }
 
     fn read(file: File, length: usize) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(length);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length)?;
         file.take(length as u64).read_to_end(&mut bytes)?;
         if bytes.len() == length { Ok(Self::Read(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }

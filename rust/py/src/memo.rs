@@ -107,17 +107,20 @@ impl Core {
         };
         if self.is_async {
             // Nothing more is done before it is awaited, as with any coroutine function.
-            return miss(py, intern!(py, "call_async"))?.call1((memo, given.tuple()?, given.dict()?));
+            return match miss(py, intern!(py, "call_async")) {
+                Ok(function) => function.call1((memo, given.tuple()?, given.dict()?)),
+                Err(_) => self.call_plainly(py, given),
+            };
         }
         normalise_seed(&mut arguments)?;
         let settled = match self.settled(memo) {
             Ok(settled) => settled,
-            Err(stop) => return uncached(memo, given, stop, "the definition"),
+            Err(stop) => return self.uncached(memo, given, stop, "the definition"),
         };
         let mut subject = String::new();
         let encoded = match self.encode(py, &arguments, &mut subject) {
             Ok(encoded) => encoded,
-            Err(stop) => return uncached(memo, given, stop, &subject),
+            Err(stop) => return self.uncached(memo, given, stop, &subject),
         };
         if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded) {
             return Ok(output);
@@ -144,7 +147,10 @@ impl Core {
         };
         let call = self.described(settled, arguments, hex, encoded, is_absent)?;
         let py = memo.py();
-        miss(py, intern!(py, "call_missed"))?.call1((memo, given.tuple()?, given.dict()?, call))
+        match miss(py, intern!(py, "call_missed")) {
+            Ok(function) => function.call1((memo, given.tuple()?, given.dict()?, call)),
+            Err(_) => self.call_plainly(py, given),
+        }
     }
 
     /// The result of a call if it is in memory and nothing is out of the ordinary.
@@ -390,6 +396,26 @@ impl Core {
         Ok(self.function.bind(py).getattr(intern!(py, "__name__"))?.extract()?)
     }
 
+    /// Runs the function without the cache, because the definition or an argument cannot be hashed.
+    #[cold]
+    fn uncached<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        given: &Given<'_, 'py>,
+        stop: Stop,
+        subject: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = memo.py();
+        if let Stop::Raised(error) = stop {
+            return Err(*error);
+        }
+        let error = stop.into_error(py, subject);
+        match miss(py, intern!(py, "call_uncached")) {
+            Ok(function) => function.call1((memo, given.tuple()?, given.dict()?, error)),
+            Err(_) => self.call_plainly(py, given),
+        }
+    }
+
     /// Lets the plain function raise its own error for arguments that do not fit it.
     fn call_plainly<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = self.without_seed(given.dict()?)?;
@@ -467,7 +493,7 @@ impl Core {
         Given::with(args, kwargs, |given| self.recall_given(memo, given)).map(|output| (output,))
     }
 
-    /// The remembered result of a call as `(output,)`; None if there is none, or if Python must see to it.
+    /// The remembered result of a call as `(output,)`; `()` if there is none; None if Python must see to it.
     ///
     /// `definition`, `arguments`: where on disk it is looked for: the call's own hashes, or those of an adopted entry.
     fn recall<'py>(
@@ -476,13 +502,15 @@ impl Core {
         call: &Call,
         definition: &str,
         arguments: &str,
-    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let py = memo.py();
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
-            return Ok(Some((output,)));
+            return PyTuple::new(py, [output]).map(Some);
         }
         match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded)? {
-            Recalled::Output(output) => Ok(Some((output,))),
-            Recalled::Absent | Recalled::Trouble => Ok(None),
+            Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
+            Recalled::Absent => Ok(Some(PyTuple::empty(py))),
+            Recalled::Trouble => Ok(None),
         }
     }
 
@@ -630,7 +658,8 @@ impl Settled {
     }
 }
 
-/// A function of `funes._calls.miss`, the Python side of a call that is not a hit in memory.
+/// A function of `funes._calls.miss`, the Python side of a call that is not a hit in memory. An error says that it cannot be
+/// imported now (too many open files): the function is then to be run as it is.
 fn miss<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || py.import("funes._calls.miss").map(Bound::unbind))?;
@@ -644,22 +673,4 @@ fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }
     Ok(())
-}
-
-/// Runs a function without the cache, because the definition or an argument cannot be hashed.
-#[cold]
-fn uncached<'py>(
-    memo: &Bound<'py, PyAny>,
-    given: &Given<'_, 'py>,
-    stop: Stop,
-    subject: &str,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = memo.py();
-    match stop {
-        Stop::Raised(error) => Err(*error),
-        stop => {
-            let error = stop.into_error(py, subject);
-            miss(py, intern!(py, "call_uncached"))?.call1((memo, given.tuple()?, given.dict()?, error))
-        }
-    }
 }

@@ -48,12 +48,11 @@ impl KeyLock {
     fn acquire(&self, py: Python<'_>) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let file = open(&self.folder)?;
-            let locked = py.detach(|| {
-                let locked = file.try_lock(self.offset).ok()?;
-                // Somebody may have deleted the file since it was opened, and others have made a new one.
-                Some(file.is_in_place().then_some(locked))
-            })?;
-            if let Some(locked) = locked {
+            // Looked at when the lock is had: somebody may have deleted the file since it was opened, and others have made
+            // a new one.
+            let (locked, is_in_place) = py.detach(|| (file.try_lock(self.offset), file.is_in_place()));
+            if is_in_place {
+                let locked = locked.ok()?;
                 self.is_held.store(locked, Ordering::Relaxed);
                 self.keep(Some(file));
                 return Some(locked);
@@ -80,12 +79,18 @@ impl KeyLock {
     }
 
     /// The descriptor of the lock file, which stays open as long as this object.
+    #[cfg(unix)]
     fn fileno(&self) -> PyResult<i32> {
-        #[cfg(unix)]
-        if let Some(file) = self.file() {
-            return Ok(std::os::fd::AsRawFd::as_raw_fd(&*file));
+        match self.file() {
+            Some(file) => Ok(std::os::fd::AsRawFd::as_raw_fd(&*file)),
+            None => Err(PyOSError::new_err("there is no lock file")),
         }
-        Err(PyOSError::new_err("there is no lock file"))
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, reason = "it is asked elsewhere")]
+    fn fileno(&self) -> PyResult<i32> {
+        Err(PyOSError::new_err("descriptors are not for locks here"))
     }
 }
 

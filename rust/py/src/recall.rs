@@ -1,6 +1,7 @@
 //! A hit on disk, as long as nothing about it is unusual.
 
 use funes_core::store::{Key, Reading};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -63,9 +64,15 @@ pub(crate) fn recall<'py>(
     });
     match found {
         Ok(found) => Ok(Ok(found)),
-        Err(error) if error.is_instance_of::<pyo3::exceptions::PyException>(py) => Ok(Err(Recalled::Trouble)),
+        Err(error) if is_mishap(py, &error) => Ok(Err(Recalled::Trouble)),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an error says no more than that a value cannot be made again. A library written in Rust that panics (polars,
+/// given what another version of it has written) raises what is no `Exception`.
+fn is_mishap(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyException>(py) || error.get_type(py).name().is_ok_and(|name| name == "PanicException")
 }
 
 fn load_by_python<'py>(entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>> {

@@ -29,6 +29,7 @@ impl Access {
     }
 
     /// Creates a file, and opens it; an error if there is one.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "it is asked elsewhere"))]
     pub(super) fn create_file(self, path: &Path) -> io::Result<File> {
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
@@ -59,12 +60,14 @@ impl Access {
     }
 
     #[cfg(not(unix))]
+    #[expect(clippy::unused_self, reason = "it is asked elsewhere")]
     pub(super) fn create_folder(self, folder: &Path) -> io::Result<()> {
         fs::create_dir(folder)
     }
 }
 
-/// Setgid and the like, which a folder gets from the one above it, stay.
+/// Setgid and the like, which a folder gets from the one above it, stay. A file system without permissions of its own may
+/// refuse to change any; what it gives is all there is, and less than what was asked for.
 #[cfg(unix)]
 pub(crate) fn grant(
     metadata: &fs::Metadata,
@@ -74,5 +77,25 @@ pub(crate) fn grant(
     use std::os::unix::fs::PermissionsExt;
 
     let mode = metadata.permissions().mode();
-    if mode & wanted == wanted { Ok(()) } else { set(fs::Permissions::from_mode(mode | wanted)) }
+    if mode & wanted == wanted {
+        return Ok(());
+    }
+    match set(fs::Permissions::from_mode(mode | wanted)) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_granted_and_a_refusal_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = folder.path().metadata().unwrap();
+        grant(&metadata, 0o700, |_| panic!("nothing is missing")).unwrap();
+        grant(&metadata, 0o770, |_| Err(io::ErrorKind::PermissionDenied.into())).unwrap();
+        assert!(grant(&metadata, 0o770, |_| Err(io::Error::other("disk on fire"))).is_err());
+    }
 }

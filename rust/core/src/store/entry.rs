@@ -152,7 +152,8 @@ impl Entry {
         match self.held {
             Held::Bytes(bytes) => Ok(bytes),
             Held::File(file) => {
-                let mut bytes = Vec::with_capacity(self.body as usize);
+                let mut bytes = Vec::new();
+                bytes.try_reserve_exact(self.body as usize)?;
                 file.take(self.body).read_to_end(&mut bytes)?;
                 if bytes.len() as u64 == self.body { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
             }

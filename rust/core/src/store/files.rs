@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::access::Access;
+#[cfg(unix)]
+use super::existing;
+use super::existing::is_absence;
 
 /// What the names of unfinished files start with.
 pub(super) const DRAFT: &str = ".tmp-";
@@ -27,6 +30,9 @@ pub(super) trait Files {
     /// Makes the content of a file last. Called once for a file: after a failure the system may have dropped the data,
     /// and a second call would not tell.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Makes the content of a file last that somebody else has written; what is no file has none.
+    fn sync_named(&self, path: &Path) -> io::Result<()>;
 
     /// Gives a name to a file that has none; an error if something else has it.
     fn link(&self, file: &Self::File, path: &Path) -> io::Result<()>;
@@ -109,6 +115,26 @@ impl Files for Real {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
+    }
+
+    #[cfg(unix)]
+    fn sync_named(&self, path: &Path) -> io::Result<()> {
+        match existing::open(path) {
+            Ok(file) if file.metadata()?.is_file() => file.sync_all(),
+            Ok(_) => Ok(()),
+            Err(error) if is_absence(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Windows syncs only what was opened for writing.
+    #[cfg(not(unix))]
+    fn sync_named(&self, path: &Path) -> io::Result<()> {
+        match File::options().write(true).open(path) {
+            Ok(file) => file.sync_all(),
+            Err(error) if is_absence(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -26,6 +26,7 @@ mod access;
 #[cfg(test)]
 mod crashing;
 mod entry;
+mod existing;
 mod files;
 pub(crate) mod folders;
 mod layout;

@@ -39,7 +39,10 @@ pub(super) fn publish<F: Files>(
         if durable { disk.sync(file).context("sync", path) } else { Ok(()) }
     })?;
     if durable {
-        // Also if somebody else was first: their sync may be still under way.
+        if !first {
+            // Their sync may be still under way, or they saw no need of one.
+            disk.sync_named(path).context("sync", path)?;
+        }
         if let Err(error) = folders::sync_names(disk, root, folder) {
             if first {
                 // What may not last must not look as if it did.

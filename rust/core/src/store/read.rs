@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::entry::{self, Damage, Entry, Fault, Held};
+use super::existing::{is_absence, open};
 use super::layout::Key;
 use super::seal::{Seal, Secret};
 use super::trailer::{LENGTHS, Parts, TRAILER, Trailer};
@@ -75,9 +76,11 @@ fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<
         Ok((parts, trailer)) => (trailer, parts),
         Err(fault) => return Ok(Some(Err(fault))),
     };
-    if can_be_mapped(&file) {
+    // With a secret, what was checked is what is used: in a file that somebody else may write to, a second look may
+    // find something else.
+    if scrutiny.secret.is_none() && can_be_mapped(&file) {
         let version = Version::of(&metadata);
-        return mapped(file, version, key, &trailer, parts, scrutiny).map(Some);
+        return mapped(file, version, key, &trailer, parts, scrutiny.verify).map(Some);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -117,12 +120,15 @@ fn mapped(
     key: &Key,
     trailer: &Trailer,
     parts: Parts,
-    scrutiny: Scrutiny,
+    verify: Verify,
 ) -> io::Result<Result<Entry, Fault>> {
-    let mut seal = Seal::new(key, scrutiny.secret);
+    let mut seal = Seal::new(key, None);
     let identity = seal.identity();
-    let verified = || version.is_some_and(|version| version.is_verified(&identity));
-    let trusted = scrutiny.trusts() || (scrutiny.verify != Verify::Always && verified());
+    let trusted = match verify {
+        Verify::Always => false,
+        Verify::Once => version.is_some_and(|version| version.is_verified(&identity)),
+        Verify::Never => true,
+    };
     let mut tail = vec![0; (parts.table.end - parts.body) as usize];
     if !trusted {
         let mut block = vec![0; BLOCK];
@@ -191,45 +197,5 @@ fn can_be_mapped(file: &File) -> bool {
 /// On Windows, a file that is mapped cannot be deleted by hand; elsewhere nobody has looked.
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn can_be_mapped(_: &File) -> bool {
-    false
-}
-
-/// Opens what the name itself stands for, without waiting: a pipe would otherwise block until it had a writer.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()));
-    Ok(opened?.into())
-}
-
-/// Opens what the name itself stands for, folders too, so that they can be told from what is forbidden.
-#[cfg(windows)]
-fn open(path: &Path) -> io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt;
-    const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-
-    let flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
-    File::options().read(true).custom_flags(flags).open(path)
-}
-
-/// Whether opening failed because no ordinary file is there.
-fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || is_something_else(error)
-}
-
-/// A link (LOOP; MLINK on FreeBSD) or what cannot be opened as a file at all: sockets, devices without a driver.
-#[cfg(unix)]
-fn is_something_else(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-
-    let something_else = [Errno::LOOP, Errno::MLINK, Errno::NXIO, Errno::NODEV, Errno::OPNOTSUPP];
-    Errno::from_io_error(error).is_some_and(|errno| something_else.contains(&errno))
-}
-
-#[cfg(not(unix))]
-fn is_something_else(_: &io::Error) -> bool {
     false
 }

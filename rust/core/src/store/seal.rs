@@ -1,6 +1,7 @@
 //! What shows that a file is what was written under its name: a checksum, and, where there is a secret, a MAC.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::entry::{Damage, Fault};
 use super::layout::Key;
@@ -33,12 +34,14 @@ pub(super) struct Seal {
     mac: Option<blake3::Hasher>,
 }
 
+/// Deriving the key anew would cost as much as hashing a small entry.
+static CHECKSUM: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum"));
+
 impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
-        let mut seal = Self {
-            checksum: blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum"),
-            mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)),
-        };
+        let mut seal =
+            Self { checksum: CHECKSUM.clone(), mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)) };
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
             seal.update(&(name.len() as u64).to_le_bytes());
             seal.update(name.as_bytes());
@@ -53,9 +56,9 @@ impl Seal {
         }
     }
 
-    /// Stands for the names and the secret, of a seal that was fed nothing yet.
+    /// Stands for the names, of a seal that was fed nothing yet.
     pub(super) fn identity(&self) -> [u8; HASH] {
-        *self.mac.as_ref().unwrap_or(&self.checksum).finalize().as_bytes()
+        *self.checksum.finalize().as_bytes()
     }
 
     /// The MAC, zero without a secret, and the checksum.

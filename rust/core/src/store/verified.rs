@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::seal::HASH;
 
@@ -31,6 +32,9 @@ pub(super) struct Version {
 /// How many are remembered; beyond that, some are verified once more.
 const MOST: usize = 1 << 16;
 
+/// How long after one change another one may bear the same time: kernels count by the tick of their clock, 10 ms at most.
+const GRAIN: Duration = Duration::from_millis(20);
+
 static VERIFIED: LazyLock<Mutex<HashMap<[u8; HASH], Version>>> = LazyLock::new(Mutex::default);
 
 impl Version {
@@ -54,16 +58,59 @@ impl Version {
         None
     }
 
-    /// Whether it was this version that was verified for a name and a secret.
+    /// Whether every later change will show in the times.
+    fn is_settled(self, now: SystemTime) -> bool {
+        let [seconds, nanoseconds] = self.changed;
+        let since = Duration::new(seconds.try_into().unwrap_or_default(), nanoseconds.try_into().unwrap_or_default());
+        now.duration_since(UNIX_EPOCH + since).is_ok_and(|age| age > GRAIN)
+    }
+
+    /// Whether it was this version that was verified under a name.
     pub(super) fn is_verified(self, identity: &[u8; HASH]) -> bool {
         VERIFIED.lock().unwrap_or_else(PoisonError::into_inner).get(identity) == Some(&self)
     }
 
+    /// Remembers that this version was verified, unless it is so young that a change that came now would leave its times as
+    /// they are.
     pub(super) fn remember(self, identity: [u8; HASH]) {
+        if !self.is_settled(SystemTime::now()) {
+            return;
+        }
         let mut verified = VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= MOST {
             verified.clear();
         }
         verified.insert(identity, self);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_settled_when_a_later_change_shows_in_its_times() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let version = Version::of(&file.as_file().metadata().unwrap()).unwrap();
+        let changed = file.as_file().metadata().unwrap().modified().unwrap();
+        assert!(!version.is_settled(changed));
+        assert!(!version.is_settled(changed + GRAIN));
+        assert!(version.is_settled(changed + GRAIN * 2));
+        // A clock that was set back tells nothing.
+        assert!(!version.is_settled(changed - GRAIN));
+    }
+
+    #[test]
+    fn only_a_settled_version_is_remembered_under_its_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let version = Version::of(&file.as_file().metadata().unwrap()).unwrap();
+        let (name, other) = ([1; HASH], [2; HASH]);
+        let future = Version { changed: [i64::MAX >> 20, 0], ..version };
+        future.remember(name);
+        assert!(!future.is_verified(&name));
+        let past = Version { changed: [1, 0], ..version };
+        past.remember(name);
+        assert!(past.is_verified(&name) && !past.is_verified(&other));
+        assert!(!Version { size: version.size + 1, ..past }.is_verified(&name));
     }
 }

@@ -1,0 +1,157 @@
+"""What the disk costs: funes beside plain Python files, joblib and diskcache, with the bars that it is to keep.
+
+Every figure is a median of paired runs in one process, which is fresh for each row: what else the machine does falls on
+both of a pair. Small results are not kept in memory (`memory=0`), so that every hit reads its file. `--json FILE` keeps
+the figures.
+
+    make bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any
+
+from measure import Figure, paired, refuse_debug_build, write_json
+from peers import with_diskcache, with_joblib, work
+
+SMALL = 500  # entries that small hits go through in turn
+LARGE = 1 << 20  # floats of the large array: 8 MiB
+SECONDS = 2.0  # for a pair
+
+
+def array(x: float) -> Any:
+    import numpy as np
+
+    return np.arange(LARGE, dtype=float) + x
+
+
+def compared(name: str, own: Any, rivals: dict[str, tuple[Any, float]]) -> list[Figure]:
+    """A line for each rival: the ratio, which is to be at most what stands beside the rival."""
+    figures = []
+    for rival, (call, bar) in rivals.items():
+        took, other, ratio = paired(own, call, SECONDS)
+        note = f"{took * 1e6:.1f} and {other * 1e6:.1f} us"
+        figures.append(Figure(f"{name} / {rival}", ratio, "x", bar, note))
+    return figures
+
+
+def in_turn(call: Callable[[float], Any], arguments: int) -> Callable[[], Any]:
+    """A call with each argument in turn. All are right, or it raises."""
+    numbers = cycle(map(float, range(arguments))).__next__
+    for _ in range(arguments):
+        x = numbers()
+        if call(x) != x * 2.0:
+            raise AssertionError(f"wrong answer for {x}")
+    return lambda: call(numbers())
+
+
+def with_new(call: Callable[[float], Any]) -> Callable[[], Any]:
+    """A call with another argument each time."""
+    numbers = count().__next__
+    return lambda: call(float(numbers()))
+
+
+def small_hits(folder: Path) -> list[Figure]:
+    from funes import memorious
+
+    remembered = memorious(cache_dir=folder / "funes", memory=0)(work)
+    own = in_turn(remembered, SMALL)
+    entries = [str(remembered.key(float(x)).path) for x in range(SMALL)]
+    path = cycle(entries).__next__
+
+    def floor() -> Any:
+        file = os.open(path(), os.O_RDONLY)
+        stored = os.read(file, 65536)
+        os.close(file)
+        return pickle.loads(stored)["output"]
+
+    rivals = {
+        "open, read, close, pickle.loads": (floor, 1.6),
+        "diskcache": (in_turn(with_diskcache(folder / "diskcache"), SMALL), 1 / 2),
+        "joblib": (in_turn(with_joblib(folder / "joblib"), SMALL), 1 / 8),
+    }
+    return compared("hit on disk, small", own, rivals)
+
+
+def misses(folder: Path) -> list[Figure]:
+    from funes import memorious
+
+    own = with_new(memorious(cache_dir=folder / "funes", memory=0, durability="never")(work))
+    top = f"{folder}{os.sep}plain{os.sep}"
+    os.mkdir(top)
+
+    def stored_plainly(x: float) -> float:
+        output = work(x)
+        path = f"{top}{x.hex()}"
+        file = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, pickle.dumps({"input": {"x": x}, "output": output, "time": 0.0}))
+        os.close(file)
+        os.rename(f"{path}.new", path)
+        return output
+
+    rivals = {
+        "create, write, rename": (with_new(stored_plainly), 1.0),
+        "diskcache": (with_new(with_diskcache(folder / "diskcache")), 1.0),
+        "joblib": (with_new(with_joblib(folder / "joblib")), 1 / 5),
+    }
+    return compared("miss, small, not synced", own, rivals)
+
+
+def large_hits(folder: Path) -> list[Figure]:
+    import joblib
+
+    from funes import memorious
+
+    def remembered(verify: Any) -> Callable[[], Any]:
+        call = memorious(cache_dir=folder / "funes", verify=verify)(array)
+        return lambda: call(1.0)
+
+    def by_joblib(mmap_mode: str | None) -> Callable[[], Any]:
+        call = joblib.Memory(folder / "joblib", verbose=0, mmap_mode=mmap_mode).cache(array)
+        return lambda: call(1.0)
+
+    mapped, verified = remembered("once"), remembered("always")
+    lent, read = by_joblib("r"), by_joblib(None)
+    for call in (mapped, verified, lent, read):
+        call()  # computed
+        if call()[-1] != LARGE:
+            raise AssertionError("wrong answer: array")
+    return [
+        *compared("hit of 8 MiB, not the first", mapped, {"joblib, mmap_mode='r'": (lent, 1 / 4)}),
+        *compared("hit of 8 MiB, verified", verified, {"joblib, read": (read, 1.0)}),
+    ]
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    refuse_debug_build()
+    figures: list[Figure] = []
+    with (
+        tempfile.TemporaryDirectory() as top,
+        ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
+        ) as pool,
+    ):
+        for row in (small_hits, misses, large_hits):
+            folder = Path(top) / row.__name__
+            folder.mkdir()
+            figures += pool.submit(row, folder).result()
+    print("\n".join(map(str, figures)))
+    if options.json:
+        write_json(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A process whose children each make one call while the system refuses something: `refuse.c` does it.
+
+Reads a line for each child: a cache folder; what is refused, as `refuse` in `refuse.c` takes it (name, number,
+errno); and "named" if files without a name are not to be had. Tells how many calls of that name the child made, and how
+it ended.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from victim import is_right, remembered
+
+
+def child(folder: Path, name: str, number: str, error: str, unnamed: str) -> int:
+    """One call; 0 if it returned what the function computes."""
+    system = ctypes.CDLL(None)
+    repeat = remembered(folder)
+    if unnamed == "named":
+        system.refuse_unnamed()
+    system.refuse(name.encode(), int(number), int(error))
+    trouble, right = "", False
+    try:
+        right = is_right(repeat)
+    except BaseException:
+        trouble = traceback.format_exc()
+    made = system.counted()
+    system.refuse(b"", 0, 0)
+    os.write(2, trouble.encode())
+    os.write(1, f"{made}\n".encode())
+    return 0 if right else 1
+
+
+def main() -> None:
+    """Forks a child for each line."""
+    if sys.argv[1] != "cold":
+        # What a first call imports and finds out is tried apart.
+        is_right(remembered(Path(sys.argv[1])))
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            code = 1
+            try:
+                folder, *fault = line.rstrip("\n").split("\t")
+                code = child(Path(folder), *fault)
+            finally:
+                os._exit(code)
+        print("ended", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The system refuses the k-th open, read, write, sync, link, rename, lock of a call, for every k: the call is right.
+
+A shim between the process and the C library does it, so this needs a C compiler, as building the extension does, and no
+tracer. What the process does without the C library is for `test_system_calls.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from victim import TEXT
+
+CC = shutil.which("cc")
+
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD, O_TMPFILE"),
+    pytest.mark.skipif(CC is None, reason="no C compiler, which the extension needs too"),
+]
+
+#: What a disk, a quota, a server or an administrator may say to each call.
+REFUSALS = {
+    "open": ("EMFILE", "EACCES", "EIO", "ENOSPC", "EDQUOT", "EROFS", "ESTALE"),
+    "read": ("EIO", "ESTALE"),
+    "stat": ("EIO", "EACCES", "ESTALE"),
+    "write": ("ENOSPC", "EDQUOT", "EIO", "ESTALE"),
+    "fsync": ("EIO", "ENOSPC", "EDQUOT", "ESTALE"),
+    "link": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE", "EXDEV"),
+    "rename": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
+    "mkdir": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
+    "chmod": ("EPERM", "EIO", "EROFS"),
+    "unlink": ("EIO", "EACCES", "EROFS"),
+    "fcntl": ("ENOLCK", "EIO", "ESTALE"),
+}
+KILL = "-1"
+
+
+class Refused:
+    """Calls in children of one process, so that none of them pays for the start of an interpreter."""
+
+    def __init__(self, folder: Path, shim: Path, warm: str) -> None:
+        self.folder = folder
+        self.numbers = count()
+        self.errors = folder / "errors"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("refused.py")), warm],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "LD_PRELOAD": str(shim)},
+                encoding="utf-8",
+            )
+
+    def new(self) -> Path:
+        """A cache folder that nothing has used."""
+        return self.folder / f"cache-{next(self.numbers)}"
+
+    def call(
+        self, cache: Path, name: str = "", number: int = 0, error: str = "0", unnamed: str = ""
+    ) -> tuple[int, int]:
+        """How a call ended, and how often it made this call of the system, if it came to its end."""
+        assert self.process.stdin
+        assert self.process.stdout
+        code = error if error in {"0", KILL} else str(getattr(errno, error))
+        print(cache, name, number, code, unnamed, sep="\t", file=self.process.stdin, flush=True)
+        made = 0
+        while not (line := self.process.stdout.readline()).startswith("ended"):
+            assert line, "the process has died"
+            made = int(line)
+        return int(line.split()[1]), made
+
+    def right(self, cache: Path, *fault: object, what: str) -> None:
+        """A call that must be right."""
+        ended, _ = self.call(cache, *fault)  # type: ignore[arg-type]
+        assert ended == 0, f"{what}: {self.errors.read_text(encoding='utf-8')}"
+
+    def close(self) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.close()
+        assert self.process.wait(timeout=60) == 0
+        self.process.stdout.close()
+
+
+def entries(cache: Path, what: str) -> int:
+    """How many entries there are; each is whole and right, and nothing else was left."""
+    found = list(cache.glob("*/*/*.dill"))
+    for entry in found:
+        assert pickle.loads(entry.read_bytes())["output"] == [TEXT] * 3, what
+    return len(found)
+
+
+def left_over(cache: Path) -> list[str]:
+    return [path.name for path in cache.rglob(".tmp-*")]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Refused]]:
+    folder = tmp_path_factory.mktemp("refusals")
+    shim = folder / "refuse.so"
+    assert CC
+    source = str(Path(__file__).with_name("refuse.c"))
+    # Arguments that cannot be null are asked for nothing here, whatever the compiler thinks of comparisons.
+    subprocess.run([CC, "-shared", "-fPIC", "-O1", "-o", str(shim), source, "-ldl"], check=True)
+    started: dict[str, Refused] = {}
+
+    def refused(kind: str) -> Refused:
+        if kind not in started:
+            own = folder / kind
+            own.mkdir()
+            started[kind] = Refused(own, shim, "cold" if kind == "cold" else str(own / "warm"))
+        return started[kind]
+
+    yield refused
+    for process in started.values():
+        process.close()
+
+
+def faults(
+    refused: Refused, prepare: Callable[[], Path], unnamed: str
+) -> Iterator[tuple[str, int]]:
+    """Each call of the system that a call makes, by name and number."""
+    for name in REFUSALS:
+        ended, times = refused.call(prepare(), name, unnamed=unnamed)
+        assert ended == 0
+        for number in range(1, times + 1):
+            yield name, number
+
+
+@pytest.mark.parametrize(
+    ("kind", "unnamed"),
+    [("miss", "unnamed"), ("miss", "named"), ("hit", "unnamed")],
+)
+def test_a_refusal_at_any_place_leaves_the_result_right(
+    start: Callable[[str], Refused], kind: str, unnamed: str, full: bool
+) -> None:
+    refused = start("warm")
+    sound = refused.new()
+    refused.right(sound, what="nothing")
+
+    def prepare() -> Path:
+        cache = refused.new()
+        if kind == "hit":
+            shutil.copytree(sound, cache)
+        return cache
+
+    tried = set()
+    for turn, (name, number) in enumerate(faults(refused, prepare, unnamed)):
+        refusals = REFUSALS[name]
+        for refusal in refusals if full else refusals[turn % len(refusals) :][:1]:
+            cache, what = prepare(), f"{refusal} of {name} {number}"
+            refused.right(cache, name, number, refusal, unnamed, what=what)
+            there = entries(cache, what)
+            assert there == 1 or kind != "hit", what
+            assert name == "unlink" or not left_over(cache), what
+            assert not list(cache.rglob("damaged")), what
+            # It resumes by itself.
+            refused.right(cache, what=what)
+            assert entries(cache, what) == 1, what
+        tried.add(name)
+    # Otherwise the shim is not where it should be.
+    stored = {"write", "fsync", "mkdir", "fcntl", "rename"}
+    assert {"open", "stat", *({"read"} if kind == "hit" else stored)} <= tried
+    assert ("link" in tried) is (kind != "hit" and unnamed == "unnamed")
+
+
+def test_the_first_call_of_a_process_is_right_whatever_cannot_be_opened(
+    start: Callable[[str], Refused], full: bool
+) -> None:
+    # Most of what it opens are modules that it imports.
+    refused = start("cold")
+    ended, times = refused.call(refused.new(), "open")
+    assert ended == 0
+    assert times > 20
+    for number in range(1, times + 1, 1 if full else times // 5):
+        cache, what = refused.new(), f"EMFILE of open {number}"
+        refused.right(cache, "open", number, "EMFILE", what=what)
+        entries(cache, what)
+        assert not left_over(cache), what
+
+
+@pytest.mark.parametrize("kind", ["warm", "cold"])
+def test_a_process_that_can_open_nothing_computes(
+    start: Callable[[str], Refused], kind: str
+) -> None:
+    # Of a cold one not even our own modules can be imported.
+    refused = start(kind)
+    for refusal in ("EMFILE", "EIO"):
+        cache = refused.new()
+        refused.right(cache, "open", 0, refusal, what=refusal)
+        refused.right(cache, what="afterwards")
+        assert entries(cache, "afterwards") == 1
+
+
+@pytest.mark.parametrize("unnamed", ["unnamed", "named"])
+def test_a_kill_at_any_place_leaves_no_torn_entry(
+    start: Callable[[str], Refused], unnamed: str
+) -> None:
+    refused = start("warm")
+    for name, number in faults(refused, refused.new, unnamed):
+        cache, what = refused.new(), f"SIGKILL at {name} {number}"
+        ended, _ = refused.call(cache, name, number, KILL, unnamed)
+        assert ended == -signal.SIGKILL, what
+        entries(cache, what)
+        refused.right(cache, what=what)
+        assert entries(cache, what) == 1, what
+
+
+@pytest.mark.parametrize("refusal", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
+@pytest.mark.parametrize("name", ["write", "fsync", "mkdir", "link"])
+def test_a_system_that_goes_on_refusing_costs_no_result(
+    start: Callable[[str], Refused], name: str, refusal: str
+) -> None:
+    refused = start("warm")
+    cache = refused.new()
+    for unnamed in ("unnamed", "named"):
+        refused.right(cache, name, 0, refusal, unnamed, what=refusal)
+        assert not left_over(cache)
+    refused.right(cache, what="afterwards")
+    assert entries(cache, "afterwards") == 1
