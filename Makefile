@@ -28,7 +28,7 @@ test-rust: build
 test-python: build $(VENV)/.made/test
 	$(VENV)/bin/python -m pytest
 
-test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage; about two minutes
+test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage; minutes
 	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults
 
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
 import time
 import warnings
@@ -97,7 +96,7 @@ class Model(RuleBasedStateMachine):
             child.start()
         if kill:
             time.sleep(0.002 * len(keys))
-            os.kill(children[0].pid or 0, signal.SIGKILL)
+            children[0].kill()  # it may have ended already
         for child in children:
             child.join(60)
         assert children[1].exitcode == 0
