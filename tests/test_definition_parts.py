@@ -35,7 +35,6 @@ from definition_table import run_table
 
 load_funes()
 
-import funes  # noqa: E402
 from funes._definitions import origin, texts  # noqa: E402
 from funes._definitions.code import names_in, same_code  # noqa: E402
 from funes._definitions.definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
