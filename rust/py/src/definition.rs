@@ -45,12 +45,14 @@ struct Description<'py> {
 /// What a definition is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be kept: it has to be able to tell that it still holds.
+    /// To be kept: it has to be able to tell that it still holds. What a function holds that its module does not hold by
+    /// name (a closure that a factory made) has to be hashed, as there may be others of its code.
     Kept,
     /// To be looked at once.
     Shown,
     /// To tell a value from others: a closure, a method of an object. There may be many of one code, and only what they
-    /// hold tells them apart; so what they hold has to be hashed, where a global would count by its type.
+    /// hold tells them apart; so what they hold has to be hashed, where a global would count by its type. Tools too, such
+    /// as locks and open files.
     Value,
 }
 
@@ -85,8 +87,8 @@ impl Definition {
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
-                survey.alone.extend(root_node.filter(|_| purpose == Purpose::Value).map(|node| (node, String::new())));
-                walk.drain(&mut survey)
+                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
+                walk.drain(&mut survey, purpose)
             })?;
             if survey.assigned.is_subset(&left_out) {
                 break walk;
@@ -155,7 +157,7 @@ struct Survey<'py> {
     /// Names that the code assigns, each with the address of its namespace.
     assigned: FxHashSet<(usize, String)>,
     kept: Vec<Py<PyAny>>,
-    /// What has to be hashed whole, see [`Purpose::Value`], with the way to it: the root, and the code that it holds.
+    /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
     alone: FxHashMap<NodeId, String>,
 }
 
@@ -231,16 +233,16 @@ impl<'py> Walk<'py> {
             .map_err(|error| Stop::raised(self.py, "asking whether it is code", error))
     }
 
-    fn drain(&mut self, survey: &mut Survey<'py>) -> Walked {
+    fn drain(&mut self, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
         while let Definitions::Open { queue, .. } = &mut self.definitions
             && let Some(described) = queue.pop_front()
         {
-            self.described(&described, survey)?;
+            self.described(&described, survey, purpose)?;
         }
         Ok(())
     }
 
-    fn described(&mut self, described: &Described<'py>, survey: &mut Survey<'py>) -> Walked {
+    fn described(&mut self, described: &Described<'py>, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
         let Described { object, description, node } = described;
         let mark = self.encoder.begin(tags::DEFINITION, 4);
         self.encoder.blob(tags::STR, description.kind.as_bytes());
@@ -248,7 +250,9 @@ impl<'py> Walk<'py> {
         self.walk(&description.content)?;
         let own = self.encoder.digest_since(&mark);
         let way = survey.alone.get(node).filter(|_| !is_reachable(object)).cloned();
-        if let Some(way) = &way {
+        if let Some(way) = &way
+            && purpose == Purpose::Value
+        {
             self.tools(description).map_err(|stop| stop.at(|| way.clone()))?;
         }
         let links = self.links(description, way.as_deref(), survey)?;
