@@ -24,6 +24,7 @@ mod record;
 mod refusal;
 mod scalars;
 mod signature;
+mod steps;
 mod store;
 mod tier;
 mod walk;
