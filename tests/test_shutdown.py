@@ -1,4 +1,4 @@
-"""The end of the interpreter: calls that come late give what the plain function gives, and no process ends by a signal."""
+"""The end of the interpreter: late calls give what the plain function gives, and no process ends by a signal."""
 
 from __future__ import annotations
 
