@@ -21,6 +21,7 @@ from funes import memorious
 def spread(x):
     return [x] * (x * 50)
 
+spread(1)  # so that there is an entry, however busy the machine
 print("ready", flush=True)
 for turn in itertools.count():
     x = random.randrange(100)
