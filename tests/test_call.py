@@ -282,8 +282,8 @@ def test_a_signal_handler_that_calls_the_function(run_python: RunPython) -> None
 
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        end = time.monotonic() + 60
+        while handled <= 100 and time.monotonic() < end:
             assert f(1) == [1]
             assert f((1, 2)) == [(1, 2)]
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -41,15 +41,15 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def __self__(self) -> Any:
         return self.args[0]
 
-    def key(self, *args: Any, **kwargs: Any) -> Key:
+    def key(self, /, *args: Any, **kwargs: Any) -> Key:
         """As `Memo.key`."""
         return _memo_of(self).key(self.__self__, *args, **kwargs)
 
-    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+    def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
         """As `Memo.is_cached`."""
         return _memo_of(self).is_cached(self.__self__, *args, **kwargs)
 
-    def forget(self, *args: Any, **kwargs: Any) -> bool:
+    def forget(self, /, *args: Any, **kwargs: Any) -> bool:
         """As `Memo.forget`."""
         return _memo_of(self).forget(self.__self__, *args, **kwargs)
 
@@ -64,6 +64,10 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         signature = inspect.signature(self.__func__)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self.__func__.__doc__
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
 
@@ -77,8 +81,24 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def __hash__(self) -> int:
         return hash((self.__func__, id(self.__self__)))
 
+    def __get__(self, instance: object, owner: type | None = None) -> BoundMemo:
+        # As with a bound method: it is bound for good, wherever it is put. `help` sees by this that it is a method.
+        return self
+
+    def __copy__(self) -> BoundMemo:
+        return BoundMemo(self.__func__, self.__self__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundMemo:
+        import copy
+
+        return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
+
     def __reduce__(self) -> Any:
-        return getattr, (self.__self__, self.__func__.__name__)
+        name = self.__func__.__name__
+        if getattr(self.__self__, name, None) == self:
+            return getattr, (self.__self__, name)
+        # A class overrides it, or its name is private.
+        return BoundMemo, (self.__func__, self.__self__)
 
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"

@@ -130,7 +130,12 @@ class Memo(Generic[P, R]):
         return Core(function, options.ignore, options.memory)
 
     def __init__(self, function: FunctionType, options: Options) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
+        # The function's own attributes, but for those that would hide what this class has: see them at `__wrapped__`.
+        self.__dict__.update(
+            {name: value for name, value in function.__dict__.items() if not hasattr(Memo, name)}
+        )
+        self.__wrapped__ = function
         self._options = options
         #: The cache folder, where another process has settled it.
         self._root = None
@@ -160,7 +165,7 @@ class Memo(Generic[P, R]):
 
     # Beside the call
 
-    def key(self, *args: Any, **kwargs: Any) -> Key:
+    def key(self, /, *args: Any, **kwargs: Any) -> Key:
         """What a call with these arguments is remembered by. The function is not run.
 
         Raises:
@@ -173,7 +178,7 @@ class Memo(Generic[P, R]):
         path = self._store.path(self._function_name, call.definition, call.arguments)
         return Key(call.definition, call.arguments, Path(path))
 
-    def is_cached(self, *args: Any, **kwargs: Any) -> bool:
+    def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
         """Whether a call with these arguments is remembered: there is a sound entry, its own or an adopted one.
 
         The function is not run.
@@ -186,7 +191,7 @@ class Memo(Generic[P, R]):
         call = self._core.key(self, args, kwargs)
         return any(self._is_sound(place) for place in places_of(self, call))
 
-    def forget(self, *args: Any, **kwargs: Any) -> bool:
+    def forget(self, /, *args: Any, **kwargs: Any) -> bool:
         """Delete what is remembered of a call with these arguments. The function is not run.
 
         Returns:

@@ -25,7 +25,7 @@ from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
 
-__all__ = ["call_async", "call_missed", "call_uncached"]
+__all__ = ["Computation", "begin", "call_async", "call_seeded", "call_uncached", "say_uncached"]
 
 
 #: Whether to seed, and with what.
@@ -39,30 +39,73 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def call_missed(
-    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
-) -> Any:
+class Computation:
+    """A call that is to be computed: its way to the key, and what the function was given, as it was before the run."""
+
+    __slots__ = ("_call", "_frozen", "_hold", "_memo")
+
+    def __init__(self, memo: Memo[Any, Any], call: Call, hold: Hold | None) -> None:
+        if log.is_on():
+            log.tell(memo, call)
+        self._memo = memo
+        self._call = call
+        self._hold = hold
+        self._frozen = _freeze(memo, call)
+
+    def finish(self, output: Any, seconds: float, trouble: str = "") -> None:
+        """Keep what the function returned after so many seconds, unless there was trouble; let others go on."""
+        try:
+            _keep(self._memo, self._call, self._frozen, output, seconds=seconds, trouble=trouble)
+        except BaseException:
+            self.abandon()
+            raise
+        if self._hold is not None:
+            self._hold.release(True)
+
+    def abandon(self) -> None:
+        """Let others go on: there is no result."""
+        if self._hold is not None:
+            self._hold.release(False)
+
+
+def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation:
+    """The result as ``(result,)`` if it is found, or becomes so while others compute it; else what is to be computed.
+
+    The extension then runs the function, with nothing of ours on the stack.
+    """
     output, places = _look(memo, call)
     if output is not _MISSING:
-        return output
+        return (output,)
     hold = _hold(memo, call) if memo._options.once else None
     if hold is None:
-        return _compute(memo, args, kwargs, call)
+        return Computation(memo, call, None)
     while True:
-        with hold as ours:
+        ours = hold.__enter__()
+        try:
             output = _recall(memo, call, places)
-            if output is not _MISSING:
-                return output
-            if ours:
-                return _compute(memo, args, kwargs, call)
+            if output is _MISSING and ours:
+                return Computation(memo, call, hold)
+        except BaseException:
+            hold.release(False)
+            raise
+        hold.release(True)
+        if output is not _MISSING:
+            return (output,)
 
 
-def _compute(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
-    if log.is_on():
-        log.tell(memo, call)
-    frozen, run = _freeze(memo, call), Run()
-    output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
-    _keep(memo, call, frozen, output, run)
+def call_seeded(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
+) -> Any:
+    begun = begin(memo, call)
+    if not isinstance(begun, Computation):
+        return begun[0]
+    run = Run()
+    try:
+        output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
+    except BaseException:
+        begun.abandon()
+        raise
+    begun.finish(output, run.seconds, run.trouble)
     return output
 
 
@@ -96,7 +139,7 @@ async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Cal
         log.tell(memo, call)
     frozen, run = _freeze(memo, call), Run()
     output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
-    _keep(memo, call, frozen, output, run)
+    _keep(memo, call, frozen, output, seconds=run.seconds, trouble=run.trouble)
     return output
 
 
@@ -113,12 +156,16 @@ def _hold(memo: Memo[Any, Any], call: Call) -> Hold | None:
     return Hold(folder, call.arguments)
 
 
-def call_uncached(
-    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
-) -> Any:
+def say_uncached(memo: Memo[Any, Any], error: Exception) -> None:
     memo._degrade("key", f"it ran uncached: {error}", error)
     if log.is_on():
         log.tell_uncached(memo, error)
+
+
+def call_uncached(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
+) -> Any:
+    say_uncached(memo, error)
     is_seeded, seed = memo._core.seed(args, kwargs)
     run = _run_async if memo._core.is_async else _run
     return run(
@@ -218,24 +265,29 @@ def _freeze(memo: Memo[Any, Any], call: Call) -> pickling.Frozen | None:
 
 
 def _keep(
-    memo: Memo[Any, Any], call: Call, frozen: pickling.Frozen | None, output: Any, run: Run
+    memo: Memo[Any, Any],
+    call: Call,
+    frozen: pickling.Frozen | None,
+    output: Any,
+    *,
+    seconds: float,
+    trouble: str,
 ) -> None:
-    if run.trouble:
-        error = FunesError(run.trouble)
-        memo._degrade("seed", f"the result was not stored: {run.trouble}", error)
+    if trouble:
+        memo._degrade("seed", f"the result was not stored: {trouble}", FunesError(trouble))
         return
     if frozen is None:
         return
     try:
-        store, durable = memo._store, memo._options.is_durable(run.seconds)
+        store, durable = memo._store, memo._options.is_durable(seconds)
         limit = memo._options.large_argument
         inputs, objects = large_arguments.refer(store, frozen, limit, durable)
-        pickled = pickling.dump_entry(inputs, output, run.seconds, objects)
+        pickled = pickling.dump_entry(inputs, output, seconds, objects)
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
         # What is in the store may be kept in memory too, as it is before the caller can change it.
         body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
-        memo._core.remember(memo, call, output, run.seconds, body)
+        memo._core.remember(memo, call, output, seconds, body)
         _describe(memo, call.definition)
     except Exception as error:
         _degrade_unstored(memo, error)

@@ -173,7 +173,11 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None and self._claim is not None:
+        self.release(kind is None)
+
+    def release(self, has_succeeded: bool) -> None:
+        """End the block that was entered: for whoever cannot have it as a block."""
+        if has_succeeded and self._claim is not None:
             self._claim.has_succeeded = self._ours
         self._end()
 
@@ -197,9 +201,7 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None and self._claim is not None:
-            self._claim.has_succeeded = self._ours
-        self._end()
+        self.release(kind is None)
 
     def __del__(self) -> None:
         # A second Ctrl-C may have come before the block's end could do it.

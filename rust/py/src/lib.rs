@@ -27,6 +27,7 @@ mod refusal;
 mod savings;
 mod scalars;
 mod signature;
+mod steps;
 mod store;
 mod tier;
 mod walk;

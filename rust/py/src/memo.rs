@@ -9,7 +9,7 @@ use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,10 +27,15 @@ use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
+use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
+
+/// How much of a thread's stack must be left for a call to compute, in bytes. Interpreters before 3.12 count calls only, as
+/// many as they are told to allow, and some more on a stack that is used up is the end of the process.
+const STACK_RESERVE: usize = 192 << 10;
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
 /// functions here get as `memo`.
@@ -95,37 +100,38 @@ impl Core {
     ///
     /// PyO3 is told that the thread is attached (which takes as long as a look-up) where more is to be done than to find
     /// a result in memory: so that objects that are let go of go at once.
-    pub(crate) fn call<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn call<'py>(&self, memo: &Bound<'py, PyAny>, given: &Given<'_, 'py>) -> PyResult<Step<'py>> {
         let py = memo.py();
         if !self.is_async
             && let Some(output) = self.recall_given(memo, given)
         {
-            return Ok(output);
+            return Ok(Step::Done(output));
         }
         let Some(mut arguments) = self.signature.bind(self.function.bind(py), given)? else {
-            return Python::attach(|_| self.call_plainly(py, given));
+            return attached(py, || self.call_plainly(py, given).map(Step::Done));
         };
         if self.is_async {
             // Nothing more is done before it is awaited, as with any coroutine function.
-            return match miss(py, intern!(py, "call_async")) {
-                Ok(function) => function.call1((memo, given.tuple()?, given.dict()?)),
-                Err(_) => self.call_plainly(py, given),
-            };
+            let args = (memo, given.tuple()?, given.dict()?).into_pyobject(py)?;
+            return Ok(match miss(py, intern!(py, "call_async")) {
+                Ok(function) => Step::call(function, args),
+                Err(_) => Step::Done(self.call_plainly(py, given)?),
+            });
         }
         normalise_seed(&mut arguments)?;
         let settled = match self.settled(memo) {
             Ok(settled) => settled,
-            Err(stop) => return self.uncached(memo, given, stop, "the definition"),
+            Err(stop) => return self.call_uncached(memo, given, &arguments, stop, "the definition"),
         };
         let mut subject = String::new();
         let encoded = match self.encode(py, &arguments, &mut subject) {
             Ok(encoded) => encoded,
-            Err(stop) => return self.uncached(memo, given, stop, &subject),
+            Err(stop) => return self.call_uncached(memo, given, &arguments, stop, &subject),
         };
         if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded) {
-            return Ok(output);
+            return Ok(Step::Done(output));
         }
-        Python::attach(|_| self.call_beyond_memory(memo, given, settled, &arguments, encoded))
+        attached(py, || self.call_beyond_memory(memo, given, settled, &arguments, encoded))
     }
 
     /// A call whose result is not in memory.
@@ -137,20 +143,74 @@ impl Core {
         settled: Bound<'py, Settled>,
         arguments: &Arguments<'py>,
         encoded: Vec<u8>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Step<'py>> {
+        let py = memo.py();
+        let is_seeded = self.signature.seed(arguments).is_some();
+        if stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE) {
+            return Err(PyRecursionError::new_err("maximum recursion depth exceeded: the thread's stack is used up"));
+        }
+        if !is_seeded && is_finalizing(py) {
+            return Ok(self.plain_call(py, given)?.run());
+        }
         let hex = Domain::Arguments.hash(&encoded).to_hex();
         let own = (settled.get().hex.as_str(), hex.as_str());
         let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded)? {
-            Recalled::Output(output) => return Ok(output),
+            Recalled::Output(output) => return Ok(Step::Done(output)),
             Recalled::Absent => true,
             Recalled::Trouble => false,
         };
         let call = self.described(settled, arguments, hex, encoded, is_absent)?;
-        let py = memo.py();
-        match miss(py, intern!(py, "call_missed")) {
-            Ok(function) => function.call1((memo, given.tuple()?, given.dict()?, call)),
-            Err(_) => self.call_plainly(py, given),
+        if is_seeded {
+            let args = (memo, given.tuple()?, given.dict()?, call).into_pyobject(py)?;
+            return Ok(Step::call(miss(py, intern!(py, "call_seeded"))?, args));
         }
+        let args = (memo, call).into_pyobject(py)?;
+        let plain = self.plain_call(py, given)?;
+        Ok(match miss(py, intern!(py, "begin")) {
+            Ok(function) => Step::begin(function, args, plain),
+            Err(_) => plain.run(),
+        })
+    }
+
+    /// Runs the function without the cache, because the definition or an argument cannot be hashed.
+    #[cold]
+    fn call_uncached<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        given: &Given<'_, 'py>,
+        arguments: &Arguments<'py>,
+        stop: Stop,
+        subject: &str,
+    ) -> PyResult<Step<'py>> {
+        let py = memo.py();
+        let is_seeded = self.signature.seed(arguments).is_some();
+        if !is_seeded && is_finalizing(py) {
+            return Ok(self.plain_call(py, given)?.run());
+        }
+        let error = match stop {
+            Stop::Raised(error) => return Err(*error),
+            stop => stop.into_error(py, subject),
+        };
+        if is_seeded {
+            let args = (memo, given.tuple()?, given.dict()?, error).into_pyobject(py)?;
+            return Ok(Step::call(miss(py, intern!(py, "call_uncached"))?, args));
+        }
+        let args = (memo, error).into_pyobject(py)?;
+        let plain = self.plain_call(py, given)?;
+        Ok(match miss(py, intern!(py, "say_uncached")) {
+            Ok(function) => Step::begin(function, args, plain),
+            Err(_) => plain.run(),
+        })
+    }
+
+    /// The call of the plain function with the same arguments.
+    fn plain_call<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>) -> PyResult<Plain> {
+        Ok(Plain {
+            function: self.function.clone_ref(py).into_any(),
+            args: given.tuple()?.unbind(),
+            kwargs: self.without_seed(given.dict()?)?.map(Bound::unbind),
+            counters: self.counters.clone(),
+        })
     }
 
     /// The result of a call if it is in memory and nothing is out of the ordinary.
@@ -341,7 +401,7 @@ impl Core {
 
     /// The definition as it is now.
     fn settled<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
-        self.present_definition(memo.py()).map_or_else(|| Python::attach(|_| self.settle(memo)), Ok)
+        self.present_definition(memo.py()).map_or_else(|| attached(memo.py(), || self.settle(memo)), Ok)
     }
 
     /// The definition that was found, if it still holds.
@@ -394,26 +454,6 @@ impl Core {
     /// The function's name, which names the folder of its results.
     fn name(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
         Ok(self.function.bind(py).getattr(intern!(py, "__name__"))?.extract()?)
-    }
-
-    /// Runs the function without the cache, because the definition or an argument cannot be hashed.
-    #[cold]
-    fn uncached<'py>(
-        &self,
-        memo: &Bound<'py, PyAny>,
-        given: &Given<'_, 'py>,
-        stop: Stop,
-        subject: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = memo.py();
-        if let Stop::Raised(error) = stop {
-            return Err(*error);
-        }
-        let error = stop.into_error(py, subject);
-        match miss(py, intern!(py, "call_uncached")) {
-            Ok(function) => function.call1((memo, given.tuple()?, given.dict()?, error)),
-            Err(_) => self.call_plainly(py, given),
-        }
     }
 
     /// Lets the plain function raise its own error for arguments that do not fit it.
@@ -673,4 +713,19 @@ fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }
     Ok(())
+}
+
+/// Whether the interpreter is at its end: modules are gone that the cache needs, and there is nothing to keep.
+fn is_finalizing(py: Python<'_>) -> bool {
+    static IS_FINALIZING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    IS_FINALIZING
+        .import(py, "sys", "is_finalizing")
+        .and_then(|is_finalizing| is_finalizing.call0()?.is_truthy())
+        .unwrap_or(true)
+}
+
+/// Does something with PyO3 told that the thread is attached, see [`Core::call`].
+fn attached<R>(_: Python<'_>, work: impl FnOnce() -> R) -> R {
+    // SAFETY: it is attached. PyO3 is not asked to see for itself: it says no at the interpreter's end.
+    unsafe { Python::attach_unchecked(|_| work()) }
 }

@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::given::Given;
 use crate::memo::Core;
+use crate::steps;
 
 /// An instance, as the interpreter sees it.
 #[repr(C)]
@@ -110,7 +111,8 @@ unsafe extern "C" fn new(
 ) -> *mut ffi::PyObject {
     guarded(|py| {
         // SAFETY: the interpreter calls this with a type, a tuple, and a dict or null; the new object is one of this
-        // module's own, zeroed by the allocator, and nobody has seen it yet.
+        // module's own, zeroed by the allocator, and nobody has seen it yet. The interpreter, which calls `vectorcall`,
+        // does not mind that a thread may be ended within.
         unsafe {
             let args = Bound::from_borrowed_ptr(py, args).cast_into::<PyTuple>()?;
             let kwargs = Bound::from_borrowed_ptr_or_opt(py, kwargs).map(Bound::cast_into::<PyDict>).transpose()?;
@@ -119,24 +121,25 @@ unsafe extern "C" fn new(
             let allocate = (*kind).tp_alloc.ok_or_else(|| PySystemError::new_err("a type that cannot be made"))?;
             let object = Bound::from_owned_ptr_or_err(py, allocate(kind, 0))?;
             let fields = object.as_ptr().cast::<Object>();
-            (&raw mut (*fields).vectorcall).write(vectorcall);
+            (&raw mut (*fields).vectorcall)
+                .write(std::mem::transmute::<*const (), ffi::vectorcallfunc>(vectorcall as *const ()));
             (&raw mut (*fields).core).write(core.into_ptr());
             Ok(object)
         }
     })
 }
 
-unsafe extern "C" fn vectorcall(
+unsafe extern "C-unwind" fn vectorcall(
     memo: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     count: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    guarded(|py| {
-        // SAFETY: the interpreter calls this with an object of this type, and with arguments as PEP 590 says. Both are
-        // the caller's as long as the call lasts; the core is the object's own for as long, but for a collection that
-        // clears it, which leaves null.
-        unsafe {
+    // SAFETY: the interpreter calls this with an object of this type, and with arguments as PEP 590 says. Both are the
+    // caller's as long as the call lasts; the core is the object's own for as long, but for a collection that clears it,
+    // which leaves null. This frame has nothing but copies of pointers.
+    unsafe {
+        steps::run(|py| {
             let core = (*memo.cast::<Object>()).core;
             let Some(core) = Bound::from_borrowed_ptr_or_opt(py, core) else {
                 return Err(PySystemError::new_err("the function has been collected"));
@@ -144,8 +147,8 @@ unsafe extern "C" fn vectorcall(
             let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
             let given = Given::of_vectorcall(py, arguments, count, names);
             core.get().call(&memo, &given)
-        }
-    })
+        })
+    }
 }
 
 unsafe extern "C" fn core_of(memo: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
@@ -185,7 +188,7 @@ fn guarded<'py>(work: impl FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>) -
     let error = match catch_unwind(AssertUnwindSafe(|| work(py))) {
         Ok(Ok(object)) => return object.into_ptr(),
         Ok(Err(error)) => error,
-        Err(_) => PySystemError::new_err("funes made a mistake; please report it with what was printed above"),
+        Err(_) => steps::mistake(),
     };
     error.restore(py);
     ptr::null_mut()

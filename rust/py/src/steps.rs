@@ -1,0 +1,190 @@
+//! What is left of a call whose result is not in memory: pieces of Python code, one after the other, the function itself
+//! among them.
+//!
+//! They run with a single frame of ours below them on the stack, [`run`], which is small and has nothing to clean up. So a
+//! recursion gets as deep as that of the plain function. And a daemon thread, which the interpreter ends at its own end by
+//! unwinding the stack (before Python 3.14), can be ended: a frame that catches panics would abort the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::exceptions::{PyRecursionError, PySystemError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::counters::Counters;
+
+/// What a call has come to.
+pub(crate) enum Step<'py> {
+    Done(Bound<'py, PyAny>),
+    Next(Box<Pending>),
+}
+
+/// Python code to be run, and what is to be done with what it returns.
+pub(crate) struct Pending {
+    callable: Py<PyAny>,
+    args: Py<PyTuple>,
+    kwargs: Option<Py<PyDict>>,
+    then: Then,
+}
+
+enum Then {
+    /// It is the call's result.
+    Return,
+    /// It is `(result,)`, or what is to be told of the run of the function, or None if nobody is.
+    Compute(Plain),
+    /// It is what the function returned, to be kept.
+    Keep { computation: Option<Py<PyAny>>, started: Instant, counters: Arc<Counters> },
+    /// It does not matter: the result is there.
+    Give(Py<PyAny>),
+}
+
+/// The call of the plain function.
+pub(crate) struct Plain {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl<'py> Step<'py> {
+    /// Calls what returns the result.
+    pub(crate) fn call(callable: Bound<'py, PyAny>, args: Bound<'py, PyTuple>) -> Self {
+        Self::next(callable, args, Then::Return)
+    }
+
+    /// Calls what looks for the result, or says what to do once the function has run.
+    pub(crate) fn begin(callable: Bound<'py, PyAny>, args: Bound<'py, PyTuple>, plain: Plain) -> Self {
+        Self::next(callable, args, Then::Compute(plain))
+    }
+
+    fn next(callable: Bound<'py, PyAny>, args: Bound<'py, PyTuple>, then: Then) -> Self {
+        Self::Next(Box::new(Pending { callable: callable.unbind(), args: args.unbind(), kwargs: None, then }))
+    }
+}
+
+impl Plain {
+    /// Runs the function without the cache.
+    pub(crate) fn run<'py>(self) -> Step<'py> {
+        self.compute(None)
+    }
+
+    fn compute<'py>(self, computation: Option<Py<PyAny>>) -> Step<'py> {
+        let Self { function, args, kwargs, counters } = self;
+        counters.miss();
+        let then = Then::Keep { computation, started: Instant::now(), counters };
+        Step::Next(Box::new(Pending { callable: function, args, kwargs, then }))
+    }
+}
+
+impl Then {
+    /// Too deep in a recursion for the cache is not yet too deep for the function: then it is left out.
+    fn go_on<'py>(self, py: Python<'py>, returned: PyResult<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
+        let too_deep = |error: &PyErr| error.is_instance_of::<PyRecursionError>(py);
+        match self {
+            Self::Return => returned.map(Step::Done),
+            Self::Compute(plain) => match returned {
+                Ok(begun) => match begun.cast_exact::<PyTuple>() {
+                    Ok(found) => found.get_item(0).map(Step::Done),
+                    Err(_) => Ok(plain.compute(Some(begun.unbind()).filter(|begun| !begun.is_none(py)))),
+                },
+                Err(error) if too_deep(&error) => Ok(plain.run()),
+                Err(error) => Err(error),
+            },
+            Self::Keep { computation, started, counters } => {
+                let seconds = started.elapsed().as_secs_f64();
+                match (returned, computation) {
+                    (Ok(output), computation) => {
+                        counters.computed(seconds);
+                        let Some(computation) = computation else { return Ok(Step::Done(output)) };
+                        let finish = computation.bind(py).getattr(intern!(py, "finish"))?;
+                        let args = (&output, seconds).into_pyobject(py)?;
+                        Ok(Step::next(finish, args, Then::Give(output.unbind())))
+                    }
+                    (Err(error), Some(computation)) => {
+                        // What the function raised matters more than what is raised here.
+                        let _ = computation.bind(py).call_method0(intern!(py, "abandon"));
+                        Err(error)
+                    }
+                    (Err(error), None) => Err(error),
+                }
+            }
+            Self::Give(output) => match returned {
+                Err(error) if !too_deep(&error) => Err(error),
+                _ => Ok(Step::Done(output.into_bound(py))),
+            },
+        }
+    }
+}
+
+/// A [`Step`] that nothing has to be done about when the stack is unwound: one of the two is null, or both are after an
+/// error, which the interpreter has.
+#[derive(Clone, Copy)]
+struct Raw {
+    output: *mut ffi::PyObject,
+    pending: *mut Pending,
+}
+
+/// Takes all steps of a call, of which `first` is the first.
+///
+/// # Safety
+///
+/// The thread is attached to the interpreter, and nobody above on the stack has anything to clean up.
+#[inline]
+pub(crate) unsafe fn run<'py>(first: impl FnOnce(Python<'py>) -> PyResult<Step<'py>>) -> *mut ffi::PyObject {
+    type Call =
+        unsafe extern "C-unwind" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
+    // SAFETY: it is the same function; that a thread may be ended within is all that the type says besides. What is
+    // pending is owned by this frame from one step to the next, and left behind where the thread ends.
+    unsafe {
+        let call: Call = std::mem::transmute(ffi::PyObject_Call as *const ());
+        let mut step = guarded(first);
+        while !step.pending.is_null() {
+            let Pending { callable, args, kwargs, .. } = &*step.pending;
+            let kwargs = if let Some(kwargs) = kwargs { kwargs.as_ptr() } else { ptr::null_mut() };
+            let returned = call(callable.as_ptr(), args.as_ptr(), kwargs);
+            step = go_on(step.pending, returned);
+        }
+        step.output
+    }
+}
+
+/// # Safety
+///
+/// Both are the caller's own, and given away; the second may be null, with an error set.
+#[inline(never)]
+unsafe fn go_on(pending: *mut Pending, returned: *mut ffi::PyObject) -> Raw {
+    guarded(|py| {
+        // SAFETY: as this function demands. The thread is attached, so that PyO3 need not look whether it can be: it
+        // could not be sure of that at the interpreter's end.
+        unsafe {
+            let pending = Box::from_raw(pending);
+            let returned = Bound::from_owned_ptr_or_err(py, returned);
+            Python::attach_unchecked(|_| pending.then.go_on(py, returned))
+        }
+    })
+}
+
+/// Takes one step. A panic, which would be a mistake in funes, becomes an exception.
+#[inline(never)]
+fn guarded<'py>(work: impl FnOnce(Python<'py>) -> PyResult<Step<'py>>) -> Raw {
+    // SAFETY: the interpreter calls its slots from threads that are attached to it.
+    let py = unsafe { Python::assume_attached() };
+    let error = match catch_unwind(AssertUnwindSafe(|| work(py))) {
+        Ok(Ok(Step::Done(output))) => return Raw { output: output.into_ptr(), pending: ptr::null_mut() },
+        Ok(Ok(Step::Next(pending))) => return Raw { output: ptr::null_mut(), pending: Box::into_raw(pending) },
+        Ok(Err(error)) => error,
+        Err(_) => mistake(),
+    };
+    error.restore(py);
+    Raw { output: ptr::null_mut(), pending: ptr::null_mut() }
+}
+
+/// What is raised after a panic.
+pub(crate) fn mistake() -> PyErr {
+    PySystemError::new_err("funes made a mistake; please report it with what was printed above")
+}

@@ -1,0 +1,86 @@
+"""Recursion gets as deep as that of the plain function."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from conftest import RunPython
+from funes import memorious
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@memorious
+def depth(n: int) -> int:
+    return 0 if n == 0 else 1 + depth(n - 1)
+
+
+def plain_depth(n: int) -> int:
+    return 0 if n == 0 else 1 + plain_depth(n - 1)
+
+
+def endless(n: int) -> int:
+    return endless(n + 1)
+
+
+def deepest(function: object) -> int:
+    """The largest argument for which it comes to an end, as far as the limit lets it."""
+    low, high = 0, sys.getrecursionlimit()
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            function(middle)  # type: ignore[operator]
+            low = middle
+        except RecursionError:
+            high = middle
+    return low
+
+
+def test_it_gets_as_deep_as_the_plain_function() -> None:
+    depth._close()
+    assert deepest(depth) >= deepest(plain_depth) - 5
+    depth.cache_clear()
+    assert depth(100) == 100
+
+
+def test_an_endless_recursion_raises_what_it_raises() -> None:
+    with pytest.raises(RecursionError):
+        memorious(endless)(0)
+
+    @memorious
+    def round_and_round(n: int) -> int:
+        return round_and_round(n + 1)
+
+    for _ in range(2):
+        with pytest.raises(RecursionError):
+            round_and_round(0)
+    assert not round_and_round.is_cached(0)
+    assert depth(3) == 3
+
+
+def test_a_higher_limit_is_used(run_python: RunPython) -> None:
+    """Before Python 3.12 nothing but the limit keeps a recursion from the end of the stack: it must be enough."""
+    script = """if True:
+        import sys, threading
+        from funes import memorious
+
+        @memorious
+        def depth(n):
+            return 0 if n == 0 else 1 + depth(n - 1)
+
+        def too_deep():
+            try:
+                depth(10**6)
+            except RecursionError:
+                print("RecursionError", depth(10))
+
+        sys.setrecursionlimit(10**7)
+        print(depth(2000))
+        threading.stack_size(1 << 20)
+        thread = threading.Thread(target=too_deep)
+        thread.start()
+        thread.join()
+    """
+    assert run_python(script).splitlines() == ["2000", "RecursionError 10"]

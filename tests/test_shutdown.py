@@ -1,0 +1,65 @@
+"""The end of the interpreter: late calls give what the plain function gives, and no process ends by a signal."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import RunPython
+
+BEGIN = """if True:
+    import atexit, builtins, random, sys, threading, time
+    from funes import memorious
+
+    @memorious
+    def f(x):
+        return [x]
+"""
+
+
+def test_what_is_registered_with_atexit_is_remembered(run_python: RunPython) -> None:
+    script = f"""{BEGIN}
+    atexit.register(lambda: print(f(1), f(2), f(3, global_seed=4), f.is_cached(2)))
+    f(1)
+    """
+    assert run_python(script) == "[1] [2] [3] True\n"
+
+
+@pytest.mark.parametrize("place", ["builtins.late", "sys.modules['late']", "late"])
+def test_a_finalizer_that_runs_when_modules_are_gone(run_python: RunPython, place: str) -> None:
+    script = f"""{BEGIN}
+    class Late:
+        def __init__(self):
+            self.f, self.print = f, print
+
+        def __del__(self):
+            self.print(self.f(1), self.f(2))
+
+    f(1)
+    {place} = Late()
+    """
+    assert run_python(script) == "[1] [2]\n"
+
+
+def test_daemon_threads_that_compute_do_not_abort_the_process(run_python: RunPython) -> None:
+    """Before Python 3.14 the interpreter ends them by unwinding their stacks."""
+    script = f"""{BEGIN}
+    @memorious
+    def busy(x):
+        started.release()
+        for _ in range(10**9):
+            pass
+
+    @memorious
+    def seeded(x):
+        return busy(x)
+
+    started = threading.Semaphore(0)
+    for work in (lambda: busy(1), lambda: busy(2), lambda: seeded(3, global_seed=1)):
+        threading.Thread(target=work, daemon=True).start()
+        started.acquire()
+    waiting = threading.Thread(target=lambda: busy(1), daemon=True)
+    waiting.start()
+    time.sleep(0.05)
+    print("done")
+    """
+    assert run_python(script) == "done\n"
