@@ -645,6 +645,35 @@ def test_a_record_that_was_changed_is_not_believed() -> None:
         fresh.key(1).path.unlink()
 
 
+def test_no_changed_byte_of_the_record_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    from funes._versions import adoption
+    from funes._versions.places import adopted_places
+
+    old, new = version("def f(x, verbose=False): return x"), version("def f(x): return x + 0")
+    old(1)
+    old(2)
+    new.adopt(old.definition, drop="verbose")
+    path = new.cache_path / "definition.json"
+    sound = path.read_bytes()
+    where = new._store, "f", new.definition, new.key(1).arguments
+    right = adopted_places(*where)
+    assert right == [old.key(1)[:2]]
+    start, end = sound.index(b'"adopted"'), sound.index(b'"checksum"') + 60
+    found: set[str] = set()
+    for position in range(start, end):
+        for changed in (sound[position] ^ 1, sound[position] ^ 0x80, ord('"')):
+            path.write_bytes(sound[:position] + bytes([changed]) + sound[position + 1 :])
+            monkeypatch.setattr(adoption, "_read", {})
+            try:
+                places = adopted_places(*where)
+            except AdoptionError:
+                found.add("refused")
+            else:
+                found.add("right" if places == right else "none")
+                assert places in (right, [])
+    assert "refused" in found
+
+
 def test_a_record_that_may_not_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     from funes._versions import adoption
 
