@@ -236,6 +236,21 @@ stats._add({str(double.cache_path)!r}, stats.Stats(1, 1.0))
     assert stats.read(double.cache_path) == Stats(1, 1.0)
 
 
+def test_what_saved_most_comes_first_and_the_end_of_a_process_is_not_held_up(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stats.save()
+    monkeypatch.setattr(
+        stats, "take_savings", lambda: [("a", 1, 1.0), ("b", 1, 3.0), ("c", 1, 2.0)]
+    )
+    moments = iter([0.0, 0.0, 0.5, 1.5])
+    monkeypatch.setattr(stats, "monotonic", lambda: next(moments))
+    added: list[str] = []
+    monkeypatch.setattr(stats, "_add", lambda folder, _: added.append(folder))
+    stats.save()
+    assert added == ["b", "c"]
+
+
 def test_a_process_that_runs_finds_its_entries_after_others_have_added(
     cache: Path, run_python: RunPython
 ) -> None:

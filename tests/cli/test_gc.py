@@ -91,6 +91,22 @@ def test_a_version_that_another_has_adopted_stays_as_long_as_that(
     assert left(versions) == [False, False, False, False]
 
 
+def test_a_version_whose_first_result_is_being_computed_neither_goes_nor_supersedes(
+    cache: Path, run: Callable[..., Any]
+) -> None:
+    (old,) = aged(200)
+    bare = train(7).cache_path
+    bare.mkdir()
+    (bare / ".lock").touch()
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert [old.cache_path.exists(), bare.exists()] == [True, True]
+    assert run("gc", "--keep-versions", "0", "--yes").exit_code == 0
+    assert [old.cache_path.exists(), bare.exists()] == [False, True]
+    os.utime(bare, (time.time() - 2 * DAY,) * 2)
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert not bare.exists()
+
+
 def test_the_oldest_entries_go_until_the_rest_is_small_enough(
     cache: Path, run: Callable[..., Any], data: Callable[..., Any]
 ) -> None:

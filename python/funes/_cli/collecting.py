@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from funes._definitions import recorded
 from funes._entries import stats
 from funes._entries.cache import Cache, StoredObject
 from funes._entries.entry import StoredEntry
@@ -17,7 +16,7 @@ from funes._entries.large_arguments import YOUNG
 from funes._entries.version import StoredVersion
 from funes._versions.adoption import KEY
 
-__all__ = ["Limits", "Plan", "is_dispensable", "last_used", "plan"]
+__all__ = ["Limits", "Plan", "adopted_by", "is_dispensable", "last_used", "plan"]
 
 
 class Limits(NamedTuple):
@@ -108,11 +107,22 @@ def plan(
 
 
 def last_used(version: StoredVersion) -> float:
-    """When the last result was added, or a process with hits ended; seconds since 1970."""
+    """When the last result was added, or a process with hits ended; seconds since 1970.
+
+    Of a version without results it is when anything was done in its folder: the first may be being computed.
+    """
     summary = version.summary
     if summary.last is None:
-        return _changed(version.folder / recorded.FILE_NAME)
+        return _changed(version.folder)
     return max(summary.last.timestamp(), _changed(version.folder / stats.FILE_NAME))
+
+
+def adopted_by(version: StoredVersion) -> set[str]:
+    """The versions whose results serve this one, as its definition.json records."""
+    records = (version.description or {}).get(KEY)
+    if not isinstance(records, list):
+        return set()
+    return {str(record.get("definition")) for record in records if isinstance(record, dict)}
 
 
 def is_dispensable(file: StoredObject) -> bool:
@@ -124,26 +134,25 @@ def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> li
     """The versions of a function to do without: those that every limit gives up, and that serve no other version."""
     if limits.older_than is None and limits.keep_versions is None:
         return []
-    versions = sorted(versions, key=last_used, reverse=True)
-    kept = versions[: limits.keep_versions or 0]
-    go = {version.definition: version for version in versions[limits.keep_versions or 0 :]}
-    if limits.older_than is not None:
-        for version in list(go.values()):
-            if now - last_used(version) <= limits.older_than:
-                kept.append(go.pop(version.definition))
+    keep, patience = limits.keep_versions or 0, limits.older_than or 0.0
+    filled: list[StoredVersion] = []
+    bare: list[StoredVersion] = []
+    for version in sorted(versions, key=last_used, reverse=True):
+        (filled if version.summary.entries or adopted_by(version) else bare).append(version)
+    # A version without results takes the place of none that has some.
+    go, kept = {}, filled[:keep]
+    for version, least in [(each, 0.0) for each in filled[keep:]] + [
+        (each, YOUNG) for each in bare
+    ]:
+        if now - last_used(version) > max(patience, least):
+            go[version.definition] = version
+        else:
+            kept.append(version)
     while kept:
-        for definition in _adopted(kept.pop()):
+        for definition in adopted_by(kept.pop()):
             if definition in go:
                 kept.append(go.pop(definition))
     return list(go.values())
-
-
-def _adopted(version: StoredVersion) -> set[str]:
-    """The versions whose results serve this one, as its definition.json records."""
-    records = (version.description or {}).get(KEY)
-    if not isinstance(records, list):
-        return set()
-    return {str(record.get("definition")) for record in records if isinstance(record, dict)}
 
 
 def _emptied(
@@ -156,7 +165,9 @@ def _emptied(
     return [
         version
         for version in versions
-        if version.definition in touched and not left[version.definition] and not _adopted(version)
+        if version.definition in touched
+        and not left[version.definition]
+        and not adopted_by(version)
     ]
 
 

@@ -24,7 +24,7 @@ def opened(folder: str | None) -> Cache:
         NotThere: There is no such folder.
     """
     try:
-        return open_cache(folder)
+        return open_cache(folder or None)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotThere(
             f"there is no cache folder {error.filename}; name another one with --cache"

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from funes._cli import match, options
+from funes._cli.collecting import adopted_by
 from funes._cli.exits import NotThere
 from funes._cli.output import print_json, print_rows
 from funes._cli.progress import progress
@@ -67,6 +68,8 @@ def command(
     total = Removed(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
     if not as_json:
         print_rows(rows, COLUMNS)
+    if not where:
+        _tell_whom_they_serve(chosen, found.versions())
     if not dry_run:
         options.confirm(f"Delete {counted(total)}, of {found.name}?", yes)
         for entry in entries:
@@ -82,6 +85,14 @@ def command(
         )
         click.echo(text, err=True)
     removal.end()
+
+
+def _tell_whom_they_serve(chosen: list[StoredVersion], versions: list[StoredVersion]) -> None:
+    gone = {version.definition for version in chosen}
+    for version in versions:
+        for served in sorted(gone & adopted_by(version)) if version.definition not in gone else ():
+            text = f"results of {served[:8]} serve {version.definition[:8]} (adopted)"
+            click.echo(text, err=True)
 
 
 def _entries(

@@ -10,6 +10,7 @@ import atexit
 import os
 import sys
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from funes._funes import forget_savings, take_savings
@@ -27,6 +28,9 @@ _LARGEST = 4096
 #: Workers of a pool end together, and each holds the lock for a fraction of a millisecond.
 _ATTEMPTS = 20
 _PAUSE = 0.0025
+
+#: How many seconds a process may take at its end, be its definitions many or the disk slow.
+_LONGEST = 1.0
 
 _armed = False
 
@@ -50,8 +54,12 @@ def arm() -> None:
 
 
 def save() -> None:
-    """Add to the files what this process has saved since it did so before."""
-    for folder, hits, seconds in take_savings():
+    """Add to the files what this process has saved since it did so before: the most first, as far as time allows."""
+    savings = sorted(take_savings(), key=lambda saving: -saving[2])
+    end = monotonic() + _LONGEST
+    for folder, hits, seconds in savings:
+        if monotonic() > end:
+            break
         with suppress(Exception):
             _add(folder, Stats(hits, seconds))
 
@@ -93,8 +101,6 @@ def _before(path: str) -> Stats | None:
 
 
 def _acquire(lock: Any) -> bool:
-    from time import sleep
-
     for _ in range(_ATTEMPTS):
         held = lock.acquire()
         if held is not False:
