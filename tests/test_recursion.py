@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from conftest import RunPython
 from funes import memorious
+
+RunPython = Callable[..., str]
 
 pytestmark = pytest.mark.usefixtures("cache")
 

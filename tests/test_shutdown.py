@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from conftest import RunPython
+RunPython = Callable[..., str]
 
 BEGIN = """if True:
     import atexit, builtins, random, sys, threading, time

@@ -81,14 +81,14 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def __hash__(self) -> int:
         return hash((self.__func__, id(self.__self__)))
 
-    def __get__(self, instance: object, owner: type | None = None) -> BoundMemo:
+    def __get__(self, instance: object, owner: type | None = None) -> BoundMemo[P, R]:
         # As with a bound method: it is bound for good, wherever it is put. `help` sees by this that it is a method.
         return self
 
-    def __copy__(self) -> BoundMemo:
+    def __copy__(self) -> BoundMemo[P, R]:
         return BoundMemo(self.__func__, self.__self__)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> BoundMemo:
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundMemo[P, R]:
         import copy
 
         return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
