@@ -298,11 +298,11 @@ class Memo(Generic[P, R]):
     # What the extension asks for
 
     def _extras(self) -> tuple[object, ...]:
-        if not self._options.depends_on:
-            return ()
-        from funes._definitions import depends
+        self._extra = ()
+        if self._options.depends_on:
+            from funes._definitions import depends
 
-        self._extra = depends.resolve(self._options.depends_on)
+            self._extra = depends.resolve(self._options.depends_on)
         return self._extra
 
     def _doubt(self, text: str) -> None:
