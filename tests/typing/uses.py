@@ -7,13 +7,13 @@ error itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes import (
     CacheInfo,
     Key,
+    Results,
     hash_definition,
     hash_value,
     load_cached_results,
@@ -168,8 +168,10 @@ async def use() -> None:
 
 # Results and hashes
 
-assert_type(load_cached_results(bare), Iterator[dict[str, Any]])
-assert_type(load_cached_results(model.method), Iterator[dict[str, Any]])
+assert_type(load_cached_results(bare), Results)
+assert_type(load_cached_results(model.method, versions="all", inputs_only=True), Results)
+for result in load_cached_results(bare, where={"x": 1}):
+    assert_type(result, dict[str, Any])
 load_cached_results_as_pandas(bare, exclude="time", index=["x"])
 assert_type(hash_value([1, 2]), str)
 assert_type(hash_definition(bare), str)

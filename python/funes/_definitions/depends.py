@@ -91,8 +91,8 @@ def record(depends_on: tuple[Any, ...], resolved: tuple[object, ...]) -> list[di
 def _shown(dependency: Any, resolved: Any) -> str:
     if isinstance(dependency, (types.ModuleType, importlib.metadata.Distribution)):
         return f"{resolved[1]} {resolved[2]}"
-    if isinstance(dependency, Path):
-        return str(dependency)
+    if isinstance(dependency, File):
+        return str(dependency.path)
     return getattr(dependency, "__qualname__", None) or shown(dependency)
 
 
