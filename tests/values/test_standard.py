@@ -246,7 +246,9 @@ def test_a_value_is_its_copies(value: Any) -> None:
     for make in (copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))):
         with contextlib.suppress(Exception):  # not everything can be copied
             copies.append(make(value))
-    if isinstance(value, ipaddress.IPv6Address):  # Python 3.10 loses the zone of an address when it copies it
+    if isinstance(
+        value, ipaddress.IPv6Address
+    ):  # Python 3.10 loses the zone of an address when it copies it
         copies = [copied for copied in copies if str(copied) == str(value)]
     assert_all_equal(copies)
     assert_all_differ([value, [value], (value,), [value, value]])
