@@ -19,6 +19,7 @@ import ipaddress
 import itertools
 import logging
 import operator
+import os
 import pathlib
 import pickle
 import random
@@ -385,6 +386,14 @@ def generator() -> Any:
 async def coroutine() -> None: ...
 
 
+def open_files() -> list[Any]:
+    raw = io.FileIO(os.devnull)
+    raw.close()  # a closed one is none to be part of a key either
+    memory = io.BytesIO()
+    buffered = [io.BufferedReader(memory), io.BufferedWriter(memory), io.BufferedRandom(memory)]
+    return [raw, *buffered, io.BufferedRWPair(memory, memory), io.TextIOWrapper(buffered[0])]
+
+
 def refused_values() -> list[tuple[Any, str]]:
     loop = asyncio.new_event_loop()
     future = loop.create_future()
@@ -406,6 +415,7 @@ def refused_values() -> list[tuple[Any, str]]:
         (unstarted, "a coroutine"),
         (future, "a future"),
         (sys.stdout, "an open file"),
+        *((file, "an open file") for file in open_files()),
         (weakref.ref(Plain), "a weak reference"),
         (weakref.WeakValueDictionary(), "held weakly"),
         (weakref.WeakKeyDictionary(), "held weakly"),

@@ -140,10 +140,19 @@ RULES.update(
     }
 )
 
+_OPEN_FILE = "an open file cannot be part of a key; pass its path or its content"
+
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
     "_asyncio.Future": "a future cannot be part of a key",
-    "_io._IOBase": "an open file cannot be part of a key; pass its path or its content",
+    # The types of open files by name too: from Python 3.12 on they say themselves that they cannot be pickled.
+    "_io.BufferedRWPair": _OPEN_FILE,
+    "_io.BufferedRandom": _OPEN_FILE,
+    "_io.BufferedReader": _OPEN_FILE,
+    "_io.BufferedWriter": _OPEN_FILE,
+    "_io.FileIO": _OPEN_FILE,
+    "_io.TextIOWrapper": _OPEN_FILE,
+    "_io._IOBase": _OPEN_FILE,
     "_thread.RLock": "a lock cannot be part of a key",
     "_thread._local": "thread-local data cannot be part of a key",
     "_thread.lock": "a lock cannot be part of a key",
