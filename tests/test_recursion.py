@@ -84,3 +84,22 @@ def test_a_higher_limit_is_used(run_python: RunPython) -> None:
         thread.join()
     """
     assert run_python(script).splitlines() == ["2000", "RecursionError 10"]
+
+
+def test_a_thread_with_a_small_stack_computes(run_python: RunPython) -> None:
+    script = """if True:
+        import sys, threading
+        from funes import memorious
+
+        @memorious
+        def f(x):
+            return x if x == 0 else [f(x - 1)]
+
+        sys.setrecursionlimit(10**7)
+        f(0)  # so that all that is imported at a first call is there
+        threading.stack_size(128 << 10)
+        thread = threading.Thread(target=lambda: print(f(3), f.is_cached(3)))
+        thread.start()
+        thread.join()
+    """
+    assert run_python(script) == "[[[0]]] True\n"
