@@ -35,8 +35,7 @@ def until(name):
 @memorious
 def work(x):
     note(f"ran-{x}")
-    for line in Path("act").read_text().splitlines():
-        exec(line)
+    exec(Path("act").read_text())
     return threading.Lock() if os.path.exists("unstorable") else [x]
 
 @memorious

@@ -147,6 +147,8 @@ def test_what_people_take_for_the_same_differs() -> None:
     )
 
 
+# Numpy 2.5 does not want time differences without a unit to be made any more; there are such.
+@pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")
 def test_scalars_are_apart_from_those_of_python() -> None:
     assert_all_differ(
         [
@@ -271,6 +273,7 @@ def test_hashing_changes_no_array() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The chararray class:DeprecationWarning")  # from numpy 2.5 on
 def test_kinds_of_arrays() -> None:
     values = np.array([[1, 2], [3, 4]])
     assert_all_differ([values, np.matrix(values), np.ma.masked_array(values), values.tolist()])

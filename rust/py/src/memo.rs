@@ -1,5 +1,6 @@
 //! A memorious function: what happens at a call before Python code runs.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
 
-/// How much of a thread's stack must be left for a call to compute, in bytes. Interpreters before 3.12 count calls only, as
+/// How much of a thread's stack must be left for a call to compute, in bytes; where there never was much, half of it. Interpreters before 3.12 count calls only, as
 /// many as they are told to allow, and some more on a stack that is used up is the end of the process.
 const STACK_RESERVE: usize = 192 << 10;
 
@@ -146,7 +147,7 @@ impl Core {
     ) -> PyResult<Step<'py>> {
         let py = memo.py();
         let is_seeded = self.signature.seed(arguments).is_some();
-        if stacker::remaining_stack().is_some_and(|remaining| remaining < STACK_RESERVE) {
+        if is_stack_used_up() {
             return Err(PyRecursionError::new_err("maximum recursion depth exceeded: the thread's stack is used up"));
         }
         if !is_seeded && is_finalizing(py) {
@@ -713,6 +714,19 @@ fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }
     Ok(())
+}
+
+/// Whether a recursion has come near the end of this thread's stack.
+fn is_stack_used_up() -> bool {
+    thread_local! {
+        /// The most that was left when it was looked.
+        static MOST: Cell<usize> = const { Cell::new(0) };
+    }
+    stacker::remaining_stack().is_some_and(|remaining| {
+        let most = MOST.get().max(remaining);
+        MOST.set(most);
+        remaining < STACK_RESERVE.min(most / 2)
+    })
 }
 
 /// Whether the interpreter is at its end: modules are gone that the cache needs, and there is nothing to keep.
