@@ -13,6 +13,9 @@ __all__ = ["one_line", "warn"]
 
 _OWN = os.path.dirname(__file__) + os.sep
 
+#: How many characters of a message are shown, and stored in the place of what cannot be.
+_LONGEST = 200
+
 
 def warn(text: str) -> None:
     """Give a `CacheWarning` at the line outside of funes that led here."""
@@ -28,5 +31,8 @@ def warn(text: str) -> None:
 
 def one_line(error: BaseException) -> str:
     """`ValueError: what happened`, however long the message is."""
-    message = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {message[0][:200]}" if message else type(error).__name__
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    message = lines[0] if len(lines[0]) <= _LONGEST else f"{lines[0][:_LONGEST]}..."
+    return f"{type(error).__name__}: {message}"
