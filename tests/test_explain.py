@@ -480,4 +480,5 @@ def test_the_variable_lets_the_lines_go_to_the_standard_error(
     told = python(script, FUNES_LOG="info")
     assert told.stderr == "funes: f is computed: other arguments: x: 1 -> 2\n"
     wrong = python(script, FUNES_LOG="loud", FUNES_CACHE_DIR=str(tmp_path / "other"))
+    assert wrong.stderr.startswith(f"{script}:")  # the user's line, not ours
     assert "FUNES_LOG=loud is not understood: FUNES_LOG=info tells" in wrong.stderr
