@@ -104,6 +104,12 @@ def test_other_arguments_are_compared_with_the_nearest(f: Any) -> None:
     assert found.line() == "other arguments: config['lr']: 0.1 -> 0.01"
 
 
+def test_one_stored_call_is_called_the_only_one(f: Any) -> None:
+    f(1, {"lr": 0.1})
+    found = f.explain(1, {"lr": 0.2})
+    assert str(found).splitlines()[1] == f"the only stored one is {found.path}"
+
+
 def test_the_newest_hundred_are_looked_at(f: Any) -> None:
     for x in range(120):
         f(x)
@@ -474,4 +480,5 @@ def test_the_variable_lets_the_lines_go_to_the_standard_error(
     told = python(script, FUNES_LOG="info")
     assert told.stderr == "funes: f is computed: other arguments: x: 1 -> 2\n"
     wrong = python(script, FUNES_LOG="loud", FUNES_CACHE_DIR=str(tmp_path / "other"))
+    assert wrong.stderr.startswith(f"{script}:")  # the user's line, not ours
     assert "FUNES_LOG=loud is not understood: FUNES_LOG=info tells" in wrong.stderr

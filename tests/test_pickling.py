@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 
 from funes import DamagedEntryError, UnpicklableResultError
-from funes._entries import pickling
+from funes._entries import plain
 from funes._entries.pickling import dump_entry, freeze_inputs, load_entry
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
@@ -598,7 +598,7 @@ def test_a_name_in_main_is_found_wherever_it_stands(
 ) -> None:
     kind = type("K" * 300, (), {"__module__": "__main__", "__qualname__": "K" * 300})
     monkeypatch.setattr(sys.modules["__main__"], "K" * 300, kind, raising=False)
-    assert pickling._names_main(pickle.dumps([*before, kind(), Point(1)], 5))
+    assert plain.names_main(pickle.dumps([*before, kind(), Point(1)], 5))
 
 
 # Reading what is no entry

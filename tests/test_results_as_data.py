@@ -25,6 +25,7 @@ from funes import (
     memorious,
     open_cache,
 )
+from funes._entries import pickles
 from funes._entries import results as module
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -261,8 +262,8 @@ def test_large_arguments_can_be_asked_for_and_are_loaded_once(
         size(other, n)
     results = load_cached_results(size, where={"data": other}, inputs_only=True)
     loaded: list[Any] = []
-    load = module.pickling.load
-    monkeypatch.setattr(module.pickling, "load", lambda *a: loaded.append(a) or load(*a))
+    load = pickles.load
+    monkeypatch.setattr(pickles, "load", lambda *a: loaded.append(a) or load(*a))
     assert len(results) == 5
     assert len(loaded) == 2
     assert all(result["input"]["data"].tolist() == other.tolist() for result in results)

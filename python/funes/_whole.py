@@ -40,9 +40,10 @@ def write_json(
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
-            if os.name == "posix":
-                with suppress(OSError):  # a file system without permissions of its own
-                    os.fchmod(file.fileno(), mode)  # whatever the umask
+            if os.name == "posix" and os.fstat(descriptor).st_mode & mode != mode:
+                # An unusual umask took it away. A file system without permissions of its own may refuse.
+                with suppress(OSError):
+                    os.fchmod(descriptor, mode)
             json.dump(content, file, indent=1, ensure_ascii=False)
             if durable:
                 file.flush()

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from cli_cache import train
 
+from funes._cli.commands import NAMES
+
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -34,6 +36,12 @@ def test_funes_is_installed_as_a_program_and_runs_as_a_module(memo: Any, python:
     assert installed.stdout == module.stdout
     assert module.stdout.startswith("train\t2\t")
     assert module.stderr == ""
+
+
+def test_the_list_of_commands_cuts_no_line_short(run: Callable[..., Any]) -> None:
+    shown = run("--help").stdout.partition("Commands:")[2].splitlines()
+    assert [line.split()[0] for line in shown if line] == list(NAMES)
+    assert not [line for line in shown if line.endswith("...")]
 
 
 def test_without_its_libraries_one_line_says_what_to_do(python: Python, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from funes.errors import AdoptionError
 __all__ = ["command"]
 
 
-@click.command()
+@click.command(short_help="Declare an edit harmless: results of OLD serve NEW.")
 @click.argument("function")
 @click.argument("old")
 @click.argument("new", required=False)

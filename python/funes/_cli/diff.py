@@ -18,7 +18,7 @@ from funes._entries.version import StoredVersion
 __all__ = ["command", "rows_of"]
 
 
-@click.command()
+@click.command(short_help="Show what changed in FUNCTION from version OLD to version NEW.")
 @click.argument("function")
 @click.argument("old")
 @click.argument("new", required=False)

@@ -23,7 +23,7 @@ _COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="Add up the sizes of files, by function or by version.")
 @click.argument("function", required=False)
 @options.cache
 @options.as_json

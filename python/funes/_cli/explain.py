@@ -19,7 +19,10 @@ __all__ = ["command"]
 
 
 # Negative numbers are arguments, not options.
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    short_help="Say why a call of FUNCTION is remembered, or not.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("function", metavar="MODULE:FUNCTION")
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
 @options.folder

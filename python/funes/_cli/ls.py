@@ -41,7 +41,7 @@ _VERSIONS = (
 )
 
 
-@click.command()
+@click.command(short_help="List the functions that have results, or the versions of FUNCTION.")
 @click.argument("function", required=False)
 @click.option(
     "--quick", "-q", is_flag=True, help="Read no entry: leave out the time that they took."

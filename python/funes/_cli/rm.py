@@ -22,7 +22,7 @@ from funes._warn import one_line
 __all__ = ["command"]
 
 
-@click.command()
+@click.command(short_help="Delete what is stored of FUNCTION, after asking.")
 @click.argument("function")
 @click.argument("versions", nargs=-1, metavar="[VERSION]...")
 @options.where

@@ -24,7 +24,7 @@ __all__ = ["command"]
 _WIDTH = 60
 
 
-@click.command()
+@click.command(short_help="Show the stored results of FUNCTION, a row each.")
 @click.argument("function")
 @click.option(
     "--version",

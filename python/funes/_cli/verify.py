@@ -21,7 +21,7 @@ __all__ = ["command"]
 _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=True))
 
 
-@click.command()
+@click.command(short_help="Compare every byte that is stored with its checksum.")
 @click.argument("function", required=False)
 @options.cache
 @options.as_json

@@ -3,6 +3,10 @@
 ::
 
     pickling         the bytes of an entry
+      pickles          a value as one pickle or two
+        plain            what the C pickler writes
+        dill             what dill writes
+      frozen           arguments as they were before the call
       large_arguments  what is stored once for all calls that have it
       secret           what entries are signed with
     reading          one entry from the store

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from funes._entries import pickling, secret
+from funes._entries import pickles, secret
 from funes._entries.files import StoredFile, Verdict, damaged_files
 from funes._entries.function import StoredFunction, subfolders
 from funes._entries.large_arguments import YOUNG
@@ -141,7 +141,7 @@ class StoredObject(StoredFile):
         found = self._store.read_object(self.hash)
         if found is None:
             raise FileNotFoundError(2, "the large argument has been deleted", self._path)
-        return pickling.load(found.body, found.second, found.buffers)
+        return pickles.load(found.body, found.second, found.buffers)
 
     def verify(self) -> Verdict:
         """Compare every byte of the file with its checksum and signature, as `StoredEntry.verify` does."""

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from funes._entries import pickling
+from funes._entries import pickles
+from funes._entries.frozen import Frozen
 from funes._funes import Store, hash_value
 from funes._warn import one_line
 
@@ -32,7 +33,7 @@ _PIECE = 1 << 22
 
 
 def refer(
-    store: Store, frozen: pickling.Frozen, limit: int, durable: bool
+    store: Store, frozen: Frozen, limit: int, durable: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Store the large arguments of a call, unless they are stored.
 
@@ -81,7 +82,7 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
             value = (
                 f"<not stored: objects/{digest}.dill is missing>"
                 if found is None
-                else pickling.load(found.body, found.second, found.buffers)
+                else pickles.load(found.body, found.second, found.buffers)
             )
         except Exception as error:
             value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"

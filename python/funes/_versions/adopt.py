@@ -108,7 +108,7 @@ def undo(subject: Subject, old: str) -> Adopted:
         AdoptionError: There is no such adoption.
         OSError: The record cannot be changed.
     """
-    definition = withdraw(subject, lambda names: _only(old, names, "adopted versions"))
+    definition = withdraw(subject, lambda names: _only(old, names, "adopted version"))
     return Adopted(definition, subject.definition, 0)
 
 
@@ -119,7 +119,7 @@ def _version(subject: Subject, old: str) -> str:
         names = [entry.name for entry in os.scandir(above) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         names = []
-    return _only(old, [name for name in names if len(name) == len(subject.definition)], "versions")
+    return _only(old, [name for name in names if len(name) == len(subject.definition)], "version")
 
 
 def _only(prefix: str, names: list[str], what: str) -> str:
@@ -130,7 +130,7 @@ def _only(prefix: str, names: list[str], what: str) -> str:
     if found:
         raise AdoptionError(f"{prefix!r} may be any of {', '.join(found)}")
     listed = ", ".join(sorted(names)) or "none"
-    raise AdoptionError(f"there is no version {prefix!r}; {what} that are there: {listed}")
+    raise AdoptionError(f"there is no {what} {prefix!r}; there are {listed}")
 
 
 def _parameters(subject: Subject, definition: str) -> Parameters | None:

@@ -85,11 +85,16 @@ class Explanation(NamedTuple):
             return f"other arguments: {what}"
         return f"{self._title()}{f': {self.detail}' if self.detail else ''}"
 
+    def _nearest(self) -> str:
+        if self.entries == 1:
+            return "the only stored one"
+        of = f"the newest {self.looked_at} of" if self.looked_at < self.entries else "all"
+        return f"the nearest of {of} {self.entries} stored ones"
+
     def __str__(self) -> str:
         lines = [f"{self.function}: {self._title()}"]
         if self.why == "arguments" and self.path is not None:
-            of = f"the newest {self.looked_at} of" if self.looked_at < self.entries else "all"
-            lines.append(f"the nearest of {of} {self.entries} stored ones is {self.path}")
+            lines.append(f"{self._nearest()} is {self.path}")
         lines += [f"  {difference}" for difference in self.differences[:_SHOWN]]
         for change in self.changes[:_SHOWN]:
             lines.append(f"  {change}")

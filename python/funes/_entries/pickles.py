@@ -1,0 +1,196 @@
+"""A value as one pickle or two.
+
+The C pickler writes it; where that cannot (lambdas, closures, local classes), dill does. A class of
+``__main__`` has two readings: the body holds it by value, so that another program can read the
+file, and a second pickle names it, so that a hit in the program itself gives an instance of its own
+class. So has what holds large arrays: the body has them in it, and the second pickle asks for them,
+so that they come straight from the file.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from funes._entries import dill, plain
+from funes._entries.plain import MAINS, PROTOCOL
+from funes._funes import Collector, InBand, Spans
+from funes._warn import one_line
+from funes.errors import UnpicklableResultError
+
+__all__ = [
+    "Pickled",
+    "Readable",
+    "attempt",
+    "dump",
+    "load",
+    "load_body",
+    "load_named",
+    "load_second",
+]
+
+#: What a pickle can be read from.
+Readable = bytes | memoryview
+
+
+class Pickled(NamedTuple):
+    """A value as it goes into a file."""
+
+    #: What any program reads: a pickle of which ``bytes()`` makes one piece.
+    body: bytes | InBand
+    #: What funes reads, if that is something else.
+    second: bytes | None = None
+    #: Where the buffers that the second reading asks for lie in the body.
+    spans: Spans | None = None
+
+
+def dump(value: object, culprit: object) -> Pickled:
+    """Pickle a value; `culprit` is the part of it that the error names."""
+    by_c: _Stream | None
+    by_value: _Stream | None
+    by_c, error = attempt(_stream_plain, value)
+    if by_c is not None and not plain.names_main(by_c.data):
+        return by_c.readings()
+    if isinstance(error, (RecursionError, MemoryError)):
+        raise _refusal(culprit, error) from error  # dill, written in Python, gets less far
+    by_value, error = attempt(_stream_dill, value, by_name=False)
+    if by_value is None:
+        if by_c is not None:
+            return by_c.readings()  # better an entry for this program alone than none
+        raise _refusal(culprit, error) from error
+    readings = by_value.readings()
+    by_name: _Stream | None = by_c or attempt(_stream_dill, value, by_name=True)[0]
+    if by_name is None or not by_name.data:
+        return readings
+    if not len(by_name.collector):
+        return Pickled(readings.body, by_name.data)
+    spans = by_name.collector.within(readings.body) if isinstance(readings.body, InBand) else None
+    if spans is not None:
+        return Pickled(readings.body, by_name.data, spans)
+    # Arrays that are made while they are pickled lie elsewhere each time.
+    in_band = plain.dump(value) if by_c is not None else dill.dump(value, by_name=True)
+    return Pickled(readings.body, in_band)
+
+
+class _Stream(NamedTuple):
+    """What a pickler wrote, and the large buffers that it left out."""
+
+    data: bytes
+    collector: Collector
+
+    def readings(self) -> Pickled:
+        if not len(self.collector):
+            return Pickled(self.data)
+        body = self.collector.body(self.data)
+        if body is None:
+            raise pickle.PicklingError("the pickler wrote what funes does not understand")
+        if len(self.data) > body.buffered:
+            return Pickled(body)  # most of it is no buffer, and need not be stored twice
+        return Pickled(body, self.data, body.spans)
+
+
+def _stream_plain(value: object) -> _Stream:
+    collector = Collector()
+    return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector)
+
+
+def _stream_dill(value: object, *, by_name: bool) -> _Stream:
+    collector = Collector()
+    return _Stream(dill.dump(value, by_name=by_name, buffer_callback=collector), collector)
+
+
+def load(
+    body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
+) -> Any:
+    """Read a value; the opposite of `dump`.
+
+    Args:
+        body: The first reading.
+        second: The second, which is tried first.
+        buffers: What the second reading asks for. Arrays that it makes lie in them.
+
+    Raises:
+        Exception: Whatever comes up when the objects are made again, such as ImportError and
+            AttributeError for a class that is gone.
+    """
+    try:
+        if second is not None:
+            # A class of another program's __main__: the body has it by value.
+            with suppress(Exception):
+                return load_second(second, buffers)
+        return load_body(body)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        # A library written in Rust (polars, given what another version of it has written) raises what is no Exception.
+        raise pickle.UnpicklingError(one_line(error)) from error
+
+
+def attempt(
+    work: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, BaseException | None]:
+    """The outcome and None, or None and what was raised: `__reduce__` may raise anything at all."""
+    try:
+        return work(*args, **kwargs), None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        return None, error
+
+
+def _refusal(output: object, error: BaseException | None) -> UnpicklableResultError:
+    reason = "" if error is None else one_line(error)
+    for note in getattr(error, "__notes__", ()):  # from Python 3.14 on: where in the result
+        reason += f", {note}"
+    if isinstance(error, RecursionError):
+        reason = "it is nested too deeply"
+    kind = type(output)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else _full_name(kind)
+    return UnpicklableResultError(
+        f"neither pickle nor dill can write a result of type {name} ({reason})"
+    )
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds the program's own classes whether it is run as a script, or started by spawn."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in MAINS:
+            for candidate in (module, *MAINS):
+                with suppress(ImportError, AttributeError):
+                    return super().find_class(candidate, name)
+        elif module.partition(".")[0] == "dill":
+            dill.imported()
+        return super().find_class(module, name)
+
+
+def load_named(data: bytes) -> Any:
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+def load_second(data: bytes, buffers: Iterable[Readable] | None) -> Any:
+    if b"main__" in data or b"dill" in data:
+        return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+    return pickle.loads(data, buffers=buffers)
+
+
+def load_body(body: Readable) -> Any:
+    was_there = "dill" in sys.modules
+    try:
+        return pickle.loads(body)
+    except ModuleNotFoundError as error:
+        if error.name != "__builtin__":
+            raise
+        # Names that only dill knows, such as that of the type of None.
+        return dill.imported().loads(body)
+    finally:
+        if not was_there and "dill" in sys.modules:
+            sys.modules["dill"].extend(False)
