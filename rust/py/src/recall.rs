@@ -87,5 +87,5 @@ fn load_by_python<'py>(entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>>
 }
 
 fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
-    body.contains(intern!(body.py(), "dill")).unwrap_or(true)
+    body.contains(PyBytes::new(body.py(), b"dill")).unwrap_or(true)
 }
