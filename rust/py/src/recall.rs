@@ -55,7 +55,7 @@ pub(crate) fn recall<'py>(
     };
     let loaded = match &plain {
         Some(body) => load_entry(body),
-        None => load_by_python(&Bound::new(py, Entry::new(py, entry, || store.store.path(&key))?)?),
+        None => load_by_python(&Bound::new(py, Entry::new(py, entry)?)?),
     };
     let found = loaded.and_then(|entry| {
         let (output, seconds) =

@@ -28,9 +28,12 @@ mod crashing;
 mod entry;
 mod existing;
 mod files;
+mod filesystem;
 pub(crate) mod folders;
 mod layout;
 mod listing;
+mod mapped;
+mod place;
 mod publish;
 mod read;
 mod seal;
@@ -43,6 +46,7 @@ pub use access::Access;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing};
+pub use mapped::MapFile;
 pub use read::Reading;
 pub use seal::Secret;
 pub use verified::Verify;
@@ -50,12 +54,13 @@ pub use verified::Verify;
 use read::Scrutiny;
 
 /// A cache folder. Opening one touches nothing; it is created by the first write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     access: Access,
     secret: Option<Secret>,
     verify: Verify,
+    map: Option<MapFile>,
 }
 
 impl Store {
@@ -63,7 +68,7 @@ impl Store {
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_absolute() {
-            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default() });
+            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default(), map: None });
         }
         Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
     }
@@ -91,6 +96,12 @@ impl Store {
         Self { verify, ..self }
     }
 
+    /// With a way to map large entries. Without one they are read.
+    #[must_use]
+    pub fn with_map(self, map: MapFile) -> Self {
+        Self { map: Some(map), ..self }
+    }
+
     /// The cache folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -111,13 +122,16 @@ impl Store {
     /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
     /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
-        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify: self.verify })
+        self.read_with(key, self.verify)
     }
 
     /// Reads an entry and verifies every byte of it, whatever this process has verified before.
     pub fn check(&self, key: &Key) -> Result<Reading> {
-        let scrutiny = Scrutiny { secret: self.secret.as_ref(), verify: Verify::Always };
-        read::read(&self.path(key), key, scrutiny)
+        self.read_with(key, Verify::Always)
+    }
+
+    fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
+        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify, map: self.map })
     }
 
     /// Stores an entry; false if there is one already, which stays.
