@@ -37,6 +37,7 @@ mod place;
 mod publish;
 mod read;
 mod seal;
+mod sweep;
 mod trailer;
 mod upkeep;
 mod verified;
@@ -154,7 +155,9 @@ impl Store {
             return Err(Error::Invalid(objection.to_owned()));
         }
         let files = files::Real { access: self.access };
-        write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)
+        let first = write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)?;
+        sweep::once(&self.folder(&key.definition()));
+        Ok(first)
     }
 
     /// Creates the folder of a definition's entries.
