@@ -1,4 +1,4 @@
-"""A network file system remembers for a while that a name is missing; what another host has stored meanwhile is found."""
+"""A network file system remembers for a while that a name is missing: what another host stores meanwhile is found."""
 
 from __future__ import annotations
 
