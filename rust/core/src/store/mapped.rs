@@ -23,6 +23,9 @@ pub type MapFile = fn(&File, usize) -> io::Result<MmapMut>;
 /// How much is verified at a time: enough for all cores, and so little that it is still in memory when it is hashed.
 const WINDOW: usize = 16 << 20;
 
+/// How much is read at a time where the map cannot be used: what fits into the processor's own memory.
+const BLOCK: usize = 1 << 20;
+
 /// Verifies an entry, unless this version of its file has been.
 pub(super) fn open(
     file: &File,
@@ -73,9 +76,11 @@ fn feed(
         if is_present(map, &window) {
             seal.update(&map[window]);
         } else {
-            block.resize(window.len(), 0);
-            place::read_exact(file, &mut block, start as u64)?;
-            seal.update(&block);
+            for start in window.clone().step_by(BLOCK) {
+                block.resize(BLOCK.min(window.end - start), 0);
+                place::read_exact(file, &mut block, start as u64)?;
+                seal.update(&block);
+            }
         }
     }
     Ok(())
