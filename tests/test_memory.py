@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,18 @@ def test_the_numbers_of_a_function() -> None:
     assert (info.memory_hits, info.disk_hits, info.misses) == (1, 1, 0)
     assert info.saved_seconds >= 0.04
     assert info.computed_seconds == 0
+
+
+@pytest.mark.parametrize("result", [1.5, [1, {"a": b"b"}], Fraction(1, 3), Counter("abb")])
+def test_what_is_found_on_disk_is_kept_in_memory(result: Any) -> None:
+    @memorious
+    def made() -> Any:
+        return result
+
+    made()
+    made.cache_clear()
+    assert [made(), made(), made()] == [result] * 3
+    assert made.cache_info()[:3] == (2, 1, 0)
 
 
 def test_a_call_that_raises_or_cannot_be_remembered_is_a_miss() -> None:

@@ -3,9 +3,10 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
-use funes_core::store::{Held, Span};
+use funes_core::store::{Entry, Held, Span};
+use memmap2::{MmapMut, MmapOptions};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -15,14 +16,16 @@ use pyo3::types::PyMemoryView;
 /// is written is seen by nobody else, and never reaches the file.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Memory {
-    bytes: UnsafeCell<Bytes>,
+    bytes: UnsafeCell<Held>,
     length: usize,
 }
 
-enum Bytes {
-    Read(Vec<u8>),
-    #[cfg(unix)]
-    Mapped(memmap2::MmapMut),
+/// Maps the start of a file for one reader.
+pub(crate) fn map(file: &File, length: usize) -> io::Result<MmapMut> {
+    // SAFETY: entries are never changed in place, so the pages behind the map stay what they are; one that is deleted
+    // stays until the map has gone. A person who cuts off the file in use is the exception: the process dies by
+    // SIGBUS, as docs/guarantees.md says.
+    unsafe { MmapOptions::new().len(length).map_copy(file) }
 }
 
 // SAFETY: what is shared is bytes behind a buffer, as of a bytearray: Python's threads may race for them, which is theirs
@@ -30,13 +33,10 @@ enum Bytes {
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// `length` bytes from the start of what the store has found.
-    pub(crate) fn new(held: Held, length: usize) -> io::Result<Self> {
-        let bytes = match held {
-            Held::Bytes(bytes) => Bytes::Read(bytes),
-            Held::File(file) => Bytes::of_file(file, length)?,
-        };
-        Ok(Self { bytes: UnsafeCell::new(bytes), length })
+    /// The body of what the store has found.
+    pub(crate) fn of(entry: Entry) -> Self {
+        let length = entry.body().len();
+        Self { bytes: UnsafeCell::new(entry.into_held()), length }
     }
 
     /// The bytes as they are now.
@@ -60,36 +60,9 @@ impl Memory {
     fn address(&self) -> *mut u8 {
         // SAFETY: nobody else has a reference to what is in the cell, but to the bytes that it leads to.
         match unsafe { &mut *self.bytes.get() } {
-            Bytes::Read(bytes) => bytes.as_mut_ptr(),
-            #[cfg(unix)]
-            Bytes::Mapped(map) => map.as_mut_ptr(),
+            Held::Bytes(bytes) => bytes.as_mut_ptr(),
+            Held::Mapped(map) => map.as_mut_ptr(),
         }
-    }
-}
-
-impl Bytes {
-    #[cfg(unix)]
-    fn of_file(file: File, length: usize) -> io::Result<Self> {
-        // SAFETY: entries are never changed in place, so the pages behind the map stay what they are; one that is deleted
-        // stays until the map has gone. A person who cuts off the file in use is the exception: the process dies by
-        // SIGBUS, as docs/guarantees.md says.
-        match unsafe { memmap2::MmapOptions::new().len(length).map_copy(&file) } {
-            Ok(map) => Ok(Self::Mapped(map)),
-            // No room for one more map, or a file system without any.
-            Err(_) => Self::read(file, length),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn of_file(file: File, length: usize) -> io::Result<Self> {
-        Self::read(file, length)
-    }
-
-    fn read(file: File, length: usize) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length)?;
-        file.take(length as u64).read_to_end(&mut bytes)?;
-        if bytes.len() == length { Ok(Self::Read(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 

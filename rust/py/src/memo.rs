@@ -23,7 +23,7 @@ use crate::definition::{Definition, Purpose, with_extras};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::guard::{Guard, is_constant};
-use crate::recall::{Recalled, recall};
+use crate::recall::{Look, Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::savings::Savings;
@@ -155,7 +155,7 @@ impl Core {
         }
         let hex = Domain::Arguments.hash(&encoded).to_hex();
         let own = (settled.get().hex.as_str(), hex.as_str());
-        let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded)? {
+        let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded, Look::First)? {
             Recalled::Output(output) => return Ok(Step::Done(output)),
             Recalled::Absent => true,
             Recalled::Trouble => false,
@@ -291,10 +291,11 @@ impl Core {
         settled: &Settled,
         place: (&str, &str),
         encoded: &[u8],
+        look: Look,
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
-        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1)? {
+        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1, look)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
@@ -548,7 +549,7 @@ impl Core {
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return PyTuple::new(py, [output]).map(Some);
         }
-        match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded)? {
+        match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded, Look::Again)? {
             Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
             Recalled::Absent => Ok(Some(PyTuple::empty(py))),
             Recalled::Trouble => Ok(None),

@@ -30,12 +30,21 @@ pub(crate) struct Found<'py> {
     pub(crate) body: Option<Bound<'py, PyBytes>>,
 }
 
+/// How an entry is looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Look {
+    First,
+    /// Others may have stored it meanwhile, on other hosts too.
+    Again,
+}
+
 /// Looks for an entry and loads it. Raises what is no `Exception`, such as `KeyboardInterrupt`.
 pub(crate) fn recall<'py>(
     store: &Bound<'py, Store>,
     function: &Bound<'py, PyString>,
     definition: &str,
     arguments: &str,
+    look: Look,
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let py = store.py();
     let name = function.to_string_lossy();
@@ -43,7 +52,11 @@ pub(crate) fn recall<'py>(
         return Ok(Err(Recalled::Trouble));
     };
     let store = store.get();
-    let entry = match py.detach(|| store.store.read(&key)) {
+    let read = || match look {
+        Look::First => store.store.read(&key),
+        Look::Again => store.store.read_anew(&key),
+    };
+    let entry = match py.detach(read) {
         Ok(Reading::Found(entry)) => entry,
         Ok(Reading::Absent) => return Ok(Err(Recalled::Absent)),
         Ok(Reading::Damaged(_)) | Err(_) => return Ok(Err(Recalled::Trouble)),
@@ -55,7 +68,7 @@ pub(crate) fn recall<'py>(
     };
     let loaded = match &plain {
         Some(body) => load_entry(body),
-        None => load_by_python(&Bound::new(py, Entry::new(py, entry, || store.store.path(&key))?)?),
+        None => load_by_python(&Bound::new(py, Entry::new(py, entry)?)?),
     };
     let found = loaded.and_then(|entry| {
         let (output, seconds) =
@@ -87,5 +100,5 @@ fn load_by_python<'py>(entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>>
 }
 
 fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
-    body.contains(intern!(body.py(), "dill")).unwrap_or(true)
+    body.contains(PyBytes::new(body.py(), b"dill")).unwrap_or(true)
 }

@@ -12,7 +12,7 @@ use pyo3::import_exception;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
 
-use crate::mapping::Memory;
+use crate::mapping::{Memory, map};
 use crate::readings::{InBand, Spans};
 
 import_exception!(funes.errors, DamagedEntryError);
@@ -46,7 +46,7 @@ impl Store {
             _ => return Err(PyValueError::new_err("verify must be \"always\", \"once\" or \"never\"")),
         };
         let access = if shared { Access::Shared } else { Access::Private };
-        let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify);
+        let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify).with_map(map);
         Ok(Self { store: if let Some(key) = key { store.with_secret(Secret::new(key)) } else { store } })
     }
 
@@ -236,7 +236,7 @@ impl Store {
     fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
         match py.detach(|| self.store.read(key)).map_err(raised)? {
             Reading::Absent => Ok(None),
-            Reading::Found(entry) => Entry::new(py, entry, || self.store.path(key)).map(Some),
+            Reading::Found(entry) => Entry::new(py, entry).map(Some),
             Reading::Damaged(damage) => {
                 let path = self.store.path(key);
                 let message = format!("{} is damaged: {damage}", path.display());
@@ -277,13 +277,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(py: Python<'_>, entry: store::Entry, path: impl Fn() -> PathBuf) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, entry: store::Entry) -> PyResult<Self> {
         let second = entry.second().map(|second| PyBytes::new(py, second).unbind());
         let buffers = entry.buffers().to_vec();
-        let length = entry.body_length() as usize;
-        let memory = py.detach(|| Memory::new(entry.into_held(), length));
-        let memory = memory.map_err(|error| system_error("read", path(), &error))?;
-        Ok(Self { memory: Py::new(py, memory)?, second, buffers })
+        Ok(Self { memory: Py::new(py, Memory::of(entry))?, second, buffers })
     }
 }
 

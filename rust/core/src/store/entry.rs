@@ -4,9 +4,9 @@
 //! body | second reading | buffers: n x (offset, length) | trailer
 //! ```
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
+
+use memmap2::MmapMut;
 
 use super::layout::Key;
 use super::seal::{Seal, Secret};
@@ -110,8 +110,8 @@ pub struct Entry {
 pub enum Held {
     /// In memory.
     Bytes(Vec<u8>),
-    /// In an open file, to be mapped from its start: it lies on a local disk, and it is large.
-    File(File),
+    /// In a private map of its file, from the start on: it lies on a local disk, and it is large.
+    Mapped(MmapMut),
 }
 
 impl Entry {
@@ -134,30 +134,23 @@ impl Entry {
         &self.buffers
     }
 
+    /// The ordinary pickle.
+    pub fn body(&self) -> &[u8] {
+        let bytes: &[u8] = match &self.held {
+            Held::Bytes(bytes) => bytes,
+            Held::Mapped(map) => map,
+        };
+        &bytes[..self.body as usize]
+    }
+
     /// The ordinary pickle, if it is in memory and the only reading.
     pub fn plain_body(&self) -> Option<&[u8]> {
-        match &self.held {
-            Held::Bytes(bytes) if self.second.is_empty() => bytes.get(..self.body as usize),
-            _ => None,
-        }
+        matches!(self.held, Held::Bytes(_)).then(|| self.body()).filter(|_| self.second.is_empty())
     }
 
-    /// The body: the start of the memory or file.
+    /// What the body is the start of.
     pub fn into_held(self) -> Held {
         self.held
-    }
-
-    /// The body, in memory; read if it has not been.
-    pub fn into_body(self) -> io::Result<Vec<u8>> {
-        match self.held {
-            Held::Bytes(bytes) => Ok(bytes),
-            Held::File(file) => {
-                let mut bytes = Vec::new();
-                bytes.try_reserve_exact(self.body as usize)?;
-                file.take(self.body).read_to_end(&mut bytes)?;
-                if bytes.len() as u64 == self.body { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-            }
-        }
     }
 }
 

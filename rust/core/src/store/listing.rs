@@ -4,14 +4,10 @@ use std::fs::{self, ReadDir};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::files::DRAFT;
 use super::layout;
+use super::sweep;
 use super::upkeep::unless_absent;
 use crate::error::{Context, Result};
-
-/// How old an unfinished file is when its writer has surely gone. Writing takes seconds; clocks of other hosts may be
-/// hours off.
-const STALE: Duration = Duration::from_secs(48 * 3600);
 
 /// What a folder tells about an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +68,8 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
 fn listed(file: &fs::DirEntry) -> Option<Listed> {
     let name = file.file_name();
     let name = name.to_str()?;
-    if name.starts_with(DRAFT) {
-        sweep(file);
+    if sweep::is_unfinished(name) {
+        sweep::file(file);
         return None;
     }
     let arguments = layout::arguments_of(name)?;
@@ -91,42 +87,11 @@ fn nanoseconds(time: SystemTime) -> i64 {
     }
 }
 
-/// Deletes an unfinished file whose writer has surely gone. Nothing has failed if this does.
-fn sweep(file: &fs::DirEntry) {
-    let age = || file.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?.elapsed().ok();
-    if age().is_some_and(|age| age >= STALE) {
-        let _ = fs::remove_file(file.path());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
 
     use super::*;
-
-    #[test]
-    fn only_old_unfinished_files_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        let make = |name: &str, age| {
-            let file = File::create(folder.path().join(name)).unwrap();
-            file.set_modified(SystemTime::now() - age).unwrap();
-        };
-        let hour = Duration::from_secs(3600);
-        make(".tmp-old", STALE + hour);
-        make(".tmp-new", STALE / 2);
-        make("tmp-of-a-person", STALE + hour);
-        let entry = format!("{}.dill", "0".repeat(40));
-        make(&entry, STALE + hour);
-        fs::create_dir(folder.path().join(".tmp-folder")).unwrap();
-        let future = File::create(folder.path().join(".tmp-future")).unwrap();
-        future.set_modified(SystemTime::now() + STALE + hour).unwrap();
-
-        assert_eq!(entries(folder.path()).unwrap(), ["0".repeat(40)]);
-        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, [".tmp-folder", ".tmp-future", ".tmp-new", &entry, "tmp-of-a-person"]);
-    }
 
     #[test]
     fn a_listing_says_what_the_folder_knows() {

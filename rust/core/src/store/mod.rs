@@ -28,12 +28,16 @@ mod crashing;
 mod entry;
 mod existing;
 mod files;
+mod filesystem;
 pub(crate) mod folders;
 mod layout;
 mod listing;
+mod mapped;
+mod place;
 mod publish;
 mod read;
 mod seal;
+mod sweep;
 mod trailer;
 mod upkeep;
 mod verified;
@@ -43,6 +47,7 @@ pub use access::Access;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing};
+pub use mapped::MapFile;
 pub use read::Reading;
 pub use seal::Secret;
 pub use verified::Verify;
@@ -50,12 +55,13 @@ pub use verified::Verify;
 use read::Scrutiny;
 
 /// A cache folder. Opening one touches nothing; it is created by the first write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     access: Access,
     secret: Option<Secret>,
     verify: Verify,
+    map: Option<MapFile>,
 }
 
 impl Store {
@@ -63,7 +69,7 @@ impl Store {
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_absolute() {
-            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default() });
+            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default(), map: None });
         }
         Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
     }
@@ -91,6 +97,12 @@ impl Store {
         Self { verify, ..self }
     }
 
+    /// With a way to map large entries. Without one they are read.
+    #[must_use]
+    pub fn with_map(self, map: MapFile) -> Self {
+        Self { map: Some(map), ..self }
+    }
+
     /// The cache folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -111,13 +123,27 @@ impl Store {
     /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
     /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
-        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify: self.verify })
+        self.read_with(key, self.verify)
+    }
+
+    /// Reads an entry that another host may have written just now.
+    ///
+    /// The client of a network file system remembers for up to 30 s that a name was missing. Opening the folder makes it
+    /// ask the server whether anything in there is new (NFS promises that to who opens; so it does not take a whole list).
+    pub fn read_anew(&self, key: &Key) -> Result<Reading> {
+        // On a local disk this takes a microsecond or two, as long as asking whether it is one. If it fails, so does
+        // what follows, or it does without.
+        drop(std::fs::read_dir(self.folder(&key.definition())));
+        self.read(key)
     }
 
     /// Reads an entry and verifies every byte of it, whatever this process has verified before.
     pub fn check(&self, key: &Key) -> Result<Reading> {
-        let scrutiny = Scrutiny { secret: self.secret.as_ref(), verify: Verify::Always };
-        read::read(&self.path(key), key, scrutiny)
+        self.read_with(key, Verify::Always)
+    }
+
+    fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
+        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify, map: self.map })
     }
 
     /// Stores an entry; false if there is one already, which stays.
@@ -129,7 +155,9 @@ impl Store {
             return Err(Error::Invalid(objection.to_owned()));
         }
         let files = files::Real { access: self.access };
-        write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)
+        let first = write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)?;
+        sweep::once(&self.folder(&key.definition()));
+        Ok(first)
     }
 
     /// Creates the folder of a definition's entries.

@@ -11,8 +11,9 @@ use super::seal::{Seal, Secret};
 use crate::error::Result;
 
 /// How much is written at a time. What is written is what was hashed: the memory of a large array may be changed by
-/// another thread meanwhile, so that both take it from a copy, of a size that the processor keeps to itself.
-const BLOCK: usize = 1 << 20;
+/// another thread meanwhile, so that both take it from a copy, of a size that the processor keeps to itself. It is that of
+/// a huge page: where the file system keeps what was written in such pages, a reader maps each of them in one step.
+const BLOCK: usize = 2 << 20;
 
 /// Writes an entry; false if there is one already.
 pub(super) fn write<F: Files>(

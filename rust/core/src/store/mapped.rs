@@ -1,0 +1,178 @@
+//! Large entries: a map of the file is what is verified, and what the reader gets.
+//!
+//! On a network file system they are read instead: a file there that another host deletes or cuts off kills whoever
+//! looks at a map of it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use memmap2::MmapMut;
+
+use super::entry::{Entry, Fault, Held};
+use super::layout::Key;
+use super::place;
+use super::seal::Seal;
+use super::trailer::{LENGTHS, Parts, Trailer};
+use super::verified::{Verify, Version};
+
+/// Maps a file from its start, so many bytes of it, privately: what is written there never reaches the file. It takes
+/// `unsafe`, which this crate does without; whoever lends it answers for files that are cut off while they are mapped.
+pub type MapFile = fn(&File, usize) -> io::Result<MmapMut>;
+
+/// How much is verified at a time: enough for all cores, and so little that it is still in memory when it is hashed.
+const WINDOW: usize = 16 << 20;
+
+/// How much is read at a time where the map cannot be used: what fits into the processor's own memory.
+const BLOCK: usize = 1 << 20;
+
+/// Verifies an entry, unless this version of its file has been.
+pub(super) fn open(
+    file: &File,
+    map: MmapMut,
+    version: Option<Version>,
+    key: &Key,
+    trailer: &Trailer,
+    parts: Parts,
+    verify: Verify,
+) -> io::Result<Result<Entry, Fault>> {
+    let mut seal = Seal::new(key, None);
+    let identity = seal.identity();
+    let trusted = match verify {
+        Verify::Always => false,
+        Verify::Once => version.is_some_and(|version| version.is_verified(&identity)),
+        Verify::Never => true,
+    };
+    if !trusted {
+        feed(&mut seal, file, &map, parts.table.end as usize + LENGTHS, is_present)?;
+        if let Err(fault) = seal.check(trailer) {
+            return Ok(Err(fault));
+        }
+        if let Some(version) = version {
+            version.remember(identity);
+        }
+    }
+    let mut tail = vec![0; (parts.table.end - parts.body) as usize];
+    place::read_exact(file, &mut tail, parts.body)?;
+    let table = tail.split_off((parts.second.end - parts.second.start) as usize);
+    Ok(parts
+        .buffers(&table)
+        .map(|buffers| Entry::new(Held::Mapped(map), parts.body, tail, buffers))
+        .map_err(Fault::from))
+}
+
+/// Feeds the start of a file to the seal: the pages of the map, or, where the system cannot say that they are there, what
+/// is read from the file. So a failing disk is an error, and not the death of the process.
+fn feed(
+    seal: &mut Seal,
+    file: &File,
+    map: &MmapMut,
+    end: usize,
+    is_present: impl Fn(&MmapMut, &Range<usize>) -> bool,
+) -> io::Result<()> {
+    let mut block = Vec::new();
+    for start in (0..end).step_by(WINDOW) {
+        let window = start..end.min(start + WINDOW);
+        if is_present(map, &window) {
+            seal.update(&map[window]);
+        } else {
+            for start in window.clone().step_by(BLOCK) {
+                block.resize(BLOCK.min(window.end - start), 0);
+                place::read_exact(file, &mut block, start as u64)?;
+                seal.update(&block);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Brings a part of a map into memory, in one call instead of a fault for each page. False if that fails, or cannot be
+/// asked for (before Linux 5.14).
+#[cfg(target_os = "linux")]
+fn is_present(map: &MmapMut, part: &Range<usize>) -> bool {
+    map.advise_range(memmap2::Advice::PopulateRead, part.start, part.len()).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_present(_: &MmapMut, _: &Range<usize>) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::entry::{Content, Damage};
+    use super::super::{Span, Store};
+    use super::*;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn key() -> Key<'static> {
+        Key::new("f", HASH, HASH).unwrap()
+    }
+
+    /// A private copy of a file in memory, which needs no `unsafe`, and serves as a map here.
+    fn copied(path: &std::path::Path) -> MmapMut {
+        let bytes = fs::read(path).unwrap();
+        let mut map = MmapMut::map_anon(bytes.len()).unwrap();
+        map.copy_from_slice(&bytes);
+        map
+    }
+
+    #[test]
+    fn what_is_verified_is_the_map_where_it_is_present_and_the_file_elsewhere() {
+        let bytes: Vec<u8> = (0..2 * WINDOW + 3).map(|place| (place >> 12) as u8).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let sealed = |bytes: &[u8]| {
+            let mut seal = Seal::new(&key(), None);
+            seal.update(bytes);
+            seal.finish()
+        };
+        let fed = |map: &MmapMut, is_present: fn(&MmapMut, &Range<usize>) -> bool| {
+            let mut seal = Seal::new(&key(), None);
+            feed(&mut seal, file.as_file(), map, bytes.len(), is_present).map(|()| seal.finish())
+        };
+        let mut map = copied(file.path());
+        assert_eq!(fed(&map, |_, _| true).unwrap(), sealed(&bytes));
+        assert_eq!(fed(&map, |_, _| false).unwrap(), sealed(&bytes));
+
+        // A byte that is changed in the map alone, in its second window.
+        map[WINDOW + 1] ^= 1;
+        assert_eq!(fed(&map, |_, _| true).unwrap(), sealed(&map));
+        assert_eq!(fed(&map, |_, window| window.start != WINDOW).unwrap(), sealed(&bytes));
+
+        file.as_file().set_len(5).unwrap();
+        assert_eq!(fed(&map, |_, window| window.start == 0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[cfg(target_os = "linux")] // where a map can be asked for its pages
+    #[test]
+    fn the_reader_gets_the_map_that_was_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path()).unwrap();
+        let body = [vec![7; 300_000], b".".to_vec()].concat();
+        let buffers = &[Span { offset: 64, length: 128 }];
+        let content = Content { body: &[&body], second: Some(b"second."), buffers };
+        store.write(&key(), &content, false).unwrap();
+        let path = store.path(&key());
+        let whole = fs::read(&path).unwrap();
+        let trailer = Trailer::of(&whole).unwrap();
+        let parts = trailer.parts(whole.len() as u64).unwrap();
+        let open = |map, verify| {
+            let file = File::open(&path).unwrap();
+            open(&file, map, None, &key(), &trailer, parts.clone(), verify).unwrap()
+        };
+
+        let entry = open(copied(&path), Verify::Always).unwrap();
+        assert_eq!((entry.second(), entry.buffers()), (content.second, &buffers[..]));
+        let address = entry.body().as_ptr();
+        assert!(entry.body() == body);
+        assert!(matches!(entry.into_held(), Held::Mapped(map) if map.as_ptr() == address));
+
+        let mut changed = copied(&path);
+        changed[200] ^= 1;
+        assert_eq!(open(changed, Verify::Once).unwrap_err(), Fault::Damaged(Damage::Checksum));
+    }
+}
