@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::seal::HASH;
@@ -35,6 +35,8 @@ const MOST: usize = 1 << 16;
 /// How long after one change another one may bear the same time: kernels count by the tick of their clock, 10 ms at most.
 const GRAIN: Duration = Duration::from_millis(20);
 
+/// Never waited for: a process that was forked while a thread had it may find it locked for ever, and to verify once more
+/// is right, too.
 static VERIFIED: LazyLock<Mutex<HashMap<[u8; HASH], Version>>> = LazyLock::new(Mutex::default);
 
 impl Version {
@@ -67,7 +69,7 @@ impl Version {
 
     /// Whether it was this version that was verified under a name.
     pub(super) fn is_verified(self, identity: &[u8; HASH]) -> bool {
-        VERIFIED.lock().unwrap_or_else(PoisonError::into_inner).get(identity) == Some(&self)
+        VERIFIED.try_lock().is_ok_and(|verified| verified.get(identity) == Some(&self))
     }
 
     /// Remembers that this version was verified, unless it is so young that a change that came now would leave its times as
@@ -76,7 +78,7 @@ impl Version {
         if !self.is_settled(SystemTime::now()) {
             return;
         }
-        let mut verified = VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut verified) = VERIFIED.try_lock() else { return };
         if verified.len() >= MOST {
             verified.clear();
         }
