@@ -272,6 +272,7 @@ def test_parameters_may_have_any_name() -> None:
     assert f(1, 2, 3) == f(**named) == (1, 2, 3, 4, 5)
     assert f.key(1, 2, 3) == f.key(**named)
     assert f.is_cached(**named)
+    assert f.explain(**named).is_hit
     assert f.forget(**named)
     names = {**named, "kwargs": 4, "call": 5, "function": 6}
     assert g(**names) == names
@@ -286,6 +287,7 @@ def test_a_method_may_have_a_parameter_that_is_called_self() -> None:
 
     assert Odd().f(self=3) == 3
     assert Odd().f.is_cached(self=3)
+    assert Odd().f.explain(self=3).is_hit
     assert Odd().f.key(self=3) == Odd().f.key(3)
     assert Odd().f.forget(self=3)
 

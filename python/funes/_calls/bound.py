@@ -53,7 +53,7 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         """As `Memo.forget`."""
         return _memo_of(self).forget(self.__self__, *args, **kwargs)
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """As `Memo.explain`."""
         return _memo_of(self).explain(self.__self__, *args, **kwargs)
 

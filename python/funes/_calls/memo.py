@@ -209,7 +209,7 @@ class Memo(Generic[P, R]):
         removed = [self._store.remove(name, *place) for place in places_of(self, call)]
         return any(removed)
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Why a call with these arguments is remembered, or is not. The function is not run.
 
         Returns:
