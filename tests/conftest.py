@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from funes import memorious
 
 # Derandomized by default, so that the suite gives one answer; FUNES_HYPOTHESIS=thorough searches at random, and long.
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
@@ -48,6 +51,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FUNES_CACHE_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
     return folder
+
+
+@pytest.fixture
+def double() -> Any:
+    """A function with a cache of its own in each test: the folder is settled at the first call."""
+
+    @memorious
+    def double(x: float) -> float:
+        return x * 2
+
+    return double
 
 
 @pytest.fixture

@@ -29,15 +29,6 @@ pytestmark = pytest.mark.usefixtures("cache")
 posix = pytest.mark.skipif(os.name != "posix", reason="links and permissions as POSIX has them")
 
 
-@pytest.fixture
-def double() -> Any:
-    @memorious
-    def double(x: float) -> float:
-        return x * 2
-
-    return double
-
-
 def only_version(cache: Path, **options: Any) -> StoredVersion:
     (function,) = open_cache(cache, **options).functions()
     (version,) = function.versions()

@@ -30,7 +30,8 @@ import pytest
 
 from funes import DamagedEntryError, UnpicklableResultError
 from funes._entries import plain
-from funes._entries.pickling import dump_entry, freeze_inputs, load_entry
+from funes._entries.frozen import freeze_inputs
+from funes._entries.pickling import dump_entry, load_entry
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -311,7 +312,8 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
     done = python(
         "-c",
         "import sys, collections\n"
-        "from funes._entries.pickling import dump_entry, freeze_inputs, load_entry\n"
+        "from funes._entries.frozen import freeze_inputs\n"
+        "from funes._entries.pickling import dump_entry, load_entry\n"
         "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
         "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1))\n"
         "print('dill' in sys.modules)",

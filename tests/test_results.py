@@ -32,17 +32,6 @@ def stored_in_order(memo: Any, *calls: Any, **common: Any) -> None:
 
 
 @pytest.fixture
-def double() -> Any:
-    """A function with a cache of its own in each test: the folder is settled at the first call."""
-
-    @memorious
-    def double(x: float) -> float:
-        return x * 2
-
-    return double
-
-
-@pytest.fixture
 def train() -> Any:
     @memorious
     def train(lr: float, depth: int = 3) -> dict[str, Any]:

@@ -2,19 +2,11 @@
  * all else (LD_PRELOAD). A name that was found missing stays so until its folder is opened, at which NFS asks its server.
  */
 
-#define _GNU_SOURCE
+#include "shim.h"
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <string.h>
-#include <sys/types.h>
 
 #define MOST 64
 static char missing[MOST][4096];
-
-#define PLAINLY(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static int is_entry(const char *path)
 {
@@ -22,29 +14,24 @@ static int is_entry(const char *path)
     return length < sizeof missing[0] && length > 5 && strcmp(path + length - 5, ".dill") == 0;
 }
 
-#define OPEN(name)                                                              \
-    int name(const char *path, int flags, ...)                                  \
-    {                                                                           \
-        va_list rest;                                                           \
-        va_start(rest, flags);                                                  \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
-        va_end(rest);                                                           \
-        if (!is_entry(path))                                                    \
-            return PLAINLY(name)(path, flags, mode);                            \
-        for (int i = 0; i < MOST; i++)                                          \
-            if (strcmp(missing[i], path) == 0) {                                \
-                errno = ENOENT;                                                 \
-                return -1;                                                      \
-            }                                                                   \
-        int file = PLAINLY(name)(path, flags, mode);                            \
-        for (int i = 0; file < 0 && errno == ENOENT && i < MOST; i++)           \
-            if (!*missing[i]) {                                                 \
-                strcpy(missing[i], path);                                       \
-                errno = ENOENT;                                                 \
-                break;                                                          \
-            }                                                                   \
-        return file;                                                            \
-    }
+static int opened(int (*plainly)(const char *, int, ...), const char *path, int flags, mode_t mode)
+{
+    if (!is_entry(path))
+        return plainly(path, flags, mode);
+    for (int i = 0; i < MOST; i++)
+        if (strcmp(missing[i], path) == 0) {
+            errno = ENOENT;
+            return -1;
+        }
+    int file = plainly(path, flags, mode);
+    for (int i = 0; file < 0 && errno == ENOENT && i < MOST; i++)
+        if (!*missing[i]) {
+            strcpy(missing[i], path);
+            errno = ENOENT;
+            break;
+        }
+    return file;
+}
 OPEN(open)
 OPEN(open64)
 

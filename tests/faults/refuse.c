@@ -5,15 +5,9 @@
  * calls of this name there have been. `refuse_unnamed()` takes away files without a name (O_TMPFILE).
  */
 
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "shim.h"
 #include <signal.h>
-#include <stdarg.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 static char chosen[16];
@@ -44,21 +38,14 @@ static int fails(const char *name)
     return 1;
 }
 
-#define PLAINLY(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-#define OPEN(name)                                                              \
-    int name(const char *path, int flags, ...)                                  \
-    {                                                                           \
-        va_list rest;                                                           \
-        va_start(rest, flags);                                                  \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
-        va_end(rest);                                                           \
-        if (without_unnamed && (flags & O_TMPFILE) == O_TMPFILE) {              \
-            errno = EOPNOTSUPP;                                                 \
-            return -1;                                                          \
-        }                                                                       \
-        return fails("open") ? -1 : PLAINLY(name)(path, flags, mode);           \
+static int opened(int (*plainly)(const char *, int, ...), const char *path, int flags, mode_t mode)
+{
+    if (without_unnamed && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
     }
+    return fails("open") ? -1 : plainly(path, flags, mode);
+}
 OPEN(open)
 OPEN(open64)
 

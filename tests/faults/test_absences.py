@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from shims import NEEDED, built
 
-CC = shutil.which("cc")
-
-pytestmark = [
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD"),
-    pytest.mark.skipif(CC is None, reason="no C compiler, which the extension needs too"),
-]
+pytestmark = NEEDED
 
 CALL = """
 import asyncio, os, subprocess, sys
@@ -44,9 +36,6 @@ print(double(1), asyncio.run(later(2)))
 def test_what_another_host_has_stored_is_found_once_the_lock_is_had(
     run_python: Callable[..., str], tmp_path: Path
 ) -> None:
-    shim = tmp_path / "absences.so"
-    assert CC
-    source = str(Path(__file__).with_name("absences.c"))
-    subprocess.run([CC, "-shared", "-fPIC", "-O1", "-o", str(shim), source, "-ldl"], check=True)
+    shim = built("absences", tmp_path)
     printed = run_python(CALL, LD_PRELOAD=str(shim)).splitlines()
     assert printed == ["computed 1", "computed 2", "2 4", "2 4"]

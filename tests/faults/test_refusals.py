@@ -18,14 +18,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from shims import NEEDED, built
 from victim import TEXT
 
-CC = shutil.which("cc")
-
-pytestmark = [
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD, O_TMPFILE"),
-    pytest.mark.skipif(CC is None, reason="no C compiler, which the extension needs too"),
-]
+pytestmark = NEEDED
 
 #: What a disk, a quota, a server or an administrator may say to each call.
 REFUSALS = {
@@ -107,11 +103,7 @@ def left_over(cache: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Refused]]:
     folder = tmp_path_factory.mktemp("refusals")
-    shim = folder / "refuse.so"
-    assert CC
-    source = str(Path(__file__).with_name("refuse.c"))
-    # Arguments that cannot be null are asked for nothing here, whatever the compiler thinks of comparisons.
-    subprocess.run([CC, "-shared", "-fPIC", "-O1", "-o", str(shim), source, "-ldl"], check=True)
+    shim = built("refuse", folder)
     started: dict[str, Refused] = {}
 
     def refused(kind: str) -> Refused:

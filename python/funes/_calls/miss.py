@@ -17,6 +17,7 @@ from funes._calls.places import places_of
 from funes._calls.run import Run
 from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
+from funes._entries.frozen import Frozen, freeze_inputs
 from funes._funes import Call
 from funes._seeds import seeding
 from funes._versions.places import Place
@@ -135,11 +136,9 @@ async def call_async(
 
 
 async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
-    if log.is_on():
-        log.tell(memo, call)
-    frozen, run = _freeze(memo, call), Run()
+    computation, run = Computation(memo, call, None), Run()
     output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
-    _keep(memo, call, frozen, output, seconds=run.seconds, trouble=run.trouble)
+    computation.finish(output, run.seconds, run.trouble)
     return output
 
 
@@ -256,9 +255,9 @@ def _set_aside(memo: Memo[Any, Any], place: Place, error: DamagedEntryError) -> 
         memo._degrade("damage", f"{error}; {done} and computed again", error)
 
 
-def _freeze(memo: Memo[Any, Any], call: Call) -> pickling.Frozen | None:
+def _freeze(memo: Memo[Any, Any], call: Call) -> Frozen | None:
     try:
-        return pickling.freeze_inputs(call.inputs)
+        return freeze_inputs(call.inputs)
     except Exception as error:
         _degrade_unstored(memo, error)
         return None
@@ -267,7 +266,7 @@ def _freeze(memo: Memo[Any, Any], call: Call) -> pickling.Frozen | None:
 def _keep(
     memo: Memo[Any, Any],
     call: Call,
-    frozen: pickling.Frozen | None,
+    frozen: Frozen | None,
     output: Any,
     *,
     seconds: float,

@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 from funes._entries import secret
-from funes._entries.frozen import Frozen, freeze_inputs
 from funes._entries.pickles import Pickled, Readable, dump, load, load_body, load_second
 from funes._funes import Entry
 from funes.errors import DamagedEntryError
 
-__all__ = ["Frozen", "dump_entry", "freeze_inputs", "load_entry", "load_head"]
+__all__ = ["dump_entry", "load_entry", "load_head"]
 
 
 def dump_entry(

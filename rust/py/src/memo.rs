@@ -161,16 +161,8 @@ impl Core {
             Recalled::Trouble => false,
         };
         let call = self.described(settled, arguments, hex, encoded, is_absent)?;
-        if is_seeded {
-            let args = (memo, given.tuple()?, given.dict()?, call).into_pyobject(py)?;
-            return Ok(Step::call(miss(py, intern!(py, "call_seeded"))?, args));
-        }
-        let args = (memo, call).into_pyobject(py)?;
-        let plain = self.plain_call(py, given)?;
-        Ok(match miss(py, intern!(py, "begin")) {
-            Ok(function) => Step::begin(function, args, plain),
-            Err(_) => plain.run(),
-        })
+        let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
+        self.hand_over(memo, given, is_seeded, steps, Bound::new(py, call)?.into_any())
     }
 
     /// Runs the function without the cache, because the definition or an argument cannot be hashed.
@@ -192,13 +184,28 @@ impl Core {
             Stop::Raised(error) => return Err(*error),
             stop => stop.into_error(py, subject),
         };
+        let steps = (intern!(py, "call_uncached"), intern!(py, "say_uncached"));
+        self.hand_over(memo, given, is_seeded, steps, error.into_value(py).into_bound(py).into_any())
+    }
+
+    /// Leaves a call to Python code: all of it if there is a seed, else what comes before the function, which is then run
+    /// with nothing of ours on the stack. `about`: the call, or the error for which it has no key.
+    fn hand_over<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        given: &Given<'_, 'py>,
+        is_seeded: bool,
+        (seeded, before): (&Bound<'py, PyString>, &Bound<'py, PyString>),
+        about: Bound<'py, PyAny>,
+    ) -> PyResult<Step<'py>> {
+        let py = memo.py();
         if is_seeded {
-            let args = (memo, given.tuple()?, given.dict()?, error).into_pyobject(py)?;
-            return Ok(Step::call(miss(py, intern!(py, "call_uncached"))?, args));
+            let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
+            return Ok(Step::call(miss(py, seeded)?, args));
         }
-        let args = (memo, error).into_pyobject(py)?;
+        let args = (memo, about).into_pyobject(py)?;
         let plain = self.plain_call(py, given)?;
-        Ok(match miss(py, intern!(py, "say_uncached")) {
+        Ok(match miss(py, before) {
             Ok(function) => Step::begin(function, args, plain),
             Err(_) => plain.run(),
         })
