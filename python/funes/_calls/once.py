@@ -271,6 +271,9 @@ class Hold:
 
     def _wait_abroad(self, claim: _Claim, signal: S) -> Generator[tuple[S, float]]:
         """Until no other process has the lock, or its holder is seen not to give it up."""
+        # Who has the lock before we wait for it has had their turn when we get it. Of who is seen later that cannot be
+        # told: we may have got it, and not know yet, before they did.
+        first = None if claim.lock is None else claim.lock.holder()
         try:
             abroad = _Abroad.of(claim)
         except RuntimeError:  # no more threads
@@ -280,9 +283,8 @@ class Hold:
             return
         claim.abroad = abroad
         abroad.waker = signal.set
-        last: int | None = None  # who had the lock when it was last seen held
+        last = first  # who had the lock when it was last seen held
         try:
-            last = abroad.lock.holder()
             watch = standstill.OfProcess(last)
             for seconds in _pauses():
                 if abroad.is_over:
@@ -305,7 +307,7 @@ class Hold:
             abroad.waker = None
             claim.abroad = None
             self._ours = not abroad.is_over
-            self._in_vain += abroad.is_over and last is not None
+            self._in_vain += abroad.is_over and last is not None and last == first
             self._is_futile = self._in_vain >= _IN_VAIN
 
 
