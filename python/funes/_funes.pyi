@@ -1,15 +1,18 @@
 """The extension: walks values, binds arguments, reads and writes entries. Private; `funes` exports what is public."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final, TypeVar, final
 
 __all__ = [
     "DAMAGED",
+    "DESCRIPTION",
     "EXTENSION",
     "IS_RELEASE",
     "OBJECTS",
+    "PROTOCOL",
     "Call",
+    "Claim",
     "Collector",
     "Core",
     "Entry",
@@ -25,6 +28,7 @@ __all__ = [
     "encode_value",
     "forget_plans",
     "forget_savings",
+    "forget_surveys",
     "hash_arguments",
     "hash_definition",
     "hash_value",
@@ -40,6 +44,8 @@ __version__: Final[str]
 IS_RELEASE: Final[bool]
 OBJECTS: Final[str]
 DAMAGED: Final[str]
+DESCRIPTION: Final[str]
+PROTOCOL: Final[int]
 EXTENSION: Final[str]
 
 def hash_value(value: Any, /) -> str: ...
@@ -63,12 +69,11 @@ class Call:
     def seed(self) -> int | None: ...
     @property
     def is_absent(self) -> bool: ...
+    is_described: bool
 
 @final
 class Core:
-    def __new__(
-        cls, function: FunctionType, ignored: frozenset[str], memory: int | None
-    ) -> Core: ...
+    def __new__(cls, function: FunctionType, options: Any) -> Core: ...
     @property
     def is_async(self) -> bool: ...
     def key(self, memo: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Call: ...
@@ -101,10 +106,40 @@ def memo_type(base: type[_T]) -> type[_T]: ...
 def forget_plans() -> None: ...
 def take_savings() -> list[tuple[str, int, float]]: ...
 def forget_savings() -> None: ...
+def forget_surveys() -> None: ...
 
 @final
 class Raw:
     def __new__(cls, owner: Any) -> Raw: ...
+
+@final
+class Claim:
+    # Their keys are places; the threads are what `funes._calls.once` makes of them.
+    present: Final[dict[tuple[str, str], Claim]]
+    waiting_abroad: Final[dict[tuple[str, str], Any]]
+    abroad: Any
+    def __new__(cls, place: tuple[str, str], in_task: bool) -> Claim: ...
+    @property
+    def place(self) -> tuple[str, str]: ...
+    @property
+    def in_task(self) -> bool: ...
+    @property
+    def thread(self) -> int: ...
+    @property
+    def outer(self) -> Claim | None: ...
+    @property
+    def lock(self) -> KeyLock | None: ...
+    @property
+    def awaited(self) -> list[Claim]: ...
+    @property
+    def wakers(self) -> list[Callable[[], None]]: ...
+    @property
+    def is_over(self) -> bool: ...
+    @property
+    def has_succeeded(self) -> bool: ...
+    def take(self) -> bool: ...
+    def enter(self) -> None: ...
+    def end(self, has_succeeded: bool) -> None: ...
 
 @final
 class KeyLock:

@@ -121,13 +121,12 @@ class Memo(Generic[P, R]):
         _options: Options
         _root: str | None
         _warned: set[str]
-        _described: set[str]
         _extra: tuple[object, ...] | None
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
         """What the extension needs to know about a function."""
-        return Core(function, options.ignore, options.memory)
+        return Core(function, options)
 
     def __init__(self, function: FunctionType, options: Options) -> None:
         functools.update_wrapper(self, function, updated=())
@@ -140,7 +139,6 @@ class Memo(Generic[P, R]):
         #: The cache folder, where another process has settled it.
         self._root = None
         self._warned = set()
-        self._described = set()
         #: What `depends_on=` came to when the definition was last found; None if another process found it.
         self._extra = None
         if self._core.is_async:

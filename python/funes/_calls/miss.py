@@ -18,7 +18,7 @@ from funes._calls.run import Run
 from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._entries.frozen import Frozen, freeze_inputs
-from funes._funes import Call
+from funes._funes import Call, Claim
 from funes._seeds import seeding
 from funes._versions.places import Place
 from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
@@ -26,7 +26,7 @@ from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
 
-__all__ = ["Computation", "begin", "call_async", "call_seeded", "call_uncached", "say_uncached"]
+__all__ = ["Computation", "begin", "call_async", "call_seeded", "call_uncached", "say_uncached", "take_over"]
 
 
 #: Whether to seed, and with what.
@@ -92,6 +92,11 @@ def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation:
         hold.release(True)
         if output is not _MISSING:
             return (output,)
+
+
+def take_over(memo: Memo[Any, Any], call: Call, claim: Claim | None) -> Computation:
+    """A computation that the extension began, and whose result it leaves to us."""
+    return Computation(memo, call, None if claim is None else Hold.of(claim))
 
 
 def call_seeded(
@@ -287,25 +292,25 @@ def _keep(
         # What is in the store may be kept in memory too, as it is before the caller can change it.
         body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
         memo._core.remember(memo, call, output, seconds, body)
-        _describe(memo, call.definition)
+        _describe(memo, call)
     except Exception as error:
         _degrade_unstored(memo, error)
 
 
-def _describe(memo: Memo[Any, Any], definition: str) -> None:
+def _describe(memo: Memo[Any, Any], call: Call) -> None:
     """Say once what the definition consists of, beside its entries."""
-    if definition in memo._described:
+    if call.is_described:
         return
-    content = description.of(memo, definition)
+    content = description.of(memo, call.definition)
     if content is not None:
-        folder = memo._store.folder(memo._function_name, definition)
+        folder = memo._store.folder(memo._function_name, call.definition)
         try:
             recorded.write_definition(folder, content, shared=memo._options.shared)
         except OSError as error:
             path = os.path.join(folder, recorded.FILE_NAME)
             memo._degrade("describe", f"{path} was not written: {_warn.one_line(error)}", error)
             return
-    memo._described.add(definition)
+    call.is_described = True
 
 
 def _degrade_unstored(memo: Memo[Any, Any], error: Exception) -> None:

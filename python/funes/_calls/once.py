@@ -22,11 +22,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from funes._calls import standstill
-from funes._funes import KeyLock
+from funes._funes import Claim, KeyLock
 from funes._seeds.turns import waiting
 
 if TYPE_CHECKING:
@@ -55,78 +54,40 @@ _PAUSES = 0.25, 2.0
 _ATTEMPTS = 0.005, 0.1
 
 
-class _Claim:
-    """A key that somebody in this process computes, or waits for another process to have computed."""
-
-    lock: KeyLock | None = None
-    #: While another process has the lock.
-    abroad: _Abroad | None = None
-    is_over = False
-    has_succeeded = False
-
-    def __init__(self, place: Place, in_task: bool) -> None:
-        self.place = place
-        self.in_task = in_task
-        self.thread = threading.get_ident()
-        outer = _current.get()
-        while outer is not None and outer.is_over:
-            outer = outer.outer
-        #: The claim during which this one was asked for: it cannot end before.
-        self.outer: _Claim | None = outer
-        #: Claims of others that have to end before this one can go on.
-        self.awaited: list[_Claim] = []
-        #: To be called when the claim is over.
-        self.wakers: list[Waker] = []
-
-    def outers(self) -> list[_Claim]:
-        """The claims during which this one was asked for."""
-        found = []
-        claim = self.outer
-        while claim is not None:
-            found.append(claim)
-            claim = claim.outer
-        return found
-
-    def needs(self, others: list[_Claim]) -> bool:
-        """Whether this claim cannot end before one of the others has."""
-        seen: list[_Claim] = []
-        left = [self]
-        while left:
-            claim = left.pop()
-            if claim in others:
-                return True
-            if claim not in seen:
-                seen.append(claim)
-                left.extend(claim.awaited)
-        return False
-
-    def watch(self) -> standstill.OfTask | standstill.OfThread | None:
-        """How to see whether it gets on; None while it waits for others, who are watched in its stead."""
-        if self.abroad is not None or self.awaited:
-            return None
-        kind = standstill.OfTask if self.in_task else standstill.OfThread
-        return kind(self.thread)
-
-    def end(self) -> None:
-        """Let others go on."""
-        if self.lock is not None:
-            self.lock.release()
-        if _claims.get(self.place) is self:
-            del _claims[self.place]
-        if _current.get() is self:
-            _current.set(self.outer)
-        self.is_over = True
-        while self.wakers:
-            with suppress(IndexError):  # who waits may leave just now
-                self.wakers.pop()()
+#: The claims of this process. Whoever puts one in has it, see `Claim.take`.
+_claims: dict[Place, Claim] = Claim.present
 
 
-#: The claims of this process. Whoever puts one in, with `setdefault`, has it: there is no mutex that
-#: a fork could find taken.
-_claims: dict[Place, _Claim] = {}
+def _outers(claim: Claim) -> list[Claim]:
+    """The claims during which a claim was asked for."""
+    found = []
+    outer = claim.outer
+    while outer is not None:
+        found.append(outer)
+        outer = outer.outer
+    return found
 
-#: The claim during which the running code runs.
-_current: ContextVar[_Claim | None] = ContextVar("funes_claim", default=None)
+
+def _needs(claim: Claim, others: list[Claim]) -> bool:
+    """Whether a claim cannot end before one of the others has."""
+    seen: list[Claim] = []
+    left = [claim]
+    while left:
+        claim = left.pop()
+        if claim in others:
+            return True
+        if claim not in seen:
+            seen.append(claim)
+            left.extend(claim.awaited)
+    return False
+
+
+def _watch(claim: Claim) -> standstill.OfTask | standstill.OfThread | None:
+    """How to see whether who has a claim gets on; None while they wait for others, who are watched in their stead."""
+    if claim.abroad is not None or claim.awaited:
+        return None
+    kind = standstill.OfTask if claim.in_task else standstill.OfThread
+    return kind(claim.thread)
 
 
 class Hold:
@@ -146,22 +107,29 @@ class Hold:
 
     def __init__(self, folder: str, arguments: str) -> None:
         self._place = folder, arguments
-        self._claim: _Claim | None = None
+        self._claim: Claim | None = None
         self._ours = True
         #: Somebody has computed it, and there is no entry: it cannot be stored, and nobody is to wait in vain again.
         self._is_futile = False
         #: How often another process had its turn, as far as was seen.
         self._in_vain = 0
 
+    @classmethod
+    def of(cls, claim: Claim) -> Hold:
+        """The block of a claim that was taken and entered."""
+        hold = cls(*claim.place)
+        hold._claim = claim
+        return hold
+
     def __enter__(self) -> bool:
-        claim = self._claim = _Claim(self._place, in_task=False)
+        claim = self._claim = Claim(self._place, in_task=False)
         try:
             if not self._take(claim):
                 with waiting(), closing(self._wait(claim, _ThreadSignal)) as waits:
                     for signal, seconds in waits:
                         signal.wait(seconds)
             if self._ours:
-                _current.set(claim)
+                claim.enter()
             return self._ours
         except BaseException:
             self._end()
@@ -177,19 +145,17 @@ class Hold:
 
     def release(self, has_succeeded: bool) -> None:
         """End the block that was entered: for whoever cannot have it as a block."""
-        if has_succeeded and self._claim is not None:
-            self._claim.has_succeeded = self._ours
-        self._end()
+        self._end(has_succeeded and self._ours)
 
     async def __aenter__(self) -> bool:
-        claim = self._claim = _Claim(self._place, in_task=True)
+        claim = self._claim = Claim(self._place, in_task=True)
         try:
             if not self._take(claim):
                 with closing(self._wait(claim, _TaskSignal)) as waits:
                     for signal, seconds in waits:
                         await signal.wait(seconds)
             if self._ours:
-                _current.set(claim)
+                claim.enter()
             return self._ours
         except BaseException:
             self._end()
@@ -208,24 +174,17 @@ class Hold:
         if self._claim is not None:
             self._end()
 
-    def _take(self, claim: _Claim) -> bool:
+    def _take(self, claim: Claim) -> bool:
         """Whether there is nothing to wait for, as nearly always."""
         self._ours = True
-        if self._is_futile:
-            return True
-        if claim.outer is not None and claim.place in [outer.place for outer in claim.outers()]:
-            return True  # what is being computed asks for itself
-        if _claims.setdefault(claim.place, claim) is not claim or claim.place in _abroad:
-            return False
-        claim.lock = KeyLock(*claim.place)
-        return claim.lock.acquire() is not False
+        return self._is_futile or claim.take()
 
-    def _end(self) -> None:
+    def _end(self, has_succeeded: bool = False) -> None:
         claim, self._claim = self._claim, None
         if claim is not None:
-            claim.end()
+            claim.end(has_succeeded)
 
-    def _wait(self, claim: _Claim, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
+    def _wait(self, claim: Claim, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
         """What to wait for and for how many seconds at most, until there is no reason to wait any more."""
         try:
             signal = kind()
@@ -239,18 +198,18 @@ class Hold:
         else:
             yield from self._wait_here(claim, present, signal)
 
-    def _wait_here(self, claim: _Claim, present: _Claim, signal: S) -> Generator[tuple[S, float]]:
+    def _wait_here(self, claim: Claim, present: Claim, signal: S) -> Generator[tuple[S, float]]:
         """Until the present claim is over, or is seen not to come to an end while we wait."""
-        outers = claim.outers()
+        outers = _outers(claim)
         for outer in outers:
             outer.awaited.append(present)
         present.wakers.append(signal.set)
         try:
             if present.thread == claim.thread and not (present.in_task and claim.in_task):
                 return  # it is further down on our own stack, or in the event loop that we would block
-            if present.needs(outers):
+            if _needs(present, outers):
                 return
-            watch = present.watch()
+            watch = _watch(present)
             for seconds in _pauses():
                 if present.is_over:
                     return
@@ -258,7 +217,7 @@ class Hold:
                 if outers and present.abroad is not None and present.abroad.is_deadlocked():
                     return
                 if watch is None or present.abroad is not None or present.awaited:
-                    watch = present.watch()
+                    watch = _watch(present)
                 elif watch.is_over():
                     return
         finally:
@@ -269,7 +228,7 @@ class Hold:
             if present.is_over:
                 self._ours, self._is_futile = False, present.has_succeeded
 
-    def _wait_abroad(self, claim: _Claim, signal: S) -> Generator[tuple[S, float]]:
+    def _wait_abroad(self, claim: Claim, signal: S) -> Generator[tuple[S, float]]:
         """Until no other process has the lock, or its holder is seen not to give it up."""
         # Who has the lock before we wait for it has had their turn when we get it. Of who is seen later that cannot be
         # told: we may have got it, and not know yet, before they did.
@@ -334,7 +293,7 @@ class _Abroad:
         self._deadlocked_since: float | None = None
 
     @staticmethod
-    def of(claim: _Claim) -> _Abroad | None:
+    def of(claim: Claim) -> _Abroad | None:
         """The one for this claim. An earlier claim may have left it, and it may just have ended: then None."""
         abroad = _abroad.get(claim.place)
         if abroad is not None or claim.lock is None:
@@ -394,7 +353,7 @@ class _Abroad:
 
 #: The threads that wait for other processes, at most one for a key: a claim that finds one does not
 #: lock the key, as the thread would give that lock back.
-_abroad: dict[Place, _Abroad] = {}
+_abroad: dict[Place, _Abroad] = Claim.waiting_abroad
 
 
 class _ThreadSignal:

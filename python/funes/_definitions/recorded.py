@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from funes._funes import DESCRIPTION, forget_surveys
 from funes._whole import write_json
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "write_definition",
 ]
 
-FILE_NAME = "definition.json"
+FILE_NAME = DESCRIPTION
 
 #: Version of the file; docs/format.md describes all of them.
 FORMAT = 2
@@ -111,6 +112,7 @@ def replace_definition(
         OSError: It cannot be written; what was there stays.
     """
     write_json(folder, FILE_NAME, content, shared=shared, durable=True)
+    forget_surveys()
 
 
 def _name_new(temporary: str, path: str) -> None:

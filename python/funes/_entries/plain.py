@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import re
 
-__all__ = ["ATOMS", "MAINS", "PROTOCOL", "dump", "names_main"]
+from funes._funes import PROTOCOL
 
-PROTOCOL = 5
+__all__ = ["ATOMS", "MAINS", "PROTOCOL", "dump", "names_main"]
 
 #: The types whose values never change and hold nothing else.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})

@@ -14,6 +14,7 @@ pub mod graph;
 pub mod head;
 pub mod lock;
 mod opcode;
+pub mod pace;
 pub mod pickle;
 pub mod short;
 pub mod store;

@@ -14,11 +14,16 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::store::folders;
+use crate::pace::Pace;
+use crate::store::{filesystem, folders};
 
 /// The file's name. No entry can be called so, nor does a listing of entries look at it.
 const NAME: &str = ".lock";
+
+/// How often is looked whether a file that still has a name has the same one, which costs as much as the lock.
+const PERIOD: Duration = Duration::from_millis(1);
 
 /// An open lock file.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub struct LockFile {
     path: PathBuf,
     /// As it was opened.
     metadata: Metadata,
+    is_local: bool,
+    look: Pace,
     /// On Windows: what is locked.
     #[cfg(not(unix))]
     held: other::Held,
@@ -56,6 +63,8 @@ impl LockFile {
         }
         share(&file, &metadata, folder);
         Ok(Self {
+            is_local: filesystem::is_local(&file),
+            look: Pace::every(PERIOD),
             file: Some(file),
             path,
             metadata,
@@ -66,13 +75,22 @@ impl LockFile {
 
     /// Whether this is still the file that others would open: nobody has deleted, moved or replaced it.
     pub fn is_in_place(&self) -> bool {
-        self.is_ours() && self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
+        let Some(here) = self.ours() else { return false };
+        if self.is_local && has_name(&here) && !self.look.is_due() {
+            return true;
+        }
+        self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
     }
 
-    /// Whether the descriptor is still that of the file which was opened. A program that closes all descriptors, as one
-    /// that becomes a daemon does, closes this one too, and its number goes to another file.
-    fn is_ours(&self) -> bool {
-        self.file().metadata().is_ok_and(|here| is_same(&here, &self.metadata))
+    /// Whether it lies on a disk of this machine: there a name that others have made is seen at once.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// The file as it is now, if the descriptor is still that of the file which was opened. A program that closes all
+    /// descriptors, as one that becomes a daemon does, closes this one too, and its number goes to another file.
+    fn ours(&self) -> Option<Metadata> {
+        self.file().metadata().ok().filter(|here| is_same(here, &self.metadata))
     }
 
     fn file(&self) -> &File {
@@ -82,7 +100,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        if !self.is_ours() {
+        if self.ours().is_none() {
             // Closing it would close somebody else's.
             std::mem::forget(self.file.take());
         }
@@ -166,13 +184,18 @@ mod unix {
         let _ = folders::grant(metadata, wanted, |permissions| file.set_permissions(permissions));
     }
 
+    /// A file that was deleted has none, and nor has one that another took the place of.
+    pub(super) fn has_name(here: &Metadata) -> bool {
+        here.nlink() > 0
+    }
+
     pub(super) fn is_same(there: &Metadata, here: &Metadata) -> bool {
         (there.dev(), there.ino()) == (here.dev(), here.ino())
     }
 }
 
 #[cfg(unix)]
-use unix::{is_same, open, share};
+use unix::{has_name, is_same, open, share};
 
 #[cfg(not(unix))]
 mod other {
@@ -219,13 +242,18 @@ mod other {
     pub(super) fn share(_: &File, _: &Metadata, _: &Path) {}
 
     /// A file in use keeps its name here.
+    pub(super) fn has_name(_: &Metadata) -> bool {
+        true
+    }
+
+    /// The same.
     pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
         true
     }
 }
 
 #[cfg(not(unix))]
-use other::{is_same, open, share};
+use other::{has_name, is_same, open, share};
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,9 @@ use crate::opcode::{
 };
 use crate::store::Span;
 
+/// The pickle protocol of all that is written: the first that leaves large buffers out of band.
+pub const PROTOCOL: u8 = 5;
+
 /// Where a buffer starts: at the start of a cache line, which is what the widest instructions of a processor ask for.
 pub const ALIGNMENT: usize = 64;
 

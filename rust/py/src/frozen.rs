@@ -118,7 +118,7 @@ impl Freezer {
 }
 
 /// Whether an object can never change, nor anything in it.
-fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
     object.is_none()
         || object.is_exact_instance_of::<PyFloat>()
         || object.is_exact_instance_of::<PyInt>()

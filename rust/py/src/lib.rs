@@ -2,6 +2,7 @@
 
 mod at_once;
 mod attached;
+mod claim;
 mod containers;
 mod counters;
 mod definition;
@@ -16,6 +17,7 @@ mod mapping;
 mod memo;
 mod memo_type;
 mod memory;
+mod miss;
 mod namespace;
 mod objects;
 mod once;
@@ -29,12 +31,15 @@ mod scalars;
 mod signature;
 mod steps;
 mod store;
+mod survey;
 mod tier;
 mod walk;
 mod watch;
 
 #[pyo3::pymodule]
 mod _funes {
+    #[pymodule_export]
+    use crate::claim::Claim;
     #[pymodule_export]
     use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
@@ -55,6 +60,8 @@ mod _funes {
     use crate::savings::{forget_savings, take_savings};
     #[pymodule_export]
     use crate::store::{Entry, Store, cut_head, safe_name};
+    #[pymodule_export]
+    use crate::survey::forget_surveys;
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]
@@ -67,6 +74,14 @@ mod _funes {
     /// What the name of an entry's file ends with.
     #[pymodule_export]
     const EXTENSION: &str = funes_core::store::EXTENSION;
+
+    /// The pickle protocol of entries.
+    #[pymodule_export]
+    const PROTOCOL: u8 = funes_core::pickle::PROTOCOL;
+
+    /// The file that describes a definition, beside its entries.
+    #[pymodule_export]
+    const DESCRIPTION: &str = crate::miss::DESCRIPTION;
 
     /// The version, from Cargo.toml, where it is written once.
     #[pymodule_export]

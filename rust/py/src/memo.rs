@@ -4,17 +4,17 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
-use pyo3::exceptions::{PyRecursionError, PyValueError};
+use pyo3::exceptions::{PyException, PyRecursionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyModule, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 
 use crate::at_once;
 use crate::attached::Attached;
@@ -23,6 +23,7 @@ use crate::definition::{Definition, Purpose, with_extras};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::guard::{Guard, is_constant};
+use crate::miss::{self, Begun};
 use crate::recall::{Look, Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
@@ -30,6 +31,7 @@ use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
+use crate::survey::Survey;
 use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
@@ -46,6 +48,7 @@ pub(crate) struct Core {
     signature: Signature,
     /// The signature's own name objects, so that a pointer tells.
     ignored: Vec<Py<PyString>>,
+    pub(crate) options: miss::Options,
     /// Whether it is a coroutine function.
     #[pyo3(get)]
     is_async: bool,
@@ -60,7 +63,7 @@ pub(crate) struct Core {
 
 /// A definition hash, and how to tell that it still holds.
 #[pyclass(frozen, module = "funes._funes")]
-struct Settled {
+pub(crate) struct Settled {
     hex: String,
     /// `None` if the hash came with the function from another process.
     rests_on: Option<Py<Definition>>,
@@ -69,6 +72,11 @@ struct Settled {
     /// Where its results in memory are.
     section: Section,
     watch: Watch,
+    /// Whether the last call that was looked for on disk was not there.
+    has_missed: AtomicBool,
+    /// Whether Python code has seen to its description, which lies beside the entries.
+    is_described: AtomicBool,
+    pub(crate) survey: Survey,
 }
 
 /// One call that is not remembered yet.
@@ -76,24 +84,22 @@ struct Settled {
 pub(crate) struct Call {
     /// Definition hash.
     #[pyo3(get)]
-    definition: String,
+    pub(crate) definition: String,
     /// Argument hash.
     #[pyo3(get)]
-    arguments: String,
+    pub(crate) arguments: String,
     /// What the entry shows as input: the bound arguments, then `global_seed` if it was given.
     #[pyo3(get)]
-    inputs: Py<PyDict>,
+    pub(crate) inputs: Py<PyDict>,
     /// Whether to seed, and with what.
     #[pyo3(get)]
     is_seeded: bool,
     #[pyo3(get)]
     seed: Py<PyAny>,
-    /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
-    #[pyo3(get)]
-    is_absent: bool,
-    settled: Py<Settled>,
+    is_absent: AtomicBool,
+    pub(crate) settled: Py<Settled>,
     /// The encoded arguments.
-    encoded: Vec<u8>,
+    pub(crate) encoded: Vec<u8>,
 }
 
 impl Core {
@@ -114,7 +120,7 @@ impl Core {
         if self.is_async {
             // Nothing more is done before it is awaited, as with any coroutine function.
             let args = (memo, given.tuple()?, given.dict()?).into_pyobject(py)?;
-            return Ok(match miss(py, intern!(py, "call_async")) {
+            return Ok(match miss::python(py, intern!(py, "call_async")) {
                 Ok(function) => Step::call(function, args),
                 Err(_) => Step::Done(self.call_plainly(py, given)?),
             });
@@ -154,15 +160,51 @@ impl Core {
             return Ok(self.plain_call(py, given)?.run());
         }
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let own = (settled.get().hex.as_str(), hex.as_str());
-        let is_absent = match self.recall_from_disk(memo, settled.get(), own, &encoded, Look::First)? {
-            Recalled::Output(output) => return Ok(Step::Done(output)),
-            Recalled::Absent => true,
-            Recalled::Trouble => false,
-        };
-        let call = self.described(settled, arguments, hex, encoded, is_absent)?;
+        let has_missed = &settled.get().has_missed;
+        let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
+        // After a miss another one is likely: then it is looked for once, when it is claimed.
+        let is_claimed_first = self.options.once && !is_seeded && has_missed.load(Ordering::Relaxed);
+        if is_claimed_first && let Some(step) = self.begin(memo, given, &call)? {
+            return Ok(step);
+        }
+        let look = if is_claimed_first { Look::Unlikely } else { Look::Likely };
+        match self.recall_from_disk(memo, call.get(), call.get().place(), look)? {
+            Recalled::Output(output) => {
+                has_missed.store(false, Ordering::Relaxed);
+                return Ok(Step::Done(output));
+            }
+            Recalled::Absent => call.get().is_absent.store(true, Ordering::Relaxed),
+            Recalled::Trouble => {}
+        }
+        if call.get().is_absent() && !is_claimed_first {
+            has_missed.store(true, Ordering::Relaxed);
+            if !is_seeded && let Some(step) = self.begin(memo, given, &call)? {
+                return Ok(step);
+            }
+        }
         let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
-        self.hand_over(memo, given, is_seeded, steps, Bound::new(py, call)?.into_any())
+        self.hand_over(memo, given, is_seeded, steps, call.into_any())
+    }
+
+    /// Does what can be done without Python code.
+    fn begin<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        given: &Given<'_, 'py>,
+        call: &Bound<'py, Call>,
+    ) -> PyResult<Option<Step<'py>>> {
+        let plain = self.plain_call(memo.py(), given)?;
+        match self.take_up(memo, call) {
+            Ok(Begun::Found(output)) => {
+                call.get().settled.get().has_missed.store(false, Ordering::Relaxed);
+                Ok(Some(Step::Done(output)))
+            }
+            Ok(Begun::Computation(computation)) => Ok(Some(plain.compute(computation))),
+            Ok(Begun::Unusual) => Ok(None),
+            // It comes up again where Python code tries the same.
+            Err(error) if error.is_instance_of::<PyException>(memo.py()) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs the function without the cache, because the definition or an argument cannot be hashed.
@@ -201,11 +243,11 @@ impl Core {
         let py = memo.py();
         if is_seeded {
             let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
-            return Ok(Step::call(miss(py, seeded)?, args));
+            return Ok(Step::call(miss::python(py, seeded)?, args));
         }
         let args = (memo, about).into_pyobject(py)?;
         let plain = self.plain_call(py, given)?;
-        Ok(match miss(py, before) {
+        Ok(match miss::python(py, before) {
             Ok(function) => Step::begin(function, args, plain),
             Err(_) => plain.run(),
         })
@@ -227,6 +269,7 @@ impl Core {
         if !self.ignored.is_empty() {
             return None;
         }
+        self.tier.as_ref()?;
         let encoded = at_once::encode(&self.signature, self.function.bind(py), given)?;
         let settled = self.present_definition(py)?;
         self.recall_from_memory(memo, settled.get(), encoded.bytes())
@@ -292,12 +335,11 @@ impl Core {
     }
 
     /// `place`: the definition hash and argument hash of the entry to look at.
-    fn recall_from_disk<'py>(
+    pub(crate) fn recall_from_disk<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
-        settled: &Settled,
+        call: &Call,
         place: (&str, &str),
-        encoded: &[u8],
         look: Look,
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
@@ -307,7 +349,7 @@ impl Core {
             Err(outcome) => return Ok(outcome),
         };
         self.counters.disk_hit(found.seconds);
-        self.keep(memo, settled, encoded, &found.output, found.seconds, found.body.as_ref());
+        self.keep(memo, call, &found.output, found.seconds, found.body.as_ref());
         Ok(Recalled::Output(found.output))
     }
 
@@ -315,15 +357,21 @@ impl Core {
     fn keep(
         &self,
         memo: &Bound<'_, PyAny>,
-        settled: &Settled,
-        encoded: &[u8],
+        call: &Call,
         output: &Bound<'_, PyAny>,
         seconds: f64,
         body: Option<&Bound<'_, PyBytes>>,
     ) {
-        if let Some(tier) = &self.tier
+        if self.tier.is_some()
             && let Some(result) = Frozen::of(output, body)
         {
+            self.keep_frozen(memo, call, result, seconds);
+        }
+    }
+
+    pub(crate) fn keep_frozen(&self, memo: &Bound<'_, PyAny>, call: &Call, result: Frozen, seconds: f64) {
+        if let Some(tier) = &self.tier {
+            let (settled, encoded) = (call.settled.get(), &call.encoded);
             let state = settled.watch.state(|| self.folder(memo, settled));
             tier.keep(memo.py(), (settled.section, encoded), result, seconds, state, &self.counters);
         }
@@ -331,11 +379,10 @@ impl Core {
 
     fn described(
         &self,
-        settled: Bound<'_, Settled>,
+        settled: &Bound<'_, Settled>,
         arguments: &Arguments<'_>,
         hex: String,
         encoded: Vec<u8>,
-        is_absent: bool,
     ) -> PyResult<Call> {
         let py = settled.py();
         let inputs = PyDict::new(py);
@@ -355,8 +402,8 @@ impl Core {
             inputs: inputs.unbind(),
             is_seeded: seed.is_some(),
             seed: seed.map_or_else(|| py.None(), Bound::unbind),
-            is_absent,
-            settled: settled.unbind(),
+            is_absent: AtomicBool::new(false),
+            settled: settled.clone().unbind(),
             encoded,
         })
     }
@@ -420,7 +467,16 @@ impl Core {
     }
 
     fn settled_as(&self, hex: String, rests_on: Option<Py<Definition>>, extras: Option<Guard>) -> Settled {
-        Settled { section: Section::new(self.owner, &hex), hex, rests_on, extras, watch: Watch::default() }
+        Settled {
+            section: Section::new(self.owner, &hex),
+            hex,
+            rests_on,
+            extras,
+            watch: Watch::default(),
+            has_missed: AtomicBool::new(false),
+            is_described: AtomicBool::new(false),
+            survey: Survey::default(),
+        }
     }
 
     fn replace(&self, settled: Bound<'_, Settled>) {
@@ -441,7 +497,7 @@ impl Core {
     }
 
     /// The store of the results, opened at the first call that needs it.
-    fn store(&self, memo: &Bound<'_, PyAny>) -> PyResult<Py<Store>> {
+    pub(crate) fn store(&self, memo: &Bound<'_, PyAny>) -> PyResult<Py<Store>> {
         let py = memo.py();
         let opened = |store: &mut Option<Py<Store>>| store.as_ref().map(|store| store.clone_ref(py));
         if let Some(store) = self.store.with(py, opened) {
@@ -461,7 +517,7 @@ impl Core {
     }
 
     /// The function's name, which names the folder of its results.
-    fn name(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+    pub(crate) fn name(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
         Ok(self.function.bind(py).getattr(intern!(py, "__name__"))?.extract()?)
     }
 
@@ -484,16 +540,18 @@ impl Core {
 
 #[pymethods]
 impl Core {
-    /// `memory`: a bound of the function's own for its results in memory, in bytes; None to share that of all.
+    /// `options`: those of the function, as `funes._calls.options` has them.
     #[new]
-    #[pyo3(signature = (function, ignored, memory))]
-    fn new(function: Bound<'_, PyFunction>, ignored: &Bound<'_, PyAny>, memory: Option<u64>) -> PyResult<Self> {
+    fn new(function: Bound<'_, PyFunction>, options: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = function.py();
+        // A bound of its own for its results in memory, in bytes, or a share in that of all.
+        let memory: Option<u64> = options.getattr("memory")?.extract()?;
         let signature = Signature::of(&function)?;
         let counters = Arc::default();
         let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
         Ok(Self {
-            ignored: signature.own_names(py, ignored)?,
+            ignored: signature.own_names(py, &options.getattr("ignore")?)?,
+            options: options.extract()?,
             signature,
             // CO_COROUTINE and CO_ITERABLE_COROUTINE.
             is_async: flags & 0x180 != 0,
@@ -528,7 +586,7 @@ impl Core {
         let mut subject = String::new();
         let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        self.described(settled, &arguments, hex, encoded, false)
+        self.described(&settled, &arguments, hex, encoded)
     }
 
     /// The result of a call as `(output,)` if it is in memory and nothing is out of the ordinary, else None.
@@ -556,7 +614,7 @@ impl Core {
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return PyTuple::new(py, [output]).map(Some);
         }
-        match self.recall_from_disk(memo, call.settled.get(), (definition, arguments), &call.encoded, Look::Again)? {
+        match self.recall_from_disk(memo, call, (definition, arguments), Look::Anew)? {
             Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
             Recalled::Absent => Ok(Some(PyTuple::empty(py))),
             Recalled::Trouble => Ok(None),
@@ -582,7 +640,7 @@ impl Core {
         seconds: f64,
         body: Option<&Bound<'_, PyBytes>>,
     ) {
-        self.keep(memo, call.settled.get(), &call.encoded, output, seconds, body);
+        self.keep(memo, call, output, seconds, body);
     }
 
     /// Forgets a result in memory.
@@ -627,6 +685,10 @@ impl Core {
     /// Lets go of the store and of what is in memory of it: the next call opens it anew.
     fn close(&self, py: Python<'_>) {
         let _closed = self.store.with(py, Option::take);
+        if let Some(settled) = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py))) {
+            // In another folder it is not.
+            settled.get().is_described.store(false, Ordering::Relaxed);
+        }
         self.turn_savings(py);
         self.forget_all(py);
     }
@@ -693,6 +755,33 @@ impl Core {
     }
 }
 
+impl Call {
+    /// Where the entry of the call is: definition hash, argument hash.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.definition, &self.arguments)
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
+    #[getter]
+    fn is_absent(&self) -> bool {
+        self.is_absent.load(Ordering::Relaxed)
+    }
+
+    /// Whether what the definition consists of was written beside its entries, or cannot be.
+    #[getter]
+    pub(crate) fn is_described(&self) -> bool {
+        self.settled.get().is_described.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    pub(crate) fn set_is_described(&self, is_described: bool) {
+        self.settled.get().is_described.store(is_described, Ordering::Relaxed);
+    }
+}
+
 #[pymethods]
 impl Settled {
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
@@ -705,14 +794,6 @@ impl Settled {
     fn holds(&self, py: Python<'_>) -> bool {
         self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py, self.extras.as_ref()))
     }
-}
-
-/// A function of `funes._calls.miss`, the Python side of a call that is not a hit in memory. An error says that it cannot be
-/// imported now (too many open files): the function is then to be run as it is.
-fn miss<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || py.import("funes._calls.miss").map(Bound::unbind))?;
-    module.bind(py).getattr(name)
 }
 
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.

@@ -39,36 +39,36 @@ pub(crate) struct KeyLock {
 #[pymethods]
 impl KeyLock {
     #[new]
-    fn new(folder: PathBuf, arguments: &str) -> PyResult<Self> {
+    pub(crate) fn new(folder: PathBuf, arguments: &str) -> PyResult<Self> {
         let offset = lock::offset(arguments).ok_or_else(|| PyValueError::new_err("an argument hash has 40 digits"))?;
         Ok(Self { folder, offset, file: Mutex::new(None), is_held: AtomicBool::new(false) })
     }
 
     /// Takes the lock if it is free: True. False if another process has it; None if there is no lock to be had.
-    fn acquire(&self, py: Python<'_>) -> Option<bool> {
+    pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let file = open(&self.folder)?;
             // Looked at when the lock is had: somebody may have deleted the file since it was opened, and others have made
             // a new one.
-            let (locked, is_in_place) = py.detach(|| (file.try_lock(self.offset), file.is_in_place()));
+            let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));
             if is_in_place {
                 let locked = locked.ok()?;
                 self.is_held.store(locked, Ordering::Relaxed);
                 self.keep(Some(file));
                 return Some(locked);
             }
-            py.detach(|| file.unlock(self.offset)).ok();
+            swiftly(py, &file, || file.unlock(self.offset)).ok();
             forget(&file);
         }
         None
     }
 
     /// Frees the lock, if it is held.
-    fn release(&self, py: Python<'_>) {
+    pub(crate) fn release(&self, py: Python<'_>) {
         if self.is_held.swap(false, Ordering::Relaxed)
             && let Some(file) = self.keep(None)
         {
-            py.detach(|| file.unlock(self.offset)).ok();
+            swiftly(py, &file, || file.unlock(self.offset)).ok();
         }
     }
 
@@ -95,6 +95,11 @@ impl KeyLock {
 }
 
 impl KeyLock {
+    /// Whether its file lies on a disk of this machine; not known without a lock.
+    pub(crate) fn is_local(&self) -> bool {
+        self.file().is_some_and(|file| file.is_local())
+    }
+
     fn file(&self) -> Option<Arc<LockFile>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -113,6 +118,12 @@ impl Drop for KeyLock {
             file.unlock(self.offset).ok();
         }
     }
+}
+
+/// Asks the system for something that takes it half a microsecond, unless another host has to be asked. To give up the
+/// interpreter's lock takes nearly as long; and where another thread computes, it is given back milliseconds later.
+fn swiftly<R: Send>(py: Python<'_>, file: &LockFile, work: impl FnOnce() -> R + Send) -> R {
+    if file.is_local() { work() } else { py.detach(work) }
 }
 
 /// The one open lock file of a folder. It is opened while the mutex is held, once in the life of most processes: a second

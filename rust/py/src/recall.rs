@@ -33,9 +33,10 @@ pub(crate) struct Found<'py> {
 /// How an entry is looked for.
 #[derive(Clone, Copy)]
 pub(crate) enum Look {
-    First,
+    Likely,
+    Unlikely,
     /// Others may have stored it meanwhile, on other hosts too.
-    Again,
+    Anew,
 }
 
 /// Looks for an entry and loads it. Raises what is no `Exception`, such as `KeyboardInterrupt`.
@@ -53,8 +54,9 @@ pub(crate) fn recall<'py>(
     };
     let store = store.get();
     let read = || match look {
-        Look::First => store.store.read(&key),
-        Look::Again => store.store.read_anew(&key),
+        Look::Likely => store.store.read(&key),
+        Look::Unlikely => store.store.read_unlikely(&key),
+        Look::Anew => store.store.read_anew(&key),
     };
     let entry = match py.detach(read) {
         Ok(Reading::Found(entry)) => entry,

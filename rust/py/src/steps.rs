@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::counters::Counters;
+use crate::miss;
 
 /// What a call has come to.
 pub(crate) enum Step<'py> {
@@ -38,9 +39,16 @@ enum Then {
     /// It is `(result,)`, or what is to be told of the run of the function, or None if nobody is.
     Compute(Plain),
     /// It is what the function returned, to be kept.
-    Keep { computation: Option<Py<PyAny>>, started: Instant, counters: Arc<Counters> },
+    Keep { computation: Option<Computation>, started: Instant, counters: Arc<Counters> },
     /// It does not matter: the result is there.
     Give(Py<PyAny>),
+}
+
+/// What is to be told of the run of the function.
+pub(crate) enum Computation {
+    Ours(miss::Computation),
+    /// Python's own: it has the methods `finish` and `abandon`.
+    Python(Py<PyAny>),
 }
 
 /// The call of the plain function.
@@ -70,14 +78,40 @@ impl<'py> Step<'py> {
 impl Plain {
     /// Runs the function without the cache.
     pub(crate) fn run<'py>(self) -> Step<'py> {
-        self.compute(None)
+        self.run_for(None)
     }
 
-    fn compute<'py>(self, computation: Option<Py<PyAny>>) -> Step<'py> {
+    /// Runs the function, whose result is to be kept.
+    pub(crate) fn compute<'py>(self, computation: miss::Computation) -> Step<'py> {
+        self.run_for(Some(Computation::Ours(computation)))
+    }
+
+    fn run_for<'py>(self, computation: Option<Computation>) -> Step<'py> {
         let Self { function, args, kwargs, counters } = self;
         counters.miss();
         let then = Then::Keep { computation, started: Instant::now(), counters };
         Step::Next(Box::new(Pending { callable: function, args, kwargs, then }))
+    }
+}
+
+impl Computation {
+    fn finish<'py>(self, output: Bound<'py, PyAny>, seconds: f64) -> PyResult<Step<'py>> {
+        let py = output.py();
+        let computation = match self {
+            Self::Ours(computation) if computation.finish(&output, seconds)? => return Ok(Step::Done(output)),
+            Self::Ours(computation) => computation.hand_over(py)?,
+            Self::Python(computation) => computation.into_bound(py),
+        };
+        let finish = computation.getattr(intern!(py, "finish"))?;
+        let args = (&output, seconds).into_pyobject(py)?;
+        Ok(Step::next(finish, args, Then::Give(output.unbind())))
+    }
+
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Self::Ours(computation) => computation.abandon(py),
+            Self::Python(computation) => computation.bind(py).call_method0(intern!(py, "abandon")).map(drop),
+        }
     }
 }
 
@@ -90,27 +124,27 @@ impl Then {
             Self::Compute(plain) => match returned {
                 Ok(begun) => match begun.cast_exact::<PyTuple>() {
                     Ok(found) => found.get_item(0).map(Step::Done),
-                    Err(_) => Ok(plain.compute(Some(begun.unbind()).filter(|begun| !begun.is_none(py)))),
+                    Err(_) if begun.is_none() => Ok(plain.run()),
+                    Err(_) => Ok(plain.run_for(Some(Computation::Python(begun.unbind())))),
                 },
                 Err(error) if too_deep(&error) => Ok(plain.run()),
                 Err(error) => Err(error),
             },
             Self::Keep { computation, started, counters } => {
                 let seconds = started.elapsed().as_secs_f64();
-                match (returned, computation) {
-                    (Ok(output), computation) => {
+                match returned {
+                    Ok(output) => {
                         counters.computed(seconds);
-                        let Some(computation) = computation else { return Ok(Step::Done(output)) };
-                        let finish = computation.bind(py).getattr(intern!(py, "finish"))?;
-                        let args = (&output, seconds).into_pyobject(py)?;
-                        Ok(Step::next(finish, args, Then::Give(output.unbind())))
+                        match computation {
+                            Some(computation) => computation.finish(output, seconds),
+                            None => Ok(Step::Done(output)),
+                        }
                     }
-                    (Err(error), Some(computation)) => {
+                    Err(error) => {
                         // What the function raised matters more than what is raised here.
-                        let _ = computation.bind(py).call_method0(intern!(py, "abandon"));
+                        let _ = computation.map(|computation| computation.abandon(py));
                         Err(error)
                     }
-                    (Err(error), None) => Err(error),
                 }
             }
             Self::Give(output) => match returned {

@@ -126,7 +126,7 @@ impl Store {
     /// Raises `OSError` if it could not be stored; nothing but, perhaps, empty folders is left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
     #[pyo3(signature = (function, definition, arguments, body, second=None, spans=None, *, durable=false))]
-    fn write(
+    pub(crate) fn write(
         &self,
         py: Python<'_>,
         function: &Bound<'_, PyString>,

@@ -140,11 +140,18 @@ impl Files for Real {
     #[cfg(target_os = "linux")]
     fn link(&self, file: &File, path: &Path) -> io::Result<()> {
         use rustix::fs::{AtFlags, CWD, linkat};
+        use rustix::io::Errno;
         use std::os::fd::AsRawFd;
 
-        // `AT_EMPTY_PATH` would need a capability before Linux 6.10; the way through /proc needs none.
-        let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(linkat(CWD, through_proc, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+        // The short way needs a capability before Linux 6.10. Then it says that there is no file; so does either way if the
+        // folder is gone.
+        match linkat(file, "", CWD, path, AtFlags::EMPTY_PATH) {
+            Err(Errno::NOENT) => {
+                let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Ok(linkat(CWD, through_proc, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+            }
+            linked => Ok(linked?),
+        }
     }
 
     #[cfg(not(target_os = "linux"))]

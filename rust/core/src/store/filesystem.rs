@@ -4,7 +4,7 @@ use std::fs::File;
 
 /// Whether a file or folder lies on a disk of this machine. What is not known to be local is taken for a network's.
 #[cfg(target_os = "linux")]
-pub(super) fn is_local(file: &File) -> bool {
+pub(crate) fn is_local(file: &File) -> bool {
     // ext2 to ext4, xfs, btrfs, tmpfs, overlayfs, zfs, f2fs, bcachefs: their magic numbers.
     const LOCAL: [u64; 8] =
         [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0xCA45_1A4E];
@@ -12,13 +12,13 @@ pub(super) fn is_local(file: &File) -> bool {
 }
 
 #[cfg(target_vendor = "apple")]
-pub(super) fn is_local(file: &File) -> bool {
+pub(crate) fn is_local(file: &File) -> bool {
     const MNT_LOCAL: u32 = 0x1000;
     rustix::fs::fstatfs(file).is_ok_and(|system| system.f_flags & MNT_LOCAL != 0)
 }
 
 /// Elsewhere nobody has looked. On Windows it must be so: a file that is mapped cannot be deleted by hand.
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-pub(super) fn is_local(_: &File) -> bool {
+pub(crate) fn is_local(_: &File) -> bool {
     false
 }

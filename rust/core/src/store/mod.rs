@@ -28,7 +28,7 @@ mod crashing;
 mod entry;
 mod existing;
 mod files;
-mod filesystem;
+pub(crate) mod filesystem;
 pub(crate) mod folders;
 mod layout;
 mod listing;
@@ -124,6 +124,14 @@ impl Store {
     /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
         self.read_with(key, self.verify)
+    }
+
+    /// Reads an entry that is likely not there: that takes half the time to find out, and a quarter more if it is.
+    pub fn read_unlikely(&self, key: &Key) -> Result<Reading> {
+        match self.path(key).symlink_metadata() {
+            Err(error) if existing::is_absence(&error) => Ok(Reading::Absent),
+            _ => self.read(key),
+        }
     }
 
     /// Reads an entry that another host may have written just now.

@@ -28,10 +28,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Both hashes of a file, fed from its start up to its MAC.
+/// Both hashes of a file, fed from its start up to its MAC. Boxed: a hasher is 2 KB, and moved as often as this is.
 pub(super) struct Seal {
-    checksum: blake3::Hasher,
-    mac: Option<blake3::Hasher>,
+    checksum: Box<blake3::Hasher>,
+    mac: Option<Box<blake3::Hasher>>,
 }
 
 /// Deriving the key anew would cost as much as hashing a small entry.
@@ -40,8 +40,8 @@ static CHECKSUM: LazyLock<blake3::Hasher> =
 
 impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
-        let mut seal =
-            Self { checksum: CHECKSUM.clone(), mac: secret.map(|Secret(key)| blake3::Hasher::new_keyed(key)) };
+        let mac = secret.map(|Secret(key)| Box::new(blake3::Hasher::new_keyed(key)));
+        let mut seal = Self { checksum: Box::new(CHECKSUM.clone()), mac };
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
             seal.update(&(name.len() as u64).to_le_bytes());
             seal.update(name.as_bytes());

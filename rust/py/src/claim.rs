@@ -1,0 +1,241 @@
+//! Claims: who in this process is about to compute a key.
+//!
+//! Here is what a call does that has nobody to wait for; how others wait for it is in `funes/_calls/once.py`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::attached::Attached;
+use crate::once::KeyLock;
+
+/// A key that somebody in this process computes, or waits for another process to have computed.
+///
+/// `place` is the folder of the definition's entries, and the argument hash. `in_task` says that a task of an event loop
+/// asks for it, which does not block its thread.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct Claim {
+    #[pyo3(get)]
+    place: Py<PyTuple>,
+    #[pyo3(get)]
+    in_task: bool,
+    /// The thread that made it, as `threading.get_ident` has it.
+    #[pyo3(get)]
+    thread: u64,
+    /// The claim during which this one was asked for: it cannot end before.
+    #[pyo3(get)]
+    outer: Option<Py<Claim>>,
+    /// Among all processes, once this one has the key among its threads.
+    lock: PyOnceLock<Py<KeyLock>>,
+    /// Claims of others that have to end before this one can go on.
+    awaited: PyOnceLock<Py<PyList>>,
+    /// To be called when the claim is over.
+    wakers: PyOnceLock<Py<PyList>>,
+    /// What waits while another process has the lock.
+    abroad: Attached<Option<Py<PyAny>>>,
+    is_over: AtomicBool,
+    has_succeeded: AtomicBool,
+}
+
+/// What all claims share.
+struct Claims {
+    /// The claims of this process, by place. Whoever puts one in, where there is none, has it: there is no mutex that a fork
+    /// could find taken.
+    present: Py<PyDict>,
+    /// The threads that wait for other processes, at most one for a place: a claim that finds one does not lock the key, as
+    /// the thread would give that lock back.
+    abroad: Py<PyDict>,
+    /// A context variable: the claim during which the running code runs.
+    current: Py<PyAny>,
+}
+
+impl Claims {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static CLAIMS: PyOnceLock<Claims> = PyOnceLock::new();
+        CLAIMS.get_or_try_init(py, || {
+            // SAFETY: the thread is attached; the name is a C string; there is no default, which null says.
+            let current = unsafe {
+                let variable = ffi::PyContextVar_New(c"funes_claim".as_ptr(), std::ptr::null_mut());
+                Bound::from_owned_ptr_or_err(py, variable)?
+            };
+            Ok(Self { present: PyDict::new(py).unbind(), abroad: PyDict::new(py).unbind(), current: current.unbind() })
+        })
+    }
+
+    /// The claim during which the running code runs, if there is one that is not over.
+    fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, Claim>>> {
+        let mut value = std::ptr::null_mut();
+        // SAFETY: the thread is attached; it is a context variable; the value is the caller's own, or null for none.
+        let value = unsafe {
+            if ffi::PyContextVar_Get(self.current.as_ptr(), std::ptr::null_mut(), &raw mut value) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+            Bound::from_owned_ptr_or_opt(py, value)
+        };
+        let mut claim = value.and_then(|value| value.cast_into::<Claim>().ok());
+        while let Some(over) = claim.as_ref().filter(|claim| claim.get().is_over()) {
+            let outer = over.get().outer.as_ref().map(|outer| outer.bind(py).clone());
+            claim = outer;
+        }
+        Ok(claim)
+    }
+
+    fn set_current(&self, py: Python<'_>, claim: Option<&Py<Claim>>) -> PyResult<()> {
+        let claim = claim.map_or_else(|| py.None(), |claim| claim.clone_ref(py).into_any());
+        // SAFETY: the thread is attached; it is a context variable. The token is not needed.
+        let token = unsafe { ffi::PyContextVar_Set(self.current.as_ptr(), claim.as_ptr()) };
+        // SAFETY: it is the caller's own, or null with an error set.
+        unsafe { Bound::from_owned_ptr_or_err(py, token) }.map(drop)
+    }
+}
+
+impl Claim {
+    /// Whether the key was locked in a file on a disk of this machine.
+    pub(crate) fn is_local(&self, py: Python<'_>) -> bool {
+        self.lock.get(py).is_some_and(|lock| lock.get().is_local())
+    }
+}
+
+#[pymethods]
+impl Claim {
+    /// A claim of the running code, which has nothing yet.
+    #[new]
+    pub(crate) fn new(place: Bound<'_, PyTuple>, in_task: bool) -> PyResult<Self> {
+        let py = place.py();
+        Ok(Self {
+            outer: Claims::get(py)?.current(py)?.map(Bound::unbind),
+            place: place.unbind(),
+            in_task,
+            // SAFETY: any thread may ask for its own number.
+            thread: unsafe { ffi::PyThread_get_thread_ident() }.into(),
+            lock: PyOnceLock::new(),
+            awaited: PyOnceLock::new(),
+            wakers: PyOnceLock::new(),
+            abroad: Attached::new(None),
+            is_over: AtomicBool::new(false),
+            has_succeeded: AtomicBool::new(false),
+        })
+    }
+
+    /// The claims of this process, by place.
+    #[classattr]
+    fn present(py: Python<'_>) -> PyResult<Py<PyDict>> {
+        Ok(Claims::get(py)?.present.clone_ref(py))
+    }
+
+    /// The threads that wait for other processes, by place.
+    #[classattr]
+    fn waiting_abroad(py: Python<'_>) -> PyResult<Py<PyDict>> {
+        Ok(Claims::get(py)?.abroad.clone_ref(py))
+    }
+
+    /// Takes the key: whether there is nobody to wait for, as nearly always.
+    pub(crate) fn take(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let (py, claim) = (slf.py(), slf.get());
+        let claims = Claims::get(py)?;
+        let place = claim.place.bind(py);
+        let mut outer = claim.outer.as_ref();
+        while let Some(other) = outer.map(|outer| outer.bind(py).get()) {
+            if place.eq(&other.place)? {
+                return Ok(true); // what is being computed asks for itself
+            }
+            outer = other.outer.as_ref();
+        }
+        let mut present = std::ptr::null_mut();
+        // SAFETY: the thread is attached; it is a dict, a key and a value; what comes out is the caller's own, or null with
+        // an error set.
+        let present = unsafe {
+            ffi::compat::PyDict_SetDefaultRef(claims.present.as_ptr(), place.as_ptr(), slf.as_ptr(), &raw mut present);
+            Bound::from_owned_ptr_or_err(py, present)?
+        };
+        if !present.is(slf) || claims.abroad.bind(py).contains(place)? {
+            return Ok(false);
+        }
+        let (folder, arguments): (PathBuf, Bound<'_, PyString>) = place.extract()?;
+        let lock = Bound::new(py, KeyLock::new(folder, arguments.to_str()?)?)?;
+        let is_free = lock.get().acquire(py) != Some(false);
+        claim.lock.set(py, lock.unbind()).map_err(|_| PyRuntimeError::new_err("a claim is taken once"))?;
+        Ok(is_free)
+    }
+
+    /// Lets the code that runs from now on count as running during this claim.
+    pub(crate) fn enter(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Claims::get(slf.py())?.set_current(slf.py(), Some(slf.as_unbound()))
+    }
+
+    /// Ends the claim and lets others go on; `has_succeeded`: there may be a result now.
+    pub(crate) fn end(slf: &Bound<'_, Self>, has_succeeded: bool) -> PyResult<()> {
+        let (py, claim) = (slf.py(), slf.get());
+        claim.has_succeeded.store(has_succeeded, Ordering::Relaxed);
+        if let Some(lock) = claim.lock.get(py) {
+            lock.get().release(py);
+        }
+        let claims = Claims::get(py)?;
+        let present = claims.present.bind(py);
+        if present.get_item(&claim.place)?.is_some_and(|other| other.is(slf)) {
+            present.del_item(&claim.place)?;
+        }
+        if claims.current(py)?.is_some_and(|current| current.is(slf)) {
+            claims.set_current(py, claim.outer.as_ref())?;
+        }
+        claim.is_over.store(true, Ordering::Release);
+        if let Some(wakers) = claim.wakers.get(py) {
+            // One by one: who waits may leave just now.
+            while let Ok(waker) = wakers.bind(py).call_method0("pop") {
+                waker.call0()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn lock(&self, py: Python<'_>) -> Option<Py<KeyLock>> {
+        self.lock.get(py).map(|lock| lock.clone_ref(py))
+    }
+
+    #[getter]
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    #[getter]
+    fn has_succeeded(&self) -> bool {
+        self.has_succeeded.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn awaited(&self, py: Python<'_>) -> Py<PyList> {
+        self.awaited.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
+    }
+
+    #[getter]
+    fn wakers(&self, py: Python<'_>) -> Py<PyList> {
+        self.wakers.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
+    }
+
+    #[getter]
+    fn abroad(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.abroad.with(py, |abroad| abroad.as_ref().map(|abroad| abroad.clone_ref(py)))
+    }
+
+    #[setter]
+    fn set_abroad(&self, py: Python<'_>, abroad: Option<Py<PyAny>>) {
+        let _before = self.abroad.with(py, |present| std::mem::replace(present, abroad));
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // SAFETY: the collector runs in a thread that is attached.
+        let py = unsafe { Python::assume_attached() };
+        visit.call(&self.outer)?;
+        for list in [&self.awaited, &self.wakers] {
+            list.get(py).map_or(Ok(()), |list| visit.call(list))?;
+        }
+        self.abroad.try_with(py, |abroad| abroad.as_ref().map_or(Ok(()), |abroad| visit.call(abroad))).unwrap_or(Ok(()))
+    }
+}
