@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -35,7 +34,7 @@ def write_json(
         OSError: It cannot be written; what was there stays, and nothing else is left behind.
     """
     # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
-    temporary = os.path.join(folder, f".tmp-{secrets.token_hex(8)}")
+    temporary = os.path.join(folder, f".tmp-{os.urandom(8).hex()}")
     mode = 0o660 if shared else 0o600
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

@@ -14,7 +14,6 @@ same, and one result is kept.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import itertools
 import os
@@ -29,6 +28,7 @@ from funes._funes import Claim, KeyLock
 from funes._seeds.turns import waiting
 
 if TYPE_CHECKING:
+    import asyncio
     from types import TracebackType
 
 try:
@@ -375,6 +375,8 @@ class _TaskSignal:
     """Lets a task wait, and its event loop go on."""
 
     def __init__(self) -> None:
+        import asyncio  # not before somebody awaits: it takes longer than all of funes
+
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
@@ -387,6 +389,8 @@ class _TaskSignal:
             self._future.set_result(None)
 
     async def wait(self, seconds: float) -> None:
+        import asyncio
+
         await asyncio.wait((self._future,), timeout=seconds)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
+import sys
 import time
 import types
 from collections.abc import Iterable, Iterator
@@ -89,7 +89,7 @@ def record(depends_on: tuple[Any, ...], resolved: tuple[object, ...]) -> list[di
 
 
 def _shown(dependency: Any, resolved: Any) -> str:
-    if isinstance(dependency, (types.ModuleType, importlib.metadata.Distribution)):
+    if isinstance(dependency, types.ModuleType) or _is_distribution(dependency):
         return f"{resolved[1]} {resolved[2]}"
     if isinstance(dependency, File):
         return str(dependency.path)
@@ -99,15 +99,23 @@ def _shown(dependency: Any, resolved: Any) -> str:
 def _resolve(dependency: Any) -> object:
     if isinstance(dependency, types.ModuleType):
         return "module", dependency.__name__, _version(dependency)
-    if isinstance(dependency, importlib.metadata.Distribution):
+    if _is_distribution(dependency):
         return "distribution", dependency.metadata["Name"], dependency.version
     return "file" if isinstance(dependency, File) else "value", dependency
+
+
+def _is_distribution(dependency: Any) -> bool:
+    # Whoever has one has imported the module, which takes longer than all of funes.
+    metadata = sys.modules.get("importlib.metadata")
+    return metadata is not None and isinstance(dependency, metadata.Distribution)
 
 
 def _version(module: types.ModuleType) -> str | None:
     version = getattr(module, "__version__", None)
     if version is not None:
         return str(version)
+    import importlib.metadata
+
     top = module.__name__.partition(".")[0]
     for distribution in importlib.metadata.packages_distributions().get(top, ()):
         return importlib.metadata.version(distribution)

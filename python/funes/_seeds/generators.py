@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import operator
 import sys
@@ -39,6 +38,8 @@ def _within(seed: int, bits: int, library: str) -> int:
 
 
 def _hash(seed: int, bits: int, library: str) -> int:
+    import hashlib  # loads OpenSSL
+
     digest = hashlib.blake2b(
         seed.to_bytes(seed.bit_length() // 8 + 1, "big", signed=True),
         digest_size=bits // 8,
