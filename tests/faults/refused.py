@@ -1,8 +1,8 @@
 """A process whose children each make one call while the system refuses something: `refuse.c` does it.
 
-Reads a line for each child: a cache folder; what is refused, as `refuse` in `refuse.c` takes it (name, number,
-errno); and "named" if files without a name are not to be had. Tells how many calls of that name the child made, and how
-it ended.
+Reads a line for each child: a cache folder; what is refused, as `refuse` in `refuse.c` takes it (name, number, errno);
+and words that say how: "named" if files without a name are not to be had, "later" if another call is to come before.
+Tells how many calls of that name the child made, and how it ended.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import sys
 import traceback
 from pathlib import Path
 
-from victim import is_right, remembered
+from victim import is_right, prepared, remembered
 
 
-def child(folder: Path, name: str, number: str, error: str, unnamed: str) -> int:
+def child(folder: str, name: str, number: str, error: str, how: str) -> int:
     """One call; 0 if it returned what the function computes."""
     system = ctypes.CDLL(None)
-    repeat = remembered(folder)
-    if unnamed == "named":
+    repeat = prepared(folder, how)
+    if "named" in how.split():
         system.refuse_unnamed()
     system.refuse(name.encode(), int(number), int(error))
     trouble, right = "", False
@@ -46,7 +46,7 @@ def main() -> None:
             code = 1
             try:
                 folder, *fault = line.rstrip("\n").split("\t")
-                code = child(Path(folder), *fault)
+                code = child(folder, *fault)
             finally:
                 os._exit(code)
         print("ended", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)

@@ -1,7 +1,8 @@
 """A process whose children each make one call while system calls fail or kill them.
 
-Reads a folder a line, forks a child that stops itself until it is continued, and tells first its number, then how it
-ended. A child ends with 0 if its call returned what the function computes.
+Reads a folder a line, and "later" if another call is to come before: then the first has seen to what lies beside the
+entries. Forks a child that stops itself until it is continued, and tells first its number, then how it ended. A child
+ends with 0 if its call returned what the function computes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from funes import memorious
 
 #: Long enough for a file of several sectors.
 TEXT = "what the function computes " * 40
+#: That of the call before.
+EARLIER = "before"
 
 
 def remembered(folder: Path) -> Callable[[str, int], list[str]]:
@@ -35,6 +38,14 @@ def is_right(repeat: Callable[[str, int], list[str]]) -> bool:
     return repeat(TEXT, 3) == [TEXT] * 3
 
 
+def prepared(folder: str, how: str) -> Callable[[str, int], list[str]]:
+    """What is called, after an earlier call if "later" is among the words."""
+    repeat = remembered(Path(folder))
+    if "later" in how.split():
+        repeat(EARLIER, 1)
+    return repeat
+
+
 def main() -> None:
     """Forks a child for each line."""
     # What a first call imports and finds out is not what is tried here.
@@ -44,8 +55,10 @@ def main() -> None:
         if child == 0:
             right = False
             try:
+                folder, how = line.rstrip("\n").split("\t")
+                repeat = prepared(folder, how)
                 os.kill(os.getpid(), signal.SIGSTOP)
-                right = is_right(remembered(Path(line.rstrip("\n"))))
+                right = is_right(repeat)
             finally:
                 os._exit(0 if right else 1)
         print(child, flush=True)
