@@ -31,7 +31,7 @@ pub(crate) struct Stamp(Option<(SystemTime, u64, u64)>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     Same,
-    /// It was there.
+    /// It is not there any more, or not yet.
     Gone,
     Other,
 }
@@ -51,15 +51,12 @@ impl Survey {
 
     /// Compares the file with the one that had no adoptions.
     pub(crate) fn compare(&self, py: Python<'_>, now: Stamp) -> Seen {
-        let Some((before, _)) = self.known.with(py, |known| *known) else { return Seen::Other };
-        match now {
-            _ if before == now => {
-                self.note(py, now);
-                Seen::Same
-            }
-            Stamp(None) => Seen::Gone,
-            _ => Seen::Other,
+        let before = self.known.with(py, |known| known.map(|(file, _)| file));
+        if before == Some(now) {
+            self.note(py, now);
+            return Seen::Same;
         }
+        if now == Stamp(None) { Seen::Gone } else { Seen::Other }
     }
 
     /// Takes note that the file has no adoptions.

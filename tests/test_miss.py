@@ -1,0 +1,355 @@
+"""A miss about which nothing is unusual is the extension's from end to end; Python code sees to all others alike."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from funes import CacheWarning, memorious
+from funes._calls import log, miss, once
+
+Printed = Callable[[], list[str]]
+
+#: Longer than an adoption by another process, or a folder that was moved, may go unnoticed.
+NOTICED = 0.01
+
+
+@pytest.fixture
+def by_python(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The argument hashes of the misses that Python code saw to."""
+    seen = []
+
+    def noted(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def note(memo: Any, call: Any, *rest: Any) -> Any:
+            seen.append(call.arguments)
+            return inner(memo, call, *rest)
+
+        return note
+
+    monkeypatch.setattr(miss, "begin", noted(miss.begin))
+    monkeypatch.setattr(miss, "take_over", noted(miss.take_over))
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert not once._claims
+
+
+def make(**options: Any) -> Any:
+    """A function whose first miss, which describes its definition, has been."""
+
+    @memorious(**options)
+    def same(x: Any, y: Any = None) -> Any:
+        print(repr(x))
+        return x
+
+    same(0)
+    return same
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_first_miss_is_python_s_and_those_after_it_are_not(by_python: list[str]) -> None:
+    same = make()
+    assert len(by_python) == 1
+    assert [same(x) for x in (1, 2.5, "three", None, b"5", (6, ("seven",)))] == [
+        *(1, 2.5, "three", None, b"5"),
+        (6, ("seven",)),
+    ]
+    assert len(by_python) == 1
+    same([1])
+    assert len(by_python) == 2  # a list may change while the function runs
+
+
+ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+PLAIN = st.recursive(
+    ATOMS,
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def written(path: Path) -> bytes:
+    """The pickle in an entry, without the time that the function took."""
+    with path.open("rb") as file:
+        pickle.load(file)
+        end = file.tell()
+        file.seek(0)
+        return re.sub(rb"(?s)(time\x94G).{8}", rb"\1", file.read(end))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(argument=ATOMS | st.tuples(ATOMS, ATOMS) | st.frozensets(st.integers()), output=PLAIN)
+def test_both_ways_write_the_same(
+    tmp_path_factory: pytest.TempPathFactory, argument: Any, output: Any
+) -> None:
+    top = tmp_path_factory.mktemp("cache")
+    pickles = []
+    for is_logged in (False, True):
+
+        @memorious(cache_dir=top / str(is_logged), durability="never", ignore="output")
+        def given_out(x: Any, output: Any) -> Any:
+            return output
+
+        given_out("the first miss", None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(log, "is_on", lambda is_on=is_logged: is_on)
+            patch.setattr(log, "tell", lambda *_: None)
+            given_out(argument, output)
+        assert repr(given_out(argument, None)) == repr(output)
+        assert given_out.cache_info().misses == 2
+        pickles.append(written(given_out.key(argument, None).path))
+    assert pickles[0] == pickles[1]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("options", [{}, {"once": False}, {"memory": 0}])
+def test_what_others_stored_is_found_after_a_miss(
+    options: dict[str, Any], printed: Printed, by_python: list[str]
+) -> None:
+    same, other = make(**options), make(**options)
+    for x in range(1, 5):
+        other(x)
+    printed()
+    del by_python[:]
+    assert [same(x) for x in (5, 1, 2, 6, 3, 4)] == [5, 1, 2, 6, 3, 4]
+    assert printed() == ["5", "6"]
+    assert same.cache_info()[:3] == (0, 4, 1 + 2)
+    assert by_python == []
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    ("options", "call"),
+    [
+        ({"large_argument": 100}, ("x" * 101,)),
+        ({"large_argument": 100}, (1, b"y" * 101)),
+        ({"shared": True}, (1,)),
+        ({}, (1, {})),
+        ({}, (1, ([],))),
+        ({}, (complex,)),
+        ({}, (float("nan"), bytearray(1))),
+    ],
+)
+def test_what_is_unusual_is_python_s(
+    options: dict[str, Any], call: tuple[Any, ...], by_python: list[str]
+) -> None:
+    same = make(**options)
+    del by_python[:]
+    assert repr(same(*call)) == repr(call[0])
+    assert by_python == [same.key(*call).arguments]
+    assert repr(same(*call)) == repr(call[0])
+    assert len(by_python) == 1
+
+
+@pytest.mark.usefixtures("cache")
+def test_an_unusual_result_is_python_s(by_python: list[str]) -> None:
+    @memorious
+    def numbers(x: int) -> Any:
+        return range(x)
+
+    numbers(0)
+    del by_python[:]
+    assert numbers(3) == numbers(3) == range(3)
+    assert by_python == [numbers.key(3).arguments]
+    assert numbers.cache_info()[:3] == (1, 0, 2)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_line_is_logged_as_soon_as_anybody_wants_to_know(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    same = make()
+    same(1)
+    with caplog.at_level(logging.INFO, "funes"):
+        same(2)
+    same(3)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
+def test_a_function_that_raises_lets_others_go_on(error: BaseException) -> None:
+    troubles = [error, None]
+
+    @memorious(ignore="troubles")
+    def work(x: int, troubles: list[Any]) -> int:
+        trouble = troubles.pop()
+        if trouble is not None:
+            raise trouble
+        return x
+
+    work(0, troubles)
+    with pytest.raises(type(error)):
+        work(1, troubles)
+    assert not once._claims
+    troubles.append(None)
+    assert work(1, troubles) == 1
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.skipif(sys.platform == "win32", reason="resource limits")
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_a_result_that_cannot_be_written_is_said_and_lets_others_go_on(is_strict: bool) -> None:
+    import resource
+    import signal
+
+    @memorious(strict=is_strict)
+    def same(x: str) -> str:
+        return x
+
+    same("")
+    big = "x" * 100_000
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        if is_strict:
+            with pytest.raises(OSError, match="could not write"):
+                same(big)
+        else:
+            with pytest.warns(CacheWarning, match="the result was not stored"):
+                assert same(big) == big
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not once._claims
+    assert not same.is_cached(big)
+    assert same(big) == big
+    assert same.is_cached(big)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_nested_call_belongs_to_the_one_around_it() -> None:
+    depths = []
+
+    @memorious(ignore="depths")
+    def deep(x: int, depths: list[int]) -> int:
+        depths.append(len(once._claims))
+        return deep(x - 1, depths) + 1 if x else 0
+
+    assert deep(0, depths) == 0
+    assert deep(40, depths) == 40
+    # The innermost was a hit.
+    assert depths == [1, *range(1, 41)]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_call_that_asks_for_itself_computes() -> None:
+    turns = [2]
+
+    @memorious(ignore="turns")
+    def own(x: int, turns: list[int]) -> int:
+        turns[0] -= 1
+        return own(x, turns) if turns[0] > 0 else x
+
+    own(0, [0])
+    assert own(7, turns) == 7
+    assert turns == [0]
+
+
+@pytest.mark.usefixtures("cache")
+def test_threads_compute_each_key_once_after_misses() -> None:
+    ran: list[int] = []
+
+    @memorious(ignore="ran")
+    def work(x: int, ran: list[int]) -> int:
+        ran.append(x)
+        time.sleep(0.001)
+        return x * x
+
+    work(-1, ran)
+    wrong = []
+
+    def ask(start: int) -> None:
+        for x in range(100):
+            at = (x + start) % 100
+            if work(at, ran) != at * at:
+                wrong.append(at)
+
+    threads = [threading.Thread(target=ask, args=(7 * number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sorted(ran) == list(range(-1, 100))
+
+
+def test_a_description_that_is_deleted_is_written_again(cache: Path) -> None:
+    same = make()
+    path = same.cache_path / "definition.json"
+    described = path.read_bytes()
+    path.unlink()
+    time.sleep(NOTICED)
+    same(1)
+    assert path.read_bytes() == described
+    same(2)
+    shutil.rmtree(cache)
+    time.sleep(NOTICED)
+    assert same(3) == 3
+    assert path.read_bytes() == described
+    assert same.is_cached(3)
+
+
+def test_a_definition_is_described_in_another_folder_too(tmp_path: Path) -> None:
+    same = make(cache_dir=tmp_path / "one")
+    same(1)
+    same._move(str(tmp_path / "two"))
+    same(1)
+    assert same.cache_path.is_relative_to(tmp_path / "two")
+    assert (same.cache_path / "definition.json").exists()
+
+
+def test_a_folder_that_is_moved_away_is_noticed(cache: Path, printed: Printed) -> None:
+    same = make()
+    same(1)
+    cache.rename(cache.with_name("moved"))
+    time.sleep(NOTICED)
+    same(2)
+    assert printed() == ["0", "1", "2"]
+    assert [path.name for path in cache.glob("*/*/.lock")] == [".lock"]
+    assert same.is_cached(2)
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_adopted_meanwhile_serves(run_python: Callable[..., str]) -> None:
+    versions = """
+from funes import memorious
+
+def version(text):
+    namespace = {"__name__": "mine"}
+    exec(text, namespace)
+    return memorious(namespace["f"])
+
+former = version("def f(x):\\n    return 2 * x")
+present = version("def f(x):\\n    return x * 2")
+"""
+    namespace: dict[str, Any] = {}
+    exec(compile(versions, "versions", "exec", dont_inherit=True), namespace)
+    former, present = namespace["former"], namespace["present"]
+    for x in range(10):
+        former(x)
+    assert [present(x) for x in (20, 21)] == [40, 42]
+    run_python(versions + "print(present.adopt(former.definition))")
+    time.sleep(NOTICED)
+    assert present(3) == 6
+    assert present.cache_info()[:3] == (0, 1, 2)
+    present.adopt(former.definition, undo=True)
+    assert present(4) == 8
+    assert present.cache_info()[:3] == (0, 1, 3)
+    present.adopt(former.definition)
+    assert present(5) == 10
+    assert present.cache_info()[:3] == (0, 2, 3)
