@@ -1,7 +1,8 @@
 """What happens at a call whose result is not in memory, and that the extension leaves to Python.
 
-The result is looked for with care, somebody else who computes it is waited for, the function is run, its result kept.
-This is imported when it is first needed: a program that only defines memorious functions starts without it.
+That is the first miss of a definition, and each about which something is unusual; see rust/py/src/miss.rs. The result
+is looked for with care, somebody else who computes it is waited for, the function is run, its result kept. This is
+imported when it is first needed: a program that only defines memorious functions starts without it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
 
-__all__ = ["Computation", "begin", "call_async", "call_seeded", "call_uncached", "say_uncached", "take_over"]
+__all__ = [
+    "Computation",
+    "begin",
+    "call_async",
+    "call_seeded",
+    "call_uncached",
+    "say_uncached",
+    "take_over",
+]
 
 
 #: Whether to seed, and with what.

@@ -81,7 +81,7 @@ class Options(NamedTuple):
             verify=verify,
             durable_after=durable_after,
             shared=bool(shared),
-            large_argument=int(large_argument),
+            large_argument=max(0, int(large_argument)),
             memory=None if memory is None else max(0, int(memory)),
         )
 

@@ -43,6 +43,13 @@ pub(crate) struct Claim {
     has_succeeded: AtomicBool,
 }
 
+/// As `threading.get_ident` has it.
+#[allow(clippy::useless_conversion, reason = "Windows has 32 bits here")]
+fn this_thread() -> u64 {
+    // SAFETY: any thread may ask for its own number.
+    unsafe { ffi::PyThread_get_thread_ident() }.into()
+}
+
 /// What all claims share.
 struct Claims {
     /// The claims of this process, by place. Whoever puts one in, where there is none, has it: there is no mutex that a fork
@@ -112,8 +119,7 @@ impl Claim {
             outer: Claims::get(py)?.current(py)?.map(Bound::unbind),
             place: place.unbind(),
             in_task,
-            // SAFETY: any thread may ask for its own number.
-            thread: unsafe { ffi::PyThread_get_thread_ident() }.into(),
+            thread: this_thread(),
             lock: PyOnceLock::new(),
             awaited: PyOnceLock::new(),
             wakers: PyOnceLock::new(),

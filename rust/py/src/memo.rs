@@ -31,7 +31,7 @@ use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
-use crate::survey::Survey;
+use crate::survey::{Survey, forget_surveys};
 use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
@@ -688,6 +688,7 @@ impl Core {
         if let Some(settled) = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py))) {
             // In another folder it is not.
             settled.get().is_described.store(false, Ordering::Relaxed);
+            forget_surveys();
         }
         self.turn_savings(py);
         self.forget_all(py);

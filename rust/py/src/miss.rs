@@ -103,34 +103,7 @@ impl Core {
             && !self.options.shared
             && inputs.iter().all(|(_, value)| is_leaf(&value) && !is_longer(&value, self.options.large_argument))
             && !IS_LOGGED.import(py, "funes._calls.log", "is_on")?.call0()?.is_truthy()?
-            && self.is_on_its_own(memo, call, store, folder)?)
-    }
-
-    /// Whether no results of other definitions serve the one of a call, and it is described as it was.
-    fn is_on_its_own(
-        &self,
-        memo: &Bound<'_, PyAny>,
-        call: &Bound<'_, Call>,
-        store: &Store,
-        folder: &OsStr,
-    ) -> PyResult<bool> {
-        static PLACES_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = memo.py();
-        let survey = &call.get().settled.get().survey;
-        if store.store.is_signed() || survey.holds(py) {
-            return Ok(true);
-        }
-        let seen = py.detach(|| Stamp::of(&Path::new(folder).join(DESCRIPTION)));
-        match survey.compare(py, seen) {
-            Seen::Same => return Ok(true),
-            Seen::Gone => call.get().set_is_described(false),
-            Seen::Other => {}
-        }
-        let is_alone = PLACES_OF.import(py, "funes._calls.places", "places_of")?.call1((memo, call))?.len()? == 1;
-        if is_alone {
-            survey.note(py, seen);
-        }
-        Ok(is_alone && call.get().is_described())
+            && is_on_its_own(memo, call, store, folder)?)
     }
 
     /// Keeps a result; false if Python code has to.
@@ -157,6 +130,27 @@ impl Core {
     }
 }
 
+/// Whether no results of other definitions serve the one of a call, and it is described as it was.
+fn is_on_its_own(memo: &Bound<'_, PyAny>, call: &Bound<'_, Call>, store: &Store, folder: &OsStr) -> PyResult<bool> {
+    static PLACES_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = memo.py();
+    let survey = &call.get().settled.get().survey;
+    if store.store.is_signed() || survey.holds(py) {
+        return Ok(true);
+    }
+    let seen = py.detach(|| Stamp::of(&Path::new(folder).join(DESCRIPTION)));
+    match survey.compare(py, seen) {
+        Seen::Same => return Ok(true),
+        Seen::Gone => call.get().set_is_described(false),
+        Seen::Other => {}
+    }
+    let is_alone = PLACES_OF.import(py, "funes._calls.places", "places_of")?.call1((memo, call))?.len()? == 1;
+    if is_alone {
+        survey.note(py, seen);
+    }
+    Ok(is_alone && call.get().is_described())
+}
+
 /// Whether a text or bytes are longer than that, as `funes._entries.frozen` counts.
 fn is_longer(value: &Bound<'_, PyAny>, limit: usize) -> bool {
     (value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>())
@@ -169,25 +163,31 @@ impl Computation {
         let py = output.py();
         let memo = self.memo.bind(py);
         let core = memo.getattr(intern!(py, "_core"))?.cast_into::<Core>()?;
-        // What is raised here is raised again, and said, where Python code tries the same.
-        let is_kept = match core.get().keep_usual(memo, self.call.get(), output, seconds) {
-            Err(error) if error.is_instance_of::<PyException>(py) => false,
-            other => other?,
-        };
-        if is_kept && let Some(claim) = &self.claim {
-            Claim::end(claim.bind(py), true)?;
+        match core.get().keep_usual(memo, self.call.get(), output, seconds) {
+            Ok(true) => self.end(py, true).map(|()| true),
+            Ok(false) => Ok(false),
+            // It is raised again, and said, where Python code tries the same.
+            Err(error) if error.is_instance_of::<PyException>(py) => Ok(false),
+            Err(error) => self.end(py, false).and(Err(error)),
         }
-        Ok(is_kept)
     }
 
     /// Lets others go on: there is no result.
     pub(crate) fn abandon(&self, py: Python<'_>) -> PyResult<()> {
-        self.claim.as_ref().map_or(Ok(()), |claim| Claim::end(claim.bind(py), false))
+        self.end(py, false)
     }
 
-    /// The same computation as Python code has it.
+    /// The same computation as Python code has it. After an error others go on.
     pub(crate) fn hand_over<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        python(py, intern!(py, "take_over"))?.call1((&self.memo, &self.call, &self.claim))
+        let take_over = python(py, intern!(py, "take_over"));
+        take_over.and_then(|take_over| take_over.call1((&self.memo, &self.call, &self.claim))).or_else(|error| {
+            self.abandon(py)?;
+            Err(error)
+        })
+    }
+
+    fn end(&self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
+        self.claim.as_ref().map_or(Ok(()), |claim| Claim::end(claim.bind(py), has_succeeded))
     }
 }
 

@@ -95,11 +95,15 @@ impl Plain {
 }
 
 impl Computation {
-    fn finish<'py>(self, output: Bound<'py, PyAny>, seconds: f64) -> PyResult<Step<'py>> {
+    fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
         let py = output.py();
         let computation = match self {
             Self::Ours(computation) if computation.finish(&output, seconds)? => return Ok(Step::Done(output)),
-            Self::Ours(computation) => computation.hand_over(py)?,
+            Self::Ours(computation) => match computation.hand_over(py) {
+                Ok(computation) => computation,
+                Err(error) if is_too_deep(&error, py) => return Ok(Step::Done(output)),
+                Err(error) => return Err(error),
+            },
             Self::Python(computation) => computation.into_bound(py),
         };
         let finish = computation.getattr(intern!(py, "finish"))?;
@@ -115,10 +119,13 @@ impl Computation {
     }
 }
 
+/// Too deep in a recursion for the cache is not yet too deep for the function: then it is left out.
+fn is_too_deep(error: &PyErr, py: Python<'_>) -> bool {
+    error.is_instance_of::<PyRecursionError>(py)
+}
+
 impl Then {
-    /// Too deep in a recursion for the cache is not yet too deep for the function: then it is left out.
     fn go_on<'py>(self, py: Python<'py>, returned: PyResult<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
-        let too_deep = |error: &PyErr| error.is_instance_of::<PyRecursionError>(py);
         match self {
             Self::Return => returned.map(Step::Done),
             Self::Compute(plain) => match returned {
@@ -127,7 +134,7 @@ impl Then {
                     Err(_) if begun.is_none() => Ok(plain.run()),
                     Err(_) => Ok(plain.run_for(Some(Computation::Python(begun.unbind())))),
                 },
-                Err(error) if too_deep(&error) => Ok(plain.run()),
+                Err(error) if is_too_deep(&error, py) => Ok(plain.run()),
                 Err(error) => Err(error),
             },
             Self::Keep { computation, started, counters } => {
@@ -148,7 +155,7 @@ impl Then {
                 }
             }
             Self::Give(output) => match returned {
-                Err(error) if !too_deep(&error) => Err(error),
+                Err(error) if !is_too_deep(&error, py) => Err(error),
                 _ => Ok(Step::Done(output.into_bound(py))),
             },
         }
