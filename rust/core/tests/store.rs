@@ -2,6 +2,7 @@
 //! beside `store/entry.rs`, what is in the names beside `store/layout.rs`.
 
 use std::fs;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::thread;
@@ -54,8 +55,13 @@ impl Place {
         self.store.write(key, &Content::new(&[body]), false).unwrap()
     }
 
+    /// By each of the ways to read, which see the same.
     fn read(&self) -> Reading {
-        self.store.read(&key()).unwrap()
+        let reading = self.store.read(&key()).unwrap();
+        for other in [self.store.read_unlikely(&key()), self.store.read_anew(&key())] {
+            assert_eq!(discriminant(&other.unwrap()), discriminant(&reading));
+        }
+        reading
     }
 
     fn entries(&self) -> Vec<String> {
