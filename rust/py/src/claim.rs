@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -175,9 +175,12 @@ impl Claim {
         Claims::get(slf.py())?.set_current(slf.py(), Some(slf.as_unbound()))
     }
 
-    /// Ends the claim and lets others go on; `has_succeeded`: there may be a result now.
+    /// Ends the claim, unless it is over, and lets others go on; `has_succeeded`: there may be a result now.
     pub(crate) fn end(slf: &Bound<'_, Self>, has_succeeded: bool) -> PyResult<()> {
         let (py, claim) = (slf.py(), slf.get());
+        if claim.is_over() {
+            return Ok(());
+        }
         claim.has_succeeded.store(has_succeeded, Ordering::Relaxed);
         if let Some(lock) = claim.lock.get(py) {
             lock.get().release(py);
@@ -191,13 +194,19 @@ impl Claim {
             claims.set_current(py, claim.outer.as_ref())?;
         }
         claim.is_over.store(true, Ordering::Release);
+        let mut interrupted = None;
         if let Some(wakers) = claim.wakers.get(py) {
-            // One by one: who waits may leave just now.
+            // One by one: who waits may leave just now. Who cannot be woken, as when a recursion is too deep or an event
+            // loop is closed, looks from time to time.
             while let Ok(waker) = wakers.bind(py).call_method0("pop") {
-                waker.call0()?;
+                if let Err(error) = waker.call0()
+                    && !error.is_instance_of::<PyException>(py)
+                {
+                    interrupted.get_or_insert(error);
+                }
             }
         }
-        Ok(())
+        interrupted.map_or(Ok(()), Err)
     }
 
     #[getter]
