@@ -449,3 +449,8 @@ def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> N
 
     assert [work(x) for x in (0, 1)] == [0, 1]
     assert woken == [0, 1]
+
+
+@pytest.mark.usefixtures("cache")
+def test_bounds_may_be_larger_than_any_memory() -> None:
+    assert make(large_argument=10**30, memory=10**30)("x") == "x"
