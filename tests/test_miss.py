@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import pickle
 import re
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from funes import CacheWarning, memorious
 from funes._calls import log, miss, once
+from funes._funes import Claim
 from funes._versions import adoption
 
 Printed = Callable[[], list[str]]
@@ -454,3 +456,13 @@ def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> N
 @pytest.mark.usefixtures("cache")
 def test_bounds_may_be_larger_than_any_memory() -> None:
     assert make(large_argument=10**30, memory=10**30)("x") == "x"
+
+
+def test_a_context_may_outlive_a_recursion_of_any_depth() -> None:
+    def nest() -> None:
+        for number in range(200_000):
+            Claim(("folder", str(number)), in_task=False).enter()
+
+    context = contextvars.copy_context()
+    context.run(nest)
+    del context

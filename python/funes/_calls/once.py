@@ -170,8 +170,8 @@ class Hold:
         self.release(kind is None)
 
     def __del__(self) -> None:
-        # A second Ctrl-C may have come before the block's end could do it.
-        if self._claim is not None:
+        # A second Ctrl-C may have come before the block's end could do it, or a first before there was a block.
+        if getattr(self, "_claim", None) is not None:
             self._end()
 
     def _take(self, claim: Claim) -> bool:
