@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import pickle
 import re
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 
 from funes import CacheWarning, memorious
 from funes._calls import log, miss, once
+from funes._funes import Claim
+from funes._versions import adoption
 
 Printed = Callable[[], list[str]]
 
@@ -98,6 +101,12 @@ def test_both_ways_write_the_same(
 ) -> None:
     top = tmp_path_factory.mktemp("cache")
     pickles = []
+    begin, by_python = miss.begin, []
+
+    def noted(memo: Any, call: Any) -> Any:
+        by_python.append(call.arguments)
+        return begin(memo, call)
+
     for is_logged in (False, True):
 
         @memorious(cache_dir=top / str(is_logged), durability="never", ignore="output")
@@ -108,7 +117,9 @@ def test_both_ways_write_the_same(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(log, "is_on", lambda is_on=is_logged: is_on)
             patch.setattr(log, "tell", lambda *_: None)
+            patch.setattr(miss, "begin", noted)
             given_out(argument, output)
+        assert len(by_python) == is_logged
         assert repr(given_out(argument, None)) == repr(output)
         assert given_out.cache_info().misses == 2
         pickles.append(written(given_out.key(argument, None).path))
@@ -137,6 +148,8 @@ def test_what_others_stored_is_found_after_a_miss(
     [
         ({"large_argument": 100}, ("x" * 101,)),
         ({"large_argument": 100}, (1, b"y" * 101)),
+        ({}, ((b"y" * 65537,),)),
+        ({}, (1, frozenset({"x" * 65537}))),
         ({"shared": True}, (1,)),
         ({}, (1, {})),
         ({}, (1, ([],))),
@@ -324,9 +337,7 @@ def test_a_folder_that_is_moved_away_is_noticed(cache: Path, printed: Printed) -
     assert same.is_cached(2)
 
 
-@pytest.mark.usefixtures("cache")
-def test_what_is_adopted_meanwhile_serves(run_python: Callable[..., str]) -> None:
-    versions = """
+VERSIONS = """
 from funes import memorious
 
 def version(text):
@@ -336,14 +347,23 @@ def version(text):
 
 former = version("def f(x):\\n    return 2 * x")
 present = version("def f(x):\\n    return x * 2")
+wider = version("def f(x, y):\\n    return x * 2 * y")
 """
+
+
+def make_versions() -> tuple[Any, Any, Any]:
     namespace: dict[str, Any] = {}
-    exec(compile(versions, "versions", "exec", dont_inherit=True), namespace)
-    former, present = namespace["former"], namespace["present"]
+    exec(compile(VERSIONS, "versions", "exec", dont_inherit=True), namespace)
+    return namespace["former"], namespace["present"], namespace["wider"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_adopted_meanwhile_serves(run_python: Callable[..., str]) -> None:
+    former, present, _ = make_versions()
     for x in range(10):
         former(x)
     assert [present(x) for x in (20, 21)] == [40, 42]
-    run_python(versions + "print(present.adopt(former.definition))")
+    run_python(VERSIONS + "print(present.adopt(former.definition))")
     time.sleep(NOTICED)
     assert present(3) == 6
     assert present.cache_info()[:3] == (0, 1, 2)
@@ -353,3 +373,96 @@ present = version("def f(x):\\n    return x * 2")
     present.adopt(former.definition)
     assert present(5) == 10
     assert present.cache_info()[:3] == (0, 2, 3)
+
+
+@pytest.mark.usefixtures("cache")
+def test_all_that_another_process_adopted_serves(run_python: Callable[..., str]) -> None:
+    former, present, _ = make_versions()
+    for x in range(100):
+        former(x)
+    for x in range(1000, 1003):
+        present(x)
+    run_python(VERSIONS + "print(present.adopt(former.definition))")
+    time.sleep(NOTICED)
+    for x in range(100):  # many in a millisecond
+        present(x)
+    assert present.cache_info()[:3] == (0, 100, 3)
+
+
+@pytest.mark.usefixtures("cache")
+def test_adopted_results_serve_after_calls_that_none_was_adopted_for() -> None:
+    former, _, wider = make_versions()
+    for x in range(10):
+        former(x)
+    wider.adopt(former.definition, add={"y": 1})
+    for x in range(10):
+        assert wider(x, 3) == 6 * x
+        assert wider(x, 1) == 2 * x
+    assert wider.cache_info()[:3] == (0, 10, 10)
+
+
+@pytest.mark.usefixtures("cache")
+def test_adoptions_that_cannot_be_read_for_a_while_serve_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    former, present, _ = make_versions()
+    for x in (1, 2):
+        former(x)
+    present(0)
+    present.adopt(former.definition)
+    # Changed, so that what was read before does not count.
+    (present.cache_path / "definition.json").touch()
+
+    def refuse(*_: Any) -> Any:
+        raise PermissionError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption, "_read_from", refuse)
+        assert present(1) == 2
+    assert present(2) == 4
+    assert present.cache_info()[:3] == (0, 1, 2)
+
+
+def test_a_store_that_the_function_moves_is_described_at_once(tmp_path: Path) -> None:
+    @memorious(cache_dir=tmp_path / "one", ignore="root")
+    def work(x: int, root: str = "") -> int:
+        if root:
+            work._move(root)
+        return x
+
+    work(0)
+    assert work(1, str(tmp_path / "two")) == 1
+    assert work.is_cached(1)
+    assert (work.cache_path / "definition.json").exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> None:
+    woken = []
+
+    def fail() -> None:
+        raise RecursionError
+
+    @memorious
+    def work(x: int) -> int:
+        for claim in once._claims.values():
+            claim.wakers.extend([lambda: woken.append(x), fail])
+        return x
+
+    assert [work(x) for x in (0, 1)] == [0, 1]
+    assert woken == [0, 1]
+
+
+@pytest.mark.usefixtures("cache")
+def test_bounds_may_be_larger_than_any_memory() -> None:
+    assert make(large_argument=10**30, memory=10**30)("x") == "x"
+
+
+def test_a_context_may_outlive_a_recursion_of_any_depth() -> None:
+    def nest() -> None:
+        for number in range(200_000):
+            Claim(("folder", str(number)), in_task=False).enter()
+
+    context = contextvars.copy_context()
+    context.run(nest)
+    del context

@@ -65,3 +65,35 @@ def test_daemon_threads_that_compute_do_not_abort_the_process(run_python: RunPyt
     print("done")
     """
     assert run_python(script) == "done\n"
+
+
+@pytest.mark.parametrize("place", ["log.is_on", "miss.take_over"])
+def test_a_daemon_thread_that_is_ended_in_a_later_miss_does_not_abort_the_process(
+    run_python: RunPython, place: str
+) -> None:
+    script = f"""{BEGIN}
+    from funes._calls import log, miss
+
+    class Late:
+        sleep = time.sleep
+
+        def __del__(self):  # lets the thread come to its end
+            self.sleep(0.1)
+
+    def busy(*args):
+        started.release()
+        for _ in range(10**9):
+            pass
+
+    @memorious
+    def unusual(x):
+        return range(x)
+
+    unusual(1)
+    late, started = Late(), threading.Semaphore(0)
+    {place} = busy
+    threading.Thread(target=unusual, args=(2,), daemon=True).start()
+    started.acquire(timeout=10)
+    print("done")
+    """
+    assert run_python(script) == "done\n"

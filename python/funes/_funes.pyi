@@ -21,6 +21,7 @@ __all__ = [
     "Listing",
     "Raw",
     "Spans",
+    "Stamp",
     "Store",
     "__version__",
     "cut_head",
@@ -69,7 +70,9 @@ class Call:
     def seed(self) -> int | None: ...
     @property
     def is_absent(self) -> bool: ...
-    is_described: bool
+    @property
+    def is_described(self) -> bool: ...
+    def describe(self, file: Stamp) -> None: ...
 
 @final
 class Core:
@@ -140,6 +143,10 @@ class Claim:
     def take(self) -> bool: ...
     def enter(self) -> None: ...
     def end(self, has_succeeded: bool) -> None: ...
+
+@final
+class Stamp:
+    def __new__(cls, path: str) -> Stamp: ...
 
 @final
 class KeyLock:

@@ -19,8 +19,9 @@ from funes._calls.run import Run
 from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._entries.frozen import Frozen, freeze_inputs
-from funes._funes import Call, Claim
+from funes._funes import Call, Claim, Stamp
 from funes._seeds import seeding
+from funes._versions.adoption import may_have_adopted
 from funes._versions.places import Place
 from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 
@@ -103,9 +104,11 @@ def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation:
             return (output,)
 
 
-def take_over(memo: Memo[Any, Any], call: Call, claim: Claim | None) -> Computation:
-    """A computation that the extension began, and whose result it leaves to us."""
-    return Computation(memo, call, None if claim is None else Hold.of(claim))
+def take_over(
+    memo: Memo[Any, Any], call: Call, claim: Claim | None, output: Any, seconds: float
+) -> None:
+    """Keep the result of a call that the extension took up."""
+    Computation(memo, call, None if claim is None else Hold.of(claim)).finish(output, seconds)
 
 
 def call_seeded(
@@ -307,19 +310,21 @@ def _keep(
 
 
 def _describe(memo: Memo[Any, Any], call: Call) -> None:
-    """Say once what the definition consists of, beside its entries."""
+    """Say what the definition consists of, beside its entries, unless it was said there."""
     if call.is_described:
         return
-    content = description.of(memo, call.definition)
+    folder = memo._store.folder(memo._function_name, call.definition)
+    path = os.path.join(folder, recorded.FILE_NAME)
+    content = None if os.path.lexists(path) else description.of(memo, call.definition)
     if content is not None:
-        folder = memo._store.folder(memo._function_name, call.definition)
         try:
             recorded.write_definition(folder, content, shared=memo._options.shared)
         except OSError as error:
-            path = os.path.join(folder, recorded.FILE_NAME)
             memo._degrade("describe", f"{path} was not written: {_warn.one_line(error)}", error)
             return
-    call.is_described = True
+    file = Stamp(path)  # before it is read: it may change at any time
+    if memo._store.is_signed or not may_have_adopted(memo._function_name, folder):
+        call.describe(file)
 
 
 def _degrade_unstored(memo: Memo[Any, Any], error: Exception) -> None:

@@ -170,8 +170,8 @@ class Hold:
         self.release(kind is None)
 
     def __del__(self) -> None:
-        # A second Ctrl-C may have come before the block's end could do it.
-        if self._claim is not None:
+        # A second Ctrl-C may have come before the block's end could do it, or a first before there was a block.
+        if getattr(self, "_claim", None) is not None:
             self._end()
 
     def _take(self, claim: Claim) -> bool:
@@ -325,7 +325,8 @@ class _Abroad:
             _abroad.pop(self.place, None)
             waker = self.waker
             if waker is not None:
-                waker()
+                with suppress(RuntimeError):  # it was called before
+                    waker()
 
     def _wait(self) -> bool:
         """Let the system wait. False if it will not."""
@@ -362,10 +363,8 @@ class _ThreadSignal:
     def __init__(self) -> None:
         self._gate = threading.Lock()
         self._gate.acquire()
-
-    def set(self) -> None:
-        with suppress(RuntimeError):
-            self._gate.release()
+        #: No Python code: the extension calls it. Raises RuntimeError if it was called before.
+        self.set = self._gate.release
 
     def wait(self, seconds: float) -> None:
         self._gate.acquire(timeout=seconds)

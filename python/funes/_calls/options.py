@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -81,8 +82,8 @@ class Options(NamedTuple):
             verify=verify,
             durable_after=durable_after,
             shared=bool(shared),
-            large_argument=max(0, int(large_argument)),
-            memory=None if memory is None else max(0, int(memory)),
+            large_argument=min(max(0, int(large_argument)), sys.maxsize),
+            memory=None if memory is None else min(max(0, int(memory)), sys.maxsize),
         )
 
     def open(self, root: str | None = None) -> Store:

@@ -14,7 +14,15 @@ from funes._funes import hash_value, shown
 from funes._versions.translation import Translation
 from funes.errors import AdoptionError
 
-__all__ = ["KEY", "Adoption", "adoptions_in", "adoptions_of", "recorded", "storable"]
+__all__ = [
+    "KEY",
+    "Adoption",
+    "adoptions_in",
+    "adoptions_of",
+    "may_have_adopted",
+    "recorded",
+    "storable",
+]
 
 #: Where in the file the records are.
 KEY = "adopted"
@@ -142,10 +150,25 @@ def adoptions_of(function: str, folder: str) -> tuple[Adoption, ...]:
     Raises:
         AdoptionError: The file is not what was recorded.
     """
+    try:
+        return _recorded_in(function, folder)
+    except OSError:
+        return ()
+
+
+def may_have_adopted(function: str, folder: str) -> bool:
+    """Whether adoptions are recorded in the folder of a definition, or that cannot be told now."""
+    try:
+        return bool(_recorded_in(function, folder))
+    except (OSError, AdoptionError):
+        return True
+
+
+def _recorded_in(function: str, folder: str) -> tuple[Adoption, ...]:
     path = f"{folder}{os.sep}{FILE_NAME}"
     try:
         status = os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     if not stat.S_ISREG(status.st_mode):
         return ()
@@ -154,8 +177,6 @@ def adoptions_of(function: str, folder: str) -> tuple[Adoption, ...]:
     if read is None or read.stamp != stamp:
         try:
             read = _read[path] = _Read(stamp, _read_from(function, folder, path))
-        except OSError:
-            return ()
         except (AdoptionError, ValueError) as error:
             read = _read[path] = _Read(stamp, flaw=str(error))
     if read.flaw:

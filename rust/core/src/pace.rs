@@ -46,12 +46,16 @@ mod tests {
 
     #[test]
     fn it_is_time_at_once_and_once_in_a_period() {
-        let pace = Pace::every(Duration::from_millis(20));
+        let period = Duration::from_millis(20);
+        let pace = Pace::every(period);
         let start = Instant::now();
         let mut times = 0;
-        while start.elapsed() < Duration::from_millis(50) {
-            times += u32::from(pace.is_due());
+        while start.elapsed() < period * 3 {
+            times += u128::from(pace.is_due());
         }
-        assert!((2..=3).contains(&times), "{times}");
+        // However late the system lets this go on.
+        assert!((1..=1 + start.elapsed().as_nanos() / period.as_nanos()).contains(&times), "{times}");
+        std::thread::sleep(period);
+        assert!(pace.is_due());
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -29,8 +29,7 @@ pub(crate) struct Claim {
     #[pyo3(get)]
     thread: u64,
     /// The claim during which this one was asked for: it cannot end before.
-    #[pyo3(get)]
-    outer: Option<Py<Claim>>,
+    outer: Attached<Option<Py<Claim>>>,
     /// Among all processes, once this one has the key among its threads.
     lock: PyOnceLock<Py<KeyLock>>,
     /// Claims of others that have to end before this one can go on.
@@ -87,8 +86,8 @@ impl Claims {
         };
         let mut claim = value.and_then(|value| value.cast_into::<Claim>().ok());
         while let Some(over) = claim.as_ref().filter(|claim| claim.get().is_over()) {
-            let outer = over.get().outer.as_ref().map(|outer| outer.bind(py).clone());
-            claim = outer;
+            let outer = over.get().outer(py);
+            claim = outer.map(|outer| outer.into_bound(py));
         }
         Ok(claim)
     }
@@ -116,7 +115,7 @@ impl Claim {
     pub(crate) fn new(place: Bound<'_, PyTuple>, in_task: bool) -> PyResult<Self> {
         let py = place.py();
         Ok(Self {
-            outer: Claims::get(py)?.current(py)?.map(Bound::unbind),
+            outer: Attached::new(Claims::get(py)?.current(py)?.map(Bound::unbind)),
             place: place.unbind(),
             in_task,
             thread: this_thread(),
@@ -146,12 +145,12 @@ impl Claim {
         let (py, claim) = (slf.py(), slf.get());
         let claims = Claims::get(py)?;
         let place = claim.place.bind(py);
-        let mut outer = claim.outer.as_ref();
-        while let Some(other) = outer.map(|outer| outer.bind(py).get()) {
-            if place.eq(&other.place)? {
+        let mut outer = claim.outer(py);
+        while let Some(other) = outer {
+            if place.eq(&other.get().place)? {
                 return Ok(true); // what is being computed asks for itself
             }
-            outer = other.outer.as_ref();
+            outer = other.get().outer(py);
         }
         let mut present = std::ptr::null_mut();
         // SAFETY: the thread is attached; it is a dict, a key and a value; what comes out is the caller's own, or null with
@@ -175,9 +174,12 @@ impl Claim {
         Claims::get(slf.py())?.set_current(slf.py(), Some(slf.as_unbound()))
     }
 
-    /// Ends the claim and lets others go on; `has_succeeded`: there may be a result now.
+    /// Ends the claim, unless it is over, and lets others go on; `has_succeeded`: there may be a result now.
     pub(crate) fn end(slf: &Bound<'_, Self>, has_succeeded: bool) -> PyResult<()> {
         let (py, claim) = (slf.py(), slf.get());
+        if claim.is_over() {
+            return Ok(());
+        }
         claim.has_succeeded.store(has_succeeded, Ordering::Relaxed);
         if let Some(lock) = claim.lock.get(py) {
             lock.get().release(py);
@@ -188,16 +190,27 @@ impl Claim {
             present.del_item(&claim.place)?;
         }
         if claims.current(py)?.is_some_and(|current| current.is(slf)) {
-            claims.set_current(py, claim.outer.as_ref())?;
+            claims.set_current(py, claim.outer(py).as_ref())?;
         }
         claim.is_over.store(true, Ordering::Release);
+        let mut interrupted = None;
         if let Some(wakers) = claim.wakers.get(py) {
-            // One by one: who waits may leave just now.
+            // One by one: who waits may leave just now. Who cannot be woken, as when a recursion is too deep or an event
+            // loop is closed, looks from time to time.
             while let Ok(waker) = wakers.bind(py).call_method0("pop") {
-                waker.call0()?;
+                if let Err(error) = waker.call0()
+                    && !error.is_instance_of::<PyException>(py)
+                {
+                    interrupted.get_or_insert(error);
+                }
             }
         }
-        Ok(())
+        interrupted.map_or(Ok(()), Err)
+    }
+
+    #[getter]
+    fn outer(&self, py: Python<'_>) -> Option<Py<Self>> {
+        self.outer.with(py, |outer| outer.as_ref().map(|outer| outer.clone_ref(py)))
     }
 
     #[getter]
@@ -238,10 +251,25 @@ impl Claim {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // SAFETY: the collector runs in a thread that is attached.
         let py = unsafe { Python::assume_attached() };
-        visit.call(&self.outer)?;
+        self.outer.try_with(py, |outer| visit.call(&*outer)).unwrap_or(Ok(()))?;
         for list in [&self.awaited, &self.wakers] {
             list.get(py).map_or(Ok(()), |list| visit.call(list))?;
         }
         self.abroad.try_with(py, |abroad| abroad.as_ref().map_or(Ok(()), |abroad| visit.call(abroad))).unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for Claim {
+    /// Lets go of the outer claims one by one: a deep recursion that a context outlived has more of them than the stack has
+    /// room for, if each let go of the next.
+    fn drop(&mut self) {
+        // SAFETY: the interpreter lets go of an object in a thread that is attached.
+        let py = unsafe { Python::assume_attached() };
+        let mut outer = self.outer.with(py, Option::take);
+        while let Some(claim) = outer {
+            // SAFETY: it is a live object.
+            let is_last = unsafe { ffi::Py_REFCNT(claim.as_ptr()) } == 1;
+            outer = if is_last { claim.get().outer.with(py, Option::take) } else { None };
+        }
     }
 }

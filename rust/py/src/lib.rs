@@ -61,7 +61,7 @@ mod _funes {
     #[pymodule_export]
     use crate::store::{Entry, Store, cut_head, safe_name};
     #[pymodule_export]
-    use crate::survey::forget_surveys;
+    use crate::survey::{Stamp, forget_surveys};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -10,7 +10,7 @@ use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
-use pyo3::exceptions::{PyException, PyRecursionError, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -23,7 +23,7 @@ use crate::definition::{Definition, Purpose, with_extras};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::guard::{Guard, is_constant};
-use crate::miss::{self, Begun};
+use crate::miss;
 use crate::recall::{Look, Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
@@ -31,7 +31,7 @@ use crate::savings::Savings;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
-use crate::survey::{Survey, forget_surveys};
+use crate::survey::{Stamp, Survey};
 use crate::tier::{Kept, Section, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
 use crate::watch::Watch;
@@ -74,8 +74,7 @@ pub(crate) struct Settled {
     watch: Watch,
     /// Whether the last call that was looked for on disk was not there.
     has_missed: AtomicBool,
-    /// Whether Python code has seen to its description, which lies beside the entries.
-    is_described: AtomicBool,
+    /// Of its description, which lies beside the entries.
     pub(crate) survey: Survey,
 }
 
@@ -164,47 +163,43 @@ impl Core {
         let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
         // After a miss another one is likely: then it is looked for once, when it is claimed.
         let is_claimed_first = self.options.once && !is_seeded && has_missed.load(Ordering::Relaxed);
-        if is_claimed_first && let Some(step) = self.begin(memo, given, &call)? {
-            return Ok(step);
+        if is_claimed_first && let Some(usual) = self.usual(memo, &call)? {
+            return usual.take_up(py, self.plain_call(py, given)?);
         }
         let look = if is_claimed_first { Look::Unlikely } else { Look::Likely };
-        match self.recall_from_disk(memo, call.get(), call.get().place(), look)? {
-            Recalled::Output(output) => {
-                has_missed.store(false, Ordering::Relaxed);
-                return Ok(Step::Done(output));
-            }
-            Recalled::Absent => call.get().is_absent.store(true, Ordering::Relaxed),
-            Recalled::Trouble => {}
+        if let Some(output) = self.look(memo, call.get(), look)? {
+            return Ok(Step::Done(output));
         }
-        if call.get().is_absent() && !is_claimed_first {
-            has_missed.store(true, Ordering::Relaxed);
-            if !is_seeded && let Some(step) = self.begin(memo, given, &call)? {
-                return Ok(step);
-            }
+        if call.get().is_absent()
+            && !is_seeded
+            && !is_claimed_first
+            && let Some(usual) = self.usual(memo, &call)?
+        {
+            return usual.take_up(py, self.plain_call(py, given)?);
         }
         let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
         self.hand_over(memo, given, is_seeded, steps, call.into_any())
     }
 
-    /// Does what can be done without Python code.
-    fn begin<'py>(
+    /// Looks for the result of a call where it would be, and takes note if it is absent.
+    pub(crate) fn look<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
-        given: &Given<'_, 'py>,
-        call: &Bound<'py, Call>,
-    ) -> PyResult<Option<Step<'py>>> {
-        let plain = self.plain_call(memo.py(), given)?;
-        match self.take_up(memo, call) {
-            Ok(Begun::Found(output)) => {
-                call.get().settled.get().has_missed.store(false, Ordering::Relaxed);
-                Ok(Some(Step::Done(output)))
+        call: &Call,
+        look: Look,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.recall_from_disk(memo, call, call.place(), look)? {
+            Recalled::Output(output) => {
+                call.note_missed(false);
+                Some(output)
             }
-            Ok(Begun::Computation(computation)) => Ok(Some(plain.compute(computation))),
-            Ok(Begun::Unusual) => Ok(None),
-            // It comes up again where Python code tries the same.
-            Err(error) if error.is_instance_of::<PyException>(memo.py()) => Ok(None),
-            Err(error) => Err(error),
-        }
+            Recalled::Absent => {
+                call.note_missed(true);
+                call.is_absent.store(true, Ordering::Relaxed);
+                None
+            }
+            Recalled::Trouble => None,
+        })
     }
 
     /// Runs the function without the cache, because the definition or an argument cannot be hashed.
@@ -474,7 +469,6 @@ impl Core {
             extras,
             watch: Watch::default(),
             has_missed: AtomicBool::new(false),
-            is_described: AtomicBool::new(false),
             survey: Survey::default(),
         }
     }
@@ -687,8 +681,7 @@ impl Core {
         let _closed = self.store.with(py, Option::take);
         if let Some(settled) = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py))) {
             // In another folder it is not.
-            settled.get().is_described.store(false, Ordering::Relaxed);
-            forget_surveys();
+            settled.get().survey.note(py, None);
         }
         self.turn_savings(py);
         self.forget_all(py);
@@ -761,25 +754,30 @@ impl Call {
     pub(crate) fn place(&self) -> (&str, &str) {
         (&self.definition, &self.arguments)
     }
+
+    /// Takes note of whether a result was missing when it was looked for.
+    pub(crate) fn note_missed(&self, has_missed: bool) {
+        self.settled.get().has_missed.store(has_missed, Ordering::Relaxed);
+    }
 }
 
 #[pymethods]
 impl Call {
     /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
     #[getter]
-    fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.is_absent.load(Ordering::Relaxed)
     }
 
-    /// Whether what the definition consists of was written beside its entries, or cannot be.
+    /// Whether what the definition consists of was written beside its entries, or cannot be, and it has no adoptions.
     #[getter]
-    pub(crate) fn is_described(&self) -> bool {
-        self.settled.get().is_described.load(Ordering::Relaxed)
+    pub(crate) fn is_described(&self, py: Python<'_>) -> bool {
+        self.settled.get().survey.is_known(py)
     }
 
-    #[setter]
-    pub(crate) fn set_is_described(&self, is_described: bool) {
-        self.settled.get().is_described.store(is_described, Ordering::Relaxed);
+    /// Says so of the file, as long as it stays as it was then.
+    fn describe(&self, py: Python<'_>, file: &Stamp) {
+        self.settled.get().survey.note(py, Some(*file));
     }
 }
 

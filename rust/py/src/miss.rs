@@ -3,7 +3,7 @@
 //!
 //! Nothing is decided here that `funes/_calls/miss.py` does not decide the same. It sees to whatever else there is.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use funes_core::pickle::PROTOCOL;
@@ -11,14 +11,15 @@ use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyModule, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
 
 use crate::claim::Claim;
 use crate::frozen::{Frozen, is_leaf};
 use crate::memo::{Call, Core};
 use crate::recall::{Look, Recalled};
+use crate::steps::{Plain, Step};
 use crate::store::Store;
-use crate::survey::{Seen, Stamp};
+use crate::survey::Stamp;
 
 /// The file that describes a definition, beside its entries, and has its adoptions.
 pub(crate) const DESCRIPTION: &str = "definition.json";
@@ -33,13 +34,21 @@ pub(crate) struct Options {
 }
 
 /// What a look at a call led to.
-pub(crate) enum Begun<'py> {
+enum Begun<'py> {
     /// Its result is there now.
     Found(Bound<'py, PyAny>),
     /// The function is to be run.
     Computation(Computation),
     /// Python code has to see to it.
     Unusual,
+}
+
+/// A call about which nothing is unusual, unless somebody wants to know that it is computed.
+pub(crate) struct Usual {
+    memo: Py<PyAny>,
+    call: Py<Call>,
+    /// Of the definition's entries.
+    folder: OsString,
 }
 
 /// A call that is to be computed.
@@ -50,21 +59,39 @@ pub(crate) struct Computation {
 }
 
 impl Core {
-    /// Claims a call for which the store has no entry, and looks again: others may have stored it meanwhile.
-    pub(crate) fn take_up<'py>(&self, memo: &Bound<'py, PyAny>, call: &Bound<'py, Call>) -> PyResult<Begun<'py>> {
+    /// A call if nothing about it is unusual. No Python code runs for that, once the store is open.
+    pub(crate) fn usual<'py>(&self, memo: &Bound<'py, PyAny>, call: &Bound<'py, Call>) -> PyResult<Option<Usual>> {
         let py = memo.py();
-        let store = self.store(memo)?;
-        let folder = store.get().folder(self.name(py)?.bind(py), &call.get().definition)?;
-        if !self.is_usual(memo, call, store.get(), &folder)? {
-            return Ok(Begun::Unusual);
+        let inputs = call.get().inputs.bind(py);
+        let can_change_or_is_large =
+            |value: &Bound<'_, PyAny>| !is_leaf(value) || is_large(value, self.options.large_argument);
+        if self.options.shared || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
+            return Ok(None);
         }
+        let place = self.store(memo).and_then(|store| {
+            let folder = store.get().folder(self.name(py)?.bind(py), &call.get().definition)?;
+            Ok((store, folder))
+        });
+        match place {
+            Ok((store, folder)) if is_on_its_own(py, call.get(), store.get(), &folder) => {
+                Ok(Some(Usual { memo: memo.clone().unbind(), call: call.clone().unbind(), folder }))
+            }
+            Ok(_) => Ok(None),
+            Err(error) => comes_up_again(py, error).map(|()| None),
+        }
+    }
+
+    /// Claims a call and looks for it: others may have stored it meanwhile.
+    fn take_up<'py>(&self, usual: &Usual, py: Python<'py>) -> PyResult<Begun<'py>> {
+        let Usual { memo, call, folder } = usual;
         let computation =
-            |claim| Begun::Computation(Computation { memo: memo.clone().unbind(), call: call.clone().unbind(), claim });
+            |claim| Begun::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim });
         if !self.options.once {
             return Ok(computation(None));
         }
-        let claim = Bound::new(py, Claim::new((folder, &call.get().arguments).into_pyobject(py)?, false)?)?;
-        let recalled = self.recall_claimed(memo, call.get(), &claim);
+        let call = call.get();
+        let claim = Bound::new(py, Claim::new((folder, &call.arguments).into_pyobject(py)?, false)?)?;
+        let recalled = self.recall_claimed(memo.bind(py), call, &claim);
         if matches!(recalled, Ok(Recalled::Absent)) {
             return Ok(computation(Some(claim.unbind())));
         }
@@ -89,23 +116,6 @@ impl Core {
         Ok(recalled)
     }
 
-    fn is_usual(
-        &self,
-        memo: &Bound<'_, PyAny>,
-        call: &Bound<'_, Call>,
-        store: &Store,
-        folder: &OsStr,
-    ) -> PyResult<bool> {
-        static IS_LOGGED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = memo.py();
-        let inputs = call.get().inputs.bind(py);
-        Ok(call.get().is_described()
-            && !self.options.shared
-            && inputs.iter().all(|(_, value)| is_leaf(&value) && !is_longer(&value, self.options.large_argument))
-            && !IS_LOGGED.import(py, "funes._calls.log", "is_on")?.call0()?.is_truthy()?
-            && is_on_its_own(memo, call, store, folder)?)
-    }
-
     /// Keeps a result; false if Python code has to.
     fn keep_usual(
         &self,
@@ -116,7 +126,8 @@ impl Core {
     ) -> PyResult<bool> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = memo.py();
-        let Some(result) = Frozen::of(output, None) else { return Ok(false) };
+        // It is not described any more if the function has moved the store.
+        let Some(result) = Frozen::of(output, None).filter(|_| call.is_described(py)) else { return Ok(false) };
         let entry = PyDict::new(py);
         entry.set_item(intern!(py, "input"), &call.inputs)?;
         entry.set_item(intern!(py, "output"), output)?;
@@ -130,45 +141,97 @@ impl Core {
     }
 }
 
-/// Whether no results of other definitions serve the one of a call, and it is described as it was.
-fn is_on_its_own(memo: &Bound<'_, PyAny>, call: &Bound<'_, Call>, store: &Store, folder: &OsStr) -> PyResult<bool> {
-    static PLACES_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = memo.py();
-    let survey = &call.get().settled.get().survey;
-    if store.store.is_signed() || survey.holds(py) {
-        return Ok(true);
+impl Usual {
+    /// Takes the call up, unless Python code says that somebody wants to know.
+    pub(crate) fn take_up(self, py: Python<'_>, plain: Plain) -> PyResult<Step<'_>> {
+        static LOG: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+        let log = LOG.get_or_try_init(py, || py.import("funes._calls.log").map(Bound::unbind));
+        match log.and_then(|log| log.bind(py).getattr(intern!(py, "is_on"))) {
+            Ok(is_on) => Ok(Step::take_up(is_on, self, plain)),
+            Err(error) => self.go_on(py, Err(error), plain),
+        }
     }
-    let seen = py.detach(|| Stamp::of(&Path::new(folder).join(DESCRIPTION)));
-    match survey.compare(py, seen) {
-        Seen::Same => return Ok(true),
-        Seen::Gone => call.get().set_is_described(false),
-        Seen::Other => {}
+
+    pub(crate) fn go_on<'py>(
+        self,
+        py: Python<'py>,
+        is_logged: PyResult<Bound<'py, PyAny>>,
+        plain: Plain,
+    ) -> PyResult<Step<'py>> {
+        let memo = self.memo.bind(py);
+        let core = core_of(memo)?;
+        let begun =
+            is_logged.and_then(
+                |is_logged| {
+                    if is_logged.is_truthy()? { Ok(Begun::Unusual) } else { core.get().take_up(&self, py) }
+                },
+            );
+        match begun {
+            Ok(Begun::Found(output)) => {
+                self.call.get().note_missed(false);
+                return Ok(Step::Done(output));
+            }
+            Ok(Begun::Computation(computation)) => return Ok(plain.compute(computation)),
+            Ok(Begun::Unusual) => {}
+            Err(error) => comes_up_again(py, error)?,
+        }
+        let call = self.call.get();
+        if !call.is_absent()
+            && let Some(output) = core.get().look(memo, call, Look::Likely)?
+        {
+            return Ok(Step::Done(output));
+        }
+        Ok(match python(py, intern!(py, "begin")) {
+            Ok(function) => Step::begin(function, (memo, &self.call).into_pyobject(py)?, plain),
+            Err(_) => plain.run(),
+        })
     }
-    let is_alone = PLACES_OF.import(py, "funes._calls.places", "places_of")?.call1((memo, call))?.len()? == 1;
-    if is_alone {
-        survey.note(py, seen);
-    }
-    Ok(is_alone && call.get().is_described())
 }
 
-/// Whether a text or bytes are longer than that, as `funes._entries.frozen` counts.
-fn is_longer(value: &Bound<'_, PyAny>, limit: usize) -> bool {
-    (value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>())
-        && value.len().is_ok_and(|length| length > limit)
+/// Leaves an error to Python code, which tries the same; what interrupts is raised.
+fn comes_up_again(py: Python<'_>, error: PyErr) -> PyResult<()> {
+    if error.is_instance_of::<PyException>(py) { Ok(()) } else { Err(error) }
+}
+
+fn core_of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Core>> {
+    Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into::<Core>()?)
+}
+
+/// Whether no results of other definitions serve the one of a call, and it is described.
+fn is_on_its_own(py: Python<'_>, call: &Call, store: &Store, folder: &OsStr) -> bool {
+    let survey = &call.settled.get().survey;
+    survey.is_known(py)
+        && (store.store.is_signed()
+            || survey.holds(py)
+            || survey.compare(py, py.detach(|| Stamp::of(&Path::new(folder).join(DESCRIPTION)))))
+}
+
+/// Whether a text or bytes are longer than that, or so long in a container that `funes._entries.frozen` looks how large
+/// that is.
+fn is_large(value: &Bound<'_, PyAny>, limit: usize) -> bool {
+    const LONG: usize = 1 << 16;
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
+        value.len().is_ok_and(|length| length > limit)
+    } else if let Ok(tuple) = value.cast::<PyTuple>() {
+        tuple.iter().any(|element| is_large(&element, LONG))
+    } else if let Ok(set) = value.cast::<PyFrozenSet>() {
+        set.iter().any(|element| is_large(&element, LONG))
+    } else {
+        false
+    }
 }
 
 impl Computation {
-    /// Keeps what the function returned after so many seconds, and lets others go on; false if Python code has to.
-    pub(crate) fn finish(&self, output: &Bound<'_, PyAny>, seconds: f64) -> PyResult<bool> {
+    /// Keeps what the function returned after so many seconds, and lets others go on; or leaves that to Python code.
+    pub(crate) fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
         let py = output.py();
         let memo = self.memo.bind(py);
-        let core = memo.getattr(intern!(py, "_core"))?.cast_into::<Core>()?;
-        match core.get().keep_usual(memo, self.call.get(), output, seconds) {
-            Ok(true) => self.end(py, true).map(|()| true),
-            Ok(false) => Ok(false),
-            // It is raised again, and said, where Python code tries the same.
-            Err(error) if error.is_instance_of::<PyException>(py) => Ok(false),
-            Err(error) => self.end(py, false).and(Err(error)),
+        let kept = core_of(memo).and_then(|core| core.get().keep_usual(memo, self.call.get(), &output, seconds));
+        match kept {
+            Ok(true) => self.end(py, true).map(|()| Step::Done(output)),
+            // An error is raised again, and said, where Python code tries the same.
+            Err(error) if !error.is_instance_of::<PyException>(py) => self.end(py, false).and(Err(error)),
+            _ => self.hand_over(output, seconds),
         }
     }
 
@@ -177,13 +240,14 @@ impl Computation {
         self.end(py, false)
     }
 
-    /// The same computation as Python code has it. After an error others go on.
-    pub(crate) fn hand_over<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let take_over = python(py, intern!(py, "take_over"));
-        take_over.and_then(|take_over| take_over.call1((&self.memo, &self.call, &self.claim))).or_else(|error| {
-            self.abandon(py)?;
-            Err(error)
-        })
+    /// Without Python code nothing is kept.
+    fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
+        let py = output.py();
+        let Ok(keep) = python(py, intern!(py, "take_over")) else {
+            return self.end(py, false).map(|()| Step::Done(output));
+        };
+        let args = (&self.memo, &self.call, &self.claim, &output, seconds).into_pyobject(py)?;
+        Ok(Step::give(keep, args, output, Some(self)))
     }
 
     fn end(&self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {

@@ -40,12 +40,14 @@ enum Then {
     Compute(Plain),
     /// It is what the function returned, to be kept.
     Keep { computation: Option<Computation>, started: Instant, counters: Arc<Counters> },
-    /// It does not matter: the result is there.
-    Give(Py<PyAny>),
+    /// It does not matter: the result is there. Others go on, if they have not been let yet.
+    Give { output: Py<PyAny>, computation: Option<miss::Computation> },
+    /// It is whether anybody wants to know that this call is computed.
+    TakeUp { usual: miss::Usual, plain: Plain },
 }
 
 /// What is to be told of the run of the function.
-pub(crate) enum Computation {
+enum Computation {
     Ours(miss::Computation),
     /// Python's own: it has the methods `finish` and `abandon`.
     Python(Py<PyAny>),
@@ -68,6 +70,22 @@ impl<'py> Step<'py> {
     /// Calls what looks for the result, or says what to do once the function has run.
     pub(crate) fn begin(callable: Bound<'py, PyAny>, args: Bound<'py, PyTuple>, plain: Plain) -> Self {
         Self::next(callable, args, Then::Compute(plain))
+    }
+
+    /// Calls what says whether anybody wants to know of a miss about which nothing else is unusual.
+    pub(crate) fn take_up(callable: Bound<'py, PyAny>, usual: miss::Usual, plain: Plain) -> Self {
+        let args = PyTuple::empty(callable.py());
+        Self::next(callable, args, Then::TakeUp { usual, plain })
+    }
+
+    /// Calls what keeps a result, and gives the result.
+    pub(crate) fn give(
+        callable: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        output: Bound<'py, PyAny>,
+        computation: Option<miss::Computation>,
+    ) -> Self {
+        Self::next(callable, args, Then::Give { output: output.unbind(), computation })
     }
 
     fn next(callable: Bound<'py, PyAny>, args: Bound<'py, PyTuple>, then: Then) -> Self {
@@ -97,18 +115,14 @@ impl Plain {
 impl Computation {
     fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
         let py = output.py();
-        let computation = match self {
-            Self::Ours(computation) if computation.finish(&output, seconds)? => return Ok(Step::Done(output)),
-            Self::Ours(computation) => match computation.hand_over(py) {
-                Ok(computation) => computation,
-                Err(error) if is_too_deep(&error, py) => return Ok(Step::Done(output)),
-                Err(error) => return Err(error),
-            },
-            Self::Python(computation) => computation.into_bound(py),
-        };
-        let finish = computation.getattr(intern!(py, "finish"))?;
-        let args = (&output, seconds).into_pyobject(py)?;
-        Ok(Step::next(finish, args, Then::Give(output.unbind())))
+        match self {
+            Self::Ours(computation) => computation.finish(output, seconds),
+            Self::Python(computation) => {
+                let finish = computation.bind(py).getattr(intern!(py, "finish"))?;
+                let args = (&output, seconds).into_pyobject(py)?;
+                Ok(Step::give(finish, args, output, None))
+            }
+        }
     }
 
     fn abandon(&self, py: Python<'_>) -> PyResult<()> {
@@ -154,10 +168,14 @@ impl Then {
                     }
                 }
             }
-            Self::Give(output) => match returned {
-                Err(error) if !is_too_deep(&error, py) => Err(error),
-                _ => Ok(Step::Done(output.into_bound(py))),
-            },
+            Self::Give { output, computation } => {
+                let ended = computation.map_or(Ok(()), |computation| computation.abandon(py));
+                match returned {
+                    Err(error) if !is_too_deep(&error, py) => Err(error),
+                    _ => ended.map(|()| Step::Done(output.into_bound(py))),
+                }
+            }
+            Self::TakeUp { usual, plain } => usual.go_on(py, returned, plain),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the file that describes a definition is as it was when it had no adoptions.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -19,21 +19,18 @@ static CHANGES: AtomicU64 = AtomicU64::new(0);
 /// What is known of the file of one definition.
 pub(crate) struct Survey {
     pace: Pace,
-    /// The file when it had no adoptions, and how often this process had changed any.
-    known: Attached<Option<(Stamp, u64)>>,
+    /// The file when it had no adoptions; none if that is not known, or if it has some.
+    known: Attached<Option<Stamp>>,
 }
 
-/// Tells one state of a file from another: its time of change, its length, its number. None if there is no file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp(Option<(SystemTime, u64, u64)>);
-
-/// How the file is now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
-    Same,
-    /// It is not there any more, or not yet.
-    Gone,
-    Other,
+/// Tells one state of a file from another.
+#[pyclass(frozen, module = "funes._funes")]
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    /// Time of change, length, number. None if there is no file.
+    file: Option<(SystemTime, u64, u64)>,
+    /// How often this process had changed any before it was looked at.
+    changes: u64,
 }
 
 impl Default for Survey {
@@ -43,33 +40,47 @@ impl Default for Survey {
 }
 
 impl Survey {
-    /// Whether the file had no adoptions just now.
+    /// Whether the file had no adoptions when it was last looked at.
+    pub(crate) fn is_known(&self, py: Python<'_>) -> bool {
+        self.known.with(py, |known| known.is_some())
+    }
+
+    /// Whether it had none just now.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         let changes = CHANGES.load(Ordering::Relaxed);
-        self.known.with(py, |known| known.is_some_and(|(_, before)| before == changes)) && !self.pace.is_due()
+        self.known.with(py, |known| known.is_some_and(|before| before.changes == changes)) && !self.pace.is_due()
     }
 
-    /// Compares the file with the one that had no adoptions.
-    pub(crate) fn compare(&self, py: Python<'_>, now: Stamp) -> Seen {
-        let before = self.known.with(py, |known| known.map(|(file, _)| file));
-        if before == Some(now) {
-            self.note(py, now);
-            return Seen::Same;
-        }
-        if now == Stamp(None) { Seen::Gone } else { Seen::Other }
+    /// Whether it still has none, as the file is the same; else that has to be found out.
+    pub(crate) fn compare(&self, py: Python<'_>, now: Stamp) -> bool {
+        self.known.with(py, |known| {
+            *known = known.filter(|before| before.file == now.file).map(|_| now);
+            known.is_some()
+        })
     }
 
-    /// Takes note that the file has no adoptions.
-    pub(crate) fn note(&self, py: Python<'_>, file: Stamp) {
-        let changes = CHANGES.load(Ordering::Relaxed);
-        self.known.with(py, |known| *known = Some((file, changes)));
+    /// Takes note that the file has no adoptions, or that this is not known.
+    pub(crate) fn note(&self, py: Python<'_>, file: Option<Stamp>) {
+        self.known.with(py, |known| *known = file);
+    }
+}
+
+#[pymethods]
+impl Stamp {
+    /// The file as it is now.
+    #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 makes one")]
+    fn new(py: Python<'_>, path: PathBuf) -> Self {
+        py.detach(|| Self::of(&path))
     }
 }
 
 impl Stamp {
     pub(crate) fn of(path: &Path) -> Self {
+        let changes = CHANGES.load(Ordering::Relaxed);
         let metadata = fs::symlink_metadata(path).ok();
-        Self(metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len(), number(&metadata)))))
+        let file = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len(), number(&metadata))));
+        Self { file, changes }
     }
 }
 
