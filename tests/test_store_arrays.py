@@ -117,6 +117,26 @@ def test_an_array_outlives_its_file() -> None:
     assert array.sum() == np.arange(N, dtype=float).sum()
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="a list of what is mapped")
+@pytest.mark.parametrize("kind", ["array", "fortran", "structured", "series", "frame", "pyarrow"])
+def test_an_array_is_the_map_of_its_file(kind: str) -> None:
+    made(kind)
+    array = made(kind)
+    array = np.asarray(array["a"] if kind in {"frame", "pyarrow"} else array)
+    assert is_mapped(array.ctypes.data, made.key(kind).path)
+    # As it would be seen of a copy.
+    assert not is_mapped(array.copy().ctypes.data, made.key(kind).path)
+
+
+def is_mapped(address: int, path: Path) -> bool:
+    """Whether there is a part of the file at an address."""
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        start, end = (int(limit, 16) for limit in line.split()[0].split("-"))
+        if start <= address < end:
+            return line.endswith(str(path))
+    return False
+
+
 @pytest.mark.skipif(not POSIX, reason="descriptors as POSIX counts them")
 def test_a_mapped_array_holds_no_descriptor() -> None:
     made("array")
