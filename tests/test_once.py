@@ -144,7 +144,9 @@ def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
     assert runs() == 2
 
 
-def test_nobody_waits_twice_for_what_cannot_be_stored() -> None:
+def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nor computes because it looks as if nobody got on.
+    monkeypatch.setattr(standstill.OfThread, "is_over", lambda _: False)
     work = make()
     go = threading.Event()
     both = threading.Barrier(3)
