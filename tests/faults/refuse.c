@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static char chosen[16];
@@ -86,3 +87,4 @@ REFUSED("stat", statx, int,
 REFUSED("stat", stat64, int, (const char *path, struct stat64 *found), path, found)
 REFUSED("stat", lstat64, int, (const char *path, struct stat64 *found), path, found)
 REFUSED("stat", fstat64, int, (int file, struct stat64 *found), file, found)
+REFUSED("statfs", fstatfs64, int, (int file, struct statfs64 *found), file, found)

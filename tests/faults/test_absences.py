@@ -1,4 +1,7 @@
-"""Network file systems: a name is missing for a while after another host has made it, an open file is called stale."""
+"""Network file systems: a name is missing for a while after another host has made it, an open file is called stale.
+
+And a map of a file that another host deletes would end the process: none is made.
+"""
 
 from __future__ import annotations
 
@@ -86,3 +89,34 @@ def test_what_is_stale_is_opened_once_more(run_python: Callable[..., str], tmp_p
         "read read once True",
         "read read always stale",
     ]
+
+
+NOT_LOCAL = """
+import ctypes, errno
+import numpy as np
+from funes import memorious
+
+@memorious(memory=0)
+def ones(n):
+    print("computed")
+    return np.ones(n)
+
+def is_mapped():
+    array = ones(1 << 17)
+    assert array.sum() == 1 << 17
+    with open("/proc/self/maps") as maps:
+        return any(line.rstrip().endswith(".dill") for line in maps)
+
+ones(1 << 17)
+print(is_mapped())
+ctypes.CDLL(None).refuse(b"statfs", 0, errno.EIO)
+print(is_mapped())
+"""
+
+
+def test_what_is_not_known_to_be_local_is_not_mapped(
+    run_python: Callable[..., str], tmp_path: Path
+) -> None:
+    shim = built("refuse", tmp_path)
+    printed = run_python(NOT_LOCAL, LD_PRELOAD=str(shim)).split()
+    assert printed == ["computed", "True", "False"]

@@ -29,6 +29,7 @@ REFUSALS = {
     "open": ("EMFILE", "EACCES", "EIO", "ENOSPC", "EDQUOT", "EROFS", "ESTALE"),
     "read": ("EIO", "ESTALE"),
     "stat": ("EIO", "EACCES", "ESTALE"),
+    "statfs": ("EIO", "ESTALE"),
     "write": ("ENOSPC", "EDQUOT", "EIO", "ESTALE"),
     "fsync": ("EIO", "ENOSPC", "EDQUOT", "ESTALE"),
     "link": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE", "EXDEV"),
