@@ -28,8 +28,8 @@ test-rust: build
 test-python: build $(VENV)/.made/test
 	$(VENV)/bin/python -m pytest
 
-test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage; minutes
-	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults
+test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage, leaks; minutes
+	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults tests/test_call.py
 
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh

@@ -20,7 +20,7 @@ settings.register_profile("quick", max_examples=50, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FUNES_HYPOTHESIS", "quick"))
 
-# FUNES_FAULTS=full tries every fault of tests/faults, not a choice of them. Read here: the fixture below takes the
+# FUNES_FAULTS=full tries every fault that the tests know, not a choice of them. Read here: the fixture below takes the
 # variables of the person who runs the tests away.
 FULL = os.environ.get("FUNES_FAULTS") == "full"
 

@@ -223,6 +223,18 @@ def test_two_who_describe_at_once_do_not_replace_each_other(
     assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
 
 
+@pytest.mark.parametrize("refused", ["link", "unlink"])
+def test_what_the_system_refuses_on_the_way_does_not_keep_it_from_being_written(
+    refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not here")
+
+    monkeypatch.setattr(os, refused, refuse)
+    write_definition(tmp_path, content(tmp_path.name))
+    assert read_definition(tmp_path) == content(tmp_path.name)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -203,6 +203,29 @@ def test_a_library_that_panics_costs_a_warning(
     assert "PANIC" not in os.environ
 
 
+class Gone:
+    pass
+
+
+def test_a_result_whose_class_is_gone_is_computed_again(
+    cache: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious(memory=0)
+    def make(x: int) -> Any:
+        print(x)
+        return globals().get("Gone", int)()
+
+    make(1)
+    with monkeypatch.context() as without:
+        without.delitem(globals(), "Gone")
+        with pytest.warns(CacheWarning, match="cannot be made again .*Gone"):
+            assert make(1) == 0
+    # It was left alone: with its class it is a result again.
+    assert type(make(1)) is Gone
+    assert printed() == ["1", "1"]
+    assert not list(cache.rglob("damaged"))
+
+
 def test_an_entry_under_another_name_is_not_used() -> None:
     double(4)
     other = double.key(5).path

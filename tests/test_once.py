@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from funes import load_cached_results, memorious
 from funes._calls import once, standstill
+from funes._funes import KeyLock
 
 #: Longer than anything here takes, and short enough to see that something hangs.
 SOON = 60
@@ -142,7 +144,9 @@ def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
     assert runs() == 2
 
 
-def test_nobody_waits_twice_for_what_cannot_be_stored() -> None:
+def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nor computes because it looks as if nobody got on.
+    monkeypatch.setattr(standstill.OfThread, "is_over", lambda _: False)
     work = make()
     go = threading.Event()
     both = threading.Barrier(3)
@@ -462,6 +466,49 @@ def test_without_a_lock_file_threads_still_wait_and_nothing_is_said() -> None:
     go.set()
     assert [call.result(SOON) for call in calls] == [1] * 4
     assert runs() == 1
+
+
+@pytest.fixture
+def link(cache: Path, tmp_path: Path) -> Path:
+    """Another name of the cache folder."""
+    cache.mkdir()
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(cache, target_is_directory=True)
+    except OSError:
+        pytest.skip("not everybody may make links on Windows")
+    return link
+
+
+@pytest.mark.skipif(os.name == "nt", reason="each name has a lock of its own, and waits for it")
+def test_what_two_names_of_a_folder_lead_to_is_computed_once(link: Path) -> None:
+    one, other = make(), make(cache_dir=link)
+    # The second time both have had a miss before, and go the short way.
+    for number in range(2):
+        go = threading.Event()
+        OUTSIDE["act"] = lambda x, go=go: go.wait(SOON) and [x]
+        calls = in_threads(*[partial(work, number) for work in (one, other)])
+        until(lambda: waiters() == 1)
+        go.set()
+        assert [call.result(SOON) for call in calls] == [[number]] * 2
+    assert runs() == 2
+    assert other.cache_path.is_relative_to(link)
+
+
+def test_a_lock_is_kept_when_the_same_file_is_closed_under_another_name(
+    link: Path, cache: Path, run_python: Callable[..., str]
+) -> None:
+    ours = KeyLock(str(cache / "f"), "0" * 40)
+    assert ours.acquire()
+    # More than stay open: that of the link is closed.
+    for folder in (link / "f", *(cache / str(number) for number in range(20))):
+        another = KeyLock(str(folder), "1" * 40)
+        assert another.acquire()
+        another.release()
+    ask = f"from funes._funes import KeyLock\nprint(KeyLock({str(cache / 'f')!r}, '0' * 40).acquire())"
+    assert run_python(ask) == "False\n"
+    ours.release()
+    assert run_python(ask) == "True\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")

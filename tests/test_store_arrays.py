@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import platform
+import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +118,56 @@ def test_an_array_outlives_its_file() -> None:
     array = made("array")
     made.forget("array")
     assert array.sum() == np.arange(N, dtype=float).sum()
+
+
+CAN_POPULATE = [int(n) for n in re.findall(r"\d+", platform.release())[:2]] >= [5, 14]
+maps = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="a list of what is mapped")
+
+
+@maps
+@pytest.mark.parametrize("kind", ["array", "fortran", "structured", "series", "frame", "pyarrow"])
+def test_an_array_is_the_map_of_its_file(kind: str) -> None:
+    made(kind)
+    array = made(kind)
+    array = np.asarray(array["a"] if kind in {"frame", "pyarrow"} else array)
+    path = made.key(kind).path
+    assert resident(array, path) is not None
+    # As it would be seen of a copy.
+    assert resident(array.copy(), path) is None
+
+
+@maps
+@pytest.mark.skipif(
+    not CAN_POPULATE, reason="what is verified is read, not the map, before Linux 5.14"
+)
+@pytest.mark.parametrize(("verify", "looks"), [("always", 2), ("once", 1), ("never", 0)])
+def test_a_map_is_looked_through_as_often_as_it_is_verified(
+    verify: Any, looks: int, cache: Path
+) -> None:
+    @memorious(verify=verify, memory=0)
+    def ones(n: int) -> Any:
+        return np.ones(n)
+
+    size = 64 * N
+    ones(size)
+    time.sleep(0.05)  # until a later change would show in the times of the file
+    arrays = [ones(size), ones(size)]
+    path = ones.key(size).path
+    loaded = [resident(array, path) for array in arrays]
+    assert [kilobytes >= 8 * size >> 10 for kilobytes in loaded] == [n < looks for n in range(2)]
+
+
+def resident(array: Any, path: Path) -> int | None:
+    """How many KB of the map that an array lies in are in memory; None if it is none of the file."""
+    address, found = array.ctypes.data, False
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        limits, *words = line.split()
+        if "-" in limits:
+            start, end = (int(limit, 16) for limit in limits.split("-"))
+            found = start <= address < end and words[-1:] == [str(path)]
+        elif found and limits == "Rss:":
+            return int(words[0])
+    return None
 
 
 @pytest.mark.skipif(not POSIX, reason="descriptors as POSIX counts them")

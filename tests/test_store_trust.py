@@ -179,7 +179,7 @@ def test_setgid_is_kept(cache: Path) -> None:
 def test_what_is_no_file_in_an_entry_s_place_is_a_miss(cache: Path, tmp_path: Path) -> None:
     import socket
 
-    double = double_with()
+    double = double_with(memory=0)
     double(1)
     path = double.key(1).path
     elsewhere = tmp_path / "elsewhere"

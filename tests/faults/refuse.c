@@ -6,8 +6,10 @@
  */
 
 #include "shim.h"
+#include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static char chosen[16];
@@ -49,6 +51,8 @@ static int opened(int (*plainly)(const char *, int, ...), const char *path, int 
 OPEN(open)
 OPEN(open64)
 
+DIR *opendir(const char *path) { return fails("open") ? NULL : PLAINLY(opendir)(path); }
+
 #define FCNTL(name)                                                   \
     int name(int file, int command, ...)                              \
     {                                                                 \
@@ -71,10 +75,16 @@ REFUSED("read", pread64, ssize_t, (int file, void *bytes, size_t count, off64_t 
 REFUSED("write", write, ssize_t, (int file, const void *bytes, size_t count), file, bytes, count)
 REFUSED("fsync", fsync, int, (int file), file)
 REFUSED("mkdir", mkdir, int, (const char *path, mode_t mode), path, mode)
+REFUSED("chmod", chmod, int, (const char *path, mode_t mode), path, mode)
 REFUSED("chmod", fchmod, int, (int file, mode_t mode), file, mode)
 REFUSED("unlink", unlink, int, (const char *path), path)
 REFUSED("rename", rename, int, (const char *from, const char *to), from, to)
 REFUSED("rename", renameat2, int, (int a, const char *from, int b, const char *to, unsigned flags), a, from, b, to, flags)
+REFUSED("link", link, int, (const char *from, const char *to), from, to)
 REFUSED("link", linkat, int, (int a, const char *from, int b, const char *to, int flags), a, from, b, to, flags)
 REFUSED("stat", statx, int,
         (int folder, const char *path, int flags, unsigned mask, struct statx *found), folder, path, flags, mask, found)
+REFUSED("stat", stat64, int, (const char *path, struct stat64 *found), path, found)
+REFUSED("stat", lstat64, int, (const char *path, struct stat64 *found), path, found)
+REFUSED("stat", fstat64, int, (int file, struct stat64 *found), file, found)
+REFUSED("statfs", fstatfs64, int, (int file, struct statfs64 *found), file, found)

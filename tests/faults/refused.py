@@ -17,9 +17,10 @@ from victim import is_right, prepared, remembered
 
 
 def child(folder: str, name: str, number: str, error: str, how: str) -> int:
-    """One call; 0 if it returned what the function computes."""
+    """One call; 0 if it returned what the function computes, and left at most its lock file open."""
     system = ctypes.CDLL(None)
     repeat = prepared(folder, how)
+    before = descriptors()
     if "named" in how.split():
         system.refuse_unnamed()
     system.refuse(name.encode(), int(number), int(error))
@@ -30,9 +31,16 @@ def child(folder: str, name: str, number: str, error: str, how: str) -> int:
         trouble = traceback.format_exc()
     made = system.counted()
     system.refuse(b"", 0, 0)
+    if len(opened := descriptors() - before) > 1:
+        trouble += f"left open: {opened}"
+        right = False
     os.write(2, trouble.encode())
     os.write(1, f"{made}\n".encode())
     return 0 if right else 1
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
 
 
 def main() -> None:

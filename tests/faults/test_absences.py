@@ -1,4 +1,7 @@
-"""A network file system remembers for a while that a name is missing: what another host stores meanwhile is found."""
+"""Network file systems: a name is missing for a while after another host has made it, an open file is called stale.
+
+And a map of a file that another host deletes would end the process: none is made.
+"""
 
 from __future__ import annotations
 
@@ -39,3 +42,81 @@ def test_what_another_host_has_stored_is_found_once_the_lock_is_had(
     shim = built("absences", tmp_path)
     printed = run_python(CALL, LD_PRELOAD=str(shim)).splitlines()
     assert printed == ["computed 1", "computed 2", "2 4", "2 4"]
+
+
+STALE = """
+import ctypes, errno
+from funes import memorious
+
+system = ctypes.CDLL(None)
+
+@memorious(memory=0)
+def double(x):
+    print("computed", x)
+    return x * 2
+
+double(1)
+key = double.key(1)
+reads = {
+    "call": lambda: double(1),
+    "read": lambda: double._store.read("double", key.definition, key.arguments) is not None,
+}
+for way, read in reads.items():
+    for name in ("open", "read"):
+        for number in (1, 0):
+            system.refuse(name.encode(), number, errno.ESTALE)
+            try:
+                found = read()
+            except OSError as error:
+                found = error.errno == errno.ESTALE and "stale"
+            system.refuse(b"", 0, 0)
+            print(way, name, "once" if number else "always", found)
+"""
+
+
+def test_what_is_stale_is_opened_once_more(run_python: Callable[..., str], tmp_path: Path) -> None:
+    shim = built("refuse", tmp_path)
+    assert run_python(STALE, LD_PRELOAD=str(shim)).splitlines() == [
+        "computed 1",
+        "call open once 2",
+        "computed 1",
+        "call open always 2",
+        "call read once 2",
+        "computed 1",
+        "call read always 2",
+        "read open once True",
+        "read open always stale",
+        "read read once True",
+        "read read always stale",
+    ]
+
+
+NOT_LOCAL = """
+import ctypes, errno
+import numpy as np
+from funes import memorious
+
+@memorious(memory=0)
+def ones(n):
+    print("computed")
+    return np.ones(n)
+
+def is_mapped():
+    array = ones(1 << 17)
+    assert array.sum() == 1 << 17
+    with open("/proc/self/maps") as maps:
+        return any(line.rstrip().endswith(".dill") for line in maps)
+
+ones(1 << 17)
+print(is_mapped())
+ctypes.CDLL(None).refuse(b"statfs", 0, errno.EIO)
+print(is_mapped())
+"""
+
+
+def test_what_is_not_known_to_be_local_is_not_mapped(
+    run_python: Callable[..., str], tmp_path: Path
+) -> None:
+    shim = built("refuse", tmp_path)
+    printed = run_python(NOT_LOCAL, LD_PRELOAD=str(shim)).split()
+    assert printed == ["computed", "True", "False"]

@@ -31,6 +31,7 @@ FAILURES = {
     "openat": OPENING,
     "write": ("ENOSPC", "EDQUOT", "EIO", "ESTALE"),
     "fsync": ("EIO", "ENOSPC", "EDQUOT", "ESTALE"),
+    "link": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
     "linkat": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
     "mkdir": ("ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE"),
     "fcntl": ("ENOLCK", "EIO", "ESTALE"),
@@ -40,6 +41,10 @@ FAILURES = {
     "newfstatat": ("EIO", "EACCES", "ESTALE"),
     "statx": ("EIO", "EACCES", "ESTALE"),
     "mmap": ("ENOMEM",),
+    "getdents64": ("EIO", "ESTALE"),
+    "lseek": ("EIO",),
+    "fstatfs": ("EIO", "ESTALE"),
+    "unlink": ("EIO", "EACCES", "EROFS"),
 }
 
 
@@ -97,10 +102,11 @@ def wait_for(process: int, sign: str) -> None:
     pytest.fail(f"{process} does not come to {sign!r}")
 
 
-def check(cache: Path, what: str, was_killed: bool = False) -> int:
+def check(cache: Path, what: str, may_leave: bool = False) -> int:
     """Every entry that is there is whole and right; how many there are, but for that of an earlier call.
 
-    Nothing unfinished is left, but for a `definition.json` that a killed process was writing: it is swept later.
+    Nothing unfinished is left, unless it may be: a `definition.json` that a killed process was writing, or whose other
+    name could not be deleted. It is swept later.
     """
     outputs = [pickle.loads(entry.read_bytes())["output"] for entry in cache.rglob("*.dill")]
     if [EARLIER] in outputs:
@@ -108,7 +114,7 @@ def check(cache: Path, what: str, was_killed: bool = False) -> int:
     for output in outputs:
         assert output == [TEXT] * 3, what
     names = [path.name for path in cache.rglob("*")]
-    assert was_killed or not [name for name in names if name.startswith(".tmp-")], what
+    assert may_leave or not [name for name in names if name.startswith(".tmp-")], what
     return len(outputs)
 
 
@@ -149,10 +155,10 @@ def test_a_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
         injected = f"inject={name}:signal=KILL:when={number}"
         ended = harness.call(cache, "-e", injected, how=how)
         assert ended in {-signal.SIGKILL, 0}, what
-        published += check(cache, what, was_killed=True)
+        published += check(cache, what, may_leave=True)
         # Whoever comes next is not held up by what the dead process left, and finds or computes it.
         assert harness.call(cache) == 0, what
-        assert check(cache, what, was_killed=True) == 1, what
+        assert check(cache, what, may_leave=True) == 1, what
     # Kills after the entry had its name were among them: those cost nothing.
     assert published
 
@@ -176,12 +182,12 @@ def test_an_error_of_any_system_call_leaves_the_result_right(
             what = f"{failure} of {name} {number}"
             injected = f"inject={name}:error={failure}:when={number}"
             assert harness.call(cache, "-e", injected, how=how) == 0, what
-            there = check(cache, what)
+            there = check(cache, what, may_leave=name == "unlink")
             # What could not be read for once is no damage: it stays.
             assert there == 1 or not is_hit, what
             assert not (cache / "damaged").exists(), what
             assert harness.call(cache) == 0, what
-            assert check(cache, what) == 1, what
+            assert check(cache, what, may_leave=name == "unlink") == 1, what
 
 
 @pytest.mark.parametrize("failure", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])

@@ -126,4 +126,5 @@ def _name_new(temporary: str, path: str) -> None:
             raise FileExistsError(path) from None
         os.replace(temporary, path)
     else:
-        os.unlink(temporary)
+        with suppress(OSError):  # it has its name; the other one is swept later
+            os.unlink(temporary)

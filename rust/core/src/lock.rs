@@ -7,13 +7,15 @@
 //!
 //! - To the process that has a lock it is free: threads must be kept apart by other means.
 //! - Closing *any* descriptor of the file frees *all* locks that the process has in it: whoever opens a [`LockFile`] keeps it
-//!   while a lock of the process is held in that file.
+//!   while a lock of the process is held in that file, and the same file under another name, behind a link, shares the
+//!   descriptor of the first.
 //!
 //! Whoever deletes the file while it is in use makes two processes compute what one would have, and nothing worse.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pace::Pace;
@@ -25,11 +27,11 @@ const NAME: &str = ".lock";
 /// How often is looked whether a file that still has a name has the same one, which costs as much as the lock.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// An open lock file.
+/// An open lock file, by one of its names.
 #[derive(Debug)]
 pub struct LockFile {
     /// There until this is dropped.
-    file: Option<File>,
+    opened: Option<Arc<Opened>>,
     path: PathBuf,
     /// As it was opened.
     metadata: Metadata,
@@ -40,32 +42,39 @@ pub struct LockFile {
     held: other::Held,
 }
 
+/// What all names of a lock file share.
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    /// By which it was opened.
+    folder: PathBuf,
+}
+
 /// The byte that stands for a key: 63 bits of the argument hash, given in hexadecimal digits.
 pub fn offset(arguments: &str) -> Option<u64> {
     u64::from_str_radix(arguments.get(..16)?, 16).ok().map(|bits| bits >> 1)
 }
 
 impl LockFile {
-    /// Opens the lock file of the definition whose entries are in `folder`; creates both if need be.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    /// Opens the lock file of the definition whose entries are in `folder`; creates both if need be. `others` are all that
+    /// this process has open: if one of them is the same file, this is another name of it.
+    pub fn open<'a>(folder: &Path, others: impl IntoIterator<Item = &'a Self>) -> io::Result<Self> {
         let path = folder.join(NAME);
-        let file = match open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // The definition's folder is two levels below the cache folder.
-                folders::create(folder, folder.ancestors().nth(2).unwrap_or(folder))?;
-                open(&path)?
-            }
-            other => other?,
+        let there = path.symlink_metadata().ok();
+        let other = there.and_then(|there| others.into_iter().find(|other| other.shares(&there)));
+        let opened = match other.and_then(|other| other.opened.clone()) {
+            Some(opened) => opened,
+            None => Arc::new(Opened { file: open_or_create(&path, folder)?, folder: folder.to_owned() }),
         };
-        let metadata = file.metadata()?;
+        let metadata = opened.file.metadata()?;
         if !metadata.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        share(&file, &metadata, folder);
+        share(&opened.file, &metadata, folder);
         Ok(Self {
-            is_local: filesystem::is_local(&file),
+            is_local: filesystem::is_local(&opened.file),
             look: Pace::every(PERIOD),
-            file: Some(file),
+            opened: Some(opened),
             path,
             metadata,
             #[cfg(not(unix))]
@@ -82,6 +91,11 @@ impl LockFile {
         self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
     }
 
+    /// The folder by which this process came to the file first: one for all its names.
+    pub fn folder(&self) -> &Path {
+        &self.opened().folder
+    }
+
     /// Whether it lies on a disk of this machine: there a name that others have made is seen at once.
     pub fn is_local(&self) -> bool {
         self.is_local
@@ -94,7 +108,22 @@ impl LockFile {
     }
 
     fn file(&self) -> &File {
-        self.file.as_ref().expect("it is there until this is dropped")
+        &self.opened().file
+    }
+
+    fn opened(&self) -> &Opened {
+        self.opened.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
+    match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // The definition's folder is two levels below the cache folder.
+            folders::create(folder, folder.ancestors().nth(2).unwrap_or(folder))?;
+            open(path)
+        }
+        other => other,
     }
 }
 
@@ -102,7 +131,7 @@ impl Drop for LockFile {
     fn drop(&mut self) {
         if self.ours().is_none() {
             // Closing it would close somebody else's.
-            std::mem::forget(self.file.take());
+            std::mem::forget(self.opened.take());
         }
     }
 }
@@ -126,6 +155,11 @@ mod unix {
                 Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
                 Err(error) => Err(error.into()),
             }
+        }
+
+        /// Whether this is the file found there, so that no other descriptor may be opened for it.
+        pub(super) fn shares(&self, there: &Metadata) -> bool {
+            is_same(there, &self.metadata) && self.ours().is_some()
         }
 
         /// Frees the lock on a byte, if this process has it.
@@ -223,6 +257,11 @@ mod other {
             }
         }
 
+        /// A lock belongs to its descriptor here: closing another one frees nothing.
+        pub(super) fn shares(&self, _: &Metadata) -> bool {
+            false
+        }
+
         /// Frees the lock on a byte, if this process has it.
         pub fn unlock(&self, offset: u64) -> io::Result<()> {
             drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&offset));
@@ -269,7 +308,7 @@ mod tests {
     #[test]
     fn the_largest_and_the_smallest_byte_can_be_locked_and_freed() {
         let folder = tempfile::tempdir().unwrap();
-        let file = LockFile::open(folder.path()).unwrap();
+        let file = LockFile::open(folder.path(), []).unwrap();
         for offset in [0, u64::MAX >> 1] {
             assert!(file.try_lock(offset).unwrap());
             file.unlock(offset).unwrap();
@@ -281,7 +320,7 @@ mod tests {
     fn a_missing_folder_is_created() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("f").join("0".repeat(40));
-        let file = LockFile::open(&folder).unwrap();
+        let file = LockFile::open(&folder, []).unwrap();
         assert!(folder.join(NAME).is_file());
         assert!(file.is_in_place());
     }
@@ -290,11 +329,30 @@ mod tests {
     #[test]
     fn a_file_that_was_deleted_or_replaced_is_out_of_place() {
         let folder = tempfile::tempdir().unwrap();
-        let first = LockFile::open(folder.path()).unwrap();
+        let first = LockFile::open(folder.path(), []).unwrap();
         std::fs::remove_file(folder.path().join(NAME)).unwrap();
         assert!(!first.is_in_place());
-        let second = LockFile::open(folder.path()).unwrap();
+        let second = LockFile::open(folder.path(), []).unwrap();
         assert!(second.is_in_place() && !first.is_in_place());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_name_of_an_open_file_shares_its_descriptor() {
+        use std::os::fd::AsRawFd;
+
+        let root = tempfile::tempdir().unwrap();
+        let (folder, link) = (root.path().join("folder"), root.path().join("link"));
+        let first = LockFile::open(&folder, []).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let other = LockFile::open(&root.path().join("other"), [&first]).unwrap();
+        let second = LockFile::open(&link, [&other, &first]).unwrap();
+        assert_eq!((second.as_raw_fd(), second.folder()), (first.as_raw_fd(), &*folder));
+        assert_ne!(other.as_raw_fd(), first.as_raw_fd());
+        // Each goes by its own name.
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(root.path().join("other"), &link).unwrap();
+        assert!(first.is_in_place() && !second.is_in_place());
     }
 
     #[cfg(unix)]
@@ -305,13 +363,13 @@ mod tests {
         for (folder_mode, file_mode) in [(0o700, 0o600), (0o2770, 0o660)] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(folder_mode)).unwrap();
-            LockFile::open(folder.path()).unwrap();
+            LockFile::open(folder.path(), []).unwrap();
             let mode = folder.path().join(NAME).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, file_mode);
         }
         let folder = tempfile::tempdir().unwrap();
         symlink("elsewhere", folder.path().join(NAME)).unwrap();
-        assert!(LockFile::open(folder.path()).is_err());
+        assert!(LockFile::open(folder.path(), []).is_err());
         assert!(!folder.path().join("elsewhere").exists());
     }
 }

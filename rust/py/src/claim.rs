@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -17,7 +17,8 @@ use crate::once::KeyLock;
 
 /// A key that somebody in this process computes, or waits for another process to have computed.
 ///
-/// `place` is the folder of the definition's entries, and the argument hash. `in_task` says that a task of an event loop
+/// `place` is the folder of the definition's entries, and the argument hash. Of a folder that several names lead to, behind
+/// links, it becomes the one that this process knows its lock file by. `in_task` says that a task of an event loop
 /// asks for it, which does not block its thread.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Claim {
@@ -30,8 +31,10 @@ pub(crate) struct Claim {
     thread: u64,
     /// The claim during which this one was asked for: it cannot end before.
     outer: Attached<Option<Py<Claim>>>,
-    /// Among all processes, once this one has the key among its threads.
-    lock: PyOnceLock<Py<KeyLock>>,
+    /// Among all processes.
+    lock: Py<KeyLock>,
+    /// Whether this one has the key among its threads, so that it may lock it.
+    is_first: AtomicBool,
     /// Claims of others that have to end before this one can go on.
     awaited: PyOnceLock<Py<PyList>>,
     /// To be called when the claim is over.
@@ -103,8 +106,8 @@ impl Claims {
 
 impl Claim {
     /// Whether the key was locked in a file on a disk of this machine.
-    pub(crate) fn is_local(&self, py: Python<'_>) -> bool {
-        self.lock.get(py).is_some_and(|lock| lock.get().is_local())
+    pub(crate) fn is_local(&self) -> bool {
+        self.lock.get().is_local()
     }
 }
 
@@ -114,12 +117,19 @@ impl Claim {
     #[new]
     pub(crate) fn new(place: Bound<'_, PyTuple>, in_task: bool) -> PyResult<Self> {
         let py = place.py();
+        let (folder, arguments): (PathBuf, Bound<'_, PyString>) = place.extract()?;
+        let lock = KeyLock::new(folder, arguments.to_str()?)?;
+        let place = match lock.other_name() {
+            Some(folder) => (folder.into_os_string(), arguments).into_pyobject(py)?,
+            None => place,
+        };
         Ok(Self {
             outer: Attached::new(Claims::get(py)?.current(py)?.map(Bound::unbind)),
             place: place.unbind(),
             in_task,
             thread: this_thread(),
-            lock: PyOnceLock::new(),
+            lock: Py::new(py, lock)?,
+            is_first: AtomicBool::new(false),
             awaited: PyOnceLock::new(),
             wakers: PyOnceLock::new(),
             abroad: Attached::new(None),
@@ -162,11 +172,8 @@ impl Claim {
         if !present.is(slf) || claims.abroad.bind(py).contains(place)? {
             return Ok(false);
         }
-        let (folder, arguments): (PathBuf, Bound<'_, PyString>) = place.extract()?;
-        let lock = Bound::new(py, KeyLock::new(folder, arguments.to_str()?)?)?;
-        let is_free = lock.get().acquire(py) != Some(false);
-        claim.lock.set(py, lock.unbind()).map_err(|_| PyRuntimeError::new_err("a claim is taken once"))?;
-        Ok(is_free)
+        claim.is_first.store(true, Ordering::Relaxed);
+        Ok(claim.lock.get().acquire(py) != Some(false))
     }
 
     /// Lets the code that runs from now on count as running during this claim.
@@ -181,9 +188,7 @@ impl Claim {
             return Ok(());
         }
         claim.has_succeeded.store(has_succeeded, Ordering::Relaxed);
-        if let Some(lock) = claim.lock.get(py) {
-            lock.get().release(py);
-        }
+        claim.lock.get().release(py);
         let claims = Claims::get(py)?;
         let present = claims.present.bind(py);
         if present.get_item(&claim.place)?.is_some_and(|other| other.is(slf)) {
@@ -215,7 +220,7 @@ impl Claim {
 
     #[getter]
     fn lock(&self, py: Python<'_>) -> Option<Py<KeyLock>> {
-        self.lock.get(py).map(|lock| lock.clone_ref(py))
+        self.is_first.load(Ordering::Relaxed).then(|| self.lock.clone_ref(py))
     }
 
     #[getter]

@@ -108,7 +108,7 @@ impl Core {
         if !Claim::take(claim)? {
             return Ok(Recalled::Trouble); // others are to be waited for
         }
-        let look = if claim.get().is_local(memo.py()) { Look::Unlikely } else { Look::Anew };
+        let look = if claim.get().is_local() { Look::Unlikely } else { Look::Anew };
         let recalled = self.recall_from_disk(memo, call, call.place(), look)?;
         if matches!(recalled, Recalled::Absent) {
             Claim::enter(claim)?;

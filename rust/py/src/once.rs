@@ -8,7 +8,8 @@ use funes_core::lock::{self, LockFile};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-/// The lock files that this process has open, the last used one last.
+/// The lock files that this process has open, by folder, the last used one last. One that has several names is there under
+/// each.
 ///
 /// The mutex is taken by attached threads only and never across a wait, so that no fork can happen while it is: the child
 /// would find it taken for ever.
@@ -31,7 +32,7 @@ pub(crate) struct KeyLock {
     /// The byte of the lock file that stands for the key.
     #[pyo3(get)]
     offset: u64,
-    /// The file of the last attempt.
+    /// The file of the last look or attempt.
     file: Mutex<Option<Arc<LockFile>>>,
     is_held: AtomicBool,
 }
@@ -46,8 +47,9 @@ impl KeyLock {
 
     /// Takes the lock if it is free: True. False if another process has it; None if there is no lock to be had.
     pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
+        let mut file = self.file();
         for _ in 0..ATTEMPTS {
-            let file = open(&self.folder)?;
+            let file = file.take().or_else(|| open(&self.folder))?;
             // Looked at when the lock is had: somebody may have deleted the file since it was opened, and others have made
             // a new one.
             let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));
@@ -95,6 +97,14 @@ impl KeyLock {
 }
 
 impl KeyLock {
+    /// The folder by which this process knows the lock file, if that is another name.
+    pub(crate) fn other_name(&self) -> Option<PathBuf> {
+        let file = open(&self.folder)?;
+        let other = (file.folder().as_os_str() != self.folder.as_os_str()).then(|| file.folder().to_owned());
+        self.keep(Some(file));
+        other
+    }
+
     /// Whether its file lies on a disk of this machine; not known without a lock.
     pub(crate) fn is_local(&self) -> bool {
         self.file().is_some_and(|file| file.is_local())
@@ -130,11 +140,11 @@ fn swiftly<R: Send>(py: Python<'_>, file: &LockFile, work: impl FnOnce() -> R + 
 /// descriptor for it could never be closed again without freeing the locks that are held through the first.
 fn open(folder: &Path) -> Option<Arc<LockFile>> {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(last) = all.iter().rposition(|(path, _)| path == folder) {
+    if let Some(last) = all.iter().rposition(|(path, _)| path.as_os_str() == folder.as_os_str()) {
         all[last..].rotate_left(1);
         return all.last().map(|(_, file)| file.clone());
     }
-    let file = Arc::new(LockFile::open(folder).ok()?);
+    let file = Arc::new(LockFile::open(folder, all.iter().map(|(_, file)| &**file)).ok()?);
     all.push((folder.to_owned(), file.clone()));
     // Whatever is locked, or being waited for, has a second owner.
     let mut idle = all.iter().filter(|(_, file)| Arc::strong_count(file) == 1).count();

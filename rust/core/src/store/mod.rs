@@ -150,6 +150,10 @@ impl Store {
         self.read_with(key, Verify::Always)
     }
 
+    fn files(&self) -> files::Real {
+        files::Real { access: self.access }
+    }
+
     fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
         read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify, map: self.map })
     }
@@ -162,8 +166,7 @@ impl Store {
         if let Some(objection) = content.objection() {
             return Err(Error::Invalid(objection.to_owned()));
         }
-        let files = files::Real { access: self.access };
-        let first = write::write(&files, &self.root, key, self.secret.as_ref(), content, durable)?;
+        let first = write::write(&self.files(), &self.root, key, self.secret.as_ref(), content, durable)?;
         sweep::once(&self.folder(&key.definition()));
         Ok(first)
     }
@@ -171,13 +174,12 @@ impl Store {
     /// Creates the folder of a definition's entries.
     pub fn prepare(&self, definition: &Definition) -> Result<()> {
         let folder = self.folder(definition);
-        let files = files::Real { access: self.access };
-        folders::create_with(&files, &folder, &self.root).context("create the folder", &folder)
+        folders::create_with(&self.files(), &folder, &self.root).context("create the folder", &folder)
     }
 
     /// Deletes an entry, sound or not; false if there is none.
     pub fn remove(&self, key: &Key) -> Result<bool> {
-        upkeep::remove(&self.path(key))
+        upkeep::remove(&self.files(), &self.path(key))
     }
 
     /// Moves a damaged entry to the folder `damaged` beside the entries, in the place of an earlier one of its name,
@@ -188,7 +190,7 @@ impl Store {
         match self.read(key) {
             Ok(Reading::Damaged(_)) => {
                 let (path, aside) = (self.path(key), key.damaged_path(&self.root));
-                upkeep::set_aside(self.access, &self.root, &path, aside)
+                upkeep::set_aside(&self.files(), &self.root, &path, aside)
             }
             Ok(Reading::Absent | Reading::Found(_)) | Err(Error::Newer { .. } | Error::Foreign { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -1,25 +1,23 @@
 //! What happens to entries after they were written: deleting, setting aside.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::access::Access;
-use super::files::Real;
+use super::files::Files;
 use super::folders;
 use crate::error::{Context, Result};
 
 /// Deletes a file; false if there is none.
-pub(super) fn remove(path: &Path) -> Result<bool> {
-    unless_absent(fs::remove_file(path)).context("delete", path).map(|done| done.is_some())
+pub(super) fn remove<F: Files>(files: &F, path: &Path) -> Result<bool> {
+    unless_absent(files.remove(path)).context("delete", path).map(|done| done.is_some())
 }
 
 /// Moves a file to `aside`, in the place of what is there; none if it has gone meanwhile.
-pub(super) fn set_aside(access: Access, root: &Path, path: &Path, aside: PathBuf) -> Result<Option<PathBuf>> {
+pub(super) fn set_aside<F: Files>(files: &F, root: &Path, path: &Path, aside: PathBuf) -> Result<Option<PathBuf>> {
     if let Some(folder) = aside.parent() {
-        folders::create_with(&Real { access }, folder, root).context("create the folder", folder)?;
+        folders::create_with(files, folder, root).context("create the folder", folder)?;
     }
-    let moved = unless_absent(fs::rename(path, &aside)).context("set aside", path)?;
+    let moved = unless_absent(files.replace(path, &aside)).context("set aside", path)?;
     Ok(moved.map(|()| aside))
 }
 
