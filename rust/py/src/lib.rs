@@ -2,10 +2,12 @@
 
 mod at_once;
 mod attached;
+mod call;
 mod claim;
 mod containers;
 mod counters;
 mod definition;
+mod end;
 mod errors;
 mod frozen;
 mod given;
@@ -28,6 +30,7 @@ mod record;
 mod refusal;
 mod savings;
 mod scalars;
+mod settled;
 mod signature;
 mod steps;
 mod store;
@@ -39,13 +42,15 @@ mod watch;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
+    use crate::call::Call;
+    #[pymodule_export]
     use crate::claim::Claim;
     #[pymodule_export]
     use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]
-    use crate::memo::{Call, Core};
+    use crate::memo::Core;
     #[pymodule_export]
     use crate::memo_type::memo_type;
     #[pymodule_export]

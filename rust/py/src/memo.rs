@@ -1,6 +1,5 @@
 //! A memorious function: what happens at a call before Python code runs.
 
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,27 +17,24 @@ use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, Py
 
 use crate::at_once;
 use crate::attached::Attached;
+use crate::call::Call;
 use crate::counters::Counters;
 use crate::definition::{Definition, Purpose, with_extras};
+use crate::end::{is_finalizing, is_stack_used_up};
 use crate::frozen::Frozen;
 use crate::given::Given;
-use crate::guard::{Guard, is_constant};
+use crate::guard::is_constant;
 use crate::miss;
 use crate::recall::{Look, Recalled, recall};
 use crate::record;
 use crate::refusal::{Stop, Walked};
 use crate::savings::Savings;
+use crate::settled::Settled;
 use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
-use crate::survey::{Stamp, Survey};
-use crate::tier::{Kept, Section, Tier, next_owner};
+use crate::tier::{Kept, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
-use crate::watch::Watch;
-
-/// How much of a thread's stack must be left for a call to compute, in bytes; where there never was much, half of it. Interpreters before 3.12 count calls only, as
-/// many as they are told to allow, and some more on a stack that is used up is the end of the process.
-const STACK_RESERVE: usize = 192 << 10;
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
 /// functions here get as `memo`.
@@ -59,46 +55,6 @@ pub(crate) struct Core {
     counters: Arc<Counters>,
     savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
-}
-
-/// A definition hash, and how to tell that it still holds.
-#[pyclass(frozen, module = "funes._funes")]
-pub(crate) struct Settled {
-    hex: String,
-    /// `None` if the hash came with the function from another process.
-    rests_on: Option<Py<Definition>>,
-    /// What `depends_on=` adds to it, if that can change.
-    extras: Option<Guard>,
-    /// Where its results in memory are.
-    section: Section,
-    watch: Watch,
-    /// Whether the last call that was looked for on disk was not there.
-    has_missed: AtomicBool,
-    /// Of its description, which lies beside the entries.
-    pub(crate) survey: Survey,
-}
-
-/// One call that is not remembered yet.
-#[pyclass(frozen, module = "funes._funes")]
-pub(crate) struct Call {
-    /// Definition hash.
-    #[pyo3(get)]
-    pub(crate) definition: String,
-    /// Argument hash.
-    #[pyo3(get)]
-    pub(crate) arguments: String,
-    /// What the entry shows as input: the bound arguments, then `global_seed` if it was given.
-    #[pyo3(get)]
-    pub(crate) inputs: Py<PyDict>,
-    /// Whether to seed, and with what.
-    #[pyo3(get)]
-    is_seeded: bool,
-    #[pyo3(get)]
-    seed: Py<PyAny>,
-    is_absent: AtomicBool,
-    pub(crate) settled: Py<Settled>,
-    /// The encoded arguments.
-    pub(crate) encoded: Vec<u8>,
 }
 
 impl Core {
@@ -444,7 +400,7 @@ impl Core {
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
         }
-        let settled = Bound::new(py, self.settled_as(digest.to_hex(), Some(definition.unbind()), extras))
+        let settled = Bound::new(py, Settled::new(self.owner, digest.to_hex(), Some(definition.unbind()), extras))
             .map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
@@ -459,18 +415,6 @@ impl Core {
     fn present_definition<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Settled>> {
         let settled = self.definition.with(py, |settled| Some(settled.as_ref()?.bind(py).clone()))?;
         settled.get().holds(py).then_some(settled)
-    }
-
-    fn settled_as(&self, hex: String, rests_on: Option<Py<Definition>>, extras: Option<Guard>) -> Settled {
-        Settled {
-            section: Section::new(self.owner, &hex),
-            hex,
-            rests_on,
-            extras,
-            watch: Watch::default(),
-            has_missed: AtomicBool::new(false),
-            survey: Survey::default(),
-        }
     }
 
     fn replace(&self, settled: Bound<'_, Settled>) {
@@ -731,7 +675,7 @@ impl Core {
         if definition.len() != HEX_LENGTH {
             return Err(PyValueError::new_err("a definition hash has 40 characters"));
         }
-        self.replace(Bound::new(py, self.settled_as(definition, None, None))?);
+        self.replace(Bound::new(py, Settled::new(self.owner, definition, None, None))?);
         Ok(())
     }
 
@@ -749,52 +693,6 @@ impl Core {
     }
 }
 
-impl Call {
-    /// Where the entry of the call is: definition hash, argument hash.
-    pub(crate) fn place(&self) -> (&str, &str) {
-        (&self.definition, &self.arguments)
-    }
-
-    /// Takes note of whether a result was missing when it was looked for.
-    pub(crate) fn note_missed(&self, has_missed: bool) {
-        self.settled.get().has_missed.store(has_missed, Ordering::Relaxed);
-    }
-}
-
-#[pymethods]
-impl Call {
-    /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
-    #[getter]
-    pub(crate) fn is_absent(&self) -> bool {
-        self.is_absent.load(Ordering::Relaxed)
-    }
-
-    /// Whether what the definition consists of was written beside its entries, or cannot be, and it has no adoptions.
-    #[getter]
-    pub(crate) fn is_described(&self, py: Python<'_>) -> bool {
-        self.settled.get().survey.is_known(py)
-    }
-
-    /// Says so of the file, as long as it stays as it was then.
-    fn describe(&self, py: Python<'_>, file: &Stamp) {
-        self.settled.get().survey.note(py, Some(*file));
-    }
-}
-
-#[pymethods]
-impl Settled {
-    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.rests_on)?;
-        self.extras.as_ref().map_or(Ok(()), |guard| guard.traverse(&visit))
-    }
-}
-
-impl Settled {
-    fn holds(&self, py: Python<'_>) -> bool {
-        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py, self.extras.as_ref()))
-    }
-}
-
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
 fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
     static NORMALISE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -802,28 +700,6 @@ fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }
     Ok(())
-}
-
-/// Whether a recursion has come near the end of this thread's stack.
-fn is_stack_used_up() -> bool {
-    thread_local! {
-        /// The most that was left when it was looked.
-        static MOST: Cell<usize> = const { Cell::new(0) };
-    }
-    stacker::remaining_stack().is_some_and(|remaining| {
-        let most = MOST.get().max(remaining);
-        MOST.set(most);
-        remaining < STACK_RESERVE.min(most / 2)
-    })
-}
-
-/// Whether the interpreter is at its end: modules are gone that the cache needs, and there is nothing to keep.
-fn is_finalizing(py: Python<'_>) -> bool {
-    static IS_FINALIZING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    IS_FINALIZING
-        .import(py, "sys", "is_finalizing")
-        .and_then(|is_finalizing| is_finalizing.call0()?.is_truthy())
-        .unwrap_or(true)
 }
 
 /// Does something with PyO3 told that the thread is attached, see [`Core::call`].

@@ -13,9 +13,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
 
+use crate::call::Call;
 use crate::claim::Claim;
 use crate::frozen::{Frozen, is_leaf};
-use crate::memo::{Call, Core};
+use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
 use crate::store::Store;

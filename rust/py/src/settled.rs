@@ -1,0 +1,56 @@
+//! The definition of a memorious function as it was last found.
+
+use std::sync::atomic::AtomicBool;
+
+use pyo3::prelude::*;
+
+use crate::definition::Definition;
+use crate::guard::Guard;
+use crate::survey::Survey;
+use crate::tier::Section;
+use crate::watch::Watch;
+
+/// A definition hash, and how to tell that it still holds.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct Settled {
+    pub(crate) hex: String,
+    /// `None` if the hash came with the function from another process.
+    pub(crate) rests_on: Option<Py<Definition>>,
+    /// What `depends_on=` adds to it, if that can change.
+    pub(crate) extras: Option<Guard>,
+    /// Where its results in memory are.
+    pub(crate) section: Section,
+    pub(crate) watch: Watch,
+    /// Whether the last call that was looked for on disk was not there.
+    pub(crate) has_missed: AtomicBool,
+    /// Of its description, which lies beside the entries.
+    pub(crate) survey: Survey,
+}
+
+impl Settled {
+    /// One that was found for the function of this number.
+    pub(crate) fn new(owner: u64, hex: String, rests_on: Option<Py<Definition>>, extras: Option<Guard>) -> Self {
+        Self {
+            section: Section::new(owner, &hex),
+            hex,
+            rests_on,
+            extras,
+            watch: Watch::default(),
+            has_missed: AtomicBool::new(false),
+            survey: Survey::default(),
+        }
+    }
+
+    /// Whether nothing has changed that it rests on.
+    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
+        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py, self.extras.as_ref()))
+    }
+}
+
+#[pymethods]
+impl Settled {
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.rests_on)?;
+        self.extras.as_ref().map_or(Ok(()), |guard| guard.traverse(&visit))
+    }
+}
