@@ -95,8 +95,9 @@ impl Claims {
         Ok(claim)
     }
 
-    fn set_current(&self, py: Python<'_>, claim: Option<&Py<Claim>>) -> PyResult<()> {
-        let claim = claim.map_or_else(|| py.None(), |claim| claim.clone_ref(py).into_any());
+    /// It need not be undone: a claim that is over is none. A context holds the last one until the next.
+    fn set_current(&self, claim: &Bound<'_, Claim>) -> PyResult<()> {
+        let py = claim.py();
         // SAFETY: the thread is attached; it is a context variable. The token is not needed.
         let token = unsafe { ffi::PyContextVar_Set(self.current.as_ptr(), claim.as_ptr()) };
         // SAFETY: it is the caller's own, or null with an error set.
@@ -178,7 +179,7 @@ impl Claim {
 
     /// Lets the code that runs from now on count as running during this claim.
     pub(crate) fn enter(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Claims::get(slf.py())?.set_current(slf.py(), Some(slf.as_unbound()))
+        Claims::get(slf.py())?.set_current(slf)
     }
 
     /// Ends the claim, unless it is over, and lets others go on; `has_succeeded`: there may be a result now.
@@ -193,9 +194,6 @@ impl Claim {
         let present = claims.present.bind(py);
         if present.get_item(&claim.place)?.is_some_and(|other| other.is(slf)) {
             present.del_item(&claim.place)?;
-        }
-        if claims.current(py)?.is_some_and(|current| current.is(slf)) {
-            claims.set_current(py, claim.outer(py).as_ref())?;
         }
         claim.is_over.store(true, Ordering::Release);
         let mut interrupted = None;

@@ -376,7 +376,7 @@ fn take(machine: &Machine, step: Step, promised: &mut Promised) -> Result<()> {
             let body = value(number);
             let buffers = &[Span { offset: 64, length: 64 }];
             let content = Content { body: &[&body], second: Some(b"second."), buffers };
-            write(machine, root, &key, None, &content, is_durable)?;
+            write(machine, root, (&key, &path), None, &content, is_durable)?;
             if is_durable {
                 promised.insert(number);
             }

@@ -166,8 +166,9 @@ impl Store {
         if let Some(objection) = content.objection() {
             return Err(Error::Invalid(objection.to_owned()));
         }
-        let first = write::write(&self.files(), &self.root, key, self.secret.as_ref(), content, durable)?;
-        sweep::once(&self.folder(&key.definition()));
+        let path = key.path(&self.root);
+        let first = write::write(&self.files(), &self.root, (key, &path), self.secret.as_ref(), content, durable)?;
+        path.parent().map(sweep::once);
         Ok(first)
     }
 

@@ -42,10 +42,12 @@ impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
         let mac = secret.map(|Secret(key)| Box::new(blake3::Hasher::new_keyed(key)));
         let mut seal = Self { checksum: Box::new(CHECKSUM.clone()), mac };
+        let mut names = Vec::with_capacity(256);
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
-            seal.update(&(name.len() as u64).to_le_bytes());
-            seal.update(name.as_bytes());
+            names.extend((name.len() as u64).to_le_bytes());
+            names.extend(name.as_bytes());
         }
+        seal.update(&names);
         seal
     }
 

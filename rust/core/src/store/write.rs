@@ -15,17 +15,17 @@ use crate::error::Result;
 /// a huge page: where the file system keeps what was written in such pages, a reader maps each of them in one step.
 const BLOCK: usize = 2 << 20;
 
-/// Writes an entry; false if there is one already.
+/// Writes an entry, whose file is `path`; false if there is one already.
 pub(super) fn write<F: Files>(
     files: &F,
     root: &Path,
-    key: &Key,
+    (key, path): (&Key, &Path),
     secret: Option<&Secret>,
     content: &Content,
     durable: bool,
 ) -> Result<bool> {
     let middle = content.middle();
-    publish(files, root, &key.path(root), durable, |file| {
+    publish(files, root, path, durable, |file| {
         let mut writer = Writer { files, file, seal: Seal::new(key, secret), block: Vec::new() };
         writer.block.reserve_exact((content.body_length() + middle.len() + 256).min(BLOCK));
         for piece in content.body {
