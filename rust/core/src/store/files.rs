@@ -1,5 +1,5 @@
-//! The few operations on files that writing an entry consists of, and deleting it, and setting it aside. The real ones are here; those of a machine that
-//! loses power at any moment are in `crashing.rs`.
+//! The few operations on files that writing an entry consists of, deleting it, and setting it aside. The real ones are
+//! here; those of a machine that loses power at any moment are in `crashing.rs`.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
