@@ -2,6 +2,7 @@
 //!
 //! Here is what a call does that has nobody to wait for; how others wait for it is in `funes/_calls/once.py`.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -266,13 +267,28 @@ impl Drop for Claim {
     /// Lets go of the outer claims one by one: a deep recursion that a context outlived has more of them than the stack has
     /// room for, if each let go of the next.
     fn drop(&mut self) {
+        thread_local! {
+            /// What this thread has yet to let go of, while it is at that.
+            static LEFT: RefCell<Option<Vec<Py<Claim>>>> = const { RefCell::new(None) };
+        }
         // SAFETY: the interpreter lets go of an object in a thread that is attached.
         let py = unsafe { Python::assume_attached() };
         let mut outer = self.outer.with(py, Option::take);
-        while let Some(claim) = outer {
-            // SAFETY: it is a live object.
-            let is_last = unsafe { ffi::Py_REFCNT(claim.as_ptr()) } == 1;
-            outer = if is_last { claim.get().outer.with(py, Option::take) } else { None };
+        if outer.is_none() {
+            return;
+        }
+        // At the very end of a thread there is no list, and nothing deep either.
+        let is_outermost = LEFT.try_with(|left| {
+            let mut left = left.borrow_mut();
+            let is_outermost = left.is_none();
+            left.get_or_insert_default().extend(outer.take());
+            is_outermost
+        });
+        if is_outermost == Ok(true) {
+            while let Some(claim) = LEFT.with_borrow_mut(|left| left.as_mut().and_then(Vec::pop)) {
+                drop(claim); // which puts its own outer claim there
+            }
+            LEFT.set(None);
         }
     }
 }
