@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import signal
 import stat
@@ -495,13 +496,19 @@ def test_what_two_names_of_a_folder_lead_to_is_computed_once(link: Path) -> None
     assert other.cache_path.is_relative_to(link)
 
 
+@pytest.mark.parametrize("moves", [False, True])
 def test_a_lock_is_kept_when_the_same_file_is_closed_under_another_name(
-    link: Path, cache: Path, run_python: Callable[..., str]
+    link: Path, cache: Path, tmp_path: Path, run_python: Callable[..., str], moves: bool
 ) -> None:
-    ours = KeyLock(str(cache / "f"), "0" * 40)
+    ours = KeyLock(str(link / "f"), "0" * 40)
     assert ours.acquire()
-    # More than stay open: that of the link is closed.
-    for folder in (link / "f", *(cache / str(number) for number in range(20))):
+    if moves:  # and is seen to: it is looked at once in a millisecond
+        link.unlink()
+        link.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (tmp_path / "elsewhere").mkdir()
+        time.sleep(0.01)
+    # More than stay open: that of the other name is closed.
+    for folder in (link / "f", cache / "f", *(cache / str(number) for number in range(20))):
         another = KeyLock(str(folder), "1" * 40)
         assert another.acquire()
         another.release()
@@ -509,6 +516,29 @@ def test_a_lock_is_kept_when_the_same_file_is_closed_under_another_name(
     assert run_python(ask) == "False\n"
     ours.release()
     assert run_python(ask) == "True\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
+def test_a_lock_file_that_was_deleted_is_closed_once_nothing_in_it_is_locked(cache: Path) -> None:
+    def deleted() -> int:
+        paths = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        return sum(
+            os.readlink(path).endswith(".lock (deleted)") for path in paths if os.path.lexists(path)
+        )
+
+    before = deleted()
+    for _ in range(5):
+        ours = KeyLock(str(cache / "f"), "0" * 40)
+        assert ours.acquire()
+        (cache / "f" / ".lock").unlink()
+        time.sleep(0.01)
+        another = KeyLock(str(cache / "f"), "1" * 40)
+        assert another.acquire()
+        assert deleted() > before
+        ours.release()
+        another.release()
+    KeyLock(str(cache / "g"), "0" * 40).acquire()
+    assert deleted() == before
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
@@ -521,6 +551,22 @@ def test_descriptors_stay_few() -> None:
         make(depends_on=number)(1)
     assert descriptors() - before <= 20
     assert runs() == 60
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
+def test_contexts_that_are_kept_keep_no_descriptors() -> None:
+    def asks_for_itself(x: int) -> Any:
+        OUTSIDE["act"] = lambda x: x
+        return work(x)
+
+    before = len(os.listdir("/proc/self/fd"))
+    contexts = []
+    for number in range(60):
+        work, context = make(depends_on=number), contextvars.copy_context()
+        OUTSIDE["act"] = asks_for_itself
+        assert context.run(work, 1) == 1
+        contexts.append(context)
+    assert len(os.listdir("/proc/self/fd")) - before <= 20
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")

@@ -9,11 +9,11 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 /// The lock files that this process has open, by folder, the last used one last. One that has several names is there under
-/// each.
+/// each; and under none, while something in it is locked that is no longer in its place.
 ///
 /// The mutex is taken by attached threads only and never across a wait, so that no fork can happen while it is: the child
 /// would find it taken for ever.
-static OPEN: Mutex<Vec<(PathBuf, Arc<LockFile>)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(Option<PathBuf>, Arc<LockFile>)>> = Mutex::new(Vec::new());
 
 /// How many lock files stay open while nothing in them is locked: so many definitions are called in turn without
 /// opening a file at each miss.
@@ -32,7 +32,7 @@ pub(crate) struct KeyLock {
     /// The byte of the lock file that stands for the key.
     #[pyo3(get)]
     offset: u64,
-    /// The file of the last look or attempt.
+    /// The file of the last attempt.
     file: Mutex<Option<Arc<LockFile>>>,
     is_held: AtomicBool,
 }
@@ -60,7 +60,7 @@ impl KeyLock {
                 return Some(locked);
             }
             swiftly(py, &file, || file.unlock(self.offset)).ok();
-            forget(&file);
+            forget(file);
         }
         None
     }
@@ -97,12 +97,11 @@ impl KeyLock {
 }
 
 impl KeyLock {
-    /// The folder by which this process knows the lock file, if that is another name.
+    /// The folder by which this process knows the lock file, if that is another name. Nothing is kept open for that: who
+    /// asks may never lock, and be there for long.
     pub(crate) fn other_name(&self) -> Option<PathBuf> {
         let file = open(&self.folder)?;
-        let other = (file.folder().as_os_str() != self.folder.as_os_str()).then(|| file.folder().to_owned());
-        self.keep(Some(file));
-        other
+        (file.folder().as_os_str() != self.folder.as_os_str()).then(|| file.folder().to_owned())
     }
 
     /// Whether its file lies on a disk of this machine; not known without a lock.
@@ -140,23 +139,36 @@ fn swiftly<R: Send>(py: Python<'_>, file: &LockFile, work: impl FnOnce() -> R + 
 /// descriptor for it could never be closed again without freeing the locks that are held through the first.
 fn open(folder: &Path) -> Option<Arc<LockFile>> {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(last) = all.iter().rposition(|(path, _)| path.as_os_str() == folder.as_os_str()) {
+    let is_its = |known: &Option<PathBuf>| known.as_ref().is_some_and(|known| known.as_os_str() == folder.as_os_str());
+    if let Some(last) = all.iter().rposition(|(known, _)| is_its(known)) {
         all[last..].rotate_left(1);
         return all.last().map(|(_, file)| file.clone());
     }
     let file = Arc::new(LockFile::open(folder, all.iter().map(|(_, file)| &**file)).ok()?);
-    all.push((folder.to_owned(), file.clone()));
-    // Whatever is locked, or being waited for, has a second owner.
-    let mut idle = all.iter().filter(|(_, file)| Arc::strong_count(file) == 1).count();
-    all.retain(|(_, file)| {
-        let goes = idle > IDLE && Arc::strong_count(file) == 1;
-        idle -= usize::from(goes);
-        !goes
-    });
+    all.push((Some(folder.to_owned()), file.clone()));
+    close_idle(&mut all);
     Some(file)
 }
 
-/// Lets go of a file that is no longer in its place.
-fn forget(file: &Arc<LockFile>) {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, other)| !Arc::ptr_eq(file, other));
+/// Lets no folder lead to a file that is no longer in its place. As long as something in it is locked, it stays known: it
+/// may be in another place now, or have another name, and be asked for by that.
+fn forget(file: Arc<LockFile>) {
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    for (folder, _) in all.iter_mut().filter(|(_, other)| Arc::ptr_eq(&file, other)) {
+        *folder = None;
+    }
+    drop(file);
+    close_idle(&mut all);
+}
+
+/// Closes files in which nothing is locked: those that no folder leads to, and the others that were used longest ago.
+fn close_idle(all: &mut Vec<(Option<PathBuf>, Arc<LockFile>)>) {
+    // Whatever is locked, or being waited for, has a second owner.
+    let is_idle = |file: &Arc<LockFile>| Arc::strong_count(file) == 1;
+    let mut idle = all.iter().filter(|(_, file)| is_idle(file)).count();
+    all.retain(|(folder, file)| {
+        let goes = is_idle(file) && (folder.is_none() || idle > IDLE);
+        idle -= usize::from(goes);
+        !goes
+    });
 }
