@@ -308,7 +308,7 @@ change(
     "array",
     "import numpy as np\nA = np.zeros(4)\ndef f(x): return A.tolist()",
     "A[1] = 2",
-    "A.shape = (2, 2)",
+    "A.resize((2, 2), refcheck=False)",
 )
 change(
     "frame",
