@@ -51,9 +51,8 @@ def waiters() -> None:
     for round_ in range(5):
         with tempfile.TemporaryDirectory() as folder:
             work, once, _ = functions(folder)
-            once(
-                0
-            )  # the modules that a miss needs are loaded, and perhaps compiled: not what is measured
+            # The modules that a miss needs are loaded, and perhaps compiled: that is not what is measured.
+            once(0)
             barrier, results = context.Barrier(PROCESSES), context.SimpleQueue()
             arguments = (work, barrier, round_, results)
             processes = [context.Process(target=wait, args=arguments) for _ in range(PROCESSES)]

@@ -9,6 +9,7 @@ __all__ = [
     "DESCRIPTION",
     "EXTENSION",
     "IS_RELEASE",
+    "LONG",
     "OBJECTS",
     "PROTOCOL",
     "Call",
@@ -46,6 +47,7 @@ IS_RELEASE: Final[bool]
 OBJECTS: Final[str]
 DAMAGED: Final[str]
 DESCRIPTION: Final[str]
+LONG: Final[int]
 PROTOCOL: Final[int]
 EXTENSION: Final[str]
 

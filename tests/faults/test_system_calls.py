@@ -7,7 +7,6 @@ and what the interpreter does around them.
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import shutil
 import signal
@@ -20,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from victim import EARLIER, TEXT
+import victim
 
 STRACE = shutil.which("strace")
 
@@ -108,14 +107,10 @@ def check(cache: Path, what: str, may_leave: bool = False) -> int:
     Nothing unfinished is left, unless it may be: a `definition.json` that a killed process was writing, or whose other
     name could not be deleted. It is swept later.
     """
-    outputs = [pickle.loads(entry.read_bytes())["output"] for entry in cache.rglob("*.dill")]
-    if [EARLIER] in outputs:
-        outputs.remove([EARLIER])
-    for output in outputs:
-        assert output == [TEXT] * 3, what
+    there = victim.entries(cache, what)
     names = [path.name for path in cache.rglob("*")]
     assert may_leave or not [name for name in names if name.startswith(".tmp-")], what
-    return len(outputs)
+    return there
 
 
 @pytest.fixture(scope="module")

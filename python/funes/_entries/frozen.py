@@ -7,6 +7,7 @@ from typing import Any
 from funes._entries import dill, plain, secret
 from funes._entries.pickles import Pickled, attempt, dump, load_named
 from funes._entries.plain import ATOMS
+from funes._funes import LONG
 from funes._warn import one_line
 
 __all__ = ["Frozen", "freeze_inputs"]
@@ -108,9 +109,6 @@ def _dump_for_thaw(value: object) -> bytes:
 _CONTAINERS = frozenset({tuple, frozenset})
 _TEXTS = frozenset({str, bytes})
 
-#: A longer text in a tuple may make the tuple large, so that it is pickled to see.
-_LONG = 1 << 16
-
 
 def _is_immutable(value: object) -> bool:
     if type(value) in ATOMS:
@@ -126,6 +124,6 @@ def _is_immutable(value: object) -> bool:
                 if id(part) not in seen:
                     seen.add(id(part))
                     todo.append(part)
-            elif type(part) not in ATOMS or (type(part) in _TEXTS and len(part) > _LONG):
+            elif type(part) not in ATOMS or (type(part) in _TEXTS and len(part) > LONG):
                 return False
     return True

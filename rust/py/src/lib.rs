@@ -84,9 +84,13 @@ mod _funes {
     #[pymodule_export]
     const PROTOCOL: u8 = funes_core::pickle::PROTOCOL;
 
+    /// From how many characters or bytes on a text within an argument is looked at for its size.
+    #[pymodule_export]
+    const LONG: usize = crate::miss::LONG;
+
     /// The file that describes a definition, beside its entries.
     #[pymodule_export]
-    const DESCRIPTION: &str = crate::miss::DESCRIPTION;
+    const DESCRIPTION: &str = crate::survey::DESCRIPTION;
 
     /// The version, from Cargo.toml, where it is written once.
     #[pymodule_export]

@@ -115,10 +115,9 @@ impl Core {
             return Ok(self.plain_call(py, given)?.run());
         }
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let has_missed = &settled.get().has_missed;
         let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
         // After a miss another one is likely: then it is looked for once, when it is claimed.
-        let is_claimed_first = self.options.once && !is_seeded && has_missed.load(Ordering::Relaxed);
+        let is_claimed_first = self.options.once && !is_seeded && settled.get().has_missed.load(Ordering::Relaxed);
         if is_claimed_first && let Some(usual) = self.usual(memo, &call)? {
             return usual.take_up(py, self.plain_call(py, given)?);
         }
@@ -196,12 +195,7 @@ impl Core {
             let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
             return Ok(Step::call(miss::python(py, seeded)?, args));
         }
-        let args = (memo, about).into_pyobject(py)?;
-        let plain = self.plain_call(py, given)?;
-        Ok(match miss::python(py, before) {
-            Ok(function) => Step::begin(function, args, plain),
-            Err(_) => plain.run(),
-        })
+        Ok(miss::begin_by_python(before, (memo, about).into_pyobject(py)?, self.plain_call(py, given)?))
     }
 
     /// The call of the plain function with the same arguments.

@@ -4,7 +4,6 @@
 //! Nothing is decided here that `funes/_calls/miss.py` does not decide the same. It sees to whatever else there is.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use funes_core::pickle::PROTOCOL;
 use pyo3::exceptions::PyException;
@@ -20,10 +19,9 @@ use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
-use crate::survey::Stamp;
 
-/// The file that describes a definition, beside its entries, and has its adoptions.
-pub(crate) const DESCRIPTION: &str = "definition.json";
+/// A longer text in a tuple may make the tuple large, so that it is pickled to see.
+pub(crate) const LONG: usize = 1 << 16;
 
 /// What `funes._calls.options.Options` say of the misses of a function.
 #[derive(FromPyObject)]
@@ -182,10 +180,7 @@ impl Usual {
         {
             return Ok(Step::Done(output));
         }
-        Ok(match python(py, intern!(py, "begin")) {
-            Ok(function) => Step::begin(function, (memo, &self.call).into_pyobject(py)?, plain),
-            Err(_) => plain.run(),
-        })
+        Ok(begin_by_python(intern!(py, "begin"), (memo, &self.call).into_pyobject(py)?, plain))
     }
 }
 
@@ -201,16 +196,12 @@ fn core_of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Core>> {
 /// Whether no results of other definitions serve the one of a call, and it is described.
 fn is_on_its_own(py: Python<'_>, call: &Call, store: &Store, folder: &OsStr) -> bool {
     let survey = &call.settled.get().survey;
-    survey.is_known(py)
-        && (store.store.is_signed()
-            || survey.holds(py)
-            || survey.compare(py, py.detach(|| Stamp::of(&Path::new(folder).join(DESCRIPTION)))))
+    if store.store.is_signed() { survey.is_known(py) } else { survey.holds(py, folder.as_ref()) }
 }
 
 /// Whether a text or bytes are longer than that, or so long in a container that `funes._entries.frozen` looks how large
 /// that is.
 fn is_large(value: &Bound<'_, PyAny>, limit: usize) -> bool {
-    const LONG: usize = 1 << 16;
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
         value.len().is_ok_and(|length| length > limit)
     } else if let Ok(tuple) = value.cast::<PyTuple>() {
@@ -253,6 +244,14 @@ impl Computation {
 
     fn end(&self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
         self.claim.as_ref().map_or(Ok(()), |claim| Claim::end(claim.bind(py), has_succeeded))
+    }
+}
+
+/// Leaves what comes before the function to the function of `funes._calls.miss` that has this name.
+pub(crate) fn begin_by_python<'py>(name: &Bound<'py, PyString>, args: Bound<'py, PyTuple>, plain: Plain) -> Step<'py> {
+    match python(name.py(), name) {
+        Ok(function) => Step::begin(function, args, plain),
+        Err(_) => plain.run(),
     }
 }
 

@@ -47,9 +47,8 @@ impl KeyLock {
 
     /// Takes the lock if it is free: True. False if another process has it; None if there is no lock to be had.
     pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
-        let mut file = self.file();
         for _ in 0..ATTEMPTS {
-            let file = file.take().or_else(|| open(&self.folder))?;
+            let file = open(&self.folder)?;
             // Looked at when the lock is had: somebody may have deleted the file since it was opened, and others have made
             // a new one.
             let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));

@@ -10,6 +10,9 @@ use pyo3::prelude::*;
 
 use crate::attached::Attached;
 
+/// The file that describes a definition, beside its entries, and has its adoptions.
+pub(crate) const DESCRIPTION: &str = "definition.json";
+
 /// How often the file is looked at. What another process adopts is seen so much later.
 const PERIOD: Duration = Duration::from_millis(1);
 
@@ -45,14 +48,13 @@ impl Survey {
         self.known.with(py, |known| known.is_some())
     }
 
-    /// Whether it had none just now.
-    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        let changes = CHANGES.load(Ordering::Relaxed);
-        self.known.with(py, |known| known.is_some_and(|before| before.changes == changes)) && !self.pace.is_due()
-    }
-
-    /// Whether it still has none, as the file is the same; else that has to be found out.
-    pub(crate) fn compare(&self, py: Python<'_>, now: Stamp) -> bool {
+    /// Whether it still has none, as the file in that folder is the same; else that has to be found out.
+    pub(crate) fn holds(&self, py: Python<'_>, folder: &Path) -> bool {
+        let Some(known) = self.known.with(py, |known| *known) else { return false };
+        if known.changes == CHANGES.load(Ordering::Relaxed) && !self.pace.is_due() {
+            return true;
+        }
+        let now = py.detach(|| Stamp::of(&folder.join(DESCRIPTION)));
         self.known.with(py, |known| {
             *known = known.filter(|before| before.file == now.file).map(|_| now);
             known.is_some()

@@ -168,7 +168,9 @@ impl Store {
         }
         let path = key.path(&self.root);
         let first = write::write(&self.files(), &self.root, (key, &path), self.secret.as_ref(), content, durable)?;
-        path.parent().map(sweep::once);
+        if let Some(folder) = path.parent() {
+            sweep::once(folder);
+        }
         Ok(first)
     }
 
