@@ -8,9 +8,10 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
+from funes._calls import forking
 from funes._calls.bound import MemoClassMethod
 from funes._calls.memo import Memo
-from funes._calls.options import Options
+from funes._calls.options import WAIT, Options
 
 __all__ = ["memorious"]
 
@@ -34,6 +35,7 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    wait: float = WAIT,
     key: str | bytes | None = None,
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
@@ -52,6 +54,7 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    wait: float = WAIT,
     key: str | bytes | None = None,
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
@@ -85,6 +88,9 @@ def memorious(
             if an argument cannot be hashed, after it if the result cannot be stored.
         once: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
             let one compute it and the others wait.
+        wait: After how many seconds a call no longer waits for one whose process, with its children, has used no
+            processor time meanwhile, and computes itself. As long as that process works, it is waited for. Where its
+            processor time cannot be read (on another host, on other systems than Linux), the limit is 12 times as long.
         key: What results are signed with, a text or bytes that nobody can guess. Those that are not signed with it
             are not read. Without it: the environment variable ``FUNES_KEY``, or else nothing is signed.
         verify: Whether stored results are compared with their checksums "always", "never", or "once": large ones at
@@ -126,6 +132,7 @@ def memorious(
         depends_on=depends_on,
         strict=strict,
         once=once,
+        wait=wait,
         key=key,
         verify=verify,
         durability=durability,
@@ -183,3 +190,6 @@ def _described(thing: object) -> str:
     if isinstance(thing, type):
         return f"the class {thing.__qualname__}"
     return f"an object of type {type(thing).__qualname__}"
+
+
+forking.register()

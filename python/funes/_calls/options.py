@@ -15,6 +15,9 @@ __all__ = ["Options"]
 #: Seconds of computing that are worth the milliseconds of a sync, or the tenths of one on a slow disk.
 WORTH_SYNCING = 1.0
 
+#: Seconds without any processor time of the process that computes, after which a call that waits for it computes.
+WAIT = 300.0
+
 _DURABILITY: dict[object, float] = {
     "always": 0.0,
     "auto": WORTH_SYNCING,
@@ -35,6 +38,8 @@ class Options(NamedTuple):
     strict: bool = False
     #: Whether a call waits for another one, wherever it runs, that computes the same.
     once: bool = True
+    #: After how many seconds without processor time of the holder a call no longer waits for it.
+    wait: float = WAIT
     #: What entries are signed with; None: `FUNES_KEY`, if it is set.
     key: secret.Secret | None = None
     #: How often a large entry is compared with its checksum: "always", "once" or "never".
@@ -57,6 +62,7 @@ class Options(NamedTuple):
         depends_on: Any,
         strict: bool,
         once: bool,
+        wait: float,
         key: object,
         verify: str,
         durability: str | float,
@@ -72,12 +78,16 @@ class Options(NamedTuple):
             raise ValueError(
                 f'durability must be "auto", "always", "never" or seconds, not {durability!r}'
             )
+        seconds: object = wait
+        if type(seconds) not in (int, float) or not wait >= 0:
+            raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}")
         return cls(
             cache_dir=None if cache_dir is None else os.fspath(cache_dir),
             ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
             depends_on=_dependencies(depends_on),
             strict=bool(strict),
             once=bool(once),
+            wait=float(wait),
             key=None if key is None else secret.checked(key),
             verify=verify,
             durable_after=durable_after,
