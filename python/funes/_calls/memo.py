@@ -348,6 +348,10 @@ class Memo(Generic[P, R]):
         """
         if self._options.strict:
             raise error
+        self._say(kind, text)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warn of what the cache does, once for a function."""
         if kind not in self._warned:
             self._warned.add(kind)
             _warn.warn(f"{self.__qualname__}: {text}")

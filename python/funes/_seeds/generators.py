@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from funes import _warn
 
-__all__ = ["SOURCES", "Saved", "Source", "load", "restore", "save"]
+__all__ = ["SOURCES", "Saved", "Source", "load", "restore", "save", "save_others"]
 
 State = Any
 Module = Any
@@ -197,19 +197,27 @@ SOURCES = (
     ),
 )
 
+#: Those of libraries other than `random` and numpy.
+_OTHERS = SOURCES[2:]
+
 Saved = dict[Source, tuple[Module, State]]
 
 
-def save() -> Saved:
+def save(sources: tuple[Source, ...] = SOURCES) -> Saved:
     """The states of all generators that the process has loaded."""
     saved: Saved = {}
-    for source in SOURCES:
+    for source in sources:
         module = sys.modules.get(source.module)
         if module is not None:
             # A module in the middle of its import, or a stand-in, has no generator to save.
             with suppress(Exception):
                 saved[source] = module, source.save(module)
     return saved
+
+
+def save_others() -> Saved:
+    """The states of those generators that the extension cannot look into."""
+    return save(_OTHERS)
 
 
 def restore(saved: Saved) -> None:

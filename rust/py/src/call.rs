@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::settled::Settled;
 use crate::survey::Stamp;
@@ -27,6 +27,9 @@ pub(crate) struct Call {
     pub(crate) seed: Py<PyAny>,
     pub(crate) is_absent: AtomicBool,
     pub(crate) settled: Py<Settled>,
+    /// What the call was given.
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
     /// The encoded arguments.
     pub(crate) encoded: Vec<u8>,
 }

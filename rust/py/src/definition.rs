@@ -6,15 +6,14 @@ use funes_core::digest::Digest;
 use funes_core::encode::Sealed;
 use funes_core::graph::NodeId;
 use funes_core::tags;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::containers::shown;
-use crate::guard::{Guard, is_fixed};
+use crate::guard::{Before, Guard, is_fixed};
 use crate::known;
+use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
@@ -26,6 +25,7 @@ pub(crate) struct Described<'py> {
     object: Bound<'py, PyAny>,
     description: Description<'py>,
     node: NodeId,
+    before: Before<'py>,
 }
 
 /// `funes._definitions.definition.Description`.
@@ -104,8 +104,11 @@ impl Definition {
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let mut guards = survey.guards;
         if purpose == Purpose::Kept {
-            for value in survey.values {
-                guards.push(Guard::value(&value, &known)?);
+            for (value, digest) in survey.values {
+                guards.push(match digest {
+                    Some(digest) => Guard::Value { value: value.unbind(), digest },
+                    None => Guard::value(&value, &known)?,
+                });
             }
         }
         let definition = Self {
@@ -149,8 +152,8 @@ impl Definition {
 struct Survey<'py> {
     guards: Vec<Guard>,
     namespaces: Namespaces,
-    /// Values that may change in place.
-    values: Vec<Bound<'py, PyAny>>,
+    /// Values that may change in place; with their digests as they were written, if no definition is in them.
+    values: Vec<(Bound<'py, PyAny>, Option<Digest>)>,
     modules: Vec<String>,
     doubts: Vec<String>,
     records: Vec<Record>,
@@ -206,6 +209,7 @@ impl<'py> Walk<'py> {
             self.encoder.put(Sealed::Node(node));
             return Ok(Some(node));
         }
+        let before = Guard::before(object, left_out);
         let description = describe(object, left_out)?;
         if description.kind == "name" {
             self.named(&description.name);
@@ -218,15 +222,16 @@ impl<'py> Walk<'py> {
                 .map_err(|error| Stop::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
             return self.own_definition(&function);
         }
+        let before = before.map_err(|error| noting(self.py, error))?;
         let node = self.encoder.reserve();
         nodes.insert(address_of(object), node);
-        queue.push_back(Described { object: object.clone(), description, node });
+        queue.push_back(Described { object: object.clone(), description, node, before });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
     }
 
     fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
-        static IS_CODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static IS_CODE: Lazy<Py<PyAny>> = Lazy::new();
         IS_CODE
             .import(self.py, "funes._definitions.definition", "is_code")
             .and_then(|is_code| is_code.call1((object,))?.is_truthy())
@@ -235,15 +240,15 @@ impl<'py> Walk<'py> {
 
     fn drain(&mut self, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
         while let Definitions::Open { queue, .. } = &mut self.definitions
-            && let Some(described) = queue.pop_front()
+            && let Some(mut described) = queue.pop_front()
         {
-            self.described(&described, survey, purpose)?;
+            self.described(&mut described, survey, purpose)?;
         }
         Ok(())
     }
 
-    fn described(&mut self, described: &Described<'py>, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
-        let Described { object, description, node } = described;
+    fn described(&mut self, described: &mut Described<'py>, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
+        let Described { object, description, node, before } = described;
         let mark = self.encoder.begin(tags::DEFINITION, 4);
         self.encoder.blob(tags::STR, description.kind.as_bytes());
         self.encoder.blob(tags::STR, description.name.as_bytes());
@@ -271,10 +276,8 @@ impl<'py> Walk<'py> {
             survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
-        let nothing = FxHashSet::default();
-        let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
-        Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
-            .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
+        Guard::of(before, &description.reads, &mut survey.namespaces, &mut survey.guards)
+            .map_err(|error| noting(self.py, error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
                 && !survey.modules.contains(&module)
@@ -322,7 +325,7 @@ impl<'py> Walk<'py> {
             match self.walk(&value) {
                 // Code has guards of its own, and what it refers to has.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
-                Ok(()) => survey.values.push(value),
+                Ok(()) => survey.values.push((value, self.encoder.digest_since(&start))),
                 Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
@@ -385,8 +388,12 @@ fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     }
 }
 
+fn noting(py: Python<'_>, error: PyErr) -> Stop {
+    Stop::raised(py, "noting what a definition rests on", error)
+}
+
 fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
-    static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static DESCRIBE: Lazy<Py<PyAny>> = Lazy::new();
     let py = object.py();
     DESCRIBE
         .import(py, "funes._definitions.definition", "describe")

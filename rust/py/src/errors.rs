@@ -1,16 +1,17 @@
 //! From Rust to the exceptions of `funes.errors`.
 
-use pyo3::import_exception;
 use pyo3::prelude::*;
 
-import_exception!(funes.errors, UnhashableArgumentError);
+use crate::lazy::Lazy;
 
 /// What to do about a value that cannot be hashed.
 pub(crate) const ADVICE: &str = "Leave the parameter out of the key with memorious(ignore=...), \
      or say what the object is with funes.register or a __funes_key__ method";
 
-pub(crate) fn unhashable(_py: Python<'_>, text: String) -> PyErr {
-    UnhashableArgumentError::new_err(text)
+pub(crate) fn unhashable(py: Python<'_>, text: String) -> PyErr {
+    static UNHASHABLE: Lazy<Py<PyAny>> = Lazy::new();
+    let error = UNHASHABLE.import(py, "funes.errors", "UnhashableArgumentError").and_then(|kind| kind.call1((text,)));
+    error.map_or_else(|failure| failure, PyErr::from_value)
 }
 
 /// `ValueError: what happened`, one line, never failing.

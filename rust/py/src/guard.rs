@@ -9,9 +9,7 @@ use funes_core::digest::Digest;
 use funes_core::domain::Domain;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple,
     PyType,
@@ -19,6 +17,7 @@ use pyo3::types::{
 
 use rustc_hash::FxHashSet;
 
+use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespaces, pointer_to};
 use crate::refusal::Walked;
 use crate::walk::{Address, Definitions, Digests, Walk, address_of};
@@ -30,6 +29,13 @@ pub(crate) enum Guard {
     Class(Box<Shape>),
     /// A value that can change in place is what it was.
     Value { value: Py<PyAny>, digest: Digest },
+}
+
+/// A function or class before it was described.
+pub(crate) struct Before<'py> {
+    guard: Option<Guard>,
+    /// The dict of keyword defaults, and a copy of it.
+    defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
 }
 
 /// What a class was.
@@ -46,29 +52,19 @@ pub(crate) struct Shape {
 }
 
 impl Guard {
-    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`. `left_out`: names
-    /// that the code assigns, each with the address of its namespace.
-    pub(crate) fn of(
-        object: &Bound<'_, PyAny>,
-        reads: &Bound<'_, PyList>,
+    /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
+    /// `left_out`: names that the code assigns, each with the address of its namespace.
+    pub(crate) fn before<'py>(
+        object: &Bound<'py, PyAny>,
         left_out: &FxHashSet<(Address, String)>,
-        namespaces: &mut Namespaces,
-        guards: &mut Vec<Self>,
-    ) -> PyResult<()> {
-        for read in reads.iter() {
-            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
-            if let Ok(namespace) = namespace.cast_into::<PyDict>() {
-                namespaces.note(&namespace, name, value)?;
-            }
-        }
+    ) -> PyResult<Before<'py>> {
+        let mut before = Before { guard: None, defaults: None };
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
-                for (name, value) in &defaults {
-                    namespaces.note(&defaults, name.cast_into::<PyString>()?, value)?;
-                }
+                before.defaults = Some((defaults.clone(), defaults.copy()?));
             }
-            guards.push(Self::Function {
+            before.guard = Some(Self::Function {
                 function: function.clone().unbind(),
                 parts: function_parts(function).map(|part| part.map(Bound::unbind)),
                 cells: cells_of(function)?
@@ -83,8 +79,30 @@ impl Guard {
             let address = address_of(object);
             let left_out =
                 left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
-            guards.push(Self::Class(Box::new(Shape::of(class, left_out)?)));
+            before.guard = Some(Self::Class(Box::new(Shape::of(class, left_out)?)));
         }
+        Ok(before)
+    }
+
+    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`.
+    pub(crate) fn of(
+        before: &mut Before<'_>,
+        reads: &Bound<'_, PyList>,
+        namespaces: &mut Namespaces,
+        guards: &mut Vec<Self>,
+    ) -> PyResult<()> {
+        for read in reads.iter() {
+            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
+            if let Ok(namespace) = namespace.cast_into::<PyDict>() {
+                namespaces.note(&namespace, name, value)?;
+            }
+        }
+        if let Some((defaults, then)) = &before.defaults {
+            for (name, value) in then {
+                namespaces.note(defaults, name.cast_into::<PyString>()?, value)?;
+            }
+        }
+        guards.extend(before.guard.take());
         Ok(())
     }
 
@@ -221,7 +239,7 @@ fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
 /// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
 /// are added later on, annotations, and what the code assigns.
 fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) -> PyResult<Bound<'py, PyDict>> {
-    static NOISE: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
+    static NOISE: Lazy<Py<PyFrozenSet>> = Lazy::new();
     let py = class.py();
     let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
         let noise = py.import("funes._definitions.classes")?.getattr("NOISE")?;

@@ -3,10 +3,12 @@
 mod at_once;
 mod attached;
 mod call;
+
 mod claim;
 mod containers;
 mod counters;
 mod definition;
+mod draws;
 mod end;
 mod errors;
 mod frozen;
@@ -14,6 +16,7 @@ mod given;
 mod guard;
 mod hash;
 mod known;
+mod lazy;
 mod listing;
 mod mapping;
 mod memo;
@@ -45,6 +48,8 @@ mod _funes {
     use crate::call::Call;
     #[pymodule_export]
     use crate::claim::Claim;
+    #[pymodule_export]
+    use crate::draws::{Draws, set_seeded};
     #[pymodule_export]
     use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]

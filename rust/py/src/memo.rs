@@ -10,9 +10,7 @@ use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 
 use crate::at_once;
@@ -20,10 +18,12 @@ use crate::attached::Attached;
 use crate::call::Call;
 use crate::counters::Counters;
 use crate::definition::{Definition, Purpose, with_extras};
+use crate::draws;
 use crate::end::{is_finalizing, is_stack_used_up};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::guard::is_constant;
+use crate::lazy::{Lazy, intern};
 use crate::miss;
 use crate::recall::{Look, Recalled, recall};
 use crate::record;
@@ -115,7 +115,8 @@ impl Core {
             return Ok(self.plain_call(py, given)?.run());
         }
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
+        let given_args = (given.tuple()?, given.dict()?);
+        let call = Bound::new(py, self.described(&settled, arguments, hex, encoded, given_args)?)?;
         // After a miss another one is likely: then it is looked for once, when it is claimed.
         let is_claimed_first = self.options.once && !is_seeded && settled.get().has_missed.load(Ordering::Relaxed);
         if is_claimed_first && let Some(usual) = self.usual(memo, &call)? {
@@ -229,11 +230,14 @@ impl Core {
         enum Found<'py> {
             Output(Bound<'py, PyAny>),
             Kept(Arc<Kept>),
+            /// Python code decides whether it may be taken.
+            Drawn,
         }
         let py = memo.py();
         let tier = self.tier.as_ref()?;
         let state = settled.watch.state(|| self.folder(memo, settled));
         let found = tier.look_up(py, settled.section, encoded, |kept| match &kept.result {
+            _ if kept.is_drawn && draws::is_seeded() => Found::Drawn,
             Frozen::Shared(output) if kept.seen.load(Ordering::Relaxed) == state => {
                 self.counters.memory_hit(kept.seconds);
                 Found::Output(output.bind(py).clone())
@@ -243,6 +247,7 @@ impl Core {
         let kept = match found? {
             Found::Output(output) => return Some(output),
             Found::Kept(kept) => kept,
+            Found::Drawn => return None,
         };
         if kept.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, settled, encoded, &kept, state) {
             tier.forget(py, settled.section, encoded);
@@ -289,12 +294,13 @@ impl Core {
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
-        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1, look)? {
+        let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
+        let found = match recall(store.bind(py), (function.0, &function.1), place, look)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
         self.counters.disk_hit(found.seconds);
-        self.keep(memo, call, &found.output, found.seconds, found.body.as_ref());
+        self.keep(memo, call, &found.output, (found.seconds, found.is_drawn), found.body.as_ref());
         Ok(Recalled::Output(found.output))
     }
 
@@ -304,21 +310,22 @@ impl Core {
         memo: &Bound<'_, PyAny>,
         call: &Call,
         output: &Bound<'_, PyAny>,
-        seconds: f64,
+        about: (f64, bool),
         body: Option<&Bound<'_, PyBytes>>,
     ) {
         if self.tier.is_some()
             && let Some(result) = Frozen::of(output, body)
         {
-            self.keep_frozen(memo, call, result, seconds);
+            self.keep_frozen(memo, call, result, about);
         }
     }
 
-    pub(crate) fn keep_frozen(&self, memo: &Bound<'_, PyAny>, call: &Call, result: Frozen, seconds: f64) {
+    /// `about`: the seconds that the function ran, and whether it drew from the global random generators.
+    pub(crate) fn keep_frozen(&self, memo: &Bound<'_, PyAny>, call: &Call, result: Frozen, about: (f64, bool)) {
         if let Some(tier) = &self.tier {
             let (settled, encoded) = (call.settled.get(), &call.encoded);
             let state = settled.watch.state(|| self.folder(memo, settled));
-            tier.keep(memo.py(), (settled.section, encoded), result, seconds, state, &self.counters);
+            tier.keep(memo.py(), (settled.section, encoded), result, about, state, &self.counters);
         }
     }
 
@@ -328,6 +335,7 @@ impl Core {
         arguments: &Arguments<'_>,
         hex: String,
         encoded: Vec<u8>,
+        (args, kwargs): (Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>),
     ) -> PyResult<Call> {
         let py = settled.py();
         let inputs = PyDict::new(py);
@@ -349,6 +357,8 @@ impl Core {
             seed: seed.map_or_else(|| py.None(), Bound::unbind),
             is_absent: AtomicBool::new(false),
             settled: settled.clone().unbind(),
+            args: args.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
             encoded,
         })
     }
@@ -518,7 +528,25 @@ impl Core {
         let mut subject = String::new();
         let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
         let hex = Domain::Arguments.hash(&encoded).to_hex();
-        self.described(&settled, &arguments, hex, encoded)
+        self.described(&settled, &arguments, hex, encoded, (args.clone(), kwargs.cloned()))
+    }
+
+    /// Computes the key of a call again, as after a wait, or when the function has run: the call as it is now, or None if
+    /// its key is the same.
+    ///
+    /// Raises the error for which it has none any more.
+    fn again<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<Call>> {
+        let py = memo.py();
+        let now = self.key(memo, call.args.bind(py), call.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))?;
+        Ok(Some(now).filter(|now| now.place() != call.place()))
+    }
+
+    /// What the definition of one call refers to that another one does not, or that is another value there; None if
+    /// nothing tells.
+    #[staticmethod]
+    fn difference(py: Python<'_>, then: &Call, now: &Call) -> Option<String> {
+        let graph = |call: &Call| call.settled.get().rests_on.as_ref().map(|definition| definition.clone_ref(py));
+        record::difference(&graph(then)?.get().nodes, &graph(now)?.get().nodes)
     }
 
     /// The result of a call as `(output,)` if it is in memory and nothing is out of the ordinary, else None.
@@ -563,16 +591,17 @@ impl Core {
     }
 
     /// Keeps a result in memory that has just been stored. `body`: its entry, if that can be loaded by pickle alone.
-    #[pyo3(signature = (memo, call, output, seconds, body))]
+    #[pyo3(signature = (memo, call, output, seconds, is_drawn, body))]
     fn remember(
         &self,
         memo: &Bound<'_, PyAny>,
         call: &Call,
         output: &Bound<'_, PyAny>,
         seconds: f64,
+        is_drawn: bool,
         body: Option<&Bound<'_, PyBytes>>,
     ) {
-        self.keep(memo, call, output, seconds, body);
+        self.keep(memo, call, output, (seconds, is_drawn), body);
     }
 
     /// Forgets a result in memory.
@@ -689,7 +718,7 @@ impl Core {
 
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
 fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
-    static NORMALISE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static NORMALISE: Lazy<Py<PyAny>> = Lazy::new();
     if let Some(seed) = arguments.seed.take() {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }

@@ -7,14 +7,14 @@ use std::ffi::{OsStr, OsString};
 
 use funes_core::pickle::PROTOCOL;
 use pyo3::exceptions::PyException;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
 
 use crate::call::Call;
 use crate::claim::Claim;
+use crate::draws::{self, Draws};
 use crate::frozen::{Frozen, is_leaf};
+use crate::lazy::{Lazy, intern};
 use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
@@ -55,6 +55,8 @@ pub(crate) struct Computation {
     memo: Py<PyAny>,
     call: Py<Call>,
     claim: Option<Py<Claim>>,
+    /// The random generators before the run.
+    draws: Draws,
 }
 
 impl Core {
@@ -64,7 +66,7 @@ impl Core {
         let inputs = call.get().inputs.bind(py);
         let can_change_or_is_large =
             |value: &Bound<'_, PyAny>| !is_leaf(value) || is_large(value, self.options.large_argument);
-        if self.options.shared || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
+        if self.options.shared || draws::is_seeded() || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
             return Ok(None);
         }
         let place = self.store(memo).and_then(|store| {
@@ -83,16 +85,19 @@ impl Core {
     /// Claims a call and looks for it: others may have stored it meanwhile.
     fn take_up<'py>(&self, usual: &Usual, py: Python<'py>) -> PyResult<Begun<'py>> {
         let Usual { memo, call, folder } = usual;
-        let computation =
-            |claim| Begun::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim });
+        let computation = |claim, draws| {
+            Begun::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim, draws })
+        };
         if !self.options.once {
-            return Ok(computation(None));
+            return Ok(computation(None, Draws::now(py)?));
         }
         let call = call.get();
         let claim = Bound::new(py, Claim::new((folder, &call.arguments).into_pyobject(py)?, false)?)?;
         let recalled = self.recall_claimed(memo.bind(py), call, &claim);
-        if matches!(recalled, Ok(Recalled::Absent)) {
-            return Ok(computation(Some(claim.unbind())));
+        if matches!(recalled, Ok(Recalled::Absent))
+            && let Ok(draws) = Draws::now(py)
+        {
+            return Ok(computation(Some(claim.unbind()), draws));
         }
         Claim::end(&claim, matches!(recalled, Ok(Recalled::Output(_))))?;
         Ok(if let Recalled::Output(output) = recalled? { Begun::Found(output) } else { Begun::Unusual })
@@ -123,10 +128,14 @@ impl Core {
         output: &Bound<'_, PyAny>,
         seconds: f64,
     ) -> PyResult<bool> {
-        static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static DUMPS: Lazy<Py<PyAny>> = Lazy::new();
         let py = memo.py();
         // It is not described any more if the function has moved the store.
         let Some(result) = Frozen::of(output, None).filter(|_| call.is_described(py)) else { return Ok(false) };
+        // Something that the function rests on has changed since the key was made.
+        if !call.settled.get().holds(py) {
+            return Ok(false);
+        }
         let entry = PyDict::new(py);
         entry.set_item(intern!(py, "input"), &call.inputs)?;
         entry.set_item(intern!(py, "output"), output)?;
@@ -135,7 +144,7 @@ impl Core {
         let (store, name) = (self.store(memo)?, self.name(py)?);
         let durable = seconds >= self.options.durable_after;
         store.get().write(py, name.bind(py), &call.definition, &call.arguments, &body, None, None, durable)?;
-        self.keep_frozen(memo, call, result, seconds);
+        self.keep_frozen(memo, call, result, (seconds, false));
         Ok(true)
     }
 }
@@ -143,7 +152,7 @@ impl Core {
 impl Usual {
     /// Takes the call up, unless Python code says that somebody wants to know.
     pub(crate) fn take_up(self, py: Python<'_>, plain: Plain) -> PyResult<Step<'_>> {
-        static LOG: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+        static LOG: Lazy<Py<PyModule>> = Lazy::new();
         let log = LOG.get_or_try_init(py, || py.import("funes._calls.log").map(Bound::unbind));
         match log.and_then(|log| log.bind(py).getattr(intern!(py, "is_on"))) {
             Ok(is_on) => Ok(Step::take_up(is_on, self, plain)),
@@ -218,12 +227,16 @@ impl Computation {
     pub(crate) fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
         let py = output.py();
         let memo = self.memo.bind(py);
-        let kept = core_of(memo).and_then(|core| core.get().keep_usual(memo, self.call.get(), &output, seconds));
+        let is_drawn = self.draws.have_moved(py);
+        let kept = match &is_drawn {
+            Ok(false) => core_of(memo).and_then(|core| core.get().keep_usual(memo, self.call.get(), &output, seconds)),
+            _ => Ok(false),
+        };
         match kept {
             Ok(true) => self.end(py, true).map(|()| Step::Done(output)),
             // An error is raised again, and said, where Python code tries the same.
             Err(error) if !error.is_instance_of::<PyException>(py) => self.end(py, false).and(Err(error)),
-            _ => self.hand_over(output, seconds),
+            _ => self.hand_over(output, seconds, is_drawn.unwrap_or(false)),
         }
     }
 
@@ -233,12 +246,12 @@ impl Computation {
     }
 
     /// Without Python code nothing is kept.
-    fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
+    fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64, is_drawn: bool) -> PyResult<Step<'_>> {
         let py = output.py();
         let Ok(keep) = python(py, intern!(py, "take_over")) else {
             return self.end(py, false).map(|()| Step::Done(output));
         };
-        let args = (&self.memo, &self.call, &self.claim, &output, seconds).into_pyobject(py)?;
+        let args = (&self.memo, &self.call, &self.claim, (&output, seconds, is_drawn)).into_pyobject(py)?;
         Ok(Step::give(keep, args, output, Some(self)))
     }
 
@@ -258,7 +271,7 @@ pub(crate) fn begin_by_python<'py>(name: &Bound<'py, PyString>, args: Bound<'py,
 /// A function of `funes._calls.miss`. An error says that it cannot be imported now (too many open files): the function is
 /// then to be run as it is.
 pub(crate) fn python<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    static MODULE: Lazy<Py<PyModule>> = Lazy::new();
     let module = MODULE.get_or_try_init(py, || py.import("funes._calls.miss").map(Bound::unbind))?;
     module.bind(py).getattr(name)
 }

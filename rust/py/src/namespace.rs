@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::lazy::Lazy;
 use crate::walk::{Address, address_of};
 
 /// A dict, and what some names in it stand for.
@@ -57,7 +57,7 @@ impl Namespaces {
         name: Bound<'_, PyString>,
         value: Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        static MISSING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static MISSING: Lazy<Py<PyAny>> = Lazy::new();
         let address = address_of(dict);
         if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
             return Ok(());

@@ -5,11 +5,10 @@ use std::ptr;
 use funes_core::encode::Sealed;
 use funes_core::tags;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyTuple, PyType};
 
+use crate::lazy::{Lazy, intern};
 use crate::plan::{Names, Plan, plan, without_caches};
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Composite, Definitions, Walk};
@@ -254,7 +253,7 @@ pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
 }
 
 fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
-    static IS_OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static IS_OWN: Lazy<Py<PyAny>> = Lazy::new();
     IS_OWN.import(py, "funes._definitions.origin", "is_own")?.call1((module,))?.is_truthy()
 }
 

@@ -2,11 +2,11 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
 use crate::attached::Attached;
+use crate::lazy::Lazy;
 use crate::walk::{Address, address_of};
 
 /// The ways to hash an object.
@@ -76,7 +76,7 @@ static PLANS: Attached<Option<FxHashMap<Address, Known>>> = Attached::new(None);
 
 /// The plan for a type.
 pub(crate) fn plan<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, Planned>> {
-    static FIND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static FIND: Lazy<Py<PyAny>> = Lazy::new();
     let py = kind.py();
     let address = address_of(kind);
     let known = PLANS.with(py, |plans| {

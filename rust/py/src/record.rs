@@ -54,6 +54,26 @@ pub(crate) fn reachable(records: Vec<Record>, root: NodeId) -> Vec<Record> {
     found
 }
 
+/// Names something that one definition refers to and that is not so in another one; None if nothing tells.
+pub(crate) fn difference(then: &[Record], now: &[Record]) -> Option<String> {
+    for record in then {
+        let Some(other) = now.iter().find(|other| other.name == record.name && other.kind == record.kind) else {
+            continue;
+        };
+        for link in &record.links {
+            let is_same = |other: &Link| other.value == link.value && other.names == link.names;
+            let same = other.links.iter().find(|other| other.label == link.label).is_some_and(is_same);
+            if !same {
+                return Some(format!("'{}', which {} uses,", link.label, record.name));
+            }
+        }
+        if other.own != record.own {
+            return Some(record.name.clone());
+        }
+    }
+    None
+}
+
 /// The records as `definition.json` has them; docs/format.md describes it.
 pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<Bound<'py, PyList>> {
     let nodes = PyList::empty(py);

@@ -1,12 +1,12 @@
 //! Binding arguments to parameters, as the interpreter does it.
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use crate::given::Given;
+use crate::lazy::intern;
 
 /// The keyword that every memorious function accepts.
 pub(crate) const SEED: &str = "global_seed";

@@ -12,11 +12,11 @@ use std::time::Instant;
 
 use pyo3::exceptions::{PyRecursionError, PySystemError};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::counters::Counters;
+use crate::lazy::intern;
 use crate::miss;
 
 /// What a call has come to.
@@ -40,7 +40,8 @@ enum Then {
     Compute(Plain),
     /// It is what the function returned, to be kept.
     Keep { computation: Option<Computation>, started: Instant, counters: Arc<Counters> },
-    /// It does not matter: the result is there. Others go on, if they have not been let yet.
+    /// It is None, or `(result,)` where the caller is to get another object than the function returned. Others go on, if
+    /// they have not been let yet.
     Give { output: Py<PyAny>, computation: Option<miss::Computation> },
     /// It is whether anybody wants to know that this call is computed.
     TakeUp { usual: miss::Usual, plain: Plain },
@@ -170,10 +171,12 @@ impl Then {
             }
             Self::Give { output, computation } => {
                 let ended = computation.map_or(Ok(()), |computation| computation.abandon(py));
-                match returned {
-                    Err(error) if !is_too_deep(&error, py) => Err(error),
-                    _ => ended.map(|()| Step::Done(output.into_bound(py))),
-                }
+                let output = match returned {
+                    Err(error) if !is_too_deep(&error, py) => return Err(error),
+                    Ok(kept) if kept.is_exact_instance_of::<PyTuple>() => kept.get_item(0)?,
+                    _ => output.into_bound(py),
+                };
+                ended.map(|()| Step::Done(output))
             }
             Self::TakeUp { usual, plain } => usual.go_on(py, returned, plain),
         }
