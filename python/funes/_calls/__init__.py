@@ -4,6 +4,7 @@
 
     memorious      the decorator
       options        what it can be told
+      lazy_imports   resolved before a definition is described
       forking        a process that forks while another thread imports
       memo           what it makes
         bound          the same as a method

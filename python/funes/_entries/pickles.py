@@ -224,13 +224,17 @@ def load_second(data: bytes, buffers: Iterable[Readable] | None, home: str | Non
 def _may_name_own(data: Readable) -> bool:
     """Whether a pickle may name the program's own module as the module that it is where it is imported."""
     last = mains.last_name()
-    return last is not None and last.encode() + b"\x94\x8c" in bytes(data)
+    if last is None:
+        return False
+    # A text that is remembered and another one: an object of the module. dill names the globals of a module by lines.
+    content, name = bytes(data), last.encode()
+    return name + b"\x94\x8c" in content or name + b"\n__dict__\n" in content
 
 
 def load_body(body: Readable, home: str | None = None) -> Any:
     was_there = "dill" in sys.modules
     try:
-        if home in MAINS and _may_name_own(body):
+        if _may_name_own(body):
             return _unpickle(body, None, home)
         return pickle.loads(body)
     except ModuleNotFoundError as error:

@@ -100,4 +100,5 @@ def load_head(entry: Entry) -> dict[str, Any]:
         return load_body(head)  # type: ignore[no-any-return]
     whole = load_entry(entry.body, entry.second, entry.buffers)
     del whole["output"]
+    whole.pop("drawn", None)
     return whole

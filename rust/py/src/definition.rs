@@ -394,7 +394,12 @@ fn noting(py: Python<'_>, error: PyErr) -> Stop {
 
 fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
     static DESCRIBE: Lazy<Py<PyAny>> = Lazy::new();
+    static RESOLVE: Lazy<Py<PyAny>> = Lazy::new();
     let py = object.py();
+    RESOLVE
+        .import(py, "funes._calls.lazy_imports", "resolve")
+        .and_then(|resolve| resolve.call1((object,)))
+        .map_err(|error| Stop::raised(py, &format!("resolving what {} imports", kind_of(object)), error))?;
     DESCRIBE
         .import(py, "funes._definitions.definition", "describe")
         .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
