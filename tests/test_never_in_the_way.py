@@ -37,13 +37,12 @@ def _fresh(cache: Path) -> None:
     append._warned.clear()
 
 
-def test_the_key_is_that_of_the_arguments_before_the_call(printed: Printed) -> None:
-    assert append([1]) == [1, 1]
+def test_a_call_that_changes_its_argument_is_computed_each_time() -> None:
+    with pytest.warns(CacheWarning, match="append: the result was not stored: the call changed"):
+        assert append([1]) == [1, 1]
     assert append([1]) == [1, 1]
     assert append([1, 1]) == [1, 1, 2]
-    stored = sorted(load_cached_results(append), key=lambda entry: len(entry["input"]["numbers"]))
-    assert [entry["input"]["numbers"] for entry in stored] == [[1], [1, 1]]
-    assert [entry["output"] for entry in stored] == [[1, 1], [1, 1, 2]]
+    assert len(load_cached_results(append)) == 0
 
 
 def test_the_caller_owns_the_result(printed: Printed) -> None:
@@ -201,6 +200,46 @@ def test_a_library_that_panics_costs_a_warning(
         warnings.simplefilter("ignore")
         assert type(make(1)[0]) is Panicky
     assert "PANIC" not in os.environ
+
+
+class Interrupting:
+    """What raises while it is made again, as if Ctrl-C came or the program was to end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> Any:
+        return interrupt, (self.name,)
+
+
+def interrupt(name: str) -> Interrupting:
+    count = int(os.environ.get("INTERRUPTS", "0"))
+    if count > 0:
+        os.environ["INTERRUPTS"] = str(count - 1)
+        raise {"ctrl-c": KeyboardInterrupt, "exit": SystemExit, "other": GeneratorExit}[name]
+    return Interrupting(name)
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+@pytest.mark.parametrize("name", ["ctrl-c", "exit", "other"])
+def test_a_result_that_interrupts_while_it_is_made_again_is_computed_again(
+    name: str, memory: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious(memory=memory)
+    def make(x: int) -> Any:
+        return [Interrupting(name)]
+
+    make(1)
+    make.cache_clear()
+    monkeypatch.setenv("INTERRUPTS", "100")
+    with pytest.warns(CacheWarning, match="cannot be made again"):
+        assert make(1)[0].name == name
+    # One that comes once comes from the keyboard or from a signal, and ends the call.
+    monkeypatch.setenv("INTERRUPTS", "1")
+    make.cache_clear()
+    with pytest.raises((KeyboardInterrupt, SystemExit, GeneratorExit)):
+        make(1)
+    assert make(1)[0].name == name
 
 
 class Gone:

@@ -111,8 +111,7 @@ class Sentinels:
             self._known[module] = {
                 id(value): name
                 for name, value in list(space.items())
-                if type(value) is object
-                or (type(value).__module__ == module and _is_stateless(value))
+                if type(value) is object or (name.isupper() and _is_stateless(value))
             }
         return self._known[module]
 
