@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -182,13 +183,17 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+#: The name of `mains` in stored files: one of the format, see docs/format.md.
+_FINDERS = "funes._entries.mains"
+
+
 class _Unpickler(pickle.Unpickler):
     """Finds the program's own classes whether it is run as a script, imported, or started by spawn."""
 
     home: str | None = None
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == mains.__name__:
+        if module == _FINDERS:
             return functools.partial(getattr(mains, name), home=self.home)
         if module in MAINS:
             for candidate in (module, *MAINS):
@@ -226,9 +231,15 @@ def _may_name_own(data: Readable) -> bool:
     last = mains.last_name()
     if last is None:
         return False
+    return _names_of(last).search(data) is not None
+
+
+@functools.lru_cache(maxsize=1)
+def _names_of(module: str) -> re.Pattern[bytes]:
+    """What a pickle has that names something of a module."""
+    name = re.escape(module.encode())
     # A text that is remembered and another one: an object of the module. dill names the globals of a module by lines.
-    content, name = bytes(data), last.encode()
-    return name + b"\x94\x8c" in content or name + b"\n__dict__\n" in content
+    return re.compile(name + rb"(?:\x94\x8c|\n__dict__\n)")
 
 
 def load_body(body: Readable, home: str | None = None) -> Any:

@@ -87,7 +87,8 @@ impl<'py> Modules<'_, 'py> {
         }
         LAYOUT.read(
             // SAFETY: `_random.Random` has an int after its head, and then the words: `Layout` compares that with what
-            // the object itself says before anything else is read this way.
+            // the object itself says before anything else is read this way. The generator is held. A thread that draws
+            // meanwhile (only without the interpreter's lock) leaves one state or the other, and both are words.
             || unsafe {
                 let position = generator.as_ptr().byte_add(size_of::<ffi::PyObject>()).cast::<u32>();
                 Some([position.read_volatile(), position.add(1).read_volatile(), position.add(LENGTH).read_volatile()])
@@ -120,7 +121,8 @@ impl<'py> Modules<'_, 'py> {
         }
         LAYOUT.read(
             // SAFETY: numpy's C interface, which other libraries are compiled against: the struct begins with a pointer
-            // to the state, which is the words and an int. `Layout` compares it with what the object says, besides.
+            // to the state, which is the words and an int. `Layout` compares it with what the object says, besides. The
+            // generator is held, and its state with it. For threads that draw meanwhile see above.
             || unsafe {
                 let state = interface.cast::<*const u32>().read();
                 if state.is_null() {
