@@ -119,9 +119,9 @@ class Sentinels:
 def _is_stateless(obj: Any) -> bool:
     """Whether pickle would make a new object of the same class and no more, which is equal to itself alone."""
     kind = type(obj)
-    if not kind.__flags__ & _HEAP or any(
-        getattr(kind, name) is not getattr(object, name) for name in _OF_VALUES
-    ):
+    if not kind.__flags__ & _HEAP or getattr(obj, "__dict__", None):
+        return False
+    if any(getattr(kind, name) is not getattr(object, name) for name in _OF_VALUES):
         return False
     try:
         reduced = obj.__reduce_ex__(PROTOCOL)

@@ -166,6 +166,8 @@ def _take_out(run: SeededRun) -> None:
 
 def is_inside() -> bool:
     """Whether the running code belongs to a seeded run: its own thread's, or one that its context was copied in."""
+    if not _stack:  # as nearly always
+        return False
     me = threading.get_ident()
     return any(run.thread == me for run in _stack.copy()) or _descent.get() in _stack
 

@@ -4,12 +4,13 @@
 //! starts again, all words change. So the position and two words tell a state from all later ones. They are read from
 //! memory, in a few tens of nanoseconds, where the whole state as Python gives it takes tens of microseconds.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
+use crate::attached::Attached;
 use crate::lazy::{Lazy, intern};
 
 /// Whether a seeded run is under way in any thread.
@@ -82,10 +83,8 @@ impl<'py> Modules<'_, 'py> {
     fn random(&self, py: Python<'py>) -> Option<[u32; 3]> {
         static LAYOUT: Layout = Layout::new();
         let generator = self.find(intern!(py, "random"))?.getattr(intern!(py, "_inst")).ok()?;
-        if generator.get_type().mro().iter().rev().nth(1)?.cast::<PyType>().ok()?.name().ok()? != "Random" {
-            return None;
-        }
         LAYOUT.read(
+            &generator,
             // SAFETY: `_random.Random` has an int after its head, and then the words: `Layout` compares that with what
             // the object itself says before anything else is read this way. The generator is held. A thread that draws
             // meanwhile (only without the interpreter's lock) leaves one state or the other, and both are words.
@@ -109,9 +108,6 @@ impl<'py> Modules<'_, 'py> {
         static LAYOUT: Layout = Layout::new();
         let generator = self.find(intern!(py, "numpy.random.mtrand"))?.getattr(intern!(py, "_rand")).ok()?;
         let generator = generator.getattr(intern!(py, "_bit_generator")).ok()?;
-        if generator.get_type().name().ok()? != "MT19937" {
-            return None;
-        }
         let capsule = generator.getattr(intern!(py, "capsule")).ok()?;
         // SAFETY: any object may be asked; null says that it is no capsule of this name, with an error.
         let interface = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"BitGenerator".as_ptr()) };
@@ -120,6 +116,7 @@ impl<'py> Modules<'_, 'py> {
             return None;
         }
         LAYOUT.read(
+            &generator,
             // SAFETY: numpy's C interface, which other libraries are compiled against: the struct begins with a pointer
             // to the state, which is the words and an int. `Layout` compares it with what the object says, besides. The
             // generator is held, and its state with it. For threads that draw meanwhile see above.
@@ -141,26 +138,39 @@ impl<'py> Modules<'_, 'py> {
     }
 }
 
-/// Whether a state lies in memory as it is expected to: compared once with what the object says of it.
-struct Layout(AtomicU8);
+/// Whether the states of generators of one type lie in memory as they are expected to: compared once with what an object
+/// says of its state.
+struct Layout(Attached<Option<(Py<PyType>, bool)>>);
 
 impl Layout {
     const fn new() -> Self {
-        Self(AtomicU8::new(0))
+        Self(Attached::new(None))
+    }
+
+    /// What is known of the type of a generator.
+    fn known(&self, generator: &Bound<'_, PyAny>) -> Option<bool> {
+        let kind = generator.get_type_ptr();
+        self.0.with(generator.py(), |known| {
+            known.as_ref().filter(|(known, _)| known.as_ptr() == kind.cast()).map(|(_, is_so)| *is_so)
+        })
     }
 
     fn read(
         &self,
+        generator: &Bound<'_, PyAny>,
         memory: impl Fn() -> Option<[u32; 3]>,
         object: impl FnOnce() -> Option<[u32; 3]>,
     ) -> Option<[u32; 3]> {
-        match self.0.load(Ordering::Relaxed) {
-            1 => memory(),
-            2 => None,
-            _ => {
-                let (said, read) = (object(), memory());
-                self.0.store(if said.is_some() && said == read { 1 } else { 2 }, Ordering::Relaxed);
-                said.filter(|_| said == read)
+        match self.known(generator) {
+            Some(true) => memory(),
+            Some(false) => None,
+            None => {
+                let said = object();
+                // Memory is read only where the object says that it has such a state.
+                let is_so = said.is_some() && said == memory();
+                let known = (generator.get_type().unbind(), is_so);
+                let _before = self.0.with(generator.py(), |present| present.replace(known));
+                said.filter(|_| is_so)
             }
         }
     }
