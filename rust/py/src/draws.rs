@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::attached::Attached;
 use crate::lazy::{Lazy, intern};
@@ -72,7 +72,8 @@ impl<'py> Modules<'_, 'py> {
     }
 
     fn find(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, PyAny>> {
-        self.0.get_item(name).ok().filter(|module| !module.is_none())
+        // By the dict's own function: for what is not there no exception is made.
+        self.0.cast::<PyDict>().ok()?.get_item(name).ok()?.filter(|module| !module.is_none())
     }
 
     fn has(&self, name: &Bound<'py, PyString>) -> bool {

@@ -535,7 +535,7 @@ impl Core {
     /// its key is the same.
     ///
     /// Raises the error for which it has none any more.
-    fn again<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<Call>> {
+    fn again(&self, memo: &Bound<'_, PyAny>, call: &Call) -> PyResult<Option<Call>> {
         let py = memo.py();
         let now = self.key(memo, call.args.bind(py), call.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))?;
         Ok(Some(now).filter(|now| now.place() != call.place()))
