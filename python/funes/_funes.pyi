@@ -22,7 +22,6 @@ __all__ = [
     "Listing",
     "Raw",
     "Spans",
-    "Stamp",
     "Store",
     "__version__",
     "cut_head",
@@ -30,7 +29,6 @@ __all__ = [
     "encode_value",
     "forget_plans",
     "forget_savings",
-    "forget_surveys",
     "hash_arguments",
     "hash_definition",
     "hash_value",
@@ -74,7 +72,7 @@ class Call:
     def is_absent(self) -> bool: ...
     @property
     def is_described(self) -> bool: ...
-    def describe(self, file: Stamp) -> None: ...
+    def describe(self, is_there: bool) -> None: ...
 
 @final
 class Core:
@@ -85,9 +83,7 @@ class Core:
     def recall_at_once(
         self, memo: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None
     ) -> tuple[Any] | None: ...
-    def recall(
-        self, memo: Any, call: Call, definition: str, arguments: str
-    ) -> tuple[Any, ...] | None: ...
+    def recall(self, memo: Any, call: Call) -> tuple[Any, ...] | None: ...
     def is_in_memory(self, memo: Any, call: Call) -> bool: ...
     def remember(
         self, memo: Any, call: Call, output: Any, seconds: float, body: bytes | None
@@ -111,7 +107,6 @@ def memo_type(base: type[_T]) -> type[_T]: ...
 def forget_plans() -> None: ...
 def take_savings() -> list[tuple[str, int, float]]: ...
 def forget_savings() -> None: ...
-def forget_surveys() -> None: ...
 
 @final
 class Raw:
@@ -145,10 +140,6 @@ class Claim:
     def take(self) -> bool: ...
     def enter(self) -> None: ...
     def end(self, has_succeeded: bool) -> None: ...
-
-@final
-class Stamp:
-    def __new__(cls, path: str) -> Stamp: ...
 
 @final
 class KeyLock:
@@ -196,6 +187,15 @@ class Store:
         body: bytes | InBand,
         second: bytes | None = None,
         spans: Spans | None = None,
+        *,
+        durable: bool = False,
+    ) -> bool: ...
+    def write_again(
+        self,
+        function: str,
+        definition: str,
+        arguments: str,
+        entry: Entry,
         *,
         durable: bool = False,
     ) -> bool: ...

@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from funes._definitions import depends
-from funes._definitions.recorded import FORMAT, Content
+from funes._definitions.recorded import (
+    FILE_NAME,
+    FORMAT,
+    Content,
+    is_recorded,
+    record_definition,
+)
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
     from funes._versions.subject import Subject
 
-__all__ = ["graph_of", "of", "parameters_of", "subject_of"]
+__all__ = ["graph_of", "keywords_of", "of", "parameters_of", "record", "subject_of"]
 
 #: ``co_flags`` of a function with ``*args``, and of one with ``**kwargs``.
 _VARIABLE, _KEYWORDS = 0x04, 0x08
 
 
-def of(memo: Memo[Any, Any], definition: str) -> Content | None:
+def of(memo: Memo[Any, Any], definition: str) -> Content:
     """What is to be recorded of a definition of a function; docs/format.md describes it.
+
+    What it consists of is left out if that is not known (any more): it is another process's, or something has changed
+    since. So it is for a function whose decorator has a key, as its text may show the key.
 
     Args:
         memo: The function.
         definition: The definition that is meant.
-
-    Returns:
-        None if it is not known (any more): it is another process's, or something has changed since. And None for a
-        function whose decorator has a key, as its text may show the key.
     """
-    if memo._options.key is not None:
-        return None
-    graph = graph_of(memo, definition)
-    if graph is None:
-        return None
+    graph = None if memo._options.key is not None else graph_of(memo, definition)
     return {
         "format": FORMAT,
+        "definition": definition,
         "function": memo._function_name,
+        "functions": [memo._identity],
         "parameters": parameters_of(memo),
-        **graph,
+        "keywords": keywords_of(memo),
+        **(graph or {"nodes": []}),
     }
+
+
+def record(memo: Memo[Any, Any], definition: str) -> bool:
+    """Write beside the entries of a definition what it consists of, unless it stands there.
+
+    Returns:
+        Whether there is a file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder = memo._store.folder(memo._function_name, definition)
+    if not is_recorded(folder, memo._identity):
+        record_definition(folder, of(memo, definition), shared=memo._options.shared)
+    return os.path.lexists(os.path.join(folder, FILE_NAME))
 
 
 def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
@@ -60,10 +80,20 @@ def subject_of(memo: Memo[Any, Any]) -> Subject:
         function=memo._function_name,
         definition=definition,
         parameters=parameters_of(memo),
+        identity=memo._identity,
         content=of(memo, definition),
         shared=memo._options.shared,
         is_durable=memo._options.is_durable,
     )
+
+
+def keywords_of(memo: Memo[Any, Any]) -> str | None:
+    """The name of ``**kwargs``, if the function has it."""
+    code = memo.__wrapped__.__code__
+    if not code.co_flags & _KEYWORDS:
+        return None
+    at = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _VARIABLE)
+    return code.co_varnames[at]
 
 
 def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:

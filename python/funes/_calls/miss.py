@@ -7,22 +7,17 @@ imported when it is first needed: a program that only defines memorious function
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from funes import _warn
 from funes._calls import description, log
 from funes._calls.once import Hold
-from funes._calls.places import places_of
 from funes._calls.run import Run
-from funes._definitions import recorded
 from funes._entries import large_arguments, pickling
 from funes._entries.frozen import Frozen, freeze_inputs
-from funes._funes import Call, Claim, Stamp
+from funes._funes import Call, Claim
 from funes._seeds import seeding
-from funes._versions.adoption import may_have_adopted
-from funes._versions.places import Place
 from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
@@ -84,7 +79,7 @@ def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation:
 
     The extension then runs the function, with nothing of ours on the stack.
     """
-    output, places = _look(memo, call)
+    output = _look(memo, call)
     if output is not _MISSING:
         return (output,)
     hold = _hold(memo, call) if memo._options.once else None
@@ -93,7 +88,7 @@ def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation:
     while True:
         ours = hold.__enter__()
         try:
-            output = _recall(memo, call, places)
+            output = _recall(memo, call)
             if output is _MISSING and ours:
                 return Computation(memo, call, hold)
         except BaseException:
@@ -137,7 +132,7 @@ async def call_async(
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
-    output, places = _look(memo, call)
+    output = _look(memo, call)
     if output is not _MISSING:
         return output
     hold = _hold(memo, call) if memo._options.once else None
@@ -145,7 +140,7 @@ async def call_async(
         return await _compute_async(memo, args, kwargs, call)
     while True:
         async with hold as ours:
-            output = _recall(memo, call, places)
+            output = _recall(memo, call)
             if output is not _MISSING:
                 return output
             if ours:
@@ -217,30 +212,18 @@ async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, r
     return output
 
 
-def _look(memo: Memo[Any, Any], call: Call) -> tuple[Any, list[Place]]:
-    """The stored output, or `_MISSING`; and where it may be found later on."""
-    if not call.is_absent:  # it is in memory, or something is there that the extension leaves to us
-        output = _recall_from(memo, call, Place(call.definition, call.arguments))
-        if output is not _MISSING:
-            return output, []
-    places = places_of(memo, call)
-    return _recall(memo, call, places[1:]), places
+def _look(memo: Memo[Any, Any], call: Call) -> Any:
+    """The stored output, or `_MISSING`."""
+    # Where it is not absent, it is in memory, or something is there that the extension leaves to us.
+    return _MISSING if call.is_absent else _recall(memo, call)
 
 
-def _recall(memo: Memo[Any, Any], call: Call, places: list[Place]) -> Any:
+def _recall(memo: Memo[Any, Any], call: Call) -> Any:
     """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
-    for place in places:
-        output = _recall_from(memo, call, place)
-        if output is not _MISSING:
-            return output
-    return _MISSING
-
-
-def _recall_from(memo: Memo[Any, Any], call: Call, place: Place) -> Any:
-    found = memo._core.recall(memo, call, *place)
+    found = memo._core.recall(memo, call)
     if found is not None:
         return found[0] if found else _MISSING
-    name = memo._function_name
+    name, place = memo._function_name, (call.definition, call.arguments)
     try:
         entry = memo._store.read(name, *place)
     except DamagedEntryError as error:
@@ -261,7 +244,7 @@ def _recall_from(memo: Memo[Any, Any], call: Call, place: Place) -> Any:
         return _MISSING
 
 
-def _set_aside(memo: Memo[Any, Any], place: Place, error: DamagedEntryError) -> None:
+def _set_aside(memo: Memo[Any, Any], place: tuple[str, str], error: DamagedEntryError) -> None:
     try:
         moved = memo._store.set_aside(memo._function_name, *place)
         done = f"it was moved to {moved}" if moved else ""
@@ -313,18 +296,11 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
     """Say what the definition consists of, beside its entries, unless it was said there."""
     if call.is_described:
         return
-    folder = memo._store.folder(memo._function_name, call.definition)
-    path = os.path.join(folder, recorded.FILE_NAME)
-    content = None if os.path.lexists(path) else description.of(memo, call.definition)
-    if content is not None:
-        try:
-            recorded.write_definition(folder, content, shared=memo._options.shared)
-        except OSError as error:
-            memo._degrade("describe", f"{path} was not written: {_warn.one_line(error)}", error)
-            return
-    file = Stamp(path)  # before it is read: it may change at any time
-    if memo._store.is_signed or not may_have_adopted(memo._function_name, folder):
-        call.describe(file)
+    try:
+        call.describe(description.record(memo, call.definition))
+    except OSError as error:
+        text = f"definition.json was not written: {_warn.one_line(error)}"
+        memo._degrade("describe", text, error)
 
 
 def _degrade_unstored(memo: Memo[Any, Any], error: Exception) -> None:

@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::settled::Settled;
-use crate::survey::Stamp;
 
 /// One call that is not remembered yet.
 #[pyclass(frozen, module = "funes._funes")]
@@ -51,14 +50,14 @@ impl Call {
         self.is_absent.load(Ordering::Relaxed)
     }
 
-    /// Whether what the definition consists of was written beside its entries, or cannot be, and it has no adoptions.
+    /// Whether what the definition consists of was written beside its entries, or cannot be.
     #[getter]
     pub(crate) fn is_described(&self, py: Python<'_>) -> bool {
         self.settled.get().survey.is_known(py)
     }
 
-    /// Says so of the file, as long as it stays as it was then.
-    fn describe(&self, py: Python<'_>, file: &Stamp) {
-        self.settled.get().survey.note(py, Some(*file));
+    /// Says so; `is_there`: whether there is a file. It holds until that changes.
+    fn describe(&self, py: Python<'_>, is_there: bool) {
+        self.settled.get().survey.note(py, Some(is_there));
     }
 }

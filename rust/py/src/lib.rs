@@ -65,8 +65,6 @@ mod _funes {
     use crate::savings::{forget_savings, take_savings};
     #[pymodule_export]
     use crate::store::{Entry, Store, cut_head, safe_name};
-    #[pymodule_export]
-    use crate::survey::{Stamp, forget_surveys};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]

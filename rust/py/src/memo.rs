@@ -533,20 +533,12 @@ impl Core {
     }
 
     /// The remembered result of a call as `(output,)`; `()` if there is none; None if Python must see to it.
-    ///
-    /// `definition`, `arguments`: where on disk it is looked for: the call's own hashes, or those of an adopted entry.
-    fn recall<'py>(
-        &self,
-        memo: &Bound<'py, PyAny>,
-        call: &Call,
-        definition: &str,
-        arguments: &str,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let py = memo.py();
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return PyTuple::new(py, [output]).map(Some);
         }
-        match self.recall_from_disk(memo, call, (definition, arguments), Look::Anew)? {
+        match self.recall_from_disk(memo, call, call.place(), Look::Anew)? {
             Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
             Recalled::Absent => Ok(Some(PyTuple::empty(py))),
             Recalled::Trouble => Ok(None),

@@ -18,7 +18,6 @@ use crate::frozen::{Frozen, is_leaf};
 use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
-use crate::store::Store;
 
 /// A longer text in a tuple may make the tuple large, so that it is pickled to see.
 pub(crate) const LONG: usize = 1 << 16;
@@ -68,11 +67,10 @@ impl Core {
             return Ok(None);
         }
         let place = self.store(memo).and_then(|store| {
-            let folder = store.get().folder(self.name(py)?.bind(py), &call.get().definition)?;
-            Ok((store, folder))
+            store.get().folder(self.name(py)?.bind(py), &call.get().definition)
         });
         match place {
-            Ok((store, folder)) if is_on_its_own(py, call.get(), store.get(), &folder) => {
+            Ok(folder) if is_described(py, call.get(), &folder) => {
                 Ok(Some(Usual { memo: memo.clone().unbind(), call: call.clone().unbind(), folder }))
             }
             Ok(_) => Ok(None),
@@ -193,10 +191,9 @@ fn core_of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Core>> {
     Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into::<Core>()?)
 }
 
-/// Whether no results of other definitions serve the one of a call, and it is described.
-fn is_on_its_own(py: Python<'_>, call: &Call, store: &Store, folder: &OsStr) -> bool {
-    let survey = &call.settled.get().survey;
-    if store.store.is_signed() { survey.is_known(py) } else { survey.holds(py, folder.as_ref()) }
+/// Whether the definition of a call is described in that folder.
+fn is_described(py: Python<'_>, call: &Call, folder: &OsStr) -> bool {
+    call.settled.get().survey.holds(py, folder.as_ref())
 }
 
 /// Whether a text or bytes are longer than that, or so long in a container that `funes._entries.frozen` looks how large

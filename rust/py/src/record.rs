@@ -1,5 +1,6 @@
 //! A definition as people see it: what is followed, what stops where.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use funes_core::graph::NodeId;
@@ -32,6 +33,21 @@ pub(crate) struct Link {
     pub(crate) nodes: Vec<NodeId>,
     /// The same as positions among the records.
     pub(crate) positions: Vec<usize>,
+}
+
+/// What a name has in it that stands for a secret.
+const SECRETS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
+
+impl Link {
+    /// The value in short; of a secret only the start of its digest, as this goes into files and on the screen.
+    fn for_people(&self) -> Cow<'_, str> {
+        let name = self.label.split_once(' ').map_or(&*self.label, |(_, name)| name).to_lowercase();
+        if !SECRETS.iter().any(|secret| name.contains(secret)) {
+            return Cow::Borrowed(&self.shown);
+        }
+        let digest = self.value.as_ref().and_then(|value| value.get(..8)).unwrap_or("?");
+        Cow::Owned(format!("<digest {digest}>"))
+    }
 }
 
 /// The records that `root` leads to, itself first, with the positions of links filled in.
@@ -70,7 +86,7 @@ pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<B
                 shown.set_item("names", &link.names)?;
             } else {
                 shown.set_item("value", &link.value)?;
-                shown.set_item("shown", &link.shown)?;
+                shown.set_item("shown", &*link.for_people())?;
             }
             links.set_item(&link.label, shown)?;
         }
