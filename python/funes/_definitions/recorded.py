@@ -179,7 +179,8 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
         return
     if present is not None:
         functions = list(dict.fromkeys((*read_functions(folder), *content["functions"])))
-        merged = {**content, **(present if present["nodes"] else {}), "functions": functions}
+        kept = content if content["nodes"] and not present["nodes"] else present
+        merged = {**content, **kept, "functions": functions}
         if merged != present:
             write_json(folder, FILE_NAME, merged, shared=shared)
 

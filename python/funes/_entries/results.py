@@ -107,7 +107,9 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
     if versions == "all":
         # Where file systems ignore case, versions of `F` lie in the folder of `f`.
         own = (None, memo._function_name)
-        return [found.definition for found in stored._versions() if found._true_name in own]
+        found = [each.definition for each in stored._versions() if each._true_name in own]
+        # Another function whose code is the same may have stored the results of the present one.
+        return list(dict.fromkeys((*found, memo.definition)))
     wanted = [versions] if isinstance(versions, str) else versions
     return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
 

@@ -115,7 +115,7 @@ class Adoption(NamedTuple):
         for path, entry, arguments, head in self._moved(left_out):
             try:
                 if head is None:
-                    seconds, objects = _facts(entry)
+                    seconds, objects = _facts(path, entry)
                 else:
                     whole = reading.load(entry)
                     seconds, objects = whole["time"], head.get("objects", {})
@@ -260,13 +260,11 @@ def _parameters(version: StoredVersion) -> Parameters | None:
     return parameters if is_sound else None
 
 
-def _facts(entry: Entry) -> tuple[float, dict[str, str]]:
-    """How long a result took, and the hashes of its large arguments."""
-    facts = entry.facts()
-    if facts is None:
-        head = pickling.load_head(entry)
-        return head["time"], head.get("objects", {})
-    return facts[0], {digest: digest for digest in facts[1]}
+def _facts(path: str, entry: Entry) -> tuple[float, dict[str, str]]:
+    """How long a result took, and the hashes of its large arguments. Nothing is unpickled."""
+    # An unusual pickle may have taken long, and may refer to whatever it names.
+    seconds, digests = entry.facts() or (float("inf"), large_arguments.named_in(path))
+    return seconds, {digest: digest for digest in digests}
 
 
 def _unfaithful(inputs: dict[str, Any]) -> str:
