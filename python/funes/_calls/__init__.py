@@ -9,7 +9,6 @@
         travel         the same in another process
         reloading      the same when `%autoreload` loads its module again
         miss           a call whose result is not in memory, if anything about it is unusual
-          places         where the result may be
           once           one computes, the others wait
             standstill     for how long
           run            the function runs

@@ -13,6 +13,7 @@ from funes._definitions.recorded import (
     is_recorded,
     record_definition,
 )
+from funes._definitions.secrets import without_secrets
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -67,7 +68,8 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
     if not nodes or extra is None or memo._core.definition(memo) != definition:
         return None
     depends_on = depends.record(memo._options.depends_on, extra)
-    return {"definition": definition, "depends_on": depends_on, "nodes": nodes}
+    told = [{**node, "source": without_secrets(node["source"])} for node in nodes]
+    return {"definition": definition, "depends_on": depends_on, "nodes": told}
 
 
 def subject_of(memo: Memo[Any, Any]) -> Subject:

@@ -16,6 +16,9 @@
       frames           as those of pandas, polars and Parquet
       shown            as text and HTML
     cache            a folder whose functions are not at hand
+      root             the folder that a user names
+      named            functions by the names that people write
       function, version, entry
+      identity         module and qualified name of a function
       files            how they lie there, and are deleted
 """
