@@ -12,7 +12,7 @@ from funes._cli.output import print_json, print_rows
 from funes._cli.progress import progress
 from funes._cli.removal import COLUMNS, Removal, counted, rows_of
 from funes._cli.units import age, bytes_shown, size
-from funes._entries.cache import Cache
+from funes._entries.cache import Cache, open_cache
 from funes._entries.entry import StoredEntry
 from funes._entries.files import Removed
 from funes._entries.version import StoredVersion
@@ -75,6 +75,8 @@ def command(
 
     Exit code: 1 if something could not be deleted, or --max-bytes cannot be reached.
     """
+    # What is asked of entries needs no verifying, which would read all of them.
+    cache = open_cache(cache.path, verify="never")
     found = plan(cache, Limits(older_than, keep_versions, max_bytes), watch=_watch)
     rows = rows_of(found.versions, found.entries, damaged=found.damaged, objects=found.objects)
     total = Removed(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))

@@ -15,7 +15,7 @@ from funes._funes import Store
 
 __all__ = ["equal_code"]
 
-#: How many versions are compared, those with the latest results first.
+#: How many versions are compared, those that were added to last first.
 _VERSIONS = 200
 
 
@@ -33,15 +33,21 @@ def equal_code(store: Store, identity: str, present: Content) -> StoredVersion |
         version
         for function in Cache(store).functions()
         if function._identity != identity
-        for version in function.versions()
-        if version.summary.entries
+        for version in function._versions()
     ]
-    found.sort(key=lambda version: version.summary.last, reverse=True)  # type: ignore[arg-type, return-value]
+    found.sort(key=_changed, reverse=True)
     for version in found[:_VERSIONS]:
         before = version.description
-        if before and _is_equal(before, present):
+        if before and _is_equal(before, present) and any(version.entries()):
             return version
     return None
+
+
+def _changed(version: StoredVersion) -> float:
+    try:
+        return os.stat(version.folder).st_mtime
+    except OSError:  # deleted meanwhile
+        return 0.0
 
 
 def _is_equal(before: Content, after: Content) -> bool:

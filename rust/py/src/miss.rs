@@ -66,9 +66,8 @@ impl Core {
         if self.options.shared || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
             return Ok(None);
         }
-        let place = self.store(memo).and_then(|store| {
-            store.get().folder(self.name(py)?.bind(py), &call.get().definition)
-        });
+        let place =
+            self.store(memo).and_then(|store| store.get().folder(self.name(py)?.bind(py), &call.get().definition));
         match place {
             Ok(folder) if is_described(py, call.get(), &folder) => {
                 Ok(Some(Usual { memo: memo.clone().unbind(), call: call.clone().unbind(), folder }))

@@ -146,7 +146,6 @@ impl Store {
     ///
     /// Nothing is unpickled. Raises as `write`.
     #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
-    #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
     fn write_again(
         &self,
         py: Python<'_>,
