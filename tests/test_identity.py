@@ -148,7 +148,11 @@ def test_what_was_not_recorded_is_of_the_only_function_or_of_none() -> None:
     one, other = in_modules()
     later = made("def train(x): return x - 1", "resnet")
     one(1), later(1)
+    assert other.explain(1).version is None
     (one.cache_path / "definition.json").unlink()
+    later.forget(1)
+    assert "adopt" not in str(later.explain(1)), "it may be another function's"
+    later(1)
     assert len(load_cached_results(later, versions="all")) == 2
     other(1)
     assert len(load_cached_results(later, versions="all")) == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from funes._calls import description
 from funes._definitions.difference import changes
-from funes._definitions.recorded import Content, read_definition
+from funes._definitions.recorded import Content, read_definition, read_functions
 from funes._entries import pickling
 from funes._funes import Call
 from funes._versions.explanation import Explanation
@@ -71,7 +71,9 @@ def explain_miss(
         for version in others[:_VERSIONS]:
             path = memo._store.path(name, version.definition, call.arguments)
             if os.path.exists(path):
-                return _since(memo, known, version)._replace(is_remembered_there=True)
+                # Whose it is may not be recorded: then it is not proposed.
+                is_own = bool(read_functions(os.path.dirname(path)))
+                return _since(memo, known, version)._replace(is_remembered_there=is_own)
         found = _nearest(memo, known, call, entries, search)
         if found is not None:
             return found

@@ -166,7 +166,7 @@ def _values(entries: Iterable[StoredEntry], book: _Book) -> dict[os.PathLike[str
             uses[folder] = 1 + hits / max(1, entry.version.summary.entries)
         try:
             seconds = entry.time
-        except Exception:  # what cannot be read may be of value for those who can
+        except Exception:  # it may be of value to a reader with another key
             seconds = float("inf")
         values[entry.path] = seconds * uses[folder] / max(1.0, entry.bytes + book.share(entry))
     return values

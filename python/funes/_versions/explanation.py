@@ -59,7 +59,7 @@ class Explanation(NamedTuple):
     version: Version | None = None
     #: What changed since that version.
     changes: tuple[Change, ...] = ()
-    #: Whether that version remembers a call with these arguments.
+    #: Whether that version remembers a call with these arguments, and is recorded to be one of this function.
     is_remembered_there: bool = False
     #: If nothing is stored of the function: another one whose code is the same, and of which `version` is.
     renamed_from: str = ""
