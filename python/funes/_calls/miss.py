@@ -297,7 +297,8 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
     if call.is_described:
         return
     try:
-        call.describe(description.record(memo, call.definition))
+        if description.record(memo, call.definition):
+            call.describe()
     except OSError as error:
         text = f"definition.json was not written: {_warn.one_line(error)}"
         memo._degrade("describe", text, error)

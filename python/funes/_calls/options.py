@@ -93,15 +93,13 @@ class Options(NamedTuple):
         """The store in the cache folder, or in the folder that another process had for it.
 
         Raises:
-            OSError: It is a file, or a URL.
+            OSError: It is a URL.
         """
         root = root or self.root()
         if is_url(root):
             raise NotADirectoryError(
                 errno.ENOTDIR, "FUNES_CACHE_DIR must be a folder, not a URL", root
             )
-        if os.path.isfile(root):
-            raise NotADirectoryError(errno.ENOTDIR, "the cache folder is a file", root)
         key = self.key.reveal() if self.key is not None else secret.from_environment()
         return Store(root, key=key, shared=self.shared, verify=self.verify)
 

@@ -50,14 +50,14 @@ impl Call {
         self.is_absent.load(Ordering::Relaxed)
     }
 
-    /// Whether what the definition consists of was written beside its entries, or cannot be.
+    /// Whether what the definition consists of was written beside its entries.
     #[getter]
-    pub(crate) fn is_described(&self, py: Python<'_>) -> bool {
-        self.settled.get().survey.is_known(py)
+    pub(crate) fn is_described(&self) -> bool {
+        self.settled.get().survey.is_there()
     }
 
-    /// Says so; `is_there`: whether there is a file. It holds until that changes.
-    fn describe(&self, py: Python<'_>, is_there: bool) {
-        self.settled.get().survey.note(py, Some(is_there));
+    /// Says so. It holds as long as the file is there.
+    fn describe(&self) {
+        self.settled.get().survey.note(true);
     }
 }

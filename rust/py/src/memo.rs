@@ -611,7 +611,7 @@ impl Core {
         let _closed = self.store.with(py, Option::take);
         if let Some(settled) = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py))) {
             // In another folder it is not.
-            settled.get().survey.note(py, None);
+            settled.get().survey.note(false);
         }
         self.turn_savings(py);
         self.forget_all(py);

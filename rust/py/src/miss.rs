@@ -123,7 +123,7 @@ impl Core {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = memo.py();
         // It is not described any more if the function has moved the store.
-        let Some(result) = Frozen::of(output, None).filter(|_| call.is_described(py)) else { return Ok(false) };
+        let Some(result) = Frozen::of(output, None).filter(|_| call.is_described()) else { return Ok(false) };
         let entry = PyDict::new(py);
         entry.set_item(intern!(py, "input"), &call.inputs)?;
         entry.set_item(intern!(py, "output"), output)?;

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use funes_core::pace::Pace;
 use pyo3::prelude::*;
-
-use crate::attached::Attached;
 
 /// The file that describes a definition, beside its entries.
 pub(crate) const DESCRIPTION: &str = "definition.json";
@@ -18,37 +17,32 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// What is known of the file of one definition.
 pub(crate) struct Survey {
     pace: Pace,
-    /// Whether there was a file when it was last looked at; none if a miss has to see to it.
-    known: Attached<Option<bool>>,
+    /// Whether it was there when it was last looked at; if not, a miss has to write it.
+    is_there: AtomicBool,
 }
 
 impl Default for Survey {
     fn default() -> Self {
-        Self { pace: Pace::every(PERIOD), known: Attached::new(None) }
+        Self { pace: Pace::every(PERIOD), is_there: AtomicBool::new(false) }
     }
 }
 
 impl Survey {
-    /// Whether the file was written, or cannot be.
-    pub(crate) fn is_known(&self, py: Python<'_>) -> bool {
-        self.known.with(py, |known| known.is_some())
+    /// Whether the file was there when it was last looked at.
+    pub(crate) fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Relaxed)
     }
 
-    /// Whether this is still so of the file in that folder.
+    /// Whether the file in that folder is still there.
     pub(crate) fn holds(&self, py: Python<'_>, folder: &Path) -> bool {
-        let Some(before) = self.known.with(py, |known| *known) else { return false };
-        if !self.pace.is_due() {
-            return true;
+        if self.is_there() && self.pace.is_due() {
+            self.note(py.detach(|| fs::symlink_metadata(folder.join(DESCRIPTION)).is_ok()));
         }
-        let now = py.detach(|| fs::symlink_metadata(folder.join(DESCRIPTION)).is_ok());
-        self.known.with(py, |known| {
-            *known = known.filter(|_| before == now);
-            known.is_some()
-        })
+        self.is_there()
     }
 
-    /// Takes note of whether there is a file, or that this is not known.
-    pub(crate) fn note(&self, py: Python<'_>, is_there: Option<bool>) {
-        self.known.with(py, |known| *known = is_there);
+    /// Takes note of whether the file is there.
+    pub(crate) fn note(&self, is_there: bool) {
+        self.is_there.store(is_there, Ordering::Relaxed);
     }
 }
