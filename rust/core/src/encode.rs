@@ -196,6 +196,26 @@ impl Encoder {
         self.move_to(&mark, node, Layout::Ordered, true);
     }
 
+    /// Gives a reserved node what was written since `mark`, one closed node, which leaves nothing in its place. If it
+    /// was closed as that node (`is_closed`), what is left of it is a reference, or nothing has been given to it.
+    pub fn fill(&mut self, mark: Mark, node: NodeId, is_closed: bool) {
+        if is_closed && self.holes.len() > mark.holes {
+            self.abandon(&mark);
+        } else {
+            self.move_to(&mark, node, Layout::Ordered, false);
+        }
+    }
+
+    /// What was written since the boundary.
+    pub fn since(&self, start: Boundary) -> &[u8] {
+        &self.buffer[start.offset..]
+    }
+
+    /// Writes a closed node that is inline once more.
+    pub fn put_short(&mut self, node: &[u8]) {
+        self.buffer.extend_from_slice(node);
+    }
+
     /// Writes a closed node that is not inline.
     pub fn put(&mut self, sealed: Sealed) {
         match sealed {
@@ -216,13 +236,21 @@ impl Encoder {
         domain.hash(&self.into_bytes())
     }
 
-    /// What was written, complete: what [`Encoder::finish`] hashes.
-    pub fn into_bytes(self) -> Vec<u8> {
+    /// Fills all holes; whether that could be done, see [`Settled::is_complete`].
+    pub fn fill_holes(&mut self) -> bool {
         if self.holes.is_empty() {
-            return self.buffer;
+            return true;
         }
-        let settled = self.graph.settle();
-        fill(&self.buffer, 0, &self.holes, |node| settled.token(node))
+        let settled = std::mem::take(&mut self.graph).settle();
+        self.buffer = fill(&self.buffer, 0, &self.holes, |node| settled.token(node));
+        self.holes.clear();
+        settled.is_complete()
+    }
+
+    /// What was written, complete: what [`Encoder::finish`] hashes.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.fill_holes();
+        self.buffer
     }
 
     /// The digests of reserved nodes, once all of them are defined.

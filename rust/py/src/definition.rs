@@ -13,13 +13,14 @@ use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::containers::shown;
+use crate::errors::quietly;
 use crate::guard::{Guard, is_fixed};
 use crate::known;
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
-use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Walk, address_of};
+use crate::refusal::{Culprit, Stop, Walked};
+use crate::walk::{Definitions, Digests, Walk, address_of, entangled};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -64,6 +65,8 @@ pub(crate) struct Definition {
     pub(crate) modules: Vec<String>,
     /// What could not be taken in full, for a warning.
     pub(crate) doubts: Vec<String>,
+    /// The doubt that comes from a container that knows its keys weakly, if there is one.
+    weakly: Option<String>,
     /// The functions and classes in it, the root first: for people.
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
@@ -87,7 +90,7 @@ impl Definition {
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
-                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
+                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, Way::default())));
                 walk.drain(&mut survey, purpose)
             })?;
             if survey.assigned.is_subset(&left_out) {
@@ -99,6 +102,9 @@ impl Definition {
         let Some(root_node) = root_node else { return Ok(None) };
         let records = record::reachable(survey.records, root_node);
         let settled = walk.encoder.settle();
+        if !settled.is_complete() {
+            return Err(entangled());
+        }
         let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
@@ -112,6 +118,7 @@ impl Definition {
             digest,
             modules: survey.modules,
             doubts: survey.doubts,
+            weakly: survey.weakly,
             nodes: records,
             namespaces: survey.namespaces.into_vec(),
             guards,
@@ -153,12 +160,33 @@ struct Survey<'py> {
     values: Vec<Bound<'py, PyAny>>,
     modules: Vec<String>,
     doubts: Vec<String>,
+    weakly: Option<String>,
     records: Vec<Record>,
     /// Names that the code assigns, each with the address of its namespace.
     assigned: FxHashSet<(usize, String)>,
     kept: Vec<Py<PyAny>>,
     /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
-    alone: FxHashMap<NodeId, String>,
+    alone: FxHashMap<NodeId, Way>,
+}
+
+/// The way to a piece of code: from which one, and the step from there.
+#[derive(Clone, Default)]
+struct Way {
+    from: Option<NodeId>,
+    step: String,
+}
+
+impl Survey<'_> {
+    /// Says how an error shows the way to a piece of code. A chain of them may be very long.
+    fn at(&self, stop: Stop, way: &Way) -> Stop {
+        let mut stop = stop.at(|| way.step.clone());
+        let mut from = way.from;
+        while let Some(way) = from.and_then(|node| self.alone.get(&node)) {
+            stop = stop.at(|| way.step.clone());
+            from = way.from;
+        }
+        stop
+    }
 }
 
 impl<'py> Walk<'py> {
@@ -190,7 +218,12 @@ impl<'py> Walk<'py> {
             self.named(&describe(object, &FxHashSet::default())?.name);
             return Ok(());
         };
-        let digest = definition.get().digest;
+        let Definition { digest, doubts, weakly, .. } = definition.get();
+        self.doubts.extend_from_slice(doubts);
+        if let Some(weakly) = weakly {
+            self.weakly.insert(address_of(object), weakly.clone());
+        }
+        let digest = *digest;
         if let Definitions::Settled { met, last, .. } = &mut self.definitions {
             met.extend(last.replace((address_of(object), digest)));
         }
@@ -253,9 +286,9 @@ impl<'py> Walk<'py> {
         if let Some(way) = &way
             && purpose == Purpose::Value
         {
-            self.tools(description).map_err(|stop| stop.at(|| way.clone()))?;
+            self.tools(description).map_err(|stop| survey.at(stop, way))?;
         }
-        let links = self.links(description, way.as_deref(), survey)?;
+        let links = self.links(described, way.as_ref(), survey)?;
         self.encoder.define(mark, *node);
         survey.records.push(Record {
             node: *node,
@@ -292,7 +325,7 @@ impl<'py> Walk<'py> {
             let label = label.to_string();
             if is_held(&label) {
                 let start = self.encoder.mark();
-                self.walk(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
+                self.whole(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
                 self.encoder.abandon(&start);
             }
         }
@@ -300,12 +333,8 @@ impl<'py> Walk<'py> {
     }
 
     /// `way`: where in a value this is, if what it holds has to be hashed whole.
-    fn links(
-        &mut self,
-        description: &Description<'py>,
-        way: Option<&str>,
-        survey: &mut Survey<'py>,
-    ) -> Walked<Vec<Link>> {
+    fn links(&mut self, described: &Described<'py>, way: Option<&Way>, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
+        let description = &described.description;
         let mut records = Vec::with_capacity(description.links.len());
         let links = self.encoder.begin(tags::DICT, description.links.len());
         let mut boundaries = Vec::with_capacity(description.links.len() + 1);
@@ -319,11 +348,13 @@ impl<'py> Walk<'py> {
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
-            match self.walk(&value) {
+            match self.whole(&value) {
                 // Code has guards of its own, and what it refers to has.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => survey.values.push(value),
-                Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
+                Err(stop) if held.is_some() => {
+                    return Err(survey.at(stop.at(way_on), &held.cloned().unwrap_or_default()));
+                }
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
@@ -331,13 +362,18 @@ impl<'py> Walk<'py> {
                     let subject = format!("'{label}', which {} uses", description.name);
                     let text = refusal.text(&subject);
                     survey.doubts.push(text.clone());
+                    if refusal.culprit == Culprit::Weak {
+                        survey.weakly.get_or_insert_with(|| text.clone());
+                    }
                     doubt = Some(text);
                 }
                 Err(stop) => return Err(stop),
             }
             let nodes = self.encoder.definitions_since(&start);
-            if let Some(way) = held {
-                survey.alone.extend(nodes.iter().map(|&node| (node, format!("{way}{}", way_on()))));
+            if held.is_some() {
+                for &node in &nodes {
+                    survey.alone.entry(node).or_insert_with(|| Way { from: Some(described.node), step: way_on() });
+                }
             }
             records.push(Link {
                 label: label.to_string_lossy().into_owned(),
@@ -378,7 +414,7 @@ fn step_to(kind: &str, label: &str) -> String {
 /// `module.qualname` as the object itself says; what it is called where it has none.
 fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     let py = object.py();
-    let text = |attribute| object.getattr(attribute).ok().and_then(|text| text.extract::<String>().ok());
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
     match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
         (Some(module), Some(qualname)) => format!("{module}.{qualname}"),
         _ => name.to_owned(),
@@ -405,7 +441,7 @@ pub(crate) fn with_extras(
     walk.run(|walk| {
         walk.encoder.put(Sealed::Digest(definition.digest));
         match extras {
-            Some(extras) if !extras.is_empty() => walk.walk(extras.as_any()),
+            Some(extras) if !extras.is_empty() => walk.whole(extras.as_any()),
             _ => Ok(()),
         }
     })?;
@@ -415,9 +451,9 @@ pub(crate) fn with_extras(
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
-    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>());
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
     match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
-        (Ok(module), Ok(name)) => stands_in(object, &module, &name),
+        (Some(module), Some(name)) => stands_in(object, &module, &name),
         _ => false,
     }
 }

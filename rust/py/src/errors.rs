@@ -1,5 +1,7 @@
 //! From Rust to the exceptions of `funes.errors`.
 
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -20,4 +22,27 @@ pub(crate) fn one_line(py: Python<'_>, error: &PyErr) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line: String = line.chars().take(200).collect();
     if line.is_empty() { kind } else { format!("{kind}: {line}") }
+}
+
+/// The outcome of a question to an object whose answer does not matter much: none if it raises. `KeyboardInterrupt` is
+/// raised again as soon as signals are looked for.
+pub(crate) fn quietly<T>(py: Python<'_>, outcome: PyResult<T>) -> Option<T> {
+    outcome
+        .inspect_err(|error| {
+            if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                // SAFETY: it only notes that the signal has come.
+                unsafe { ffi::PyErr_SetInterrupt() };
+            }
+        })
+        .ok()
+}
+
+/// The reason of an `UnhashableArgumentError`, without the way to the culprit and the advice.
+pub(crate) fn reason_of(py: Python<'_>, error: &PyErr) -> Option<String> {
+    if !error.is_instance_of::<UnhashableArgumentError>(py) {
+        return None;
+    }
+    let text = error.value(py).str().ok()?.to_string();
+    let text = text.strip_suffix(ADVICE)?.trim_end().strip_suffix('.')?;
+    Some(text.split_once(": ")?.1.to_owned())
 }

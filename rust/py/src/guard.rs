@@ -153,7 +153,7 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
 
 fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
     let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
-    walk.run(|walk| walk.walk(value))?;
+    walk.run(|walk| walk.whole(value))?;
     Ok(walk.finish(Domain::Value))
 }
 

@@ -37,7 +37,7 @@ use crate::walk::{Definitions, Walk};
 #[pyo3(signature = (value, /))]
 pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    Ok(walked(py, |walk| walk.walk(value))?.finish(Domain::Value).to_hex())
+    Ok(walked(py, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
 }
 
 /// The bytes that `hash_value` hashes: for the tests of the format.
@@ -45,7 +45,7 @@ pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyo3(signature = (value, /))]
 pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
-    Ok(PyBytes::new(py, &walked(py, |walk| walk.walk(value))?.encoder.into_bytes()))
+    Ok(PyBytes::new(py, &walked(py, |walk| walk.whole(value))?.encoder.into_bytes()))
 }
 
 /// What the definition of a function or class consists of: its nodes, itself first; empty if it counts by its name.
@@ -117,7 +117,7 @@ pub(crate) fn hash_arguments(parameters: Vec<Option<String>>, inputs: &Bound<'_,
         let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
         for value in values.iter().chain([&seed]) {
             match value {
-                Some(value) => walk.walk(value)?,
+                Some(value) => walk.whole(value)?,
                 None => walk.encoder.atom(tags::ABSENT),
             }
         }

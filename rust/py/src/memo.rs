@@ -86,7 +86,7 @@ impl Core {
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, "the definition"),
         };
         let mut subject = String::new();
-        let encoded = match self.encode(py, &arguments, &mut subject) {
+        let encoded = match self.encode(memo, &arguments, &mut subject) {
             Ok(encoded) => encoded,
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, &subject),
         };
@@ -354,7 +354,13 @@ impl Core {
     }
 
     /// The arguments in the canonical encoding if it is short, else the digest that stands for them.
-    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Vec<u8>> {
+    fn encode<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<Vec<u8>> {
+        let py = memo.py();
         let mut walk = Walk::new(py, Definitions::settled(None));
         walk.run(|walk| {
             let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
@@ -363,7 +369,12 @@ impl Core {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
-                walk.walk(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))
+                let known = walk.doubts.len();
+                walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
+                for doubt in &mut walk.doubts[known..] {
+                    doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                }
+                Ok(())
             })?;
             match &arguments.seed {
                 None => walk.encoder.atom(tags::ABSENT),
@@ -372,6 +383,9 @@ impl Core {
             walk.encoder.end(mark, None);
             Ok(())
         })?;
+        for doubt in &walk.doubts {
+            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
+        }
         Ok(walk.encoder.into_bytes())
     }
 
@@ -516,7 +530,7 @@ impl Core {
         normalise_seed(&mut arguments)?;
         let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
         let mut subject = String::new();
-        let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        let encoded = self.encode(memo, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
         let hex = Domain::Arguments.hash(&encoded).to_hex();
         self.described(&settled, &arguments, hex, encoded)
     }
