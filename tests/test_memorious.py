@@ -191,6 +191,35 @@ def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
         assert inner.is_cached(1)
 
 
+def test_a_path_in_a_container_counts_by_its_content(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    holder: dict[str, Any] = {"data": [1]}
+
+    makers: list[Callable[[], Any]] = [
+        lambda: {"data": data},
+        lambda: [(1, [data])],
+        lambda: ({data},),
+        lambda: {data: 1},
+        lambda: holder,
+    ]
+    for make in makers:
+        data.write_text("1")
+        depends_on = [make()]
+
+        @memorious(depends_on=depends_on)
+        def f(x: int) -> int:
+            return x
+
+        before = f.definition
+        holder["data"].append(data)
+        assert (f.definition != before) == (make() is holder)
+        before = f.definition
+        data.write_text("2")
+        assert f.definition != before
+        data.write_text("1")
+        assert f.definition == before
+
+
 def test_a_file_that_is_missing_costs_no_more_than_the_memory(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
 
