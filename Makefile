@@ -11,7 +11,7 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-rust test-python test-faults test-pythons fuzz memcheck lint format docs bench behaviour \
+.PHONY: help demo test test-rust test-python test-faults test-pythons test-torch fuzz memcheck lint format docs bench behaviour \
 	wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
@@ -33,6 +33,9 @@ test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a 
 
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
+
+test-torch: build $(VENV)/.made/test $(VENV)/.made/torch ## install PyTorch (some GB) and test how its values count and load
+	$(VENV)/bin/python -m pytest tests/values/torch_values.py
 
 # How long each of the two fuzzers searches.
 SECONDS ?= 60
@@ -111,6 +114,6 @@ $(VENV)/.made/pip:
 	@mkdir -p $(VENV)/.made && touch $@
 
 $(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench \
-$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux: $(VENV)/.made/pip pyproject.toml
+$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux $(VENV)/.made/torch: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@
