@@ -14,6 +14,9 @@
         links          what the names lead to in the running program
           imports        modules that a function imports itself
           descriptors    properties and the like
+        attributes     what was set on functions
+        annotations    annotations and docstrings as values
+          reading      what code reads of other code
       library        what counts by its name
         origin         what is the user's own
     description    what is told

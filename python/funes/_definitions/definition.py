@@ -15,13 +15,13 @@ from funes._definitions.classes import describe_class
 from funes._definitions.description import MISSING, Description, LeftOut, by_name
 from funes._definitions.functions import describe_function
 from funes._definitions.library import (
-    depends_on,
     is_a,
     is_library_function,
     is_memorious,
     library_of,
     named_in_library,
 )
+from funes._definitions.reading import DOCSTRINGS
 from funes._definitions.wrappers import (
     describe_library_function,
     describe_memorious,
@@ -44,7 +44,9 @@ def is_code(thing: object) -> bool:
     return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
 
 
-def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
+def describe(
+    thing: Any, left_out: LeftOut = frozenset(), reading: int = 0, is_bare: bool = False
+) -> Description:
     """What a piece of code consists of.
 
     thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
@@ -53,6 +55,11 @@ def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
         `id` of its
         namespace and the name: they are no inputs here either. An assignment is found only when its
         node is described, so a graph that has any is described a second time with them.
+
+    reading: what code of the same graph reads of code (`Description.reading`). A graph that has any is described a
+        second time with it, too.
+    is_bare: whether it is a function without attributes, which need not be asked for its ``__dict__``: that would
+        make one.
 
     Warns with `CacheWarning`, once for each function, of variables that it assigns or changes
     itself. Raises TypeError for anything that is no code.
@@ -64,15 +71,19 @@ def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
     if kind is FunctionType:
         if is_library_function(thing):
             return describe_library_function(thing)
-        return describe_function(thing, left_out)
+        return describe_function(thing, left_out, reading, is_bare)
     if is_a(thing, type):
-        return describe_class(thing, left_out)
+        return describe_class(thing, left_out, reading)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
-        return describer(thing)
+        description = describer(thing)
+        if kind is property and reading & DOCSTRINGS:
+            description.links["docstring"] = thing.__doc__
+        return description
     if is_memorious(thing):
-        is_function = not depends_on(thing)
-        return describe(thing.__wrapped__, left_out) if is_function else describe_memorious(thing)
+        return describe_memorious(
+            thing, left_out, lambda function: describe(function, left_out, reading)
+        )
     if is_named(thing):
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 __all__ = ["MISSING", "Description", "LeftOut", "Missing", "by_name"]
@@ -64,6 +65,17 @@ class Description(NamedTuple):
 
     tools: dict[str, object] = {}  # noqa: RUF012  # a default that nobody writes to
     """What is in `links` by its type only (`stand_in`): the label, and the lock, open file and so on itself."""
+
+    attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
+    """Dicts of attributes: as long as each holds what it held, but for these names, the node is as it was."""
+
+    computed: tuple[Callable[[], object], ...] = ()
+    """What gives the value of a link that is not kept anywhere: as long as each gives an equal value, the node is as
+    it was.
+    """
+
+    reading: int = 0
+    """What the node reads of other code, in bits of `reading`. If a node does, that of all nodes counts."""
 
 
 def by_name(name: str, library: str = "") -> Description:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
+
+from funes._definitions.attributes import COPIED, slots_of
 
 __all__ = ["DESCRIPTORS", "is_special_descriptor", "parts_of", "state_of"]
 
@@ -29,14 +32,19 @@ def parts_of(descriptor: object) -> dict[str, object]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-# What `functools.cached_property` keeps beside its function.
-_MACHINERY = frozenset(("attrname", "func", "lock"))
-
-
 def state_of(descriptor: object) -> dict[str, object]:
     """The attributes that the maker of a special descriptor gave it."""
+    base = next(kind for kind in _TYPES if isinstance(descriptor, kind))
+    state = {**getattr(descriptor, "__dict__", {}), **slots_of(descriptor, base)}
     return {
         name: value
-        for name, value in getattr(descriptor, "__dict__", {}).items()
-        if name not in _MACHINERY and not name.startswith("__")
+        for name, value in state.items()
+        if name not in COPIED
+        and name not in ("__isabstractmethod__", "__wrapped__")
+        and not (base is functools.cached_property and _is_machinery(name, value))
     }
+
+
+def _is_machinery(name: str, value: object) -> bool:
+    """Whether it is what `functools.cached_property` keeps itself: its function, and up to 3.11 a lock."""
+    return name == "func" or (name == "lock" and isinstance(value, type(threading.RLock())))

@@ -6,9 +6,12 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from funes._definitions.code import byte_code, names_in
+from funes._definitions.annotations import annotations_of, cleandoc, docstring_of
+from funes._definitions.code import byte_code, names_in, nested_codes
 from funes._definitions.description import Description, LeftOut
 from funes._definitions.links import Links
+from funes._definitions.names import Names
+from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
 from funes._definitions.source import written
 from funes._definitions.written import Written
 from funes._warn import warn
@@ -16,10 +19,17 @@ from funes._warn import warn
 __all__ = ["cells_of", "defaults_of", "describe_function"]
 
 
-def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -> Description:
+def describe_function(
+    function: FunctionType,
+    left_out: LeftOut = frozenset(),
+    reading: int = 0,
+    is_bare: bool = False,
+) -> Description:
     """What a function of the user's consists of: its code, and what its names lead to.
 
     left_out: names that other code of the graph assigns.
+    reading: what code of the graph reads of code.
+    is_bare: whether it has no attributes.
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
@@ -27,24 +37,34 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
         links = Links(left_out=left_out)
     else:
         links = Links(names.assigned, names.filled, left_out)
+    links.passed = None if found is None else found.content.passed
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
     cells = cells_of(function)
     links.add_captured(names, cells)
     links.add_globals(names, cells, function.__globals__, _builtins(function))
     links.add_imports(names, function.__globals__)
+    if not is_bare:
+        links.add_attributes(function)
+    if reading & DOCSTRINGS:
+        links.compute("docstring", docstring_of, function)
+    if reading & ANNOTATIONS:
+        links.compute("annotations", annotations_of, function)
     if links.changed:
         _warn_of_changes(function, links.changed)
     return Description(
         "function",
         function.__name__,
-        byte_code(function.__code__) if found is None else _tree(found),
+        byte_code(function.__code__) if found is None else _tree(found, reading),
         links.links,
         links.reads,
         frozenset(links.modules),
         "" if found is None else found.source,
         tuple(links.assigned.values()),
         links.tools,
+        tuple(links.attributes),
+        tuple(links.computed),
+        _reading(function.__code__, found, names, links),
     )
 
 
@@ -52,9 +72,37 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
 _AT_CLASS_STATEMENTS = frozenset(("__init_subclass__", "__set_name__"))
 
 
-def _tree(found: Written) -> tuple[object, ...]:
+def _reading(code: CodeType, found: Written | None, names: Names, links: Links) -> int:
+    """What a function reads of code, but for what `links` have of it already."""
+    readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
+    readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    if found is None:
+        codes = (code, *nested_codes(code))
+        words = {word for part in codes for word in part.co_names}
+        words.update(text for part in codes for text in part.co_consts if type(text) is str)
+        readers |= words
+        asked = words & ASKED.keys()
+    else:
+        readers |= found.content.readers
+        asked = {name for name, chain in found.content.asks if chain not in links.told}
+    reading = 0
+    for name in asked:
+        reading |= ASKED[name]
+    for kind, functions in READERS.items():
+        if not functions.isdisjoint(readers):
+            reading |= kind
+    return reading
+
+
+def _tree(found: Written, reading: int) -> tuple[object, ...]:
     content = found.content
+    of_nested: tuple[object, ...] = ()
+    if reading & DOCSTRINGS and content.docstrings:
+        of_nested += ("docstrings", *map(cleandoc, content.docstrings))
+    if reading & ANNOTATIONS and content.annotations:
+        of_nested += ("annotations", *content.annotations)
     return (
+        *of_nested,
         "tree",
         found.private if content.has_private_names else "",
         # Under `python -O` an assertion of the tree is none of the code.

@@ -19,6 +19,7 @@ __all__ = [
     "is_library_function",
     "is_library_module",
     "is_memorious",
+    "is_mock",
     "library_of",
     "module_name",
     "named_in_library",
@@ -131,6 +132,17 @@ def library_of(value: object) -> str:
             owner = getattr(value, "__self__", None)
             module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_own(module) else module
+
+
+def is_mock(kind: type) -> bool:
+    """Whether a type is one of `unittest.mock`, whose objects make further ones whenever they are looked at."""
+    return any(
+        base.__name__ in _MOCKS and base.__module__ in ("unittest.mock", "mock.mock")
+        for base in kind.__mro__
+    )
+
+
+_MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 
 def is_memorious(thing: object) -> bool:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
+from funes._definitions.annotations import (
+    annotations_of,
+    docstring_of,
+    docstrings_of,
+    hints_of,
+    subclasses_of,
+)
+from funes._definitions.attributes import MEMO_STATE, attributes_of, memo_attributes
 from funes._definitions.description import MISSING, LeftOut
 from funes._definitions.descriptors import is_special_descriptor, parts_of, state_of
 from funes._definitions.imports import own_module
@@ -67,6 +77,15 @@ class Links:
         self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
         #: The same, as the code spells it.
         self.changed: set[str] = set()
+        #: As in `Description`.
+        self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
+        self.computed: list[Callable[[], object]] = []
+        #: Names and attributes that the code passes on, see `Content`; None if that is not known.
+        self.passed: frozenset[Chain] | None = frozenset()
+        #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
+        self.told: set[Chain] = set()
+        #: Names of the library's functions that are linked and read code.
+        self.readers: set[str] = set()
         self._reads: dict[tuple[int, str], tuple[dict[str, Any], str, object]] = {}
         self._assigned = assigned
         self._filled = filled
@@ -96,17 +115,48 @@ class Links:
             if library != "funes._calls.bound":
                 self.add(f"type of {label}", type(value))
             if not library:
-                for name, part in state_of(value).items():
-                    self.add(f"{label}.{name}", part)
-                    self.note_read(vars(value), name, part)
+                self.compute(f"state of {label}", state_of, value)
         elif is_memorious(value):
             self._add_memorious(label, value)
         else:
             self.links[label] = value
+            if library and type(value) is FunctionType:
+                self.readers.add(value.__name__)
+
+    def compute(self, label: str, find: Callable[[Any], object], thing: object) -> None:
+        """Link what is found out anew each time that the definition is looked at, if it is anything."""
+        compute = partial(find, thing)
+        value = compute()
+        if value:
+            self.links[label] = value
+        self.computed.append(compute)
+
+    def add_attributes(self, thing: Any, *others: str) -> None:
+        """Link the attributes that were set on a function or the like.
+
+        others: names in its ``__dict__`` that are linked elsewhere.
+        """
+        attributes = attributes_of(thing, self._left_out)
+        for name, value in attributes.items():
+            if name not in others:
+                self.add(f"attribute {name}", value)
+        self._watch(thing)
+
+    def add_memo_attributes(self, label: str, memo: Any) -> None:
+        """Link the attributes that were set on a memorious function and not on the function in it."""
+        attributes = memo_attributes(memo, self._left_out)
+        if attributes:
+            self.links[label] = attributes
+        self._watch(memo, *MEMO_STATE)
+
+    def _watch(self, thing: Any, *others: str) -> None:
+        assigned = [name for owner, name in self._left_out if owner == id(thing)]
+        self.attributes.append((thing.__dict__, (*others, *assigned)))
 
     def _add_memorious(self, label: str, memo: Any) -> None:
         """Link the function that is remembered, since remembering changes no result."""
         self.links[label] = memo.__wrapped__
+        self.add_memo_attributes(f"{label} attributes", memo)
         if depends_on(memo):
             self.links[f"{label} depends on"] = depends_on(memo)
 
@@ -178,12 +228,13 @@ class Links:
                 return
             if taken == len(chain) or is_library_module(value):
                 self.add(f"{where} {'.'.join(path)}", value)
+                self._note_told(chain, taken)
                 return
             if chain[taken] in _MODULE_MACHINERY:
                 return
             module, namespace = value, vars(value)
             value = self._look_up(namespace, chain[: taken + 1])
-            if value is MISSING:
+            if value is MISSING or not is_library_class(type(module)):
                 self._add_makers(f"{where} {'.'.join(path)}", module)
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
@@ -192,7 +243,12 @@ class Links:
         if getter is not MISSING:
             self.add(f"{label}.__getattr__", getter)
         if not is_library_class(type(module)):
-            self.add(f"type of {label}", type(module))
+            self._add_class_of(label, module)
+
+    def _add_class_of(self, label: str, module: ModuleType) -> None:
+        """Link a module's class of the user's, whose methods may read anything in the module."""
+        self.add(f"type of {label}", type(module))
+        self.compute(f"content of {label}", _content_of, module)
 
     def _look_up(self, namespace: dict[str, Any], path: Chain) -> object:
         """The value of the last name of a path, which is noted as read unless the code changes it."""
@@ -216,7 +272,10 @@ class Links:
             if len(longer) > taken and longer[:taken] == path
         }
         if self._fills(value, path) or (
-            inside and not is_a(value, type) and not is_a(value, FunctionType)
+            inside
+            and not is_a(value, type)
+            and not is_a(value, FunctionType)
+            and not is_memorious(value)
         ):
             self._leave_out(namespace, path, value)
             return
@@ -224,12 +283,34 @@ class Links:
             self._note_assigned(value, name)
         label = f"{where} {'.'.join(path)}"
         self.add(label, value)
-        if chain[taken : taken + 1] == ("__doc__",) and _is_own_code(value):
-            # Left out of the code, but here it is what the code works with.
-            self.links[f"{label}.__doc__"] = value.__doc__
-        is_own_function = is_a(value, FunctionType) and not is_library_function(value)
-        if taken < len(chain) and is_own_function and chain[taken] not in inside:
-            self._add_attribute(label, value, chain[: taken + 1])
+        if _is_own_code(value):
+            self._add_what_is_read(label, value, chain, taken)
+        elif taken == len(chain) or is_a(value, type) or is_a(value, FunctionType):
+            self._note_told(chain, taken - 1)  # of a library's
+
+    def _add_what_is_read(self, label: str, value: Any, chain: Chain, taken: int) -> None:
+        """Link the docstring and so on that the code reads: left out elsewhere, but here it works with them."""
+        is_class = is_a(value, type)
+        asked = chain[taken] if taken < len(chain) else ""
+        is_passed = is_class and (
+            asked == "__dict__" or (not asked and (self.passed is None or chain in self.passed))
+        )
+        function = value.__wrapped__ if is_memorious(value) else value
+        if asked == "__doc__":
+            self.compute(f"{label}.__doc__", docstring_of, value)
+        elif asked == "__annotations__":
+            self.compute(f"{label}.__annotations__", annotations_of, function)
+        elif asked == "__subclasses__" and is_class:
+            self.compute(f"{label}.__subclasses__", subclasses_of, value)
+        elif is_passed:
+            self.compute(f"{label}.__doc__", docstrings_of, value)
+            self.compute(f"{label}.__annotations__", hints_of, value)
+        else:
+            return
+        self._note_told(chain, taken)
+
+    def _note_told(self, chain: Chain, taken: int) -> None:
+        self.told.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
 
     def _fills(self, value: object, path: Chain) -> bool:
         """Whether the code fills or empties what a path leads to, or a container in it."""
@@ -241,13 +322,6 @@ class Links:
                 if isinstance(inner, (list, dict, set, bytearray, deque)):
                     return True
         return False
-
-    def _add_attribute(self, label: str, function: Any, path: Chain) -> None:
-        """Link what the user keeps in an attribute of a function."""
-        if (id(function), path[-1]) not in self._left_out:
-            value = self._look_up(function.__dict__, path)
-            if value is not MISSING:
-                self.add(f"{label}.{path[-1]}", value)
 
     def _is_changed(self, namespace: object, path: Chain) -> bool:
         return path in self._assigned or (id(namespace), path[-1]) in self._left_out
@@ -264,6 +338,15 @@ class Links:
 
     def _note_assigned(self, namespace: object, name: str) -> None:
         self.assigned[id(namespace), name] = (namespace, name)
+
+
+def _content_of(module: ModuleType) -> dict[str, object]:
+    """What stands in a module, with a stand-in for what cannot be hashed."""
+    return {
+        name: stand_in(value) or value
+        for name, value in vars(module).copy().items()
+        if name not in _MODULE_MACHINERY and name != "__doc__"
+    }
 
 
 def _is_own_code(value: object) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from funes._definitions.definition import CODE_TYPES, is_code
-from funes._definitions.library import MEMORIOUS, is_library_class
+from funes._definitions.library import MEMORIOUS, is_library_class, is_mock
 from funes._funes import forget_plans
 from funes._values import libraries, standard
 
@@ -78,6 +78,9 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
 
 def plan(kind: type) -> Plan:
     """The way to hash the objects of exactly this type, as `Plan` in rust/py/src/plan.rs reads it."""
+    if is_mock(kind):
+        # Told by the type, since an object of it answers any question with a new mock.
+        return ("forbid", "a mock cannot be part of a key")
     if issubclass(kind, type) and qualified_name(kind) in RULES:
         # Its classes are made while the program runs, and have no code to be known by.
         return _of_values(kind)

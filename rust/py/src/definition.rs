@@ -13,13 +13,14 @@ use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::containers::shown;
-use crate::guard::{Guard, is_fixed};
+use crate::errors;
+use crate::guard::{Guard, has_no_attributes, is_fixed};
 use crate::known;
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Walk, address_of};
+use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -40,7 +41,17 @@ struct Description<'py> {
     source: String,
     assigned: Vec<(Bound<'py, PyAny>, String)>,
     tools: Bound<'py, PyDict>,
+    attributes: Vec<Attributes<'py>>,
+    computed: Vec<Bound<'py, PyAny>>,
+    reading: Reading,
 }
+
+/// A dict of attributes all of which count, but for some names.
+pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
+/// objects whenever they are looked at have no end.
+const NODE_LIMIT: usize = 30_000;
 
 /// What a definition is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,44 +81,58 @@ pub(crate) struct Definition {
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
     known: Digests,
+    /// What the code in it reads of code, and what the code reads that gets it as a value.
+    pub(crate) reading: Reading,
     kept: Vec<Py<PyAny>>,
 }
 
 impl Definition {
     /// Describes `root` and all that it uses; `None` if it counts by its name only.
-    pub(crate) fn of<'py>(root: &Bound<'py, PyAny>, purpose: Purpose) -> Walked<Option<Bound<'py, Self>>> {
+    ///
+    /// `reading`: what the code that gets `root` as a value reads of code.
+    pub(crate) fn of<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
+        mut reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
         let mut survey = Survey::default();
         let mut root_node = None;
         let mut left_out = FxHashSet::default();
         // What one function assigns is no input of the others either, so a graph with such names is described again
-        // without them; that may bring up further ones no more often than there are names.
+        // without them; that may bring up further ones no more often than there are names. Likewise what one of them
+        // reads of code, such as docstrings, counts in all of them.
         let walk = loop {
-            let mut walk = Walk::new(py, Definitions::open(left_out.clone()));
+            let mut walk = Walk::new(py, Definitions::open(left_out.clone(), reading));
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
                 survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
                 walk.drain(&mut survey, purpose)
             })?;
-            if survey.assigned.is_subset(&left_out) {
+            if survey.assigned.is_subset(&left_out) && survey.reading & !reading == 0 {
                 break walk;
             }
+            reading |= survey.reading;
             left_out.extend(survey.assigned.drain());
         };
-        let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
+        let Definitions::Open { nodes, watched, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
         let settled = walk.encoder.settle();
         let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let (mut guards, mut records) = (survey.guards, survey.records);
+        watch(py, &watched, &mut guards)?;
         if purpose != Purpose::Value {
             for Held { value, record, link } in survey.values {
-                let guard = Guard::value(&value, &known)?;
+                let guard = Guard::value(&value, &known, reading)?;
                 // Known only now, if the value holds functions or classes.
                 records[record].links[link].value = guard.digest().map(Digest::to_hex);
                 guards.push(guard);
+            }
+            for compute in survey.computed {
+                guards.push(Guard::computed(&compute, &known, reading)?);
             }
         }
         let records = record::reachable(records, root_node);
@@ -119,6 +144,7 @@ impl Definition {
             namespaces: survey.namespaces.into_vec(),
             guards,
             known,
+            reading,
             kept: survey.kept,
         };
         Bound::new(py, definition).map(Some).map_err(Stop::interrupted)
@@ -126,13 +152,13 @@ impl Definition {
 
     /// A guard of a value that is added to it.
     pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
-        Guard::value(value, &self.known)
+        Guard::value(value, &self.known, self.reading)
     }
 
     /// Whether everything it rests on is as it was, and what is added to it.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.namespaces.iter().all(|namespace| namespace.holds(py))
-            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
+            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known, self.reading))
     }
 }
 
@@ -161,6 +187,10 @@ struct Survey<'py> {
     namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Held<'py>>,
+    /// What is looked up anew each time, see `Description`.
+    computed: Vec<Bound<'py, PyAny>>,
+    /// What the code reads of code.
+    reading: Reading,
     modules: Vec<String>,
     doubts: Vec<String>,
     records: Vec<Record>,
@@ -176,15 +206,16 @@ impl<'py> Walk<'py> {
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
-            Definitions::Settled { known, met, last } => {
+            Definitions::Settled { known, met, last, reading } => {
                 let address = address_of(object);
+                let reading = *reading;
                 let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
                 let found = found.or_else(|| met.get(&address).copied());
                 if let Some(digest) = found.or_else(|| known.as_ref()?.get(&address).copied()) {
                     self.encoder.put(Sealed::Digest(digest));
                     return Ok(());
                 }
-                let definition = known::definition(object)?;
+                let definition = known::definition(object, reading)?;
                 self.settled_definition(object, definition)
             }
         }
@@ -197,10 +228,11 @@ impl<'py> Walk<'py> {
         found: Option<Bound<'py, Definition>>,
     ) -> Walked {
         let Some(definition) = found else {
-            self.named(&describe(object, &FxHashSet::default())?.name);
+            self.named(&describe(object, &FxHashSet::default(), 0)?.name);
             return Ok(());
         };
         let digest = definition.get().digest;
+        self.reads |= definition.get().reading;
         if let Definitions::Settled { met, last, .. } = &mut self.definitions {
             met.extend(last.replace((address_of(object), digest)));
         }
@@ -211,18 +243,24 @@ impl<'py> Walk<'py> {
 
     /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
     fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
-        let Definitions::Open { nodes, queue, left_out } = &mut self.definitions else { return Ok(None) };
+        let Definitions::Open { nodes, queue, left_out, reading, watched } = &mut self.definitions else {
+            return Ok(None);
+        };
         if let Some(&node) = nodes.get(&address_of(object)) {
             self.encoder.put(Sealed::Node(node));
             return Ok(Some(node));
         }
-        let description = describe(object, left_out)?;
+        if nodes.len() >= NODE_LIMIT {
+            return Err(Stop::forbidden(format!("a definition has more than {NODE_LIMIT} functions and classes")));
+        }
+        let description = describe(object, left_out, *reading)?;
         if description.kind == "name" {
             self.named(&description.name);
             return Ok(None);
         }
         if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
             // A memorious function is its function, which is what can be watched.
+            watched.extend(description.attributes);
             let function = object
                 .getattr(intern!(self.py, "__wrapped__"))
                 .map_err(|error| Stop::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
@@ -247,6 +285,7 @@ impl<'py> Walk<'py> {
         while let Definitions::Open { queue, .. } = &mut self.definitions
             && let Some(described) = queue.pop_front()
         {
+            self.py.check_signals().map_err(Stop::interrupted)?;
             self.described(&described, survey, purpose)?;
         }
         Ok(())
@@ -281,6 +320,9 @@ impl<'py> Walk<'py> {
             survey.assigned.insert((address_of(namespace), name.clone()));
             survey.kept.push(namespace.clone().unbind());
         }
+        watch(self.py, &description.attributes, &mut survey.guards)?;
+        survey.reading |= description.reading;
+        survey.computed.extend_from_slice(&description.computed);
         let nothing = FxHashSet::default();
         let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
         Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
@@ -336,6 +378,9 @@ impl<'py> Walk<'py> {
                     survey.values.push(Held { value, record: survey.records.len(), link: records.len() });
                 }
                 Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
+                Err(Stop::Refused(refusal)) if refusal.is_final => {
+                    return Err(Stop::Refused(refusal).at(|| format!(" ({} uses '{label}')", description.name)));
+                }
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
@@ -365,6 +410,17 @@ impl<'py> Walk<'py> {
         self.encoder.end_unordered(links, &boundaries, None);
         Ok(records)
     }
+}
+
+/// Adds guards of what objects have as attributes.
+fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>) -> Walked {
+    for (dict, left_out) in attributes {
+        let left_out = left_out.iter().map(|name| name.clone_ref(py)).collect();
+        let guard = Guard::attributes(dict, left_out)
+            .map_err(|error| Stop::raised(py, "noting what a definition rests on", error))?;
+        guards.push(guard);
+    }
+    Ok(())
 }
 
 /// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
@@ -397,14 +453,24 @@ fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     }
 }
 
-fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
+fn describe<'py>(
+    object: &Bound<'py, PyAny>,
+    left_out: &FxHashSet<(usize, String)>,
+    reading: Reading,
+) -> Walked<Description<'py>> {
     static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
+    let is_bare = object.cast::<PyFunction>().is_ok_and(has_no_attributes);
     DESCRIBE
         .import(py, "funes._definitions.definition", "describe")
-        .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
+        .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?, reading, is_bare)))
         .and_then(|description| description.extract())
-        .map_err(|error| Stop::raised(py, &format!("describing {}", kind_of(object)), error))
+        .map_err(|error| {
+            if error.is_instance_of::<errors::UnhashableArgumentError>(py) {
+                return Stop::forbidden(error.value(py).to_string());
+            }
+            Stop::raised(py, &format!("describing {}", kind_of(object)), error)
+        })
 }
 
 /// The definition hash of `function`, together with the values that it is said to depend on.
@@ -413,7 +479,7 @@ pub(crate) fn with_extras(
     py: Python<'_>,
     extras: Option<&Bound<'_, PyTuple>>,
 ) -> Walked<Digest> {
-    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone())));
+    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.reading));
     walk.run(|walk| {
         walk.encoder.put(Sealed::Digest(definition.digest));
         match extras {

@@ -3,7 +3,7 @@
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
 //! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
@@ -19,17 +19,31 @@ use pyo3::types::{
 
 use rustc_hash::FxHashSet;
 
-use crate::namespace::{Namespaces, pointer_to};
-use crate::refusal::Walked;
-use crate::walk::{Address, Definitions, Digests, Walk, address_of};
+use crate::namespace::{Namespaces, pointer_to, version_of as version_of_dict};
+use crate::refusal::{Stop, Walked};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the bases, metaclass and attributes that it had.
     Class(Box<Shape>),
+    /// A dict of attributes holds what it held.
+    Attributes(Box<Contents>),
     /// A value that can change in place is what it was.
     Value { value: Py<PyAny>, digest: Digest },
+    /// What is looked up anew each time comes to what it came to.
+    Computed { compute: Py<PyAny>, digest: Digest },
+}
+
+/// What a dict held.
+pub(crate) struct Contents {
+    dict: Py<PyDict>,
+    /// Without the names that do not count.
+    then: Py<PyDict>,
+    left_out: Vec<Py<PyString>>,
+    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    version: AtomicU64,
 }
 
 /// What a class was.
@@ -88,26 +102,40 @@ impl Guard {
         Ok(())
     }
 
-    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Self> {
-        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
+    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
+        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)? })
+    }
+
+    pub(crate) fn computed(compute: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
+        let value = compute.call0().map_err(|error| Stop::raised(compute.py(), "noting what code reads", error))?;
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)? })
+    }
+
+    /// `left_out`: names in it that do not count.
+    pub(crate) fn attributes(dict: &Bound<'_, PyDict>, left_out: Vec<Py<PyString>>) -> PyResult<Self> {
+        Ok(Self::Attributes(Box::new(Contents::of(dict, left_out)?)))
     }
 
     /// The digest of a value.
     pub(crate) fn digest(&self) -> Option<Digest> {
         match self {
-            Self::Value { digest, .. } => Some(*digest),
-            Self::Function { .. } | Self::Class(_) => None,
+            Self::Value { digest, .. } | Self::Computed { digest, .. } => Some(*digest),
+            Self::Function { .. } | Self::Class(_) | Self::Attributes(_) => None,
         }
     }
 
-    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
+    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
         match self {
             Self::Function { function, parts, cells } => {
-                part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
+                holds_parts(function.bind(py), parts)
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
             Self::Class(shape) => shape.holds(py),
-            Self::Value { value, digest: then } => digest(value.bind(py), known).is_ok_and(|now| now == *then),
+            Self::Attributes(contents) => contents.holds(py),
+            Self::Value { value, digest: then } => digest(value.bind(py), known, reading).is_ok_and(|now| now == *then),
+            Self::Computed { compute, digest: then } => {
+                compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+            }
         }
     }
 
@@ -132,7 +160,12 @@ impl Guard {
                 visit.call(&shape.metaclass)?;
                 visit.call(&shape.attributes)
             }
+            Self::Attributes(contents) => {
+                visit.call(&contents.dict)?;
+                visit.call(&contents.then)
+            }
             Self::Value { value, .. } => visit.call(value),
+            Self::Computed { compute, .. } => visit.call(compute),
         }
     }
 }
@@ -159,8 +192,8 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
 }
 
-fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
-    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
+fn digest(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Digest> {
+    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone()), reading));
     walk.run(|walk| walk.walk(value))?;
     Ok(walk.finish(Domain::Value))
 }
@@ -181,10 +214,44 @@ fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
     }
 }
 
-/// The same as objects, to hold. None for what the function does not have.
+/// Where the attributes are among these.
+const ATTRIBUTES: usize = 4;
+
+/// Whether a function has the parts that it had. It may have been given a dict for attributes that holds none.
+fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
+    let mut now = part_addresses(function);
+    if then[ATTRIBUTES].is_none() && is_bare(now[ATTRIBUTES]) {
+        now[ATTRIBUTES] = std::ptr::null_mut();
+    }
+    now.iter().zip(then).all(|(&now, then)| now == pointer_to(then.as_ref()))
+}
+
+/// Whether a function has no attributes. To ask it for its `__dict__` would make one.
+pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    is_bare(part_addresses(function)[ATTRIBUTES])
+}
+
+/// Whether a function with this dict for attributes has none.
+#[cfg(not(Py_GIL_DISABLED))]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    // SAFETY: if it is not null it is the dict of a function that is alive, and no other thread runs.
+    attributes.is_null() || unsafe { ffi::PyDict_Size(attributes) } == 0
+}
+
+/// Without the interpreter's lock another thread may replace the dict: it is not looked into.
+#[cfg(Py_GIL_DISABLED)]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    attributes.is_null()
+}
+
+/// The parts as objects, to hold. None for what the function does not have.
 fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
+    let mut parts = part_addresses(function);
+    if is_bare(parts[ATTRIBUTES]) {
+        parts[ATTRIBUTES] = std::ptr::null_mut();
+    }
     // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
-    part_addresses(function).map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+    parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
 }
 
 /// Whether a cell holds this very object, or nothing.
@@ -246,6 +313,44 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) 
     Ok(attributes)
 }
 
+impl Contents {
+    fn of(dict: &Bound<'_, PyDict>, left_out: Vec<Py<PyString>>) -> PyResult<Self> {
+        let then = dict.copy()?;
+        for name in &left_out {
+            then.call_method1(intern!(dict.py(), "pop"), (name, dict.py().None()))?;
+        }
+        // The number of the dict's state is noted when it is compared, since the copy is younger.
+        Ok(Self { dict: dict.clone().unbind(), then: then.unbind(), left_out, version: AtomicU64::new(0) })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        let dict = self.dict.bind(py);
+        let now = version_of_dict(dict);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return true;
+        }
+        let holds = self.compare(dict).unwrap_or(false);
+        if holds {
+            self.version.store(now, Ordering::Relaxed);
+        }
+        holds
+    }
+
+    fn compare(&self, dict: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let then = self.then.bind(dict.py());
+        let mut length = dict.len();
+        for name in &self.left_out {
+            length -= usize::from(dict.contains(name)?);
+        }
+        Ok(length == then.len() && holds_all(dict, then))
+    }
+}
+
+/// Whether a dict holds all that another one holds, the very objects.
+fn holds_all(now: &Bound<'_, PyDict>, then: &Bound<'_, PyDict>) -> bool {
+    then.iter().all(|(name, value)| now.get_item(name).ok().flatten().is_some_and(|now| now.is(&value)))
+}
+
 impl Shape {
     fn of(class: &Bound<'_, PyType>, left_out: FxHashSet<String>) -> PyResult<Self> {
         Ok(Self {
@@ -281,7 +386,6 @@ impl Shape {
             return Ok(false);
         }
         let (now, then) = (attributes_of(class, &self.left_out)?, self.attributes.bind(py));
-        Ok(now.len() == then.len()
-            && now.iter().all(|(name, value)| then.get_item(name).ok().flatten().is_some_and(|then| then.is(&value))))
+        Ok(now.len() == then.len() && holds_all(&now, then))
     }
 }

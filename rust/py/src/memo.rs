@@ -33,7 +33,7 @@ use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Tier, next_owner};
-use crate::walk::{Definitions, Walk};
+use crate::walk::{Definitions, Reading, Walk};
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
 /// functions here get as `memo`.
@@ -105,7 +105,7 @@ impl Core {
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, "the definition"),
         };
         let mut subject = String::new();
-        let encoded = match self.encode(py, &arguments, &mut subject) {
+        let encoded = match self.encode(settled.get(), py, &arguments, &mut subject) {
             Ok(encoded) => encoded,
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, &subject),
         };
@@ -373,8 +373,33 @@ impl Core {
     }
 
     /// The arguments in the canonical encoding if it is short, else the digest that stands for them.
-    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Vec<u8>> {
-        let mut walk = Walk::new(py, Definitions::settled(None));
+    fn encode<'py>(
+        &self,
+        settled: &Settled,
+        py: Python<'py>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<Vec<u8>> {
+        let mut reading = settled.reading();
+        loop {
+            let (encoded, reads) = self.encode_read(reading, py, arguments, subject)?;
+            // A function among the arguments may read the code of another one.
+            if reads & !reading == 0 {
+                return Ok(encoded);
+            }
+            reading |= reads;
+        }
+    }
+
+    /// The same, and what the code among the arguments reads of code. `reading`: what the function does.
+    fn encode_read<'py>(
+        &self,
+        reading: Reading,
+        py: Python<'py>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<(Vec<u8>, Reading)> {
+        let mut walk = Walk::new(py, Definitions::settled(None, reading));
         walk.run(|walk| {
             let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
             self.signature.visit(arguments, |name, value| {
@@ -397,7 +422,8 @@ impl Core {
         {
             return Err(expected.get().refused(py, "arguments"));
         }
-        Ok(walk.encoder.into_bytes())
+        let reads = walk.reads;
+        Ok((walk.encoder.into_bytes(), reads))
     }
 
     fn expected<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Expected>> {
@@ -412,7 +438,7 @@ impl Core {
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
+        let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept, 0)? else {
             return Err(Stop::refused("the function counts by its name only"));
         };
         let extras = memo
@@ -551,7 +577,8 @@ impl Core {
         normalise_seed(&mut arguments)?;
         let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
         let mut subject = String::new();
-        let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        let encoded =
+            self.encode(settled.get(), py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
         let hex = Domain::Arguments.hash(&encoded).to_hex();
         self.described(&settled, &arguments, hex, encoded)
     }

@@ -81,7 +81,7 @@ impl Namespaces {
 ///
 /// Not for a dict whose values lie with an object: they may be set without it.
 #[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
-fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
+pub(crate) fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
     let dict = dict.as_ptr().cast::<ffi::PyDictObject>();
     // SAFETY: it is a dict, whose layout is this struct's, and only whoever holds the interpreter's lock writes to it.
     // Deprecated, since it is gone from 3.14 on; the versions before have it for good.
@@ -92,7 +92,7 @@ fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
 }
 
 #[cfg(any(Py_3_14, Py_GIL_DISABLED))]
-fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
+pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
     0
 }
 

@@ -34,6 +34,7 @@ impl<'py> Walk<'py> {
             }
             Plan::Definition => self.definition(object),
             Plan::Refuse(reason) => Err(Stop::refused(reason.clone())),
+            Plan::Forbid(reason) => Err(Stop::forbidden(reason.clone())),
             Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
             Plan::Attributes { slots, caches } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 2);

@@ -25,6 +25,8 @@ pub(crate) enum Plan {
     Set { tag: u8, slots: Names, caches: Names },
     /// Not at all.
     Refuse(String),
+    /// Not at all, nor is a definition that meets it.
+    Forbid(String),
 }
 
 /// Names of attributes.
@@ -48,6 +50,7 @@ impl Plan {
             "set" => set(funes_core::tags::SET),
             "frozenset" => set(funes_core::tags::FROZENSET),
             "refuse" => Ok(Self::Refuse(part(answer, 1)?)),
+            "forbid" => Ok(Self::Forbid(part(answer, 1)?)),
             _ => Err(PyTypeError::new_err(format!("unknown plan {name}"))),
         }
     }

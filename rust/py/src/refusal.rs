@@ -30,11 +30,18 @@ pub(crate) struct Refusal {
     steps: Vec<String>,
     /// The exception that the object raised, if that was the reason.
     cause: Option<PyErr>,
+    /// Whether a definition that meets the value is refused too, in place of counting it by its type.
+    pub(crate) is_final: bool,
 }
 
 impl Stop {
     pub(crate) fn refused(reason: impl Into<String>) -> Self {
-        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None }))
+        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None, is_final: false }))
+    }
+
+    /// Refuses a value, and every definition that meets it.
+    pub(crate) fn forbidden(reason: impl Into<String>) -> Self {
+        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None, is_final: true }))
     }
 
     /// An exception out of the object's own code refuses the value; `KeyboardInterrupt` and `SystemExit` go through.
@@ -43,7 +50,7 @@ impl Stop {
             return Self::interrupted(error);
         }
         let reason = format!("{doing} raised {}", errors::one_line(py, &error));
-        Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error) }))
+        Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error), is_final: false }))
     }
 
     /// An exception that is no business of the walk.

@@ -20,7 +20,7 @@ use pyo3::types::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::definition::Described;
+use crate::definition::{Attributes, Described};
 use crate::memory::Raw;
 use crate::refusal::{Stop, Walked};
 
@@ -52,6 +52,8 @@ pub(crate) struct Walk<'py> {
     pub(crate) names: Vec<String>,
     /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
     memo: FxHashMap<Address, Sealed>,
+    /// What the code that was met in a value reads of code.
+    pub(crate) reads: Reading,
     kept: SmallVec<[Bound<'py, PyAny>; 4]>,
     /// The objects between the root and here, once cycles are looked for; with the node of those that hold themselves.
     open: Option<FxHashMap<Address, Option<NodeId>>>,
@@ -60,6 +62,9 @@ pub(crate) struct Walk<'py> {
 
 /// Digests of functions and classes, by address.
 pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
+
+/// What code reads of other code beside what it runs, as bits: `funes._definitions.description.Reading`.
+pub(crate) type Reading = u8;
 
 /// Where an object is, as a number, which is compared only.
 pub(crate) type Address = usize;
@@ -77,6 +82,8 @@ pub(crate) enum Definitions<'py> {
         met: FxHashMap<Address, Digest>,
         /// The one that was met last: instances come in rows.
         last: Option<(Address, Digest)>,
+        /// What the code that gets the value reads of code.
+        reading: Reading,
     },
     /// It leaves holes for them and describes them later, one after the other: a chain of helpers is no recursion.
     Open {
@@ -84,18 +91,22 @@ pub(crate) enum Definitions<'py> {
         queue: VecDeque<Described<'py>>,
         /// Names that are assigned while the program runs, each with the address of its namespace: no inputs.
         left_out: FxHashSet<(usize, String)>,
+        /// What the code of the graph reads of code.
+        reading: Reading,
+        /// The attributes of memorious functions that were seen through.
+        watched: Vec<Attributes<'py>>,
     },
 }
 
 impl Definitions<'_> {
     /// With digests that are known.
-    pub(crate) fn settled(known: Option<Digests>) -> Self {
-        Self::Settled { known, met: FxHashMap::default(), last: None }
+    pub(crate) fn settled(known: Option<Digests>, reading: Reading) -> Self {
+        Self::Settled { known, met: FxHashMap::default(), last: None, reading }
     }
 
     /// To be described as they come up, without these names.
-    pub(crate) fn open(left_out: FxHashSet<(usize, String)>) -> Self {
-        Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out }
+    pub(crate) fn open(left_out: FxHashSet<(usize, String)>, reading: Reading) -> Self {
+        Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out, reading, watched: Vec::new() }
     }
 
     /// Returns whether a function or class of the user's own code came up in the value.
@@ -109,8 +120,8 @@ impl Definitions<'_> {
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
-            Self::Settled { known, .. } => Self::settled(known.clone()),
-            Self::Open { left_out, .. } => Self::open(left_out.clone()),
+            Self::Settled { known, reading, .. } => Self::settled(known.clone(), *reading),
+            Self::Open { left_out, reading, .. } => Self::open(left_out.clone(), *reading),
         }
     }
 }
@@ -124,6 +135,7 @@ impl<'py> Walk<'py> {
             names: Vec::new(),
             definitions,
             memo: FxHashMap::default(),
+            reads: 0,
             kept: SmallVec::new(),
             open: None,
             depth: 0,
