@@ -701,7 +701,6 @@ def test_links_of_a_function(load: Callable[..., types.ModuleType]) -> None:
         "captured module.LR": 0.5,
         "global N": 2,
         "global helper": module.helper,
-        "global helper.scale": 3,
         "global config.LR": 0.5,
         "global c.K": config.K,
         "global c by name": ("module", "config"),
@@ -721,8 +720,11 @@ def test_links_of_a_function(load: Callable[..., types.ModuleType]) -> None:
     assert found[id(vars(module)), "nowhere"] is MISSING
     assert found[id(vars(config)), "LR"] == 0.5
     assert found[id(vars(config)), "missing"] is MISSING
-    assert found[id(module.helper.__dict__), "scale"] == 3
     assert found[id(sys.modules), "pkg"] is sys.modules["pkg"]
+    assert describe(module.helper).links == {"attribute scale": 3}
+    ((watched, left_out),) = describe(module.helper).attributes
+    assert watched is module.helper.__dict__
+    assert left_out == ()
 
 
 def test_a_tuple_of_the_users_does_not_pass_for_a_module(
@@ -840,7 +842,8 @@ def test_what_other_code_changes_is_left_out(load: Callable[..., types.ModuleTyp
     everywhere = frozenset(
         {(id(vars(module)), "count"), (id(module.Kind), "total"), (id(module.f), "calls")}
     )
-    assert names(module.g).keys() == {"global f", "global f.calls"}
+    assert names(module.g).keys() == {"global f"}
+    assert names(module.f).keys() == {"global count", "global Kind", "attribute calls"}
     assert describe(module.f, everywhere).links == {"global Kind": module.Kind}
     assert describe(module.Kind, everywhere).links == {}
     assert describe(module.g, everywhere).links == {"global f": module.f}
@@ -1088,6 +1091,7 @@ def test_generated_methods_are_left_out() -> None:
             return "mine"
 
     assert set(describe(Data).links) == {
+        "annotations",
         "field b default",
         "attribute b",
         "attribute __repr__",
