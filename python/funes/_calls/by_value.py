@@ -12,7 +12,6 @@ may refer to each other in any way. dill pickles everything that is not a functi
 from __future__ import annotations
 
 import dis
-import functools
 import importlib
 import io
 import marshal
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from funes._definitions.attributes import MEMO_STATE
 from funes._definitions.definition import describe
 from funes._definitions.library import is_library_function, is_library_module
 
@@ -262,20 +262,7 @@ def _is_of_module(namespace: dict[str, Any]) -> bool:
 
 def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
     """Returns the attributes that the user set on a memorious function."""
-    return {name: value for name, value in vars(memo).items() if name not in _OWN_ATTRIBUTES}
-
-
-_OWN_ATTRIBUTES = frozenset(
-    (
-        *functools.WRAPPER_ASSIGNMENTS,
-        "__wrapped__",
-        "_options",
-        "_root",
-        "_sent",
-        "_warned",
-        "_extra",
-    )
-)
+    return {name: value for name, value in vars(memo).items() if name not in MEMO_STATE}
 
 
 def _globals_in(code: CodeType) -> Iterator[str]:

@@ -30,6 +30,7 @@ MEMO_STATE = (
     "_is_coroutine_mark",
     "_options",
     "_root",
+    "_sent",
     "_warned",
 )
 """What a memorious function keeps in its ``__dict__`` for itself."""
