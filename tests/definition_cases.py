@@ -1820,3 +1820,150 @@ same(
     def f(x): return A, B, C, C.X, D, E, P, g
     """,
 )
+
+
+# Plain namespaces: only what is read counts
+
+for name, makes, reads in (
+    ("argparse", "import argparse\nA = argparse.Namespace({})", "A.{}"),
+    ("namespace", "import types\nA = types.SimpleNamespace({})", "A.{}"),
+    ("dict", "A = dict({})", "A['{}']"),
+    ("dict with get", "A = dict({})", "A.get('{}')"),
+    (
+        "dataclass",
+        "from dataclasses import dataclass\n@dataclass\nclass O:\n a: int\n b: int\nA = O({})",
+        "A.{}",
+    ),
+    ("class", "class A: a, b = dict({}).values()", "A.{}"),
+    ("nested", "import types\nA = dict(n=types.SimpleNamespace({}))", "A['n'].{}"),
+):
+    other, read = makes.format("a=1, b=<<1 => 2>>"), reads.format("a")
+    same(f"what is not read of a {name}", f"{other}\ndef f(x): return {read}")
+    different(f"what is read of a {name}", f"{other}\ndef f(x): return {reads.format('b')}")
+    different(f"a {name} as a whole", f"{other}\ndef f(x): return {read}, repr(A)")
+    same(
+        f"what is not read of a {name} in a module",
+        f"import m\ndef f(x): return m.{read}\n#: m.py\n{other}\n",
+    )
+different("missing key", "A = {'a': 1}\ndef f(x): return A.get('<<b => c>>')")
+different("key that is there", "A = {'a': 1<<, 'b': None => >>}\ndef f(x): return A.get('b')")
+different(
+    "dataclass whose attribute is made by a property",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class O:
+        n: int
+        @property
+        def half(self): return self.n / <<2 => 4>>
+    A = O(1)
+    def f(x): return A.half
+    """,
+)
+different(
+    "class that is no plain namespace",
+    """
+    class A:
+        n = 1
+        @classmethod
+        def set(cls): cls.n = <<2 => 3>>
+    def f(x):
+        A.set()
+        return A.n
+    """,
+)
+different(
+    "method called get of something else",
+    """
+    class A:
+        def get(self, key): return key * <<2 => 3>>
+    a = A()
+    def f(x): return a.get("b")
+    """,
+)
+
+# State that a call changes, by its value at the start
+
+different("counter", "n = <<0 => 1>>\ndef f(x):\n global n\n n += 1\n return n")
+different("table that is filled", "T = {<< => 1: 1>>}\ndef f(x):\n T[x] = 1\n return len(T)")
+different(
+    "variable of an outer function that is assigned",
+    """
+    def make():
+        n = <<0 => 1>>
+        def f(x):
+            nonlocal n
+            n += x
+            return n
+        return f
+    f = make()
+    """,
+)
+different(
+    "class attribute that a method nobody calls assigns",
+    """
+    class Config:
+        lr = <<2 => 3>>
+        @staticmethod
+        def configure(lr): Config.lr = lr
+    def f(x): return x * Config.lr
+    """,
+)
+different(
+    "function in a registry that a metaclass fills",
+    """
+    class Meta(type):
+        registry = {}
+        def __init__(cls, name, bases, body):
+            Meta.registry[name] = cls
+            super().__init__(name, bases, body)
+    class A(metaclass=Meta):
+        def m(self): return <<1 => 2>>
+    def f(x): return [cls().m() for cls in Meta.registry.values()]
+    """,
+)
+
+# Libraries
+
+same(
+    "builtin imported by its name",
+    "<< => from builtins import repr, str, open>>\ndef f(x): return repr(str(x)), open",
+)
+different(
+    "builtin imported by another's name",
+    "<< => from builtins import len as repr>>\ndef f(x): return repr(x)",
+)
+different("value in a library", "import math\n<< => math.tau = 1.0>>\ndef f(x): return math.tau")
+different(
+    "function that was put into a library",
+    "import json\n<< => json.dumps = lambda x: x>>\ndef f(x): return json.dumps(x)",
+)
+same("value of the machine", "import sys\n<< => sys.maxsize = 5>>\ndef f(x): return sys.maxsize")
+
+# Paths in the project
+
+same(
+    "folder of the project",
+    """
+    import os
+    from pathlib import Path
+    HERE = Path(__file__).resolve().parent
+    DATA, TEXT = HERE / "data" / "a.csv", os.path.dirname(os.path.abspath(__file__))
+    class Paths: root = HERE
+    def f(x): return HERE, DATA, TEXT, Paths.root
+    """,
+)
+different(
+    "file in the project",
+    """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+    FILE = HERE / "<<a => b>>.csv"
+    def f(x): return FILE
+    """,
+)
+different(
+    "path or text",
+    "from pathlib import Path\nHERE = <<Path => str>>(Path(__file__).parent)\ndef f(x): return HERE",
+)
+different("path elsewhere", "P = '/data/<<a => b>>'\ndef f(x): return P")

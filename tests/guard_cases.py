@@ -323,3 +323,130 @@ change(
     "D.default_factory.__code__ = (lambda: 2).__code__",
     "D[0] = 3",
 )
+
+# Of a plain namespace, what is read
+
+change(
+    "attribute of a namespace",
+    """
+    import argparse, types
+    from dataclasses import dataclass
+    args, box = argparse.Namespace(a=1, b=[1]), types.SimpleNamespace(inner=types.SimpleNamespace(n=1))
+    @dataclass
+    class Options: rate: float = 1
+    options = Options()
+    def f(x): return args.a, args.b[0], box.inner.n, options.rate
+    """,
+    "args.a = 2",
+    "args.b[0] = 2",
+    "args.__dict__ = {'a': 3, 'b': [3]}",
+    "box.inner.n = 2",
+    "box.inner = types.SimpleNamespace(n=3)",
+    "options.rate = 2",
+    "Options.rate = property(lambda self: 4)",
+    "del args.a",
+)
+change(
+    "class that holds values",
+    """
+    class Config:
+        LR = 1
+        class Model: depth = [1]
+    def f(x): return Config.LR, Config.Model.depth[0]
+    """,
+    "Config.LR = 2",
+    "Config.Model.depth[0] = 2",
+    "Config.Model.depth = [3]",
+    "Config = type('Config', (), {'LR': 4, 'Model': Config.Model})",
+    "type.__setattr__(Config, 'Model', type('Model', (), {'depth': [5]}))",
+)
+change(
+    "dict that is read by its keys",
+    """
+    TABLE = {"a": 1, "b": {"c": [1]}}
+    def f(x): return TABLE["a"], TABLE["b"]["c"][0], TABLE.get("d", 0), TABLE.get("e")
+    """,
+    "TABLE['a'] = 2",
+    "TABLE['b']['c'][0] = 2",
+    "TABLE['b'] = {'c': [3]}",
+    "TABLE['d'] = 4",
+    "TABLE['e'] = 5",
+    "TABLE = {'a': 6, 'b': {'c': [6]}}",
+    "import collections; TABLE = collections.defaultdict(int, {'a': 7, 'b': {'c': [7]}})",
+    "TABLE['a'] = 8",
+)
+
+# What is asked for anew each time
+
+change(
+    "variable of a context",
+    """
+    from contextvars import ContextVar
+    V, W = ContextVar("v", default=1), ContextVar("w")
+    def f(x): return V.get(), W.get(0)
+    """,
+    "V.set(2)",
+    "W.set([3])",
+    "W.get().append(4)",
+    "V = ContextVar('v', default=5)",
+)
+change(
+    "variable of a thread",
+    """
+    import threading
+    class Mine(threading.local):
+        n = 1
+        def get(self): return self.n
+    local, mine = threading.local(), Mine()
+    def f(x): return getattr(local, "n", 0), mine.get()
+    """,
+    "local.n = 1",
+    "mine.n = 2",
+    "Mine.get = lambda self: 3",
+    "local = threading.local()",
+)
+change(
+    "module that is there later",
+    """
+    def f(x):
+        try: import guards_later as later
+        except ImportError: return 0
+        return later.N
+    """,
+    """
+    import os, pathlib, time
+    pathlib.Path(__file__).with_name("guards_later.py").write_text("N = 1")
+    import importlib; importlib.invalidate_caches()
+    """,
+    "import guards_later; guards_later.N = 2",
+)
+change(
+    "module of a package that is there later",
+    """
+    def f(x):
+        try: from guards_package.inner import N
+        except ImportError: return 0
+        return N
+    """,
+    """
+    import pathlib
+    folder = pathlib.Path(__file__).with_name("guards_package")
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "inner.py").write_text("N = 1")
+    import importlib; importlib.invalidate_caches()
+    """,
+)
+change(
+    "builtin that is imported by its name",
+    "from builtins import divmod\ndef f(x): return divmod(7, 2)",
+    "divmod = lambda x, y: 1",
+    "from builtins import divmod",
+)
+change(
+    "attribute that byte code takes by its name",
+    "import types\nh = types.SimpleNamespace(K=1)\nexec('def g(): return getattr(h, \"K\")')\n"
+    "def f(x): return g()",
+    "h.K = 2",
+    "h.K = [3]",
+)

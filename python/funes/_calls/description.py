@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from funes._definitions import depends
 from funes._definitions.recorded import FORMAT, Content
+from funes._funes import parameters_of as names_of_parameters
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
     from funes._versions.subject import Subject
 
 __all__ = ["graph_of", "of", "parameters_of", "subject_of"]
-
-#: ``co_flags`` of a function with ``*args``, and of one with ``**kwargs``.
-_VARIABLE, _KEYWORDS = 0x04, 0x08
 
 
 def of(memo: Memo[Any, Any], definition: str) -> Content | None:
@@ -68,11 +66,6 @@ def subject_of(memo: Memo[Any, Any]) -> Subject:
 
 def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:
     """The names of the parameters in the order in which keys have them; None stands for one that is ignored."""
-    code = memo.__wrapped__.__code__
-    names = iter(code.co_varnames)
-    positional = [next(names) for _ in range(code.co_argcount)]
-    keyword_only = [next(names) for _ in range(code.co_kwonlyargcount)]
-    variable = [next(names)] if code.co_flags & _VARIABLE else []
-    keywords = [next(names)] if code.co_flags & _KEYWORDS else []
-    every = positional + variable + keyword_only + keywords
-    return [None if name in memo._options.ignore else name for name in every]
+    function: Any = memo.__wrapped__
+    names = names_of_parameters(function)
+    return [None if name in memo._options.ignore else name for name in names]

@@ -23,7 +23,6 @@ from funes import _warn
 from funes._calls.bound import BoundMemo
 from funes._calls.reloading import register_with_autoreload
 from funes._definitions import texts
-from funes._definitions.origin import declare_own, is_own
 from funes._funes import Core, Store, memo_type
 from funes.errors import DamagedEntryError, UnhashableArgumentError
 
@@ -143,9 +142,6 @@ class Memo(Generic[P, R]):
         self._extra = None
         if self._core.is_async:
             _mark_coroutine_function(self)
-        # A library that remembers its own functions means their code to count, not their names.
-        if not is_own(function.__module__ or "", function.__code__.co_filename):
-            declare_own((function.__module__ or "").partition(".")[0])
         # The file may be edited before the first call; the text that is running is the one of now.
         texts.remember(function)
         register_with_autoreload(Memo)

@@ -119,7 +119,7 @@ def call_seeded(
         return begun[0]
     run = Run()
     try:
-        output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run)
+        output = _run(memo, args, kwargs, (call.is_seeded, call.seed), run, call=call)
     except BaseException:
         begun.abandon()
         raise
@@ -154,7 +154,7 @@ async def call_async(
 
 async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
     computation, run = Computation(memo, call, None), Run()
-    output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run)
+    output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run, call=call)
     computation.finish(output, run.seconds, run.trouble)
     return output
 
@@ -189,30 +189,42 @@ def call_uncached(
     )
 
 
-def _run(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run) -> Any:
+def _run(
+    memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run, *, call: Call | None = None
+) -> Any:
     memo._core.count_miss()
     is_seeded, number = seed
     function = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
-    if is_seeded:
-        modules = memo._core.modules(memo)
-        output = seeding.run_seeded(number, modules, run.call, function, {}, unsound=run.doubt)
-    else:
-        output = run.call(*function)
+    running = memo._core.run_begun(call)
+    try:
+        if is_seeded:
+            modules = memo._core.modules(memo)
+            output = seeding.run_seeded(number, modules, run.call, function, {}, unsound=run.doubt)
+        else:
+            output = run.call(*function)
+    finally:
+        memo._core.run_ended(running)
     memo._core.count_seconds(run.seconds)
     return output
 
 
-async def _run_async(memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run) -> Any:
+async def _run_async(
+    memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run, *, call: Call | None = None
+) -> Any:
     memo._core.count_miss()
     is_seeded, number = seed
     function: Any = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
-    if is_seeded:
-        modules = memo._core.modules(memo)
-        output = await seeding.run_seeded_async(
-            number, modules, run.call_async, function, {}, unsound=run.doubt
-        )
-    else:
-        output = await run.call_async(*function)
+    running = memo._core.run_begun(call)
+    try:
+        if is_seeded:
+            modules = memo._core.modules(memo)
+            output = await seeding.run_seeded_async(
+                number, modules, run.call_async, function, {}, unsound=run.doubt
+            )
+        else:
+            output = await run.call_async(*function)
+    finally:
+        memo._core.run_ended(running)
     memo._core.count_seconds(run.seconds)
     return output
 
@@ -319,12 +331,26 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
     if content is not None:
         try:
             recorded.write_definition(folder, content, shared=memo._options.shared)
+            _warn_if_unsteady(memo, folder, content)
         except OSError as error:
             memo._degrade("describe", f"{path} was not written: {_warn.one_line(error)}", error)
             return
     file = Stamp(path)  # before it is read: it may change at any time
     if memo._store.is_signed or not may_have_adopted(memo._function_name, folder):
         call.describe(file)
+
+
+def _warn_if_unsteady(memo: Memo[Any, Any], folder: str, content: recorded.Content) -> None:
+    from funes._versions.unsteady import unsteady_value
+
+    value = unsteady_value(folder, content)
+    if value is not None and "unsteady" not in memo._warned:
+        memo._warned.add("unsteady")
+        _warn.warn(
+            f"{memo.__qualname__}: the definition is another one for the third time in a row, only because of"
+            f" {value.name!r}, which {value.of} uses ({value.before}, then {value.after}): results that were stored"
+            " before are not found. Pass it as an argument, or compute it inside the function."
+        )
 
 
 def _degrade_unstored(memo: Memo[Any, Any], error: Exception) -> None:

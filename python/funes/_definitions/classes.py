@@ -31,7 +31,7 @@ from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from funes._definitions.description import Description, LeftOut, by_name
+from funes._definitions.description import Description, by_name
 from funes._definitions.library import (
     is_a,
     is_library_class,
@@ -40,6 +40,7 @@ from funes._definitions.library import (
     qualified_name,
 )
 from funes._definitions.links import Links
+from funes._funes import count_attributes
 
 __all__ = ["NOISE", "describe_class"]
 
@@ -84,11 +85,8 @@ NOISE = frozenset(
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
 
 
-def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
-    """What a class consists of: bases, metaclass, attributes; fields and members where it has such.
-
-    left_out: names that other code of the graph assigns, with this class as their namespace.
-    """
+def describe_class(cls: type) -> Description:
+    """What a class consists of: bases, metaclass, attributes; fields and members where it has such."""
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
     links = Links()
@@ -100,16 +98,13 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
         links.add("metaclass", type(cls))
     content: tuple[object, ...] = (_slots(cls),)
     attributes = dict(cls.__dict__)
+    count_attributes(cls, attributes)
     for name in NOISE:
         attributes.pop(name, None)
     for special in (_enum, _dataclass, _attrs, _named_tuple, _pydantic):
         content += special(cls, attributes, links)
     for name, value in attributes.items():
-        if (
-            (id(cls), name) in left_out
-            or issubclass(type(value), _SLOTS)
-            or _is_machinery(name, value)
-        ):
+        if issubclass(type(value), _SLOTS) or _is_machinery(name, value):
             continue
         links.add(f"attribute {name}", value)
     modules = frozenset(links.modules)

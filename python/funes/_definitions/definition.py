@@ -12,7 +12,7 @@ from typing import Any
 
 from funes._definitions.callables import DESCRIBERS, describe_method, is_named
 from funes._definitions.classes import describe_class
-from funes._definitions.description import MISSING, Description, LeftOut, by_name
+from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.functions import describe_function
 from funes._definitions.library import (
     depends_on,
@@ -44,18 +44,13 @@ def is_code(thing: object) -> bool:
     return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
 
 
-def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
+def describe(thing: Any) -> Description:
     """What a piece of code consists of.
 
     thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
         is code.
-    left_out: names that other code of the same graph assigns (`Description.assigned`), each as the
-        `id` of its
-        namespace and the name: they are no inputs here either. An assignment is found only when its
-        node is described, so a graph that has any is described a second time with them.
 
-    Warns with `CacheWarning`, once for each function, of variables that it assigns or changes
-    itself. Raises TypeError for anything that is no code.
+    Raises TypeError for anything that is no code.
 
     >>> describe(len).name
     'builtins.len'
@@ -64,15 +59,15 @@ def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
     if kind is FunctionType:
         if is_library_function(thing):
             return describe_library_function(thing)
-        return describe_function(thing, left_out)
+        return describe_function(thing)
     if is_a(thing, type):
-        return describe_class(thing, left_out)
+        return describe_class(thing)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
         return describer(thing)
     if is_memorious(thing):
         is_function = not depends_on(thing)
-        return describe(thing.__wrapped__, left_out) if is_function else describe_memorious(thing)
+        return describe(thing.__wrapped__) if is_function else describe_memorious(thing)
     if is_named(thing):
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):

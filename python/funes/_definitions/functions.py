@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import sys
-from types import CellType, CodeType, FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 from funes._definitions.code import byte_code, names_in
-from funes._definitions.description import Description, LeftOut
+from funes._definitions.description import Description
 from funes._definitions.links import Links
 from funes._definitions.source import written
 from funes._definitions.written import Written
 from funes._warn import warn
 
-__all__ = ["cells_of", "defaults_of", "describe_function"]
+__all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
 
 
-def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -> Description:
-    """What a function of the user's consists of: its code, and what its names lead to.
-
-    left_out: names that other code of the graph assigns.
-    """
+def describe_function(function: FunctionType) -> Description:
+    """What a function of the user's consists of: its code, and what its names lead to."""
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    if function.__name__ in _AT_CLASS_STATEMENTS:
-        links = Links(left_out=left_out)
-    else:
-        links = Links(names.assigned, names.filled, left_out)
+    links = Links()
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
     cells = cells_of(function)
     links.add_captured(names, cells)
     links.add_globals(names, cells, function.__globals__, _builtins(function))
     links.add_imports(names, function.__globals__)
-    if links.changed:
-        _warn_of_changes(function, links.changed)
+    links.add_patches(names.attributes)
     return Description(
         "function",
         function.__name__,
@@ -43,13 +36,10 @@ def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -
         links.reads,
         frozenset(links.modules),
         "" if found is None else found.source,
-        tuple(links.assigned.values()),
+        names.changed,
         links.tools,
+        tuple(links.watched.items()),
     )
-
-
-# Methods that run when a class is made: what they change (a table of subclasses) stands when others run.
-_AT_CLASS_STATEMENTS = frozenset(("__init_subclass__", "__set_name__"))
 
 
 def _tree(found: Written) -> tuple[object, ...]:
@@ -85,18 +75,19 @@ def _builtins(function: FunctionType) -> dict[str, object]:
     return builtins
 
 
-_warned: set[tuple[CodeType, frozenset[str]]] = set()
+_warned: set[tuple[str, str, str]] = set()
 
 
-def _warn_of_changes(function: FunctionType, names: set[str]) -> None:
-    """Warn, once, of the variables that a function changes while it runs."""
-    case = (function.__code__, frozenset(names))
-    if case in _warned:
+def warn_of_changes(function: Any, names: list[str]) -> None:
+    """Warn, once each, of the variables that a call of a function changed."""
+    owner = function.__module__, function.__qualname__
+    new = [name for name in dict.fromkeys(names) if (*owner, name) not in _warned]
+    if not new:
         return
-    _warned.add(case)
-    listed = ", ".join(map(repr, sorted(names)))
+    _warned.update((*owner, name) for name in new)
+    listed = ", ".join(map(repr, sorted(new)))
     warn(
-        f"{function.__qualname__} assigns or changes {listed} while it runs: what is remembered does"
-        " not depend on the value, and a remembered call does not change it."
-        " If it matters, pass it as an argument and return it."
+        f"{function.__qualname__} changes {listed} while it runs: each counts with the value that it had before the"
+        " first call, so stored results do not depend on what calls made of it, and a call that is found changes"
+        " nothing. If it matters, pass it as an argument and return it."
     )

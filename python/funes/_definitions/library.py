@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from contextvars import ContextVar
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeGuard, TypeVar
 
 from funes._definitions.origin import is_own
@@ -46,6 +45,7 @@ _PUBLIC_MODULES = {
     "_struct": "struct",
     "_thread": "threading",
     "_weakref": "weakref",
+    "_wrappers": "wrapt",  # where its types in C say that they are
     "nt": "os",
     "ntpath": "os.path",
     "pathlib._abc": "pathlib",
@@ -104,7 +104,10 @@ def is_library_class(cls: type) -> bool:
     module = _text(cls, "__module__")
     if is_own(module):
         return False
-    return not cls.__flags__ & _HEAP_TYPE or _is_found(cls, module, cls.__qualname__)
+    return not cls.__flags__ & _HEAP_TYPE or any(
+        _is_found(cls, name, cls.__qualname__)
+        for name in dict.fromkeys((module, module_name(module)))
+    )
 
 
 def is_library_module(module: ModuleType) -> bool:
@@ -166,11 +169,21 @@ def stand_in(value: object) -> tuple[str, ...] | None:
     logging = sys.modules.get("logging")
     if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
         return ("type", qualified_name(kind))
-    return None
+    loguru = sys.modules.get("loguru")
+    if loguru is not None and kind is type(getattr(loguru, "logger", None)):
+        return ("type", "loguru.Logger")
+    if issubclass(kind, MethodType) and _is_shell(value.__self__):  # type: ignore[attr-defined]
+        return ("type", "IPython.get_ipython")
+    return ("type", "IPython.InteractiveShell") if _is_shell(value) else None
+
+
+def _is_shell(value: object) -> bool:
+    """Whether an object is the prompt or notebook in which all this happens."""
+    shell = sys.modules.get("IPython.core.interactiveshell")
+    return shell is not None and issubclass(type(value), shell.InteractiveShell)
 
 
 _TOOLS = (
-    ContextVar,
     type(threading.Lock()),
     type(threading.RLock()),
     threading.Barrier,
@@ -178,7 +191,6 @@ _TOOLS = (
     threading.Event,
     threading.Semaphore,
     threading.Thread,
-    threading.local,
 )
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from pathlib import PurePath
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 from funes._definitions.description import Description, by_name
@@ -145,12 +153,39 @@ def _add_given(links: Links, label: str, value: object) -> bool:
 def _is_given(value: Any) -> bool:
     if type(value) in (tuple, frozenset, set):
         return all(map(_is_given, value))
+    if type(value) is slice:
+        return all(map(_is_given, (value.start, value.stop, value.step)))
+    if type(value) is MappingProxyType:
+        return all(map(_is_given, (*value.keys(), *value.values())))
     if is_a(value, BuiltinFunctionType):
         return isinstance(value.__self__, (ModuleType, type))
     if is_a(value, MethodType):
         return _is_given(value.__self__)
     kind = type(value)
-    return issubclass(kind, _GIVEN) or not is_library_class(kind) or is_wrapper(value)
+    return (
+        issubclass(kind, _GIVEN)
+        or not is_library_class(kind)
+        or is_wrapper(value)
+        or qualified_name(kind) in _CONSTANT
+    )
 
 
-_GIVEN = (type(None), bool, int, float, complex, str, bytes, type, FunctionType, partial)
+_GIVEN = (
+    type(None), bool, int, float, complex, str, bytes, range, type, FunctionType, partial, PurePath
+)  # fmt: skip
+
+# Types of the standard library whose objects cannot change.
+_CONSTANT = frozenset(
+    (
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "re.Pattern",
+        "uuid.UUID",
+        "zoneinfo.ZoneInfo",
+    )
+)

@@ -11,8 +11,10 @@
 use crate::bulk;
 use crate::digest::Digest;
 use crate::domain::Domain;
-use crate::graph::{Graph, Hole, Layout, NodeId, Settled, fill};
+use crate::graph::{Graph, Hole, Layout, Node, NodeId, Settled, fill};
 use crate::tags;
+
+use rustc_hash::FxHashMap;
 
 /// The longest node that stands inline in its parent, in bytes. A part of the format.
 ///
@@ -240,6 +242,27 @@ impl Encoder {
         self.graph.definitions_below(self.holes[mark.holes..].iter().map(|hole| hole.node))
     }
 
+    /// What was written since `mark`, one closed value, to be written again by [`Encoder::replay`].
+    pub fn snapshot_since(&self, mark: &Mark) -> Snapshot {
+        let holes: Vec<Hole> = self.holes[mark.holes..]
+            .iter()
+            .map(|hole| Hole { offset: hole.offset - mark.start, node: hole.node })
+            .collect();
+        let (composites, definitions) = self.graph.below(&holes);
+        Snapshot { content: self.buffer[mark.start..].to_vec(), holes, composites, definitions }
+    }
+
+    /// Writes what a snapshot holds. `definitions`: the nodes here of the definitions that it refers to, in their order.
+    pub fn replay(&mut self, snapshot: &Snapshot, definitions: &[NodeId]) {
+        let mut names: FxHashMap<NodeId, NodeId> =
+            snapshot.definitions.iter().copied().zip(definitions.iter().copied()).collect();
+        self.graph.add_copies(&snapshot.composites, &mut names);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&snapshot.content);
+        self.holes
+            .extend(snapshot.holes.iter().map(|hole| Hole { offset: start + hole.offset, node: names[&hole.node] }));
+    }
+
     fn seal(&mut self, mark: &Mark) -> Sealed {
         let node = &self.buffer[mark.start..];
         if node.len() <= INLINE_LIMIT {
@@ -279,6 +302,22 @@ impl Encoder {
         debug_assert_eq!(last.offset, buffer.len());
         self.buffer.truncate(first.offset);
         self.buffer.extend_from_slice(&sorted);
+    }
+}
+
+/// A value as it was written once: it can be written again when the value has changed, by another encoder too.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    content: Vec<u8>,
+    holes: Vec<Hole>,
+    composites: Vec<(NodeId, Node)>,
+    definitions: Vec<NodeId>,
+}
+
+impl Snapshot {
+    /// The nodes of the definitions that the value refers to, as the encoder that wrote it knew them.
+    pub fn definitions(&self) -> &[NodeId] {
+        &self.definitions
     }
 }
 

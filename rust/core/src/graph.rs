@@ -27,7 +27,7 @@ pub(crate) struct Hole {
 }
 
 /// Whether a node's children have an order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Layout {
     #[default]
     Ordered,
@@ -35,8 +35,8 @@ pub(crate) enum Layout {
     Unordered(Vec<(usize, usize)>),
 }
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
     content: Vec<u8>,
     holes: Vec<Hole>,
     layout: Layout,
@@ -106,6 +106,41 @@ impl Graph {
         }
         found.sort_unstable_by_key(|node| node.0);
         found
+    }
+
+    /// The composites that `holes` lead to, with their content, and the definitions below them.
+    pub(crate) fn below(&self, holes: &[Hole]) -> (Vec<(NodeId, Node)>, Vec<NodeId>) {
+        let mut pending: Vec<NodeId> = holes.iter().map(|hole| hole.node).collect();
+        let mut seen = FxHashSet::default();
+        let (mut composites, mut definitions) = (Vec::new(), Vec::new());
+        while let Some(node) = pending.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let content = &self.nodes[node.0];
+            if content.definition || content.content.is_empty() {
+                definitions.push(node);
+            } else {
+                pending.extend(content.holes.iter().map(|hole| hole.node));
+                composites.push((node, content.clone()));
+            }
+        }
+        (composites, definitions)
+    }
+
+    /// Adds copies of composites; `names` says what each node that they refer to is called here, and learns theirs.
+    pub(crate) fn add_copies(&mut self, composites: &[(NodeId, Node)], names: &mut FxHashMap<NodeId, NodeId>) {
+        for (node, _) in composites {
+            let copy = self.add();
+            names.insert(*node, copy);
+        }
+        for (node, content) in composites {
+            let mut copy = content.clone();
+            for hole in &mut copy.holes {
+                hole.node = names[&hole.node];
+            }
+            self.nodes[names[node].0] = copy;
+        }
     }
 
     pub(crate) fn settle(self) -> Settled {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::definition::Definition;
 use crate::settled::Settled;
 use crate::survey::Stamp;
 
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) seed: Py<PyAny>,
     pub(crate) is_absent: AtomicBool,
     pub(crate) settled: Py<Settled>,
+    /// The definitions of what the arguments bring along.
+    pub(crate) found: Vec<Py<Definition>>,
     /// The encoded arguments.
     pub(crate) encoded: Vec<u8>,
 }

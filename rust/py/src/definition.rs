@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use funes_core::digest::Digest;
-use funes_core::encode::Sealed;
+use funes_core::domain::Domain;
+use funes_core::encode::{Mark, Sealed, Snapshot};
 use funes_core::graph::NodeId;
 use funes_core::tags;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::changes::{self, Counted, Difference};
 use crate::containers::shown;
-use crate::guard::{Guard, is_fixed};
+use crate::guard::{self, Guard, Shape, is_fixed};
 use crate::known;
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
 use crate::refusal::{Stop, Walked};
+use crate::stand_ins;
 use crate::walk::{Definitions, Digests, Walk, address_of};
 
 /// A function or class of the user's own code that waits to be written.
@@ -38,8 +41,9 @@ struct Description<'py> {
     reads: Bound<'py, PyList>,
     modules: Bound<'py, PyAny>,
     source: String,
-    assigned: Vec<(Bound<'py, PyAny>, String)>,
+    changes: Bound<'py, PyAny>,
     tools: Bound<'py, PyDict>,
+    watched: Vec<(Bound<'py, PyType>, Bound<'py, PyFrozenSet>)>,
 }
 
 /// What a definition is asked for.
@@ -64,12 +68,14 @@ pub(crate) struct Definition {
     pub(crate) modules: Vec<String>,
     /// What could not be taken in full, for a warning.
     pub(crate) doubts: Vec<String>,
+    /// Names of what statements in the code change.
+    pub(crate) changes: FxHashSet<String>,
     /// The functions and classes in it, the root first: for people.
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
-    known: Digests,
+    pub(crate) known: Digests,
     kept: Vec<Py<PyAny>>,
 }
 
@@ -79,22 +85,13 @@ impl Definition {
         let py = root.py();
         let mut survey = Survey::default();
         let mut root_node = None;
-        let mut left_out = FxHashSet::default();
-        // What one function assigns is no input of the others either, so a graph with such names is described again
-        // without them; that may bring up further ones no more often than there are names.
-        let walk = loop {
-            let mut walk = Walk::new(py, Definitions::open(left_out.clone()));
-            walk.run(|walk| {
-                survey = Survey::default();
-                root_node = walk.own_definition(root)?;
-                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
-                walk.drain(&mut survey, purpose)
-            })?;
-            if survey.assigned.is_subset(&left_out) {
-                break walk;
-            }
-            left_out.extend(survey.assigned.drain());
-        };
+        let mut walk = Walk::new(py, Definitions::open());
+        walk.run(|walk| {
+            survey = Survey::default();
+            root_node = walk.own_definition(root)?;
+            survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
+            walk.drain(&mut survey, purpose)
+        })?;
         let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
         let records = record::reachable(survey.records, root_node);
@@ -103,15 +100,25 @@ impl Definition {
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let mut guards = survey.guards;
+        for (class, names) in survey.watched.into_values() {
+            let shape = PyFrozenSet::new(py, names).and_then(|names| Shape::watched(&class, &names));
+            guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
+        }
         if purpose == Purpose::Kept {
-            for value in survey.values {
-                guards.push(Guard::value(&value, &known)?);
+            for Changing { value, name, counted, written } in survey.values {
+                let digest = guard::digest(&value, &known)?;
+                let counted = counted.unwrap_or_else(|| {
+                    let (snapshot, code) = written;
+                    Arc::new(Counted { digest, snapshot, code: code.into_iter().map(Bound::unbind).collect() })
+                });
+                guards.push(Guard::Value { value: value.unbind(), digest, counted: Some((name, counted)) });
             }
         }
         let definition = Self {
             digest,
             modules: survey.modules,
             doubts: survey.doubts,
+            changes: survey.changes,
             nodes: records,
             namespaces: survey.namespaces.into_vec(),
             guards,
@@ -119,6 +126,30 @@ impl Definition {
             kept: survey.kept,
         };
         Bound::new(py, definition).map(Some).map_err(Stop::interrupted)
+    }
+
+    /// The definition of a library's function, which counts by its name.
+    pub(crate) fn named<'py>(root: &Bound<'py, PyAny>) -> Walked<Bound<'py, Self>> {
+        let py = root.py();
+        let description = describe(root)?;
+        let mut walk = Walk::new(py, Definitions::settled(None));
+        walk.named(&description.name);
+        let raised = |error| Stop::raised(py, "noting what a definition rests on", error);
+        let (mut namespaces, mut guards) = (Namespaces::default(), Vec::new());
+        Guard::of(root, &description.reads, &mut namespaces, &mut guards).map_err(raised)?;
+        let modules = description.modules.try_iter().into_iter().flatten().flatten();
+        let definition = Self {
+            digest: walk.finish(Domain::Value),
+            modules: modules.filter_map(|module| module.extract().ok()).collect(),
+            doubts: Vec::new(),
+            changes: FxHashSet::default(),
+            nodes: Vec::new(),
+            namespaces: namespaces.into_vec(),
+            guards,
+            known: Digests::default(),
+            kept: vec![root.clone().unbind()],
+        };
+        Bound::new(py, definition).map_err(Stop::interrupted)
     }
 
     /// A guard of a value that is added to it.
@@ -130,6 +161,18 @@ impl Definition {
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.namespaces.iter().all(|namespace| namespace.holds(py))
             && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
+    }
+
+    /// What is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>) -> Vec<Difference> {
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            namespace.differences(py, &mut found);
+        }
+        for guard in &self.guards {
+            guard.differences(py, &self.known, &mut found);
+        }
+        found
     }
 }
 
@@ -150,15 +193,28 @@ struct Survey<'py> {
     guards: Vec<Guard>,
     namespaces: Namespaces,
     /// Values that may change in place.
-    values: Vec<Bound<'py, PyAny>>,
+    values: Vec<Changing<'py>>,
     modules: Vec<String>,
     doubts: Vec<String>,
     records: Vec<Record>,
-    /// Names that the code assigns, each with the address of its namespace.
-    assigned: FxHashSet<(usize, String)>,
+    /// Names of what statements in the code change.
+    changes: FxHashSet<String>,
+    /// A library's classes by address, with names of attributes that the user may set on them.
+    watched: FxHashMap<usize, (Bound<'py, PyType>, FxHashSet<String>)>,
     kept: Vec<Py<PyAny>>,
     /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
     alone: FxHashMap<NodeId, String>,
+}
+
+/// A value that may change in place.
+struct Changing<'py> {
+    value: Bound<'py, PyAny>,
+    /// What the code calls it.
+    name: String,
+    /// What it counts as, if calls have changed it.
+    counted: Option<Arc<Counted>>,
+    /// As it was written, and the code that it refers to.
+    written: (Snapshot, Vec<Bound<'py, PyAny>>),
 }
 
 impl<'py> Walk<'py> {
@@ -187,7 +243,7 @@ impl<'py> Walk<'py> {
         found: Option<Bound<'py, Definition>>,
     ) -> Walked {
         let Some(definition) = found else {
-            self.named(&describe(object, &FxHashSet::default())?.name);
+            self.named(&describe(object)?.name);
             return Ok(());
         };
         let digest = definition.get().digest;
@@ -195,18 +251,19 @@ impl<'py> Walk<'py> {
             met.extend(last.replace((address_of(object), digest)));
         }
         self.keep(object.clone());
+        self.found.push(definition);
         self.encoder.put(Sealed::Digest(digest));
         Ok(())
     }
 
     /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
     fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
-        let Definitions::Open { nodes, queue, left_out } = &mut self.definitions else { return Ok(None) };
+        let Definitions::Open { nodes, queue, objects, .. } = &mut self.definitions else { return Ok(None) };
         if let Some(&node) = nodes.get(&address_of(object)) {
             self.encoder.put(Sealed::Node(node));
             return Ok(Some(node));
         }
-        let description = describe(object, left_out)?;
+        let description = describe(object)?;
         if description.kind == "name" {
             self.named(&description.name);
             return Ok(None);
@@ -220,9 +277,32 @@ impl<'py> Walk<'py> {
         }
         let node = self.encoder.reserve();
         nodes.insert(address_of(object), node);
+        objects.insert(node, object.clone());
         queue.push_back(Described { object: object.clone(), description, node });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
+    }
+
+    /// What was written since `start`, and the code that it refers to.
+    fn snapshot(&self, start: &Mark) -> (Snapshot, Vec<Bound<'py, PyAny>>) {
+        let snapshot = self.encoder.snapshot_since(start);
+        let Definitions::Open { objects, .. } = &self.definitions else { return (snapshot, Vec::new()) };
+        let code = snapshot.definitions().iter().filter_map(|node| objects.get(node).cloned()).collect();
+        (snapshot, code)
+    }
+
+    /// Writes what a value counts as.
+    pub(crate) fn replay(&mut self, counted: &Counted) -> Walked {
+        let mut nodes = Vec::with_capacity(counted.code.len());
+        for code in &counted.code {
+            let start = self.encoder.mark();
+            let node = self.own_definition(code.bind(self.py))?;
+            self.encoder.abandon(&start);
+            let Some(node) = node else { return Err(Stop::refused("its class counts by its name now")) };
+            nodes.push(node);
+        }
+        self.encoder.replay(&counted.snapshot, &nodes);
+        Ok(())
     }
 
     fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
@@ -255,7 +335,7 @@ impl<'py> Walk<'py> {
         {
             self.tools(description).map_err(|stop| stop.at(|| way.clone()))?;
         }
-        let links = self.links(description, way.as_deref(), survey)?;
+        let links = self.links(object, description, way.as_deref(), survey)?;
         self.encoder.define(mark, *node);
         survey.records.push(Record {
             node: *node,
@@ -267,13 +347,17 @@ impl<'py> Walk<'py> {
         });
 
         survey.kept.push(object.clone().unbind());
-        for (namespace, name) in &description.assigned {
-            survey.assigned.insert((address_of(namespace), name.clone()));
-            survey.kept.push(namespace.clone().unbind());
+        for name in description.changes.try_iter().into_iter().flatten().flatten() {
+            if let Ok(name) = name.extract::<String>() {
+                survey.changes.insert(name);
+            }
         }
-        let nothing = FxHashSet::default();
-        let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
-        Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
+        for (class, names) in &description.watched {
+            let watched =
+                survey.watched.entry(address_of(class)).or_insert_with(|| (class.clone(), FxHashSet::default()));
+            watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
+        }
+        Guard::of(object, &description.reads, &mut survey.namespaces, &mut survey.guards)
             .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -302,6 +386,7 @@ impl<'py> Walk<'py> {
     /// `way`: where in a value this is, if what it holds has to be hashed whole.
     fn links(
         &mut self,
+        object: &Bound<'py, PyAny>,
         description: &Description<'py>,
         way: Option<&str>,
         survey: &mut Survey<'py>,
@@ -319,15 +404,34 @@ impl<'py> Walk<'py> {
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
-            match self.walk(&value) {
+            let counted = changes::counted_value(&value);
+            let written = match &counted {
+                Some(counted) => self.replay(counted),
+                None => self.walk(&value),
+            };
+            match written {
                 // Code has guards of its own, and what it refers to has.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
-                Ok(()) => survey.values.push(value),
+                Ok(()) => {
+                    let written = self.snapshot(&start);
+                    let name = last_name(&label.to_string_lossy()).to_owned();
+                    survey.values.push(Changing { value, name, counted, written });
+                }
                 Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
-                    self.named(&kind_of(&value));
+                    let kind = kind_of(&value);
+                    let place = format!("{} {label} {kind}", display_name(object, &description.name));
+                    match stand_ins::replacement(&place, &value) {
+                        None => drop(self.named(&kind)),
+                        Some(number) => {
+                            let mark = self.encoder.begin(tags::TUPLE, 2);
+                            self.named(&kind);
+                            self.encoder.blob(tags::STR, number.as_bytes());
+                            self.encoder.end(mark, None);
+                        }
+                    }
                     let subject = format!("'{label}', which {} uses", description.name);
                     let text = refusal.text(&subject);
                     survey.doubts.push(text.clone());
@@ -353,6 +457,12 @@ impl<'py> Walk<'py> {
         self.encoder.end_unordered(links, &boundaries, None);
         Ok(records)
     }
+}
+
+/// What a link's value is called: `seen` for `global log.seen`.
+fn last_name(label: &str) -> &str {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    label.trim_end_matches(|letter| !is_part(letter)).rsplit(|letter| !is_part(letter)).next().unwrap_or(label)
 }
 
 /// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
@@ -385,12 +495,12 @@ fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     }
 }
 
-fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
+fn describe<'py>(object: &Bound<'py, PyAny>) -> Walked<Description<'py>> {
     static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
     DESCRIBE
         .import(py, "funes._definitions.definition", "describe")
-        .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
+        .and_then(|describe| describe.call1((object,)))
         .and_then(|description| description.extract())
         .map_err(|error| Stop::raised(py, &format!("describing {}", kind_of(object)), error))
 }
@@ -409,7 +519,7 @@ pub(crate) fn with_extras(
             _ => Ok(()),
         }
     })?;
-    Ok(walk.finish(funes_core::domain::Domain::Definition))
+    Ok(walk.finish(Domain::Definition))
 }
 
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.

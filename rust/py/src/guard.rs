@@ -3,6 +3,7 @@
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
 //! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use funes_core::digest::Digest;
@@ -17,19 +18,19 @@ use pyo3::types::{
     PyType,
 };
 
-use rustc_hash::FxHashSet;
-
-use crate::namespace::{Namespaces, pointer_to};
+use crate::changes::{self, Counted, Difference, Left};
+use crate::definition::Definition;
+use crate::namespace::{Namespaces, is_missing, pointer_to};
 use crate::refusal::Walked;
-use crate::walk::{Address, Definitions, Digests, Walk, address_of};
+use crate::walk::{Definitions, Digests, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the bases, metaclass and attributes that it had.
     Class(Box<Shape>),
-    /// A value that can change in place is what it was.
-    Value { value: Py<PyAny>, digest: Digest },
+    /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
+    Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
 }
 
 /// What a class was.
@@ -39,25 +40,25 @@ pub(crate) struct Shape {
     metaclass: Py<PyType>,
     /// Those that count.
     attributes: Py<PyDict>,
-    /// Names that the code assigns while it runs, which do not count.
-    left_out: FxHashSet<String>,
+    /// Their names, if no others count, not even those of the bases.
+    only: Option<Py<PyFrozenSet>>,
     /// The interpreter's number for the state in which all this was last seen to hold.
     version: AtomicU32,
 }
 
 impl Guard {
-    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`. `left_out`: names
-    /// that the code assigns, each with the address of its namespace.
+    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`.
     pub(crate) fn of(
         object: &Bound<'_, PyAny>,
         reads: &Bound<'_, PyList>,
-        left_out: &FxHashSet<(Address, String)>,
         namespaces: &mut Namespaces,
         guards: &mut Vec<Self>,
     ) -> PyResult<()> {
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
-            if let Ok(namespace) = namespace.cast_into::<PyDict>() {
+            if let Ok(class) = namespace.cast::<PyType>() {
+                guards.push(Self::Class(Box::new(Shape::of_attribute(class, &name, &value)?)));
+            } else {
                 namespaces.note(&namespace, name, value)?;
             }
         }
@@ -65,7 +66,7 @@ impl Guard {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
                 for (name, value) in &defaults {
-                    namespaces.note(&defaults, name.cast_into::<PyString>()?, value)?;
+                    namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
                 }
             }
             guards.push(Self::Function {
@@ -74,22 +75,19 @@ impl Guard {
                 cells: cells_of(function)?
                     .into_iter()
                     .map(|cell| {
-                        let content = content_of(&cell);
+                        let content = counted_content(&cell);
                         (cell.unbind(), content.map(Bound::unbind))
                     })
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            let address = address_of(object);
-            let left_out =
-                left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
-            guards.push(Self::Class(Box::new(Shape::of(class, left_out)?)));
+            guards.push(Self::Class(Box::new(Shape::of(class)?)));
         }
         Ok(())
     }
 
     pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Self> {
-        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
+        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)?, counted: None })
     }
 
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
@@ -99,7 +97,50 @@ impl Guard {
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
             Self::Class(shape) => shape.holds(py),
-            Self::Value { value, digest: then } => digest(value.bind(py), known).is_ok_and(|now| now == *then),
+            Self::Value { value, digest: then, counted } => digest(value.bind(py), known).is_ok_and(|now| {
+                now == *then
+                    || counted.as_ref().is_some_and(|(_, counted)| {
+                        changes::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
+                    })
+            }),
+        }
+    }
+
+    /// Adds what is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, found: &mut Vec<Difference>) {
+        match self {
+            Self::Function { function, parts, cells } => {
+                if !part_addresses(function.bind(py))
+                    .iter()
+                    .zip(parts)
+                    .all(|(&now, then)| now == pointer_to(then.as_ref()))
+                {
+                    found.push(Difference::Edit);
+                }
+                for (index, (cell, then)) in cells.iter().enumerate() {
+                    if !holds_content(cell.bind(py), then.as_ref()) {
+                        found.push(Difference::Name {
+                            holder: cell.clone_ref(py),
+                            key: String::new(),
+                            name: captured_name(function.bind(py), index).unwrap_or_default(),
+                            then: then.as_ref().map(|then| then.clone_ref(py)),
+                            now: content_of(cell.bind(py)).map(Bound::unbind),
+                        });
+                    }
+                }
+            }
+            Self::Class(shape) => {
+                if shape.differences(py, found).is_err() {
+                    found.push(Difference::Edit);
+                }
+            }
+            Self::Value { value, counted, .. } if !self.holds(py, known) => found.push(match counted {
+                Some((name, counted)) => {
+                    Difference::Value { value: value.clone_ref(py), name: name.clone(), counted: counted.clone() }
+                }
+                None => Difference::Edit,
+            }),
+            Self::Value { .. } => {}
         }
     }
 
@@ -124,7 +165,10 @@ impl Guard {
                 visit.call(&shape.metaclass)?;
                 visit.call(&shape.attributes)
             }
-            Self::Value { value, .. } => visit.call(value),
+            Self::Value { value, counted, .. } => {
+                visit.call(value)?;
+                counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
+            }
         }
     }
 }
@@ -151,7 +195,12 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
 }
 
-fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
+/// The digest of a value for a definition that it belongs to.
+pub(crate) fn digest_of(value: &Bound<'_, PyAny>, definition: &Definition) -> Walked<Digest> {
+    digest(value, &definition.known)
+}
+
+pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
     let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
     walk.run(|walk| walk.walk(value))?;
     Ok(walk.finish(Domain::Value))
@@ -179,9 +228,22 @@ fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, 
     part_addresses(function).map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
 }
 
-/// Whether a cell holds this very object, or nothing.
+/// Whether a cell holds this very object, or nothing, or what a call left there.
 fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
-    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == pointer_to(content)
+    let now = content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    let then = pointer_to(content);
+    now == then || changes::name_is_left(cell.py(), address_of(cell), "", then, now) != Left::Not
+}
+
+/// What a cell counts as holding.
+fn counted_content<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    changes::counted_or_none(cell, "", content_of(cell))
+}
+
+/// The name of the captured variable of this number.
+fn captured_name(function: &Bound<'_, PyFunction>, index: usize) -> PyResult<String> {
+    let py = function.py();
+    function.getattr(intern!(py, "__code__"))?.getattr(intern!(py, "co_freevars"))?.get_item(index)?.extract()
 }
 
 fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -219,8 +281,8 @@ fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
 }
 
 /// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
-/// are added later on, annotations, and what the code assigns.
-fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) -> PyResult<Bound<'py, PyDict>> {
+/// are added later on, and annotations.
+fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
     static NOISE: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
     let py = class.py();
     let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
@@ -232,22 +294,51 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) 
     for name in noise.bind(py) {
         attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
     }
-    for name in left_out {
-        attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
-    }
     Ok(attributes)
 }
 
 impl Shape {
-    fn of(class: &Bound<'_, PyType>, left_out: FxHashSet<String>) -> PyResult<Self> {
+    fn of(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let attributes = attributes_of(class)?;
+        changes::count_attributes(class, &attributes)?;
         Ok(Self {
             class: class.clone().unbind(),
             bases: class.bases().unbind(),
             metaclass: class.get_type().unbind(),
-            attributes: attributes_of(class, &left_out)?.unbind(),
-            left_out,
+            attributes: attributes.unbind(),
+            only: None,
             version: AtomicU32::new(0),
         })
+    }
+
+    /// A class of which one attribute was taken.
+    fn of_attribute(class: &Bound<'_, PyType>, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let attributes = PyDict::new(class.py());
+        if !is_missing(value)? {
+            attributes.set_item(name, value)?;
+        }
+        let only = PyFrozenSet::new(class.py(), [name])?.unbind();
+        Ok(Self { attributes: attributes.unbind(), only: Some(only), ..Self::of(class)? })
+    }
+
+    /// A class of a library's on which the user may set these attributes.
+    pub(crate) fn watched(class: &Bound<'_, PyType>, names: &Bound<'_, PyFrozenSet>) -> PyResult<Self> {
+        let mut shape = Self { only: Some(names.clone().unbind()), ..Self::of(class)? };
+        shape.attributes = shape.attributes_of(class)?.unbind();
+        Ok(shape)
+    }
+
+    /// What the class has of what counts.
+    fn attributes_of<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+        let Some(only) = &self.only else { return attributes_of(class) };
+        let py = class.py();
+        let (all, chosen) = (class.getattr(intern!(py, "__dict__"))?, PyDict::new(py));
+        for name in only.bind(py) {
+            if all.contains(&name)? {
+                chosen.set_item(&name, all.get_item(&name)?)?;
+            }
+        }
+        Ok(chosen)
     }
 
     fn holds(&self, py: Python<'_>) -> bool {
@@ -259,21 +350,71 @@ impl Shape {
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
             return true;
         }
-        let holds = self.compare(class).unwrap_or(false);
-        if holds {
+        let held = self.compare(class).unwrap_or(Left::Not);
+        if held == Left::Fixed {
             self.version.store(assigned_version_of(class), Ordering::Relaxed);
         }
-        holds
+        held != Left::Not
     }
 
-    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
-        let py = class.py();
+    /// How the class compares with what it was, or with what a call made of that.
+    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
         // A class whose bases are set has another tuple of them.
         if !class.bases().is(&self.bases) {
-            return Ok(false);
+            return Ok(Left::Not);
         }
-        let (now, then) = (attributes_of(class, &self.left_out)?, self.attributes.bind(py));
-        Ok(now.len() == then.len()
-            && now.iter().all(|(name, value)| then.get_item(name).ok().flatten().is_some_and(|then| then.is(&value))))
+        let mut held = Left::Fixed;
+        let pointer = |value: &Option<Bound<'_, PyAny>>| value.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+        for (name, then, now) in self.changed(class)? {
+            let (then, now) = (pointer(&then), pointer(&now));
+            match changes::name_is_left(class.py(), address_of(class), &name, then, now) {
+                Left::Not => return Ok(Left::Not),
+                Left::Mutable => held = Left::Mutable,
+                Left::Fixed => {}
+            }
+        }
+        Ok(held)
+    }
+
+    /// The attributes that are not the very objects that they were: name, then, now.
+    #[expect(clippy::type_complexity, reason = "it is only handed on")]
+    fn changed<'py>(
+        &self,
+        class: &Bound<'py, PyType>,
+    ) -> PyResult<Vec<(String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>)>> {
+        let (now, then) = (self.attributes_of(class)?, self.attributes.bind(class.py()));
+        let mut changed = Vec::new();
+        for (name, value) in &now {
+            let before = then.get_item(&name)?;
+            if !before.as_ref().is_some_and(|before| before.is(&value)) {
+                changed.push((name.extract()?, before, Some(value)));
+            }
+        }
+        for (name, value) in then {
+            if !now.contains(&name)? {
+                changed.push((name.extract()?, Some(value), None));
+            }
+        }
+        Ok(changed)
+    }
+
+    fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
+        let class = self.class.bind(py);
+        if !class.get_type().is(&self.metaclass) || !class.bases().is(&self.bases) {
+            found.push(Difference::Edit);
+        }
+        for (name, then, now) in self.changed(class)? {
+            let pointer = |value: &Option<Bound<'_, PyAny>>| value.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+            if changes::name_is_left(py, address_of(class), &name, pointer(&then), pointer(&now)) == Left::Not {
+                found.push(Difference::Name {
+                    holder: class.clone().into_any().unbind(),
+                    key: name.clone(),
+                    name,
+                    then: then.map(Bound::unbind),
+                    now: now.map(Bound::unbind),
+                });
+            }
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod at_once;
 mod attached;
 mod call;
+mod changes;
 mod claim;
 mod containers;
 mod counters;
@@ -32,6 +33,7 @@ mod savings;
 mod scalars;
 mod settled;
 mod signature;
+mod stand_ins;
 mod steps;
 mod store;
 mod survey;
@@ -43,6 +45,8 @@ mod watch;
 mod _funes {
     #[pymodule_export]
     use crate::call::Call;
+    #[pymodule_export]
+    use crate::changes::{count_attributes, counted};
     #[pymodule_export]
     use crate::claim::Claim;
     #[pymodule_export]
@@ -63,6 +67,8 @@ mod _funes {
     use crate::readings::{Collector, InBand, Spans};
     #[pymodule_export]
     use crate::savings::{forget_savings, take_savings};
+    #[pymodule_export]
+    use crate::signature::parameters_of;
     #[pymodule_export]
     use crate::store::{Entry, Store, cut_head, safe_name};
     #[pymodule_export]

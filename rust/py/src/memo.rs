@@ -14,10 +14,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::at_once;
 use crate::attached::Attached;
 use crate::call::Call;
+use crate::changes;
 use crate::counters::Counters;
 use crate::definition::{Definition, Purpose, with_extras};
 use crate::end::{is_finalizing, is_stack_used_up};
@@ -35,6 +37,16 @@ use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Tier, next_owner};
 use crate::walk::{Definitions, Walk};
+
+/// Stands before the arguments of a wrapper that do not fit the function behind it, so that they are no others of it. No
+/// class or function has this name.
+const RAW: &str = "*args, **kwargs";
+
+/// Arguments in the canonical encoding, and the definitions of what they bring along.
+struct Encoded<'py> {
+    bytes: Vec<u8>,
+    found: SmallVec<[Bound<'py, Definition>; 1]>,
+}
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
 /// functions here get as `memo`.
@@ -90,7 +102,7 @@ impl Core {
             Ok(encoded) => encoded,
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, &subject),
         };
-        if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded) {
+        if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded.bytes) {
             return Ok(Step::Done(output));
         }
         attached(py, || self.call_beyond_memory(memo, given, settled, &arguments, encoded))
@@ -104,7 +116,7 @@ impl Core {
         given: &Given<'_, 'py>,
         settled: Bound<'py, Settled>,
         arguments: &Arguments<'py>,
-        encoded: Vec<u8>,
+        encoded: Encoded<'py>,
     ) -> PyResult<Step<'py>> {
         let py = memo.py();
         let is_seeded = self.signature.seed(arguments).is_some();
@@ -112,14 +124,13 @@ impl Core {
             return Err(PyRecursionError::new_err("maximum recursion depth exceeded: the thread's stack is used up"));
         }
         if !is_seeded && is_finalizing(py) {
-            return Ok(self.plain_call(py, given)?.run());
+            return Ok(self.plain_call(py, given, None)?.run(py));
         }
-        let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
+        let call = Bound::new(py, self.described(&settled, arguments, encoded)?)?;
         // After a miss another one is likely: then it is looked for once, when it is claimed.
         let is_claimed_first = self.options.once && !is_seeded && settled.get().has_missed.load(Ordering::Relaxed);
         if is_claimed_first && let Some(usual) = self.usual(memo, &call)? {
-            return usual.take_up(py, self.plain_call(py, given)?);
+            return usual.take_up(py, self.plain_call(py, given, Some(call.get()))?);
         }
         let look = if is_claimed_first { Look::Unlikely } else { Look::Likely };
         if let Some(output) = self.look(memo, call.get(), look)? {
@@ -130,7 +141,7 @@ impl Core {
             && !is_claimed_first
             && let Some(usual) = self.usual(memo, &call)?
         {
-            return usual.take_up(py, self.plain_call(py, given)?);
+            return usual.take_up(py, self.plain_call(py, given, Some(call.get()))?);
         }
         let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
         self.hand_over(memo, given, is_seeded, steps, call.into_any())
@@ -170,7 +181,7 @@ impl Core {
         let py = memo.py();
         let is_seeded = self.signature.seed(arguments).is_some();
         if !is_seeded && is_finalizing(py) {
-            return Ok(self.plain_call(py, given)?.run());
+            return Ok(self.plain_call(py, given, None)?.run(py));
         }
         let error = match stop {
             Stop::Raised(error) => return Err(*error),
@@ -195,16 +206,18 @@ impl Core {
             let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
             return Ok(Step::call(miss::python(py, seeded)?, args));
         }
-        Ok(miss::begin_by_python(before, (memo, about).into_pyobject(py)?, self.plain_call(py, given)?))
+        let plain = self.plain_call(py, given, about.cast::<Call>().ok().map(Bound::get))?;
+        Ok(miss::begin_by_python(before, (memo, about).into_pyobject(py)?, plain))
     }
 
     /// The call of the plain function with the same arguments.
-    fn plain_call<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>) -> PyResult<Plain> {
+    fn plain_call<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>, call: Option<&Call>) -> PyResult<Plain> {
         Ok(Plain {
             function: self.function.clone_ref(py).into_any(),
             args: given.tuple()?.unbind(),
             kwargs: self.without_seed(given.dict()?)?.map(Bound::unbind),
             counters: self.counters.clone(),
+            definitions: self.definitions(py, call),
         })
     }
 
@@ -326,10 +339,10 @@ impl Core {
         &self,
         settled: &Bound<'_, Settled>,
         arguments: &Arguments<'_>,
-        hex: String,
-        encoded: Vec<u8>,
+        encoded: Encoded<'_>,
     ) -> PyResult<Call> {
         let py = settled.py();
+        let hex = Domain::Arguments.hash(&encoded.bytes).to_hex();
         let inputs = PyDict::new(py);
         self.signature.visit(
             arguments,
@@ -349,15 +362,20 @@ impl Core {
             seed: seed.map_or_else(|| py.None(), Bound::unbind),
             is_absent: AtomicBool::new(false),
             settled: settled.clone().unbind(),
-            encoded,
+            found: encoded.found.into_iter().map(Bound::unbind).collect(),
+            encoded: encoded.bytes,
         })
     }
 
     /// The arguments in the canonical encoding if it is short, else the digest that stands for them.
-    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Vec<u8>> {
+    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Encoded<'py>> {
         let mut walk = Walk::new(py, Definitions::settled(None));
         walk.run(|walk| {
-            let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
+            let count = if arguments.is_raw { 3 } else { self.signature.len() };
+            let mark = walk.encoder.begin(tags::ARGUMENTS, count + 1);
+            if arguments.is_raw {
+                walk.named(RAW);
+            }
             self.signature.visit(arguments, |name, value| {
                 if self.is_ignored(name) {
                     walk.encoder.atom(tags::ABSENT);
@@ -372,7 +390,7 @@ impl Core {
             walk.encoder.end(mark, None);
             Ok(())
         })?;
-        Ok(walk.encoder.into_bytes())
+        Ok(Encoded { found: walk.found, bytes: walk.encoder.into_bytes() })
     }
 
     fn is_ignored(&self, name: &Py<PyString>) -> bool {
@@ -383,8 +401,14 @@ impl Core {
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
-            return Err(Stop::refused("the function counts by its name only"));
+        changes::note_running(py, self.function.bind(py).as_any()).map_err(Stop::interrupted)?;
+        if let Some(settled) = self.present_definition(py) {
+            return Ok(settled);
+        }
+        let function = self.function.bind(py).as_any();
+        let definition = match Definition::of(function, Purpose::Kept)? {
+            Some(definition) => definition,
+            None => Definition::named(function)?,
         };
         let extras = memo
             .call_method0(intern!(py, "_extras"))
@@ -398,6 +422,16 @@ impl Core {
             .map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
+    }
+
+    /// The definitions that say what a call may change: the function's, and those of what the arguments bring along.
+    fn definitions(&self, py: Python<'_>, call: Option<&Call>) -> Vec<Py<Definition>> {
+        let own = match call {
+            Some(call) => call.settled.get().rests_on.as_ref().map(|own| own.clone_ref(py)),
+            None => self.definition.with(py, |settled| Some(settled.as_ref()?.get().rests_on.as_ref()?.clone_ref(py))),
+        };
+        let found = call.into_iter().flat_map(|call| &call.found);
+        own.into_iter().chain(found.map(|found| found.clone_ref(py))).collect()
     }
 
     /// The definition as it is now.
@@ -517,8 +551,7 @@ impl Core {
         let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
         let mut subject = String::new();
         let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
-        let hex = Domain::Arguments.hash(&encoded).to_hex();
-        self.described(&settled, &arguments, hex, encoded)
+        self.described(&settled, &arguments, encoded)
     }
 
     /// The result of a call as `(output,)` if it is in memory and nothing is out of the ordinary, else None.
@@ -580,6 +613,17 @@ impl Core {
         if let Some(tier) = &self.tier {
             tier.forget(py, call.settled.get().section, &call.encoded);
         }
+    }
+
+    /// Notes that Python code begins to run the function; the number is for `run_ended`.
+    #[pyo3(signature = (call))]
+    fn run_begun(&self, py: Python<'_>, call: Option<&Call>) -> u64 {
+        changes::begun(py, self.definitions(py, call), !self.is_async)
+    }
+
+    /// Notes what the run of this number changed of what the function's definition rests on.
+    fn run_ended(&self, py: Python<'_>, run: u64) -> PyResult<()> {
+        changes::ended(py, run, self.function.bind(py).as_any())
     }
 
     /// Counts a call that was not remembered.

@@ -170,7 +170,7 @@ impl Usual {
                 self.call.get().note_missed(false);
                 return Ok(Step::Done(output));
             }
-            Ok(Begun::Computation(computation)) => return Ok(plain.compute(computation)),
+            Ok(Begun::Computation(computation)) => return Ok(plain.compute(py, computation)),
             Ok(Begun::Unusual) => {}
             Err(error) => comes_up_again(py, error)?,
         }
@@ -251,7 +251,7 @@ impl Computation {
 pub(crate) fn begin_by_python<'py>(name: &Bound<'py, PyString>, args: Bound<'py, PyTuple>, plain: Plain) -> Step<'py> {
     match python(name.py(), name) {
         Ok(function) => Step::begin(function, args, plain),
-        Err(_) => plain.run(),
+        Err(_) => plain.run(name.py()),
     }
 }
 

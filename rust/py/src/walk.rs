@@ -17,10 +17,11 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyEllipsis, PyFrozenSet, PyInt, PyList, PyNotImplemented, PySet,
     PyString, PyTuple,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::definition::Described;
+use crate::changes;
+use crate::definition::{Definition, Described};
 use crate::memory::Raw;
 use crate::refusal::{Stop, Walked};
 
@@ -50,6 +51,8 @@ pub(crate) struct Walk<'py> {
     pub(crate) boundaries: SmallVec<[Boundary; 8]>,
     /// What was written by its name since somebody last emptied this.
     pub(crate) names: Vec<String>,
+    /// The definitions of what was met, other than those that were known before.
+    pub(crate) found: SmallVec<[Bound<'py, Definition>; 1]>,
     /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
     memo: FxHashMap<Address, Sealed>,
     kept: SmallVec<[Bound<'py, PyAny>; 4]>,
@@ -82,8 +85,10 @@ pub(crate) enum Definitions<'py> {
     Open {
         nodes: FxHashMap<Address, NodeId>,
         queue: VecDeque<Described<'py>>,
-        /// Names that are assigned while the program runs, each with the address of its namespace: no inputs.
-        left_out: FxHashSet<(usize, String)>,
+        /// The objects of the nodes.
+        objects: FxHashMap<NodeId, Bound<'py, PyAny>>,
+        /// Whether calls have changed anything that counts as it was before them.
+        has_changes: bool,
     },
 }
 
@@ -93,16 +98,21 @@ impl Definitions<'_> {
         Self::Settled { known, met: FxHashMap::default(), last: None }
     }
 
-    /// To be described as they come up, without these names.
-    pub(crate) fn open(left_out: FxHashSet<(usize, String)>) -> Self {
-        Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out }
+    /// To be described as they come up.
+    pub(crate) fn open() -> Self {
+        Self::Open {
+            nodes: FxHashMap::default(),
+            queue: VecDeque::new(),
+            objects: FxHashMap::default(),
+            has_changes: changes::are_any(),
+        }
     }
 
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
             Self::Settled { known, .. } => Self::settled(known.clone()),
-            Self::Open { left_out, .. } => Self::open(left_out.clone()),
+            Self::Open { .. } => Self::open(),
         }
     }
 }
@@ -115,6 +125,7 @@ impl<'py> Walk<'py> {
             boundaries: SmallVec::new(),
             names: Vec::new(),
             definitions,
+            found: SmallVec::new(),
             memo: FxHashMap::default(),
             kept: SmallVec::new(),
             open: None,
@@ -198,6 +209,12 @@ impl<'py> Walk<'py> {
         if let Some(&sealed) = self.memo.get(&address) {
             self.encoder.put(sealed);
             return Ok(());
+        }
+        if self.depth > 0
+            && let Definitions::Open { has_changes: true, .. } = self.definitions
+            && let Some(counted) = changes::counted_value(object)
+        {
+            return self.replay(&counted);
         }
         if let Some(open) = &mut self.open {
             if let Some(node) = open.get_mut(&address) {

@@ -1,0 +1,75 @@
+"""Detects a definition that never stays: one value is another one each time."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from funes._definitions.difference import Change, changes
+from funes._definitions.recorded import FILE_NAME, Content, read_definition
+
+__all__ = ["unsteady_value"]
+
+#: How many of the latest definitions are looked at for the two before this one: other functions may share the folder.
+_LOOKED_AT = 6
+
+
+def unsteady_value(folder: str, content: Content) -> Change | None:
+    """The value by which alone this definition and the two before it differ one from the other.
+
+    Args:
+        folder: That of the definition's entries.
+        content: What its `definition.json` holds.
+
+    Returns:
+        None if there is no such value.
+    """
+    latest = [content]
+    for other in _latest(os.path.dirname(folder), os.path.basename(folder)):
+        before = _read(other)
+        if before is not None and before["nodes"][0]["name"] == content["nodes"][0]["name"]:
+            latest.append(before)
+            if len(latest) == 3:
+                break
+    if len(latest) < 3:
+        return None
+    last, one_before = _only_value(latest[1], latest[0]), _only_value(latest[2], latest[1])
+    if (
+        last is None
+        or one_before is None
+        or (last.name, last.of) != (one_before.name, one_before.of)
+    ):
+        return None
+    return last
+
+
+def _latest(folder: str, but: str) -> list[str]:
+    """The folders of the definitions that were described last, the latest first."""
+    times: list[tuple[int, str]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name != but:
+                    path = os.path.join(entry.path, FILE_NAME)
+                    try:
+                        times.append((os.stat(path).st_mtime_ns, entry.path))
+                    except OSError:  # not described, or no definition at all
+                        continue
+    except OSError:
+        return []
+    return [path for _, path in sorted(times, reverse=True)[:_LOOKED_AT]]
+
+
+def _read(folder: str) -> Content | None:
+    try:
+        content = read_definition(folder)
+    except (OSError, ValueError):
+        return None
+    return content if content and content["nodes"] else None
+
+
+def _only_value(old: dict[str, Any], new: dict[str, Any]) -> Change | None:
+    found = changes(old, new)
+    if len(found) == 1 and found[0].what == "value" and found[0].how == "changed":
+        return found[0]
+    return None
