@@ -7,6 +7,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -158,23 +159,29 @@ _EXTENDED = {
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: others cannot be changed
 
 
-def classes_of(named: Iterable[type]) -> Iterator[type]:
+def classes_of(named: Iterable[type]) -> Iterable[type]:
     """A library's classes whose attributes the user may have set: those that code names, their bases, and the usual."""
-    seen: set[type] = set()
-    for cls in (*named, *_extended()):
-        for base in cls.__mro__:
-            if base not in seen and base.__flags__ & _HEAP_TYPE and is_library_class(base):
-                seen.add(base)
-                yield base
+    usual = _usual(tuple(module in sys.modules for module in _EXTENDED))
+    bases = dict.fromkeys(base for cls in named for base in _changeable(cls))
+    return (*usual, *(base for base in bases if base not in usual)) if bases else usual
 
 
-def _extended() -> Iterator[type]:
+@lru_cache(maxsize=8)
+def _usual(_loaded: tuple[bool, ...]) -> tuple[type, ...]:
+    found: dict[type, None] = {}
     for module, names in _EXTENDED.items():
         loaded = sys.modules.get(module)
         for name in names if loaded is not None else ():
             cls = vars(loaded).get(name)
             if isinstance(cls, type):
-                yield cls
+                found.update(dict.fromkeys(_changeable(cls)))
+    return tuple(found)
+
+
+def _changeable(cls: type) -> Iterator[type]:
+    for base in cls.__mro__:
+        if base.__flags__ & _HEAP_TYPE and is_library_class(base):
+            yield base
 
 
 def users_part(attribute: Any) -> object | None:

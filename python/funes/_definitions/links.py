@@ -172,7 +172,7 @@ class Links:
         """
         for cls in library_attributes.classes_of(self._classes) if attributes else ():
             self.watched[cls] = attributes
-            for name in attributes & vars(cls).keys():
+            for name in [name for name in attributes if name in vars(cls)]:
                 part = library_attributes.users_part(vars(cls)[name])
                 if part is not None:
                     self.add(f"attribute {name} of {cls.__module__}.{cls.__qualname__}", part)

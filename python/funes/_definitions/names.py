@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from funes._definitions.tree import FunctionNode, is_private
@@ -26,6 +27,7 @@ __all__ = ["Chain", "Names", "OwnImport", "Read", "key_of", "names_of", "spelled
 Chain = tuple[str, ...]
 
 
+@lru_cache(maxsize=1024)
 def key_of(step: str) -> str | None:
     """The key that a step of a chain takes by a literal; None for an attribute.
 

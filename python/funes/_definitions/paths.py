@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -20,8 +21,13 @@ def project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
     package = namespace.get("__package__")
     if isinstance(package, str) and name == "__main__":
         name = f"{package}.__main__" if package else name
+    return _folder(file, name.count(".") + ("__path__" in namespace))
+
+
+@lru_cache(maxsize=1024)
+def _folder(file: str, above: int) -> tuple[str, ...]:
     folder = os.path.dirname(os.path.abspath(file))
-    for _ in range(name.count(".") + ("__path__" in namespace)):
+    for _ in range(above):
         folder = os.path.dirname(folder)
     if folder == os.path.dirname(folder):
         return ()  # everything lies below the root

@@ -276,7 +276,8 @@ fn version_of(_class: &Bound<'_, PyType>) -> u32 {
 
 /// The same, after a look-up, which makes the interpreter give a number to a class that has none.
 fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
-    let _ = class.getattr(intern!(class.py(), "__doc__"));
+    // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
+    let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
 }
 
