@@ -621,3 +621,25 @@ def test_a_value_that_differs_each_time_is_named(tmp_path: Path, python: Python)
     assert "'N'" in said[2]  # for the third time in a row, too
     assert "default t" in said[3]
     assert "'N'" not in said[3]
+
+
+def test_a_value_that_a_session_sets_again_and_again_is_named(run: Run) -> None:
+    module: Any = run("""
+        metrics = [0]
+        @memorious
+        def f(x): return x, metrics[0]
+        def make(n):
+            @memorious
+            def g(x): return x * n
+            return g
+        """)
+    for n in range(5):
+        module.make(n)(1)  # side by side, as a factory makes them
+    module.f(1)
+    module.metrics[0] = 1
+    module.f(1)
+    module.metrics[0] = 2
+    with pytest.warns(CacheWarning, match="third time in a row, only because of 'metrics'"):
+        module.f(1)
+    module.metrics[0] = 3
+    module.f(1)

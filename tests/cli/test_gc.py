@@ -17,6 +17,9 @@ from funes import CacheWarning, memorious
 from funes._cli import collecting
 from funes._entries import large_arguments, stats
 
+# Versions that differ by one value, one after the other, are what these tests need.
+pytestmark = pytest.mark.filterwarnings("ignore:.*for the third time in a row")
+
 
 def aged(*days: float) -> list[Any]:
     """Versions of `train`, the last entries of which were stored so many days ago."""

@@ -120,6 +120,7 @@ class Memo(Generic[P, R]):
         _options: Options
         _root: str | None
         _warned: set[str]
+        _described: set[str]
         _extra: tuple[object, ...] | None
 
     @staticmethod
@@ -138,6 +139,8 @@ class Memo(Generic[P, R]):
         #: The cache folder, where another process has settled it.
         self._root = None
         self._warned = set()
+        #: Definitions that were described beside their entries.
+        self._described = set()
         #: What `depends_on=` came to when the definition was last found; None if another process found it.
         self._extra = None
         if self._core.is_async:

@@ -343,13 +343,14 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
 def _warn_if_unsteady(memo: Memo[Any, Any], folder: str, content: recorded.Content) -> None:
     from funes._versions.unsteady import unsteady_value
 
-    value = unsteady_value(folder, content)
+    value = unsteady_value(folder, content, memo._described)
+    memo._described.add(content["definition"])
     if value is not None and "unsteady" not in memo._warned:
         memo._warned.add("unsteady")
         _warn.warn(
             f"{memo.__qualname__}: the definition is another one for the third time in a row, only because of"
-            f" {value.name!r}, which {value.of} uses ({value.before}, then {value.after}): results that were stored"
-            " before are not found. Pass it as an argument, or compute it inside the function."
+            f" {value.name!r} ({value.before}, then {value.after}): results that were stored before are not found."
+            " If it is meant to change, pass it as an argument."
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Container
 from typing import Any
 
 from funes._definitions.difference import Change, changes
@@ -10,22 +12,27 @@ from funes._definitions.recorded import FILE_NAME, Content, read_definition
 
 __all__ = ["unsteady_value"]
 
+#: What was described before was described by another process.
+_START = time.time_ns()
+
 #: How many of the latest definitions are looked at for the two before this one: other functions may share the folder.
 _LOOKED_AT = 6
 
 
-def unsteady_value(folder: str, content: Content) -> Change | None:
+def unsteady_value(folder: str, content: Content, own: Container[str]) -> Change | None:
     """The value by which alone this definition and the two before it differ one from the other.
 
     Args:
         folder: That of the definition's entries.
         content: What its `definition.json` holds.
+        own: Definitions that the same function had before in this process. Those of other functions of its name, such
+            as a factory makes side by side, are not compared.
 
     Returns:
         None if there is no such value.
     """
     latest = [content]
-    for other in _latest(os.path.dirname(folder), os.path.basename(folder)):
+    for other in _latest(os.path.dirname(folder), os.path.basename(folder), own):
         before = _read(other)
         if before is not None and before["nodes"][0]["name"] == content["nodes"][0]["name"]:
             latest.append(before)
@@ -43,7 +50,7 @@ def unsteady_value(folder: str, content: Content) -> Change | None:
     return last
 
 
-def _latest(folder: str, but: str) -> list[str]:
+def _latest(folder: str, but: str, own: Container[str]) -> list[str]:
     """The folders of the definitions that were described last, the latest first."""
     times: list[tuple[int, str]] = []
     try:
@@ -52,9 +59,11 @@ def _latest(folder: str, but: str) -> list[str]:
                 if entry.name != but:
                     path = os.path.join(entry.path, FILE_NAME)
                     try:
-                        times.append((os.stat(path).st_mtime_ns, entry.path))
+                        changed = os.stat(path).st_mtime_ns
                     except OSError:  # not described, or no definition at all
                         continue
+                    if changed < _START or entry.name in own:
+                        times.append((changed, entry.path))
     except OSError:
         return []
     return [path for _, path in sorted(times, reverse=True)[:_LOOKED_AT]]
