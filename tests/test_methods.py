@@ -363,6 +363,7 @@ def test_functions_that_are_made_in_a_loop_are_told_apart() -> None:
         assert [function(1) for function in functions] == [1, 2, 3, 4]
 
 
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
 def test_a_default_that_the_function_changes_is_part_of_the_key() -> None:
     @memorious
     def grow(numbers: list[int] = []) -> list[int]:  # noqa: B006

@@ -237,6 +237,8 @@ class Links:
         if is_a(value, type) and is_library_class(value):
             self._classes.append(value)
         if library_attributes.is_plain(value):
+            if name[0] == "_" and type(value) in (list, dict, set):
+                return  # what the library keeps for itself
             if not is_imported or library_attributes.is_of_python(module):
                 self.add(label, value)
         elif library_attributes.is_users(value):
