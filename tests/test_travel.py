@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import pickle
 import sys
 import textwrap
@@ -11,9 +13,10 @@ from typing import Any
 
 import cloudpickle
 import dill
+import joblib
 import pytest
 
-from funes import Memo, memorious
+from funes import DefinitionMismatch, Memo, memorious
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -23,6 +26,14 @@ PICKLERS = [pickle, dill, cloudpickle]
 @memorious
 def double(x: int) -> int:
     return x * 2
+
+
+class Uses:
+    BASE = 5
+
+    @memorious
+    def value(self, x: int) -> int:
+        return Uses.BASE + x
 
 
 class Model:
@@ -64,11 +75,28 @@ def test_a_local_function_travels_by_value(pickler: Any) -> None:
     assert again(3) == 15
 
 
-def test_a_function_that_is_gone_says_so() -> None:
-    there = pickle.dumps(double)
-    elsewhere = there.replace(b"double", b"treble")
-    with pytest.raises(AttributeError, match="no memorious function treble"):
-        pickle.loads(elsewhere)
+def test_a_method_that_is_gone_raises_when_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    class_method = pickle.dumps(Uses.value)
+    monkeypatch.delattr(Uses, "value")
+    opened = pickle.loads(class_method)
+    with pytest.raises(
+        DefinitionMismatch, match=r"(?s)no memorious function Uses\.value .*class of yours"
+    ) as caught:
+        opened(1)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is DefinitionMismatch
+    assert str(again) == str(caught.value)
+    with pytest.raises(DefinitionMismatch):
+        opened.key(1)
+    assert pickle.dumps(opened) == class_method
+
+
+def test_a_function_that_is_gone_runs_as_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, key = pickle.dumps(double), double.key(4)
+    monkeypatch.delattr(sys.modules[__name__], "double")
+    opened = pickle.loads(sent)
+    assert opened(4) == 8
+    assert opened.key(4) == key
 
 
 HOME = """
@@ -190,21 +218,200 @@ print(key.arguments + key.definition == open({str(tmp_path / "key")!r}).read())
     assert printed.split() == ["True", "3", "True"]
 
 
-def test_a_worker_with_other_code_under_the_name_does_not_store_under_the_old_hash(
+#: What a module says when a function of it is sent, and what it says when the worker imports it.
+EDITS = {
+    "its own code": ("def f(x):\n    return x + 1\n", "def f(x):\n    return x + 1000\n"),
+    "a constant": (
+        "K = 1\ndef f(x):\n    return x + K\n",
+        "K = 1000\ndef f(x):\n    return x + K\n",
+    ),
+    "a helper": (
+        "def h(x):\n    return x + 1\ndef f(x):\n    return h(x)\n",
+        "def h(x):\n    return x + 1000\ndef f(x):\n    return h(x)\n",
+    ),
+    "a helper's module": (
+        "import other\ndef f(x):\n    return other.deep.add(x)\n",
+        "import other\nother.deep.N = 1000\ndef f(x):\n    return other.deep.add(x)\n",
+    ),
+    "a default": ("def f(x, y=1):\n    return x + y\n", "def f(x, y=1000):\n    return x + y\n"),
+    "a global that it assigns": (
+        "n = 1\ndef f(x):\n    global n\n    old, n = n, n + 0\n    return x + old\n",
+        "n = 1\ndef f(x):\n    global n\n    old, n = n, n + 0\n    return x + old + 999\n",
+    ),
+    "a memorious helper": (
+        "@memorious\ndef h(x):\n    return x + 1\ndef f(x):\n    return h(x)\n",
+        "@memorious\ndef h(x):\n    return x + 1000\ndef f(x):\n    return h(x)\n",
+    ),
+    "an inner import": (
+        "def f(x):\n    import other.deep\n    return other.deep.add(x)\n",
+        "import other.deep\nother.deep.N = 1000\ndef f(x):\n    import other.deep\n    return other.deep.add(x)\n",
+    ),
+    "a class": (
+        "class C:\n    k = 1\ndef f(x):\n    return x + C.k\n",
+        "class C:\n    k = 1000\ndef f(x):\n    return x + C.k\n",
+    ),
+    "an instance": (
+        "class C:\n    pass\nc = C()\nc.k = 1\ndef f(x):\n    return x + c.k\n",
+        "class C:\n    pass\nc = C()\nc.k = 1000\ndef f(x):\n    return x + c.k\n",
+    ),
+    "a recursion": (
+        "def f(x):\n    return 2 if x <= 0 else f(x - 1)\n",
+        "def f(x):\n    return 1001 if x <= 0 else f(x - 1)\n",
+    ),
+}
+
+#: Where the submitted code cannot run: classes would be two, and an import inside takes the file of the worker.
+REFUSED = ("a class", "an instance", "an inner import")
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("direction", ["newer", "older"])
+def test_a_worker_with_other_code_runs_what_was_submitted_or_nothing(
+    edit: str, direction: str, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    before, after = EDITS[edit][:: 1 if direction == "newer" else -1]
+    module = tmp_path / "mine.py"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "__init__.py").write_text("from . import deep\n")
+    (other / "deep.py").write_text("N = 1\ndef add(x):\n    return x + N\n")
+
+    def run(script: str) -> str:
+        return run_python(script, PYTHONPATH=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
+
+    def write(text: str) -> None:
+        module.write_text(f"from funes import memorious\n{text}f = memorious(f)\n")
+
+    right, wrong = ("2", "1001") if direction == "newer" else ("1001", "2")
+    write(before)
+    run("import pickle, mine\npickle.dump(mine.f, open('f.pickle', 'wb'))")
+    write(after)
+    printed = run(
+        """
+import mine, pickle
+from funes import DefinitionMismatch
+f = pickle.load(open("f.pickle", "rb"))
+for _ in range(2):
+    try:
+        print(f(1))
+    except DefinitionMismatch as error:
+        assert ".py; here: " in str(error), error
+        print("refused")
+print(mine.f(1))
+"""
+    )
+    expected = "refused" if edit in REFUSED else right
+    assert printed.split() == [expected, expected, wrong]
+    write(before)
+    assert run("import mine; print(mine.f.is_cached(1), mine.f(1))").split() == [
+        str(edit not in REFUSED),
+        right,
+    ]
+
+
+def test_arguments_with_classes_of_the_worker_are_refused_by_submitted_code(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     module = tmp_path / "mine.py"
-    module.write_text("from funes import memorious\n@memorious\ndef f(x):\n    return x + 1\n")
-    script = "import pickle, mine\n"
+    text = (
+        "from funes import memorious\nclass C:\n    def value(self):\n        return {0}\n"
+        "@memorious\ndef f(c):\n    return c.value() if isinstance(c, (int,)) is False else c + {0}\n"
+    )
+    paths = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    module.write_text(text.format(1))
     run_python(
-        script + "mine.f(1); pickle.dump(mine.f, open('f.pickle', 'wb'))",
-        PYTHONPATH=str(tmp_path),
-        PYTHONDONTWRITEBYTECODE="1",
+        "import pickle, mine; pickle.dump((mine.f, mine.C()), open('f.pickle', 'wb'))", **paths
     )
-    module.write_text("from funes import memorious\n@memorious\ndef f(x):\n    return x + 2\n")
+    module.write_text(text.format(1000))
     printed = run_python(
-        script + "f = pickle.load(open('f.pickle', 'rb')); print(f(1), f.is_cached(1))",
-        PYTHONPATH=str(tmp_path),
-        PYTHONDONTWRITEBYTECODE="1",
+        """
+import pickle
+from funes import DefinitionMismatch
+f, c = pickle.load(open("f.pickle", "rb"))
+for call in (f, f.key, f.is_cached):
+    try:
+        print(call(c))
+    except DefinitionMismatch as error:
+        assert "The arguments contain" in str(error)
+        print("refused")
+""",
+        **paths,
     )
-    assert printed.split() == ["3", "True"]
+    assert printed.split() == ["refused"] * 3
+
+
+def test_a_file_that_changes_after_submission_is_named(
+    tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    data = tmp_path / "data.txt"
+    data.write_text("1")
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\nfrom funes import memorious\n"
+        f"DATA = Path({str(data)!r})\n"
+        "@memorious(depends_on=DATA)\ndef f(x):\n    return x + int(DATA.read_text())\n"
+    )
+    run_python(
+        "import pickle, mine; pickle.dump(mine.f, open('f.pickle', 'wb'))", PYTHONPATH=str(tmp_path)
+    )
+    call = """
+import pickle
+f = pickle.load(open("f.pickle", "rb"))
+try:
+    print(f(1))
+except Exception as error:
+    print(type(error).__name__, "data.txt" in str(error))
+"""
+    data.write_text("1000")
+    assert run_python(call, PYTHONPATH=str(tmp_path)).split() == ["DefinitionMismatch", "True"]
+    data.write_text("1")
+    assert run_python(call, PYTHONPATH=str(tmp_path)).split() == ["2"]
+
+
+def test_an_edit_in_the_worker_is_noticed_at_the_next_task(
+    tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from funes import memorious\nK = 1\n@memorious\ndef f(x):\n    return x * K\n"
+    )
+    printed = run_python(
+        """
+import pickle, mine
+sent = pickle.dumps(mine.f)
+assert pickle.loads(sent) is mine.f
+for mine.K in (1, 2, 3, 1):
+    print(mine.f(1), pickle.loads(sent)(1), pickle.loads(sent) is pickle.loads(sent))
+""",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert printed.splitlines() == ["1 1 True", "2 1 True", "3 1 True", "1 1 True"]
+
+
+def test_code_by_value_of_another_python_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = pickle.dumps(make(5))
+    monkeypatch.setattr(sys, "version_info", (3, 99, *sys.version_info[2:]))
+    opened = pickle.loads(sent)
+    monkeypatch.undo()
+    here = ".".join(map(str, sys.version_info[:2]))
+    with pytest.raises(
+        DefinitionMismatch, match=rf"sent by Python {here}, and this is Python 3\.99"
+    ):
+        opened(1)
+
+
+def test_equal_functions_give_equal_bytes() -> None:
+    for function in (double, make(5), Model.scale):
+        assert pickle.dumps(function) == pickle.dumps(function)
+        assert joblib.hash(function) == joblib.hash(function)
+    assert joblib.hash(make(5)) == joblib.hash(make(5)) != joblib.hash(make(6))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_and_copy(protocol: int) -> None:
+    for thing in (double, Model.scale, Model().scale, Model.name, functools.partial(double, 4)):
+        opened = pickle.loads(pickle.dumps(thing, protocol))
+        for copied in (opened, copy.copy(thing), copy.deepcopy(thing)):
+            arguments = () if isinstance(thing, functools.partial) and thing.args == (4,) else (2,)
+            receiver = (Model(),) if thing is Model.scale else ()
+            assert copied(*receiver, *arguments) == thing(*receiver, *arguments)

@@ -7,12 +7,14 @@
          ├─ UnhashableArgumentError   (also a TypeError)
          ├─ UnpicklableResultError    (also a TypeError)
          ├─ DamagedEntryError         (also a ValueError)
-         └─ AdoptionError             (also a ValueError)
+         ├─ AdoptionError             (also a ValueError)
+         └─ DefinitionMismatch        (also a RuntimeError)
     UserWarning
      └─ CacheWarning
 
-A memorious call raises none of the errors: it runs the function, returns its value and gives one `CacheWarning`.
-They come out of `hash_value`, `hash_definition`, `f.key`, `f.adopt` and the like, whose only work is what failed.
+A memorious call raises none of the errors but `DefinitionMismatch`: it runs the function, returns its value and gives
+one `CacheWarning`. The others come out of `hash_value`, `hash_definition`, `f.key`, `f.adopt` and the like, whose only
+work is what failed.
 
 This module imports nothing, since every other one may need it.
 """
@@ -23,6 +25,7 @@ __all__ = [
     "AdoptionError",
     "CacheWarning",
     "DamagedEntryError",
+    "DefinitionMismatch",
     "FunesError",
     "UnhashableArgumentError",
     "UnpicklableResultError",
@@ -52,6 +55,14 @@ class AdoptionError(FunesError, ValueError):
     """Results of another version cannot be adopted; the message names what stands in the way.
 
     Raised by `f.adopt`.
+    """
+
+
+class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # it names a state, as the documents do
+    """This process has other code than the one that submitted the call, so nothing was run and nothing was stored.
+
+    Raised by calls of memorious functions that were sent to another process: a pool's worker, a cluster's node. The
+    message names what differs, the values or files of both processes, and the remedy. docs/clusters.md tells more.
     """
 
 

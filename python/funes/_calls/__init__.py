@@ -7,6 +7,7 @@
       memo           what it makes
         bound          the same as a method
         travel         the same in another process
+          by_value       its code, pickled
         reloading      the same when `%autoreload` loads its module again
         miss           a call whose result is not in memory, if anything about it is unusual
           places         where the result may be

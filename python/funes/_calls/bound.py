@@ -94,10 +94,7 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
 
     def __reduce__(self) -> Any:
-        name = self.__func__.__name__
-        if getattr(self.__self__, name, None) == self:
-            return getattr, (self.__self__, name)
-        # A class overrides it, or its name is private.
+        # By its parts, never by its name on the object: the function takes its cache folder along.
         return BoundMemo, (self.__func__, self.__self__)
 
     def __repr__(self) -> str:
@@ -113,3 +110,6 @@ class MemoClassMethod(classmethod):  # type: ignore[type-arg]
 
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return BoundMemo(self.__func__, type(instance) if owner is None else owner)
+
+    def __reduce__(self) -> Any:
+        return MemoClassMethod, (self.__func__,)

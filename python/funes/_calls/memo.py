@@ -139,7 +139,7 @@ class Memo(Generic[P, R]):
         #: The cache folder, where another process has settled it.
         self._root = None
         self._warned = set()
-        #: What `depends_on=` came to when the definition was last found; None if another process found it.
+        #: What `depends_on=` came to when the definition was last found.
         self._extra = None
         if self._core.is_async:
             _mark_coroutine_function(self)
@@ -328,10 +328,6 @@ class Memo(Generic[P, R]):
         self._root = root
         self._close()
 
-    def _pin(self, definition: str) -> None:
-        """Take the definition hash that another process found for the same code."""
-        self._core.pin(definition)
-
     @property
     def _cache_root(self) -> str:
         """The cache folder, whether its store can be opened or not."""
@@ -377,6 +373,12 @@ class Memo(Generic[P, R]):
         from funes._calls import travel
 
         return travel.reduce(self)
+
+    def __dask_tokenize__(self) -> object:
+        # Dask takes tasks of equal tokens for one.
+        from funes._calls import travel
+
+        return travel.token_of(self)
 
     def __copy__(self) -> Memo[P, R]:
         return self

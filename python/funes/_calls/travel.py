@@ -1,181 +1,462 @@
-"""A memorious function on its way to another process.
+"""Takes memorious functions to other processes.
 
-It takes its cache folder along, as an absolute path, and its definition hash: found again over there, both could come
-out different (another working directory, source files that are not the code that runs). If the other process has the
-function under its name, with the same code, that one is used. What has no such name (`__main__`, notebooks, locals)
-travels by value, through dill.
+A pickled function carries its name, its absolute cache folder, its options and its definition digest. The process
+that opens it never believes the digest. It looks for the function under its name, computes the definition from its
+own source, and takes the function if both digests are equal. Otherwise it opens the submitted code, which is pickled
+by value, computes the definition of that, and compares again. If no code has the digest, the call raises
+`DefinitionMismatch`: nothing is run and nothing is stored. docs/clusters.md states the rule for users.
+
+::
+
+    reduce        what pickle asks for: a parcel, made once for each definition
+      by_value    the code itself
+    _open         what unpickling calls: opens each parcel once in a process
+      _find       the function that this process has under the name
+      _Unusable   what stands for a function that must not run here
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import pickle
 import sys
-import threading
-import types
-import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+import weakref
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from funes._funes import hash_value
-from funes.errors import FunesError
+from funes._calls import by_value
+from funes._definitions import texts
+from funes._definitions.source import statement_of
+from funes._entries import secret
+from funes._warn import one_line
+from funes.errors import DefinitionMismatch, FunesError
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
+    from funes._calls.options import Options
 
-__all__ = ["reduce"]
+__all__ = ["reduce", "token_of"]
 
-#: Functions that are being pickled or rebuilt in this thread: one that refers to itself must not go round for ever.
-_under_way = threading.local()
+_PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
 
-#: This process, for telling a round trip within it.
-_PROCESS = uuid.uuid4().hex
+#: How many parcels of other processes stay open.
+_MOST_OPEN = 256
+
+_MAIN = ("__main__", "__mp_main__")
 
 
-class Luggage(NamedTuple):
-    """What travels along."""
+class Parcel(NamedTuple):
+    """What travels."""
 
+    module: str
+    #: The attributes that lead from the module to the function; "" if none do.
+    path: str
+    #: The function's name in messages.
+    name: str
+    #: Major and minor version of the Python that sent it: code by value can be opened by the same one only.
+    python: tuple[int, int]
+    #: The absolute cache folder.
     root: str
-    #: None if it could not be found.
+    #: Without `depends_on`, which the receiver has of its own or with the code.
+    options: Options
+    #: None if the definition has no digest: then calls run without the cache.
     definition: str | None
-    #: Of the code, to know it again; see `_fingerprint`.
-    fingerprint: str
-    process: tuple[str, int]
+    #: Compressed JSON of the definition, to tell what differs; see `_content`.
+    content: bytes
+    #: The code, see `by_value`; None if it must not or cannot be pickled by value.
+    code: bytes | None
+    #: Why there is no code.
+    reason: str
+    #: The texts of the code, see `_packed`.
+    texts: bytes
 
 
-def reduce(memo: Memo[Any, Any]) -> tuple[Any, ...]:
-    """What pickle asks for."""
-    pickling = _registry("pickling")
-    if id(memo) in pickling:
-        return _being_rebuilt, (pickling[id(memo)],)
-    name = memo.__module__, memo.__qualname__
-    luggage = Luggage(
-        root=memo._cache_root,
-        definition=_definition(memo),
-        fingerprint=_fingerprint(memo.__wrapped__.__code__),
-        process=(_PROCESS, os.getpid()),
-    )
-    token = uuid.uuid4().hex
-    by_value = None
-    if name[0] in ("__main__", "__mp_main__", None) or _find(*name) is not memo:
-        pickling[id(memo)] = token
+class _Sent(NamedTuple):
+    """A parcel as bytes, with the classes that the outer pickler has to carry."""
+
+    data: bytes
+    classes: tuple[type, ...]
+
+
+#: The parcels that were made of each function, or brought it here, by what they depend on.
+_sent: weakref.WeakKeyDictionary[Memo[Any, Any], dict[tuple[object, ...], _Sent]] = (
+    weakref.WeakKeyDictionary()
+)
+
+#: The functions of the parcels that were opened; with each the classes, whose addresses are part of the key.
+_opened: OrderedDict[tuple[object, ...], tuple[Memo[Any, Any], str | None, tuple[type, ...]]] = (
+    OrderedDict()
+)
+
+
+def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]]:
+    """Returns what pickle stores of a memorious function. Equal functions give equal bytes."""
+    carries_classes = _carries_classes()
+    sent = _parcel_of(memo, carries_classes)
+    mains = _texts_of_main() if carries_classes else b""
+    return _open, (sent.data, mains, *sent.classes)
+
+
+def token_of(memo: Memo[Any, Any]) -> object:
+    """Returns what tells a memorious function from others: equal for equal functions, in every process."""
+    definition = _definition(memo) or _parcel_of(memo, False).data
+    return "funes", memo.__module__, memo.__qualname__, definition, memo._cache_root
+
+
+def _carries_classes() -> bool:
+    """Returns whether the pickler at work carries classes of the main program by value, as cloudpickle does.
+
+    Such a class is left to that pickler, so that it is one class with that of the arguments. The libraries that
+    bring a copy of cloudpickle (joblib, loky, Ray) keep the name of its module.
+    """
+    frame = sys._getframe(2)
+    for _ in range(6):
+        module = frame.f_globals.get("__name__", "")
+        if module == by_value.__name__:
+            return False
+        if module.rpartition(".")[2] in ("cloudpickle", "cloudpickle_fast"):
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+# The sender
+
+
+def _parcel_of(memo: Memo[Any, Any], carries_classes: bool) -> _Sent:
+    definition = _definition(memo)
+    key = _key(memo, definition, carries_classes)
+    if definition is None:  # nothing would tell that the code has changed
+        return _made(memo, None, carries_classes)
+    parcels = _sent.get(memo)
+    if parcels is None or (parcels and next(iter(parcels))[0] != definition):
+        parcels = _sent[memo] = {}
+    sent = parcels.get(key)
+    if sent is None:
+        sent = parcels[key] = _made(memo, definition, carries_classes)
+    return sent
+
+
+def _key(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -> tuple[object, ...]:
+    by_name = by_value.is_sent_by_name(memo.__module__ or "")
+    return definition, memo._cache_root, carries_classes, secret.is_withheld(), by_name
+
+
+def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -> _Sent:
+    function: Any = memo.__wrapped__
+    nodes = [] if definition is None else memo._core.graph(memo)
+    has_class = any(node["kind"] == "class" for node in nodes)
+    path = _path_of(memo)
+    is_importable = bool(path) and by_value.is_sent_by_name(memo.__module__)
+    code, reason, functions, classes = None, "", list[FunctionType](), list[type]()
+    if is_importable and has_class:
+        reason = "its definition contains a class of yours, which cannot be sent with the code"
+    else:
         try:
-            by_value = _by_value(memo)
-        finally:
-            del pickling[id(memo)]
-    return _rebuild, (*name, luggage, by_value, token)
+            code, functions = by_value.dumps(
+                memo,
+                everything=not has_class,
+                as_class=_numbering(classes) if carries_classes else None,
+            )
+        except Exception as error:
+            if not path:
+                raise
+            reason = f"its code cannot be pickled ({one_line(error)})"
+    parcel = Parcel(
+        module=memo.__module__ or "",
+        path=path,
+        name=memo.__qualname__,
+        python=sys.version_info[:2],
+        root=memo._cache_root,
+        options=memo._options._replace(depends_on=()),
+        definition=definition,
+        content=zlib.compress(json.dumps(_content(memo, definition)).encode()),
+        code=code,
+        reason=reason,
+        texts=_packed((function, *functions)),
+    )
+    return _Sent(pickle.dumps(tuple(parcel), _PROTOCOL), tuple(classes))
 
 
-def _rebuild(
-    module: str, name: str, luggage: Luggage, by_value: bytes | None, token: str
-) -> Memo[Any, Any]:
-    if by_value is None and module not in sys.modules:
-        importlib.import_module(module)
-    found = _find(module, name)
-    if found is not None:
-        same_code = _fingerprint(found.__wrapped__.__code__) == luggage.fingerprint
-        if same_code or by_value is None:
-            _arrive(found, luggage, same_code)
-            return found
-    if by_value is None:
-        raise AttributeError(f"there is no memorious function {name} in {module}")
-    return _from_value(by_value, luggage, token)
+def _numbering(classes: list[type]) -> Callable[[type], int]:
+    def number(cls: type) -> int:
+        if cls not in classes:
+            classes.append(cls)
+        return classes.index(cls)
+
+    return number
 
 
-def _by_value(memo: Memo[Any, Any]) -> bytes | None:
-    import dill
+def _content(memo: Memo[Any, Any], definition: str | None) -> dict[str, Any]:
+    """Returns what `definition.json` would hold, and the file of each module that the code lies in."""
+    from funes._calls import description
 
+    known = None if definition is None else description.graph_of(memo, definition)
+    content = known or {"definition": definition, "depends_on": [], "nodes": []}
+    files = {node["name"]: _file_of(node["name"]) for node in content["nodes"]}
+    files[""] = memo.__wrapped__.__code__.co_filename
+    return {**content, "files": files}
+
+
+def _file_of(name: str) -> str:
+    """Returns the file of the module in which the code of this qualified name lies."""
+    module = name
+    while module:
+        loaded = sys.modules.get(module)
+        if loaded is not None:
+            return str(getattr(loaded, "__file__", None) or "")
+        module = module.rpartition(".")[0]
+    return ""
+
+
+# The receiver
+
+
+def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
+    """Returns the function of a parcel, or an `_Unusable` that says why it cannot run here.
+
+    It raises nothing, since a pool would take an error for a broken worker.
+    """
+    if mains:
+        _arrive(mains)
+    key = (data, *map(id, classes))
+    known = _opened.get(key)
+    if known is not None and _definition(known[0]) == known[1]:
+        return known[0]
+    parcel = Parcel(*pickle.loads(data))
     try:
-        return dill.dumps((memo.__wrapped__, memo._options), recurse=True)  # type: ignore[no-any-return]
-    except Exception:
-        if _find(memo.__module__, memo.__qualname__) is memo:
-            # A process that runs the same main module has it.
-            return None
-        raise
-
-
-def _from_value(by_value: bytes, luggage: Luggage, token: str) -> Memo[Any, Any]:
-    import dill
-
-    from funes._calls.memo import Memo
-
-    itself = _Later()
-    rebuilding = _registry("rebuilding")
-    rebuilding[token] = itself
-    try:
-        function, options = dill.loads(by_value)
-    finally:
-        del rebuilding[token]
-    memo: Memo[Any, Any] = Memo(function, options)
-    itself.memo = memo
-    _arrive(memo, luggage, same_code=True)
+        memo = _received(parcel, classes)
+    except Exception as error:  # of the user's module, while it is imported or looked at
+        return _Unusable(parcel, one_line(error), (data, mains, *classes))
+    if isinstance(memo, str):
+        return _Unusable(parcel, memo, (data, mains, *classes))
+    _opened[key] = memo, parcel.definition, classes
+    while len(_opened) > _MOST_OPEN:
+        _opened.popitem(last=False)
+    if parcel.definition is not None:  # it is sent on as it came
+        for carries_classes in {bool(classes), False}:
+            sent = _sent.setdefault(memo, {})
+            sent[_key(memo, parcel.definition, carries_classes)] = _Sent(data, classes)
     return memo
 
 
-def _being_rebuilt(token: str) -> Any:
-    return _registry("rebuilding")[token]
+def _received(parcel: Parcel, classes: tuple[type, ...]) -> Memo[Any, Any] | str:
+    """Returns the function that has the definition of the parcel, or the reason why there is none."""
+    found, trouble = _find(parcel)
+    if found is not None:
+        found = _configured(found, parcel)
+        if parcel.definition is None or _definition(found) == parcel.definition:
+            return found
+        trouble = _difference(parcel, found)
+    if parcel.code is None:
+        return f"{trouble}\nThe submitted code did not travel: {parcel.reason}." if trouble else ""
+    if parcel.python != sys.version_info[:2]:
+        sender, here = (".".join(map(str, v)) for v in (parcel.python, sys.version_info[:2]))
+        return (
+            f"{trouble}\nThe submitted code was sent by Python {sender}, and this is Python {here}, "
+            "which cannot open it. Run the workers with the same Python."
+        )
+    _arrive(parcel.texts)
+    memo: Memo[Any, Any] = by_value.loads(parcel.code, classes)
+    if parcel.definition is not None and _definition(memo) != parcel.definition:
+        return trouble if found is not None else _difference(parcel, memo)
+    if found is not None:
+        # Functions and classes in the arguments come from this process, whose code is another.
+        detail = f"{trouble}\nThe arguments contain a function or class of yours, so it cannot run as submitted."
+        memo._core.refuse_code(_refusal(parcel.name, detail))
+    return memo
 
 
-class _Later:
-    """What a function that refers to itself refers to after its journey: it is needed before the function is there."""
-
-    memo: Any
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.memo(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "memo":
-            raise AttributeError(name)
-        return getattr(self.memo, name)
-
-    def __reduce__(self) -> Any:
-        return self.memo.__reduce__()
+def _find(parcel: Parcel) -> tuple[Memo[Any, Any] | None, str]:
+    """Returns the function that this process has under the name, or why it has none."""
+    if not parcel.path:
+        return None, ""
+    if parcel.module not in sys.modules and parcel.module not in _MAIN:
+        try:
+            importlib.import_module(parcel.module)
+        except Exception as error:
+            return None, f"the module {parcel.module} cannot be imported here: {one_line(error)}"
+    found = _at(parcel.module, parcel.path)
+    if found is None:
+        return None, f"there is no memorious function {parcel.path} in the module {parcel.module}"
+    return found, ""
 
 
-def _arrive(memo: Memo[Any, Any], luggage: Luggage, same_code: bool) -> None:
-    if luggage.process == (_PROCESS, os.getpid()):
-        return
-    memo._move(luggage.root)
-    if same_code and luggage.definition is not None:
-        memo._pin(luggage.definition)
+def _path_of(memo: Memo[Any, Any]) -> str:
+    """Returns the attributes that lead from its module to a function; "" if none do."""
+    module = memo.__module__ or ""
+    for path in (memo.__qualname__, _mangled(memo.__qualname__)):
+        if _at(module, path) is memo:
+            return path
+    loaded = sys.modules.get(module)
+    names = () if loaded is None else list(vars(loaded).items())
+    return next((name for name, value in names if value is memo), "")
 
 
-def _definition(memo: Memo[Any, Any]) -> str | None:
-    try:
-        return memo.definition
-    except FunesError:
-        return None
+def _mangled(path: str) -> str:
+    """Returns the path with the name that a private method (``__name``) has in its class."""
+    owner, _, name = path.rpartition(".")
+    if not owner or not name.startswith("__") or name.endswith("__"):
+        return path
+    return f"{owner}._{owner.rpartition('.')[2].lstrip('_')}{name}"
 
 
-def _find(module: str, name: str) -> Memo[Any, Any] | None:
-    """The memorious function that has this name in this process."""
+def _at(module: str, path: str) -> Memo[Any, Any] | None:
     from funes._calls.bound import BoundMemo
     from funes._calls.memo import Memo
 
     found: Any = sys.modules.get(module)
-    for part in name.split("."):
+    for part in path.split("."):
         found = getattr(found, part, None)
     if isinstance(found, BoundMemo):
         found = found.__func__
     return found if isinstance(found, Memo) else None
 
 
-def _fingerprint(code: types.CodeType) -> str:
-    return hash_value((sys.version_info[:2], _parts(code)))
+def _configured(found: Memo[Any, Any], parcel: Parcel) -> Memo[Any, Any]:
+    """Returns the function with the cache folder and the options of the parcel."""
+    options = parcel.options._replace(depends_on=found._options.depends_on)
+    if options.key is not None and not options.key.is_known:  # it is not stored with results
+        options = options._replace(key=found._options.key)
+    if options == found._options:
+        if found._cache_root == parcel.root:
+            return found
+        if found._root is None and found._core.root() is None:  # no call has used it yet
+            found._move(parcel.root)
+            return found
+    memo: Memo[Any, Any] = type(found)(cast("FunctionType", found.__wrapped__), options)
+    vars(memo).update(by_value.attributes_of(found))
+    memo._move(parcel.root)
+    return memo
 
 
-def _parts(code: types.CodeType) -> tuple[object, ...]:
-    constants = tuple(
-        _parts(constant) if isinstance(constant, types.CodeType) else constant
-        for constant in code.co_consts
-    )
-    return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars
-
-
-def _registry(name: str) -> dict[Any, Any]:
-    """A dict of this thread."""
+def _definition(memo: Memo[Any, Any]) -> str | None:
     try:
-        return getattr(_under_way, name)  # type: ignore[no-any-return]
-    except AttributeError:
-        setattr(_under_way, name, {})
-        return getattr(_under_way, name)  # type: ignore[no-any-return]
+        return memo.definition
+    except (FunesError, OSError):
+        return None
+
+
+def _difference(parcel: Parcel, here: Memo[Any, Any]) -> str:
+    """Returns what differs between the submitted definition and the one of this process."""
+    from funes._definitions.difference import changes
+
+    submitted = json.loads(zlib.decompress(parcel.content))
+    local = _content(here, _definition(here))
+    lines = []
+    for change in changes(submitted, local):
+        lines.append(f"  {change}  (submitted -> here)" if change.before else f"  {change}")
+        owner = change.name if change.name in submitted["files"] else change.of
+        there, at_home = (
+            content["files"].get(owner) or content["files"][""] for content in (submitted, local)
+        )
+        lines.append(f"    submitted: {there}; here: {at_home}")
+    return "\n".join(lines)
+
+
+class _Unusable:
+    """Stands for a memorious function that must not run in this process: a call raises `DefinitionMismatch`."""
+
+    def __init__(self, parcel: Parcel, detail: str, args: tuple[object, ...]) -> None:
+        self.__name__ = parcel.name.rpartition(".")[2]
+        self.__qualname__ = parcel.name
+        self.__module__ = parcel.module
+        self._refusal = _refusal(parcel.name, detail)
+        self._args = args
+
+    def __call__(self, *_args: object, **_kwargs: object) -> Any:
+        raise self._refusal()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("_refusal", "_args"):
+            raise AttributeError(name)
+        raise self._refusal()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A scheduler that lacks the code passes the function on to a worker that has it.
+        return _open, self._args
+
+    def __repr__(self) -> str:
+        return f"<memorious {self.__qualname__}, which this process cannot run>"
+
+
+def _refusal(name: str, detail: str) -> Callable[[], DefinitionMismatch]:
+    message = (
+        f"{name}: this process (pid {os.getpid()}) has other code than the one that submitted the call, so "
+        f"nothing was run and nothing was stored.\n{detail}\n"
+        "Bring the files of both into line, restart the workers, and submit the call again."
+    )
+    return lambda: DefinitionMismatch(message)
+
+
+# Texts
+
+
+def _texts_of_main() -> bytes:
+    """Returns the texts of the functions and classes of the main program: arguments may be objects of them."""
+    global _main_texts
+    own = tuple(_own_of_main())
+    if _main_texts is None or [*map(id, own)] != [*map(id, _main_texts[0])]:
+        functions = (function for thing in own for function in _functions_of(thing))
+        _main_texts = own, _packed(functions)
+    return _main_texts[1]
+
+
+_main_texts: tuple[tuple[object, ...], bytes] | None = None
+
+
+def _own_of_main() -> Iterator[Any]:
+    main = sys.modules.get("__main__")
+    for value in list(vars(main).values()) if main is not None else ():
+        is_code = issubclass(type(value), (FunctionType, type))
+        if is_code and getattr(value, "__module__", None) in _MAIN:
+            yield value
+
+
+def _functions_of(thing: Any) -> Iterator[FunctionType]:
+    """Returns functions whose statements hold all code of a function or class."""
+    values = [thing] if isinstance(thing, FunctionType) else list(vars(thing).values())
+    for value in values:
+        inner = getattr(value, "fget", value)
+        inner = getattr(inner, "__func__", inner)
+        inner = getattr(inner, "__wrapped__", inner)
+        if isinstance(inner, FunctionType):
+            yield inner
+
+
+def _packed(functions: Iterable[FunctionType]) -> bytes:
+    """Returns the statements that hold some functions, as `_arrive` takes them.
+
+    Of each file only these statements are kept, on the lines where they stand.
+    """
+    packed: dict[int, tuple[str, str, list[str]]] = {}
+    for function in functions:
+        found = statement_of(function)
+        if found is None:
+            continue
+        text, start, end = found
+        module = str(function.__globals__.get("__name__", ""))
+        lines = packed.setdefault(id(text), (module, text.filename, []))[2]
+        lines += ["\n"] * (end - len(lines))
+        lines[start:end] = text.lines[start:end]
+    return zlib.compress(pickle.dumps(list(packed.values()), _PROTOCOL)) if packed else b""
+
+
+def _arrive(packed: bytes) -> None:
+    if packed and packed not in _arrived:
+        for module, filename, lines in pickle.loads(zlib.decompress(packed)):
+            texts.arrive(module, filename, lines)
+        _arrived[packed] = None
+        while len(_arrived) > _MOST_OPEN:
+            _arrived.popitem(last=False)
+
+
+#: The texts that were unpacked.
+_arrived: OrderedDict[bytes, None] = OrderedDict()

@@ -31,6 +31,7 @@ from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from funes._definitions import texts
 from funes._definitions.description import Description, LeftOut, by_name
 from funes._definitions.library import (
     is_a,
@@ -40,6 +41,7 @@ from funes._definitions.library import (
     qualified_name,
 )
 from funes._definitions.links import Links
+from funes._definitions.source import written
 
 __all__ = ["NOISE", "describe_class"]
 
@@ -182,7 +184,8 @@ def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[obj
     fields = cls.__dict__.get("__dataclass_fields__")
     if not isinstance(fields, dict):
         return ()
-    missing = sys.modules["dataclasses"].MISSING
+    # By their types: a class that was pickled by value comes with copies of these sentinels.
+    missing = type(sys.modules["dataclasses"].MISSING)
     parameters = cls.__dict__.get("__dataclass_params__")
     content: list[object] = [
         tuple(
@@ -195,7 +198,7 @@ def _dataclass(cls: type, attributes: dict[str, Any], links: Links) -> tuple[obj
         is_keyword = field.kw_only is True
         content.append((name, kind, field.init, field.repr, field.hash, field.compare, is_keyword))
         for part in ("default", "default_factory"):
-            if getattr(field, part) is not missing:
+            if type(getattr(field, part)) is not missing:
                 links.add(f"field {name} {part}", getattr(field, part))
         if field.metadata:
             links.add(f"field {name} metadata", dict(field.metadata))
@@ -213,11 +216,14 @@ def _is_made_by_dataclass(function: FunctionType | None) -> bool:
     if function.__globals__.get("__name__") == "dataclasses":
         return True
     code = function.__code__
-    if code.co_filename != "<string>":
+    if code.co_filename not in ("<string>", texts.CARRIED):
         return False
     if sys.version_info >= (3, 11):
         return code.co_qualname.startswith("__create_fn__.<locals>.")
-    return code.co_firstlineno == 2  # the only sign: the line after `def __create_fn__(...):`
+    # The only sign: the line after `def __create_fn__(...):`. A method on the second line of a cell has a text.
+    return code.co_firstlineno == 2 and (
+        code.co_filename == "<string>" or written(function) is None
+    )
 
 
 def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
@@ -251,11 +257,17 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
         function = _function_in(value)
         is_made = function is not None and (
             function.__code__.co_filename.startswith("<attrs generated")
+            or _is_carried_without_module(function)
             or str(function.__globals__.get("__name__", "")).partition(".")[0] == "attr"
         )
         if is_made or name.startswith("__attrs_"):
             del attributes[name]
     return ("attrs", *content)
+
+
+def _is_carried_without_module(function: FunctionType) -> bool:
+    """Whether cloudpickle has carried a function that attrs made: its globals name no module, as all others do."""
+    return function.__code__.co_filename == texts.CARRIED and "__name__" not in function.__globals__
 
 
 def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:

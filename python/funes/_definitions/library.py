@@ -57,9 +57,6 @@ _PUBLIC_MODULES = {
 #: The type of functions that funes remembers.
 MEMORIOUS = "funes._calls.memo.Memo"
 
-#: Those that are memorious, or stand for one.
-_MEMORIOUS = frozenset((MEMORIOUS, "funes._calls.travel._Later"))
-
 _Kind = TypeVar("_Kind")
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made while running, by a class statement or an extension
@@ -137,8 +134,8 @@ def library_of(value: object) -> str:
 
 
 def is_memorious(thing: object) -> bool:
-    """Whether a thing is a function that funes remembers, or stands for one since its journey here."""
-    return qualified_name(type(thing)) in _MEMORIOUS and hasattr(thing, "__wrapped__")
+    """Whether a thing is a function that funes remembers."""
+    return qualified_name(type(thing)) == MEMORIOUS and hasattr(thing, "__wrapped__")
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:

@@ -26,7 +26,7 @@ from funes._definitions import texts
 from funes._definitions.texts import Text
 from funes._definitions.written import Piece, Written
 
-__all__ = ["written"]
+__all__ = ["statement_of", "written"]
 
 
 def written(function: FunctionType) -> Written | None:
@@ -40,6 +40,22 @@ def written(function: FunctionType) -> Written | None:
         if found is not None:
             _known[id(code)] = (weakref.ref(code, partial(_forget, id(code))), found)
             return found
+    return None
+
+
+def statement_of(function: FunctionType) -> tuple[Text, int, int] | None:
+    """Returns the text that holds a function, and the first line and the end of its outermost statement.
+
+    Lines are counted from 0. The statement is the whole text if the function was found only so. None if no text
+    compiles to the code that is running.
+    """
+    code = function.__code__
+    for text in texts.of(code.co_filename, function.__globals__):
+        start, end = _statement_around(text.lines, code.co_firstlineno - 1)
+        if _piece(text, start, end, code).find(code):
+            return text, start, end
+        if _find(text, code):
+            return text, 0, len(text.lines)
     return None
 
 

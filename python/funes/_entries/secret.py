@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-__all__ = ["Secret", "checked", "from_environment", "withheld"]
+__all__ = ["Secret", "checked", "from_environment", "is_withheld", "withheld"]
 
 _writing = threading.local()
 
@@ -34,11 +34,22 @@ class Secret:
             )
         return self._value
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it was not lost on the way."""
+        return self._value is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def __repr__(self) -> str:
         return "Secret(...)"
 
     def __reduce__(self) -> tuple[type[Secret], tuple[bytes | None]]:
-        return Secret, (None if getattr(_writing, "entry", False) else self._value,)
+        return Secret, (None if is_withheld() else self._value,)
 
 
 def checked(key: object) -> Secret:
@@ -56,6 +67,11 @@ def from_environment() -> bytes | None:
     """The key that the environment gives, if any."""
     value = os.environ.get("FUNES_KEY")
     return value.encode(errors="surrogateescape") if value else None
+
+
+def is_withheld() -> bool:
+    """Whether this thread pickles without keys now."""
+    return getattr(_writing, "entry", False)
 
 
 class withheld:  # noqa: N801

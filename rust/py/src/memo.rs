@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use funes_core::digest::HEX_LENGTH;
 use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
@@ -55,6 +54,10 @@ pub(crate) struct Core {
     counters: Arc<Counters>,
     savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
+    /// Makes the error for arguments that hold code of the user; set where this process has other code than the one
+    /// that submitted the calls.
+    refusal: Attached<Option<Py<PyAny>>>,
+    refuses_code: AtomicBool,
 }
 
 impl Core {
@@ -372,7 +375,20 @@ impl Core {
             walk.encoder.end(mark, None);
             Ok(())
         })?;
+        if self.refuses_code.load(Ordering::Relaxed) && walk.definitions.met_own_code() {
+            return Err(self.code_refused(py));
+        }
         Ok(walk.encoder.into_bytes())
+    }
+
+    #[cold]
+    fn code_refused(&self, py: Python<'_>) -> Stop {
+        let refusal = self.refusal.with(py, |refusal| Some(refusal.as_ref()?.clone_ref(py)));
+        let error = refusal.map_or_else(
+            || PyValueError::new_err("code of the user is refused"),
+            |refusal| refusal.call0(py).map_or_else(|error| error, |made| PyErr::from_value(made.into_bound(py))),
+        );
+        Stop::Raised(Box::new(error))
     }
 
     fn is_ignored(&self, name: &Py<PyString>) -> bool {
@@ -394,7 +410,7 @@ impl Core {
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
         }
-        let settled = Bound::new(py, Settled::new(self.owner, digest.to_hex(), Some(definition.unbind()), extras))
+        let settled = Bound::new(py, Settled::new(self.owner, digest.to_hex(), definition.unbind(), extras))
             .map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
@@ -494,6 +510,8 @@ impl Core {
             savings: Savings::new(&counters),
             counters,
             store: Attached::new(None),
+            refusal: Attached::new(None),
+            refuses_code: AtomicBool::new(false),
         })
     }
 
@@ -649,28 +667,23 @@ impl Core {
         Ok(settled.get().hex.clone())
     }
 
-    /// Library modules that the definition refers to; empty for a definition from another process.
+    /// Library modules that the definition refers to; empty if the definition has no digest.
     fn modules<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyFrozenSet>> {
         let settled = self.settled(memo).ok();
-        let modules =
-            settled.as_ref().and_then(|settled| settled.get().rests_on.as_ref()).map(|own| own.get().modules.clone());
+        let modules = settled.map(|settled| settled.get().rests_on.get().modules.clone());
         PyFrozenSet::new(memo.py(), modules.unwrap_or_default())
     }
 
-    /// The nodes of the definition, for people; empty for a definition from another process.
+    /// The nodes of the definition, for people.
     fn graph<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let settled = self.settled(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))?;
-        let nodes = settled.get().rests_on.as_ref().map_or(&[][..], |definition| &definition.get().nodes);
-        record::as_objects(memo.py(), nodes)
+        record::as_objects(memo.py(), &settled.get().rests_on.get().nodes)
     }
 
-    /// Takes over the definition hash that another process found for the same code.
-    fn pin(&self, py: Python<'_>, definition: String) -> PyResult<()> {
-        if definition.len() != HEX_LENGTH {
-            return Err(PyValueError::new_err("a definition hash has 40 characters"));
-        }
-        self.replace(Bound::new(py, Settled::new(self.owner, definition, None, None))?);
-        Ok(())
+    /// Refuses arguments that hold functions or classes of the user: a call with one raises what `refusal` returns.
+    fn refuse_code(&self, py: Python<'_>, refusal: Py<PyAny>) {
+        let _replaced = self.refusal.with(py, |present| present.replace(refusal));
+        self.refuses_code.store(true, Ordering::Relaxed);
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
@@ -679,11 +692,15 @@ impl Core {
         visit.call(&self.function)?;
         self.definition
             .try_with(py, |settled| settled.as_ref().map_or(Ok(()), |settled| visit.call(settled)))
+            .unwrap_or(Ok(()))?;
+        self.refusal
+            .try_with(py, |refusal| refusal.as_ref().map_or(Ok(()), |refusal| visit.call(refusal)))
             .unwrap_or(Ok(()))
     }
 
     fn __clear__(&self, py: Python<'_>) {
         let _cleared = self.definition.try_with(py, Option::take);
+        let _refusal = self.refusal.try_with(py, Option::take);
     }
 }
 

@@ -14,8 +14,7 @@ use crate::watch::Watch;
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Settled {
     pub(crate) hex: String,
-    /// `None` if the hash came with the function from another process.
-    pub(crate) rests_on: Option<Py<Definition>>,
+    pub(crate) rests_on: Py<Definition>,
     /// What `depends_on=` adds to it, if that can change.
     pub(crate) extras: Option<Guard>,
     /// Where its results in memory are.
@@ -29,7 +28,7 @@ pub(crate) struct Settled {
 
 impl Settled {
     /// One that was found for the function of this number.
-    pub(crate) fn new(owner: u64, hex: String, rests_on: Option<Py<Definition>>, extras: Option<Guard>) -> Self {
+    pub(crate) fn new(owner: u64, hex: String, rests_on: Py<Definition>, extras: Option<Guard>) -> Self {
         Self {
             section: Section::new(owner, &hex),
             hex,
@@ -43,7 +42,7 @@ impl Settled {
 
     /// Whether nothing has changed that it rests on.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        self.rests_on.as_ref().is_none_or(|definition| definition.get().holds(py, self.extras.as_ref()))
+        self.rests_on.get().holds(py, self.extras.as_ref())
     }
 }
 

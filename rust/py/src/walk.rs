@@ -98,6 +98,14 @@ impl Definitions<'_> {
         Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out }
     }
 
+    /// Returns whether a function or class of the user's own code came up in the value.
+    pub(crate) fn met_own_code(&self) -> bool {
+        match self {
+            Self::Settled { met, last, .. } => last.is_some() || !met.is_empty(),
+            Self::Open { nodes, .. } => !nodes.is_empty(),
+        }
+    }
+
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
