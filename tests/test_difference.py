@@ -98,6 +98,23 @@ def test_one_edit_is_one_line(define: Define, before: str, after: str, expected:
     assert lines(old, new) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("c = C()\nc.k = 1", "c = C()\nc.k = 2"),
+        ("c = [C(), 1]", "c = [C(), 2]"),
+        ("c = {'a': helper}", "c = {'b': helper}"),
+    ],
+)
+def test_an_object_that_holds_code_is_named(define: Define, before: str, after: str) -> None:
+    code = "class C:\n    pass\ndef helper(): pass\n{}\ndef f(x):\n    return c\n"
+    found = changes(define(code.format(before)), define(code.format(after)))
+    assert [(change.how, change.what, change.name) for change in found] == [
+        ("changed", "value", "c")
+    ]
+    assert not changes(define(code.format(before)), define(code.format(before)))
+
+
 def test_a_value_that_two_functions_read_is_one_change(define: Define) -> None:
     text = TEXT.replace("len(LAYERS)", "len(LAYERS) + RATE")
     [change] = changes(define(text), define(text.replace("0.1", "0.2")))

@@ -26,6 +26,7 @@ import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -33,6 +34,7 @@ from funes._calls import by_value
 from funes._definitions import texts
 from funes._definitions.source import statement_of
 from funes._entries import secret
+from funes._funes import definition_graph
 from funes._warn import one_line
 from funes.errors import DefinitionMismatch, FunesError
 
@@ -88,10 +90,8 @@ _sent: weakref.WeakKeyDictionary[Memo[Any, Any], dict[tuple[object, ...], _Sent]
     weakref.WeakKeyDictionary()
 )
 
-#: The functions of the parcels that were opened; with each the classes, whose addresses are part of the key.
-_opened: OrderedDict[tuple[object, ...], tuple[Memo[Any, Any], str | None, tuple[type, ...]]] = (
-    OrderedDict()
-)
+#: The functions of the parcels that were opened, by the bytes and the addresses of the classes.
+_opened: OrderedDict[tuple[object, ...], _Received] = OrderedDict()
 
 
 def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]]:
@@ -150,7 +150,7 @@ def _key(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) ->
 
 
 def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -> _Sent:
-    function: Any = memo.__wrapped__
+    function = cast("FunctionType", memo.__wrapped__)
     nodes = [] if definition is None else memo._core.graph(memo)
     has_class = any(node["kind"] == "class" for node in nodes)
     path = _path_of(memo)
@@ -177,7 +177,7 @@ def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         root=memo._cache_root,
         options=memo._options._replace(depends_on=()),
         definition=definition,
-        content=zlib.compress(json.dumps(_content(memo, definition)).encode()),
+        content=zlib.compress(json.dumps(_content(memo, nodes)).encode()),
         code=code,
         reason=reason,
         texts=_packed((function, *functions)),
@@ -194,14 +194,16 @@ def _numbering(classes: list[type]) -> Callable[[type], int]:
     return number
 
 
-def _content(memo: Memo[Any, Any], definition: str | None) -> dict[str, Any]:
-    """Returns what `definition.json` would hold, and the file of each module that the code lies in."""
-    from funes._calls import description
+def _content(memo: Memo[Any, Any], nodes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns what `definition.json` would hold, and the file of each function and class."""
+    from funes._definitions import depends
 
-    known = None if definition is None else description.graph_of(memo, definition)
-    content = known or {"definition": definition, "depends_on": [], "nodes": []}
-    files = {node["name"]: _file_of(node["name"]) for node in content["nodes"]}
-    files[""] = memo.__wrapped__.__code__.co_filename
+    options = memo._options.depends_on
+    content: dict[str, Any] = {"nodes": nodes}
+    with suppress(FunesError, OSError):  # a file that is missing, say
+        content["depends_on"] = depends.record(options, depends.resolve(options))
+    files = {node["name"]: _file_of(node["name"]) for node in nodes}
+    files[""] = cast("FunctionType", memo.__wrapped__).__code__.co_filename
     return {**content, "files": files}
 
 
@@ -228,50 +230,67 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
         _arrive(mains)
     key = (data, *map(id, classes))
     known = _opened.get(key)
-    if known is not None and _definition(known[0]) == known[1]:
-        return known[0]
+    if known is not None and known.is_current():
+        return known.memo
     parcel = Parcel(*pickle.loads(data))
     try:
-        memo = _received(parcel, classes)
+        received = _received(parcel, classes)
     except Exception as error:  # of the user's module, while it is imported or looked at
-        return _Unusable(parcel, one_line(error), (data, mains, *classes))
-    if isinstance(memo, str):
-        return _Unusable(parcel, memo, (data, mains, *classes))
-    _opened[key] = memo, parcel.definition, classes
+        received = one_line(error)
+    if isinstance(received, str):
+        return _Unusable(parcel, received, (data, mains, *classes))
+    _opened[key] = received
     while len(_opened) > _MOST_OPEN:
         _opened.popitem(last=False)
     if parcel.definition is not None:  # it is sent on as it came
+        sent = _sent.setdefault(received.memo, {})
         for carries_classes in {bool(classes), False}:
-            sent = _sent.setdefault(memo, {})
-            sent[_key(memo, parcel.definition, carries_classes)] = _Sent(data, classes)
-    return memo
+            sent[_key(received.memo, parcel.definition, carries_classes)] = _Sent(data, classes)
+    return received.memo
 
 
-def _received(parcel: Parcel, classes: tuple[type, ...]) -> Memo[Any, Any] | str:
+class _Received(NamedTuple):
+    """A function that is to run in this process."""
+
+    memo: Any
+    #: The digest that it must have, if it is this process's own; the extension sees to that of code by value.
+    definition: str | None
+    #: Their addresses are known by, so they must not go.
+    classes: tuple[type, ...]
+
+    def is_current(self) -> bool:
+        return self.definition is None or _definition(self.memo) == self.definition
+
+
+def _received(parcel: Parcel, classes: tuple[type, ...]) -> _Received | str:
     """Returns the function that has the definition of the parcel, or the reason why there is none."""
     found, trouble = _find(parcel)
     if found is not None:
         found = _configured(found, parcel)
         if parcel.definition is None or _definition(found) == parcel.definition:
-            return found
+            return _Received(found, parcel.definition, classes)
         trouble = _difference(parcel, found)
     if parcel.code is None:
-        return f"{trouble}\nThe submitted code did not travel: {parcel.reason}." if trouble else ""
+        return f"{trouble}\nThe submitted code did not travel: {parcel.reason}."
     if parcel.python != sys.version_info[:2]:
         sender, here = (".".join(map(str, v)) for v in (parcel.python, sys.version_info[:2]))
         return (
             f"{trouble}\nThe submitted code was sent by Python {sender}, and this is Python {here}, "
             "which cannot open it. Run the workers with the same Python."
-        )
+        ).lstrip()
     _arrive(parcel.texts)
     memo: Memo[Any, Any] = by_value.loads(parcel.code, classes)
-    if parcel.definition is not None and _definition(memo) != parcel.definition:
-        return trouble if found is not None else _difference(parcel, memo)
-    if found is not None:
-        # Functions and classes in the arguments come from this process, whose code is another.
-        detail = f"{trouble}\nThe arguments contain a function or class of yours, so it cannot run as submitted."
-        memo._core.refuse_code(_refusal(parcel.name, detail))
-    return memo
+
+    def mismatch(what: str) -> DefinitionMismatch:
+        detail = _difference(parcel, memo) if found is None else trouble
+        if what == "arguments":
+            detail += "\nThe arguments contain a function or class of yours, so it cannot run as submitted."
+        return _mismatch(parcel.name, detail)
+
+    if parcel.definition is not None:
+        # Not looked at now: a class that refers to the function may be half made.
+        memo._core.expect(parcel.definition, found is not None, mismatch)
+    return _Received(memo, None, classes)
 
 
 def _find(parcel: Parcel) -> tuple[Memo[Any, Any] | None, str]:
@@ -349,7 +368,11 @@ def _difference(parcel: Parcel, here: Memo[Any, Any]) -> str:
     from funes._definitions.difference import changes
 
     submitted = json.loads(zlib.decompress(parcel.content))
-    local = _content(here, _definition(here))
+    # Not by the function itself, which may be held to the submitted definition.
+    try:
+        local = _content(here, definition_graph(here.__wrapped__))
+    except Exception as error:
+        return f"  its definition cannot be found here: {one_line(error)}"
     lines = []
     for change in changes(submitted, local):
         lines.append(f"  {change}  (submitted -> here)" if change.before else f"  {change}")
@@ -358,7 +381,7 @@ def _difference(parcel: Parcel, here: Memo[Any, Any]) -> str:
             content["files"].get(owner) or content["files"][""] for content in (submitted, local)
         )
         lines.append(f"    submitted: {there}; here: {at_home}")
-    return "\n".join(lines)
+    return "\n".join(lines) or "  something that the definition does not record"
 
 
 class _Unusable:
@@ -368,16 +391,16 @@ class _Unusable:
         self.__name__ = parcel.name.rpartition(".")[2]
         self.__qualname__ = parcel.name
         self.__module__ = parcel.module
-        self._refusal = _refusal(parcel.name, detail)
+        self._detail = detail
         self._args = args
 
     def __call__(self, *_args: object, **_kwargs: object) -> Any:
-        raise self._refusal()
+        raise _mismatch(self.__qualname__, self._detail)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_refusal", "_args"):
+        if name.startswith("__") or name in ("_detail", "_args"):
             raise AttributeError(name)
-        raise self._refusal()
+        raise _mismatch(self.__qualname__, self._detail)
 
     def __reduce__(self) -> tuple[object, ...]:
         # A scheduler that lacks the code passes the function on to a worker that has it.
@@ -387,13 +410,12 @@ class _Unusable:
         return f"<memorious {self.__qualname__}, which this process cannot run>"
 
 
-def _refusal(name: str, detail: str) -> Callable[[], DefinitionMismatch]:
-    message = (
+def _mismatch(name: str, detail: str) -> DefinitionMismatch:
+    return DefinitionMismatch(
         f"{name}: this process (pid {os.getpid()}) has other code than the one that submitted the call, so "
         f"nothing was run and nothing was stored.\n{detail}\n"
         "Bring the files of both into line, restart the workers, and submit the call again."
     )
-    return lambda: DefinitionMismatch(message)
 
 
 # Texts
@@ -439,7 +461,8 @@ def _packed(functions: Iterable[FunctionType]) -> bytes:
     packed: dict[int, tuple[str, str, list[str]]] = {}
     for function in functions:
         found = statement_of(function)
-        if found is None:
+        # That attrs made a method is known by its having no text.
+        if found is None or found[0].filename.startswith("<attrs generated"):
             continue
         text, start, end = found
         module = str(function.__globals__.get("__name__", ""))

@@ -257,7 +257,7 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
         function = _function_in(value)
         is_made = function is not None and (
             function.__code__.co_filename.startswith("<attrs generated")
-            or _is_carried_without_module(function)
+            or _is_carried_from_attrs(function)
             or str(function.__globals__.get("__name__", "")).partition(".")[0] == "attr"
         )
         if is_made or name.startswith("__attrs_"):
@@ -265,9 +265,25 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
     return ("attrs", *content)
 
 
-def _is_carried_without_module(function: FunctionType) -> bool:
-    """Whether cloudpickle has carried a function that attrs made: its globals name no module, as all others do."""
-    return function.__code__.co_filename == texts.CARRIED and "__name__" not in function.__globals__
+def _is_carried_from_attrs(function: FunctionType) -> bool:
+    """Whether attrs made a method that cloudpickle has carried, so that its file tells nothing.
+
+    It was compiled by itself, outside a class, and has no text. What the user wrote so has one.
+    """
+    code: Any = function.__code__
+    if code.co_filename != texts.CARRIED or code.co_name not in _MADE_BY_ATTRS:
+        return False
+    is_alone = (
+        code.co_qualname == code.co_name
+        if sys.version_info >= (3, 11)
+        else code.co_firstlineno == 1
+    )
+    return is_alone and written(function) is None
+
+
+_MADE_BY_ATTRS = frozenset(
+    ("__attrs_init__", "__eq__", "__getattr__", "__hash__", "__init__", "__repr__", "__setattr__")
+)
 
 
 def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:

@@ -144,6 +144,14 @@ class _Pairs:
                     others.get(label, {}).get("nodes", ()), link.get("nodes", ())
                 )
 
+    def has_changed_code(self, old: Sequence[int]) -> bool:
+        """Whether a function or class of these has changed itself."""
+        return any(
+            position not in self.new_of
+            or self.old[position]["own"] != self.new[self.new_of[position]]["own"]
+            for position in old
+        )
+
     def _alike(self, old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[int, int]]:
         left = list(old)
         for position in new:
@@ -189,19 +197,23 @@ def _says_the_same(before: Link | None, after: Link | None, pairs: _Pairs) -> bo
     if before is None or after is None:
         return before is after
     if "nodes" in before and "nodes" in after:
-        return {pairs.new_of.get(position) for position in before["nodes"]} == set(after["nodes"])
+        if {pairs.new_of.get(position) for position in before["nodes"]} != set(after["nodes"]):
+            return False
+        # An object differs if its code changed, too; then the code is reported for itself.
+        values = before.get("value"), after.get("value")
+        return None in values or values[0] == values[1] or pairs.has_changed_code(before["nodes"])
     # What is shown of a value may be the same for two values, and its reason differ for one.
     return all(before.get(part) == after.get(part) for part in ("nodes", "names", "type", "value"))
 
 
 def _is_code(link: Link | None) -> bool:
-    return link is not None and "nodes" in link
+    return link is not None and "nodes" in link and "value" not in link
 
 
 def _shown(link: Link | None, nodes: Sequence[Node]) -> str:
     if link is None:
         return ""
-    if "nodes" in link:
+    if _is_code(link):
         return ", ".join(nodes[position]["name"] for position in link["nodes"])
     names = link.get("names") or link.get("type")
     return ", ".join(dict.fromkeys(names)) if names else str(link.get("shown"))

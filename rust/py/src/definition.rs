@@ -97,17 +97,20 @@ impl Definition {
         };
         let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
-        let records = record::reachable(survey.records, root_node);
         let settled = walk.encoder.settle();
         let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
-        let mut guards = survey.guards;
-        if purpose == Purpose::Kept {
-            for value in survey.values {
-                guards.push(Guard::value(&value, &known)?);
+        let (mut guards, mut records) = (survey.guards, survey.records);
+        if purpose != Purpose::Value {
+            for Held { value, record, link } in survey.values {
+                let guard = Guard::value(&value, &known)?;
+                // Known only now, if the value holds functions or classes.
+                records[record].links[link].value = guard.digest().map(Digest::to_hex);
+                guards.push(guard);
             }
         }
+        let records = record::reachable(records, root_node);
         let definition = Self {
             digest,
             modules: survey.modules,
@@ -144,13 +147,20 @@ impl Definition {
     }
 }
 
+/// A value that a definition refers to, with the positions of its record and of its link there.
+struct Held<'py> {
+    value: Bound<'py, PyAny>,
+    record: usize,
+    link: usize,
+}
+
 /// What the description of a definition brings up beside its encoding.
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
     namespaces: Namespaces,
     /// Values that may change in place.
-    values: Vec<Bound<'py, PyAny>>,
+    values: Vec<Held<'py>>,
     modules: Vec<String>,
     doubts: Vec<String>,
     records: Vec<Record>,
@@ -322,7 +332,9 @@ impl<'py> Walk<'py> {
             match self.walk(&value) {
                 // Code has guards of its own, and what it refers to has.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
-                Ok(()) => survey.values.push(value),
+                Ok(()) => {
+                    survey.values.push(Held { value, record: survey.records.len(), link: records.len() });
+                }
                 Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {

@@ -92,6 +92,14 @@ impl Guard {
         Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
     }
 
+    /// The digest of a value.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Value { digest, .. } => Some(*digest),
+            Self::Function { .. } | Self::Class(_) => None,
+        }
+    }
+
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
         match self {
             Self::Function { function, parts, cells } => {

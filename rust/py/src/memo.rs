@@ -54,10 +54,26 @@ pub(crate) struct Core {
     counters: Arc<Counters>,
     savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
-    /// Makes the error for arguments that hold code of the user; set where this process has other code than the one
-    /// that submitted the calls.
-    refusal: Attached<Option<Py<PyAny>>>,
-    refuses_code: AtomicBool,
+    /// Of a function whose code another process sent by value.
+    expected: Attached<Option<Py<Expected>>>,
+}
+
+/// What a function must be to run in this process.
+#[pyclass(frozen)]
+struct Expected {
+    definition: String,
+    /// Whether arguments must not hold functions or classes of the user: this process has others than the sender.
+    refuses_code: bool,
+    /// Makes the error for a function that is not so, from the word "definition" or "arguments".
+    mismatch: Py<PyAny>,
+}
+
+impl Expected {
+    #[cold]
+    fn refused(&self, py: Python<'_>, what: &str) -> Stop {
+        let made = self.mismatch.call1(py, (what,));
+        Stop::Raised(Box::new(made.map_or_else(|error| error, |made| PyErr::from_value(made.into_bound(py)))))
+    }
 }
 
 impl Core {
@@ -375,20 +391,17 @@ impl Core {
             walk.encoder.end(mark, None);
             Ok(())
         })?;
-        if self.refuses_code.load(Ordering::Relaxed) && walk.definitions.met_own_code() {
-            return Err(self.code_refused(py));
+        if walk.definitions.met_own_code()
+            && let Some(expected) = self.expected(py)
+            && expected.get().refuses_code
+        {
+            return Err(expected.get().refused(py, "arguments"));
         }
         Ok(walk.encoder.into_bytes())
     }
 
-    #[cold]
-    fn code_refused(&self, py: Python<'_>) -> Stop {
-        let refusal = self.refusal.with(py, |refusal| Some(refusal.as_ref()?.clone_ref(py)));
-        let error = refusal.map_or_else(
-            || PyValueError::new_err("code of the user is refused"),
-            |refusal| refusal.call0(py).map_or_else(|error| error, |made| PyErr::from_value(made.into_bound(py))),
-        );
-        Stop::Raised(Box::new(error))
+    fn expected<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Expected>> {
+        self.expected.with(py, |expected| Some(expected.as_ref()?.bind(py).clone()))
     }
 
     fn is_ignored(&self, name: &Py<PyString>) -> bool {
@@ -406,6 +419,11 @@ impl Core {
             .call_method0(intern!(py, "_extras"))
             .map_err(|error| Stop::raised(py, "looking at what it depends on", error))?;
         let digest = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?;
+        if let Some(expected) = self.expected(py)
+            && expected.get().definition != digest.to_hex()
+        {
+            return Err(expected.get().refused(py, "definition"));
+        }
         let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
@@ -510,8 +528,7 @@ impl Core {
             savings: Savings::new(&counters),
             counters,
             store: Attached::new(None),
-            refusal: Attached::new(None),
-            refuses_code: AtomicBool::new(false),
+            expected: Attached::new(None),
         })
     }
 
@@ -680,10 +697,12 @@ impl Core {
         record::as_objects(memo.py(), &settled.get().rests_on.get().nodes)
     }
 
-    /// Refuses arguments that hold functions or classes of the user: a call with one raises what `refusal` returns.
-    fn refuse_code(&self, py: Python<'_>, refusal: Py<PyAny>) {
-        let _replaced = self.refusal.with(py, |present| present.replace(refusal));
-        self.refuses_code.store(true, Ordering::Relaxed);
+    /// Lets calls run only as long as the definition has this digest: another process sent the code. Otherwise, or where
+    /// arguments hold functions or classes of the user and `refuses_code`, they raise what `mismatch` returns.
+    fn expect(&self, py: Python<'_>, definition: String, refuses_code: bool, mismatch: Py<PyAny>) -> PyResult<()> {
+        let expected = Py::new(py, Expected { definition, refuses_code, mismatch })?;
+        let _replaced = self.expected.with(py, |present| present.replace(expected));
+        Ok(())
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
@@ -693,14 +712,14 @@ impl Core {
         self.definition
             .try_with(py, |settled| settled.as_ref().map_or(Ok(()), |settled| visit.call(settled)))
             .unwrap_or(Ok(()))?;
-        self.refusal
-            .try_with(py, |refusal| refusal.as_ref().map_or(Ok(()), |refusal| visit.call(refusal)))
+        self.expected
+            .try_with(py, |expected| expected.as_ref().map_or(Ok(()), |expected| visit.call(expected)))
             .unwrap_or(Ok(()))
     }
 
     fn __clear__(&self, py: Python<'_>) {
         let _cleared = self.definition.try_with(py, Option::take);
-        let _refusal = self.refusal.try_with(py, Option::take);
+        let _expected = self.expected.try_with(py, Option::take);
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Record {
 /// Something that it refers to.
 pub(crate) struct Link {
     pub(crate) label: String,
-    /// The hash of the value, if it holds no definition.
+    /// The digest of the value, unless it is code itself.
     pub(crate) value: Option<String>,
     /// The value in short.
     pub(crate) shown: String,
@@ -66,6 +66,10 @@ pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<B
                 shown.set_item("doubt", doubt)?;
             } else if !link.positions.is_empty() {
                 shown.set_item("nodes", &link.positions)?;
+                if link.value.is_some() {
+                    shown.set_item("value", &link.value)?;
+                    shown.set_item("shown", &link.shown)?;
+                }
             } else if !link.names.is_empty() {
                 shown.set_item("names", &link.names)?;
             } else {
