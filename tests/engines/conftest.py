@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,14 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
-HERE = Path(__file__).parent
-
 import texts
 
 from engines import ENGINES
 
-SECONDS = 600
+HERE = Path(__file__).parent
+SECONDS = 300
 
 
 class Case(NamedTuple):
@@ -53,18 +53,35 @@ def environment(home: Path, engine: str, place: str) -> dict[str, str]:
 
 def run(command: list[str], home: Path, engine: str, place: str) -> str:
     """Run a program; return how it failed, or an empty text."""
-    done = subprocess.run(
-        command,
-        cwd=home,
-        env=environment(home, engine, place),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        timeout=SECONDS,
-    )
-    return "" if done.returncode == 0 else f"exit code {done.returncode}\n{done.stdout[-3000:]}"
+    output = home / f"output-{engine}"
+    # Not a pipe: a worker that outlives the program would hold it open.
+    with output.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=home,
+            env=environment(home, engine, place),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code: object = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            code = f"none after {SECONDS} s"
+        finally:
+            end(process)
+    return "" if code == 0 else f"exit code {code}\n{output.read_text(errors='replace')[-3000:]}"
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the program and what it left behind."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def report(home: Path, engine: str, place: str) -> list[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 import pickle
@@ -12,6 +13,9 @@ from typing import Any
 
 #: ``("value", value)``, or the name and the message of an exception.
 Outcome = tuple[str, Any]
+
+#: Modules that workers import at their start; see `texts.SETS`.
+KNOWN_BEFORE_AN_EDIT = ["older_helpers", "stale_helpers", "older", "stale"]
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
@@ -51,9 +55,15 @@ def several(calls: list[tuple[Any, ...]]) -> list[Outcome]:
     return [outcome(*call) for call in calls]
 
 
-def settle(address: tuple[str, int], folder: str) -> int:
-    """Wait until the driver sees all workers at the same time, then work in `folder`; return the process id."""
+def settle(address: tuple[str, int], folder: str) -> None:
+    """Wait until the driver sees all workers at the same time, then prepare."""
     with socket.create_connection(address, timeout=120) as connection:
         connection.recv(1)
+    prepare(folder)
+
+
+def prepare(folder: str) -> None:
+    """Import what is edited later on, and work in `folder`."""
+    for name in KNOWN_BEFORE_AN_EDIT:
+        importlib.import_module(name)
     os.chdir(folder)
-    return os.getpid()

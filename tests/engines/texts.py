@@ -12,8 +12,9 @@ PLACES = ["module", "script", "notebook"]
 #: The rate before and after an edit.
 ORIGINAL, EDITED = 1, 1000
 
-#: Two sets of functions that are edited. Workers first import the one after its edit, the other before it.
-SETS = ["newer", "older"]
+#: Three sets of functions that are edited. Workers first import the first one after its edit. The others they import
+#: before it; of the last one, nothing is called before the edit.
+SETS = ["newer", "older", "stale"]
 
 IMPORTS = """
 import dataclasses, functools, os, random
