@@ -18,6 +18,7 @@ import io
 import marshal
 import pickle
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import CellType, CodeType, FunctionType, ModuleType
@@ -97,11 +98,16 @@ def is_importable(thing: Any) -> bool:
     return found is thing
 
 
+#: The modules that stand for those of the sender, by the address of their namespace.
+_spaces: weakref.WeakValueDictionary[int, ModuleType] = weakref.WeakValueDictionary()
+
+
 class _Space:
     """The globals of functions by value. They are filled after the functions are made."""
 
     def __init__(self, name: str) -> None:
         self.module = ModuleType(name)
+        _spaces[id(vars(self.module))] = self.module
 
     def __reduce__(self) -> tuple[object, ...]:
         return _Space, (self.module.__name__,)
@@ -256,6 +262,8 @@ class _Reducers:
 
 
 def _is_of_module(namespace: dict[str, Any]) -> bool:
+    if id(namespace) in _spaces:  # the function came by value, and is sent on
+        return True
     module = sys.modules.get(namespace.get("__name__", ""))
     return module is not None and namespace is vars(module)
 
