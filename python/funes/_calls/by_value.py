@@ -11,6 +11,7 @@ may refer to each other in any way. dill pickles everything that is not a functi
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import importlib
@@ -25,7 +26,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from funes._definitions.definition import describe
-from funes._definitions.library import is_library_function, is_library_module
+from funes._definitions.library import is_library_function, is_library_module, stands_for_builtin
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -200,6 +201,8 @@ class _Reducers:
         from funes._calls.memo import Memo
 
         kind = type(thing)
+        if kind is FunctionType and stands_for_builtin(thing, thing.__name__):
+            return getattr, (builtins, thing.__name__)
         if kind is FunctionType and self._is_by_value(thing):
             return self._reduce_function(thing)
         if kind is CodeType:
@@ -256,6 +259,8 @@ class _Reducers:
         """Queues names of a namespace that the code needs."""
         space = self._space(namespace)
         for name in names:
+            if stands_for_builtin(namespace.get(name), name):
+                continue  # the receiver has the builtin
             if name in namespace and (id(namespace), name) not in self._noted:
                 self._noted.add((id(namespace), name))
                 self._put("global", space, {name: namespace[name]})

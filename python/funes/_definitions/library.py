@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import sys
 import threading
@@ -24,6 +25,7 @@ __all__ = [
     "named_in_library",
     "qualified_name",
     "stand_in",
+    "stands_for_builtin",
 ]
 
 # One thing has several names: the module of an accelerator or of a platform is not the one that
@@ -90,6 +92,17 @@ def is_library_function(function: FunctionType) -> bool:
     """
     name = function.__globals__.get("__name__")
     return not is_own(name if isinstance(name, str) else "", function.__code__.co_filename)
+
+
+def stands_for_builtin(value: object, name: str) -> bool:
+    """Returns whether a library put this function in the place of a builtin of the same name.
+
+    IPython gives notebooks an ``open`` of its own.
+    """
+    if not is_a(value, FunctionType) or not is_library_function(value):
+        return False
+    wrapped: object = value.__dict__.get("__wrapped__")
+    return wrapped is not None and wrapped is getattr(builtins, name, None)
 
 
 def is_library_class(cls: type) -> bool:

@@ -19,6 +19,7 @@ from funes._definitions.library import (
     is_memorious,
     library_of,
     stand_in,
+    stands_for_builtin,
 )
 from funes._definitions.names import Chain, Names, written_name
 
@@ -138,6 +139,8 @@ class Links:
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
                 continue
             value = self._look_up(globals_, read.chain[:1])
+            if stands_for_builtin(value, name):
+                continue
             if value is not MISSING or self._is_changed(globals_, read.chain[:1]):
                 self._follow("global", globals_, value, read.chain)
             elif name not in builtins:
