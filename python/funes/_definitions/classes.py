@@ -111,6 +111,7 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
             (id(cls), name) in left_out
             or issubclass(type(value), _SLOTS)
             or _is_machinery(name, value)
+            or (name == "__hash__" and value is None and _inherits_no_hash(cls))
         ):
             continue
         links.add(f"attribute {name}", value)
@@ -118,6 +119,11 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
     return Description(
         "class", cls.__name__, content, links.links, links.reads, modules, tools=links.tools
     )
+
+
+def _inherits_no_hash(cls: type) -> bool:
+    """Returns whether the objects of the base are unhashable as well: cloudpickle drops what the base has."""
+    return any(vars(base).get("__hash__", cls) is None for base in cls.__bases__[:1])
 
 
 def _slots(cls: type) -> tuple[str, ...] | None:
