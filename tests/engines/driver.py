@@ -308,6 +308,8 @@ class Claims(Driver):
         self.say("travels", "type", kind == MISMATCH, f"{kind}: {message}")
         named = all(part in str(message) for part in ("Scale", "newer_helpers.py"))
         self.say("travels", "message", named, message)
+        if self.engine.ends_at_exceptions:
+            self.renew()
 
     def older(self) -> None:
         functions = self.functions("older")

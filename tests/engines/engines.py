@@ -39,6 +39,8 @@ class Engine:
     sends_classes = True
     #: Whether workers start with what the driver has imported.
     forks = False
+    #: Whether an exception of a task ends the workers.
+    ends_at_exceptions = False
     #: Whether a task whose worker died can be asked for again.
     survives = True
     #: Whether tasks cost seconds, so that several calls are to be one task.
@@ -201,7 +203,9 @@ class Loky(Engine):
 
 
 class Joblib(Engine):
-    """`joblib.Parallel`, whose one call submits and gathers. An exception ends its workers."""
+    """`joblib.Parallel`, whose one call submits and gathers."""
+
+    ends_at_exceptions = True
 
     needs: ClassVar = ["joblib"]
     install = "pip install joblib"
