@@ -26,6 +26,9 @@ from engines import ENGINES, Engine, failure
 #: Case: the outcome, and the values that pass. `MISMATCH` passes too where an edit is under way.
 MISMATCH = "DefinitionMismatch"
 
+#: Functions whose code is not edited, but the class of what they are called with.
+CLASSES_OF_ARGUMENTS = ("argument", "method", "classmethod")
+
 #: What the driver makes claims about, in this order.
 CLAIMS = {
     "runs": "the value of the plain function",
@@ -274,9 +277,9 @@ class Claims(Driver):
         calls = [(function, x) for function, _ in functions.values()]
         got = self.ask(calls, some_fail=True)
         for (name, (_, offset)), outcome in zip(functions.items(), got, strict=True):
-            if name == "argument" and outcome[0] == "value":
-                # Pickle brings the class of the worker, so the call has another key. It must not be stored under that
-                # of the driver, which `fresh` sees.
+            if name in CLASSES_OF_ARGUMENTS and outcome[0] == "value":
+                # Pickle brings the class of the worker, for a plain function too, so the call has another key. It must
+                # not be stored under that of the driver, which `fresh` sees.
                 self.say(claim, name, outcome[1] in (x * ORIGINAL + offset, x * EDITED + offset))
                 continue
             value = x * rate(name) + offset
@@ -336,7 +339,8 @@ class Claims(Driver):
         texts.edit(self.home, "stale", ORIGINAL)
         functions = self.edited(self.functions("stale", load_again=True))
         original = dict.fromkeys(functions, ORIGINAL)
-        self.step("back", functions, 2, original.get)
+        # A worker that met the code while the file was another one may not know it again.
+        self.step("stale", functions, 2, original.get)
 
     def killed(self) -> None:
         if not self.engine.survives:
