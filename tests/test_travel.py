@@ -309,14 +309,16 @@ print(mine.f(1))
     ]
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
 def test_arguments_with_classes_of_the_worker_are_refused_by_submitted_code(
-    tmp_path: Path, run_python: Callable[..., str]
+    kind: str, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     module = tmp_path / "mine.py"
     text = (
         "from funes import memorious\nclass C:\n    def value(self):\n        return {0}\n"
-        "@memorious\ndef f(c):\n    return c.value() if isinstance(c, (int,)) is False else c + {0}\n"
+        "@memorious\nKIND f(c):\n    return c.value() if isinstance(c, (int,)) is False else c + {0}\n"
     )
+    text = text.replace("KIND", kind)
     paths = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     module.write_text(text.format(1))
     run_python(
@@ -325,12 +327,13 @@ def test_arguments_with_classes_of_the_worker_are_refused_by_submitted_code(
     module.write_text(text.format(1000))
     printed = run_python(
         """
-import pickle
+import asyncio, pickle
 from funes import DefinitionMismatch
 f, c = pickle.load(open("f.pickle", "rb"))
 for call in (f, f.key, f.is_cached):
     try:
-        print(call(c))
+        result = call(c)
+        print(asyncio.run(result) if asyncio.iscoroutine(result) else result)
     except DefinitionMismatch as error:
         assert "The arguments contain" in str(error)
         print("refused")
@@ -338,6 +341,7 @@ for call in (f, f.key, f.is_cached):
         **paths,
     )
     assert printed.split() == ["refused"] * 3
+    assert not list(tmp_path.rglob("*.dill"))
 
 
 def test_a_file_that_changes_after_submission_is_named(

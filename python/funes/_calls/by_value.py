@@ -279,7 +279,15 @@ def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
 
 
 _OWN_ATTRIBUTES = frozenset(
-    (*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "_options", "_root", "_warned", "_extra")
+    (
+        *functools.WRAPPER_ASSIGNMENTS,
+        "__wrapped__",
+        "_options",
+        "_root",
+        "_sent",
+        "_warned",
+        "_extra",
+    )
 )
 
 

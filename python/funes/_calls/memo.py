@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from funes._calls.options import Options
+    from funes._calls.travel import Sent
     from funes._versions.adopt import Adopted
     from funes._versions.explanation import Explanation
     from funes._versions.places import Place
@@ -122,6 +123,7 @@ class Memo(Generic[P, R]):
         _root: str | None
         _warned: set[str]
         _extra: tuple[object, ...] | None
+        _sent: dict[tuple[object, ...], Sent]
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
@@ -141,6 +143,8 @@ class Memo(Generic[P, R]):
         self._warned = set()
         #: What `depends_on=` came to when the definition was last found.
         self._extra = None
+        #: What pickle stored of it, for `travel` alone: the next pickle is the same.
+        self._sent = {}
         if self._core.is_async:
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.

@@ -23,7 +23,7 @@ from funes._funes import Call, Claim, Stamp
 from funes._seeds import seeding
 from funes._versions.adoption import may_have_adopted
 from funes._versions.places import Place
-from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+from funes.errors import DamagedEntryError, DefinitionMismatch, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -135,6 +135,8 @@ async def call_async(
         return found[0]
     try:
         call = memo._core.key(memo, args, kwargs)
+    except DefinitionMismatch:
+        raise
     except FunesError as error:
         return await call_uncached(memo, args, kwargs, error)
     output, places = _look(memo, call)

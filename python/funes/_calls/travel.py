@@ -22,7 +22,6 @@ import json
 import os
 import pickle
 import sys
-import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from funes._calls.memo import Memo
     from funes._calls.options import Options
 
-__all__ = ["reduce", "token_of"]
+__all__ = ["Sent", "reduce", "token_of"]
 
 _PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
 
@@ -78,17 +77,12 @@ class Parcel(NamedTuple):
     texts: bytes
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
     """A parcel as bytes, with the classes that the outer pickler has to carry."""
 
     data: bytes
     classes: tuple[type, ...]
 
-
-#: The parcels that were made of each function, or brought it here, by what they depend on.
-_sent: weakref.WeakKeyDictionary[Memo[Any, Any], dict[tuple[object, ...], _Sent]] = (
-    weakref.WeakKeyDictionary()
-)
 
 #: The functions of the parcels that were opened, by the bytes and the addresses of the classes.
 _opened: OrderedDict[tuple[object, ...], _Received] = OrderedDict()
@@ -130,17 +124,16 @@ def _carries_classes() -> bool:
 # The sender
 
 
-def _parcel_of(memo: Memo[Any, Any], carries_classes: bool) -> _Sent:
+def _parcel_of(memo: Memo[Any, Any], carries_classes: bool) -> Sent:
     definition = _definition(memo)
     key = _key(memo, definition, carries_classes)
     if definition is None:  # nothing would tell that the code has changed
         return _made(memo, None, carries_classes)
-    parcels = _sent.get(memo)
-    if parcels is None or (parcels and next(iter(parcels))[0] != definition):
-        parcels = _sent[memo] = {}
-    sent = parcels.get(key)
+    sent = memo._sent.get(key)
     if sent is None:
-        sent = parcels[key] = _made(memo, definition, carries_classes)
+        for other in [other for other in memo._sent if other[0] != definition]:
+            del memo._sent[other]
+        sent = memo._sent[key] = _made(memo, definition, carries_classes)
     return sent
 
 
@@ -149,7 +142,7 @@ def _key(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) ->
     return definition, memo._cache_root, carries_classes, secret.is_withheld(), by_name
 
 
-def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -> _Sent:
+def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -> Sent:
     function = cast("FunctionType", memo.__wrapped__)
     nodes = [] if definition is None else memo._core.graph(memo)
     has_class = any(node["kind"] == "class" for node in nodes)
@@ -182,7 +175,7 @@ def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         reason=reason,
         texts=_packed((function, *functions)),
     )
-    return _Sent(pickle.dumps(tuple(parcel), _PROTOCOL), tuple(classes))
+    return Sent(pickle.dumps(tuple(parcel), _PROTOCOL), tuple(classes))
 
 
 def _numbering(classes: list[type]) -> Callable[[type], int]:
@@ -243,9 +236,9 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     while len(_opened) > _MOST_OPEN:
         _opened.popitem(last=False)
     if parcel.definition is not None:  # it is sent on as it came
-        sent = _sent.setdefault(received.memo, {})
         for carries_classes in {bool(classes), False}:
-            sent[_key(received.memo, parcel.definition, carries_classes)] = _Sent(data, classes)
+            key = _key(received.memo, parcel.definition, carries_classes)
+            received.memo._sent[key] = Sent(data, classes)
     return received.memo
 
 
