@@ -743,6 +743,65 @@ open("sent", "wb").write({first}.dumps(make()))
     assert run_python(opened, FUNES_CACHE_DIR=None) == "19\n"
 
 
+@pytest.mark.parametrize("first", ["pickle", "cloudpickle"])
+@pytest.mark.parametrize("second", ["pickle", "cloudpickle"])
+def test_code_that_is_sent_on_is_held_to_the_first_definition(
+    first: str, second: str, tmp_path: Path, run_python: RunPython
+) -> None:
+    helpers = tmp_path / "helpers.py"
+    helpers.write_text("class Scale:\n    rate = 1\n")
+    run_python(
+        f"""
+import {first}, helpers
+from funes import memorious
+@memorious
+def f(x):
+    return helpers.Scale.rate * x
+open("sent", "wb").write({first}.dumps(f))
+""",
+        **EDITS,
+    )
+    helpers.write_text("class Scale:\n    rate = 1000\n")
+    on = f"import pickle, {second}; f = pickle.load(open('sent', 'rb'))\n"
+    run_python(on + f"open('sent on', 'wb').write({second}.dumps(f))", **EDITS)
+    opened = """
+import pickle
+from funes.errors import DefinitionMismatch
+try:
+    print(pickle.load(open('sent on', 'rb'))(5))
+except DefinitionMismatch:
+    print("mismatch")
+"""
+    assert run_python(opened, **EDITS) == "mismatch\n"
+
+
+@pytest.mark.parametrize("place", ["script", "module"])
+def test_argument_that_is_sent_on_keeps_its_key(
+    place: str, tmp_path: Path, run_python: RunPython
+) -> None:
+    function = "from funes import memorious\n@memorious\ndef f(value):\n    return 1\n"
+    (tmp_path / "mine.py").write_text(function)
+    key = run_python(
+        f"""
+import cloudpickle, dataclasses
+{function if place == "script" else "from mine import f"}
+@dataclasses.dataclass
+class Config:
+    rate: float
+    def scaled(self, x):
+        return x * self.rate
+if __name__ == "__main__":
+    open("sent", "wb").write(cloudpickle.dumps((f, Config(0.1))))
+    print(f.key(Config(0.1)).arguments)
+""",
+        FUNES_CACHE_DIR=None,
+    )
+    on = "import pickle, cloudpickle; both = pickle.load(open('sent', 'rb'))\n"
+    run_python(on + "open('sent on', 'wb').write(cloudpickle.dumps(both))", FUNES_CACHE_DIR=None)
+    opened = "import pickle; f, value = pickle.load(open('sent on', 'rb')); print(f.key(value).arguments)"
+    assert run_python(opened, FUNES_CACHE_DIR=None) == key
+
+
 # --- The error
 
 

@@ -285,6 +285,8 @@ _OWN_ATTRIBUTES = frozenset(
         "_options",
         "_root",
         "_sent",
+        "_arrived",
+        "_mains",
         "_warned",
         "_extra",
     )

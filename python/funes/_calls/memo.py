@@ -124,6 +124,10 @@ class Memo(Generic[P, R]):
         _warned: set[str]
         _extra: tuple[object, ...] | None
         _sent: dict[tuple[object, ...], Sent]
+        #: Of code that came by value: what it came as, and is sent on as.
+        _arrived: tuple[Any, ...] | None
+        #: The texts of the main program of the process that sent the function.
+        _mains: bytes
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
@@ -145,6 +149,8 @@ class Memo(Generic[P, R]):
         self._extra = None
         #: What pickle stored of it, for `travel` alone: the next pickle is the same.
         self._sent = {}
+        self._arrived = None
+        self._mains = b""
         if self._core.is_async:
             _mark_coroutine_function(self)
         # A library that remembers its own functions means their code to count, not their names.

@@ -90,9 +90,12 @@ _opened: OrderedDict[tuple[object, ...], _Received] = OrderedDict()
 
 def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]]:
     """Returns what pickle stores of a memorious function. Equal functions give equal bytes."""
+    if memo._arrived is not None:
+        # Made anew, the parcel would bring the definition that the code has here, in place of the one it must have.
+        return _open, memo._arrived
     carries_classes = _carries_classes()
     sent = _parcel_of(memo, carries_classes)
-    mains = _texts_of_main() if carries_classes else b""
+    mains = (memo._mains or _texts_of_main()) if carries_classes else b""
     return _open, (sent.data, mains, *sent.classes)
 
 
@@ -236,9 +239,14 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     while len(_opened) > _MOST_OPEN:
         _opened.popitem(last=False)
     if parcel.definition is not None:  # it is sent on as it came
+        if received.definition is None:
+            received.memo._arrived = data, mains, *classes
+            return received.memo
         for carries_classes in {bool(classes), False}:
             key = _key(received.memo, parcel.definition, carries_classes)
             received.memo._sent[key] = Sent(data, classes)
+    if mains and mains != _texts_of_main():
+        received.memo._mains = mains
     return received.memo
 
 
