@@ -19,7 +19,7 @@ import texts
 from engines import ENGINES
 
 HERE = Path(__file__).parent
-SECONDS = 300
+SECONDS = 600
 
 
 class Case(NamedTuple):

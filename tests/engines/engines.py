@@ -137,6 +137,13 @@ class ProcessPool(Engine):
 
     method: str
 
+    @classmethod
+    def missing(cls) -> str | None:
+        import multiprocessing
+
+        methods = multiprocessing.get_all_start_methods()
+        return None if cls.method in methods else f"this system has no start method {cls.method}"
+
     def start(self) -> None:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor

@@ -28,8 +28,6 @@ def test_claim_holds(
     missing = ENGINES[engine].missing()
     if missing:
         pytest.skip(missing)
-    if (engine, place) in [("mpi", "notebook")]:
-        pytest.skip("mpiexec starts programs")
     cases = [case for case in reports[engine, place].result() if case.claim == claim]
     broken = [f"{case.case}: {case.detail}" for case in cases if case.kept is False]
     if broken or not cases:

@@ -348,7 +348,8 @@ def prepare(home: Path, place: str) -> Path:
     """Write a driver program and its modules into `home`; return the program."""
     home.mkdir(parents=True)
     (home / "elsewhere").mkdir()
-    (home / "log").touch()
+    for name in ("log", "report"):
+        (home / name).touch()
     write(home / "data", str(ORIGINAL))
     for name in SETS:
         edit(home, name, ORIGINAL)
