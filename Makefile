@@ -11,8 +11,8 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-rust test-python test-faults test-pythons fuzz memcheck lint format docs bench behaviour \
-	wheel wheel-manylinux sdist test-wheel test-sdist build clean
+.PHONY: help demo test test-rust test-python test-faults test-engines test-pythons test-torch fuzz memcheck lint format \
+	docs bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -31,8 +31,15 @@ test-python: build $(VENV)/.made/test
 test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage, leaks; minutes
 	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults tests/test_call.py
 
+test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm and MPI, started on this machine; minutes
+	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
+	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines
+
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
+
+test-torch: build $(VENV)/.made/test $(VENV)/.made/torch ## install PyTorch (some GB) and test how its values count and load
+	$(VENV)/bin/python -m pytest tests/values/torch_values.py
 
 # How long each of the two fuzzers searches.
 SECONDS ?= 60
@@ -66,6 +73,7 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 	$(VENV)/bin/python benches/definitions.py
 	$(VENV)/bin/python benches/store.py --json target/bench-store.json
 	$(VENV)/bin/python benches/once.py
+	$(VENV)/bin/python benches/engines.py
 	$(VENV)/bin/python benches/results.py
 	$(VENV)/bin/python benches/compare.py --json target/bench.json
 
@@ -111,6 +119,6 @@ $(VENV)/.made/pip:
 	@mkdir -p $(VENV)/.made && touch $@
 
 $(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench \
-$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux: $(VENV)/.made/pip pyproject.toml
+$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux $(VENV)/.made/torch: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@

@@ -924,6 +924,32 @@ different(
     def f(x): return A().d
     """,
 )
+same(
+    "attribute that restates that of the base",
+    """
+    class Base:
+        rate, name = 0.1, None
+    class Model(Base):
+        <<pass => rate, name = 0.1, None>>
+    def f(x): return Model.rate, Model.name
+    """,
+)
+different(
+    "attribute that restates that of the base in another type",
+    """
+    class Base: rate = 1
+    class Model(Base): rate = <<1 => True>>
+    def f(x): return Model.rate
+    """,
+)
+different(
+    "attribute that the base has, and that restated another one",
+    """
+    class Base: rate = <<0.1 => 0.2>>
+    class Model(Base): rate = 0.1
+    def f(x): return Base.rate
+    """,
+)
 different(
     "method of a base class",
     """
@@ -1544,6 +1570,861 @@ different(
     """,
 )
 
+# Attributes that are set on functions
+
+different(
+    "attribute of a static method",
+    """
+    class Tools:
+        @staticmethod
+        def helper(x): return x
+    Tools.helper.k = <<1 => 2>>
+    def f(x): return Tools.helper.k
+    """,
+)
+different(
+    "attribute of functions in a list",
+    """
+    def step(x): return x
+    step.order = <<1 => 2>>
+    STEPS = [step]
+    def f(x): return [s.order for s in STEPS]
+    """,
+)
+different(
+    "attribute of functions in a dict of an instance",
+    """
+    import types
+    def step(x): return x
+    step.tags = ["<<a => b>>"]
+    NS = types.SimpleNamespace(steps={"step": step})
+    def f(x): return [s.tags for s in NS.steps.values()]
+    """,
+)
+different(
+    "attribute of a function in an attribute of a function",
+    """
+    def helper(x): return x
+    def inner(x): return x
+    helper.inner = inner
+    inner.k = <<1 => 2>>
+    def f(x): return helper.inner.k
+    """,
+)
+different(
+    "attribute of a helper behind lru_cache",
+    """
+    import functools
+    @functools.lru_cache
+    def g(x): return x
+    g.k = <<1 => 2>>
+    def f(x): return g.k
+    """,
+)
+different(
+    "attribute of a partial",
+    """
+    import functools
+    def h(x): return x
+    g = functools.partial(h, 1)
+    g.k = <<1 => 2>>
+    def f(x): return g.k
+    """,
+)
+different(
+    "attribute of a helper behind contextmanager",
+    """
+    import contextlib
+    @contextlib.contextmanager
+    def g(x): yield x
+    g.k = <<1 => 2>>
+    def f(x): return g.k
+    """,
+)
+different(
+    "attribute of a method, read by its class",
+    """
+    class A:
+        def m(self): return 1
+        m.route = "<</a => /b>>"
+        def routes(self): return [v.route for v in vars(type(self)).values() if hasattr(v, "route")]
+    def f(x): return A().routes()
+    """,
+)
+different(
+    "function that a wrapper says that it wraps",
+    """
+    import functools
+    def h(x): return x + <<1 => 2>>
+    @functools.wraps(h)
+    def g(x): return x
+    def f(x): return g.__wrapped__(x)
+    """,
+)
+different(
+    "attribute by a name made at run time",
+    """
+    def g(x): return x
+    g.scale = <<1 => 2>>
+    def f(x): return getattr(g, "sc" + "ale")
+    """,
+)
+different(
+    "attribute of a function that is passed on",
+    """
+    def weigh(g): return g.weight
+    def g(x): return x
+    g.weight = <<1 => 2>>
+    def f(x): return weigh(g)
+    """,
+)
+same(
+    "attributes that functools.wraps copies from where a function stands",
+    """
+    import functools
+    class Call:
+        def __call__(self, x): return x
+    call = Call()
+    def g(x<< => : int>>):
+        "<<one => other>>"
+        return x
+    p = functools.update_wrapper(functools.partial(g, 1), g)
+    def f(x): return p()
+    """,
+)
+same(
+    "mark for type checkers",
+    """
+    class A:
+        def m(self): return 1
+        <<pass => m.__override__ = m.__final__ = True>>
+    def f(x): return A().m()
+    """,
+)
+
+# Options and types of classes that libraries make
+
+different(
+    "abstract method or none",
+    """
+    import abc
+    class A(abc.ABC):
+        <<@abc.abstractmethod => >>
+        def m(self): ...
+    def f(x): return A()
+    """,
+)
+different(
+    "abstract property or none",
+    """
+    import abc
+    class A(abc.ABC):
+        @property
+        <<@abc.abstractmethod => >>
+        def m(self): return 1
+    def f(x): return A()
+    """,
+)
+different(
+    "abstract static method or none",
+    """
+    import abc
+    class A(abc.ABC):
+        @staticmethod
+        <<@abc.abstractmethod => >>
+        def m(): return 1
+    def f(x): return A()
+    """,
+)
+different(
+    "dataclass field's annotation",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: <<int => float>> = 1
+    def f(x): return A()
+    """,
+)
+different(
+    "dataclass field's annotation, as a text",
+    """
+    from __future__ import annotations
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: <<int => dict[str, int] | None>> = 1
+    def f(x): return A()
+    """,
+)
+different(
+    "class that an annotation of a dataclass field names",
+    """
+    from dataclasses import dataclass
+    class B: n = <<1 => 2>>
+    @dataclass
+    class A:
+        a: "list[B]"
+    def f(x): return A(x)
+    """,
+)
+same(
+    "dataclass field's annotation as a text, or not",
+    """
+    from dataclasses import dataclass
+    from typing import ClassVar, List, Optional, TypeVar
+    T = TypeVar("T")
+    class B: n = 1
+    @dataclass
+    class A:
+        a: <<list[B] => "list[B]">>
+        b: <<Optional[int] => "Optional[int]">>
+        c: <<List[T] => "List[T]">>
+        d: <<"A" => "A">>
+        e: <<ClassVar[int] => "ClassVar[int]">> = 1
+        g: "not.known[here]" = 1
+    def f(x): return A(x)
+    """,
+)
+different(
+    "named tuple field's annotation",
+    """
+    from typing import NamedTuple
+    class A(NamedTuple):
+        a: <<int => str>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "typed dict's annotation",
+    """
+    from typing import TypedDict
+    class A(TypedDict):
+        a: <<int => str>>
+    def f(x): return A(a=x)
+    """,
+)
+different(
+    "whether a typed dict is total",
+    """
+    from typing import TypedDict
+    class A(TypedDict<< => , total=False>>):
+        a: int
+    def f(x): return A(a=x)
+    """,
+)
+different(
+    "argument of a generic base",
+    """
+    from typing import Generic, TypeVar, get_args
+    T = TypeVar("T")
+    class Parser(Generic[T]):
+        @classmethod
+        def parse(cls, text): return get_args(cls.__orig_bases__[0])[0](text)
+    class A(Parser[<<int => float>>]): pass
+    def f(x): return A.parse(x)
+    """,
+)
+different(
+    "argument of a library's generic base",
+    """
+    from collections.abc import Mapping
+    class A(Mapping[str, <<int => "float">>]): pass
+    def f(x): return A
+    """,
+)
+different(
+    "class in an argument of a generic base",
+    """
+    from typing import Generic, TypeVar
+    T, S = TypeVar("T"), TypeVar("S")
+    class B: n = <<1 => 2>>
+    class Parser(Generic[T, S]): pass
+    class A(Parser[S, list[B]], Generic[S]): pass
+    def f(x): return A()
+    """,
+)
+different(
+    "state of an own property, called func",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.func = n
+        def __get__(self, instance, owner=None): return self.func
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property, called lock",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.lock = n
+        def __get__(self, instance, owner=None): return self.lock
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property, called attrname",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.attrname = n
+        def __get__(self, instance, owner=None): return self.attrname
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property, called n",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property, called _n",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self._n = n
+        def __get__(self, instance, owner=None): return self._n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property, called __name",
+    """
+    class P(property):
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.__name = n
+        def __get__(self, instance, owner=None): return self.__name
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own property in slots",
+    """
+    class P(property):
+        __slots__ = ("n", "__doc__")
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own staticmethod in slots",
+    """
+    class P(staticmethod):
+        __slots__ = ("n",)
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own classmethod in slots",
+    """
+    class P(classmethod):
+        __slots__ = ("n",)
+        def __init__(self, get, n):
+            super().__init__(get)
+            self.n = n
+        def __get__(self, instance, owner=None): return self.n
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "state of an own cached property",
+    """
+    import functools
+    class P(functools.cached_property):
+        def __init__(self, get, lock):
+            super().__init__(get)
+            self.lock = lock
+        def __get__(self, instance, owner=None): return self.lock
+    class A: p = P(lambda self: 1, <<1 => 2>>)
+    def f(x): return A().p
+    """,
+)
+different(
+    "module with a class of its own",
+    """
+    import config
+    def f(x): return config.LR
+    #: config.py
+    import sys, types
+    class Config(types.ModuleType):
+        @property
+        def LR(self): return self._rate
+    _rate = <<1 => 2>>
+    sys.modules[__name__].__class__ = Config
+    """,
+)
+different(
+    "module with a class of its own, whose property hides what stands in it",
+    """
+    import config
+    def f(x): return config.LR
+    #: config.py
+    import sys, types
+    class Config(types.ModuleType):
+        @property
+        def LR(self): return <<1 => 2>>
+    LR = 0
+    sys.modules[__name__].__class__ = Config
+    """,
+)
+different(
+    "module with a class of its own, captured",
+    """
+    def make():
+        import config
+        return lambda x: config.get("_rate")
+    f = make()
+    #: config.py
+    import sys, types
+    class Config(types.ModuleType):
+        def get(self, name): return getattr(self, name)
+    _rate = [<<1 => 2>>]
+    sys.modules[__name__].__class__ = Config
+    """,
+)
+different(
+    "subclasses of a class",
+    """
+    class Base: pass
+    class A(Base): pass
+    <<class B(Base): pass => >>
+    def f(x): return [c.__name__ for c in Base.__subclasses__()]
+    """,
+)
+different(
+    "code of a subclass of a class",
+    """
+    class Base: pass
+    class A(Base):
+        def m(self): return <<1 => 2>>
+    def f(x): return [c().m() for c in Base.__subclasses__()]
+    """,
+)
+different(
+    "subclasses of subclasses",
+    """
+    class Base: pass
+    class A(Base): pass
+    <<class B(A): pass => >>
+    def walk(cls): return [cls, *(c for sub in cls.__subclasses__() for c in walk(sub))]
+    def f(x): return walk(Base)
+    """,
+)
+
+# Docstrings and annotations that are read
+
+different(
+    "read docstring of a method",
+    """
+    class A:
+     def m(self): '<<a => b>>'
+    def f(x): return A.m.__doc__
+    """,
+)
+different(
+    "read docstring of a class of an instance",
+    """
+    class A: '<<a => b>>'
+    a = A()
+    def f(x): return a.__doc__
+    """,
+)
+different(
+    "read docstring by type(x)",
+    """
+    class A: '<<a => b>>'
+    a = A()
+    def f(x): return type(a).__doc__
+    """,
+)
+different(
+    "read docstring of self",
+    """
+    class A:
+     '<<a => b>>'
+     def m(self): return self.__doc__
+    def f(x): return A().m()
+    """,
+)
+different(
+    "read docstring of __class__",
+    """
+    class A:
+     '<<a => b>>'
+     def m(self): return __class__.__doc__
+    def f(x): return A().m()
+    """,
+)
+different(
+    "read docstring by inspect",
+    """
+    import inspect
+    def g(): '<<a => b>>'
+    def f(x): return inspect.getdoc(g)
+    """,
+)
+different(
+    "read docstring by a function of inspect under another name",
+    """
+    from inspect import getdoc as text
+    def g(): '<<a => b>>'
+    def f(x): return text(g)
+    """,
+)
+different(
+    "read docstring of tools in a list",
+    """
+    def g(): '<<a => b>>'
+    TOOLS = [g]
+    def f(x): return [t.__doc__ for t in TOOLS]
+    """,
+)
+different(
+    "read docstring of tools in a dict, by getattr",
+    """
+    def g(): '<<a => b>>'
+    TOOLS = {'g': g}
+    def f(x): return getattr(TOOLS['g'], '__doc__')
+    """,
+)
+different(
+    "read docstring of a method of a tool",
+    """
+    class A:
+     def m(self): '<<a => b>>'
+    a = A()
+    def f(x): return a.m.__doc__
+    """,
+)
+different(
+    "read docstring of a property",
+    """
+    class A:
+     p = property(lambda self: 1, doc='<<a => b>>')
+    def f(x): return vars(A)['p'].__doc__
+    """,
+)
+different(
+    "read docstring of a nested function",
+    """
+    def f(x):
+     def g(): '<<a => b>>'
+     return g.__doc__
+    """,
+)
+different(
+    "read docstring of a nested class",
+    """
+    def f(x):
+     class A: '<<a => b>>'
+     return A().__doc__
+    """,
+)
+different(
+    "read docstring of a partial's function",
+    """
+    import functools
+    def g(): '<<a => b>>'
+    p = functools.partial(g)
+    def f(x): return p.func.__doc__
+    """,
+)
+different(
+    "read docstring of a helper behind lru_cache",
+    """
+    import functools
+    @functools.lru_cache
+    def g(): '<<a => b>>'
+    def f(x): return g.__doc__
+    """,
+)
+different(
+    "read docstring of a base class",
+    """
+    class B: '<<a => b>>'
+    class A(B): pass
+    def f(x): return x.method(A)
+    """,
+)
+different(
+    "read docstring of a class that is passed on",
+    """
+    class A: '<<a => b>>'
+    def f(x): return x.model(kind=A)
+    """,
+)
+different(
+    "read docstring by a helper that gets it",
+    """
+    class A: '<<a => b>>'
+    def text(c): return c.__doc__
+    def f(x): return text(A)
+    """,
+)
+different(
+    "read docstring in what vars tells of a class",
+    """
+    class A: "<<a => b>>"
+    def f(x): return [text for text in vars(A).values() if isinstance(text, str)]
+    """,
+)
+different(
+    "read docstring in the dict of a class",
+    """
+    class A: "<<a => b>>"
+    def f(x): return list(A.__dict__.values())
+    """,
+)
+different(
+    "attribute of a singledispatch function",
+    """
+    import functools
+    @functools.singledispatch
+    def g(x): return 0
+    g.k = <<1 => 2>>
+    def f(x): return g.k
+    """,
+)
+different(
+    "read docstring its own",
+    """
+    def f(x):
+     '<<a => b>>'
+     return f.__doc__
+    """,
+)
+different(
+    "read annotation of a class",
+    """
+    class A:
+     x: <<int => str>>
+    def f(d): return A.__annotations__
+    """,
+)
+different(
+    "read annotation of a class, by name",
+    """
+    class A:
+     x: <<int => str>>
+    def f(d): return getattr(A, '__annotations__')
+    """,
+)
+different(
+    "read annotation of a function",
+    """
+    def g(x: <<int => str>>): pass
+    def f(d): return g.__annotations__
+    """,
+)
+different(
+    "read annotation of the result of a function",
+    """
+    def g(x) -> <<int => 'str'>>: pass
+    def f(d): return g.__annotations__
+    """,
+)
+different(
+    "read annotation by type(x)",
+    """
+    class A:
+     x: <<int => str>>
+    a = A()
+    def f(d): return type(a).__annotations__
+    """,
+)
+different(
+    "read annotation by get_type_hints",
+    """
+    import typing
+    class A:
+     x: <<int => 'str'>>
+    a = A()
+    def f(d): return typing.get_type_hints(type(a))
+    """,
+)
+different(
+    "read annotation by get_type_hints, of a function",
+    """
+    from typing import get_type_hints
+    def g(x: <<int => str>>): pass
+    L = [g]
+    def f(d): return get_type_hints(L[0])
+    """,
+)
+different(
+    "read annotation by inspect.signature",
+    """
+    import inspect
+    def g(x: <<int => str>>): pass
+    def f(d): return inspect.signature(g).parameters
+    """,
+)
+different(
+    "read annotation of self",
+    """
+    class A:
+     x: <<int => str>>
+     def m(self): return self.__annotations__
+    def f(d): return A().m()
+    """,
+)
+different(
+    "read annotation of a class that is passed on",
+    """
+    class A:
+     x: <<int => str>>
+    def f(d): return d.adapter(A)
+    """,
+)
+different(
+    "read annotation of a base of a class that is passed on",
+    """
+    class B:
+     x: <<int => str>>
+    class A(B): pass
+    def f(d): return d.adapter(type=A)
+    """,
+)
+different(
+    "read annotation of a nested function",
+    """
+    def f(x):
+     def g(y: <<int => str>>): pass
+     return g.__annotations__
+    """,
+)
+different(
+    "read annotation by dataclasses.fields",
+    """
+    from dataclasses import dataclass, fields
+    @dataclass
+    class A:
+     x: <<int => str>>
+    def f(d): return [field.type for field in fields(A)]
+    """,
+)
+same(
+    "docstring of a class that is asked for something else",
+    """
+    class A:
+     '<<a => b>>'
+     n = 1
+    def f(x): return isinstance(x, A), A.n, A() == x, type(x) is A
+    """,
+)
+same(
+    "docstring of a class that is raised and caught",
+    "class A(Exception): '<<a => b>>'\ndef f(x):\n try: raise A(1)\n except (A, ValueError): pass",
+)
+same(
+    "docstring of a class, if that of another one is read by its name",
+    "class A: '<<a => b>>'\nclass B: 'c'\ndef f(x): return A(), B.__doc__",
+)
+same("annotation of a plain class", "class A:\n x: <<int => str>> = 1\ndef f(d): return A().x")
+same(
+    "annotation of an enum",
+    "import enum\nclass A(enum.Enum):\n <<x: int => x: str>>\n X = 1\ndef f(d): return A.X",
+)
+same(
+    "docstring of a function, if a library's is read",
+    "import json\ndef g(x): '<<a => b>>'\ndef f(x): return json.dumps.__doc__, g(x)",
+)
+
+same(
+    "types of fields of all kinds, as they are or as texts",
+    """
+    <<pass => from __future__ import annotations>>
+    from dataclasses import dataclass
+    from typing import (
+        Annotated, Any, Callable, ClassVar, List, Literal, NewType, Optional, Tuple, TypeVar, Union,
+    )
+    Json = Union[int, List["Json"]]
+    Number = NewType("Number", int)
+    T = TypeVar("T")
+    @dataclass
+    class A:
+        a: "Json"
+        b: "A | None"
+        c: Callable[[int, "A"], str]
+        d: Callable[..., str]
+        e: Literal["x", 1, None]
+        g: Annotated[int, "meta", 5]
+        h: Any
+        i: "missing.Self"
+        j: ClassVar[int] = 3
+        k: Tuple[int, ...] = ()
+        l: type[int] = int
+        m: "list['A']" = ()
+        n: T = 1
+        o: Number = 1
+        p: Optional["not here"] = 1
+        q: -5 = 1
+    def f(x): return A
+    """,
+)
+same(
+    "words that are names of what reads code elsewhere",
+    """
+    def g(x: <<int => str>>):
+        "<<one => other>>"
+        return x
+    def f(signature):
+        help = dict(getdoc=signature, help="signature")
+        return g(help)
+    """,
+)
+same(
+    "docstring and annotation of a class that is handed to builtins",
+    """
+    class A:
+        "<<one => other>>"
+        n: <<int => str>> = 1
+    def f(x): return isinstance(x, (A, int)), list(map(A, x)), sorted(x, key=A), callable(A)
+    """,
+)
+same(
+    "docstring of a class that is subclassed, matched or called with arguments",
+    """
+    class A:
+        "<<one => other>>"
+        def __init__(self, n=1): self.n = n
+    def f(x):
+        class B(A): pass
+        match x:
+            case A(n=1): return B(2).n
+        return A(n=3)
+    """,
+)
+
 # What must not count
 
 same("comment", "def f(x):\n    <<# one => # other>>\n    return x")
@@ -1701,7 +2582,13 @@ same(
 )
 same(
     "lock",
-    "import threading\nlock = threading.Lock()\n<<pass => lock.acquire()>>\ndef f(x):\n with lock: return x",
+    """
+    import threading
+    lock = threading.Lock()
+    <<pass => lock.acquire()>>
+    def f(x):
+     with lock: return x
+    """,
 )
 same(
     "__file__ and __name__",
@@ -1721,16 +2608,6 @@ same(
 )
 same("unused local import", "def f(x):\n import config\n return x\n#: config.py\nLR = <<1 => 2>>\n")
 same("type parameters", "def f<< => [T]>>(x): return x", since=(3, 12))
-same(
-    "dataclass field's annotation",
-    """
-    from dataclasses import dataclass
-    @dataclass
-    class A:
-        a: <<int => float>> = 1
-    def f(x): return A()
-    """,
-)
 same(
     "calls of a helper behind lru_cache",
     """
@@ -1820,3 +2697,150 @@ same(
     def f(x): return A, B, C, C.X, D, E, P, g
     """,
 )
+
+
+# Plain namespaces: only what is read counts
+
+for name, makes, reads in (
+    ("argparse", "import argparse\nA = argparse.Namespace({})", "A.{}"),
+    ("namespace", "import types\nA = types.SimpleNamespace({})", "A.{}"),
+    ("dict", "A = dict({})", "A['{}']"),
+    ("dict with get", "A = dict({})", "A.get('{}')"),
+    (
+        "dataclass",
+        "from dataclasses import dataclass\n@dataclass\nclass O:\n a: int\n b: int\nA = O({})",
+        "A.{}",
+    ),
+    ("class", "class A: a, b = dict({}).values()", "A.{}"),
+    ("nested", "import types\nA = dict(n=types.SimpleNamespace({}))", "A['n'].{}"),
+):
+    other, read = makes.format("a=1, b=<<1 => 2>>"), reads.format("a")
+    same(f"what is not read of a {name}", f"{other}\ndef f(x): return {read}")
+    different(f"what is read of a {name}", f"{other}\ndef f(x): return {reads.format('b')}")
+    different(f"a {name} as a whole", f"{other}\ndef f(x): return {read}, repr(A)")
+    same(
+        f"what is not read of a {name} in a module",
+        f"import m\ndef f(x): return m.{read}\n#: m.py\n{other}\n",
+    )
+different("missing key", "A = {'a': 1}\ndef f(x): return A.get('<<b => c>>')")
+different("key that is there", "A = {'a': 1<<, 'b': None => >>}\ndef f(x): return A.get('b')")
+different(
+    "dataclass whose attribute is made by a property",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class O:
+        n: int
+        @property
+        def half(self): return self.n / <<2 => 4>>
+    A = O(1)
+    def f(x): return A.half
+    """,
+)
+different(
+    "class that is no plain namespace",
+    """
+    class A:
+        n = 1
+        @classmethod
+        def set(cls): cls.n = <<2 => 3>>
+    def f(x):
+        A.set()
+        return A.n
+    """,
+)
+different(
+    "method called get of something else",
+    """
+    class A:
+        def get(self, key): return key * <<2 => 3>>
+    a = A()
+    def f(x): return a.get("b")
+    """,
+)
+
+# State that a call changes, by its value at the start
+
+different("counter", "n = <<0 => 1>>\ndef f(x):\n global n\n n += 1\n return n")
+different("table that is filled", "T = {<< => 1: 1>>}\ndef f(x):\n T[x] = 1\n return len(T)")
+different(
+    "variable of an outer function that is assigned",
+    """
+    def make():
+        n = <<0 => 1>>
+        def f(x):
+            nonlocal n
+            n += x
+            return n
+        return f
+    f = make()
+    """,
+)
+different(
+    "class attribute that a method nobody calls assigns",
+    """
+    class Config:
+        lr = <<2 => 3>>
+        @staticmethod
+        def configure(lr): Config.lr = lr
+    def f(x): return x * Config.lr
+    """,
+)
+different(
+    "function in a registry that a metaclass fills",
+    """
+    class Meta(type):
+        registry = {}
+        def __init__(cls, name, bases, body):
+            Meta.registry[name] = cls
+            super().__init__(name, bases, body)
+    class A(metaclass=Meta):
+        def m(self): return <<1 => 2>>
+    def f(x): return [cls().m() for cls in Meta.registry.values()]
+    """,
+)
+
+# Libraries
+
+same(
+    "builtin imported by its name",
+    "<< => from builtins import repr, str, open>>\ndef f(x): return repr(str(x)), open",
+)
+different(
+    "builtin imported by another's name",
+    "<< => from builtins import len as repr>>\ndef f(x): return repr(x)",
+)
+different("value in a library", "import math\n<< => math.tau = 1.0>>\ndef f(x): return math.tau")
+different(
+    "function that was put into a library",
+    "import json\n<< => json.dumps = lambda x: x>>\ndef f(x): return json.dumps(x)",
+)
+same("value of the machine", "import sys\n<< => sys.maxsize = 5>>\ndef f(x): return sys.maxsize")
+
+# Paths in the project
+
+same(
+    "folder of the project",
+    """
+    import os
+    from pathlib import Path
+    HERE = Path(__file__).resolve().parent
+    DATA, TEXT = HERE / "data" / "a.csv", os.path.dirname(os.path.abspath(__file__))
+    class Paths: root = HERE
+    def f(x): return HERE, DATA, TEXT, Paths.root
+    """,
+)
+different(
+    "file in the project",
+    """
+    from pathlib import Path
+    HERE = Path(__file__).parent
+    FILE = HERE / "<<a => b>>.csv"
+    def f(x): return FILE
+    """,
+)
+different(
+    "path or text",
+    "from pathlib import Path\nHERE = <<Path => str>>(Path(__file__).parent)\ndef f(x): return HERE",
+)
+different("path elsewhere", "P = '/data/<<a => b>>'\ndef f(x): return P")

@@ -29,9 +29,13 @@ def load_funes() -> None:
         package = types.ModuleType("funes")
         package.__path__ = [os.environ["DEFINITION_RUNNER_PACKAGE"]]
         sys.modules["funes"] = package
+        extension = types.ModuleType("funes._funes")
+        extension.counted = lambda holder, key, now: now  # type: ignore[attr-defined]
+        extension.count_attributes = lambda holder, attributes: None  # type: ignore[attr-defined]
+        sys.modules["funes._funes"] = extension
 
 
-def outline(thing: object) -> str:
+def outline(thing: object, reading: int = 0) -> str:
     """A digest of all that the descriptions of a definition's graph say, nodes numbered as they are met.
 
     Plain and slow, and no more canonical than these tests need: it tells definitions apart that
@@ -69,9 +73,11 @@ def outline(thing: object) -> str:
         return f"object({written(type(value))}, {written(make)}, {written(parts)})"
 
     written(thing)
-    lines = []
+    lines: list[str] = []
     for node in nodes:  # grows while it is walked
-        one = describe(node)
+        one = describe(node, reading)
+        if one.reading & ~reading:
+            return outline(thing, reading | one.reading)
         links = [f"{label} -> {written(value)}" for label, value in sorted(one.links.items())]
         lines.append(f"{one.kind} {one.name} {written(one.content)} {links}")
     if "OUTLINE" in os.environ:

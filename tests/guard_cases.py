@@ -110,6 +110,108 @@ change(
     "del g.n",
 )
 change(
+    "attribute of a static method",
+    "class A:\n @staticmethod\n def g(): pass\nA.g.n = [1]\ndef f(x): return repr(A.g.n)",
+    "A.g.n.append(2)",
+    "A.g.n = 3",
+)
+change(
+    "attribute of functions in a list",
+    "def g(): pass\nL = [g]\ndef f(x): return [getattr(s, 'n', 0) for s in L]",
+    "g.n = 1",
+    "g.n = 2",
+    "vars(g).clear()",
+)
+change(
+    "attribute of a memorious function",
+    "@memorious\ndef g(): pass\ng.n = 1\ndef f(x): return getattr(g, 'n', 0)",
+    "g.n = 2",
+    "g.n = {3: []}",
+    "g.n[3].append(4)",
+    "del g.n",
+    "g.__wrapped__.n = 5; g.n = g.__wrapped__.n",
+)
+change(
+    "attribute of memorious functions in a dict",
+    "@memorious\ndef g(): pass\nD = {'g': g}\ndef f(x): return [getattr(s, 'n', 0) for s in D.values()]",
+    "g.n = 1",
+    "g.n = 2",
+    "del g.n",
+)
+change(
+    "attribute of a wrapper around a memorious function",
+    """
+    import functools
+    @memorious
+    def h(x): return 1
+    h.n = 1
+    @functools.wraps(h)
+    def g(x): return h(x)
+    def f(x): return g(x), g.n
+    """,
+    "g.n = 2",
+    "h.__wrapped__.__code__ = (lambda x: 3).__code__",
+)
+change(
+    "its own attribute",
+    "def f(x): return getattr(f, 'n', 0)",
+    "f.n = 1",
+    "f.n = 2",
+    "del f.n",
+)
+change(
+    "attribute of a helper behind lru_cache",
+    "import functools\n@functools.lru_cache\ndef g(): pass\ndef f(x): return getattr(g, 'n', 0)",
+    "g.n = 1",
+    "g.n = 2",
+)
+change(
+    "attribute of a partial",
+    "import functools\ng = functools.partial(lambda: 1)\ndef f(x): return getattr(g, 'n', 0)",
+    "g.n = 1",
+    "g.n = 2",
+)
+change(
+    "attribute of a partial method",
+    """
+    import functools
+    class A:
+        def m(self, n): return n
+        p = functools.partialmethod(m, 1)
+    def f(x): return A().p()
+    """,
+    "vars(A)['p'].args = (2,)",
+)
+change(
+    "attribute of a method, by another one of its class",
+    """
+    class A:
+        def m(self): pass
+        def read(self): return getattr(self.m, 'n', 0)
+    def f(x): return A().read()
+    """,
+    "A.m.n = 1",
+    "A.m.n = 2",
+)
+change(
+    "attribute of a function in an attribute of a function",
+    "def g(): pass\ndef h(): pass\ng.h = h\ndef f(x): return getattr(g.h, 'n', 0)",
+    "h.n = 1",
+    "g.h = lambda: 1; g.h.n = 2",
+)
+change(
+    "attribute beside one that a helper counts in",
+    """
+    def g():
+        g.calls += 1
+        return g.n
+    g.calls, g.n = 0, 1
+    def f(x): return g()
+    """,
+    "g.n = 2",
+    "g.n = 3",
+)
+change(
     "helper behind functools.wraps",
     """
     import functools
@@ -291,12 +393,120 @@ change(
     "enum",
     "import enum\nclass E(enum.Enum):\n X = 1\nE.X.n = 1\ndef f(x): return E.X.n, str(E.X)",
     "E.X.n = 2",
+    "E.X._value_ = 'value'; E.__str__ = lambda self: str(self._value_)",
+    "E.X._value_ = 'other value'",
     "E.__str__ = lambda self: 'another'",
 )
 change(
     "variable that the function changes, beside one that it does not",
     "class A: total, n = 0, 1\ndef f(x):\n A.total += 1\n return A.n",
     "A.n = 2",
+)
+
+change(
+    "state of an own property in slots",
+    """
+    class P(property):
+        __slots__ = ("n", "__doc__")
+        def __get__(self, instance, owner): return repr(getattr(self, "n", 0))
+    class A: p = P(lambda self: 1)
+    def f(x): return A().p
+    """,
+    "vars(A)['p'].n = [1]",
+    "vars(A)['p'].n.append(2)",
+    "vars(A)['p'].n = 3",
+)
+change(
+    "state of an own property that was not there",
+    """
+    class P(property):
+        def __get__(self, instance, owner): return getattr(self, "func", 0)
+    class A: p = P(lambda self: 1)
+    def f(x): return A().p
+    """,
+    "vars(A)['p'].func = 1",
+    "vars(A)['p'].func = 2",
+)
+change(
+    "module with a class of its own",
+    """
+    import sys, types
+    import config
+    class Config(types.ModuleType):
+        @property
+        def rate(self): return repr([self._rate, self.N])
+    config._rate = [1]
+    config.__class__ = Config
+    def f(x): return config.rate
+    """,
+    "config._rate.append(2)",
+    "config._rate = 3",
+    "config.N = 4",
+    "Config.rate = property(lambda self: 5)",
+)
+change(
+    "arguments of a generic base",
+    """
+    from typing import Generic, TypeVar, get_args
+    T = TypeVar("T")
+    class P(Generic[T]): pass
+    class A(P[int]): pass
+    def f(x): return get_args(A.__orig_bases__[0])
+    """,
+    "A.__orig_bases__ = (P[str],)",
+)
+change(
+    "subclasses of a class",
+    """
+    class A: pass
+    def f(x): return [getattr(c, 'n', 0) for c in A.__subclasses__()]
+    """,
+    "class B(A): n = 1",
+    "B.n = 2",
+    "class C(A): n = 3",
+)
+change(
+    "subclasses of subclasses",
+    """
+    class A: pass
+    def walk(c): return [c.__name__, *map(walk, c.__subclasses__())]
+    def f(x): return walk(A)
+    """,
+    "class B(A): pass",
+    "class C(B): pass",
+)
+change(
+    "docstring",
+    """
+    import inspect
+    class A:
+        "one"
+        def m(self): "two"
+    def g(): "three"
+    L = [A(), A.m, g]
+    def f(x): return [inspect.getdoc(part) for part in L]
+    """,
+    "A.__doc__ = 'four'",
+    "A.m.__doc__ = 'five'",
+    "g.__doc__ = None",
+)
+change(
+    "docstring by its name",
+    "def g(): 'one'\nclass A: 'two'\ndef f(x): return [g.__doc__, A.__doc__]",
+    "g.__doc__ = 'three'",
+    "A.__doc__ = 'four'",
+)
+change(
+    "annotations",
+    """
+    class A: x: int
+    def g(x: int): pass
+    L = [A, g]
+    def f(x): return [part.__annotations__ for part in L]
+    """,
+    "A.__annotations__ = {'x': str}",
+    "g.__annotations__ = {'x': str}",
+    "g.__annotations__['x'] = list[int]",
 )
 
 # Values that change in place
@@ -322,4 +532,131 @@ change(
     "import collections\nD = collections.defaultdict(lambda: 1)\ndef f(x): return D.copy()[0]",
     "D.default_factory.__code__ = (lambda: 2).__code__",
     "D[0] = 3",
+)
+
+# Of a plain namespace, what is read
+
+change(
+    "attribute of a namespace",
+    """
+    import argparse, types
+    from dataclasses import dataclass
+    args, box = argparse.Namespace(a=1, b=[1]), types.SimpleNamespace(inner=types.SimpleNamespace(n=1))
+    @dataclass
+    class Options: rate: float = 1
+    options = Options()
+    def f(x): return args.a, args.b[0], box.inner.n, options.rate
+    """,
+    "args.a = 2",
+    "args.b[0] = 2",
+    "args.__dict__ = {'a': 3, 'b': [3]}",
+    "box.inner.n = 2",
+    "box.inner = types.SimpleNamespace(n=3)",
+    "options.rate = 2",
+    "Options.rate = property(lambda self: 4)",
+    "del args.a",
+)
+change(
+    "class that holds values",
+    """
+    class Config:
+        LR = 1
+        class Model: depth = [1]
+    def f(x): return Config.LR, Config.Model.depth[0]
+    """,
+    "Config.LR = 2",
+    "Config.Model.depth[0] = 2",
+    "Config.Model.depth = [3]",
+    "Config = type('Config', (), {'LR': 4, 'Model': Config.Model})",
+    "type.__setattr__(Config, 'Model', type('Model', (), {'depth': [5]}))",
+)
+change(
+    "dict that is read by its keys",
+    """
+    TABLE = {"a": 1, "b": {"c": [1]}}
+    def f(x): return TABLE["a"], TABLE["b"]["c"][0], TABLE.get("d", 0), TABLE.get("e")
+    """,
+    "TABLE['a'] = 2",
+    "TABLE['b']['c'][0] = 2",
+    "TABLE['b'] = {'c': [3]}",
+    "TABLE['d'] = 4",
+    "TABLE['e'] = 5",
+    "TABLE = {'a': 6, 'b': {'c': [6]}}",
+    "import collections; TABLE = collections.defaultdict(int, {'a': 7, 'b': {'c': [7]}})",
+    "TABLE['a'] = 8",
+)
+
+# What is asked for anew each time
+
+change(
+    "variable of a context",
+    """
+    from contextvars import ContextVar
+    V, W = ContextVar("v", default=1), ContextVar("w")
+    def f(x): return V.get(), W.get(0)
+    """,
+    "V.set(2)",
+    "W.set([3])",
+    "W.get().append(4)",
+    "V = ContextVar('v', default=5)",
+)
+change(
+    "variable of a thread",
+    """
+    import threading
+    class Mine(threading.local):
+        n = 1
+        def get(self): return self.n
+    local, mine = threading.local(), Mine()
+    def f(x): return getattr(local, "n", 0), mine.get()
+    """,
+    "local.n = 1",
+    "mine.n = 2",
+    "Mine.get = lambda self: 3",
+    "local = threading.local()",
+)
+change(
+    "module that is there later",
+    """
+    def f(x):
+        try: import guards_later as later
+        except ImportError: return 0
+        return later.N
+    """,
+    """
+    import os, pathlib, time
+    pathlib.Path(__file__).with_name("guards_later.py").write_text("N = 1")
+    import importlib; importlib.invalidate_caches()
+    """,
+    "import guards_later; guards_later.N = 2",
+)
+change(
+    "module of a package that is there later",
+    """
+    def f(x):
+        try: from guards_package.inner import N
+        except ImportError: return 0
+        return N
+    """,
+    """
+    import pathlib
+    folder = pathlib.Path(__file__).with_name("guards_package")
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "inner.py").write_text("N = 1")
+    import importlib; importlib.invalidate_caches()
+    """,
+)
+change(
+    "builtin that is imported by its name",
+    "from builtins import divmod\ndef f(x): return divmod(7, 2)",
+    "divmod = lambda x, y: 1",
+    "from builtins import divmod",
+)
+change(
+    "attribute that byte code takes by its name",
+    "import types\nh = types.SimpleNamespace(K=1)\nexec('def g(): return getattr(h, \"K\")')\n"
+    "def f(x): return g()",
+    "h.K = 2",
+    "h.K = [3]",
 )

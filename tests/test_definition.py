@@ -333,27 +333,6 @@ def test_methods_that_are_remembered_are_followed(load: Load, cache: Path) -> No
     assert hash_definition(edited.g) != hash_definition(first.g)
 
 
-def test_a_global_that_is_changed_is_left_out_everywhere(load: Load, cache: Path) -> None:
-    module = load(
-        """
-        from funes import memorious
-        count = 0
-        def counted(x):
-            global count
-            count += 1
-            return x
-        def shown(): return count
-        @memorious
-        def f(x): return counted(x), shown()
-        """
-    )
-    with pytest.warns(CacheWarning, match="counted assigns or changes 'count'") as caught:
-        first = module.f.definition
-    assert len(caught) == 1
-    module.counted(1)
-    assert module.f.definition == first
-
-
 def test_a_global_that_cannot_be_hashed_counts_by_its_type(load: Load, cache: Path) -> None:
     text = """
         import socket

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import types
 from typing import Any
@@ -45,13 +46,16 @@ def f(x): return Derived(inner={}, required=x)
 
 def definition(text: str) -> str:
     module = types.ModuleType("with_models")
+    filename = f"<with models {hash(text)}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     sys.modules[module.__name__] = module
     try:
-        exec(text, vars(module))
+        exec(compile(text, filename, "exec", dont_inherit=True), vars(module))
         found: Any = module.f
         return str(hash_definition(found))
     finally:
         del sys.modules[module.__name__]
+        del linecache.cache[filename]
 
 
 @pytest.mark.parametrize(

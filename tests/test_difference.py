@@ -16,9 +16,10 @@ import pytest
 from funes import memorious
 from funes._definitions.difference import Change, changes
 from funes._definitions.recorded import (
+    is_recorded,
     read_definition,
-    replace_definition,
-    write_definition,
+    read_functions,
+    record_definition,
 )
 from funes._funes import definition_graph
 
@@ -212,31 +213,76 @@ def test_what_depends_on_said_is_compared_too(tmp_path: Path) -> None:
 # The file
 
 
-def content(definition: str) -> dict[str, Any]:
-    return {"format": 2, "definition": definition, "nodes": []}
+def content(definition: str, *functions: str, nodes: Any = ()) -> dict[str, Any]:
+    return {
+        "format": 2,
+        "definition": definition,
+        "functions": list(functions or ("mine:f",)),
+        "nodes": list(nodes),
+    }
 
 
-def test_what_is_there_is_not_replaced_unless_that_is_meant(tmp_path: Path) -> None:
-    name = tmp_path.name
-    assert read_definition(tmp_path) is None
-    write_definition(tmp_path, content(name) | {"function": "first"})
-    write_definition(tmp_path, content(name) | {"function": "second"})
-    assert read_definition(tmp_path) == content(name) | {"function": "first"}
-    replace_definition(tmp_path, content(name) | {"function": "third"}, shared=True)
-    assert read_definition(tmp_path) == content(name) | {"function": "third"}
+NODE = {"name": "mine.f", "kind": "function", "own": "1", "source": "", "links": {}}
+
+
+def test_what_is_there_stays(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    assert read_definition(folder) is None
+    record_definition(folder, content(tmp_path.name) | {"function": "first"}, shared=True)
+    record_definition(folder, content(tmp_path.name) | {"function": "second"})
+    assert read_definition(folder) == content(tmp_path.name) | {"function": "first"}
     assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
     if os.name == "posix":
         assert (tmp_path / "definition.json").stat().st_mode & 0o777 == 0o660
 
 
-def test_two_who_describe_at_once_do_not_replace_each_other(
+def test_functions_of_the_same_code_are_all_recorded(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    for function in ("mine:f", "other:f", "mine:f"):
+        assert is_recorded(folder, function) is (function in read_functions(folder))
+        record_definition(folder, content(tmp_path.name, function, nodes=[NODE]))
+        assert is_recorded(folder, function)
+    assert read_functions(folder) == ("mine:f", "other:f")
+    assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
+
+
+def test_nodes_are_added_to_a_file_that_has_none(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    record_definition(folder, content(tmp_path.name, "mine:f"))
+    assert not is_recorded(folder, "mine:f")
+    record_definition(folder, content(tmp_path.name, "other:f", nodes=[NODE]))
+    assert read_definition(folder) == content(tmp_path.name, "mine:f", "other:f", nodes=[NODE])
+    record_definition(folder, content(tmp_path.name, "mine:f"))
+    assert read_definition(folder) == content(tmp_path.name, "mine:f", "other:f", nodes=[NODE])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"functions": 3}', '{"functions": ["mine:f"]}', '{"functions": [1]}']
+)
+def test_a_file_that_does_not_say_whose_it_is_stays(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "definition.json"
+    path.write_text(text, encoding="utf-8")
+    assert read_functions(str(tmp_path)) == ()
+    record_definition(str(tmp_path), content(tmp_path.name))
+    assert path.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no pipes")
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "definition.json")
+    assert read_functions(str(tmp_path)) == ()
+    assert is_recorded(str(tmp_path), "mine:f")
+
+
+def test_two_processes_that_write_at_once_lose_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "definition.json"
     monkeypatch.setattr(os.path, "lexists", lambda _: False)  # neither sees the other
-    write_definition(tmp_path, content(tmp_path.name))
-    write_definition(tmp_path, content(tmp_path.name) | {"function": "second"})
-    assert "function" not in json.loads(path.read_text(encoding="utf-8"))
+    record_definition(str(tmp_path), content(tmp_path.name))
+    record_definition(str(tmp_path), content(tmp_path.name, "other:f") | {"function": "second"})
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["functions"] == ["mine:f", "other:f"]
     assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
 
 
@@ -248,7 +294,7 @@ def test_what_the_system_refuses_on_the_way_does_not_keep_it_from_being_written(
         raise OSError("not here")
 
     monkeypatch.setattr(os, refused, refuse)
-    write_definition(tmp_path, content(tmp_path.name))
+    record_definition(str(tmp_path), content(tmp_path.name))
     assert read_definition(tmp_path) == content(tmp_path.name)
 
 

@@ -53,19 +53,6 @@ def test_a_hit_says_where_the_result_is(f: Any) -> None:
     assert f.cache_info()[:3] == (0, 0, 0)
 
 
-def test_an_adopted_result_says_from_which_version(cache: Path) -> None:
-    old, new = made("def f(x): return x"), made("def f(x): return x + 0")
-    old(1)
-    new.adopt(old.definition)
-    found = new.explain(1)
-    assert (found.is_hit, found.why, found.path) == (True, "adopted", old.key(1).path)
-    assert found.version.definition == old.definition
-    assert f"adopted from {old.definition[:12]} of " in str(found)
-    new(1)
-    assert new.explain(1).why == "memory"
-    assert new.explain(2).line() == "other arguments: x: 1 -> 2"
-
-
 def test_it_never_runs_the_function(f: Any) -> None:
     assert not f.explain(5).is_hit
     assert f.cache_info().misses == 0

@@ -19,7 +19,7 @@ LAYERS = [1, 2]
 
 class Opaque:
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.Event()
 
 
 OPAQUE = Opaque()
@@ -53,7 +53,7 @@ def everything(n: int) -> object:
 TREE = """\
 test_graph.everything (function)
 |- global LAYERS = <list>
-|- global OPAQUE: by its type only, test_graph.Opaque, since 'global OPAQUE', which everything uses -> .lock: a lock \
+|- global OPAQUE: by its type only, test_graph.Opaque, since 'global OPAQUE', which everything uses -> .lock: an event \
 cannot be part of a key
 |- global Square -> test_graph.Square (class)
 |  |- attribute SIDE = 3

@@ -191,6 +191,35 @@ def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
         assert inner.is_cached(1)
 
 
+def test_a_path_in_a_container_counts_by_its_content(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    holder: dict[str, Any] = {"data": [1]}
+
+    makers: list[Callable[[], Any]] = [
+        lambda: {"data": data},
+        lambda: [(1, [data])],
+        lambda: ({data},),
+        lambda: {data: 1},
+        lambda: holder,
+    ]
+    for make in makers:
+        data.write_text("1")
+        depends_on = [make()]
+
+        @memorious(depends_on=depends_on)
+        def f(x: int) -> int:
+            return x
+
+        before = f.definition
+        holder["data"].append(data)
+        assert (f.definition != before) == (make() is holder)
+        before = f.definition
+        data.write_text("2")
+        assert f.definition != before
+        data.write_text("1")
+        assert f.definition == before
+
+
 def test_a_file_that_is_missing_costs_no_more_than_the_memory(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
 
@@ -324,7 +353,6 @@ def test_wrappers_are_keyed_by_what_they_take() -> None:
     [
         (len, "Python function, not an object of type builtin_function_or_method"),
         (int, "Python function, not the class int"),
-        (functools.partial(print), "Python function, not an object of type partial"),
         (3, "Python function, not an object of type int"),
     ],
 )
@@ -574,3 +602,160 @@ def test_the_entry_is_a_plain_pickle_of_input_output_and_time() -> None:
     assert list(entry["input"].items()) == [("x", 1), ("y", 2), ("global_seed", 7)]
     assert entry["output"] == 3
     assert 0 <= entry["time"] < 60
+
+
+# Wrappers, partials and bound methods
+
+
+def timed(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def retrying(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args[:1], kwargs.pop("tries", 1), **kwargs)
+
+    return wrapper
+
+
+def summed(x: Any, y: int = 1, *, z: int = 0) -> Any:
+    return x, y, z
+
+
+class Scaled:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def by(self, x: int, plus: int = 2) -> int:
+        return x * self.factor + plus
+
+
+def test_parameters_behind_a_wrapper_are_bound_by_name() -> None:
+    for wrapped in (timed(summed), timed(timed(summed))):
+        memo = memorious(wrapped)
+        keys = {memo.key(*args, **kwargs) for args, kwargs in [
+            ((0,), {}), ((0, 1), {}), ((), {"x": 0}), ((0,), {"y": 1}), ((0,), {"z": 0}),
+        ]}  # fmt: skip
+        assert len(keys) == 1
+        assert memo(0) == (0, 1, 0)
+        (entry,) = load_cached_results(memo)
+        assert entry["input"] == {"x": 0, "y": 1, "z": 0}
+        memo.forget(0)
+    ignoring = memorious(timed(summed), ignore="y")
+    assert ignoring.key(1, 2) == ignoring.key(1, 3) != ignoring.key(2, 2)
+    with pytest.raises(ValueError, match="'args'"):
+        memorious(timed(summed), ignore="args")
+
+
+def test_defaults_behind_a_wrapper_are_those_of_now() -> None:
+    def inner(x: int, y: int = 1) -> Any:
+        return x, y
+
+    memo = memorious(timed(inner))
+    assert memo(0) == memo(0, 1) == (0, 1)
+    inner.__defaults__ = (2,)
+    assert memo(0) == (0, 2)
+    assert memo(0, 1) == (0, 1)
+
+
+def test_arguments_that_only_the_wrapper_takes_count_as_it_gets_them() -> None:
+    memo = memorious(retrying(summed))
+    assert memo(1, tries=3) == (1, 3, 0)
+    assert memo(1, tries=4) == (1, 4, 0)
+    assert memo((1,), {}) == ((1,), 1, 0)
+    assert len({memo.key(1, tries=3), memo.key(1, tries=4), memo.key(1), memo.key((1,), {})}) == 4
+
+    @timed
+    def needy(args: Any, kwargs: Any) -> Any:
+        return args, kwargs
+
+    lenient = memorious(retrying(needy.__wrapped__))
+    assert lenient.key((1,), {}).arguments != lenient.key(1).arguments
+    assert memo.is_cached(1, tries=3)
+
+
+def test_a_wrapper_takes_a_seed() -> None:
+    import random
+
+    @timed
+    def draw(n: int) -> list[float]:
+        return [random.random() for _ in range(n)]
+
+    memo = memorious(draw)
+    assert memo(2, global_seed=1) == memo(n=2, global_seed=1) != memo(2, global_seed=2)
+    assert memo.is_cached(2, global_seed=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "args", "wanted"),
+    [
+        (lambda: functools.partial(pow, 2), (3,), 8),
+        (lambda: Scaled(3).by, (2,), 8),
+        (lambda: functools.partial(Scaled(3).by, plus=1), (2,), 7),
+        (lambda: functools.partial(summed, 1), (2,), (1, 2, 0)),
+        (lambda: functools.partial(functools.partial(summed, y=2), z=3), (1,), (1, 2, 3)),
+        (lambda: functools.partial(Scaled.by, Scaled(5)), (2,), 12),
+        (lambda: timed(Scaled(3).by), (2,), 8),
+        (lambda: [].append, None, None),
+    ],
+)
+def test_partials_and_bound_methods_are_remembered(make: Any, args: Any, wanted: Any) -> None:
+    if args is None:
+        with pytest.raises(TypeError, match="Python function"):
+            memorious(make())
+        return
+    memo = memorious(make())
+    assert memo(*args) == wanted
+    again = memorious(make())
+    assert again.is_cached(*args)
+    assert again.definition == memo.definition
+
+
+def test_what_a_partial_or_bound_method_holds_counts() -> None:
+    definitions = {
+        memorious(function).definition
+        for function in (
+            Scaled(3).by,
+            Scaled(4).by,
+            functools.partial(summed, 1),
+            functools.partial(summed, 2),
+            functools.partial(summed, y=1),
+            functools.partial(pow, 2),
+            functools.partial(pow, 3),
+            summed,
+        )
+    }
+    assert len(definitions) == 8
+    scaled = Scaled(3)
+    memo = memorious(scaled.by)
+    assert memo(1) == 5
+    scaled.factor = 4
+    assert memo(1) == 6
+    fixed = memorious(functools.partial(summed, y=5))
+    assert fixed.key(1) == fixed.key(1, y=5) != fixed.key(1, y=6)
+    assert fixed(1) == (1, 5, 0)
+    assert memorious(functools.partial(summed, y=5), ignore=["z"]).key(1) is not None
+
+
+def test_a_generator_method_is_refused() -> None:
+    class Numbers:
+        def each(self) -> Any:
+            yield 1
+
+    with pytest.raises(TypeError, match="a generator can be consumed only once"):
+        memorious(Numbers().each)
+
+
+def test_an_async_method_is_remembered() -> None:
+    class Slow:
+        async def get(self, x: int) -> int:
+            return x + 1
+
+    memo = memorious(Slow().get)
+    assert asyncio.run(memo(1)) == 2
+    assert memo.is_cached(1)

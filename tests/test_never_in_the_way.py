@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
+import signal
 import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from funes import CacheWarning, hash_value, load_cached_results, memorious
+from funes import (
+    CacheWarning,
+    UnhashableArgumentError,
+    hash_value,
+    load_cached_results,
+    memorious,
+)
 
 Printed = Callable[[], list[str]]
 
@@ -37,13 +46,12 @@ def _fresh(cache: Path) -> None:
     append._warned.clear()
 
 
-def test_the_key_is_that_of_the_arguments_before_the_call(printed: Printed) -> None:
-    assert append([1]) == [1, 1]
+def test_a_call_that_changes_its_argument_is_computed_each_time() -> None:
+    with pytest.warns(CacheWarning, match="append: the result was not stored: the call changed"):
+        assert append([1]) == [1, 1]
     assert append([1]) == [1, 1]
     assert append([1, 1]) == [1, 1, 2]
-    stored = sorted(load_cached_results(append), key=lambda entry: len(entry["input"]["numbers"]))
-    assert [entry["input"]["numbers"] for entry in stored] == [[1], [1, 1]]
-    assert [entry["output"] for entry in stored] == [[1, 1], [1, 1, 2]]
+    assert len(load_cached_results(append)) == 0
 
 
 def test_the_caller_owns_the_result(printed: Printed) -> None:
@@ -203,6 +211,46 @@ def test_a_library_that_panics_costs_a_warning(
     assert "PANIC" not in os.environ
 
 
+class Interrupting:
+    """What raises while it is made again, as if Ctrl-C came or the program was to end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> Any:
+        return interrupt, (self.name,)
+
+
+def interrupt(name: str) -> Interrupting:
+    count = int(os.environ.get("INTERRUPTS", "0"))
+    if count > 0:
+        os.environ["INTERRUPTS"] = str(count - 1)
+        raise {"ctrl-c": KeyboardInterrupt, "exit": SystemExit, "other": GeneratorExit}[name]
+    return Interrupting(name)
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+@pytest.mark.parametrize("name", ["ctrl-c", "exit", "other"])
+def test_a_result_that_interrupts_while_it_is_made_again_is_computed_again(
+    name: str, memory: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious(memory=memory)
+    def make(x: int) -> Any:
+        return [Interrupting(name)]
+
+    make(1)
+    make.cache_clear()
+    monkeypatch.setenv("INTERRUPTS", "100")
+    with pytest.warns(CacheWarning, match="cannot be made again"):
+        assert make(1)[0].name == name
+    # One that comes once comes from the keyboard or from a signal, and ends the call.
+    monkeypatch.setenv("INTERRUPTS", "1")
+    make.cache_clear()
+    with pytest.raises((KeyboardInterrupt, SystemExit, GeneratorExit)):
+        make(1)
+    assert make(1)[0].name == name
+
+
 class Gone:
     pass
 
@@ -317,3 +365,142 @@ def test_threads_get_right_results() -> None:
     for thread in threads:
         thread.join()
     assert results == {n: n % 5 * 2 for n in range(20)}
+
+
+# The code of arguments
+
+
+class Client:
+    def __init__(self, url: str, part: Any = None) -> None:
+        self.url, self.part = url, part
+
+
+CLIENT = Client("a", threading.Lock())
+DOUBTFUL = Client("a", threading.Event())
+
+
+def fetch(x: int) -> str:
+    return CLIENT.url
+
+
+def fetch_doubtfully(x: int) -> str:
+    return DOUBTFUL.url
+
+
+@functools.wraps(fetch_doubtfully)
+def wrapped(x: int) -> str:
+    return fetch_doubtfully(x)
+
+
+class Fetcher:
+    def __call__(self, x: int) -> str:
+        return DOUBTFUL.url
+
+
+def test_what_the_code_of_an_argument_uses_counts(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @memorious
+    def call(function: Callable[[int], str]) -> str:
+        return function(1)
+
+    assert call(fetch) == "a"
+    monkeypatch.setitem(globals(), "CLIENT", Client("b", threading.Lock()))
+    assert call(fetch) == "b"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [fetch_doubtfully, Fetcher, Fetcher(), [Fetcher()], {"of": fetch_doubtfully}, wrapped],
+    ids=["function", "class", "object", "list", "dict", "wrapper"],
+)
+def test_a_doubt_about_the_code_of_an_argument_is_reported_once(cache: Path, argument: Any) -> None:
+    @memorious
+    def use(x: Any) -> int:
+        return 1
+
+    with pytest.warns(CacheWarning, match=r"argument 'x'.*DOUBTFUL.*\.part: an event") as warned:
+        assert use(argument) == use(argument) == 1
+    assert len(warned) == 1
+    assert use.is_cached(argument)
+
+    @memorious(strict=True)
+    def strictly(x: Any) -> int:
+        return 1
+
+    with pytest.raises(UnhashableArgumentError, match="DOUBTFUL"):
+        strictly(argument)
+
+
+class Lazy:
+    @functools.cached_property
+    def ready(self) -> threading.Event:
+        return threading.Event()
+
+
+def test_a_cached_property_that_cannot_be_hashed_is_reported(cache: Path) -> None:
+    @memorious
+    def use(x: Any) -> int:
+        return 1
+
+    lazy = Lazy()
+    assert use(lazy) == 1
+    assert not lazy.ready.is_set()
+    with pytest.warns(CacheWarning, match=r"argument 'x' -> the cached property Lazy\.ready"):
+        assert use.is_cached(lazy)
+        assert use(lazy) == 1
+
+
+def test_a_mock_as_an_argument_leaves_the_call_alone(cache: Path) -> None:
+    @memorious
+    def get(client: Any) -> str:
+        return client.get()
+
+    client = mock.Mock()
+    client.get.return_value = "one"
+    with pytest.warns(CacheWarning, match="argument 'client': a mock cannot be part of a key"):
+        assert get(client) == "one"
+    client.get.return_value = "two"
+    assert get(client) == "two"
+
+
+class Linked:
+    def __init__(self, value: int, after: Any) -> None:
+        self.value, self.after = value, after
+
+
+LAST = Linked(0, None)
+CHAIN = functools.reduce(lambda after, value: Linked(value, after), range(3_000), LAST)
+
+
+def test_the_end_of_a_long_chain_of_objects_counts(cache: Path) -> None:
+    @memorious
+    def last() -> int:
+        node = CHAIN
+        while node.after is not None:
+            node = node.after
+        return node.value
+
+    assert last() == 0
+    LAST.value = 7
+    try:
+        assert last() == 7
+    finally:
+        LAST.value = 0
+    assert last() == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an interval timer of POSIX")
+def test_a_long_hash_can_be_interrupted() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    value = [[number] for number in range(3_000_000)]
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(KeyboardInterrupt):
+            [hash_value(value) for _ in range(100)]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

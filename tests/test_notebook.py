@@ -82,3 +82,13 @@ def test_autoreload_is_noticed(run_cells: Callable[..., list[str]], tmp_path: Pa
         show,
     )
     assert lines == ["11 11 10 10 50", "12 12 20 20 50", "11 11 10 10 50"]
+
+
+def test_builtin_that_the_shell_replaces_counts_as_the_builtin(
+    run_cells: Callable[..., list[str]], run_python: RunPython
+) -> None:
+    reads = FUNCTION.replace("return helper(x)", "return open(x).read()")
+    (definition,) = run_cells(IMPORTS, reads, SHOW)
+    assert run_python("\n".join([IMPORTS, reads, SHOW])).split() == [definition]
+    (own,) = run_cells(IMPORTS, "def open(x):\n    return x", reads, SHOW)
+    assert own != definition

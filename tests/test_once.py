@@ -7,6 +7,8 @@ import contextvars
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +22,7 @@ import pytest
 
 from funes import load_cached_results, memorious
 from funes._calls import once, standstill
+from funes._calls.options import WAIT
 from funes._funes import KeyLock
 
 #: Longer than anything here takes, and short enough to see that something hangs.
@@ -147,7 +150,7 @@ def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
 
 def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nor computes because it looks as if nobody got on.
-    monkeypatch.setattr(standstill.OfThread, "is_over", lambda _: False)
+    monkeypatch.setattr(standstill.Watch, "is_over", lambda _: False)
     work = make()
     go = threading.Event()
     both = threading.Barrier(3)
@@ -236,14 +239,11 @@ def test_two_threads_that_need_each_other_s_keys_compute() -> None:
     calls = in_threads(lambda: work(1), lambda: work(2))
     assert all(call.result(SOON) in (3, 4, 5) for call in calls)
     assert runs() in (3, 4)
-    assert time.monotonic() - start < standstill._RESTING / 2
+    assert time.monotonic() - start < WAIT / 2
 
 
-def test_a_pool_within_the_function_may_ask_for_the_same_key(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(standstill, "_FOR_A_THREAD", 0.2)
-    work = make()
+def test_a_pool_within_the_function_may_ask_for_the_same_key() -> None:
+    work = make(wait=0.3)
 
     def act(x: int) -> str:
         if runs() > 1:
@@ -256,11 +256,8 @@ def test_a_pool_within_the_function_may_ask_for_the_same_key(
     assert call.result(SOON) == "inner"
 
 
-def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(standstill, "_RESTING", 0.2)
-    work = make()
+def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for() -> None:
+    work = make(wait=0.3)
     ours = threading.RLock()
 
     def act(x: int) -> int:
@@ -275,10 +272,8 @@ def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for(
     assert call.result(SOON) == 1
 
 
-def test_a_busy_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_FOR_A_THREAD", "_RESTING"):
-        monkeypatch.setattr(standstill, name, 0.3)
-    work = make()
+def test_a_busy_thread_is_waited_for() -> None:
+    work = make(wait=0.3)
 
     def act(x: int) -> int:
         end = time.thread_time() + 0.6
@@ -290,6 +285,53 @@ def test_a_busy_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for call in in_threads(lambda: work(1), lambda: work(1)):
         assert call.result(SOON) == 1
     assert runs() == 1
+
+
+@pytest.mark.skipif(not standstill._SHOWS_CHILDREN, reason="the processor time of children")
+def test_a_thread_whose_child_works_is_waited_for() -> None:
+    work = make(wait=0.3)
+    busy = "import time\nwhile time.process_time() < 0.8: pass"
+
+    def act(x: int) -> int:
+        subprocess.run([sys.executable, "-c", busy], check=True)
+        until(waiters)
+        return x
+
+    OUTSIDE["act"] = act
+    for call in in_threads(lambda: work(1), lambda: work(1)):
+        assert call.result(SOON) == 1
+    assert runs() == 1
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), "300", True, None])
+def test_a_wait_that_is_no_number_of_seconds_is_refused(wait: Any) -> None:
+    with pytest.raises(ValueError, match="wait must be"):
+        memorious(wait=wait)
+
+
+def test_a_process_that_cannot_be_seen_is_waited_for_twelve_times_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, used, children = [1000.0], [5.0], [2.0]
+    monkeypatch.setattr(standstill.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(standstill, "_time_of", lambda pid: None if pid is None else used[0])
+    monkeypatch.setattr(standstill, "_time_of_children", lambda _: children[0])
+    unseen, seen, parent = (standstill.Watch(pid, wait=10) for pid in (None, 1, 2))
+    for _ in range(8):
+        now[0] += 1.25
+        is_over = unseen.is_over(), seen.is_over(), parent.is_over()
+    assert is_over == (False, True, True)
+    used[0] += 1.0
+    now[0] += 1.25
+    assert not seen.is_over()
+    now[0] += 2
+    assert not seen.is_over()  # it rests, and its children are looked at
+    children[0] += 1.0
+    now[0] += 10
+    assert not seen.is_over()  # a child has worked meanwhile
+    assert not unseen.is_over()
+    now[0] += 120
+    assert unseen.is_over()
 
 
 def test_a_seeded_run_that_waits_lends_its_turn() -> None:
@@ -396,7 +438,7 @@ def test_tasks_and_threads_that_the_function_starts_may_ask_for_the_same_key() -
     OUTSIDE["act"] = act
     start = time.monotonic()
     assert asyncio.run(asyncio.wait_for(work(1), SOON)) == 2
-    assert time.monotonic() - start < standstill._RESTING / 2
+    assert time.monotonic() - start < WAIT / 2
 
 
 def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:

@@ -24,6 +24,9 @@ from pathlib import Path
 from funes import memorious
 from funes._calls import once, standstill
 
+def patience(seconds):
+    work._options = work._options._replace(wait=seconds)
+
 def note(name):
     with open(name, "a") as file:
         file.write("+")
@@ -239,11 +242,29 @@ def test_of_those_who_wait_for_what_cannot_be_stored_few_compute_one_after_the_o
     assert runs() == 5
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the time of a process")
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "end = time.process_time() + 1.5\nwhile time.process_time() < end: pass",
+        "import subprocess\nsubprocess.run([sys.executable, '-c',"
+        " 'import time\\nwhile time.process_time() < 1.5: pass'], check=True)",
+    ],
+    ids=["itself", "by a child"],
+)
+def test_sixteen_processes_compute_once_what_takes_longer_than_they_wait(
+    act: Callable[[str], None], start: Start, busy: str
+) -> None:
+    act(busy)
+    output(start(f"{FAN}\npatience(1)\ndef same(_): work(1)\nmain('fork', 16, same)"))
+    assert runs() == 1
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process")
 def test_a_stopped_holder_is_not_waited_for(act: Callable[[str], None], start: Start) -> None:
     holder = start("work(1)")
     until("ran-1")
-    waiter = started_waiter(start, "standstill._STOPPED = 0.3; wait_and_tell(1)")
+    waiter = started_waiter(start, "patience(0.3); wait_and_tell(1)")
     act("")
     os.kill(holder.pid, signal.SIGSTOP)
     assert output(waiter) == "[1]"
@@ -262,7 +283,7 @@ def test_a_child_that_its_parent_waits_for_computes(
         " import subprocess;"
         " subprocess.run([sys.executable, '-c',"
         " 'import module; module.once._PAUSES = 0.1, 0.1;"
-        " module.standstill._FOR_A_CHILD = 0.3; module.work(1)'], check=True)"
+        " module.patience(0.3); module.work(1)'], check=True)"
     )
     output(start("work(1)"))
     assert runs() == 2

@@ -17,6 +17,7 @@ from funes import (
     DamagedEntryError,
     FunesError,
     StoredEntry,
+    StoredFunction,
     StoredVersion,
     load_cached_results,
     memorious,
@@ -38,6 +39,10 @@ def only_version(cache: Path, **options: Any) -> StoredVersion:
 def only_entry(cache: Path) -> StoredEntry:
     (entry,) = only_version(cache).entries()
     return entry
+
+
+def functions_of(cache: Path, folder: str) -> list[StoredFunction]:
+    return [each for each in open_cache(cache).functions() if each.folder.name == folder]
 
 
 def store_at(memo: Any, second: int, *args: Any) -> Path:
@@ -195,10 +200,12 @@ def test_functions_that_share_a_folder_are_told_apart(cache: Path) -> None:
     Lower.cache_path.rename(lower.cache_path.parent / Lower.definition)
     (cache / "Lower").rmdir()
     (cache / "Lower").symlink_to(cache / "lower")
-    function = open_cache(cache).function("lower")
-    for version in function.versions():
+    (function,) = (each for each in functions_of(cache, "lower") if each.name == "lower")
+    (other,) = (each for each in functions_of(cache, "lower") if each.name == "Lower")
+    for version in (*function.versions(), *other.versions()):
         assert [entry.verify().state for entry in version.entries()] == ["found"]
-    assert sorted(result["output"] for result in function.results()) == [-1, 1]
+    assert [result["output"] for result in function.results()] == [1]
+    assert [result["output"] for result in other.results()] == [-1]
     assert [r["output"] for r in load_cached_results(lower, versions="all")] == [1]
 
 

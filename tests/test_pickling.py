@@ -726,3 +726,73 @@ def test_coroutines_and_tasks_are_refused_in_a_running_loop() -> None:
         return refused(asyncio.current_task())
 
     assert "Task" in asyncio.run(main())
+
+
+# Objects that are nothing but their identity
+
+NOTHING = object()
+
+
+class _Missing:
+    pass
+
+
+MISSING = _Missing()
+
+
+class Stateless:
+    pass
+
+
+def sentinels() -> dict[str, Any]:
+    return {
+        "object": NOTHING,
+        "dataclasses": dataclasses.MISSING,
+        "keyword only": [dataclasses.KW_ONLY],
+        "own": {"a": MISSING},
+        "twice": (NOTHING, NOTHING, dataclasses.MISSING),
+        "beside a function": (NOTHING, MISSING, dataclasses.MISSING, lambda: 1),
+        "beside an array": (NOTHING, np.zeros(1 << 17)),
+    }
+
+
+def flat(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [part for each in value for part in flat(each)]
+    return flat(list(value.values())) if isinstance(value, dict) else [value]
+
+
+@pytest.mark.parametrize("name", list(sentinels()))
+def test_a_sentinel_comes_back_as_the_same_object(name: str) -> None:
+    output = sentinels()[name]
+    pickled = dump_entry({}, output, 0.0)
+    for got in (
+        load_entry(bytes(pickled.body))["output"],
+        pickle.loads(bytes(pickled.body))["output"],
+    ):
+        for before, after in zip(flat(output), flat(got), strict=True):
+            if not isinstance(before, (np.ndarray, types.FunctionType)):
+                assert after is before
+
+
+@pytest.mark.parametrize(
+    "output",
+    [object(), [object()], (lambda: 1, object()), {"a": {1: object()}}],
+    ids=["alone", "in a list", "beside a function", "in dicts"],
+)
+def test_a_bare_object_that_no_module_has_is_refused(output: Any) -> None:
+    with pytest.raises(UnpicklableResultError, match="a bare object\\(\\) has no value"):
+        dump_entry({}, output, 0.0)
+
+
+def test_an_object_without_state_under_a_variable_s_name_is_a_value() -> None:
+    global _variable
+    _variable = Stateless()
+    body, *_ = dump_entry({}, [_variable, Stateless()], 0.0)
+    variable, _variable = _variable, NOTHING
+    got = load_entry(body)["output"]
+    assert [type(each) for each in got] == [Stateless] * 2
+    assert got[0] is not variable
+
+
+_variable: Any = None

@@ -92,15 +92,6 @@ def test_the_seed_is_an_input(double: Any) -> None:
     )
 
 
-def test_arguments_are_those_of_before_the_call() -> None:
-    @memorious
-    def drain(rows: list[int]) -> int:
-        return sum(rows.pop() for _ in range(len(rows)))
-
-    assert drain([1, 2]) == 3
-    assert [result["input"] for result in load_cached_results(drain)] == [{"rows": [1, 2]}]
-
-
 def test_what_cannot_be_read_is_skipped_with_its_name_and_left_alone(double: Any) -> None:
     stored_in_order(double, 1, 2, 3, 4)
     flipped, short, empty = (double.key(x).path for x in (1, 2, 3))

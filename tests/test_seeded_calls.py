@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funes import load_cached_results, memorious
+from funes import CacheWarning, load_cached_results, memorious
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -43,7 +43,8 @@ def make() -> Callable[[], Any]:
 
 def test_zero_none_and_no_seed_are_three_entries(make: Any) -> None:
     drawn = make()
-    results = [drawn(), drawn(global_seed=None), drawn(global_seed=0)]
+    with pytest.warns(CacheWarning, match="random numbers were drawn"):
+        results = [drawn(), drawn(global_seed=None), drawn(global_seed=0)]
     assert [drawn(), drawn(global_seed=None), drawn(global_seed=0)] == results
     assert len(set(results)) == 3
     assert results[2] == with_seed(0)
@@ -128,3 +129,111 @@ def test_what_is_no_seed_is_a_type_error_before_the_function_runs() -> None:
     for wrong in ("7", 1.5, [1]):
         with pytest.raises(TypeError, match="global_seed"):
             f(global_seed=wrong)
+
+
+# Calls without a seed
+
+
+def libraries() -> dict[str, Callable[[], float]]:
+    return {
+        "random": random.random,
+        "numpy": lambda: float(np.random.random()),
+        "a pair of random": lambda: random.gauss(0, 1),
+        "a pair of numpy": lambda: float(np.random.standard_normal()),
+    }
+
+
+@pytest.fixture(params=list(libraries()))
+def draw_one(request: pytest.FixtureRequest) -> Callable[[], float]:
+    return libraries()[request.param]
+
+
+def test_what_is_drawn_without_a_seed_is_stored_and_said_once(draw_one: Any) -> None:
+    @memorious
+    def drawn(x: int) -> float:
+        return draw_one()
+
+    with pytest.warns(CacheWarning, match="drawn: random numbers were drawn.*global_seed=") as said:
+        first = [drawn(n) for n in range(3)]
+    assert len(said) == 1
+    assert [drawn(n) for n in range(3)] == first
+    drawn.cache_clear()
+    assert [drawn(n) for n in range(3)] == first
+    assert [set(entry) for entry in load_cached_results(drawn)] == [{"input", "output", "time"}] * 3
+
+
+def test_what_draws_nothing_is_not_said_to_have_drawn() -> None:
+    @memorious
+    def plain(x: int) -> Any:
+        own = random.Random(x), np.random.default_rng(x)
+        return own[0].random(), float(own[1].random())
+
+    for n in range(3):
+        plain(n)
+
+
+def test_a_call_without_a_seed_is_not_stored_within_a_seeded_one(draw_one: Any) -> None:
+    @memorious
+    def inner(x: int) -> float:
+        return draw_one()
+
+    @memorious
+    def outer(x: int) -> tuple[float, float, float]:
+        return inner(x), inner(x), draw_one()
+
+    def expected(seed: int) -> tuple[float, float, float]:
+        random.seed(seed)
+        np.random.seed(seed)
+        return draw_one(), draw_one(), draw_one()
+
+    with pytest.warns(CacheWarning, match="inside of a seeded call") as said:
+        results = [outer(1, global_seed=seed) for seed in (1, 2)]
+    assert len(said) == 1
+    assert results == [expected(1), expected(2)]
+    assert len(load_cached_results(inner)) == 0
+    assert len(load_cached_results(outer)) == 2
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+def test_what_was_drawn_outside_is_no_part_of_a_seeded_call(memory: int | None) -> None:
+    @memorious(memory=memory)
+    def inner(x: int) -> float:
+        return random.random()
+
+    @memorious
+    def outer(x: int) -> tuple[float, float]:
+        return inner(x), random.random()
+
+    def expected(seed: int) -> tuple[float, float]:
+        random.seed(seed)
+        return random.random(), random.random()
+
+    with pytest.warns(CacheWarning, match="inner: ") as said:
+        remembered = inner(1)
+        assert inner(1) == remembered
+        assert outer(1, global_seed=5) == expected(5)
+        assert outer(1, global_seed=6) == expected(6)
+    assert len(said) == 2
+    assert inner(1) == remembered
+
+
+def test_a_seeded_call_within_a_seeded_one_is_stored() -> None:
+    @memorious
+    def inner(x: int) -> float:
+        return random.random()
+
+    @memorious
+    def outer(x: int) -> float:
+        return inner(x, global_seed=x)
+
+    assert outer(1, global_seed=1) == inner(1, global_seed=1)
+    assert len(load_cached_results(inner)) == 1
+
+
+def test_a_strict_function_may_draw_without_a_seed() -> None:
+    @memorious(strict=True)
+    def drawn(x: int) -> float:
+        return random.random()
+
+    with pytest.warns(CacheWarning, match="random numbers were drawn"):
+        assert drawn(1) == drawn(1)

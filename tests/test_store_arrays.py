@@ -243,3 +243,61 @@ print(train.key({N}).path)
     import subprocess
 
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# Views
+
+
+class Holder:
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+
+def _sharing(kind: str, size: int) -> Any:
+    whole = np.zeros((size, 2))
+    return {
+        "a view": lambda: (whole, whole[:2]),
+        "strided": lambda: {"whole": whole, "rest": [whole[::2]]},
+        "transposed": lambda: [whole, whole.T],
+        "two views": lambda: (whole[1:], whole[:2]),
+        "in an object": lambda: Holder(whole, whole[0]),
+    }[kind]()
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, Holder):
+        value = value.parts
+    return [
+        part
+        for each in (value.values() if isinstance(value, dict) else value)
+        for part in _parts(each)
+    ]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("size", [4, N])
+@pytest.mark.parametrize("kind", ["a view", "strided", "transposed", "two views", "in an object"])
+def test_arrays_of_a_result_share_no_memory_from_the_first_call_on(kind: str, size: int) -> None:
+    @memorious
+    def make(kind: str) -> Any:
+        return _sharing(kind, size)
+
+    for _ in range(3):
+        first, second = _parts(make(kind))
+        assert not np.shares_memory(first, second)
+        first[:] = 7
+        assert not second.any()
+
+
+@pytest.mark.usefixtures("cache")
+def test_one_array_twice_is_one_array_each_time() -> None:
+    @memorious
+    def make(n: int) -> Any:
+        whole = np.zeros(n)
+        return whole, [whole]
+
+    for _ in range(3):
+        first, (second,) = make(3)
+        assert first is second

@@ -254,6 +254,10 @@ EDITS = {
         "class C:\n    pass\nc = C()\nc.k = 1\ndef f(x):\n    return x + c.k\n",
         "class C:\n    pass\nc = C()\nc.k = 1000\ndef f(x):\n    return x + c.k\n",
     ),
+    "a function that reads its annotations": (
+        "def h(x: int): pass\ndef f(x):\n    return x + (h.__annotations__['x'] is int)\n",
+        "def h(x: str): pass\ndef f(x):\n    return x + 1000 - (h.__annotations__['x'] is int)\n",
+    ),
     "a recursion": (
         "def f(x):\n    return 2 if x <= 0 else f(x - 1)\n",
         "def f(x):\n    return 1001 if x <= 0 else f(x - 1)\n",
@@ -419,3 +423,151 @@ def test_every_protocol_and_copy(protocol: int) -> None:
             arguments = () if isinstance(thing, functools.partial) and thing.args == (4,) else (2,)
             receiver = (Model(),) if thing is Model.scale else ()
             assert copied(*receiver, *arguments) == thing(*receiver, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("state", "change"),
+    [
+        ("state = 0", "global state; state += 1"),
+        ("state = {}", "state[x] = 1"),
+        ("def state(x): return x\nstate.calls = 0", "state.calls += state(1)"),
+    ],
+)
+def test_code_whose_state_a_call_changed_travels(
+    state: str, change: str, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    text = f"import pickle\nfrom funes import memorious\n{state}\n@memorious\ndef f(x):\n"
+    text += f"    {change}\n    return x\n"
+    opened = run_python(
+        f"""
+import warnings
+warnings.simplefilter("ignore")
+{text}
+before = f.definition
+f(1)
+assert f.definition == before
+pickle.dump((f, before), open("f.pickle", "wb"))
+"""
+    )
+    assert not opened
+    printed = run_python(
+        """
+import pickle, warnings
+warnings.simplefilter("ignore")
+f, definition = pickle.load(open("f.pickle", "rb"))
+print(f.is_cached(1), f(2), f(3), f.definition == definition, pickle.loads(pickle.dumps(f)) is f)
+f.__wrapped__.__globals__["state"] = None
+try:
+    f(4)
+except Exception as error:
+    print(type(error).__name__)
+"""
+    )
+    assert printed.split() == ["True", "2", "3", "True", "True", "DefinitionMismatch"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "getattr(cfg, name, 0)",
+        "vars(cfg).get(name, 0)",
+        "cfg.by_globals(name)",
+        "read(cfg, name)",
+        "sys.modules['cfg'].LR",
+    ],
+)
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_names_that_are_looked_up_while_the_code_runs_are_those_of_the_module(
+    body: str, is_edited: bool, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    paths = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    (tmp_path / "cfg.py").write_text(
+        "LR = 3\nOTHER = 1\ndef by_globals(name):\n    return globals().get(name, 0)\n"
+    )
+    script = f"""
+import sys, cloudpickle, cfg
+from funes import memorious
+def read(module, name): return module.LR
+@memorious(cache_dir="c")
+def f(name): return {body}, cfg.OTHER
+if len(sys.argv) == 1:
+    with open("f.pickle", "wb") as file:
+        file.write(cloudpickle.dumps(f))
+print(f.__wrapped__("LR"))
+"""
+    assert run_python(script, **paths).split() == ["(3,", "1)"]
+    if is_edited:
+        (tmp_path / "cfg.py").write_text((tmp_path / "cfg.py").read_text().replace("= 1", "= 2"))
+    printed = run_python(
+        """
+import pickle
+from funes import DefinitionMismatch
+f = pickle.load(open("f.pickle", "rb"))
+try:
+    print(f("LR"))
+except DefinitionMismatch:
+    print("refused")
+""",
+        **paths,
+    )
+    assert printed.split() == (["refused"] if is_edited else ["(3,", "1)"])
+
+
+def test_an_own_function_is_used_again_once_it_has_the_submitted_definition(
+    tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from funes import memorious\nK = 1\nclass B:\n    @memorious\n"
+        "    def m(self, x):\n        return x, K\n"
+    )
+    printed = run_python(
+        """
+import pickle, mine
+from funes import DefinitionMismatch
+sent = pickle.dumps(mine.B().m)
+for mine.K in (1, 2, 1, 2, 1):
+    try:
+        print(pickle.loads(sent)(1))
+    except DefinitionMismatch:
+        print("refused")
+""",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert printed.splitlines() == ["(1, 1)", "refused", "(1, 1)", "refused", "(1, 1)"]
+
+
+def test_a_relative_file_is_that_of_the_working_directory(
+    tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    (tmp_path / "d.txt").write_text("1")
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "d.txt").write_text("2")
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\nfrom funes import memorious\n"
+        "@memorious(depends_on=Path('d.txt'))\ndef f(x):\n    return Path('d.txt').read_text()\n"
+    )
+    paths = {"PYTHONPATH": str(tmp_path)}
+    run_python(
+        f"import os, pickle; os.chdir({str(tmp_path)!r}); import mine; "
+        f"pickle.dump(mine.f, open({str(tmp_path / 'f.pickle')!r}, 'wb'))",
+        **paths,
+    )
+    printed = run_python(
+        f"""
+import os, pickle
+from funes import DefinitionMismatch
+os.chdir({str(tmp_path / "o")!r})
+f = pickle.load(open({str(tmp_path / "f.pickle")!r}, "rb"))
+try:
+    print(f(0))
+except DefinitionMismatch:
+    print("refused")
+""",
+        **paths,
+    )
+    assert printed.split() == ["refused"]
+    printed = run_python(
+        f"import os; os.chdir({str(tmp_path)!r}); import mine; print(mine.f.is_cached(0), mine.f(0))",
+        **paths,
+    )
+    assert printed.split() == ["False", "1"]

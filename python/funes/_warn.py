@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from types import FrameType
 
 from funes.errors import CacheWarning
 
-__all__ = ["one_line", "warn"]
+__all__ = ["grouped", "one_line", "warn"]
 
 _OWN = os.path.dirname(__file__) + os.sep
 #: The frames of an import, which `warnings.warn` does not count.
 _IMPORTING = "<frozen importlib"
+
+#: What the name of an error has in it if a module is missing.
+_IMPORT = "ModuleNotFoundError"
 
 #: How many characters of a message are shown, and stored in the place of what cannot be.
 _LONGEST = 200
@@ -31,6 +35,30 @@ def warn(text: str) -> None:
             break
         frame = frame.f_back
     warnings.warn(text, CacheWarning, stacklevel=level)
+
+
+def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
+    """Failures as people want to read them: one text for each kind, and how many failures are of it.
+
+    Args:
+        failures: The path of what failed, and the reason.
+
+    Example:
+        >>> grouped([("a", "gone"), ("b", "gone"), ("c", "c is damaged")])
+        [(2, 'gone; the first is a'), (1, 'c is damaged')]
+    """
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for path, reason in failures:
+        kinds.setdefault(reason.replace(path, "the file"), []).append((path, reason))
+    told = []
+    for kind, found in kinds.items():
+        path, reason = found[0]
+        cure = " (run it where your code is, or set PYTHONPATH)" if _IMPORT in kind else ""
+        if len(found) > 1:
+            told.append((len(found), f"{kind}{cure}; the first is {path}"))
+        else:
+            told.append((1, f"{reason}{cure}" if path in reason else f"{path}: {reason}{cure}"))
+    return told
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from funes import memorious
+from funes._calls import description
+from funes._entries import pickling, stats
 
 DAY = 86400.0
 
@@ -17,6 +19,25 @@ def train(rate: float, **options: Any) -> Any:
     space: dict[str, Any] = {"memorious": memorious, "RATE": rate, "__name__": "mine"}
     exec("def train(lr, epochs=10):\n    return {'loss': lr * RATE * epochs}", space)
     return memorious(**options)(space["train"])
+
+
+def function(text: str, module: str = "mine", **options: Any) -> Any:
+    """A memorious function of a module, from its text."""
+    space: dict[str, Any] = {"__name__": module}
+    exec(text, space)
+    return memorious(**options)(next(value for key, value in space.items() if callable(value)))
+
+
+def store(memo: Any, seconds: float, *args: Any, size: int = 0, hits: int = 0) -> Path:
+    """Store a call as if it had taken so many seconds; its output has so many bytes."""
+    call = memo._core.key(memo, args, {})
+    pickled = pickling.dump_entry(dict(call.inputs), b"x" * size, seconds)
+    memo._store.write(memo._function_name, call.definition, call.arguments, *pickled)
+    description.record(memo, call.definition)
+    if hits:
+        stats._add(str(memo.cache_path), stats.Stats(hits, hits * seconds))
+    path: Path = memo.key(*args).path
+    return path
 
 
 def age(folder: Path, days: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(cache: Path) -> Run:
+def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """``run("ls", "train")`` calls a command within this process, without a terminal."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # commands add the working directory
 
     def run(*arguments: str | Path, answer: str | None = None) -> Result:
         result = CliRunner().invoke(funes, [str(each) for each in arguments], input=answer)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_cache import DAY, age, entries_of, train
+from cli_cache import DAY, age, entries_of, function, store, train
 
-from funes import CacheWarning, memorious
+from funes import CacheWarning, StoredEntry, memorious
 from funes._cli import collecting
 from funes._entries import large_arguments, stats
+
+# Versions that differ by one value, one after the other, are what these tests need.
+pytestmark = pytest.mark.filterwarnings("ignore:.*for the third time in a row")
 
 
 def aged(*days: float) -> list[Any]:
@@ -75,22 +78,6 @@ def test_a_version_that_has_had_hits_was_used(cache: Path, run: Callable[..., An
     assert left(versions) == [True, False]
 
 
-def test_a_version_that_another_has_adopted_stays_as_long_as_that(
-    cache: Path, run: Callable[..., Any]
-) -> None:
-    oldest, old, _, new = versions = aged(40, 30, 20, 10)
-    old.adopt(oldest.definition)
-    new.adopt(old.definition)
-    age(cache, 10)
-    for version, days in zip(versions, (40, 30, 20, 10), strict=True):
-        age(version.cache_path, days)
-    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
-    assert left(versions) == [True, True, False, True]
-    assert train(3)(1) == {"loss": 30}
-    assert run("gc", "--keep-versions", "0", "--yes").exit_code == 0
-    assert left(versions) == [False, False, False, False]
-
-
 def test_a_version_whose_first_result_is_being_computed_neither_goes_nor_supersedes(
     cache: Path, run: Callable[..., Any]
 ) -> None:
@@ -107,23 +94,115 @@ def test_a_version_whose_first_result_is_being_computed_neither_goes_nor_superse
     assert not bare.exists()
 
 
-def test_the_oldest_entries_go_until_the_rest_is_small_enough(
+def test_the_least_valuable_entries_go_until_the_rest_is_small_enough(
     cache: Path, run: Callable[..., Any], data: Callable[..., Any]
 ) -> None:
-    first, second = aged(2, 1)
-    third = train(3)
-    third(1)
-    kept = third.key(1).path.stat().st_size
-    newest = second.key(2).path
-    os.utime(newest, (time.time() - 3600,) * 2)
-    limit = kept + newest.stat().st_size
-    planned = data("gc", "--max-bytes", str(limit), "--dry-run")
-    assert planned["left"] == limit
+    first, second = train(1), train(2)
+    dear, large, cheap = (
+        store(first, 100.0, 1, size=10_000),
+        store(first, 100.0, 2, size=100_000),
+        store(second, 1.0, 1, size=10_000),
+    )
+    os.utime(dear, (1, 1))  # its age does not matter
+    limit = dear.stat().st_size + large.stat().st_size
+    assert data("gc", "--max-bytes", str(limit), "--dry-run")["left"] == limit
     assert run("gc", "--max-bytes", str(limit), "--yes").exit_code == 0
-    assert not first.cache_path.exists(), "a version without entries goes as a whole"
-    assert [second.is_cached(1), second.is_cached(2), third.is_cached(1)] == [False, True, True]
+    assert [path.exists() for path in (dear, large, cheap)] == [True, True, False]
+    assert not second.cache_path.exists(), "a version without entries goes as a whole"
+    limit = dear.stat().st_size
+    assert run("gc", "--max-bytes", str(limit), "--yes").exit_code == 0
+    assert [path.exists() for path in (dear, large)] == [True, False]
     assert run("gc", "--max-bytes", "0", "--yes").exit_code == 0
     assert list(cache.iterdir()) == []
+
+
+def test_hits_count_as_seconds_saved(cache: Path, run: Callable[..., Any]) -> None:
+    used, idle = train(1), train(2)
+    often, long = (
+        store(used, 1.0, 1, size=1000, hits=50),
+        store(idle, 10.0, 1, size=1000),
+    )
+    assert run("gc", "--max-bytes", str(often.stat().st_size), "--yes").exit_code == 0
+    assert [often.exists(), long.exists()] == [True, False]
+
+
+def test_of_equal_value_the_oldest_go_first(cache: Path, run: Callable[..., Any]) -> None:
+    memo = train(1)
+    paths = [store(memo, 1.0, number, size=100) for number in range(10, 14)]
+    for days, path in zip((1, 4, 3, 2), paths, strict=True):
+        os.utime(path, (time.time() - days * DAY,) * 2)
+    size = paths[0].stat().st_size
+    assert run("gc", "--max-bytes", str(2 * size), "--yes").exit_code == 0
+    assert [path.exists() for path in paths] == [True, False, False, True]
+
+
+def test_an_entry_stays_whose_room_is_not_needed(cache: Path, run: Callable[..., Any]) -> None:
+    """The cheap ones come first, and the large one after them frees enough by itself."""
+    memo = train(1)
+    cheap = [store(memo, 1e-6, number, size=100) for number in range(10)]
+    large = store(memo, 10.0, 10, size=1_000_000)
+    dear = store(memo, 1e6, 11, size=1_000_000)
+    assert run("gc", "--max-bytes", "1.2M", "--yes").exit_code == 0
+    assert [path.exists() for path in (*cheap, large, dear)] == [True] * 10 + [False, True]
+
+
+@pytest.mark.parametrize(
+    ("young", "limit"), [(300_000, "100k"), (300_000, "1k"), (5_000_000, "4M")]
+)
+def test_no_result_goes_where_the_target_cannot_be_reached(
+    young: int, limit: str, cache: Path, run: Callable[..., Any], data: Callable[..., Any]
+) -> None:
+    small = [store(train(1), 1.0, number, size=500) for number in range(100)]
+
+    @memorious(large_argument=1000)
+    def big(data: bytes) -> int:
+        return len(data)
+
+    big(bytes(young))
+    done = run("gc", "--max-bytes", limit, "--yes")
+    assert done.exit_code == 1
+    assert "cannot be reached" in done.stderr
+    assert "stored or used within the last day" in done.stderr
+    assert all(path.exists() for path in small)
+    assert big.is_cached(bytes(young))
+    found = data("gc", "--max-bytes", limit, "--dry-run")
+    assert found["fixed"] > young
+    # What can be reached is.
+    assert run("gc", "--max-bytes", str(found["fixed"] + 1000), "--yes").exit_code == 0
+    assert sum(path.exists() for path in small) == 1
+    assert objects_of(cache) == [young // 10_000]
+
+
+def test_each_function_keeps_its_versions(cache: Path, run: Callable[..., Any]) -> None:
+    functions = [
+        function("def train(x): return x + 1", "resnet"),
+        function("def train(x): return x * 3", "svm"),
+    ]
+    for days, memo in enumerate(functions):
+        memo(1)
+        age(memo.cache_path, 10 + days)
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert [memo.is_cached(1) for memo in functions] == [True, True]
+
+
+def test_a_version_of_two_functions_stays_as_long_as_one_of_them_keeps_it(
+    cache: Path, run: Callable[..., Any]
+) -> None:
+    one, other = (function("def train(x): return x", module) for module in ("resnet", "svm"))
+    later = function("def train(x): return x + 1", "resnet")
+    for days, memo in ((30, one), (30, other), (10, later)):
+        memo(len(memo.__module__))
+        age(memo.cache_path, days)
+    assert one.definition == other.definition
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert other.is_cached(len("svm"))
+    newest = function("def train(x): return x + 2", "svm")
+    newest(1)
+    age(later.cache_path, 10)
+    age(one.cache_path, 30)
+    assert run("gc", "--keep-versions", "1", "--yes").exit_code == 0
+    assert not other.is_cached(len("svm"))
+    assert [later.cache_path.exists(), newest.is_cached(1)] == [True, True]
 
 
 def test_nothing_goes_without_being_asked_for_or_in_a_dry_run(
@@ -242,18 +321,31 @@ def test_as_long_as_an_entry_cannot_be_read_no_large_argument_goes(
 
 
 def test_large_arguments_count_with_the_last_entry_that_refers_to_them(
-    load: Any, cache: Path, data: Callable[..., Any]
+    load: Any, cache: Path, data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = load.key(b"1" * 20_000).path
-    age_of = {load.key(bytes(10_000)).path: 3, load.key(bytes(10_000), 2).path: 2, entry: 1}
-    for path, days in age_of.items():
-        os.utime(path, (time.time() - days * DAY,) * 2)
+    dear = load.key(b"1" * 20_000).path
+    monkeypatch.setattr(
+        StoredEntry, "time", property(lambda entry: 60.0 if entry.path == dear else 1.0)
+    )
     done = data("gc", "--max-bytes", "25k", "--yes")
     assert objects_of(cache) == [2]
     assert [load.is_cached(bytes(10_000), times) for times in (1, 2)] == [False, False]
     assert load.is_cached(b"1" * 20_000)
-    sizes = [path.stat().st_size for path in (entry, *(cache / "objects").glob("*.dill"))]
+    sizes = [path.stat().st_size for path in (dear, *(cache / "objects").glob("*.dill"))]
     assert done["left"] == sum(sizes)
+
+
+def test_an_entry_goes_alone_where_its_large_argument_is_used_by_another(
+    load: Any, cache: Path, data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap = load.key(bytes(10_000), 2).path
+    monkeypatch.setattr(
+        StoredEntry, "time", property(lambda entry: 1e-9 if entry.path == cheap else 60.0)
+    )
+    total = sum(path.stat().st_size for path in cache.rglob("*.dill"))
+    data("gc", "--max-bytes", str(total - 1), "--yes")
+    assert objects_of(cache) == [1, 2]
+    assert [load.is_cached(bytes(10_000), times) for times in (1, 2)] == [True, False]
 
 
 def test_damaged_entries_go_when_they_are_old_or_there_is_no_room(
@@ -312,7 +404,7 @@ def test_programs_that_run_go_on(
     def size(data: bytes) -> int:
         print("computing", len(data))
         if len(data) == 2000:
-            command = [sys.executable, "-m", "funes", "gc", "--max-bytes", "0", "--yes"]
+            command = [sys.executable, "-m", "funes", "gc", "--keep-versions", "0", "--yes"]
             subprocess.run(command, check=True)
         return len(data)
 

@@ -14,6 +14,7 @@ import pytest
 from funes._cli import match, units
 from funes._cli.exits import NotThere
 from funes._cli.output import Column, print_rows, to_json
+from funes._entries.named import named
 
 COLUMNS = (Column("name"), Column("count", right=True))
 
@@ -162,7 +163,18 @@ def test_dates_are_those_of_the_local_clock() -> None:
     assert moment - exact < timedelta(seconds=1)
 
 
-NAMES = {"a": ["train", "mine.train"], "b": ["fit", "mine.Model.fit"], "c": ["fit2", "x.fit"]}
+class Named:
+    """What is asked of a `StoredFunction`."""
+
+    def __init__(self, *spellings: str) -> None:
+        self._spellings = lambda: set(spellings)
+
+
+NAMES = {
+    "a": Named("train", "mine.train"),
+    "b": Named("fit", "mine.Model.fit"),
+    "c": Named("fit2", "x.fit"),
+}
 
 
 @pytest.mark.parametrize(
@@ -170,13 +182,14 @@ NAMES = {"a": ["train", "mine.train"], "b": ["fit", "mine.Model.fit"], "c": ["fi
     [("train", "a"), ("mine.train", "a"), ("fit", "b"), ("Model.fit", "b"), ("x.fit", "c")],
 )
 def test_a_name_is_found_by_itself_or_by_its_end(wanted: str, found: str) -> None:
-    assert match.by_name(wanted, NAMES, NAMES.__getitem__) == found
+    functions: Any = NAMES.values()
+    assert named(functions, wanted) == [NAMES[found]]
 
 
-def test_what_several_names_end_with_is_refused() -> None:
-    both = {"a": ["mine.fit"], "b": ["x.fit"]}
-    with pytest.raises(click.UsageError, match=r"'fit' may be any of mine\.fit, x\.fit"):
-        match.by_name("fit", both, both.__getitem__)
+def test_a_name_that_several_end_with_is_that_of_each() -> None:
+    both: Any = [Named("mine.fit"), Named("x.fit"), Named("fit2")]
+    assert named(both, "fit") == both[:2]
+    assert named(both, "it") == []
 
 
 def test_a_hash_is_found_by_its_beginning() -> None:

@@ -69,15 +69,6 @@ def test_what_would_be_deleted_is_listed_and_stays(
     assert [entries_of(each) for each in versions] == [2, 2]
 
 
-def test_whom_a_version_serves_is_told(versions: list[Any], run: Callable[..., Any]) -> None:
-    old, new = versions
-    new.adopt(old.definition)
-    told = f"results of {old.definition[:8]} serve {new.definition[:8]} (adopted)"
-    assert told in run("rm", "train", old.definition, "--dry-run").stderr
-    assert "serve" not in run("rm", "train", new.definition, "--dry-run").stderr
-    assert "serve" not in run("rm", "train", "--dry-run").stderr
-
-
 def test_json_says_what_was_deleted(versions: list[Any], data: Callable[..., Any]) -> None:
     sizes = sum(path.stat().st_size for path in versions[0].cache_path.iterdir())
     files = len(list(versions[0].cache_path.iterdir()))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
+import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from cli_cache import train
 
-from funes import CacheWarning, memorious
+from funes import CacheWarning, load_cached_results, memorious, open_cache
+from funes._entries import pickling
 
 
 @pytest.fixture
@@ -75,7 +82,7 @@ def test_where_takes_literals_and_texts_and_all_must_hold(
     assert [line[2] for line in lines("show", "train", *options)] == found
 
 
-@pytest.mark.parametrize("where", ["lr=1.0", "lr=2", "no=1"])
+@pytest.mark.parametrize("where", ["lr=1.0", "lr=2"])
 def test_nothing_found_is_a_failure(
     where: str, versions: list[Any], run: Callable[..., Any]
 ) -> None:
@@ -170,3 +177,155 @@ def test_what_cannot_be_read_is_skipped_with_a_warning(
         done = run("show", "train")
     assert done.exit_code == 0
     assert len(done.stdout.splitlines()) == 2
+
+
+THEIRS = "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    lr: float\n"
+
+
+@pytest.fixture
+def with_configs(
+    cache: Path, tmp_path: Path, run_python: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The project of a function `make`, which three results are stored of, whose arguments are of a class of it."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "configs_here.py").write_text(THEIRS, encoding="utf-8")
+    run_python(
+        f"import sys; sys.path.insert(0, {str(project)!r})\n"
+        "from configs_here import Config\nfrom funes import memorious\n"
+        "@memorious\ndef make(config, tag='a'):\n    return config.lr\n"
+        "for lr in (1, 2, 3): make(Config(lr))\n"
+    )
+    monkeypatch.delitem(sys.modules, "configs_here", raising=False)
+    return project
+
+
+def test_classes_are_found_in_the_working_directory(
+    with_configs: Path,
+    run: Callable[..., Any],
+    lines: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(with_configs)
+    assert sorted(line[2] for line in lines("show", "make")) == ["1", "2", "3"]
+    assert len(lines("rm", "make", "--where", "tag=a", "--dry-run")) == 1
+    monkeypatch.delitem(sys.modules, "configs_here")
+
+
+def test_failures_of_one_kind_are_one_line(
+    with_configs: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.warns(CacheWarning) as given:
+        done = run("show", "make")
+    assert len(given) == 1
+    text = str(given[0].message)
+    assert text.startswith("3 stored results were skipped: the file cannot be read (ModuleNotFound")
+    assert "run it where your code is, or set PYTHONPATH" in text
+    assert done.exit_code == 1
+    assert "no result that can be read; 3 cannot be" in done.stderr
+    done = run("rm", "make", "--where", "tag=a", "--yes")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") <= 2
+    assert "3 entries stay: the file cannot be read (ModuleNotFoundError" in done.stderr
+    assert len(list((open_cache().path / "make").rglob("*.dill"))) == 3
+
+
+@pytest.mark.parametrize("command", ["show", "rm"])
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [("nope=3", "no"), ("verbose=True", "verbose"), ("epochs=10 --where lrr=1", "lrr")],
+)
+def test_a_misspelt_argument_is_named_with_those_that_there_are(
+    command: str, where: str, named: str, cache: Path, run: Callable[..., Any]
+) -> None:
+    @memorious(ignore="verbose")
+    def train(lr: float, epochs: int = 10, verbose: bool = False) -> float:
+        return lr
+
+    train(1)
+    done = run(command, "train", "--where", *where.split(), *(["--yes"] * (command == "rm")))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"there is no argument '{named}" in done.stderr
+    assert "there are 'lr', 'epochs'" in done.stderr
+    assert train.is_cached(1)
+
+
+def test_keywords_are_arguments_like_any_other(cache: Path, lines: Callable[..., Any]) -> None:
+    @memorious
+    def train(lr: float, **more: Any) -> float:
+        return lr
+
+    train(1, depth=3), train(2, depth=4, global_seed=1)
+    assert [line[0] for line in lines("show", "train", "--where", "depth=4")] == ["2"]
+    assert [line[0] for line in lines("show", "train", "--where", "global_seed=1")] == ["2"]
+
+
+def test_without_a_record_of_the_parameters_any_name_may_be_asked_for(
+    versions: list[Any], run: Callable[..., Any]
+) -> None:
+    for each in versions:
+        (each.cache_path / "definition.json").unlink()
+    assert "there is no such result" in run("show", "train", "--where", "nope=3").stderr
+    with pytest.raises(KeyError, match="there is no argument 'nope'"):
+        load_cached_results(versions[0], where={"nope": 3})
+
+
+@dataclasses.dataclass
+class Holder:
+    array: Any
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(5000),
+        np.arange(6000.0).reshape(3, 2000),
+        [np.arange(2000), {"a": np.arange(2000)}],
+        pd.DataFrame({"a": range(2000), "b": range(2000)}),
+        pd.Series(range(2000)),
+        pl.DataFrame({"a": range(2000)}),
+        pl.Series(range(2000)),
+        Holder(np.arange(2000)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("options", [["--csv"], ["--json"], []], ids=["csv", "json", "lines"])
+def test_nothing_is_cut_in_a_file(
+    options: list[str], value: Any, cache: Path, run: Callable[..., Any]
+) -> None:
+    def make(x: int) -> Any:
+        raise AssertionError
+
+    memo = memorious(make)
+    call = memo._core.key(memo, (1,), {})
+    pickled = pickling.dump_entry({"x": 1}, value, 0.0)
+    memo._store.write("make", call.definition, call.arguments, *pickled)
+    done = run("show", "make", *options)
+    assert done.exit_code == 0
+    assert "..." not in done.stdout
+    assert "1234" in done.stdout
+
+
+def test_arrays_in_csv_are_lists(cache: Path, run: Callable[..., Any]) -> None:
+    @memorious
+    def make(n: int) -> Any:
+        return {"values": np.arange(n), "pair": (np.arange(2), "a")}
+
+    make(1500)
+    [row] = csv.DictReader(io.StringIO(run("show", "make", "--csv").stdout))
+    assert json.loads(row["values"]) == list(range(1500))
+    assert row["pair"] == "([0, 1], 'a')"
+
+
+@pytest.mark.parametrize("command", [["ls"], ["show", "f"], ["gc"], ["du"], ["rm", "f"]])
+def test_what_is_no_cache_folder_is_refused(
+    command: list[str], tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    path = tmp_path / "afile"
+    path.touch()
+    done = run(*command, "--cache", path)
+    assert done.exit_code == 1
+    assert f"{path} is a file, and no cache folder" in done.stderr
+    done = run(*command, "--cache", "s3://bucket/cache")
+    assert done.exit_code == 2
+    assert "'s3://bucket/cache' is a URL" in done.stderr

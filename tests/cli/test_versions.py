@@ -196,15 +196,40 @@ def test_adopt_takes_the_definition_of_the_code(define: Define, run: Run) -> Non
     old = define()
     old(0.5)
     new = define("step(lr) * depth", "depth * step(lr)")
-    result = run("adopt", "mine:train", old.definition[:8])
-    assert result.exit_code == 0, result.output
-    assert result.stdout == f"1 result of {old.definition[:12]} serves {new.definition[:12]}\n"
+    diff = [
+        "mine.train (function) changed: 1 line added, 1 line removed",
+        "    --- mine.train before",
+        "    +++ mine.train after",
+        "    @@ -1,3 +1,3 @@",
+        "     @memorious",
+        "     def train(lr, depth=3, verbose=False):",
+        "    -    return step(lr) * depth",
+        "    +    return depth * step(lr)",
+    ]
+    outcome = f"1 result of {old.definition[:12]} to {new.definition[:12]}"
+    result = run("adopt", "mine:train", old.definition[:8], "--dry-run")
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [*diff, f"would copy {outcome}"])
+    assert not new.cache_path.exists()
+    result = run("adopt", "mine:train", old.definition[:8], answer="y\n")
+    assert (result.exit_code, result.stdout.splitlines()) == (2, diff)
+    assert f"Copy {outcome}?" in result.stderr
+    assert not new.cache_path.exists()
+    result = run("adopt", "mine:train", old.definition[:8], new.definition[:6], "--yes")
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [*diff, f"copied {outcome}"])
     assert new.is_cached(0.5)
-    result = run("adopt", "mine:train", old.definition, new.definition[:6], "--undo")
-    assert result.stdout == (
-        f"results of {old.definition[:12]} serve {new.definition[:12]} no more\n"
-    )
-    assert not new.is_cached(0.5)
+
+
+@pytest.mark.parametrize(("answer", "copies"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_adopt_asks_at_a_terminal(
+    answer: str, copies: bool, define: Define, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = define()
+    old(0.5)
+    new = define("step(lr) * depth", "depth * step(lr)")
+    isatty = "click.testing._NamedTextIOWrapper.isatty"
+    monkeypatch.setattr(isatty, lambda stream: stream.name == "<stdin>", raising=False)
+    result = run("adopt", "mine:train", old.definition, answer=answer)
+    assert (result.exit_code, new.is_cached(0.5)) == (0 if copies else 1, copies)
 
 
 def test_adopt_needs_no_code_where_both_versions_are_recorded(
@@ -217,27 +242,75 @@ def test_adopt_needs_no_code_where_both_versions_are_recorded(
     )
     new(0.25)
     monkeypatch.delitem(sys.modules, "mine")
-    options = ["--add", "act=relu", "--rename", "lr=rate", "--drop", "verbose"]
+    options = ["--add", "act=relu", "--rename", "lr=rate", "--drop", "verbose", "--yes"]
     found = data("adopt", "train", old.definition[:8], new.definition[:8], *options)
+    assert "mine.train" in [change["name"] for change in found.pop("changes")]
     assert found == {
         "definition": old.definition,
         "into": new.definition,
         "entries": 1,
         "left_out": [],
-        "is_copy": False,
     }
     assert "mine" not in sys.modules
-    assert new.is_cached(rate=0.5)
     shown = data("show", "train", "--version", new.definition)
-    assert [row["input"] for row in shown] == [
-        {"rate": 0.5, "depth": 3, "act": "relu"},
-        {"rate": 0.25, "depth": 3, "act": "relu"},
-    ]
-    assert run("adopt", "train", old.definition, new.definition, "--undo").exit_code == 0
-    assert not new.is_cached(rate=0.5)
-    assert run("adopt", "train", old.definition, new.definition, "--copy", *options).exit_code == 0
+    assert sorted(row["input"]["rate"] for row in shown) == [0.25, 0.5]
     old.cache_path.rename(old.cache_path.parent / "elsewhere")
     assert new.is_cached(rate=0.5)
+
+
+@pytest.mark.parametrize("function", ["mine:fit", "fit"])
+def test_adopt_goes_across_a_rename(function: str, define: Define, run: Run) -> None:
+    old = define()
+    old(0.5)
+    train = define(
+        "def train(", "def fit(", "@memorious", "@memorious\ndef train(): ...\n@memorious"
+    )
+    del train
+    new = sys.modules["mine"].fit
+    if function == "fit":
+        new(0.25)
+    result = run("adopt", function, old.definition[:8], "--yes")
+    assert result.exit_code == 1
+    assert "is no version" in result.stderr.replace("there ", "")
+    result = run("adopt", function, old.definition[:8], "--function", "mine.train", "--yes")
+    assert result.exit_code == 0, result.output
+    assert new.is_cached(0.5)
+
+
+def test_explain_proposes_a_rename(define: Define, run: Run, data: Data) -> None:
+    old = define()
+    old(0.5)
+    define("def train(", "def fit(", "@memorious", "@memorious\ndef train(): ...\n@memorious")
+    short = old.definition[:12]
+    assert run("explain", "mine:fit", "0.5").stdout.splitlines() == [
+        "fit: not remembered: nothing is stored of this function",
+        "mine.train has the same code and results: if the function was renamed,"
+        f" f.adopt({short!r}, function='mine.train')",
+    ]
+    found = data("explain", "mine:fit", "0.5")
+    assert (found["renamed_from"], found["version"]) == ("mine.train", old.definition)
+    assert found["is_remembered_there"] is True
+    assert data("explain", "mine:fit", "0.75")["is_remembered_there"] is False
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("return step(lr) * depth", "return step(lr) + depth"),
+        ("RATE = 0.1", "RATE = 0.2"),
+        ("return x * RATE", "return x - RATE"),
+        ("depth=3", "depth=4"),
+    ],
+)
+def test_explain_proposes_no_rename_of_other_code(
+    edit: tuple[str, str], define: Define, data: Data
+) -> None:
+    define()(0.5)
+    define(
+        "def train(", "def fit(", "@memorious", "@memorious\ndef train(): ...\n@memorious", *edit
+    )
+    found = data("explain", "mine:fit", "0.5")
+    assert (found["why"], found["renamed_from"]) == ("never called", None)
 
 
 def test_adopt_refuses_and_says_what_to_do(define: Define, run: Run) -> None:
@@ -254,7 +327,7 @@ def test_adopt_refuses_and_says_what_to_do(define: Define, run: Run) -> None:
         (["--rename", "lr"], 2, "'lr' names no two parameters"),
         (["--add", "act"], 2, "'act' names no argument"),
     ):
-        result = run("adopt", "mine:train", old.definition, *options)
+        result = run("adopt", "mine:train", old.definition, *options, "--yes")
         assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
     assert run("adopt", "mine:train", "0" * 40).exit_code == 1
     assert run("adopt", "mine:train", old.definition, "0" * 40).exit_code == 2
@@ -266,7 +339,14 @@ def test_adopt_says_what_was_left_out(define: Define, run: Run) -> None:
     old(0.5, global_seed=1)
     define("verbose=False", "global_seed=None")
     result = run(
-        "adopt", "mine:train", old.definition, "--drop", "verbose", "--add", "global_seed=None"
+        "adopt",
+        "mine:train",
+        old.definition,
+        "--drop",
+        "verbose",
+        "--add",
+        "global_seed=None",
+        "--yes",
     )
     assert result.exit_code == 1
     assert "left out: " in result.stdout
@@ -284,4 +364,4 @@ def test_adopt_without_a_record_of_the_parameters_needs_the_code(define: Define,
     result = run("adopt", "train", old.definition, new.definition)
     assert result.exit_code == 1
     assert "name the function by MODULE:FUNCTION" in result.stderr
-    assert run("adopt", "mine:train", old.definition).exit_code == 0
+    assert run("adopt", "mine:train", old.definition, "--yes").exit_code == 0

@@ -263,7 +263,7 @@ def is_plain(kind: type) -> bool:
         and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
         and not hasattr(kind, "__getnewargs__")
         and not hasattr(kind, "__getnewargs_ex__")
-        and kind not in copyreg.dispatch_table
+        and (kind not in copyreg.dispatch_table or issubclass(kind, BaseException))
         and not issubclass(kind, list | dict)
     )
 
@@ -294,7 +294,8 @@ def is_cache(kind: type, attribute: object) -> bool:
 
 def reduction(value: object) -> Composite:
     """What `__reduce_ex__(4)`, or the table of copyreg, says."""
-    reduce = copyreg.dispatch_table.get(type(value))
+    of_table = None if isinstance(value, BaseException) else type(value)
+    reduce = copyreg.dispatch_table.get(of_table)  # type: ignore[arg-type]
     reduced = reduce(value) if reduce else value.__reduce_ex__(4)
     if isinstance(reduced, str):
         module = value.__module__
@@ -302,6 +303,7 @@ def reduction(value: object) -> Composite:
             return Composite(OBJECT, [type(value), reduced])
         return Composite(OBJECT, [name(f"{module}.{reduced}")])
     function, arguments, state, elements, items = (*reduced, None, None, None)[:5]
+    further = causes(value)
     if type(state) is dict:
         state = without_caches(type(value), state)
     return Composite(
@@ -312,8 +314,26 @@ def reduction(value: object) -> Composite:
             NOTHING if state is None or (type(state) is dict and not state) else state,
             NOTHING if elements is None else Composite(LIST, list(elements)),
             NOTHING if items is None else dict(items),
+            *([dictionary(further.items())] if further else []),
         ],
     )
+
+
+def causes(value: object) -> dict[object, object]:
+    """What an exception says of those before it."""
+    found: dict[object, object] = {}
+    if isinstance(value, BaseException):
+        found = {name: getattr(value, name) for name in ("__cause__", "__context__")}
+        found = {name: cause for name, cause in found.items() if cause is not None}
+        if found:
+            found["__suppress_context__"] = value.__suppress_context__
+    return found
+
+
+def text_buffer(value: io.StringIO) -> tuple[object, ...]:
+    """The text, the position, and how lines end, if that is not the usual way."""
+    text, newline, position, _ = value.__getstate__()
+    return (text, position) if newline == "\n" else (text, position, newline)
 
 
 def rule(label: str, given: object) -> Composite:
@@ -373,7 +393,7 @@ RULES: dict[type, Rule] = {
     # Its arguments: the offset, and the name if it was given one.
     datetime.timezone: ("datetime.timezone", lambda value: value.__getinitargs__()),
     zoneinfo.ZoneInfo: ("zoneinfo.ZoneInfo", lambda value: value.key),
-    decimal.Decimal: ("decimal.Decimal", str),
+    decimal.Decimal: ("decimal.Decimal", lambda value: str(value).replace("e", "E")),
     fractions.Fraction: (
         "fractions.Fraction",
         lambda value: (value.numerator, value.denominator),
@@ -414,7 +434,7 @@ RULES: dict[type, Rule] = {
         lambda value: (value.__forward_arg__, value.__forward_module__),
     ),
     io.BytesIO: ("io.BytesIO", lambda value: (value.getvalue(), value.tell())),
-    io.StringIO: ("io.StringIO", lambda value: (value.getvalue(), value.tell())),
+    io.StringIO: ("io.StringIO", text_buffer),
 }
 
 

@@ -1,6 +1,6 @@
 """Values of torch: data type, shape and elements count; device, strides and gradients do not.
 
-torch is too large to be installed by `make test`; run this file where it is: `pytest tests/values/torch_values.py`.
+torch is too large to be installed by `make test`: `make test-torch` does so and runs this file.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import copy
 import io
 import itertools
 import pickle
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from funes import UnhashableArgumentError, hash_value
+from funes import UnhashableArgumentError, hash_value, load_cached_results, memorious
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
@@ -269,3 +271,98 @@ tensors = [torch.arange(6).reshape(2, 3).t(), torch.ones(2, dtype=torch.bfloat16
 values = [*tensors, model, model.state_dict(), torch.float32]
 """,
     )
+
+
+# Devices
+
+
+DEVICES = [
+    device
+    for device, is_there in (
+        ("cuda", torch.cuda.is_available()),
+        ("mps", torch.backends.mps.is_available()),
+    )
+    if is_there
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_device_is_no_value(device: str) -> None:
+    model = made()
+    there = copy.deepcopy(model).to(device)
+    value = torch.arange(6.0).reshape(2, 3)
+    assert_all_equal([value, value.to(device), value.t().to(device).t()])
+    assert_all_equal([model, there])
+    assert_all_equal([model.state_dict(), there.state_dict()])
+    assert_all_equal([nn.Parameter(value), nn.Parameter(value.to(device))])
+
+
+class Elsewhere:
+    """Stands for a tensor on a device that this host lacks: it pickles as that does."""
+
+    def __init__(self, value: torch.Tensor, location: str) -> None:
+        self.value, self.location = value, location
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        rebuild, (storage, *rest) = self.value.__reduce_ex__(2)
+        return rebuild, (StorageElsewhere(storage, self.location), *rest)
+
+
+class StorageElsewhere:
+    def __init__(self, storage: Any, location: str) -> None:
+        self.storage, self.location = storage, location
+
+    def __reduce__(self) -> Any:
+        load, (data,) = self.storage.__reduce__()
+        here, there = (b"X" + struct.pack("<I", len(of)) + of for of in (b"cpu", self.place))
+        assert here in data
+        return load, (data.replace(here, there),)
+
+    @property
+    def place(self) -> bytes:
+        return self.location.encode()
+
+
+ABSENT = [
+    location
+    for location, device in (("cuda:0", "cuda"), ("cuda:3", "cuda"), ("mps", "mps"))
+    if device not in DEVICES
+]
+
+
+@pytest.mark.parametrize("location", ABSENT)
+def test_a_result_of_a_device_that_is_not_there_is_loaded(tmp_path: Path, location: str) -> None:
+    value = torch.arange(6.0).reshape(2, 3)
+
+    def compute(x: int) -> Any:
+        return {"weights": [Elsewhere(value, location), x]}
+
+    first, second = (memorious(cache_dir=tmp_path)(compute) for _ in range(2))
+    first(1)
+    with pytest.raises(RuntimeError):
+        pickle.loads(next(tmp_path.rglob("*.dill")).read_bytes())
+    for _ in range(2):
+        weights, one = second(1)["weights"]
+        assert weights.device.type == "cpu"
+        assert torch.equal(weights, value)
+        assert one == 1
+    assert second.is_cached(1)
+    [entry] = load_cached_results(second)
+    assert torch.equal(entry["output"]["weights"][0], value)
+
+
+def test_results_are_stored_and_found(tmp_path: Path) -> None:
+    def train(steps: int) -> Any:
+        model = made()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model[0](torch.ones(3)).sum().backward()
+            optimizer.step()
+        return model, model.state_dict(), optimizer.state_dict()
+
+    first, second = (memorious(cache_dir=tmp_path)(train) for _ in range(2))
+    results = first(2)
+    assert second.is_cached(2)
+    for one, other in zip(results, second(2), strict=True):
+        assert_all_equal([one, other])

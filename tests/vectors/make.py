@@ -551,6 +551,11 @@ def objects() -> Iterator[Vector]:
     yield Vector("exception", "OBJECT(5): class and arguments", "ValueError('a', 1)")
     yield Vector("exception without arguments", "not its class", "ValueError()")
     yield Vector(
+        "exception with a cause",
+        "OBJECT(6): further attributes",
+        "(e := ValueError(1), setattr(e, '__cause__', KeyError(2)))[0]",
+    )
+    yield Vector(
         "exception with an attribute", "a state", "(e := KeyError(1), setattr(e, 'a', 2))[0]"
     )
     yield Vector("operator.itemgetter", "OBJECT(5): __reduce__", "operator.itemgetter(1, 2)")
@@ -703,6 +708,9 @@ def standard_types() -> Iterator[Vector]:
     yield Vector("logger", "by name", "logging.getLogger('funes.vectors')")
     yield Vector("bytes io", "content and position", "(f := io.BytesIO(b'abc'), f.read(1))[0]")
     yield Vector("string io", "content and position", "io.StringIO('abc')")
+    yield Vector(
+        "string io with other ends of lines", "how lines end", r"io.StringIO('a\n', newline='')"
+    )
 
 
 # --- What is written ------------------------------------------------------------------------------

@@ -11,20 +11,23 @@ may refer to each other in any way. dill pickles everything that is not a functi
 
 from __future__ import annotations
 
+import builtins
 import dis
-import functools
 import importlib
 import io
 import marshal
 import pickle
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from funes._definitions.attributes import MEMO_STATE
 from funes._definitions.definition import describe
-from funes._definitions.library import is_library_function, is_library_module
+from funes._definitions.library import is_library_function, is_library_module, stands_for_builtin
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["attributes_of", "dumps", "is_importable", "is_sent_by_name", "loads"]
 
 _PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
+
+_MAIN = ("__main__", "__mp_main__")
 
 #: Names of a module that its code may use without naming them as globals: relative imports, sources, resources.
 _ALWAYS = ("__name__", "__package__", "__file__", "__path__")
@@ -79,7 +84,7 @@ def is_sent_by_name(module: str) -> bool:
 
     Nor a module that the user registered with ``cloudpickle.register_pickle_by_value``.
     """
-    if module in ("__main__", "__mp_main__"):
+    if module in _MAIN:
         return False
     cloudpickle = sys.modules.get("cloudpickle")
     registered = () if cloudpickle is None else cloudpickle.list_registry_pickle_by_value()
@@ -97,11 +102,16 @@ def is_importable(thing: Any) -> bool:
     return found is thing
 
 
+#: The modules that stand for those of the sender, by the address of their namespace.
+_spaces: weakref.WeakValueDictionary[int, ModuleType] = weakref.WeakValueDictionary()
+
+
 class _Space:
     """The globals of functions by value. They are filled after the functions are made."""
 
     def __init__(self, name: str) -> None:
         self.module = ModuleType(name)
+        _spaces[id(vars(self.module))] = self.module
 
     def __reduce__(self) -> tuple[object, ...]:
         return _Space, (self.module.__name__,)
@@ -138,7 +148,9 @@ def _fill(kind: str, thing: Any, content: Any) -> None:
     elif kind == "global":
         vars(thing.module).update(content)
     elif kind == "function":
-        thing.__defaults__, thing.__kwdefaults__, attributes = content
+        thing.__defaults__, thing.__kwdefaults__, attributes, annotations = content
+        if annotations:
+            thing.__annotations__ = annotations
         thing.__dict__.update(attributes)
     else:
         for name, value in content.items():
@@ -194,6 +206,8 @@ class _Reducers:
         from funes._calls.memo import Memo
 
         kind = type(thing)
+        if kind is FunctionType and stands_for_builtin(thing, thing.__name__):
+            return getattr, (builtins, thing.__name__)
         if kind is FunctionType and self._is_by_value(thing):
             return self._reduce_function(thing)
         if kind is CodeType:
@@ -218,13 +232,18 @@ class _Reducers:
 
     def _reduce_function(self, function: FunctionType) -> tuple[object, ...]:
         self.functions.append(function)
-        # As if the function stood alone: what was left out of a definition because the code changes it is needed here.
+        if self._everything:
+            _check_names(function)
         for namespace, name, _ in describe(function).reads:
             if _is_of_module(namespace) and (self._everything or namespace is function.__globals__):
                 self._note(namespace, (name,))
         self._note(function.__globals__, (*_ALWAYS, *_globals_in(function.__code__)))
-        defaults = function.__defaults__, function.__kwdefaults__, dict(function.__dict__)
-        self._put("function", function, defaults)
+        attributes = dict(function.__dict__)
+        self._put(
+            "function",
+            function,
+            (function.__defaults__, function.__kwdefaults__, attributes, _annotations_of(function)),
+        )
         space = self._space(function.__globals__)
         names = function.__name__, function.__module__, function.__qualname__, function.__doc__
         return _function, (function.__code__, space, names, function.__closure__)
@@ -250,32 +269,82 @@ class _Reducers:
         """Queues names of a namespace that the code needs."""
         space = self._space(namespace)
         for name in names:
+            if stands_for_builtin(namespace.get(name), name):
+                continue  # the receiver has the builtin
             if name in namespace and (id(namespace), name) not in self._noted:
                 self._noted.add((id(namespace), name))
                 self._put("global", space, {name: namespace[name]})
 
 
-def _is_of_module(namespace: dict[str, Any]) -> bool:
-    module = sys.modules.get(namespace.get("__name__", ""))
-    return module is not None and namespace is vars(module)
+def _is_of_module(namespace: object) -> TypeGuard[dict[str, Any]]:
+    """Returns whether a namespace is that of a module of the user's."""
+    if type(namespace) is not dict:
+        return False
+    name = namespace.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return module is not None and namespace is vars(module) and not is_library_module(module)
 
 
 def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
     """Returns the attributes that the user set on a memorious function."""
-    return {name: value for name, value in vars(memo).items() if name not in _OWN_ATTRIBUTES}
+    return {name: value for name, value in vars(memo).items() if name not in MEMO_STATE}
 
 
-_OWN_ATTRIBUTES = frozenset(
+def _annotations_of(function: FunctionType) -> dict[str, object]:
+    """Returns the annotations, for code that reads them. Those that only this process can name are left out."""
+    annotations = {}
+    with suppress(Exception):  # from Python 3.14 on they are evaluated here
+        for name, value in function.__annotations__.items():
+            with suppress(Exception):
+                pickle.dumps(value, _PROTOCOL)
+                if getattr(value, "__module__", None) not in _MAIN:
+                    annotations[name] = value
+    return annotations
+
+
+class CodeNotSentError(Exception):
+    """The code looks up names while it runs, so those that it needs are not known."""
+
+
+def _check_names(function: FunctionType) -> None:
+    """Refuses code for which a module that holds only the names it is seen to read would be another one."""
+    looks_up = sorted(_LOOK_UP.intersection(_names_in(function.__code__)))
+    if looks_up:
+        raise CodeNotSentError(f"{function.__qualname__} looks names up by {', '.join(looks_up)}")
+    for label, value in describe(function).links.items():
+        if label.endswith(" by name") and type(value) is tuple and value[:1] == ("module",):
+            module = sys.modules.get(str(value[-1]))
+            if module is not None and not is_library_module(module):
+                raise CodeNotSentError(f"{function.__qualname__} uses the module {value[-1]} whole")
+
+
+#: What reads names that the code does not spell.
+_LOOK_UP = frozenset(
     (
-        *functools.WRAPPER_ASSIGNMENTS,
-        "__wrapped__",
-        "_options",
-        "_root",
-        "_sent",
-        "_warned",
-        "_extra",
+        "__dict__",
+        "__globals__",
+        "__import__",
+        "_getframe",
+        "compile",
+        "dir",
+        "eval",
+        "exec",
+        "getattr",
+        "globals",
+        "hasattr",
+        "import_module",
+        "locals",
+        "modules",
+        "vars",
     )
 )
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
 
 
 def _globals_in(code: CodeType) -> Iterator[str]:

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes._calls import description
-from funes._calls.places import places_of
 from funes._definitions.difference import changes
-from funes._definitions.recorded import Content, read_definition
+from funes._definitions.recorded import Content, read_definition, read_functions
 from funes._entries import pickling
 from funes._funes import Call
 from funes._versions.explanation import Explanation
 from funes._versions.nearest import Search, nearest, newest_first
 from funes._versions.others import Version, other_versions
-from funes._versions.places import Entry, Place, all_entries
+from funes._versions.renamed import equal_code
 from funes._warn import one_line
-from funes.errors import AdoptionError, DamagedEntryError, FunesError
+from funes.errors import DamagedEntryError, FunesError
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -45,24 +44,19 @@ def explain(
     known = Explanation(name, "memory", call.definition, call.arguments)
     if memo._core.is_in_memory(memo, call):
         return known
-    trouble = None
-    for place in places_of(memo, call):
-        found = _look(memo, known, place)
-        if found is not None and found.is_hit:
-            return found
-        trouble = trouble or found
-    return trouble or explain_miss(memo, call, None, SEARCH)
+    found = _look(memo, known) or explain_miss(memo, call, None, SEARCH)
+    return _renamed(memo, found) if found.why == "never called" else found
 
 
 def explain_miss(
-    memo: Memo[Any, Any], call: Call, entries: Iterable[Entry] | None, search: Search
+    memo: Memo[Any, Any], call: Call, entries: Iterable[str] | None, search: Search
 ) -> Explanation:
     """Why there is no entry for a call.
 
     Args:
         memo: The function.
         call: The call.
-        entries: Among which to look for the nearest arguments; None for all that serve the definition, newest first.
+        entries: The argument hashes among which to look for the nearest arguments; None for all, newest first.
         search: How far to look.
     """
     known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
@@ -72,11 +66,14 @@ def explain_miss(
         detail = "it was found so, and moved there"
         return known._replace(why="damaged", path=aside, detail=detail)
     try:
-        others = other_versions(memo._store, memo._function_name, call.definition)
+        name = memo._function_name
+        others = other_versions(memo._store, name, memo._identity, call.definition)
         for version in others[:_VERSIONS]:
-            path = memo._store.path(memo._function_name, version.definition, call.arguments)
+            path = memo._store.path(name, version.definition, call.arguments)
             if os.path.exists(path):
-                return _since(memo, known, version)._replace(is_remembered_there=True)
+                # Whose it is may not be recorded: then it is not proposed.
+                is_own = bool(read_functions(os.path.dirname(path)))
+                return _since(memo, known, version)._replace(is_remembered_there=is_own)
         found = _nearest(memo, known, call, entries, search)
         if found is not None:
             return found
@@ -85,12 +82,12 @@ def explain_miss(
         return known._replace(why="unreadable", detail=str(error))
 
 
-def _look(memo: Memo[Any, Any], known: Explanation, place: Place) -> Explanation | None:
-    """What is in one place; None if nothing is."""
-    path = Path(memo._store.path(memo._function_name, *place))
-    known = known._replace(path=path)
+def _look(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
+    """What is in the place of the entry; None if nothing is."""
+    place = memo._function_name, known.definition, known.arguments
+    known = known._replace(path=Path(memo._store.path(*place)))
     try:
-        entry = memo._store.read(memo._function_name, *place)
+        entry = memo._store.read(*place)
         if entry is None:
             return None
         pickling.load_entry(entry.body, entry.second, entry.buffers)
@@ -103,46 +100,47 @@ def _look(memo: Memo[Any, Any], known: Explanation, place: Place) -> Explanation
         return known._replace(why=why, detail=str(error))
     except Exception as error:
         return known._replace(why="unreadable", detail=one_line(error))
-    if place.definition == known.definition:
-        return known._replace(why="disk")
-    used = os.stat(path.parent).st_mtime
-    return known._replace(why="adopted", version=Version(place.definition, used))
+    return known._replace(why="disk")
 
 
 def _nearest(
     memo: Memo[Any, Any],
     known: Explanation,
     call: Call,
-    entries: Iterable[Entry] | None,
+    entries: Iterable[str] | None,
     search: Search,
 ) -> Explanation | None:
     """The explanation by other arguments, if the definition has any entries."""
     store, name = memo._store, memo._function_name
     if entries is None:
-        entries = newest_first(store, name, _served(memo, call))
+        entries = newest_first(store, name, call.definition)
     candidates = list(entries)
     if not candidates:
         return None
     known = known._replace(why="arguments", entries=len(candidates))
-    found = nearest(store, name, call.inputs, candidates, search)
+    found = nearest(store, (name, call.definition), call.inputs, candidates, search)
     if found is None:
         return known._replace(detail="none of the stored ones can be read")
     return known._replace(
-        path=Path(store.path(name, *found.entry.place)),
+        path=Path(store.path(name, call.definition, found.arguments)),
         differences=found.differences,
         looked_at=found.looked_at,
         detail="" if found.differences else "where they differ cannot be shown",
     )
 
 
-def _served(memo: Memo[Any, Any], call: Call) -> list[Entry]:
-    entries = []
-    try:
-        for entry in all_entries(memo._store, memo._function_name, call.definition):
-            entries.append(entry)  # noqa: PERF402 -- those that came before an error count
-    except AdoptionError:  # the call says so
-        pass
-    return entries
+def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
+    """The same with the function that has the same code, and results, under another name, if there is one."""
+    present = description.graph_of(memo, known.definition)
+    found = present and equal_code(memo._store, memo._identity, present)
+    if not found:
+        return known
+    used = os.stat(found.folder).st_mtime
+    return known._replace(
+        version=Version(found.definition, used),
+        renamed_from=found.function.qualified_name,
+        is_remembered_there=any(each.hash == known.arguments for each in found.entries()),
+    )
 
 
 def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explanation:
@@ -153,7 +151,7 @@ def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explan
     except (OSError, ValueError) as error:
         return known._replace(detail=f"what changed is not known: {one_line(error)}")
     after = _present(memo, known.definition)
-    if before is None or after is None:
+    if before is None or after is None or not before["nodes"] or not after["nodes"]:
         return known._replace(detail="what changed is not known: it was not recorded")
     return known._replace(changes=tuple(changes(before, after)))
 

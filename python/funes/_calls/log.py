@@ -15,7 +15,6 @@ from funes import _warn
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
     from funes._funes import Call
-    from funes._versions.places import Entry
 
 __all__ = ["is_on", "tell", "tell_uncached"]
 
@@ -70,17 +69,13 @@ def _say(text: str) -> None:
     logging.getLogger(_NAME).info("%s", text)
 
 
-def _newest(memo: Memo[Any, Any], call: Call) -> list[Entry]:
-    """The entries that were stored last, newest first, without listing the folder at each miss."""
-    from funes._versions.places import Entry, Place
-
+def _newest(memo: Memo[Any, Any], call: Call) -> list[str]:
+    """The argument hashes of the newest entries, newest first, without listing the folder at each miss."""
     folder = memo._store.folder(memo._function_name, call.definition)
     recent = _recent.get(folder)
     if recent is None:
         recent = _recent[folder] = _listed(folder)
-    entries = [
-        Entry(arguments, Place(call.definition, arguments)) for arguments in reversed(recent)
-    ]
+    entries = recent[::-1]
     recent.append(call.arguments)  # it will be there, or be skipped
     del recent[:-_ENTRIES]
     return entries

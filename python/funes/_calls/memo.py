@@ -23,7 +23,6 @@ from funes import _warn
 from funes._calls.bound import BoundMemo
 from funes._calls.reloading import register_with_autoreload
 from funes._definitions import texts
-from funes._definitions.origin import declare_own, is_own
 from funes._funes import Core, Store, memo_type
 from funes.errors import DamagedEntryError, UnhashableArgumentError
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from funes._calls.travel import Sent
     from funes._versions.adopt import Adopted
     from funes._versions.explanation import Explanation
-    from funes._versions.places import Place
 
 __all__ = ["CacheInfo", "Key", "Memo"]
 
@@ -122,8 +120,13 @@ class Memo(Generic[P, R]):
         _options: Options
         _root: str | None
         _warned: set[str]
+        _described: set[str]
         _extra: tuple[object, ...] | None
         _sent: dict[tuple[object, ...], Sent]
+        #: Of code that came by value: what it came as, and is sent on as.
+        _arrived: tuple[Any, ...] | None
+        #: The texts of the main program of the process that sent the function.
+        _mains: bytes
 
     @staticmethod
     def make_core(function: FunctionType, options: Options) -> Core:
@@ -141,15 +144,16 @@ class Memo(Generic[P, R]):
         #: The cache folder, where another process has settled it.
         self._root = None
         self._warned = set()
+        #: Definitions that were described beside their entries.
+        self._described = set()
         #: What `depends_on=` came to when the definition was last found.
         self._extra = None
         #: What pickle stored of it, for `travel` alone: the next pickle is the same.
         self._sent = {}
+        self._arrived = None
+        self._mains = b""
         if self._core.is_async:
             _mark_coroutine_function(self)
-        # A library that remembers its own functions means their code to count, not their names.
-        if not is_own(function.__module__ or "", function.__code__.co_filename):
-            declare_own((function.__module__ or "").partition(".")[0])
         # The file may be edited before the first call; the text that is running is the one of now.
         texts.remember(function)
         register_with_autoreload(Memo)
@@ -181,35 +185,27 @@ class Memo(Generic[P, R]):
         return Key(call.definition, call.arguments, Path(path))
 
     def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
-        """Whether a call with these arguments is remembered: there is a sound entry, its own or an adopted one.
-
-        The function is not run.
+        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
         """
-        from funes._calls.places import places_of
-
         call = self._core.key(self, args, kwargs)
-        return any(self._is_sound(place) for place in places_of(self, call))
+        return self._is_sound(call.definition, call.arguments)
 
     def forget(self, /, *args: Any, **kwargs: Any) -> bool:
         """Delete what is remembered of a call with these arguments. The function is not run.
 
         Returns:
-            Whether there was anything to delete. The entry of an adopted version that serves the call goes, too.
+            Whether there was anything to delete.
 
         Raises:
             UnhashableArgumentError, TypeError: As `key`.
             OSError: The file cannot be deleted.
         """
-        from funes._calls.places import places_of
-
         call = self._core.key(self, args, kwargs)
         self._core.forget(call)
-        name = self._function_name
-        removed = [self._store.remove(name, *place) for place in places_of(self, call)]
-        return any(removed)
+        return self._store.remove(self._function_name, call.definition, call.arguments)
 
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Why a call with these arguments is remembered, or is not. The function is not run.
@@ -239,43 +235,39 @@ class Memo(Generic[P, R]):
         add: Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
         drop: str | Iterable[str] = (),
-        copy: bool = False,
-        undo: bool = False,
+        function: str | None = None,
     ) -> Adopted:
-        """Declare that an edit changed no result: those of an earlier version serve the present one.
+        """Copy the results of an earlier version to the present one, after an edit that changed no result.
 
-        Nothing is computed, and nothing of the earlier version is changed. The declaration is recorded in
-        ``definition.json`` in `cache_path`. Results that the earlier version adopted serve, too; and if its parameters
-        are those of the present version (or were only renamed), so do results that are stored under it later.
-        docs/adopt.md tells more.
+        Nothing is computed, and nothing of the earlier version is changed. The copies are entries like any others: they
+        stay when the earlier version is deleted. What is stored under it later needs another `adopt`. docs/adopt.md
+        tells more.
 
         Args:
             old: The hash of the earlier version, or its beginning: the name of a folder beside `cache_path`.
             add: Parameters that are new, and the value that each of them had, so to say, before there was one.
             rename: Old name of a parameter -> new name.
             drop: Parameters, or the one, that the present version has no more, or ignores.
-            copy: Copy the results that there are, and record nothing. Entries that were copied are like any others.
-            undo: Take back what was declared of `old`. Copies stay.
+            function: The name that the function had, if it was renamed or moved: ``"train"``, or ``"mine.train"`` if
+                several have it.
 
         Returns:
-            How many results serve, and which cannot, with the reason: those whose input was not stored.
+            How many results were copied, and which could not be, with the reason: those whose input was not stored.
 
         Raises:
-            AdoptionError: There is no such version; a parameter is unaccounted for; two old results would be one (the
-                message names both); the entries are signed, and it is no copy.
-            OSError: It cannot be recorded.
+            AdoptionError: There is no such version, or it is another function's; a parameter is unaccounted for; two
+                old results would be one (the message names both).
+            OSError: A result cannot be stored; those before it stay.
 
         Example:
             >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
-            12 results of 3f2a9c0d1e2f serve 77b0c1d2e3f4
+            copied 12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4
         """
         from funes._calls.description import subject_of
-        from funes._versions import adopt as versions
+        from funes._versions.adopt import plan
 
-        subject = subject_of(self)
-        if undo:
-            return versions.undo(subject, old)
-        return versions.adopt(subject, old, add=add, rename=rename, drop=drop, copy=copy)
+        found = plan(subject_of(self), old, add=add, rename=rename, drop=drop, function=function)
+        return found.carry_out()
 
     def cache_info(self) -> CacheInfo:
         """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
@@ -341,6 +333,13 @@ class Memo(Generic[P, R]):
     def _function_name(self) -> str:
         return self.__wrapped__.__name__
 
+    @property
+    def _identity(self) -> str:
+        """Module and qualified name: functions of one ``__name__`` share a folder."""
+        from funes._entries.identity import identity_of
+
+        return identity_of(self.__wrapped__)  # type: ignore[arg-type]
+
     def _degrade(self, kind: str, text: str, error: Exception) -> None:
         """Say that the cache could not do its work: by an error if the function is strict, else by a warning.
 
@@ -348,13 +347,17 @@ class Memo(Generic[P, R]):
         """
         if self._options.strict:
             raise error
+        self._say(kind, text)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warn of what the cache does, once for a function."""
         if kind not in self._warned:
             self._warned.add(kind)
             _warn.warn(f"{self.__qualname__}: {text}")
 
-    def _is_sound(self, place: Place) -> bool:
+    def _is_sound(self, definition: str, arguments: str) -> bool:
         try:
-            return self._store.read(self._function_name, *place) is not None
+            return self._store.read(self._function_name, definition, arguments) is not None
         except (DamagedEntryError, OSError):
             return False
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
+from funes._calls import forking
 from funes._calls.bound import MemoClassMethod
 from funes._calls.memo import Memo
-from funes._calls.options import Options
+from funes._calls.options import WAIT, Options
+from funes._definitions.origin import declare_own, is_own
 
 __all__ = ["memorious"]
 
@@ -34,6 +37,7 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    wait: float = WAIT,
     key: str | bytes | None = None,
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
@@ -52,6 +56,7 @@ def memorious(
     depends_on: Any = (),
     strict: bool = False,
     once: bool = True,
+    wait: float = WAIT,
     key: str | bytes | None = None,
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
@@ -85,6 +90,9 @@ def memorious(
             if an argument cannot be hashed, after it if the result cannot be stored.
         once: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
             let one compute it and the others wait.
+        wait: After how many seconds a call no longer waits for one whose process, with its children, has used no
+            processor time meanwhile, and computes itself. As long as that process works, it is waited for. Where its
+            processor time cannot be read (on another host, on other systems than Linux), the limit is 12 times as long.
         key: What results are signed with, a text or bytes that nobody can guess. Those that are not signed with it
             are not read. Without it: the environment variable ``FUNES_KEY``, or else nothing is signed.
         verify: Whether stored results are compared with their checksums "always", "never", or "once": large ones at
@@ -126,6 +134,7 @@ def memorious(
         depends_on=depends_on,
         strict=strict,
         once=once,
+        wait=wait,
         key=key,
         verify=verify,
         durability=durability,
@@ -150,6 +159,8 @@ def _decorated(function: Any, options: Options) -> Any:
     if isinstance(function, Memo):
         # The options of the outer decorator replace those of the inner one; nothing is remembered twice.
         function = function.__wrapped__
+    if isinstance(function, (functools.partial, types.MethodType)):
+        function = _called(function)
     if not isinstance(function, types.FunctionType):
         raise TypeError(
             f"memorious needs a Python function, not {_described(function)}. "
@@ -166,20 +177,69 @@ def _decorated(function: Any, options: Options) -> Any:
             f"ignore names {', '.join(map(repr, sorted(unknown)))}, which "
             f"{function.__qualname__} has no parameter of"
         )
+    _declare_own(function)
     return Memo(function, options)
+
+
+def _called(function: Any) -> types.FunctionType:
+    """A Python function that calls a partial or bound method, and counts by that."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    innermost = function
+    while isinstance(innermost, (functools.partial, types.MethodType)):
+        innermost = (
+            innermost.func if isinstance(innermost, functools.partial) else innermost.__func__
+        )
+    code = getattr(innermost, "__code__", None)
+    caller: Any = call
+    if code is not None and code.co_flags & _COROUTINE:
+        caller = call_async
+    elif code is not None and code.co_flags & _GENERATOR:
+        return innermost  # type: ignore[no-any-return]  # refused as any other
+    functools.update_wrapper(caller, innermost, updated=())
+    caller.__wrapped__ = function
+    return caller  # type: ignore[no-any-return]
+
+
+def _declare_own(function: types.FunctionType) -> None:
+    """Count a package that remembers its own functions as the user's: it means their code to count, not their names.
+
+    It is told by where this is called: in a module of the package.
+    """
+    module = function.__globals__.get("__name__")
+    if not isinstance(module, str) or is_own(module, function.__code__.co_filename):
+        return
+    package = module.partition(".")[0]
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "funes":
+        frame = frame.f_back
+    caller = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+    if package != "funes" and caller.partition(".")[0] == package:
+        declare_own(package)
 
 
 #: ``co_flags`` of generator functions, asynchronous ones too.
 _GENERATOR = 0x20 | 0x200
 
+#: ``co_flags`` of coroutine functions, those of `types.coroutine` too.
+_COROUTINE = 0x80 | 0x100
+
 
 def _parameters(function: types.FunctionType) -> set[str]:
-    import inspect
+    from funes._funes import parameters_of
 
-    return set(inspect.signature(function, follow_wrapped=False).parameters)
+    return set(parameters_of(function))
 
 
 def _described(thing: object) -> str:
     if isinstance(thing, type):
         return f"the class {thing.__qualname__}"
     return f"an object of type {type(thing).__qualname__}"
+
+
+forking.register()

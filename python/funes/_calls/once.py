@@ -6,10 +6,10 @@ When a claim ends, all who wait for it look for the entry; if there is none, one
 next claim.
 
 Waiting must never become waiting for ever. A function may call itself with the same arguments, or
-wait for a thread that does; two functions may call each other; a process may be stopped. So whoever
-waits for somebody who waits for them, as far as that can be known, computes at once, and whoever
-waits for somebody who stands still computes after a while (see `standstill`). Two then compute the
-same, and one result is kept.
+wait for a thread that does; two functions may call each other; a process may be stopped. So a call that
+would wait for itself, as far as that is known, computes at once. Any other wait ends when the holder's
+process and its children have used no processor time for ``wait=`` seconds (see `standstill`). Two then
+compute the same, and one result is kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -24,6 +25,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from funes._calls import standstill
+from funes._calls.options import WAIT
 from funes._funes import Claim, KeyLock
 from funes._seeds.turns import waiting
 
@@ -48,8 +50,9 @@ _DEADLOCK = 1.0
 #: How often one waits in vain for another process. It does not tell whether it could not store its result, or died, or
 #: raised; in the first case all who wait would compute one after the other.
 _IN_VAIN = 2
-#: Seconds between looks at whom we wait for: at first, and at most.
-_PAUSES = 0.25, 2.0
+#: Seconds between looks at the holder: at first, at most, and at most where a deadlock has to be noticed.
+_PAUSES = 0.25, 10.0
+_PAUSE_IN_CHAINS = 2.0
 #: The same between attempts to lock where the system cannot be asked to wait.
 _ATTEMPTS = 0.005, 0.1
 
@@ -82,12 +85,9 @@ def _needs(claim: Claim, others: list[Claim]) -> bool:
     return False
 
 
-def _watch(claim: Claim) -> standstill.OfTask | standstill.OfThread | None:
-    """How to see whether who has a claim gets on; None while they wait for others, who are watched in their stead."""
-    if claim.abroad is not None or claim.awaited:
-        return None
-    kind = standstill.OfTask if claim.in_task else standstill.OfThread
-    return kind(claim.thread)
+def _is_abandoned(claim: Claim) -> bool:
+    """Whether the thread that made a claim has ended, and left a coroutine behind that nothing goes on with."""
+    return claim.thread not in sys._current_frames()
 
 
 class Hold:
@@ -103,10 +103,13 @@ class Hold:
         True
     """
 
-    __slots__ = ("_claim", "_in_vain", "_is_futile", "_ours", "_place")
+    __slots__ = ("_claim", "_in_vain", "_is_futile", "_ours", "_place", "_seconds", "has_waited")
 
-    def __init__(self, folder: str, arguments: str) -> None:
+    def __init__(self, folder: str, arguments: str, wait: float = WAIT) -> None:
         self._place = folder, arguments
+        self._seconds = wait
+        #: Whether time has passed in which arguments and globals may have changed.
+        self.has_waited = False
         self._claim: Claim | None = None
         self._ours = True
         #: Somebody has computed it, and there is no entry: it cannot be stored, and nobody is to wait in vain again.
@@ -147,6 +150,10 @@ class Hold:
         """End the block that was entered: for whoever cannot have it as a block."""
         self._end(has_succeeded and self._ours)
 
+    def give_up(self) -> None:
+        """Leave the key to the next one, within the block: there will be no result."""
+        self._ours = False
+
     async def __aenter__(self) -> bool:
         claim = self._claim = Claim(self._place, in_task=True)
         try:
@@ -177,7 +184,9 @@ class Hold:
     def _take(self, claim: Claim) -> bool:
         """Whether there is nothing to wait for, as nearly always."""
         self._ours = True
-        return self._is_futile or claim.take()
+        is_free = self._is_futile or claim.take()
+        self.has_waited = not is_free
+        return is_free
 
     def _end(self, has_succeeded: bool = False) -> None:
         claim, self._claim = self._claim, None
@@ -198,6 +207,14 @@ class Hold:
         else:
             yield from self._wait_here(claim, present, signal)
 
+    def _pauses(self, is_in_chain: bool) -> Iterator[float]:
+        """Seconds from one look to the next. `is_in_chain`: the call belongs to a claim that others may wait for."""
+        first, last = _PAUSES
+        last = min(last, standstill.pause(self._seconds), _PAUSE_IN_CHAINS if is_in_chain else last)
+        return (
+            min(first * 2**count, last) for count in itertools.chain(range(10), itertools.repeat(9))
+        )
+
     def _wait_here(self, claim: Claim, present: Claim, signal: S) -> Generator[tuple[S, float]]:
         """Until the present claim is over, or is seen not to come to an end while we wait."""
         outers = _outers(claim)
@@ -209,15 +226,17 @@ class Hold:
                 return  # it is further down on our own stack, or in the event loop that we would block
             if _needs(present, outers):
                 return
-            watch = _watch(present)
-            for seconds in _pauses():
-                if present.is_over:
+            watch: standstill.Watch | None = None
+            for seconds in self._pauses(bool(outers)):
+                if present.is_over or _is_abandoned(present):
                     return
                 yield signal, seconds
                 if outers and present.abroad is not None and present.abroad.is_deadlocked():
                     return
-                if watch is None or present.abroad is not None or present.awaited:
-                    watch = _watch(present)
+                if present.abroad is not None or present.awaited:
+                    watch = None  # what it waits for is watched in its stead
+                elif watch is None:
+                    watch = standstill.Watch(os.getpid(), self._seconds)
                 elif watch.is_over():
                     return
         finally:
@@ -244,8 +263,8 @@ class Hold:
         abroad.waker = signal.set
         last = first  # who had the lock when it was last seen held
         try:
-            watch = standstill.OfProcess(last)
-            for seconds in _pauses():
+            watch = standstill.Watch(last, self._seconds)
+            for seconds in self._pauses(claim.outer is not None):
                 if abroad.is_over:
                     return
                 yield signal, seconds
@@ -259,7 +278,7 @@ class Hold:
                 if self._in_vain >= _IN_VAIN:
                     return
                 if watch.pid != holder:
-                    watch = standstill.OfProcess(holder)
+                    watch = standstill.Watch(holder, self._seconds)
                 elif watch.is_over():
                     return
         finally:
@@ -268,13 +287,6 @@ class Hold:
             self._ours = not abroad.is_over
             self._in_vain += abroad.is_over and last is not None and last == first
             self._is_futile = self._in_vain >= _IN_VAIN
-
-
-def _pauses() -> Iterator[float]:
-    first, last = _PAUSES
-    return (
-        min(first * 2**count, last) for count in itertools.chain(range(10), itertools.repeat(9))
-    )
 
 
 class _Abroad:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import operator
 import os
 import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from funes._entries import secret
+from funes._entries.root import absolute, is_url
 from funes._funes import Store
 
-__all__ = ["Options"]
+__all__ = ["WORTH_SYNCING", "Options"]
 
 #: Seconds of computing that are worth the milliseconds of a sync, or the tenths of one on a slow disk.
 WORTH_SYNCING = 1.0
 
-_DURABILITY: dict[object, float] = {
+#: Seconds without any processor time of the process that computes, after which a call that waits for it computes.
+WAIT = 300.0
+
+_DURABILITY: dict[str, float] = {
     "always": 0.0,
     "auto": WORTH_SYNCING,
     "never": float("inf"),
@@ -35,6 +41,8 @@ class Options(NamedTuple):
     strict: bool = False
     #: Whether a call waits for another one, wherever it runs, that computes the same.
     once: bool = True
+    #: After how many seconds without processor time of the holder a call no longer waits for it.
+    wait: float = WAIT
     #: What entries are signed with; None: `FUNES_KEY`, if it is set.
     key: secret.Secret | None = None
     #: How often a large entry is compared with its checksum: "always", "once" or "never".
@@ -57,6 +65,7 @@ class Options(NamedTuple):
         depends_on: Any,
         strict: bool,
         once: bool,
+        wait: float,
         key: object,
         verify: str,
         durability: str | float,
@@ -64,41 +73,93 @@ class Options(NamedTuple):
         large_argument: int,
         memory: int | None,
     ) -> Options:
-        """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind."""
+        """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind.
+
+        Raises:
+            TypeError: An option has a value of a wrong type; the message names the option.
+            ValueError: An option has a value that it cannot have.
+        """
         if verify not in ("always", "once", "never"):
             raise ValueError(f'verify must be "always", "once" or "never", not {verify!r}')
-        durable_after = _DURABILITY.get(durability, durability)
-        if not isinstance(durable_after, (int, float)):
-            raise ValueError(
-                f'durability must be "auto", "always", "never" or seconds, not {durability!r}'
-            )
+        seconds: object = wait
+        if type(seconds) not in (int, float) or not wait >= 0:
+            raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}")
         return cls(
-            cache_dir=None if cache_dir is None else os.fspath(cache_dir),
-            ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
+            cache_dir=None if cache_dir is None else _folder("cache_dir", cache_dir),
+            ignore=_names("ignore", ignore),
             depends_on=_dependencies(depends_on),
-            strict=bool(strict),
-            once=bool(once),
+            strict=_switch("strict", strict),
+            once=_switch("once", once),
+            wait=float(wait),
             key=None if key is None else secret.checked(key),
             verify=verify,
-            durable_after=durable_after,
-            shared=bool(shared),
-            large_argument=min(max(0, int(large_argument)), sys.maxsize),
-            memory=None if memory is None else min(max(0, int(memory)), sys.maxsize),
+            durable_after=_durable_after(durability),
+            shared=_switch("shared", shared),
+            large_argument=_bytes("large_argument", large_argument),
+            memory=None if memory is None else _bytes("memory", memory),
         )
 
     def open(self, root: str | None = None) -> Store:
-        """The store in the cache folder, or in the folder that another process had for it."""
+        """The store in the cache folder, or in the folder that another process had for it.
+
+        Raises:
+            OSError: It is a URL.
+        """
+        root = root or self.root()
+        if is_url(root):
+            raise NotADirectoryError(
+                errno.ENOTDIR, "FUNES_CACHE_DIR must be a folder, not a URL", root
+            )
         key = self.key.reveal() if self.key is not None else secret.from_environment()
-        return Store(root or self.root(), key=key, shared=self.shared, verify=self.verify)
+        return Store(root, key=key, shared=self.shared, verify=self.verify)
 
     def is_durable(self, seconds: float) -> bool:
         """Whether a result that took so long to compute must survive a power cut."""
         return seconds >= self.durable_after
 
     def root(self) -> str:
-        """The absolute path of the cache folder, as things stand now."""
-        folder = self.cache_dir or os.environ.get("FUNES_CACHE_DIR") or "cache"
-        return os.path.abspath(os.path.expanduser(folder))
+        """The absolute path of the cache folder, as things stand now; a URL if `FUNES_CACHE_DIR` holds one."""
+        return absolute(self.cache_dir)
+
+
+def _folder(option: str, value: Any) -> str:
+    folder = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(folder, str):
+        raise TypeError(f"{option} must be a folder, a str or a path, not {value!r}")
+    if is_url(folder):
+        raise ValueError(f"{option} must be a folder, and {folder!r} is a URL")
+    return folder
+
+
+def _names(option: str, value: Any) -> frozenset[str]:
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, Iterable):
+        names = tuple(names)
+        if all(isinstance(name, str) for name in names):
+            return frozenset(names)
+    raise TypeError(f"{option} must be the name of a parameter, or several, not {value!r}")
+
+
+def _switch(option: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{option} must be True or False, not {value!r}")
+    return value
+
+
+def _bytes(option: str, value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{option} must be a number of bytes, not {value!r}")
+    return min(max(0, operator.index(value)), sys.maxsize)
+
+
+def _durable_after(value: Any) -> float:
+    if isinstance(value, str) and value in _DURABILITY:
+        return _DURABILITY[value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        return float(value)
+    raise ValueError(f'durability must be "auto", "always", "never" or seconds, not {value!r}')
 
 
 def _dependencies(depends_on: Any) -> tuple[Any, ...]:

@@ -1,8 +1,6 @@
-"""Whether whoever computes what others wait for still gets on, as far as can be seen from outside.
+"""Detects that the process which computes a key uses no processor time any more: the one reason to stop waiting for it.
 
-A deadlock looks like this, and a process that was stopped; when one dies, the system says so itself.
-Whoever has waited for too long computes. So the bounds below weigh waiting in vain against computing
-twice, and neither gives a wrong result.
+A deadlock looks like this, and a process that was stopped; when a process dies, the system frees its lock.
 """
 
 from __future__ import annotations
@@ -10,177 +8,129 @@ from __future__ import annotations
 import os
 import sys
 import time
-from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from funes._seeds.turns import _waits_for_a_thread
+__all__ = ["Watch", "pause"]
 
-__all__ = ["OfProcess", "OfTask", "OfThread"]
+#: How many times as long a process is waited for whose processor time cannot be read, or not all of it.
+_UNSEEN = 12
 
-# Seconds of standing still after which nobody waits any longer.
-_STOPPED = 2.0  # the process was stopped (SIGSTOP, Ctrl-Z)
-_FOR_A_THREAD = 2.0  # its thread waits for another thread, and the whole process rests
-_FOR_A_CHILD = 5.0  # it rests, and is our parent: perhaps it waits for us
-_RESTING = (
-    60.0  # its thread is blocked on a lock or on the outside world, and the whole process rests
-)
-_FAR = 300.0  # the same of another process, or of a task, where nothing hints at a deadlock
-_UNSEEN = 3600.0  # it runs on another host, or the system does not show what it does
+#: Processor time that does not count, in seconds, and for each second of a watch: the grain of the figures, and
+#: the looks of other processes that wait for the same one and may be children of it.
+_NOTHING = 0.015
+_LOOKS = 0.0002
 
-#: A process that uses less of the processor's time than this part of it, looks at others perhaps, but does nothing.
-_IDLE = 0.02
+#: Into how many parts the time without processor time is divided by looks.
+_PARTS = 8
 
 
-class _Watch(ABC):
-    """Looks at somebody from time to time."""
+class Watch:
+    """Looks at a process from time to time: this one or another one of this host; None for one that cannot be seen.
 
-    def __init__(self) -> None:
-        self._begin()
+    Example:
+        >>> Watch(os.getpid(), wait=60).is_over()
+        False
+    """
 
-    def _begin(self) -> None:
-        self.since = time.monotonic()
-        self.used = self._processor_time()
+    def __init__(self, pid: int | None, wait: float) -> None:
+        self.pid = pid
+        self._wait = wait
+        self._begin(_time_of(pid))
+        self._next = self._since + wait / _PARTS
+
+    def _begin(self, used: float | None) -> None:
+        self._since = time.monotonic()
+        self._used = used
+        #: Processor time of its children; None until the process itself rests.
+        self._children: float | None = None
 
     def is_over(self) -> bool:
-        """Whether it has stood still for so long that it cannot be expected to go on."""
-        bound = self._bound()
-        if bound is None:
-            self._begin()
+        """Whether the process and its children have used no processor time for as long as they are waited for."""
+        now = time.monotonic()
+        if now < self._next:
             return False
-        return time.monotonic() - self.since >= bound
+        self._next = now + self._wait / _PARTS
+        used = _time_of(self.pid)
+        if used is None or self._used is None:
+            if used is not self._used:
+                self._begin(used)
+            return now - self._since >= self._wait * _UNSEEN
+        if self._has_moved(used - self._used, now):
+            self._begin(used)
+            return False
+        children = 0.0 if self.pid is None else _time_of_children(self.pid)
+        if self._children is None:
+            self._children = children
+        elif self._has_moved(children - self._children, now):
+            self._begin(used)
+            return False
+        return now - self._since >= self._wait * (1 if _SHOWS_CHILDREN else _UNSEEN)
 
-    @abstractmethod
-    def _processor_time(self) -> float | None: ...
-
-    @abstractmethod
-    def _bound(self) -> float | None:
-        """How long it may stand still in the way it does; None if it has moved since the watch began."""
-
-    def _rests(self) -> bool:
-        now = self._processor_time()
-        if now is None or self.used is None:
-            return True
-        return now - self.used <= _IDLE * (1 + time.monotonic() - self.since)
-
-
-class OfThread(_Watch):
-    """Of a thread of this process."""
-
-    def __init__(self, thread: int) -> None:
-        self.thread = thread
-        super().__init__()
-
-    def _begin(self) -> None:
-        super()._begin()
-        # Holding the frame makes the comparison sure: no later call can have the same one.
-        self.frame = sys._current_frames().get(self.thread)
-        self.instruction = self.frame.f_lasti if self.frame is not None else 0
-
-    def _processor_time(self) -> float | None:
-        return _processor_time()
-
-    def _bound(self) -> float | None:
-        frame = sys._current_frames().get(self.thread)
-        if frame is None:
-            return 0  # it has ended, and left a coroutine behind that nobody goes on with
-        if frame is not self.frame or frame.f_lasti != self.instruction or not self._rests():
-            return None
-        return _FOR_A_THREAD if _waits_for_a_thread(frame) else _RESTING
+    def _has_moved(self, difference: float, now: float) -> bool:
+        # The time of a child that nobody asked for is lost when it ends: less is a change, too.
+        return abs(difference) > _NOTHING + _LOOKS * (now - self._since)
 
 
-class OfTask(_Watch):
-    """Of a task of an event loop in a thread of this process: where the loop rests says nothing of the task."""
-
-    def __init__(self, thread: int) -> None:
-        self.thread = thread
-        super().__init__()
-
-    def _processor_time(self) -> float | None:
-        return _processor_time()
-
-    def _bound(self) -> float | None:
-        if self.thread not in sys._current_frames():
-            return 0
-        return _FAR if self._rests() else None
+def pause(wait: float) -> float:
+    """The longest time between two looks, in seconds, with which the end of a wait is noticed in time."""
+    return max(wait / _PARTS, 0.001)
 
 
-class OfProcess(_Watch):
-    """Of another process."""
-
-    def __init__(self, pid: int | None) -> None:
-        self.pid = pid
-        self.was_stopped = False
-        super().__init__()
-
-    def _processor_time(self) -> float | None:
-        return None if self.pid is None else _processor_time_of(self.pid)
-
-    def _bound(self) -> float | None:
-        shown = None if self.pid is None else _stat(self.pid)
-        if shown is None or self.pid is None:
-            return _UNSEEN
-        is_stopped = shown.state in "Tt"
-        if is_stopped is not self.was_stopped:
-            self.was_stopped = is_stopped
-            return None
-        if is_stopped:
-            return _STOPPED
-        if not self._rests():
-            return None
-        return _FOR_A_CHILD if self.pid in _ancestors() else _FAR
+#: What the looks of this process have cost so far: a thread that waits does not take them for progress.
+_spent = 0.0
 
 
-class _Stat(NamedTuple):
-    """What Linux shows of a process."""
+def _time_of(pid: int | None) -> float | None:
+    """Processor time of a process, in seconds; None if it cannot be read."""
+    if pid is None:
+        return None
+    if pid == os.getpid():
+        return time.process_time() - _spent
+    if sys.platform != "linux":
+        return None
+    try:
+        return time.clock_gettime(~pid << 3 | 2)  # as clock_getcpuclockid has it
+    except OSError:
+        return None
 
-    state: str
-    parent: int
-    #: Seconds of the processor, with those of children that have ended.
-    used: float
+
+def _time_of_children(pid: int) -> float:
+    """Processor time of what descends from a process, without this process, which may be among it, and only waits."""
+    global _spent
+    start = time.thread_time()
+    own = os.getpid()
+    seconds, left = 0.0, [pid]
+    while left:
+        parent = left.pop()
+        seconds += _time_of_ended_children(parent)
+        for child in _children(parent):
+            if child != own:
+                seconds += _time_of(child) or 0.0
+                left.append(child)
+    _spent += time.thread_time() - start
+    return seconds
 
 
-def _stat(pid: int) -> _Stat | None:
+def _time_of_ended_children(pid: int) -> float:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         # The second field is the program's name, in brackets, and may hold anything.
-        fields = text.rpartition(")")[2].split()
-        return _Stat(fields[0], int(fields[1]), sum(map(int, fields[11:15])) / _TICKS)
-    except (OSError, ValueError, IndexError):
-        return None
+        user, system = text.rpartition(")")[2].split()[13:15]
+        return (int(user) + int(system)) / _TICKS
+    except (OSError, ValueError):
+        return 0.0
 
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
-
-def _processor_time() -> float:
-    """That this process and its descendants have used."""
-    used = _processor_time_of(os.getpid())
-    return time.process_time() if used is None else used
-
-
-def _processor_time_of(pid: int) -> float | None:
-    shown = _stat(pid)
-    if shown is None:
-        return None
-    return shown.used + sum(_processor_time_of(child) or 0.0 for child in _children(pid))
+#: Whether the system lists the children of a process.
+_SHOWS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:  # a thread, or all of it, has ended meanwhile
-        return []
-    return [int(child) for text in lists for child in text.split()]
-
-
-def _ancestors() -> set[int]:
-    found: set[int] = set()
-    pid = os.getppid()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        shown = _stat(pid)
-        if shown is None:
-            break
-        pid = shown.parent
+    found: list[int] = []
+    with suppress(OSError):  # a thread, or all of it, has ended meanwhile
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
     return found

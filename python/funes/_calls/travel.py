@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from funes._calls import by_value
 from funes._definitions import texts
 from funes._definitions.source import statement_of
+from funes._entries import mains as mains_module
 from funes._entries import secret
 from funes._funes import definition_graph
 from funes._warn import one_line
@@ -67,11 +68,15 @@ class Parcel(NamedTuple):
     options: Options
     #: None if the definition has no digest: then calls run without the cache.
     definition: str | None
+    #: The digest with the state that travels, which calls may have changed; "" without a digest or code.
+    as_sent: str
     #: Compressed JSON of the definition, to tell what differs; see `_content`.
     content: bytes
-    #: The code, see `by_value`; None if it must not or cannot be pickled by value.
+    #: The code by value, see `by_value`, with modules that can be imported by name; None if all of it can be imported.
     code: bytes | None
-    #: Why there is no code.
+    #: The code with all functions and modules of the user by value; None if it must not or cannot be pickled so.
+    whole: bytes | None
+    #: Why there is no whole code.
     reason: str
     #: The texts of the code, see `_packed`.
     texts: bytes
@@ -90,9 +95,12 @@ _opened: OrderedDict[tuple[object, ...], _Received] = OrderedDict()
 
 def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]]:
     """Returns what pickle stores of a memorious function. Equal functions give equal bytes."""
+    if memo._arrived is not None:
+        # Made anew, the parcel would bring the definition that the code has here, in place of the one it must have.
+        return _open, memo._arrived
     carries_classes = _carries_classes()
     sent = _parcel_of(memo, carries_classes)
-    mains = _texts_of_main() if carries_classes else b""
+    mains = (memo._mains or _texts_of_main()) if carries_classes else b""
     return _open, (sent.data, mains, *sent.classes)
 
 
@@ -148,20 +156,27 @@ def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
     has_class = any(node["kind"] == "class" for node in nodes)
     path = _path_of(memo)
     is_importable = bool(path) and by_value.is_sent_by_name(memo.__module__)
-    code, reason, functions, classes = None, "", list[FunctionType](), list[type]()
-    if is_importable and has_class:
-        reason = "its definition contains a class of yours, which cannot be sent with the code"
-    else:
+    as_sent = "" if definition is None else memo._core.definition_as_it_is(memo)
+    code = whole = None
+    reason, functions, classes = "", list[FunctionType](), list[type]()
+    if not is_importable:
+        as_class = _numbering(classes) if carries_classes else None
         try:
-            code, functions = by_value.dumps(
-                memo,
-                everything=not has_class,
-                as_class=_numbering(classes) if carries_classes else None,
-            )
+            code, functions = by_value.dumps(memo, everything=False, as_class=as_class)
         except Exception as error:
             if not path:
                 raise
             reason = f"its code cannot be pickled ({one_line(error)})"
+    if has_class:
+        reason = "its definition contains a class of yours, which cannot be sent with the code"
+    elif definition is not None:
+        try:
+            whole, more = by_value.dumps(memo, everything=True, as_class=None)
+            functions += more
+        except Exception as error:
+            reason = f"its code cannot be pickled ({one_line(error)})"
+    if whole == code:
+        whole = None
     parcel = Parcel(
         module=memo.__module__ or "",
         path=path,
@@ -170,8 +185,10 @@ def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         root=memo._cache_root,
         options=memo._options._replace(depends_on=()),
         definition=definition,
+        as_sent=as_sent,
         content=zlib.compress(json.dumps(_content(memo, nodes)).encode()),
         code=code,
+        whole=whole,
         reason=reason,
         texts=_packed((function, *functions)),
     )
@@ -221,6 +238,8 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     """
     if mains:
         _arrive(mains)
+    for cls in classes:
+        mains_module.arrive(cls)
     key = (data, *map(id, classes))
     known = _opened.get(key)
     if known is not None and known.is_current():
@@ -236,9 +255,14 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     while len(_opened) > _MOST_OPEN:
         _opened.popitem(last=False)
     if parcel.definition is not None:  # it is sent on as it came
+        if received.definition is None:
+            received.memo._arrived = data, mains, *classes
+            return received.memo
         for carries_classes in {bool(classes), False}:
             key = _key(received.memo, parcel.definition, carries_classes)
             received.memo._sent[key] = Sent(data, classes)
+    if mains and mains != _texts_of_main():
+        received.memo._mains = mains
     return received.memo
 
 
@@ -251,7 +275,13 @@ class _Received(NamedTuple):
     #: Their addresses are known by, so they must not go.
     classes: tuple[type, ...]
 
+    #: This process's own function, if it has not had the digest; once it has, it takes the place of the code by value.
+    own: Any = None
+    submitted: str | None = None
+
     def is_current(self) -> bool:
+        if self.own is not None and _definition(self.own) == self.submitted:
+            return False
         return self.definition is None or _definition(self.memo) == self.definition
 
 
@@ -263,7 +293,7 @@ def _received(parcel: Parcel, classes: tuple[type, ...]) -> _Received | str:
         if parcel.definition is None or _definition(found) == parcel.definition:
             return _Received(found, parcel.definition, classes)
         trouble = _difference(parcel, found)
-    if parcel.code is None:
+    if parcel.code is None and parcel.whole is None:
         return f"{trouble}\nThe submitted code did not travel: {parcel.reason}."
     if parcel.python != sys.version_info[:2]:
         sender, here = (".".join(map(str, v)) for v in (parcel.python, sys.version_info[:2]))
@@ -272,7 +302,10 @@ def _received(parcel: Parcel, classes: tuple[type, ...]) -> _Received | str:
             "which cannot open it. Run the workers with the same Python."
         ).lstrip()
     _arrive(parcel.texts)
-    memo: Memo[Any, Any] = by_value.loads(parcel.code, classes)
+    memo = _from_value(parcel, classes)
+    differs = found is not None or parcel.code is None or memo is None
+    if memo is None:
+        memo = by_value.loads(cast("bytes", parcel.whole), classes)
 
     def mismatch(what: str) -> DefinitionMismatch:
         detail = _difference(parcel, memo) if found is None else trouble
@@ -282,8 +315,23 @@ def _received(parcel: Parcel, classes: tuple[type, ...]) -> _Received | str:
 
     if parcel.definition is not None:
         # Not looked at now: a class that refers to the function may be half made.
-        memo._core.expect(parcel.definition, found is not None, mismatch)
-    return _Received(memo, None, classes)
+        memo._core.expect(parcel.as_sent, parcel.definition, differs, mismatch)
+    return _Received(memo, None, classes, found, parcel.definition)
+
+
+def _from_value(parcel: Parcel, classes: tuple[type, ...]) -> Memo[Any, Any] | None:
+    """Returns the function by value beside the modules of this process; None if the whole code must do."""
+    if parcel.code is None:
+        return None
+    try:
+        memo: Memo[Any, Any] = by_value.loads(parcel.code, classes)
+    except Exception:  # a module is missing here, or another one
+        if parcel.whole is None:
+            raise
+        return None
+    if parcel.whole is not None and _definition(memo) != parcel.as_sent:
+        return None
+    return memo
 
 
 def _find(parcel: Parcel) -> tuple[Memo[Any, Any] | None, str]:

@@ -1,4 +1,4 @@
-"""``funes adopt``: results that survive an edit."""
+"""``funes adopt``: results that survive an edit, or a rename."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import click
 from funes._calls.options import WORTH_SYNCING
 from funes._cli import match, options
 from funes._cli.code import is_code, memo_named
+from funes._cli.diff import print_changes, rows_of
 from funes._cli.exits import FOUND_WANTING, NotThere
 from funes._cli.output import print_json, print_text
+from funes._definitions.difference import Change
 from funes._entries.version import StoredVersion
-from funes._versions import adopt as versions
+from funes._versions.adopt import Adopted, plan
 from funes._versions.subject import Subject
 from funes._whole import is_shared
 from funes.errors import AdoptionError
@@ -20,7 +22,7 @@ from funes.errors import AdoptionError
 __all__ = ["command"]
 
 
-@click.command(short_help="Declare an edit harmless: results of OLD serve NEW.")
+@click.command(short_help="Copy the results of version OLD to version NEW, after asking.")
 @click.argument("function")
 @click.argument("old")
 @click.argument("new", required=False)
@@ -39,8 +41,14 @@ __all__ = ["command"]
     help="The parameter OLD is called NEW now.",
 )
 @click.option("--drop", metavar="NAME", multiple=True, help="The parameter NAME is gone.")
-@click.option("--copy", is_flag=True, help="Copy the results that there are, and record nothing.")
-@click.option("--undo", is_flag=True, help="Take back what was declared of OLD; copies stay.")
+@click.option(
+    "--function",
+    "former",
+    metavar="NAME",
+    help="The name that the function had in OLD, if it was renamed or moved.",
+)
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be copied.")
+@options.yes
 @options.folder
 @options.as_json
 @click.pass_context
@@ -53,46 +61,61 @@ def command(
     add: dict[str, Any],
     rename: dict[str, str],
     drop: tuple[str, ...],
-    copy: bool,
-    undo: bool,
+    former: str | None,
+    dry_run: bool,
+    yes: bool,
     folder: str | None,
     as_json: bool,
 ) -> None:
-    """Declare an edit of FUNCTION harmless: results of version OLD serve version NEW.
+    """Copy the results of version OLD of FUNCTION to version NEW, after an edit that changes no result.
 
-    FUNCTION is MODULE:FUNCTION, which is imported, and NEW its present definition; or it is a name as in `funes ls`,
-    and NEW a version of which anything is stored, without NEW the one to which a result was added last. OLD and NEW are
-    beginnings of definition hashes.
+    What changed from OLD to NEW is shown before it asks. FUNCTION is MODULE:FUNCTION, which is imported, and NEW its
+    present definition; or it is a name as in `funes ls`, and NEW a version of which anything is stored, without NEW the
+    one to which a result was added last. OLD and NEW are beginnings of definition hashes.
 
-    It is recorded in definition.json of NEW. Nothing is computed, and nothing of OLD is changed. What would make two
-    results one is refused.
+    Nothing is computed, and nothing of OLD is changed. What would make two results one is refused. Without the code,
+    results are unpickled if parameters have changed, which imports the modules of their classes.
 
     \b
     definition   the hash of OLD                                      (--json)
     into         the hash of NEW                                      (--json)
-    entries      how many results of OLD serve NEW                    (--json)
-    left_out     those that cannot, with the reason                   (--json)
-    is_copy      whether they were copied                             (--json)
+    changes      what changed, as in `funes diff`; null if unknown    (--json)
+    entries      how many results were copied, or would be            (--json)
+    left_out     those that cannot be, with the reason                (--json)
 
     Exit code: 1 if it was refused, or if results were left out.
     """
-    subject = _subject(function, old, new, folder)
+    subject = _subject(function, (old, former), new, folder)
+    options.find_code()
     try:
-        done = (
-            versions.undo(subject, old)
-            if undo
-            else versions.adopt(subject, old, add=add, rename=rename, drop=drop, copy=copy)
-        )
+        adoption = plan(subject, old, add=add, rename=rename, drop=drop, function=former)
+        changed, found = adoption.changes(), adoption.look()
+        if not as_json:
+            _show(changed, found, dry_run)
+        if not dry_run:
+            options.confirm(f"Copy {found.summary()}?", yes)
+            found = adoption.carry_out()
     except (AdoptionError, OSError) as error:
         raise NotThere(str(error)) from error
     if as_json:
-        print_json(done._asdict())
-    elif undo:
-        print_text(f"results of {done.definition[:12]} serve {done.into[:12]} no more")
-    else:
-        print_text(str(done))
-    if done.left_out:
+        told = None if changed is None else rows_of(changed)
+        print_json({**found._asdict(), "changes": told})
+    elif not dry_run:
+        print_text(f"copied {found.summary()}")
+    if found.left_out:
         ctx.exit(FOUND_WANTING)
+
+
+def _show(changed: list[Change] | None, found: Adopted, dry_run: bool) -> None:
+    """Print what changed, and what would be left out."""
+    if changed is None:
+        print_text("what changed is not known: it was not recorded")
+    else:
+        print_changes(changed)
+    for line in found.omissions():
+        print_text(line)
+    if dry_run:
+        print_text(f"would copy {found.summary()}")
 
 
 def _names(texts: tuple[str, ...]) -> dict[str, str]:
@@ -105,7 +128,10 @@ def _names(texts: tuple[str, ...]) -> dict[str, str]:
     return renamed
 
 
-def _subject(function: str, old: str, new: str | None, folder: str | None) -> Subject:
+def _subject(
+    function: str, source: tuple[str, str | None], new: str | None, folder: str | None
+) -> Subject:
+    old, former = source
     if is_code(function):
         from funes._calls.description import subject_of
 
@@ -117,7 +143,7 @@ def _subject(function: str, old: str, new: str | None, folder: str | None) -> Su
         return subject
     found = match.function_named(options.opened(folder), function)
     [version] = match.versions_named(found, [new]) if new else found.versions()[:1]
-    if new is None and version.definition.startswith(old):
+    if new is None and former is None and version.definition.startswith(old):
         raise click.UsageError(
             f"{old} is the version to which a result was added last: name NEW, or name the function by"
             " MODULE:FUNCTION, whose present definition is NEW"
@@ -137,6 +163,7 @@ def _recorded(version: StoredVersion) -> Subject:
     return Subject(
         store=version.function.cache._store,
         function=name,
+        identity=version.function._identity,
         definition=version.definition,
         parameters=parameters,
         content=None,

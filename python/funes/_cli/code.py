@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +10,8 @@ import click
 
 from funes._calls.bound import BoundMemo
 from funes._calls.memo import Memo
+from funes._cli.options import find_code
+from funes._entries.root import absolute, is_url
 from funes._warn import one_line
 
 __all__ = ["is_code", "memo_named"]
@@ -36,8 +37,7 @@ def memo_named(wanted: str, folder: str | None) -> Memo[..., Any]:
         raise click.UsageError(
             f"{wanted!r} names no function: write MODULE:FUNCTION, as in mine.train:fit"
         )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    find_code()
     try:
         found: Any = import_module(module)
         for part in name.split("."):
@@ -49,5 +49,8 @@ def memo_named(wanted: str, folder: str | None) -> Memo[..., Any]:
     if not isinstance(found, Memo):
         raise click.UsageError(f"{wanted} is not decorated with @memorious")
     if folder is not None:
-        found._move(os.path.abspath(os.path.expanduser(folder)))
+        root = absolute(folder)
+        if is_url(root) or os.path.isfile(root):
+            raise click.UsageError(f"{folder} is no folder")
+        found._move(root)
     return found

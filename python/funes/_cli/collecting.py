@@ -1,4 +1,4 @@
-"""What a cache can do without: which versions, entries and large arguments, and how they are deleted."""
+"""Decides what a cache can do without: which versions, entries and large arguments."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from funes._entries.entry import StoredEntry
 from funes._entries.files import StoredFile
 from funes._entries.large_arguments import YOUNG
 from funes._entries.version import StoredVersion
-from funes._versions.adoption import KEY
 
-__all__ = ["Limits", "Plan", "adopted_by", "is_dispensable", "last_used", "plan"]
+__all__ = ["Limits", "Plan", "is_dispensable", "last_used", "plan"]
 
 
 class Limits(NamedTuple):
@@ -26,7 +25,7 @@ class Limits(NamedTuple):
     older_than: float | None = None
     #: Only versions of which there are so many newer ones of the same function.
     keep_versions: int | None = None
-    #: Then as many of the oldest files as it takes to come down to so many bytes.
+    #: Then as many of the least valuable files as it takes to come down to so many bytes.
     max_bytes: int | None = None
 
 
@@ -39,6 +38,8 @@ class Plan(NamedTuple):
     objects: list[StoredObject]
     #: How many bytes the rest takes.
     rest: int
+    #: How many of these cannot be deleted now.
+    fixed: int
     #: Files that cannot be read now: as long as it is not known what they refer to, all large arguments stay.
     unread: list[str]
 
@@ -59,12 +60,7 @@ def plan(
         watch: Passes on the entries that are read, of which there are so many.
     """
     now = time.time()
-    doomed, kept = [], []
-    for function in cache.functions():
-        versions = function.versions()
-        go = _superseded(versions, limits, now)
-        doomed += go
-        kept += [version for version in versions if version not in go]
+    doomed, kept = _versions(cache, limits, now)
     entries = [entry for version in kept for entry in version.entries()]
     objects = list(cache.objects())
     gone = {version.definition for version in doomed}
@@ -78,30 +74,29 @@ def plan(
     leave = book.orphans()
     staying = [each for each in objects if each not in leave]
     rest = sum(each.bytes for each in (*entries, *damaged, *staying))
+    fixed = sum(each.bytes for each in staying if not book.can_free(each))
     cut: list[StoredEntry] = []
-    if limits.max_bytes is not None:
-        for file in (*sorted(damaged, key=_age), *sorted(entries, key=_age)):
-            if rest <= limits.max_bytes:
-                break
-            rest -= file.bytes
-            if isinstance(file, StoredEntry):
-                cut.append(file)
-                freed = book.strike(file)
-                rest -= sum(each.bytes for each in freed)
-                leave += freed
-            else:
+    # Where the target cannot be reached, no result is given up for it.
+    if limits.max_bytes is not None and fixed <= limits.max_bytes < rest:
+        for file in sorted(damaged, key=_age):
+            if rest > limits.max_bytes:
                 old.append(file)
+                rest -= file.bytes
+        if rest > limits.max_bytes:
+            values = _values(watch(entries, len(entries)), book)
+            ranked = sorted(entries, key=lambda entry: (values[entry.path], *_age(entry)))
+            cut, freed = _cut(ranked, book, rest - limits.max_bytes)
+            leave += freed
+            rest -= sum(each.bytes for each in (*cut, *freed))
     emptied = _emptied(kept, entries, cut)
+    folders = {version.folder for version in emptied}
     return Plan(
         doomed + emptied,
-        [entry for entry in cut if entry.version not in emptied],
-        [
-            file
-            for file in old
-            if file.path.parent.parent.name not in {v.definition for v in emptied}
-        ],
+        [entry for entry in cut if entry.version.folder not in folders],
+        [file for file in old if file.path.parent.parent not in folders],
         leave,
         rest,
+        fixed,
         book.unread,
     )
 
@@ -117,66 +112,108 @@ def last_used(version: StoredVersion) -> float:
     return max(summary.last.timestamp(), _changed(version.folder / stats.FILE_NAME))
 
 
-def adopted_by(version: StoredVersion) -> set[str]:
-    """The versions whose results serve this one, as its definition.json records."""
-    records = (version.description or {}).get(KEY)
-    if not isinstance(records, list):
-        return set()
-    return {str(record.get("definition")) for record in records if isinstance(record, dict)}
-
-
 def is_dispensable(file: StoredObject) -> bool:
     """Whether a large argument that nothing refers to is old enough, as it is now."""
     return time.time() - _changed(file.path) > YOUNG
 
 
+def _versions(
+    cache: Cache, limits: Limits, now: float
+) -> tuple[list[StoredVersion], list[StoredVersion]]:
+    """The versions to do without, and the others, each once.
+
+    A version of several functions, whose code is the same, goes only if each of them can do without it.
+    """
+    goes: dict[str, bool] = {}
+    found: dict[str, StoredVersion] = {}
+    for function in cache.functions():
+        versions = function.versions()
+        superseded = {version.definition for version in _superseded(versions, limits, now)}
+        for version in versions:
+            folder = str(version.folder)
+            found.setdefault(folder, version)
+            goes[folder] = goes.get(folder, True) and version.definition in superseded
+    doomed = [version for folder, version in found.items() if goes[folder]]
+    return doomed, [version for folder, version in found.items() if not goes[folder]]
+
+
 def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> list[StoredVersion]:
-    """The versions of a function to do without: those that every limit gives up, and that serve no other version."""
+    """The versions of a function to do without: those that every limit gives up."""
     if limits.older_than is None and limits.keep_versions is None:
         return []
     keep, patience = limits.keep_versions or 0, limits.older_than or 0.0
     filled: list[StoredVersion] = []
     bare: list[StoredVersion] = []
     for version in sorted(versions, key=last_used, reverse=True):
-        (filled if version.summary.entries or adopted_by(version) else bare).append(version)
+        (filled if version.summary.entries else bare).append(version)
     # A version without results takes the place of none that has some.
-    go, kept = {}, filled[:keep]
-    for version, least in [(each, 0.0) for each in filled[keep:]] + [
-        (each, YOUNG) for each in bare
-    ]:
-        if now - last_used(version) > max(patience, least):
-            go[version.definition] = version
-        else:
-            kept.append(version)
-    while kept:
-        for definition in adopted_by(kept.pop()):
-            if definition in go:
-                kept.append(go.pop(definition))
-    return list(go.values())
+    candidates = [(each, 0.0) for each in filled[keep:]] + [(each, YOUNG) for each in bare]
+    return [each for each, least in candidates if now - last_used(each) > max(patience, least)]
+
+
+def _values(entries: Iterable[StoredEntry], book: _Book) -> dict[os.PathLike[str], float]:
+    """What each entry saves: seconds per byte, for each time that it was used, as far as is known.
+
+    A use is the computation itself, and each hit, of which a version counts those of all its entries. The bytes are its
+    own, and its part of the large arguments that would go with it.
+    """
+    uses: dict[os.PathLike[str], float] = {}
+    values: dict[os.PathLike[str], float] = {}
+    for entry in entries:
+        folder = entry.version.folder
+        if folder not in uses:
+            hits = (stats.read(folder) or stats.Stats()).hits
+            uses[folder] = 1 + hits / max(1, entry.version.summary.entries)
+        try:
+            seconds = entry.time
+        except Exception:  # it may be of value to a reader with another key
+            seconds = float("inf")
+        values[entry.path] = seconds * uses[folder] / max(1.0, entry.bytes + book.share(entry))
+    return values
+
+
+def _cut(
+    ranked: list[StoredEntry], book: _Book, excess: int
+) -> tuple[list[StoredEntry], list[StoredObject]]:
+    """The entries to delete, the first of them first, to free so many bytes; and the large arguments that go with them.
+
+    An entry that is not needed for that, as a later one frees enough, stays.
+    """
+    cut: list[StoredEntry] = []
+    for entry in ranked:
+        if excess <= 0:
+            break
+        cut.append(entry)
+        excess -= entry.bytes + sum(each.bytes for each in book.strike(entry))
+    kept = set()
+    for entry in reversed(cut):
+        size = entry.bytes + sum(each.bytes for each in book.would_return(entry))
+        if excess + size <= 0:
+            kept.add(entry.path)
+            book.restore(entry)
+            excess += size
+    cut = [entry for entry in cut if entry.path not in kept]
+    return cut, book.freed_by(cut)
 
 
 def _emptied(
     versions: list[StoredVersion], entries: list[StoredEntry], cut: list[StoredEntry]
 ) -> list[StoredVersion]:
-    """The versions of which no entry would be left, nor anything that they serve by."""
-    left = Counter(entry.version.definition for entry in entries)
-    left.subtract(entry.version.definition for entry in cut)
-    touched = {entry.version.definition for entry in cut}
-    return [
-        version
-        for version in versions
-        if version.definition in touched
-        and not left[version.definition]
-        and not adopted_by(version)
-    ]
+    """The versions of which no entry would be left."""
+    left = Counter(entry.version.folder for entry in entries)
+    left.subtract(entry.version.folder for entry in cut)
+    touched = {entry.version.folder for entry in cut}
+    return [each for each in versions if each.folder in touched and not left[each.folder]]
 
 
 class _Book:
-    """Which entries refer to which large arguments."""
+    """Records which entries refer to which large arguments."""
 
     def __init__(self, objects: list[StoredObject], now: float) -> None:
         self._old = {each.hash: each for each in objects if now - each.stored.timestamp() > YOUNG}
+        #: Of each entry, by its path.
         self._of: dict[str, frozenset[str]] = {}
+        #: By how many entries that stay each large argument is referred to.
         self._count: Counter[str] = Counter()
         self.unread: list[str] = []
 
@@ -195,19 +232,45 @@ class _Book:
             self._of[path] = found
             self._count.update(found)
 
+    def can_free(self, stored: StoredObject) -> bool:
+        """Whether a large argument may be deleted once no entry refers to it."""
+        return stored.hash in self._old and not self.unread
+
     def orphans(self) -> list[StoredObject]:
-        if self.unread:
-            return []
-        return [each for name, each in self._old.items() if not self._count[name]]
+        """The large arguments that no entry refers to, and that may be deleted."""
+        return [
+            each
+            for name, each in self._old.items()
+            if not self._count[name] and self.can_free(each)
+        ]
+
+    def share(self, entry: StoredEntry) -> float:
+        """The bytes of the large arguments that would go with an entry, divided among those that refer to them."""
+        shared = self._freeable(entry)
+        return sum(each.bytes / max(1, self._count[each.hash]) for each in shared)
 
     def strike(self, entry: StoredEntry) -> list[StoredObject]:
         """Take an entry out; returns what nothing refers to any more."""
-        freed = []
-        for name in self._of.pop(str(entry.path), ()):
-            self._count[name] -= 1
-            if not self._count[name] and name in self._old and not self.unread:
-                freed.append(self._old[name])
-        return freed
+        self._count.subtract(self._of.get(str(entry.path), ()))
+        return [each for each in self._freeable(entry) if not self._count[each.hash]]
+
+    def would_return(self, entry: StoredEntry) -> list[StoredObject]:
+        """The large arguments that stay if an entry does that was taken out."""
+        return [each for each in self._freeable(entry) if not self._count[each.hash]]
+
+    def restore(self, entry: StoredEntry) -> None:
+        """Put an entry back that was taken out."""
+        self._count.update(self._of.get(str(entry.path), ()))
+
+    def freed_by(self, cut: list[StoredEntry]) -> list[StoredObject]:
+        """The large arguments that go with these entries, which were taken out."""
+        freed = {each.hash: each for entry in cut for each in self.would_return(entry)}
+        return list(freed.values())
+
+    def _freeable(self, entry: StoredEntry) -> list[StoredObject]:
+        names = self._of.get(str(entry.path), ())
+        found = (self._old[name] for name in names if name in self._old)
+        return [each for each in found if self.can_free(each)]
 
 
 def _age(file: StoredFile) -> tuple[float, str]:

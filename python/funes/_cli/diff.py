@@ -15,7 +15,7 @@ from funes._definitions.recorded import Content
 from funes._entries.cache import Cache
 from funes._entries.version import StoredVersion
 
-__all__ = ["command", "rows_of"]
+__all__ = ["command", "print_changes", "rows_of"]
 
 
 @click.command(short_help="Show what changed in FUNCTION from version OLD to version NEW.")
@@ -49,6 +49,11 @@ def command(*, function: str, old: str, new: str | None, cache: Cache, as_json: 
     if as_json:
         print_json(rows_of(told))
         return
+    print_changes(told)
+
+
+def print_changes(told: Iterable[Change]) -> None:
+    """Print changes, each with the difference of its source."""
     for change in told:
         print_text(str(change))
         if change.diff:
@@ -61,9 +66,13 @@ def rows_of(told: Iterable[Change]) -> list[dict[str, str]]:
 
 
 def _content(version: StoredVersion) -> Content:
-    if version.description is None:
+    description = version.description
+    if description is None or not description["nodes"]:
+        reason = (
+            "there is no sound definition.json" if description is None else "it is not recorded"
+        )
         raise NotThere(
             f"what version {version.definition} consists of is not known:"
-            f" there is no sound definition.json in {version.folder}"
+            f" {reason} in {version.folder}"
         )
-    return version.description
+    return description

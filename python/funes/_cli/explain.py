@@ -46,12 +46,13 @@ def command(
     \b
     function   its qualified name                                    (--json)
     hit        whether it is remembered                              (--json)
-    why        memory, disk, adopted; never called, definition,
-               arguments, damaged, foreign, newer, unreadable,
-               unhashable                                            (--json)
+    why        memory, disk; never called, definition, arguments,
+               damaged, foreign, newer, unreadable, unhashable       (--json)
     definition, arguments   the hashes of the call                   (--json)
     path       the file of the result, or of the nearest one         (--json)
-    version    the version it is compared with, or adopted from      (--json)
+    version    the version it is compared with                       (--json)
+    renamed_from  the other function whose code is the same, if nothing
+               is stored of this one                                 (--json)
     used       when that was used last                               (--json)
     changes    what changed since that version, as in `funes diff`   (--json)
     is_remembered_there   whether that version remembers the call    (--json)
@@ -86,6 +87,7 @@ def _row(found: Explanation) -> dict[str, Any]:
         "path": None if found.path is None else str(found.path),
         "version": None if version is None else version.definition,
         "used": None if version is None else date_exact(version.used_at),
+        "renamed_from": found.renamed_from or None,
         "changes": rows_of(found.changes),
         "is_remembered_there": found.is_remembered_there,
         "differences": [difference._asdict() for difference in found.differences],

@@ -1,4 +1,4 @@
-"""``funes gc``: do without what is old, superseded or too much."""
+"""``funes gc``: deletes what is old, superseded or too much."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from funes._cli.output import print_json, print_rows
 from funes._cli.progress import progress
 from funes._cli.removal import COLUMNS, Removal, counted, rows_of
 from funes._cli.units import age, bytes_shown, size
-from funes._entries.cache import Cache
+from funes._entries.cache import Cache, open_cache
 from funes._entries.entry import StoredEntry
 from funes._entries.files import Removed
 from funes._entries.version import StoredVersion
@@ -31,7 +31,10 @@ __all__ = ["command"]
     help="Versions of which N of the same function were used later.",
 )
 @click.option(
-    "--max-bytes", type=size, metavar="SIZE", help="Then the oldest, until so much is left: 10G."
+    "--max-bytes",
+    type=size,
+    metavar="SIZE",
+    help="Then the least valuable, until so much is left: 10G.",
 )
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would be deleted.")
 @options.yes
@@ -50,15 +53,15 @@ def command(
     """Delete what is old, superseded or too much, after asking.
 
     1. Whole versions go that meet --older-than and --keep-versions, both if both are given. A version was used last
-    when its last result was stored, or when a process that had hits ended. A version that has been adopted stays as
-    long as the one that it serves.
+    when its last result was stored, or when a process that had hits ended.
 
     2. Damaged entries that were set aside go if they are older than --older-than.
 
     3. Large arguments go that no entry refers to any more, if none has come to refer to them within a day.
 
     4. If the entries and large arguments that are left take more than --max-bytes, damaged entries go, then entries of
-    any version, the oldest first, with the large arguments that only they refer to.
+    any version, with the large arguments that only they refer to: first those that save the fewest seconds per byte,
+    by how long they took and how often their version was used. Where so little cannot be reached, none goes.
 
     Without any of the three options only step 3 is taken. Programs that run meanwhile go on; they compute again what
     they miss. What is stored or used while this runs stays.
@@ -70,8 +73,10 @@ def command(
     files      how many
     bytes      their sizes
 
-    Exit code: 1 if something could not be deleted.
+    Exit code: 1 if something could not be deleted, or --max-bytes cannot be reached.
     """
+    # What is asked of entries needs no verifying, which would read all of them.
+    cache = open_cache(cache.path, verify="never")
     found = plan(cache, Limits(older_than, keep_versions, max_bytes), watch=_watch)
     rows = rows_of(found.versions, found.entries, damaged=found.damaged, objects=found.objects)
     total = Removed(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
@@ -84,8 +89,15 @@ def command(
     if total.files and not dry_run:
         options.confirm(f"Delete {counted(total)}?", yes)
         _carry_out(found, removal)
+    if max_bytes is not None and found.rest > max_bytes:
+        removal.errors.append(
+            f"--max-bytes {bytes_shown(max_bytes)} cannot be reached: {bytes_shown(found.fixed)} of large arguments"
+            " cannot be deleted now, as they were stored or used within the last day, or as entries cannot be"
+            " read; no result was deleted for it"
+        )
     if as_json:
         done = {"deleted": removal.removed._asdict(), "errors": removal.errors, "left": found.rest}
+        done["fixed"] = found.fixed
         print_json({"delete": rows, **done})
     else:
         text = (

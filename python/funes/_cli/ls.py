@@ -51,10 +51,10 @@ _VERSIONS = (
 def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -> None:
     """List the functions of which results are stored, or the versions of FUNCTION.
 
-    FUNCTION is its name, its qualified name, or that of its folder.
+    FUNCTION is its name, its qualified name or the end of it, or the name of its folder.
 
     \b
-    function   its name
+    function   its name; its qualified name if several have the name
     versions   how many definitions of it have results
     last       when its last result was stored
     version    the definition hash
@@ -80,9 +80,10 @@ def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -
 def _function(function: StoredFunction, quick: bool) -> dict[str, Any]:
     versions = function.versions()
     return {
-        "function": function.name,
+        "function": function._label,
+        "name": function.qualified_name,
         "versions": len(versions),
-        **_numbers(versions, function.name, quick),
+        **_numbers(versions, function._label, quick),
         "folder": str(function.folder),
     }
 
@@ -94,7 +95,7 @@ def _versions(versions: list[StoredVersion], quick: bool) -> list[dict[str, Any]
         rows.append(
             {
                 "version": version.definition,
-                "name": match.qualified_name(version) or version.function.name,
+                "name": version.function.qualified_name,
                 "first": version.summary.first,
                 **_numbers([version], version.definition[:12], quick),
                 "changed": _changed(version, versions[:position]),
@@ -109,16 +110,16 @@ def _began(version: StoredVersion) -> tuple[datetime, str]:
 
 
 def _changed(version: StoredVersion, before: list[StoredVersion]) -> list[str]:
-    """What changed since the last of those before; functions of several modules may share a folder."""
+    """What changed since the last of those before."""
     from funes._definitions.difference import changes
 
     if not before:
         return []
-    name = match.qualified_name(version)
-    same = [each for each in before if match.qualified_name(each) == name]
-    old, new = (same or before)[-1].description, version.description
+    old, new = before[-1].description, version.description
     if old is None or new is None:
         return ["not known: there is no definition.json"]
+    if not old["nodes"] or not new["nodes"]:
+        return ["not known: it was not recorded"]
     return [str(change) for change in changes(old, new)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -11,15 +11,14 @@ import click
 from funes._cli.exits import NotThere
 from funes._entries.cache import Cache
 from funes._entries.function import StoredFunction
+from funes._entries.named import named
 from funes._entries.version import StoredVersion
 
 __all__ = [
-    "by_name",
     "by_prefix",
     "call_arguments",
     "function_named",
     "named_values",
-    "qualified_name",
     "versions_named",
 ]
 
@@ -27,29 +26,6 @@ T = TypeVar("T")
 
 #: How many of those that there are an error names.
 _SHOWN = 10
-
-
-def by_name(wanted: str, choices: Iterable[T], names: Callable[[T], Iterable[str]]) -> T:
-    """The one choice that has the name.
-
-    A name with dots may be given by its end: ``train`` or ``Model.train`` for ``mine.Model.train``.
-
-    Raises:
-        NotThere: None has it.
-        click.UsageError: Several have it.
-    """
-    choices = list(choices)
-    found = [choice for choice in choices if wanted in names(choice)]
-    found = found or [
-        choice for choice in choices if any(name.endswith(f".{wanted}") for name in names(choice))
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        one_each = _listed("/".join(dict.fromkeys(names(choice))) for choice in found)
-        raise click.UsageError(f"{wanted!r} may be any of {one_each}: say which")
-    there = _listed(name for choice in choices for name in list(names(choice))[:1])
-    raise NotThere(f"there is no function {wanted!r} in this cache; there are {there or 'none'}")
 
 
 def by_prefix(wanted: str, choices: Iterable[T], hash_of: Callable[[T], str], what: str) -> T:
@@ -74,11 +50,21 @@ def by_prefix(wanted: str, choices: Iterable[T], hash_of: Callable[[T], str], wh
 def function_named(cache: Cache, wanted: str) -> StoredFunction:
     """The function that has the name: its own, its qualified one (or the end of it), or that of its folder.
 
+    ``Model.train`` is the end of ``mine.Model.train``.
+
     Raises:
         NotThere: None has it.
         click.UsageError: Several have it.
     """
-    return by_name(wanted, cache.functions(), _names)
+    functions = cache.functions()
+    found = named(functions, wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        one_each = _listed(function.qualified_name for function in found)
+        raise click.UsageError(f"{wanted!r} may be any of {one_each}: say which")
+    there = _listed(function._label for function in functions) or "none"
+    raise NotThere(f"there is no function {wanted!r} in this cache; there are {there}")
 
 
 def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[StoredVersion]:
@@ -93,12 +79,6 @@ def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[Stor
         by_prefix(each, versions, lambda version: version.definition, "version") for each in wanted
     ]
     return [version for version in versions if version in found]
-
-
-def qualified_name(version: StoredVersion) -> str:
-    """Module and qualified name of the function, as far as its version has recorded them."""
-    description = version.description
-    return description["nodes"][0]["name"] if description and description["nodes"] else ""
 
 
 def named_values(texts: Iterable[str]) -> dict[str, Any]:
@@ -133,13 +113,6 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-
-
-def _names(function: StoredFunction) -> Iterator[str]:
-    yield function.name
-    yield function.folder.name
-    for definition in function.definitions():  # whose entries are not listed for this
-        yield from filter(None, [qualified_name(StoredVersion(function, definition))])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from funes._cli.exits import NotThere, Refused
 from funes._cli.match import named_values
 from funes._entries.cache import Cache, open_cache
 
-__all__ = ["as_json", "cache", "confirm", "folder", "opened", "where", "yes"]
+__all__ = ["as_json", "cache", "confirm", "find_code", "folder", "opened", "where", "yes"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -25,7 +26,11 @@ def opened(folder: str | None) -> Cache:
     """
     try:
         return open_cache(folder or None)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except NotADirectoryError as error:
+        raise NotThere(f"{error.filename} is a file, and no cache folder") from error
+    except FileNotFoundError as error:
         raise NotThere(
             f"there is no cache folder {error.filename}; name another one with --cache"
         ) from error
@@ -56,6 +61,12 @@ def folder(command: _Command) -> _Command:
         help="The cache folder; without it that of the function, FUNES_CACHE_DIR, or else ./cache.",
     )
     return option(command)
+
+
+def find_code() -> None:
+    """Let the modules of the classes in stored values be found in the working directory, as ``python -m`` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def as_json(command: _Command) -> _Command:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ __all__ = [
     "print_rows",
     "print_text",
     "shown_safely",
+    "shown_whole",
     "to_json",
 ]
 
@@ -101,10 +103,8 @@ def _as_json(value: object) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_as_json(part) for part in value]
-    if hasattr(value, "shape") and hasattr(value, "tolist"):  # numpy's, and others like it
-        plain = value.tolist()
-        return shown_safely(value) if type(plain) is type(value) else _as_json(plain)
-    return shown_safely(value)
+    plain = _of_array(value)
+    return shown_whole(value) if plain is None else _as_json(plain)
 
 
 def shown_safely(value: object) -> str:
@@ -113,6 +113,46 @@ def shown_safely(value: object) -> str:
         return one_line(repr(value))
     except Exception:
         return f"<{type(value).__name__} that cannot be shown>"
+
+
+def shown_whole(value: object) -> str:
+    """The same with arrays and tables as lists and dicts: their own `repr` leaves out what is long."""
+    numpy = sys.modules.get("numpy")
+    uncut = numpy.printoptions(threshold=sys.maxsize) if numpy else nullcontext()
+    with uncut:  # for arrays that are attributes of other objects
+        try:
+            return shown_safely(_without_arrays(value))
+        except Exception:  # it holds itself, or cannot be taken apart
+            return shown_safely(value)
+
+
+def _without_arrays(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_arrays, value))
+    if type(value) is dict:
+        return {key: _without_arrays(part) for key, part in value.items()}
+    plain = _of_array(value)
+    return value if plain is None else plain
+
+
+def _of_array(value: Any) -> Any:
+    """An array as lists, a table as a dict of columns; None for anything else."""
+    if not hasattr(value, "shape"):
+        return None
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):  # tables of pandas and polars
+        # Columns of one name would be one key.
+        columns = [
+            value.iloc[:, at] if hasattr(value, "iloc") else value[:, at]
+            for at in range(value.shape[1])
+        ]
+        names = list(value.columns)
+        pairs = [(name, _of_array(column)) for name, column in zip(names, columns, strict=True)]
+        return dict(pairs) if len(set(map(str, names))) == len(names) else pairs
+    for method in ("tolist", "to_list"):
+        if hasattr(value, method):
+            plain = getattr(value, method)()
+            return None if type(plain) is type(value) else plain
+    return None
 
 
 def one_line(text: str) -> str:

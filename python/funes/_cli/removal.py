@@ -16,6 +16,7 @@ from funes._cli.units import bytes_shown
 from funes._entries.entry import StoredEntry
 from funes._entries.files import Removed, StoredFile
 from funes._entries.version import StoredVersion
+from funes._warn import grouped
 
 __all__ = ["COLUMNS", "Removal", "counted", "rows_of"]
 
@@ -54,6 +55,8 @@ class Removal:
     def __init__(self) -> None:
         self.removed = Removed(0, 0)
         self.errors: list[str] = []
+        #: Entries that cannot be read, and why: whether they are meant is not known.
+        self.unread: list[tuple[str, str]] = []
 
     def version(self, version: StoredVersion) -> None:
         """Delete all of a version, and the folder of its function if that is empty then."""
@@ -67,10 +70,18 @@ class Removal:
 
     def end(self) -> None:
         """Say what could not be deleted, and end the command with a failure if there is anything."""
-        for error in self.errors:
+        for error in self.told():
             click.echo(f"Error: {error}", err=True)
-        if self.errors:
+        if self.errors or self.unread:
             sys.exit(FOUND_WANTING)
+
+    def told(self) -> list[str]:
+        """What went wrong, a line for each kind."""
+        unread = [
+            f"{f'{count} entries stay' if count > 1 else 'an entry stays'}: {text}"
+            for count, text in grouped(self.unread)
+        ]
+        return [*self.errors, *unread]
 
     def _attempt(self, remove: Callable[[], Removed]) -> None:
         try:
@@ -84,7 +95,7 @@ class Removal:
 def _row(what: str, amount: Removed, version: StoredVersion | None = None) -> dict[str, Any]:
     return {
         "what": what,
-        "function": version.function.name if version else None,
+        "function": version.function._label if version else None,
         "version": version.definition if version else None,
         **amount._asdict(),
     }

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from funes._cli import match, options
-from funes._cli.collecting import adopted_by
 from funes._cli.exits import NotThere
 from funes._cli.output import print_json, print_rows
 from funes._cli.progress import progress
@@ -15,7 +14,8 @@ from funes._cli.removal import COLUMNS, Removal, counted, rows_of
 from funes._entries.cache import Cache
 from funes._entries.entry import StoredEntry
 from funes._entries.files import Removed
-from funes._entries.version import StoredVersion
+from funes._entries.function import StoredFunction
+from funes._entries.version import StoredVersion, inputs_of
 from funes._entries.where import condition
 from funes._warn import one_line
 
@@ -42,9 +42,9 @@ def command(
 ) -> None:
     """Delete what is stored of FUNCTION, after asking: all of it, some VERSIONs, or some entries.
 
-    VERSION is the beginning of a definition hash, as `funes ls FUNCTION` shows it. Without any, all versions count.
-    With --where, entries go whose arguments have these values; to find them, the arguments of all are unpickled, which
-    imports the modules of their classes.
+    VERSION is the beginning of a definition hash, as `funes ls FUNCTION` shows it. Without any, all versions count, but
+    those that another function with the same code has, too. With --where, entries go whose arguments have these values;
+    to find them, the arguments of all are unpickled, which imports the modules of their classes.
 
     Large arguments stay until `funes gc`. Programs that run meanwhile go on; they compute again what they miss.
 
@@ -58,26 +58,26 @@ def command(
     Exit code: 1 if there is nothing to delete, or something could not be deleted.
     """
     found = match.function_named(cache, function)
-    chosen = match.versions_named(found, versions) if versions else found.versions()
     removal = Removal()
+    chosen = match.versions_named(found, versions) if versions else _own(found)
     entries = _entries(cache, chosen, where, removal) if where else []
     rows = rows_of(entries=entries) if where else rows_of(chosen)
     if not rows:
         removal.end()
-        raise NotThere("there is no such entry" if where else f"nothing is stored of {found.name}")
+        raise NotThere(
+            "there is no such entry" if where else f"nothing is stored of {found._label} alone"
+        )
     total = Removed(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
     if not as_json:
         print_rows(rows, COLUMNS)
-    if not where:
-        _tell_whom_they_serve(chosen, found.versions())
     if not dry_run:
-        options.confirm(f"Delete {counted(total)}, of {found.name}?", yes)
+        options.confirm(f"Delete {counted(total)}, of {found._label}?", yes)
         for entry in entries:
             removal.file(entry)
         for version in () if where else chosen:
             removal.version(version)
     if as_json:
-        done = {"deleted": removal.removed._asdict(), "errors": removal.errors}
+        done = {"deleted": removal.removed._asdict(), "errors": removal.told()}
         print_json({"delete": rows, **done})
     else:
         text = (
@@ -87,19 +87,31 @@ def command(
     removal.end()
 
 
-def _tell_whom_they_serve(chosen: list[StoredVersion], versions: list[StoredVersion]) -> None:
-    gone = {version.definition for version in chosen}
-    for version in versions:
-        for served in sorted(gone & adopted_by(version)) if version.definition not in gone else ():
-            text = f"results of {served[:8]} serve {version.definition[:8]} (adopted)"
+def _own(function: StoredFunction) -> list[StoredVersion]:
+    """The versions of a function, but for those that are another one's, too; says which these are."""
+    own = []
+    for version in function.versions():
+        others = version.shared_with
+        if others:
+            text = (
+                f"version {version.definition[:12]} stays: it has results of {', '.join(others)} too,"
+                " whose code is the same; name the version to delete it"
+            )
             click.echo(text, err=True)
+        else:
+            own.append(version)
+    return own
 
 
 def _entries(
     cache: Cache, versions: list[StoredVersion], where: dict[str, Any], removal: Removal
 ) -> list[StoredEntry]:
     """The entries whose arguments have these values. Of what cannot be read it is not known, and it stays."""
-    fulfils = condition(cache._store, where, None, None)
+    options.find_code()
+    try:
+        fulfils = condition(cache._store, where, *inputs_of(versions))
+    except KeyError as error:
+        raise NotThere(error.args[0]) from error
     count = sum(version.summary.entries for version in versions)
     entries = (entry for version in versions for entry in version.entries())
     found = []
@@ -111,7 +123,8 @@ def _entries(
         except FileNotFoundError:  # deleted since it was listed
             return
         except Exception as error:
-            removal.errors.append(f"{entry.path} cannot be read, and stays ({one_line(error)})")
+            reason = f"{entry.path} cannot be read ({one_line(error)})"
+            removal.unread.append((str(entry.path), reason))
 
     for entry in progress(entries, count, "read", unit="entry"):
         look(entry)

@@ -12,10 +12,11 @@ import click
 
 from funes._cli import match, options
 from funes._cli.exits import NotThere
-from funes._cli.output import Column, print_rows, shown_safely
+from funes._cli.output import Column, in_terminal, print_rows, shown_safely, shown_whole
 from funes._entries.cache import Cache
 from funes._entries.results import Results
 from funes._entries.version import results_of
+from funes._warn import grouped, warn
 from funes.errors import FunesError
 
 __all__ = ["command"]
@@ -71,17 +72,31 @@ def command(
     chosen = match.versions_named(found, versions) if versions else found.versions()
     is_mixed = all_versions or len(versions) > 1
     chosen = chosen if is_mixed else chosen[:1]
+    options.find_code()
     try:
         results = results_of(found, chosen, where or None, inputs_only, is_mixed)
+    except KeyError as error:
+        raise NotThere(error.args[0]) from error
     except FunesError as error:
         raise NotThere(str(error)) from error
+    failures: list[tuple[str, str]] = []
+
+    def skip(path: str, reason: str) -> None:
+        failures.append((path, reason))
+
+    results._skip = skip
     if parquet is not None:
         count = _write_parquet(results, parquet)
     elif as_json:
         count = print_rows(results, (), as_json=True)
     else:
         count = _print_table(results, as_csv)
+    for number, text in grouped(failures):
+        many = "a stored result was" if number == 1 else f"{number} stored results were"
+        warn(f"{many} skipped: {text}")
     if not count:
+        if failures:
+            raise NotThere(f"no result that can be read; {len(failures)} cannot be")
         raise NotThere("there is no such result")
 
 
@@ -123,8 +138,13 @@ def _print_table(results: Results, as_csv: bool) -> int:
 
 
 def _told(value: object) -> object:
-    """The value for a line: numbers and texts as they are, all else as Python would write it."""
-    return value if isinstance(value, (str, int, float)) else shown_safely(value)
+    """The value for a line: numbers and texts as they are, all else as Python would write it.
+
+    Outside of a terminal, which shows no more than the start of it, nothing is left out of arrays and tables.
+    """
+    if isinstance(value, (str, int, float)):
+        return value
+    return shown_safely(value) if in_terminal() else shown_whole(value)
 
 
 def _shown(value: object) -> str:

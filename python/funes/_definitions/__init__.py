@@ -14,11 +14,19 @@
         links          what the names lead to in the running program
           imports        modules that a function imports itself
           descriptors    properties and the like
+          namespaces     objects of which only what is read counts
+          current        variables of a context or thread
+          paths          files of the project
+          library_attributes  what a library's modules hold
+        attributes     what was set on functions
+        annotations    annotations and docstrings as values
+          reading      what code reads of other code
       library        what counts by its name
         origin         what is the user's own
     description    what is told
     depends        what the user adds: `depends_on=`
     graph          definitions for people, as a tree: `explain_definition`
     recorded       definitions on disk: `definition.json`
+      secrets        what must not stand there
       difference     what changed from one to another
 """

@@ -20,12 +20,22 @@ from funes._definitions.links import Links
 __all__ = ["DESCRIBERS", "describe_method", "is_named"]
 
 
-def _made_of(kind: str, name: str, parts: dict[str, object]) -> Description:
-    links = Links()
+def _made_of(
+    kind: str, name: str, parts: dict[str, object], links: Links | None = None
+) -> Description:
+    links = Links() if links is None else links
     for label, part in parts.items():
         links.add(label, part)
     return Description(
-        kind, name, None, links.links, [], frozenset(links.modules), tools=links.tools
+        kind,
+        name,
+        None,
+        links.links,
+        [],
+        frozenset(links.modules),
+        tools=links.tools,
+        attributes=tuple(links.attributes),
+        computed=tuple(links.computed),
     )
 
 
@@ -63,7 +73,9 @@ def _of_class(descriptor: Any) -> Description:
 def _partial(call: Any) -> Description:
     kind = type(call).__name__
     parts = {"function": call.func, "args": call.args, "keywords": call.keywords}
-    return _made_of("partial", kind, parts)
+    links = Links()
+    links.add_attributes(call, "func", "args", "keywords")
+    return _made_of("partial", kind, parts, links)
 
 
 def _dispatch_method(method: functools.singledispatchmethod[Any]) -> Description:

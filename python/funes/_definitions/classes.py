@@ -7,10 +7,11 @@ differs between versions of Python, or says where the class stands:
 attribute                                                 why it is left out
 ========================================================  ==========================================
 ``__module__``, ``__qualname__``, ``__firstlineno__``     where it stands
-``__doc__``                                               a docstring
-``__annotations__``, ``__annotate__`` and their kin,      annotations; those of dataclass and named
-``__orig_bases__``, ``__parameters__``,                   tuple fields count as fields
-``__type_params__``
+``__doc__``                                               a docstring, see `reading`
+``__annotations__``, ``__annotate__`` and their kin       annotations, see `reading`; those of classes
+                                                          that are made from them always count
+``__orig_bases__``, ``__parameters__``,                   type parameters; the arguments of generic
+``__type_params__``                                       bases count
 ``__dict__``, ``__weakref__``, descriptors of slots       made from the bases and ``__slots__``
 ``__slotnames__``                                         `copyreg`'s cache
 ``__static_attributes__``                                 follows from the methods
@@ -29,10 +30,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any
+from typing import Any, Generic, Protocol
 
 from funes._definitions import texts
-from funes._definitions.description import Description, LeftOut, by_name
+from funes._definitions.annotations import (
+    Scope,
+    acts_on_annotations,
+    annotations_of,
+    docstring_of,
+    said,
+    subclasses_of,
+)
+from funes._definitions.code import same_constant
+from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.library import (
     is_a,
     is_library_class,
@@ -41,7 +51,9 @@ from funes._definitions.library import (
     qualified_name,
 )
 from funes._definitions.links import Links
+from funes._definitions.reading import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._definitions.source import written
+from funes._funes import count_attributes
 
 __all__ = ["NOISE", "describe_class"]
 
@@ -55,17 +67,15 @@ NOISE = frozenset(
         "__callable_proto_members_only__",
         "__closed__",
         "__conditional_annotations__",
-        "__dataclass_fields__",
-        "__dataclass_params__",
         "__dict__",
         "__doc__",
         "__extra_items__",
+        "__final__",
         "__firstlineno__",
         "__module__",
         "__mutable_keys__",
         "__non_callable_proto_members__",
         "__optional_keys__",
-        "__orig_bases__",
         "__parameters__",
         "__protocol_attrs__",
         "__qualname__",
@@ -83,13 +93,15 @@ NOISE = frozenset(
         "_is_runtime_protocol",
     )
 )
+# What counts in another form. That they are as they were is noticed, as of all attributes but those of `NOISE`.
+_SAID_OTHERWISE = ("__dataclass_fields__", "__dataclass_params__", "__orig_bases__")
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
 
 
-def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
+def describe_class(cls: type, reading: int = 0) -> Description:
     """What a class consists of: bases, metaclass, attributes; fields and members where it has such.
 
-    left_out: names that other code of the graph assigns, with this class as their namespace.
+    reading: what code of the graph reads of code.
     """
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
@@ -102,22 +114,93 @@ def describe_class(cls: type, left_out: LeftOut = frozenset()) -> Description:
         links.add("metaclass", type(cls))
     content: tuple[object, ...] = (_slots(cls),)
     attributes = dict(cls.__dict__)
-    for name in NOISE:
+    count_attributes(cls, attributes)
+    for name in (*NOISE, *_SAID_OTHERWISE):
         attributes.pop(name, None)
-    for special in (_enum, _dataclass, _attrs, _named_tuple, _pydantic):
+    for special in (_enum, _dataclass, _attrs, _named_tuple, _typed_dict, _msgspec, _pydantic):
         content += special(cls, attributes, links)
+    _add_arguments_of_bases(cls, links)
+    if reading:
+        _add_what_is_read(cls, links, reading)
+    if not reading & ANNOTATIONS and _is_made_from_annotations(cls, content):
+        annotations = annotations_of(cls)
+        if annotations:
+            links.add("annotations", annotations)
     for name, value in attributes.items():
         if (
-            (id(cls), name) in left_out
-            or issubclass(type(value), _SLOTS)
+            issubclass(type(value), _SLOTS)
             or _is_machinery(name, value)
+            or _restates_base(cls, name, value)
         ):
             continue
         links.add(f"attribute {name}", value)
     modules = frozenset(links.modules)
     return Description(
-        "class", cls.__name__, content, links.links, links.reads, modules, tools=links.tools
+        "class",
+        cls.__name__,
+        content,
+        links.links,
+        links.reads,
+        modules,
+        tools=links.tools,
+        attributes=tuple(links.attributes),
+        computed=tuple(links.computed),
     )
+
+
+def _add_arguments_of_bases(cls: type, links: Links) -> None:
+    """Link what generic bases were given: ``int`` of ``class IntParser(Parser[int])``."""
+    for position, base in enumerate(cls.__dict__.get("__orig_bases__", ())):
+        arguments = getattr(base, "__args__", ())
+        if arguments and getattr(base, "__origin__", None) not in _DECLARE_PARAMETERS:
+            scope = Scope(cls)
+            links.add(
+                f"arguments of base {position}",
+                tuple(said(argument, scope) for argument in arguments),
+            )
+
+
+_DECLARE_PARAMETERS = (Generic, Protocol)
+
+
+def _is_made_from_annotations(cls: type, content: tuple[object, ...]) -> bool:
+    if "pydantic" in content:  # the fields say it
+        return "dataclass" in content
+    return not _FROM_ANNOTATIONS.isdisjoint(filter(_is_text, content)) or acts_on_annotations(cls)
+
+
+_FROM_ANNOTATIONS = frozenset(("attrs", "dataclass", "named tuple", "typed dict"))
+
+
+def _is_text(part: object) -> bool:
+    return type(part) is str
+
+
+def _add_what_is_read(cls: type, links: Links, reading: int) -> None:
+    """Link what is left out unless code reads it."""
+    if reading & DOCSTRINGS:
+        links.compute("docstring", docstring_of, cls)
+        fields = cls.__dict__.get("__pydantic_fields__")
+        for name, field in fields.items() if isinstance(fields, dict) else ():
+            for part in _PARTS_FOR_PEOPLE:
+                if getattr(field, part, None) is not None:
+                    links.add(f"field {name} {part}", getattr(field, part))
+    if reading & ANNOTATIONS:
+        links.compute("annotations", annotations_of, cls)
+    if reading & SUBCLASSES:
+        links.compute("subclasses", subclasses_of, cls)
+
+
+def _restates_base(cls: type, name: str, value: object) -> bool:
+    """Returns whether the first base has the same attribute, so that it changes nothing.
+
+    cloudpickle drops such an attribute.
+    """
+    inherited = vars(cls.__bases__[0]).get(name, MISSING) if cls.__bases__ else MISSING
+    return inherited is value or (type(value) in _CONSTANTS and same_constant(inherited, value))
+
+
+_CONSTANTS = frozenset((bool, int, float, complex, str, bytes))
 
 
 def _slots(cls: type) -> tuple[str, ...] | None:
@@ -135,7 +218,9 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
     members: dict[str, Any] = dict(cls.__members__)
     for name, member in members.items():
         attributes.pop(name, None)
-        links.add(f"member {name}", getattr(member, "_value_", None))
+        value = getattr(member, "_value_", None)
+        links.add(f"member {name}", value)
+        links.note_read(vars(member), "_value_", value)
         for attribute, value in _attributes_of_member(cls, member).items():
             links.add(f"member {name}.{attribute}", value)
             links.note_read(vars(member), attribute, value)
@@ -240,6 +325,10 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
             for name in ("init", "repr", "eq", "order", "hash", "kw_only", "alias")
         )
         content.append((field.name, flags))
+        if callable(getattr(field, "repr", None)):
+            links.add(f"field {field.name} repr", field.repr)
+        if getattr(field, "type", None) is not None:
+            links.add(f"field {field.name} type", said(field.type, Scope(cls)))
         default = field.default
         if type(default).__name__ == "Factory":
             links.add(f"field {field.name} factory", default.factory)
@@ -253,6 +342,7 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
             links.add(f"field {field.name} metadata", dict(field.metadata))
     positional = (field.name for field in fields if field.init and not field.kw_only)
     content += _match_args(attributes, positional)
+    made: list[str] = []
     for name, value in list(attributes.items()):
         function = _function_in(value)
         is_made = function is not None and (
@@ -260,9 +350,27 @@ def _attrs(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object,
             or _is_carried_from_attrs(function)
             or str(function.__globals__.get("__name__", "")).partition(".")[0] == "attr"
         )
+        if function is not None and is_made:
+            if name not in _OF_SOME_ATTRS:
+                made.append(name)
+            if name == "__setattr__":
+                _add_hooks(function, links)
         if is_made or name.startswith("__attrs_"):
             del attributes[name]
-    return ("attrs", *content)
+    return ("attrs", *content, "made", *sorted(made))
+
+
+# Methods that attrs makes from some version on.
+_OF_SOME_ATTRS = frozenset(("__replace__",))
+
+
+def _add_hooks(set_attribute: FunctionType, links: Links) -> None:
+    """Link what the class runs when an attribute is set, for each field: attrs keeps it in this method alone."""
+    closure = zip(set_attribute.__code__.co_freevars, set_attribute.__closure__ or (), strict=False)
+    for name, cell in closure:
+        if name == "sa_attrs":
+            for field, (_, hook) in cell.cell_contents.items():
+                links.add(f"field {field} is set by", hook)
 
 
 def _is_carried_from_attrs(function: FunctionType) -> bool:
@@ -303,6 +411,64 @@ def _named_tuple(cls: type, attributes: dict[str, Any], links: Links) -> tuple[o
     return content
 
 
+def _typed_dict(cls: type, _: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Which keys it must have, may have, and so on."""
+    if type(cls).__name__ != "_TypedDictMeta":
+        return ()
+    extra = cls.__dict__.get("__extra_items__")
+    if extra is not None and "NoExtraItems" not in (type(extra).__name__, str(extra)):
+        links.add("extra items", said(extra, Scope(cls)))
+    keys = (cls.__dict__.get(name) for name in ("__required_keys__", "__readonly_keys__"))
+    return (
+        "typed dict",
+        *(tuple(sorted(part or ())) for part in keys),
+        bool(cls.__dict__.get("__closed__")),
+    )
+
+
+def _msgspec(cls: type, _: dict[str, Any], links: Links) -> tuple[object, ...]:
+    """Options of a struct, its fields in order, and their defaults; their types are annotations."""
+    config = getattr(cls, "__struct_config__", None)
+    if type(config).__module__.partition(".")[0] != "msgspec":
+        return ()
+    names: tuple[str, ...] = cls.__struct_fields__  # type: ignore[attr-defined]
+    encoded: tuple[str, ...] = cls.__struct_encode_fields__  # type: ignore[attr-defined]
+    defaults: tuple[Any, ...] = cls.__struct_defaults__  # type: ignore[attr-defined]
+    required = names[: len(names) - len(defaults)]
+    for name, default in zip(names[len(required) :], defaults, strict=True):
+        factory = getattr(default, "factory", None)
+        if type(default).__module__ == "msgspec._core" and factory is not None:
+            links.add(f"field {name} default_factory", factory)
+        elif type(default).__name__ not in ("NoDefaultType", "UnsetType"):
+            links.add(f"field {name} default", default)
+    options = tuple((name, getattr(config, name, None)) for name in _OPTIONS_OF_STRUCT)
+    positional: tuple[str, ...] = cls.__match_args__  # type: ignore[attr-defined]
+    return (
+        "msgspec",
+        options,
+        tuple(zip(names, encoded, strict=True)),
+        len(required),
+        positional,
+    )
+
+
+_OPTIONS_OF_STRUCT = (
+    "array_like",
+    "cache_hash",
+    "dict",
+    "eq",
+    "forbid_unknown_fields",
+    "frozen",
+    "gc",
+    "omit_defaults",
+    "order",
+    "repr_omit_defaults",
+    "tag",
+    "tag_field",
+    "weakref",
+)
+
+
 def _pydantic(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, ...]:
     """Fields in order with their types, which pydantic acts on."""
     if not isinstance(cls.__dict__.get("__pydantic_fields__"), dict):
@@ -322,7 +488,45 @@ def _pydantic(cls: type, attributes: dict[str, Any], links: Links) -> tuple[obje
             is_given = value is not None or (part == "default" and field.default_factory is None)
             if is_given and type(value).__name__ != "PydanticUndefinedType":
                 links.add(f"field {name} {part}", value)
-    return ("pydantic", *fields)
+    return ("pydantic", *fields, *_decorators(cls, links))
+
+
+def _decorators(cls: type, links: Links) -> Iterator[object]:
+    """The validators, serializers and computed fields of a class: to what they apply, in which order, and how."""
+    decorators = cls.__dict__.get("__pydantic_decorators__")
+    for kind in _KINDS_OF_DECORATORS:
+        found = getattr(decorators, kind, None) or {}
+        if found:
+            yield (kind, *found)
+        for name, decorator in found.items():
+            information = decorator.info
+            for part in getattr(type(information), "__dataclass_fields__", ()):
+                value = getattr(information, part, None)
+                if (
+                    part not in _PARTS_FOR_PEOPLE
+                    and part != "wrapped_property"  # an attribute of the class
+                    and type(value).__name__ != "PydanticUndefinedType"
+                ):
+                    links.add(f"{kind} {name} {part}", value)
+
+
+_KINDS_OF_DECORATORS = (
+    "validators",
+    "field_validators",
+    "root_validators",
+    "field_serializers",
+    "model_serializers",
+    "model_validators",
+    "computed_fields",
+)
+_PARTS_FOR_PEOPLE = (
+    "deprecated",
+    "description",
+    "examples",
+    "field_title_generator",
+    "json_schema_extra",
+    "title",
+)
 
 
 # All but those that are for people: title, description, examples and the like.

@@ -10,7 +10,7 @@ from types import CodeType
 
 from funes._definitions.names import Chain, Names, OwnImport, Read
 
-__all__ = ["byte_code", "names_in", "nested_codes", "same_code"]
+__all__ = ["byte_code", "names_in", "nested_codes", "same_code", "same_constant"]
 
 # Everything that a code object does, and nothing about where it stands: no file name, no lines.
 # Exceptions are handled by a table from 3.11 on.
@@ -35,18 +35,19 @@ def same_code(one: CodeType, other: CodeType) -> bool:
     `co_code` is the code before the interpreter specialised it, or a tracer or monitor put its own
     instructions in.
     """
-    return all(getattr(one, part) == getattr(other, part) for part in _PARTS) and _same_constant(
+    return all(getattr(one, part) == getattr(other, part) for part in _PARTS) and same_constant(
         one.co_consts, other.co_consts
     )
 
 
-def _same_constant(one: object, other: object) -> bool:
+def same_constant(one: object, other: object) -> bool:
+    """Whether two constants of code are one value of one type."""
     if type(one) is not type(other):
         return False
     if isinstance(one, CodeType) and isinstance(other, CodeType):
         return same_code(one, other)
     if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same_constant, one, other))
+        return len(one) == len(other) and all(map(same_constant, one, other))
     if isinstance(one, frozenset) and isinstance(other, frozenset):
         # `==` takes 1, 1.0 and True for one.
         return one == other and set(map(repr, one)) == set(map(repr, other))
@@ -85,23 +86,27 @@ def _constant(constant: object) -> tuple[object, ...]:
 def names_in(code: CodeType) -> Names:
     """Which names a code object takes from outside, as `names_of` says it of a tree.
 
-    Byte code shows less: not what a statement changes but for the names that it assigns.
+    Byte code shows less: of what a statement changes, the names that it assigns.
     """
-    scopes = [list(_instructions(scope)) for scope in (code, *nested_codes(code))]
+    scopes = [_chains(list(_instructions(scope))) for scope in (code, *nested_codes(code))]
     imported = {
         name: origin
         for instructions in scopes
-        for position, (operation, _) in enumerate(instructions)
+        for position, (operation, _, _) in enumerate(instructions)
         if operation == "IMPORT_NAME"
         for name, origin in _imports(instructions, position)
     }
     outside = frozenset(code.co_freevars)
     reads: set[Read] = set()
     imports: set[OwnImport] = set()
-    assigned: set[Chain] = set()
+    changed: set[str] = set()
+    taken: set[str] = set()
     for instructions in scopes:
-        for position, (operation, name) in enumerate(instructions):
-            attributes = _attributes(instructions, position + 1)
+        for operation, name, attributes in instructions:
+            if operation in ("STORE_ATTR", "DELETE_ATTR"):
+                changed.add(str(name))
+            elif operation == "LOAD_ATTR":
+                taken.add(str(name))
             if operation in _LOADS_GLOBAL:
                 # The last two are of class bodies, where the name may be the body's own.
                 is_global = operation == "LOAD_GLOBAL"
@@ -109,12 +114,14 @@ def names_in(code: CodeType) -> Names:
             elif operation in _LOADS_CAPTURED and name in outside:
                 reads.add(Read((str(name), *attributes), False, True))
             elif operation in _STORES_GLOBAL or (operation in _STORES_CAPTURED and name in outside):
-                assigned.add((str(name),))
+                changed.add(str(name))
                 reads.add(Read((str(name),), operation in _STORES_GLOBAL, False))
             if operation in _LOADS and name in imported:
                 origin = imported[str(name)]
                 imports.add(origin._replace(chain=(*origin.chain, *attributes)))
-    return Names(tuple(sorted(reads)), tuple(sorted(imports)), frozenset(assigned), frozenset(), ())
+    return Names(
+        tuple(sorted(reads)), tuple(sorted(imports)), frozenset(changed), frozenset(taken), ()
+    )
 
 
 _LOADS_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
@@ -124,7 +131,8 @@ _STORES_GLOBAL = frozenset(("STORE_GLOBAL", "DELETE_GLOBAL"))
 _STORES_CAPTURED = frozenset(("STORE_DEREF", "DELETE_DEREF"))
 _WITHOUT_MEANING = frozenset(("CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "PUSH_NULL"))
 
-_Instructions = list[tuple[str, object]]
+#: Operation, argument, and the attributes that are taken next, one after the other.
+_Instructions = list[tuple[str, object, Chain]]
 
 
 def _instructions(code: CodeType) -> Iterator[tuple[str, object]]:
@@ -144,14 +152,41 @@ def _instructions(code: CodeType) -> Iterator[tuple[str, object]]:
             yield "LOAD_ATTR" if operation == "LOAD_METHOD" else operation, argument
 
 
-def _attributes(instructions: _Instructions, start: int) -> Chain:
-    """The names of the attributes that are taken one after the other from `start` on."""
-    names = []
-    for operation, argument in itertools.islice(instructions, start, None):
-        if operation != "LOAD_ATTR":
-            break
-        names.append(str(argument))
-    return tuple(names)
+def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
+    """The instructions, each with the attributes that are taken of what it loads.
+
+    ``getattr(config, "LR")`` is seen as ``config.LR`` is: by its operations from the first to the call.
+    """
+    found: _Instructions = []
+    attributes: Chain = ()
+    # From the end, so that what follows is known: in time that grows with their number.
+    for position in range(len(instructions) - 1, -1, -1):
+        operation, argument = instructions[position]
+        looked_up = _looked_up(instructions, position, len(attributes))
+        found.append((operation, argument, (*attributes, *looked_up)))
+        attributes = (str(argument), *attributes) if operation == "LOAD_ATTR" else ()
+    found.reverse()
+    return found
+
+
+def _looked_up(instructions: list[tuple[str, object]], position: int, taken: int) -> Chain:
+    """The attribute that `getattr` or `hasattr` takes by a literal of what is loaded at `position`.
+
+    taken: how many attributes are taken of that before.
+    """
+    if position == 0 or instructions[position - 1] not in _BY_NAME:
+        return ()
+    index = position + 1 + taken
+    operation, argument = instructions[index] if index < len(instructions) else ("", "")
+    is_name = operation == "LOAD_CONST" and isinstance(argument, str) and argument.isidentifier()
+    return (str(argument),) if is_name else ()
+
+
+_BY_NAME = [
+    (operation, name)
+    for operation in ("LOAD_GLOBAL", "LOAD_NAME")
+    for name in ("getattr", "hasattr")
+]
 
 
 def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, OwnImport]]:
@@ -159,12 +194,16 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
     if position < 2:
         return
     # Before it stand the number of its leading dots, and the names that it takes or None.
-    (_, level), (_, taken_names), (_, module) = instructions[position - 2 : position + 1]
+    (_, level, _), (_, taken_names, _), (_, module, _) = instructions[position - 2 : position + 1]
     origin = OwnImport(str(module), level if isinstance(level, int) else 0, "", ())
-    following = instructions[position + 1 :]
+    following = _after(instructions, position)
     if taken_names is None:
-        name = next(str(name) for operation, name in following if operation in _STORES)
-        if following[0][0] in _STORES:
+        operation, name = next(following)
+        is_stored_at_once = operation in _STORES
+        while operation not in _STORES:
+            operation, name = next(following)
+        name = str(name)
+        if is_stored_at_once:
             # `import a.b` binds a; `import a as b` differs from it by the name only.
             package = origin.module.partition(".")[0]
             loads = origin.module if name == package else ""
@@ -177,6 +216,11 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
             yield str(bound), origin._replace(chain=(str(taken),))
         elif operation not in _STORES:
             return
+
+
+def _after(instructions: _Instructions, position: int) -> Iterator[tuple[str, object]]:
+    for index in range(position + 1, len(instructions)):
+        yield instructions[index][:2]
 
 
 _STORES = _STORES_GLOBAL | _STORES_CAPTURED | {"STORE_FAST", "STORE_NAME"}

@@ -12,16 +12,16 @@ from typing import Any
 
 from funes._definitions.callables import DESCRIBERS, describe_method, is_named
 from funes._definitions.classes import describe_class
-from funes._definitions.description import MISSING, Description, LeftOut, by_name
+from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.functions import describe_function
 from funes._definitions.library import (
-    depends_on,
     is_a,
     is_library_function,
     is_memorious,
     library_of,
     named_in_library,
 )
+from funes._definitions.reading import DOCSTRINGS
 from funes._definitions.wrappers import (
     describe_library_function,
     describe_memorious,
@@ -44,18 +44,18 @@ def is_code(thing: object) -> bool:
     return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
 
 
-def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
+def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description:
     """What a piece of code consists of.
 
     thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
         is code.
-    left_out: names that other code of the same graph assigns (`Description.assigned`), each as the
-        `id` of its
-        namespace and the name: they are no inputs here either. An assignment is found only when its
-        node is described, so a graph that has any is described a second time with them.
 
-    Warns with `CacheWarning`, once for each function, of variables that it assigns or changes
-    itself. Raises TypeError for anything that is no code.
+    reading: what code of the same graph reads of code (`Description.reading`). It is found only when its node is
+        described, so a graph that has any is described a second time with it.
+    is_bare: whether it is a function without attributes, which need not be asked for its ``__dict__``: that would
+        make one.
+
+    Raises TypeError for anything that is no code.
 
     >>> describe(len).name
     'builtins.len'
@@ -64,15 +64,17 @@ def describe(thing: Any, left_out: LeftOut = frozenset()) -> Description:
     if kind is FunctionType:
         if is_library_function(thing):
             return describe_library_function(thing)
-        return describe_function(thing, left_out)
+        return describe_function(thing, reading, is_bare)
     if is_a(thing, type):
-        return describe_class(thing, left_out)
+        return describe_class(thing, reading)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
-        return describer(thing)
+        description = describer(thing)
+        if kind is property and reading & DOCSTRINGS:
+            description.links["docstring"] = thing.__doc__
+        return description
     if is_memorious(thing):
-        is_function = not depends_on(thing)
-        return describe(thing.__wrapped__, left_out) if is_function else describe_memorious(thing)
+        return describe_memorious(thing, lambda function: describe(function, reading))
     if is_named(thing):
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):

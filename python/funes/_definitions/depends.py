@@ -34,12 +34,14 @@ class File:
     """
 
     def __init__(self, path: Path) -> None:
+        #: As it was given: another process, like the code, takes a relative one from its own working directory.
+        self._given = path
         self.path = path.absolute()
         #: What was read: path -> how the file looked then, the hashes of its pieces.
         self._read: _Read = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return File, (self.path,)
+        return File, (self._given,)
 
     def __funes_key__(self) -> object:
         """The content: hashes of its pieces, for a folder by the names of the files in it.
@@ -63,6 +65,41 @@ class File:
             known = stamp, list(_pieces(path))
         self._read[path] = known
         return known[1]
+
+
+_CONTAINERS = frozenset((dict, frozenset, list, set, tuple))
+
+
+class Holder:
+    """A container with paths in it, which count by their content.
+
+    value: As it was given: it may be changed later on.
+    """
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        self._files: dict[Path, File] = {}
+
+    def __funes_key__(self) -> object:
+        """The container with files in place of its paths."""
+        return self._with_files(self.value)
+
+    def _with_files(self, value: Any) -> object:
+        if isinstance(value, Path):
+            if value not in self._files:
+                self._files[value] = File(value)
+            return self._files[value]
+        if not _holds_path(value):
+            return value
+        if isinstance(value, dict):
+            # A path that is a key counts by its content beside the value.
+            return {
+                key: (self._with_files(key), self._with_files(part))
+                if _holds_path(key)
+                else self._with_files(part)
+                for key, part in value.items()
+            }
+        return type(value)(map(self._with_files, value))
 
 
 def taken(depends_on: Iterable[Any]) -> tuple[Any, ...]:
@@ -101,7 +138,19 @@ def _resolve(dependency: Any) -> object:
         return "module", dependency.__name__, _version(dependency)
     if _is_distribution(dependency):
         return "distribution", dependency.metadata["Name"], dependency.version
-    return "file" if isinstance(dependency, File) else "value", dependency
+    if isinstance(dependency, File):
+        return "file", dependency
+    return "value", Holder(dependency) if _holds_path(dependency) else dependency
+
+
+def _holds_path(value: object, above: frozenset[int] = frozenset()) -> bool:
+    """Whether there is a path in a container, or in one within it."""
+    if isinstance(value, Path):
+        return True
+    if type(value) not in _CONTAINERS or id(value) in above:
+        return False
+    parts: Any = (*value, *value.values()) if isinstance(value, dict) else value
+    return any(_holds_path(part, above | {id(value)}) for part in parts)
 
 
 def _is_distribution(dependency: Any) -> bool:

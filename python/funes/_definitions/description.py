@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-__all__ = ["MISSING", "Description", "LeftOut", "Missing", "by_name"]
+__all__ = ["MISSING", "Description", "Missing", "by_name"]
 
 
 class Missing:
@@ -16,9 +17,6 @@ class Missing:
 
 MISSING: Final = Missing()
 """In `Description.reads`: the name was not there."""
-
-LeftOut = frozenset[tuple[int, str]]
-"""Names that are no input of a graph, each with the `id` of the namespace in which it stands."""
 
 
 class Description(NamedTuple):
@@ -45,10 +43,11 @@ class Description(NamedTuple):
     count.
     """
 
-    reads: list[tuple[dict[str, Any], str, object]]
+    reads: list[tuple[object, str, object]]
     """What was looked up to find the links: namespace, name, and the value found or `MISSING`. As
     long as each is as it was, the node is as it was, but for its captured variables and defaults,
-    which the function itself holds.
+    which the function itself holds. The namespace is a dict, or the object or class whose
+    attributes these are.
     """
 
     modules: frozenset[str] = frozenset()
@@ -57,13 +56,24 @@ class Description(NamedTuple):
     source: str = ""
     """The text of the code, for people; "" if there is none."""
 
-    assigned: tuple[tuple[object, str], ...] = ()
-    """Names that the node assigns or changes while it runs, each with its namespace: no inputs,
-    here or elsewhere.
-    """
+    changes: frozenset[str] = frozenset()
+    """Names of what its statements may change while it runs."""
 
     tools: dict[str, object] = {}  # noqa: RUF012  # a default that nobody writes to
     """What is in `links` by its type only (`stand_in`): the label, and the lock, open file and so on itself."""
+
+    attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
+    """Dicts of attributes: as long as each holds what it held, but for these names, the node is as it was."""
+
+    computed: tuple[Callable[[], object], ...] = ()
+    """What gives the value of a link that is not kept anywhere: as long as each gives an equal value, the node is as
+    it was.
+    """
+
+    reading: int = 0
+    """What the node reads of other code, in bits of `reading`. If a node does, that of all nodes counts."""
+    watched: tuple[tuple[type, frozenset[str]], ...] = ()
+    """A library's classes, with names of attributes that the user may set on them."""
 
 
 def by_name(name: str, library: str = "") -> Description:

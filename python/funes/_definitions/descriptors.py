@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import functools
+import threading
 
-__all__ = ["DESCRIPTORS", "is_special_descriptor", "parts_of", "state_of"]
+from funes._definitions import attributes
+from funes._definitions.attributes import COPIED
+from funes._funes import count_attributes
+
+__all__ = [
+    "DESCRIPTORS",
+    "MACHINERY",
+    "is_special_descriptor",
+    "parts_of",
+    "slots_of",
+    "state_of",
+]
 
 DESCRIPTORS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
@@ -29,14 +41,33 @@ def parts_of(descriptor: object) -> dict[str, object]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-# What `functools.cached_property` keeps beside its function.
-_MACHINERY = frozenset(("attrname", "func", "lock"))
+MACHINERY = (*sorted(COPIED), "__isabstractmethod__", "__wrapped__")
+"""Attributes in the ``__dict__`` of a descriptor that say nothing beside its functions."""
 
 
 def state_of(descriptor: object) -> dict[str, object]:
-    """The attributes that the maker of a special descriptor gave it."""
+    """The attributes that the maker of a special descriptor gave it, as they count."""
+    given = getattr(descriptor, "__dict__", {})
+    state = dict(given)
+    count_attributes(given, state)
+    return _without_machinery(descriptor, state)
+
+
+def slots_of(descriptor: object) -> dict[str, object] | None:
+    """What a special descriptor holds in slots of its own class; None for nothing."""
+    base = next(kind for kind in _TYPES if isinstance(descriptor, kind))
+    return _without_machinery(descriptor, attributes.slots_of(descriptor, base)) or None
+
+
+def _without_machinery(descriptor: object, state: dict[str, object]) -> dict[str, object]:
+    is_cached = isinstance(descriptor, functools.cached_property)
     return {
         name: value
-        for name, value in getattr(descriptor, "__dict__", {}).items()
-        if name not in _MACHINERY and not name.startswith("__")
+        for name, value in state.items()
+        if name not in MACHINERY and not (is_cached and _is_machinery(name, value))
     }
+
+
+def _is_machinery(name: str, value: object) -> bool:
+    """Whether it is what `functools.cached_property` keeps itself: its function, and up to 3.11 a lock."""
+    return name == "func" or (name == "lock" and isinstance(value, type(threading.RLock())))

@@ -6,55 +6,92 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from funes._definitions.code import byte_code, names_in
-from funes._definitions.description import Description, LeftOut
+from funes._definitions.annotations import annotations_of, cleandoc, docstring_of
+from funes._definitions.code import byte_code, names_in, nested_codes
+from funes._definitions.description import Description
 from funes._definitions.links import Links
+from funes._definitions.names import Names
+from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
 from funes._definitions.source import written
 from funes._definitions.written import Written
 from funes._warn import warn
 
-__all__ = ["cells_of", "defaults_of", "describe_function"]
+__all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
 
 
-def describe_function(function: FunctionType, left_out: LeftOut = frozenset()) -> Description:
+def describe_function(
+    function: FunctionType, reading: int = 0, is_bare: bool = False
+) -> Description:
     """What a function of the user's consists of: its code, and what its names lead to.
 
-    left_out: names that other code of the graph assigns.
+    reading: what code of the graph reads of code.
+    is_bare: whether it has no attributes.
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    if function.__name__ in _AT_CLASS_STATEMENTS:
-        links = Links(left_out=left_out)
-    else:
-        links = Links(names.assigned, names.filled, left_out)
+    links = Links()
+    links.passed = None if found is None else found.content.passed
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
     cells = cells_of(function)
     links.add_captured(names, cells)
     links.add_globals(names, cells, function.__globals__, _builtins(function))
     links.add_imports(names, function.__globals__)
-    if links.changed:
-        _warn_of_changes(function, links.changed)
+    links.add_patches(names.attributes)
+    if not is_bare:
+        links.add_attributes(function)
+    if reading & DOCSTRINGS:
+        links.compute("docstring", docstring_of, function)
+    if reading & ANNOTATIONS:
+        links.compute("annotations", annotations_of, function)
     return Description(
         "function",
         function.__name__,
-        byte_code(function.__code__) if found is None else _tree(found),
+        byte_code(function.__code__) if found is None else _tree(found, reading),
         links.links,
         links.reads,
         frozenset(links.modules),
         "" if found is None else found.source,
-        tuple(links.assigned.values()),
+        names.changed,
         links.tools,
+        tuple(links.attributes),
+        tuple(links.computed),
+        _reading(function.__code__, found, names, links),
+        tuple(links.watched.items()),
     )
 
 
-# Methods that run when a class is made: what they change (a table of subclasses) stands when others run.
-_AT_CLASS_STATEMENTS = frozenset(("__init_subclass__", "__set_name__"))
+def _reading(code: CodeType, found: Written | None, names: Names, links: Links) -> int:
+    """What a function reads of code, but for what `links` have of it already."""
+    readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
+    readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    if found is None:
+        codes = (code, *nested_codes(code))
+        words = {word for part in codes for word in part.co_names}
+        words.update(text for part in codes for text in part.co_consts if type(text) is str)
+        readers |= words
+        asked = words & ASKED.keys()
+    else:
+        readers |= found.content.readers
+        asked = {name for name, chain in found.content.asks if chain not in links.told}
+    reading = 0
+    for name in asked:
+        reading |= ASKED[name]
+    for kind, functions in READERS.items():
+        if not functions.isdisjoint(readers):
+            reading |= kind
+    return reading
 
 
-def _tree(found: Written) -> tuple[object, ...]:
+def _tree(found: Written, reading: int) -> tuple[object, ...]:
     content = found.content
+    of_nested: tuple[object, ...] = ()
+    if reading & DOCSTRINGS and content.docstrings:
+        of_nested += ("docstrings", *map(cleandoc, content.docstrings))
+    if reading & ANNOTATIONS and content.annotations:
+        of_nested += ("annotations", *content.annotations)
     return (
+        *of_nested,
         "tree",
         found.private if content.has_private_names else "",
         # Under `python -O` an assertion of the tree is none of the code.
@@ -85,18 +122,19 @@ def _builtins(function: FunctionType) -> dict[str, object]:
     return builtins
 
 
-_warned: set[tuple[CodeType, frozenset[str]]] = set()
+_warned: set[tuple[str, str, str]] = set()
 
 
-def _warn_of_changes(function: FunctionType, names: set[str]) -> None:
-    """Warn, once, of the variables that a function changes while it runs."""
-    case = (function.__code__, frozenset(names))
-    if case in _warned:
+def warn_of_changes(function: Any, names: list[str]) -> None:
+    """Warn, once each, of the variables that a call of a function changed."""
+    owner = function.__module__, function.__qualname__
+    new = [name for name in dict.fromkeys(names) if (*owner, name) not in _warned]
+    if not new:
         return
-    _warned.add(case)
-    listed = ", ".join(map(repr, sorted(names)))
+    _warned.update((*owner, name) for name in new)
+    listed = ", ".join(map(repr, sorted(new)))
     warn(
-        f"{function.__qualname__} assigns or changes {listed} while it runs: what is remembered does"
-        " not depend on the value, and a remembered call does not change it."
-        " If it matters, pass it as an argument and return it."
+        f"{function.__qualname__} changes {listed} while it runs: each counts with the value that it had before the"
+        " first call, so stored results do not depend on what calls made of it, and a call that is found changes"
+        " nothing. If it matters, pass it as an argument and return it."
     )

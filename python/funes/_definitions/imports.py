@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from types import ModuleType
 from typing import Any
@@ -11,11 +12,48 @@ from typing import Any
 from funes._definitions.names import OwnImport, written_name
 from funes._definitions.origin import is_own
 
-__all__ = ["own_module"]
+__all__ = ["Absent", "own_module"]
 
 
-def own_module(origin: OwnImport, namespace: dict[str, Any]) -> ModuleType | str | None:
-    """The module that an import names if it is the user's, its name if not; None if there is none.
+class Absent:
+    """A module that cannot be found: the function that tries to import it may find it at a later call.
+
+    It counts by whether it can be found by then, which is looked up again when the path or a folder on it changed.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._seen: tuple[object, ...] = ()
+        self._is_found = False
+
+    def __funes_key__(self) -> object:
+        seen = tuple(sys.path), tuple(map(_time_of_change, sys.path)), self.name in sys.modules
+        if seen != self._seen:
+            # Finders look at a folder again when its time of change, in whole seconds of some systems, is another.
+            importlib.invalidate_caches()
+            self._is_found = _is_findable(self.name)
+            self._seen = seen
+        return self._is_found
+
+
+def _time_of_change(folder: str) -> int:
+    try:
+        return os.stat(folder or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _is_findable(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # its package is missing, or broken
+        return False
+
+
+def own_module(origin: OwnImport, namespace: dict[str, Any]) -> ModuleType | str | Absent | None:
+    """The module that an import names if it is the user's, its name if it is a library's.
+
+    `Absent` if there is none of the name; None if it cannot be imported.
 
     A module of the user's that nobody has imported yet is imported now: the function is about to do
     so itself, and what it takes from there cannot be known otherwise. Whatever that raises is left
@@ -29,7 +67,9 @@ def own_module(origin: OwnImport, namespace: dict[str, Any]) -> ModuleType | str
             name = importlib.util.resolve_name(written_name(origin), _package(namespace))
         module = _loaded(name)
         if module is None:
-            return None if _is_own_name(name) else name
+            if _is_own_name(name):
+                return None
+            return name if _is_findable(name) else Absent(name)
         if origin.loads:
             _loaded(origin.loads)
         elif origin.chain and origin.chain[0] not in vars(module) and hasattr(module, "__path__"):

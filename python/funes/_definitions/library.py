@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import sys
 import threading
-from contextvars import ContextVar
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeGuard, TypeVar
 
 from funes._definitions.origin import is_own
@@ -19,11 +19,13 @@ __all__ = [
     "is_library_function",
     "is_library_module",
     "is_memorious",
+    "is_mock",
     "library_of",
     "module_name",
     "named_in_library",
     "qualified_name",
     "stand_in",
+    "stands_for_builtin",
 ]
 
 # One thing has several names: the module of an accelerator or of a platform is not the one that
@@ -46,6 +48,7 @@ _PUBLIC_MODULES = {
     "_struct": "struct",
     "_thread": "threading",
     "_weakref": "weakref",
+    "_wrappers": "wrapt",  # where its types in C say that they are
     "nt": "os",
     "ntpath": "os.path",
     "pathlib._abc": "pathlib",
@@ -92,6 +95,17 @@ def is_library_function(function: FunctionType) -> bool:
     return not is_own(name if isinstance(name, str) else "", function.__code__.co_filename)
 
 
+def stands_for_builtin(value: object, name: str) -> bool:
+    """Returns whether a library put this function in the place of a builtin of the same name.
+
+    IPython gives notebooks an ``open`` of its own.
+    """
+    if not is_a(value, FunctionType) or not is_library_function(value):
+        return False
+    wrapped: object = value.__dict__.get("__wrapped__")
+    return wrapped is not None and wrapped is getattr(builtins, name, None)
+
+
 def is_library_class(cls: type) -> bool:
     """Whether a class is a library's, and the one that its name stands for.
 
@@ -101,7 +115,10 @@ def is_library_class(cls: type) -> bool:
     module = _text(cls, "__module__")
     if is_own(module):
         return False
-    return not cls.__flags__ & _HEAP_TYPE or _is_found(cls, module, cls.__qualname__)
+    return not cls.__flags__ & _HEAP_TYPE or any(
+        _is_found(cls, name, cls.__qualname__)
+        for name in dict.fromkeys((module, module_name(module)))
+    )
 
 
 def is_library_module(module: ModuleType) -> bool:
@@ -131,6 +148,17 @@ def library_of(value: object) -> str:
             owner = getattr(value, "__self__", None)
             module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_own(module) else module
+
+
+def is_mock(kind: type) -> bool:
+    """Whether a type is one of `unittest.mock`, whose objects make further ones whenever they are looked at."""
+    return any(
+        base.__name__ in _MOCKS and base.__module__ in ("unittest.mock", "mock.mock")
+        for base in kind.__mro__
+    )
+
+
+_MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 
 def is_memorious(thing: object) -> bool:
@@ -163,11 +191,21 @@ def stand_in(value: object) -> tuple[str, ...] | None:
     logging = sys.modules.get("logging")
     if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
         return ("type", qualified_name(kind))
-    return None
+    loguru = sys.modules.get("loguru")
+    if loguru is not None and kind is type(getattr(loguru, "logger", None)):
+        return ("type", "loguru.Logger")
+    if issubclass(kind, MethodType) and _is_shell(value.__self__):  # type: ignore[attr-defined]
+        return ("type", "IPython.get_ipython")
+    return ("type", "IPython.InteractiveShell") if _is_shell(value) else None
+
+
+def _is_shell(value: object) -> bool:
+    """Whether an object is the prompt or notebook in which all this happens."""
+    shell = sys.modules.get("IPython.core.interactiveshell")
+    return shell is not None and issubclass(type(value), shell.InteractiveShell)
 
 
 _TOOLS = (
-    ContextVar,
     type(threading.Lock()),
     type(threading.RLock()),
     threading.Barrier,
@@ -175,7 +213,6 @@ _TOOLS = (
     threading.Event,
     threading.Semaphore,
     threading.Thread,
-    threading.local,
 )
 
 

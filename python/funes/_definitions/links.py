@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections.abc import Callable
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
-from funes._definitions.description import MISSING, LeftOut
-from funes._definitions.descriptors import is_special_descriptor, parts_of, state_of
-from funes._definitions.imports import own_module
+from funes._definitions import library_attributes, namespaces, paths
+from funes._definitions.annotations import (
+    annotations_of,
+    docstring_of,
+    docstrings_of,
+    hints_of,
+    subclasses_of,
+)
+from funes._definitions.attributes import (
+    MEMO_STATE,
+    attributes_of,
+    memo_attributes,
+)
+from funes._definitions.current import current
+from funes._definitions.description import MISSING
+from funes._definitions.descriptors import (
+    MACHINERY,
+    is_special_descriptor,
+    parts_of,
+    slots_of,
+    state_of,
+)
+from funes._definitions.imports import Absent, own_module
 from funes._definitions.library import (
     depends_on,
     is_a,
@@ -19,8 +40,10 @@ from funes._definitions.library import (
     is_memorious,
     library_of,
     stand_in,
+    stands_for_builtin,
 )
-from funes._definitions.names import Chain, Names, written_name
+from funes._definitions.names import Chain, Names, spelled, written_name
+from funes._funes import counted
 
 __all__ = ["Links"]
 
@@ -30,6 +53,7 @@ _MODULE_MACHINERY = frozenset(
         "__annotations__",
         "__builtins__",
         "__cached__",
+        "__conditional_annotations__",
         "__debug__",
         "__dict__",
         "__file__",
@@ -38,6 +62,7 @@ _MODULE_MACHINERY = frozenset(
         "__package__",
         "__path__",
         "__spec__",
+        "__warningregistry__",
     )
 )
 _PLAIN = frozenset(
@@ -46,34 +71,31 @@ _PLAIN = frozenset(
 
 
 class Links:
-    """Gathers what one piece of code refers to.
+    """Gathers what one piece of code refers to."""
 
-    assigned, filled: what the code assigns or changes itself, see `Names`.
-    left_out: what other code of the graph does, see `LeftOut`.
-    """
-
-    def __init__(
-        self,
-        assigned: frozenset[Chain] = frozenset(),
-        filled: frozenset[Chain] = frozenset(),
-        left_out: LeftOut = frozenset(),
-    ) -> None:
+    def __init__(self) -> None:
         #: As in `Description`.
         self.links: dict[str, object] = {}
         self.modules: set[str] = set()
         #: As in `Description`.
         self.tools: dict[str, object] = {}
-        #: Names that the code assigns or changes: namespace and name, by the former's address.
-        self.assigned: dict[tuple[int, str], tuple[object, str]] = {}
-        #: The same, as the code spells it.
-        self.changed: set[str] = set()
-        self._reads: dict[tuple[int, str], tuple[dict[str, Any], str, object]] = {}
-        self._assigned = assigned
-        self._filled = filled
-        self._left_out = left_out
+        #: As in `Description`.
+        self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
+        self.computed: list[Callable[[], object]] = []
+        self.watched: dict[type, frozenset[str]] = {}
+        #: Names and attributes that the code passes on, see `Content`; None if that is not known.
+        self.passed: frozenset[Chain] | None = frozenset()
+        #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
+        self.told: set[Chain] = set()
+        #: Names of the library's functions that are linked and read code.
+        self.readers: set[str] = set()
+        self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
+        #: A library's classes that the code refers to.
+        self._classes: list[type] = []
+        self._project: tuple[str, ...] = ()
 
     @property
-    def reads(self) -> list[tuple[dict[str, Any], str, object]]:
+    def reads(self) -> list[tuple[object, str, object]]:
         """As in `Description`."""
         return list(self._reads.values())
 
@@ -85,6 +107,9 @@ class Links:
         library = library_of(value)
         if library:
             self.modules.add(library)
+        if library and is_a(value, type):
+            self._classes.append(value)
+        value = current(value)
         substitute = stand_in(value)
         if substitute is not None:
             # Under a label of its own, so that no tuple of the user's can pass for it.
@@ -96,17 +121,54 @@ class Links:
             if library != "funes._calls.bound":
                 self.add(f"type of {label}", type(value))
             if not library:
-                for name, part in state_of(value).items():
-                    self.add(f"{label}.{name}", part)
-                    self.note_read(vars(value), name, part)
+                self._add_state(label, value)
         elif is_memorious(value):
             self._add_memorious(label, value)
         else:
             self.links[label] = value
+            if library and type(value) is FunctionType:
+                self.readers.add(value.__name__)
+
+    def compute(self, label: str, find: Callable[[Any], object], thing: object) -> None:
+        """Link what is found out anew each time that the definition is looked at, if it is anything."""
+        compute = partial(find, thing)
+        value = compute()
+        if value:
+            self.links[label] = value
+        self.computed.append(compute)
+
+    def add_attributes(self, thing: Any, *others: str) -> None:
+        """Link the attributes that were set on a function or the like.
+
+        others: names in its ``__dict__`` that are linked elsewhere.
+        """
+        for name, value in attributes_of(thing).items():
+            if name not in others:
+                self.add(f"attribute {name}", value)
+        self.attributes.append((thing.__dict__, ()))
+
+    def add_memo_attributes(self, memo: Any, of: str = "") -> None:
+        """Link the attributes that were set on a memorious function and not on the function in it.
+
+        of: the label of the function.
+        """
+        for name, value in memo_attributes(memo).items():
+            self.add(f"{of}.{name}" if of else f"attribute {name}", value)
+        self.attributes.append((memo.__dict__, MEMO_STATE))
+
+    def _add_state(self, label: str, descriptor: Any) -> None:
+        """Link what the maker of a special descriptor keeps in it."""
+        attributes = getattr(descriptor, "__dict__", None)
+        if type(attributes) is dict:
+            self.attributes.append((attributes, MACHINERY))
+        for name, part in state_of(descriptor).items():
+            self.add(f"{label}.{name}", part)
+        self.compute(f"slots of {label}", slots_of, descriptor)
 
     def _add_memorious(self, label: str, memo: Any) -> None:
         """Link the function that is remembered, since remembering changes no result."""
         self.links[label] = memo.__wrapped__
+        self.add_memo_attributes(memo, label)
         if depends_on(memo):
             self.links[f"{label} depends on"] = depends_on(memo)
 
@@ -118,12 +180,14 @@ class Links:
                 chains[read.chain[0]].append(read.chain)
         for name, cell in cells.items():
             try:
-                value = cell.cell_contents
+                value = counted(cell, "", cell.cell_contents)
             except ValueError:
+                value = counted(cell, "", MISSING)
+            if value is MISSING:
                 self.links[f"captured {name} is empty"] = None
                 continue
             for chain in chains[name] or [(name,)]:
-                self._follow("captured", cell, value, chain)
+                self._follow("captured", value, chain)
 
     def add_globals(
         self,
@@ -133,137 +197,195 @@ class Links:
         builtins: dict[str, Any],
     ) -> None:
         """Link the globals that the function reads: of its module, or else of the language."""
+        self._project = paths.project_of(globals_)
         for read in names.reads:
             name = read.chain[0]
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
                 continue
-            value = self._look_up(globals_, read.chain[:1])
-            if value is not MISSING or self._is_changed(globals_, read.chain[:1]):
-                self._follow("global", globals_, value, read.chain)
+            value = self._look_up(globals_, name)
+            if value is not MISSING:
+                # ``from builtins import open`` changes nothing.
+                is_builtin = value is builtins.get(name, MISSING) and _is_of_the_language(value)
+                if not is_builtin and not stands_for_builtin(value, name):
+                    self._follow("global", value, read.chain)
             elif name not in builtins:
                 if read.is_certain:
                     self.note_read(builtins, name, MISSING)
                     self.links[f"missing {name}"] = None
             else:
-                value = self._look_up(builtins, read.chain[:1])
+                value = self._look_up(builtins, name)
                 if not _is_of_the_language(value):
-                    self._follow("builtin", builtins, value, read.chain)
+                    self._follow("builtin", value, read.chain)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
         """Link what the function imports itself from the user's modules."""
         modules: dict[str, Any] = sys.modules
         for origin in names.imports:
             module = own_module(origin, globals_)
+            chain = (written_name(origin), *origin.chain)
             if isinstance(module, str):
                 self.modules.add(module)
+                library = library_attributes.imported(module)
+                if library is not None:
+                    self._follow_library("imported", library, chain, 1, is_imported=True)
+            elif isinstance(module, Absent):
+                self.links[f"absent {written_name(origin)}"] = module
             elif module is not None:
                 self.note_read(modules, module.__name__, module)
-                self._follow("imported", modules, module, (written_name(origin), *origin.chain))
+                self._follow("imported", module, chain)
 
-    def _follow(self, where: str, namespace: object, value: object, chain: Chain) -> None:
-        """Link what a chain leads to: attribute by attribute through the user's modules.
+    def add_patches(self, attributes: frozenset[str]) -> None:
+        """Link what the user set on a library's classes, as far as the code spells it.
 
-        value: what the first name of the chain stands for in `namespace`.
+        attributes: the attributes that the code takes of anything.
         """
-        for taken in range(1, len(chain) + 1):
+        for cls in library_attributes.classes_of(self._classes) if attributes else ():
+            self.watched[cls] = attributes
+            for name in [name for name in attributes if name in vars(cls)]:
+                part = library_attributes.users_part(vars(cls)[name])
+                if part is not None:
+                    self.add(f"attribute {name} of {cls.__module__}.{cls.__qualname__}", part)
+
+    def _follow(self, where: str, value: object, chain: Chain, taken: int = 1) -> None:
+        """Link what a chain leads to: step by step through the user's modules and namespaces.
+
+        value: what the first steps of the chain lead to.
+        taken: how many they are.
+        """
+        while True:
             path = chain[:taken]
-            if self._is_changed(namespace, path):
-                self._leave_out(namespace, path, value)
-                return
             if value is MISSING:
-                self.links[f"missing {'.'.join(path)}"] = None
+                self.links[f"missing {spelled(path)}"] = None
                 return
-            if not is_a(value, ModuleType):
-                self._link_end(where, namespace, value, chain, taken)
+            if taken == len(chain):
+                break
+            if is_a(value, ModuleType):
+                if is_library_module(value):
+                    self._follow_library(where, value, chain, taken)
+                    return
+                if chain[taken] in _MODULE_MACHINERY:
+                    return
+                module, value = value, self._look_up(vars(value), chain[taken])
+                taken += 1
+                if value is MISSING or not is_library_class(type(module)):
+                    self._add_makers(f"{where} {'.'.join(path)}", module)
+                continue
+            step = namespaces.step(value, chain, taken)
+            if step is None:
+                break
+            self.note_read(step.owner, step.name, step.value)
+            for cls in step.classes:
+                self.note_read(cls, step.name, vars(cls).get(step.name, MISSING))
+            value, taken = step.value, step.taken
+        self._link_end(where, value, chain, taken)
+
+    def _follow_library(
+        self, where: str, value: Any, chain: Chain, taken: int, *, is_imported: bool = False
+    ) -> None:
+        """Link a library's module by its name, and what a chain takes of it if that is not the library's.
+
+        is_imported: the code imports it itself, and nobody else may have done so.
+        """
+        if not is_imported:
+            self.add(f"{where} {'.'.join(chain[:taken])}", value)
+        start = taken
+        while is_a(value, ModuleType) and taken < len(chain):
+            if library_attributes.describes_machine(value, chain[taken]):
+                found = library_attributes.look_up(value, chain[taken])
+                if not is_a(found, ModuleType) and not library_attributes.is_users(found):
+                    if callable(found) and chain[taken] in vars(value):
+                        self._look_up(vars(value), chain[taken])  # it may be patched later
+                    break
+            if not is_library_module(value):
+                # The user's module stands in the library: from here on it is followed as any of the user's.
+                self._follow(where, value, chain, taken)
                 return
-            if taken == len(chain) or is_library_module(value):
-                self.add(f"{where} {'.'.join(path)}", value)
-                return
-            if chain[taken] in _MODULE_MACHINERY:
-                return
-            module, namespace = value, vars(value)
-            value = self._look_up(namespace, chain[: taken + 1])
-            if value is MISSING:
-                self._add_makers(f"{where} {'.'.join(path)}", module)
+            module, name = value, chain[taken]
+            value = library_attributes.look_up(module, name)
+            if name in vars(module) or value is MISSING:
+                value = self._look_up(vars(module), name)
+            taken += 1
+        if value is not MISSING and library_attributes.is_users(value):
+            self._link_end(where, value, chain, taken)
+            return
+        self._note_told(chain, start)
+        if value is MISSING or is_a(value, ModuleType):
+            return
+        label = f"{where} {spelled(chain[:taken])}"
+        if is_a(value, type) and is_library_class(value):
+            self._classes.append(value)
+        if library_attributes.is_plain(value):
+            if name[0] == "_" and type(value) in (list, dict, set):
+                return  # what the library keeps for itself
+            if not is_imported or library_attributes.is_of_python(module):
+                self.add(label, value)
+        else:
+            name = library_attributes.foreign_name(value, module)
+            if name:
+                self.links[f"{label} by name"] = ("name", name)
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
         """Link what may make the attributes that a module does not hold."""
-        getter = self._look_up(vars(module), ("__getattr__",))
+        getter = self._look_up(vars(module), "__getattr__")
         if getter is not MISSING:
             self.add(f"{label}.__getattr__", getter)
         if not is_library_class(type(module)):
-            self.add(f"type of {label}", type(module))
+            self._add_class_of(label, module)
 
-    def _look_up(self, namespace: dict[str, Any], path: Chain) -> object:
-        """The value of the last name of a path, which is noted as read unless the code changes it."""
-        value = namespace.get(path[-1], MISSING)
-        if not self._is_changed(namespace, path):
-            self.note_read(namespace, path[-1], value)
+    def _add_class_of(self, label: str, module: ModuleType) -> None:
+        """Link a module's class of the user's, whose methods may read anything in the module."""
+        self.add(f"type of {label}", type(module))
+        for name, value in attributes_of(module).items():
+            if name not in _MODULE_MACHINERY:
+                self.add(f"{label}.{name}", value)
+        self.attributes.append((vars(module), ("__doc__", *_MODULE_MACHINERY)))
+
+    def _look_up(self, namespace: dict[str, Any], name: str) -> object:
+        """What a name counts as, which is noted as read."""
+        value = counted(namespace, name, namespace.get(name, MISSING))
+        self.note_read(namespace, name, value)
         return value
 
-    def note_read(self, namespace: dict[str, Any], name: str, value: object) -> None:
+    def note_read(self, namespace: object, name: str, value: object) -> None:
         """Note that the links hold as long as a name stands for a value."""
         self._reads[id(namespace), name] = (namespace, name, value)
 
-    def _link_end(
-        self, where: str, namespace: object, value: object, chain: Chain, taken: int
-    ) -> None:
-        """Link the first thing on a chain that is no module; `taken` names lead to it."""
-        path = chain[:taken]
-        inside = {
-            longer[taken]
-            for longer in self._assigned
-            if len(longer) > taken and longer[:taken] == path
-        }
-        if self._fills(value, path) or (
-            inside and not is_a(value, type) and not is_a(value, FunctionType)
-        ):
-            self._leave_out(namespace, path, value)
+    def _link_end(self, where: str, value: Any, chain: Chain, taken: int) -> None:
+        """Link the first thing on a chain that is no namespace; `taken` steps lead to it."""
+        label = f"{where} {spelled(chain[:taken])}"
+        path = paths.in_project(value, self._project)
+        if path is not None:
+            self.links[f"{label} in the project"] = path
             return
-        for name in inside:  # an attribute is changed, which leaves the code as it is
-            self._note_assigned(value, name)
-        label = f"{where} {'.'.join(path)}"
         self.add(label, value)
-        if chain[taken : taken + 1] == ("__doc__",) and _is_own_code(value):
-            # Left out of the code, but here it is what the code works with.
-            self.links[f"{label}.__doc__"] = value.__doc__
-        is_own_function = is_a(value, FunctionType) and not is_library_function(value)
-        if taken < len(chain) and is_own_function and chain[taken] not in inside:
-            self._add_attribute(label, value, chain[: taken + 1])
+        if _is_own_code(value):
+            self._add_what_is_read(label, value, chain, taken)
+        elif taken == len(chain) or is_a(value, type) or is_a(value, FunctionType):
+            self._note_told(chain, taken - 1)  # of a library's
 
-    def _fills(self, value: object, path: Chain) -> bool:
-        """Whether the code fills or empties what a path leads to, or a container in it."""
-        for chain in self._filled:
-            if chain[: len(path)] == path:
-                inner: Any = value
-                for name in chain[len(path) :]:
-                    inner = getattr(inner, "__dict__", {}).get(name)
-                if isinstance(inner, (list, dict, set, bytearray, deque)):
-                    return True
-        return False
+    def _add_what_is_read(self, label: str, value: Any, chain: Chain, taken: int) -> None:
+        """Link the docstring and so on that the code reads: left out elsewhere, but here it works with them."""
+        is_class = is_a(value, type)
+        asked = chain[taken] if taken < len(chain) else ""
+        is_passed = is_class and (
+            asked == "__dict__" or (not asked and (self.passed is None or chain in self.passed))
+        )
+        function = value.__wrapped__ if is_memorious(value) else value
+        if asked == "__doc__":
+            self.compute(f"{label}.__doc__", docstring_of, value)
+        elif asked == "__annotations__":
+            self.compute(f"{label}.__annotations__", annotations_of, function)
+        elif asked == "__subclasses__" and is_class:
+            self.compute(f"{label}.__subclasses__", subclasses_of, value)
+        elif is_passed:
+            self.compute(f"{label}.__doc__", docstrings_of, value)
+            self.compute(f"{label}.__annotations__", hints_of, value)
+        else:
+            return
+        self._note_told(chain, taken)
 
-    def _add_attribute(self, label: str, function: Any, path: Chain) -> None:
-        """Link what the user keeps in an attribute of a function."""
-        if (id(function), path[-1]) not in self._left_out:
-            value = self._look_up(function.__dict__, path)
-            if value is not MISSING:
-                self.add(f"{label}.{path[-1]}", value)
-
-    def _is_changed(self, namespace: object, path: Chain) -> bool:
-        return path in self._assigned or (id(namespace), path[-1]) in self._left_out
-
-    def _leave_out(self, namespace: object, path: Chain, value: object) -> None:
-        """Do not link a value that changes while the code runs; only its class, if it is own."""
-        name = ".".join(path)
-        if any(changed[: len(path)] == path for changed in self._assigned | self._filled):
-            self.changed.add(name)
-            self._note_assigned(namespace, path[-1])
-        cls = type(value)
-        if not is_a(value, type) and value is not MISSING and not is_library_class(cls):
-            self.add(f"type of {name}", cls)
-
-    def _note_assigned(self, namespace: object, name: str) -> None:
-        self.assigned[id(namespace), name] = (namespace, name)
+    def _note_told(self, chain: Chain, taken: int) -> None:
+        self.told.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
 
 
 def _is_own_code(value: object) -> bool:

@@ -15,14 +15,36 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from funes._definitions.tree import FunctionNode, is_private
 
-__all__ = ["Chain", "Names", "OwnImport", "Read", "names_of", "written_name"]
+__all__ = ["Chain", "Names", "OwnImport", "Read", "key_of", "names_of", "spelled", "written_name"]
 
-#: A name, then the attributes that are taken one after the other: ("config", "LR") for `config.LR`.
+#: A name, then what is taken one after the other: ("config", "LR") for `config.LR`,
+#: ("TABLE", "['a']") for `TABLE["a"]`.
 Chain = tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def key_of(step: str) -> str | None:
+    """The key that a step of a chain takes by a literal; None for an attribute.
+
+    >>> key_of("['a']"), key_of("a")
+    ('a', None)
+    """
+    return ast.literal_eval(step[1:-1]) if step[0] == "[" else None
+
+
+def spelled(chain: Chain) -> str:
+    """A chain as code spells it.
+
+    >>> spelled(("config", "TABLE", "['a']"))
+    "config.TABLE['a']"
+    """
+    steps = (step if step[0] == "[" else f".{step}" for step in chain[1:])
+    return "".join((chain[0], *steps))
 
 
 class Read(NamedTuple):
@@ -61,10 +83,10 @@ class Names(NamedTuple):
 
     reads: tuple[Read, ...]
     imports: tuple[OwnImport, ...]
-    #: What it assigns, or changes by a statement: names, attributes, things of which it sets items.
-    assigned: frozenset[Chain]
-    #: What it fills or empties by a statement such as ``seen.append(x)``, if that is a container.
-    filled: frozenset[Chain]
+    #: Names of what its statements may change: assigned, filled by a method, or holding what is.
+    changed: frozenset[str]
+    #: The attributes that it takes of anything.
+    attributes: frozenset[str]
     #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
     only_declared: tuple[tuple[int, str], ...]
 
@@ -120,8 +142,7 @@ class _Scope:
         return name
 
 
-# Methods of the language's containers that change them: called for that alone where the result is
-# thrown away.
+# Methods of the language's containers that change them.
 _FILLING_METHODS = frozenset(
     (
         "add",
@@ -149,6 +170,11 @@ _FILLING_METHODS = frozenset(
     )
 )
 
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is str
+
+
 # Builtins that look an attribute up by a name that is their second argument.
 _BY_NAME = frozenset(("getattr", "hasattr"))
 
@@ -164,8 +190,8 @@ class _Walk:
         self.root = _Scope(None, private)
         self.scopes = [self.root]  # grows during the walk
         self.reads: list[tuple[_Scope, Chain, bool]] = []
-        self.changes: list[tuple[_Scope, Chain]] = []
-        self.fillings: list[tuple[_Scope, Chain]] = []
+        self.changed: set[str] = set()
+        self.attributes: set[str] = set()
         self._open_function(function, self.root)
 
     def run(self) -> None:
@@ -213,14 +239,11 @@ class _Walk:
                 reads.add(Read(chain, True, False))
             for origin in found.imports.get(chain[0], ()):
                 imports.add(origin._replace(chain=origin.chain + chain[1:]))
-        assigned = self._outside(self.changes)
         for scope in self.scopes:
             for name in scope.bound & scope.global_names:
-                assigned.add((name,))
-                reads.add(Read((name,), True, False))  # to be looked up even if it is never read
-            for name in scope.bound & scope.outer_names:
-                if self._scope_of(name, scope) is _OUTSIDE:
-                    assigned.add((name,))
+                self.changed.add(name)
+                reads.add(Read((name,), True, False))  # to be watched even if it is never read
+            self.changed |= scope.bound & scope.outer_names
         only_declared = sorted(
             (position, name)
             for position, scope in enumerate(self.scopes)
@@ -229,21 +252,10 @@ class _Walk:
         return Names(
             tuple(sorted(reads)),
             tuple(sorted(imports)),
-            frozenset(assigned),
-            frozenset(self._outside(self.fillings)),
+            frozenset(self.changed),
+            frozenset(self.attributes),
             tuple(only_declared),
         )
-
-    def _outside(self, changes: list[tuple[_Scope, Chain]]) -> set[Chain]:
-        """Those of the changed chains that begin outside the function."""
-        outside: set[Chain] = set()
-        for scope, chain in changes:
-            found = self._scope_of(chain[0], scope)
-            if found is _OUTSIDE or found is _GLOBAL:
-                outside.add(chain)
-            for origin in found.imports.get(chain[0], ()):
-                outside.add((written_name(origin), *origin.chain, *chain[1:]))
-        return outside
 
     def _scope_of(self, name: str, reader: _Scope) -> _Scope:
         """The scope in which a name is bound; `_GLOBAL` if one says that it is, else `_OUTSIDE`."""
@@ -272,29 +284,37 @@ class _Walk:
 
     def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
         chain = self._chain(node, scope)
-        if not chain:
-            scope.pending.append(node.value)
-        elif isinstance(node.ctx, ast.Load):
+        if not isinstance(node.ctx, ast.Load):
+            self.changed.update((node.attr, *chain))
+        if chain:
             self.reads.append((scope, chain, True))
         else:
-            self._change(chain, scope)
+            scope.pending.append(node.value)
 
     def _subscript(self, node: ast.Subscript, scope: _Scope) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            whole: ast.expr = node.value
-            while isinstance(whole, ast.Subscript):
-                whole = whole.value
-            chain = self._chain(whole, scope)
+        if isinstance(node.ctx, ast.Load):
+            chain = self._chain(node, scope)
             if chain:
-                self._change(chain, scope)
+                self.reads.append((scope, chain, True))
+                return
+        else:
+            self._change(node, scope)
         scope.pending += (node.value, node.slice)
 
-    def _change(self, chain: Chain, scope: _Scope) -> None:
-        """Note that a statement changes what a chain leads to, and so reads where it starts."""
-        self.changes.append((scope, chain))
-        self.reads.append((scope, chain, True))
+    def _change(self, whole: ast.expr, scope: _Scope) -> None:
+        """Note that a statement changes what stands in an object."""
+        while isinstance(whole, ast.Subscript):
+            key = whole.slice
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                self.changed.add(key.value)
+            whole = whole.value
+        if isinstance(whole, ast.Attribute):
+            self.changed.add(scope.mangled(whole.attr))
+        self.changed.update(self._chain(whole, scope))
 
     def _call(self, node: ast.Call, scope: _Scope) -> None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _FILLING_METHODS:
+            self._change(node.func.value, scope)
         chain = self._chain(node, scope)
         if chain:
             self.reads.append((scope, chain, True))
@@ -310,7 +330,23 @@ class _Walk:
         while True:
             if isinstance(node, ast.Attribute):
                 attributes.append(scope.mangled(node.attr))
+                self.attributes.add(attributes[-1])
                 node = node.value
+            elif isinstance(node, ast.Subscript) and _is_text(node.slice):
+                attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
+                node = node.value
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "get"
+                and len(node.args) in (1, 2)
+                and not node.keywords
+                and _is_text(node.args[0])
+            ):
+                # ``TABLE.get("a")``, if that is a dict.
+                attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]
+                scope.pending += node.args[1:]
+                node = node.func
             elif isinstance(node, ast.Name):
                 return (scope.mangled(node.id), *reversed(attributes))
             elif (
@@ -324,6 +360,7 @@ class _Walk:
                 and node.args[1].value.isidentifier()
             ):
                 attributes.append(node.args[1].value)
+                self.attributes.add(attributes[-1])
                 scope.pending += (node.func, *node.args[2:])
                 node = node.args[0]
             else:
@@ -333,18 +370,6 @@ class _Walk:
         if isinstance(node.target, ast.Name):
             self.reads.append((scope, (scope.mangled(node.target.id),), True))
         scope.pending += (node.target, node.value)
-
-    def _expression(self, node: ast.Expr, scope: _Scope) -> None:
-        call = node.value
-        if (
-            isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Attribute)
-            and call.func.attr in _FILLING_METHODS
-        ):
-            chain = self._chain(call.func.value, scope)
-            if chain:
-                self.fillings.append((scope, chain))
-        scope.pending.append(call)
 
     def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
         if scope.is_class:
@@ -492,7 +517,6 @@ _HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
     ast.Subscript: _Walk._subscript,
     ast.Call: _Walk._call,
     ast.AugAssign: _Walk._augmented,
-    ast.Expr: _Walk._expression,
     ast.AnnAssign: _Walk._annotated,
     ast.NamedExpr: _Walk._walrus,
     ast.FunctionDef: _Walk._function,

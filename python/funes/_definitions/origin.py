@@ -99,6 +99,8 @@ def _verdict(module: str, filename: str) -> bool:
         return any(not _lies_with_libraries(file) for file in files)
     # No file at all: an interpreter's own module, a notebook, or code that was made while running.
     root = module.partition(".")[0]
+    if root == "_wrappers" and root not in sys.modules:
+        return False  # what wrapt's types in C say
     return root not in sys.stdlib_module_names and root not in sys.builtin_module_names
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-from funes._funes import DESCRIPTION, forget_surveys
+from funes._funes import DESCRIPTION
 from funes._whole import write_json
 
 __all__ = [
     "FILE_NAME",
     "FORMAT",
     "Content",
+    "is_recorded",
     "read_definition",
-    "replace_definition",
-    "write_definition",
+    "read_functions",
+    "record_definition",
 ]
 
 FILE_NAME = DESCRIPTION
@@ -26,6 +28,12 @@ FORMAT = 2
 
 #: The versions that are understood.
 _FORMATS = (1, 2)
+
+#: How the file says which functions have the definition.
+_FUNCTIONS = '"functions": '
+
+#: How it says that the process that wrote it did not know the nodes, or may not tell.
+_NO_NODES = '"nodes": []'
 
 #: What the file holds.
 Content = dict[str, Any]
@@ -82,10 +90,72 @@ def _is_node(node: Any, count: int) -> bool:
     )
 
 
-def write_definition(
-    folder: str | os.PathLike[str], content: Content, *, shared: bool = False
-) -> None:
-    """Write `definition.json` into the folder of a definition, whole or not at all, unless it is there.
+class _Read(NamedTuple):
+    """What a file said when it was read."""
+
+    stamp: tuple[int, int, int]
+    functions: tuple[str, ...]
+    #: Whether it says what the definition consists of.
+    has_nodes: bool
+
+
+#: By path. A file is read once in a process, as long as it is the same.
+_read: dict[str, _Read] = {}
+
+
+def read_functions(folder: str) -> tuple[str, ...]:
+    """The identities of the functions that have this definition; empty if that is not known.
+
+    Only the part of the file that says so is parsed.
+    """
+    try:
+        return _looked_at(folder).functions
+    except (OSError, ValueError):
+        return ()
+
+
+def is_recorded(folder: str, function: str) -> bool:
+    """Whether `record_definition` would add nothing for a function of this identity."""
+    try:
+        found = _looked_at(folder)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return found.has_nodes and function in found.functions
+
+
+def _looked_at(folder: str) -> _Read:
+    path = os.path.join(folder, FILE_NAME)
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        raise ValueError(f"{path} is no file")
+    stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+    read = _read.get(path)
+    if read is None or read.stamp != stamp:
+        with open(path, encoding="utf-8", errors="surrogatepass") as file:
+            text = file.read()
+        functions = _functions(text, os.path.basename(folder))
+        read = _read[path] = _Read(stamp, functions, _NO_NODES not in text)
+    return read
+
+
+def _functions(text: str, definition: str) -> tuple[str, ...]:
+    # A quote within a text has a backslash before it, so that nothing else looks like these.
+    place = text.find(_FUNCTIONS)
+    if place < 0 or f'"definition": "{definition}"' not in text:
+        return ()
+    found = json.JSONDecoder().raw_decode(text, place + len(_FUNCTIONS))[0]
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        return ()
+    return tuple(each for each in found if ":" in each)
+
+
+def record_definition(folder: str, content: Content, *, shared: bool = False) -> None:
+    """Write `definition.json` into the folder of a definition, whole or not at all.
+
+    A file that is there stays, but for two things: the function is added to those that have this definition, and nodes
+    to a file that has none.
 
     Args:
         folder: That of the definition's entries.
@@ -93,26 +163,26 @@ def write_definition(
         shared: Whether the owner's group may use it too.
 
     Raises:
-        OSError: It cannot be written; nothing is left behind.
+        OSError: It cannot be written; what was there stays.
     """
     path = os.path.join(folder, FILE_NAME)
     if not os.path.lexists(path):
-        with suppress(FileExistsError):  # somebody was faster, and may have added to it meanwhile
+        try:
             write_json(folder, FILE_NAME, content, shared=shared, publish=_name_new)
-
-
-def replace_definition(
-    folder: str | os.PathLike[str], content: Content, *, shared: bool = False
-) -> None:
-    """The same, in the place of what is there, and so that a power cut leaves the one or the other.
-
-    Who does this has to keep others from doing it at the same time.
-
-    Raises:
-        OSError: It cannot be written; what was there stays.
-    """
-    write_json(folder, FILE_NAME, content, shared=shared, durable=True)
-    forget_surveys()
+        except FileExistsError:  # another process was faster
+            pass
+        else:
+            return
+    try:
+        present = read_definition(folder)
+    except ValueError:  # not ours to mend
+        return
+    if present is not None:
+        functions = list(dict.fromkeys((*read_functions(folder), *content["functions"])))
+        kept = content if content["nodes"] and not present["nodes"] else present
+        merged = {**content, **kept, "functions": functions}
+        if merged != present:
+            write_json(folder, FILE_NAME, merged, shared=shared)
 
 
 def _name_new(temporary: str, path: str) -> None:

@@ -40,6 +40,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from funes._definitions.reading import ALL_READERS, ASKED
+
 __all__ = ["Content", "FunctionNode", "content", "is_private"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -53,6 +55,15 @@ class Content(NamedTuple):
     has_private_names: bool
     #: `assert` or `__debug__`, whose meaning depends on `python -O`.
     has_assert: bool
+    #: Where it reads an attribute of `ASKED`: the attribute, and its chain of names; () if it is no such chain.
+    asks: frozenset[tuple[str, tuple[str, ...]]]
+    #: Attributes of `ALL_READERS` that it takes of anything.
+    readers: frozenset[str]
+    #: Names, with attributes taken from them, that it passes on: neither called, nor only compared.
+    passed: frozenset[tuple[str, ...]]
+    #: The docstrings of nested functions and classes, and the annotations of nested functions.
+    docstrings: tuple[str, ...]
+    annotations: tuple[str, ...]
 
 
 def content(function: FunctionNode) -> Content:
@@ -65,6 +76,13 @@ def content(function: FunctionNode) -> Content:
     emit = out.append
     has_assert = False
     in_class: set[int] = set()
+    asks: set[tuple[str, tuple[str, ...]]] = set()
+    readers: set[str] = set()
+    passed: set[tuple[str, ...]] = set()
+    #: Addresses of names and attributes that are not passed on.
+    used: set[int] = set()
+    docstrings: list[str] = []
+    annotations: list[str] = []
     pending = _opened(function)
     take, put = pending.pop, pending.append
     while pending:
@@ -73,16 +91,27 @@ def content(function: FunctionNode) -> Content:
         if kind is ast.Name:
             emit("Name")
             emit(item.id)
+            if id(item) not in used:
+                passed.add((item.id,))
         elif kind is ast.Attribute:
             emit("Attribute")
             emit(item.attr)
             put(item.value)
+            used.add(id(item.value))
+            if id(item) not in used:
+                passed.add(_chain(item))
+            if item.attr in ASKED:
+                asks.add((item.attr, _chain(item)))
+            elif item.attr in ALL_READERS:
+                readers.add(item.attr)
         elif kind is ast.Constant:
             if item.value is ...:
                 emit("Ellipsis")  # a node of its own: the value encoding need not know it
             else:
                 emit("Constant")
                 emit(item.value)
+                if type(item.value) is str and item.value in ASKED:
+                    asks.add((item.value, ()))
         elif kind is str or not issubclass(kind, ast.AST):
             emit(item)
         elif issubclass(kind, _OPERATORS):
@@ -98,6 +127,12 @@ def content(function: FunctionNode) -> Content:
                 has_assert = True
             elif kind is ast.ClassDef:
                 in_class.update(map(id, _class_annotations(item)))
+                docstrings += _docstring(item)
+            elif kind in _NEW_SCOPES:
+                docstrings += _docstring(item)
+                annotations += _annotations(item)
+            if kind in _USES:
+                used.update(map(id, _only_used(item)))
             emit(kind.__name__)
             put(")")
             for field in _fields(kind):
@@ -118,12 +153,120 @@ def content(function: FunctionNode) -> Content:
                     put(value)
                 put(field)
     names = {token for token in set(out) if type(token) is str and token[:2] == "__"}
-    return Content(tuple(out), any(map(is_private, names)), has_assert or "__debug__" in names)
+    return Content(
+        tuple(out),
+        any(map(is_private, names)),
+        has_assert or "__debug__" in names,
+        frozenset(asks),
+        frozenset(readers),
+        frozenset(passed),
+        tuple(docstrings),
+        tuple(annotations),
+    )
 
 
 def is_private(name: str) -> bool:
     """Whether a class around the name changes it (``__name`` becomes ``_Class__name``)."""
     return name[:2] == "__" and name[-2:] != "__" and "." not in name
+
+
+def _chain(node: ast.expr) -> tuple[str, ...]:
+    """``("a", "b")`` for ``a.b``; () for anything but names."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else ()
+
+
+def _only_used(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node for which it does not matter what a class says of itself but for its code."""
+    if isinstance(node, ast.Call):
+        yield node.func
+        if isinstance(node.func, ast.Name) and node.func.id in _HARMLESS:
+            yield from node.args
+            yield from (part for keyword in node.keywords for part in ast.iter_child_nodes(keyword))
+            # `isinstance(x, (A, B))`
+            for argument in node.args:
+                if isinstance(argument, ast.Tuple):
+                    yield from argument.elts
+    elif isinstance(node, ast.Compare):
+        yield node.left
+        yield from node.comparators
+    elif isinstance(node, ast.Raise):
+        yield from ast.iter_child_nodes(node)
+    elif isinstance(node, ast.ExceptHandler) and node.type is not None:
+        yield node.type
+        if isinstance(node.type, ast.Tuple):
+            yield from node.type.elts
+    elif isinstance(node, ast.MatchClass):
+        yield node.cls
+    elif isinstance(node, ast.ClassDef):
+        yield from node.bases
+
+
+_USES = frozenset(
+    (ast.Call, ast.ClassDef, ast.Compare, ast.ExceptHandler, ast.MatchClass, ast.Raise)
+)
+# Builtins that read neither docstrings nor annotations of what they get.
+_HARMLESS = frozenset(
+    (
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "callable",
+        "dict",
+        "enumerate",
+        "filter",
+        "float",
+        "frozenset",
+        "getattr",
+        "hasattr",
+        "hash",
+        "id",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+        "print",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "sorted",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "zip",
+    )
+)
+
+
+def _docstring(node: ast.AST) -> Iterator[str]:
+    body = getattr(node, "body", None)
+    if type(body) is list and isinstance(body[0], ast.Expr):
+        value = body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.value
+
+
+def _annotations(node: ast.AST) -> Iterator[str]:
+    for part in ast.iter_child_nodes(getattr(node, "args", node)):
+        if isinstance(part, ast.arg) and part.annotation is not None:
+            yield f"{part.arg}: {ast.unparse(part.annotation)}"
+    returns = getattr(node, "returns", None)
+    if returns is not None:
+        yield f"return: {ast.unparse(returns)}"
 
 
 _OPERATORS = (ast.operator, ast.cmpop, ast.unaryop, ast.boolop)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from functools import partial
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from pathlib import PurePath
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
+from funes._definitions.annotations import annotations_of
+from funes._definitions.attributes import attributes_of
 from funes._definitions.description import Description, by_name
 from funes._definitions.functions import cells_of, defaults_of
 from funes._definitions.library import (
     depends_on,
     is_a,
     is_library_class,
+    is_library_function,
     library_of,
     module_name,
     named_in_library,
@@ -19,6 +32,7 @@ from funes._definitions.library import (
     stand_in,
 )
 from funes._definitions.links import Links
+from funes.errors import UnhashableArgumentError
 
 __all__ = [
     "describe_library_function",
@@ -43,11 +57,15 @@ def describe_library_function(function: FunctionType) -> Description:
     module = module_name(str(function.__globals__.get("__name__", "")))
     links.modules.add(module)
     if "__wrapped__" in function.__dict__:
-        links.add("wrapped", function.__dict__["__wrapped__"])
+        _add_wrapped(links, function.__dict__["__wrapped__"], module)
     for name, cell in cells_of(function).items():
         _add_given(links, f"captured {name}", _content(cell))
     for name, value in defaults_of(function).items():
         _add_given(links, f"default {name}", value)
+    for name, value in attributes_of(function).items():
+        if name != "__wrapped__" and _is_given(value):
+            links.add(f"attribute {name}", value)
+            links.note_read(function.__dict__, name, value)
     # Its own name is that of what it wraps, by `functools.wraps`, and says nothing.
     return _wrapper(f"{module}.{function.__code__.co_name}", links)
 
@@ -57,20 +75,42 @@ def _single_dispatch(function: FunctionType) -> Description:
     links = Links()
     # The registry itself, so that a registration to come is noticed.
     links.add("implementations", function.registry)  # type: ignore[attr-defined]
+    links.add_attributes(
+        function, "__wrapped__", "_clear_cache", "dispatch", "register", "registry"
+    )
     return _wrapper("functools.singledispatch", links)
 
 
 def is_wrapper(thing: object) -> bool:
     """Whether an object is a library's wrapper around something, such as `lru_cache` returns."""
+    kind = type(thing)
     try:
         return (
-            is_library_class(type(thing))
+            is_library_class(kind)
             and not is_a(thing, type)
             and not is_a(thing, FunctionType)
+            and (
+                any("__wrapped__" in base.__dict__ for base in kind.__mro__)
+                # Some classes answer every name, with a new object each time.
+                or "__wrapped__" in getattr(thing, "__dict__", ())
+            )
             and getattr(thing, "__wrapped__", None) is not None
         )
-    except Exception:  # the attribute access of somebody's class may raise anything
+    except Exception:  # the attribute access of a class may raise anything
         return False
+
+
+def _has_end(wrapper: Any) -> bool:
+    """Whether the chain of what is wrapped ends, as `inspect.unwrap` asks: not if each look makes a new wrapper."""
+    seen: set[int] = set()
+    kept = []
+    while is_wrapper(wrapper) and id(wrapper) not in seen:
+        if len(seen) > sys.getrecursionlimit():
+            return False
+        seen.add(id(wrapper))
+        kept.append(wrapper)  # so that its address stays its own
+        wrapper = wrapper.__wrapped__
+    return True
 
 
 # Wrappers that change no result, so that only what they wrap counts: what else they hold is about
@@ -88,12 +128,16 @@ _WITHOUT_EFFECT = frozenset(
 def describe_wrapper(wrapper: Any) -> Description:
     """A library's wrapper: its type by name, what it wraps, and with what it was made."""
     name = qualified_name(type(wrapper))
+    if not _has_end(wrapper):
+        raise UnhashableArgumentError(f"a {name} wraps another one, and so on without an end")
     links = Links()
     attributes: dict[str, Any] = getattr(wrapper, "__dict__", {})
-    links.add("wrapped", wrapper.__wrapped__)
+    _add_wrapped(links, wrapper.__wrapped__, "" if name in _WITHOUT_EFFECT else name)
     if "__wrapped__" in attributes:
         links.note_read(attributes, "__wrapped__", attributes["__wrapped__"])
-    if name not in _WITHOUT_EFFECT:
+    if name == "functools._lru_cache_wrapper":
+        links.add_attributes(wrapper, "__wrapped__", "cache_parameters")
+    elif name not in _WITHOUT_EFFECT:
         for attribute, value in attributes.copy().items():
             if not attribute.startswith("__") and _add_given(
                 links, f"attribute {attribute}", value
@@ -106,20 +150,52 @@ def describe_wrapper(wrapper: Any) -> Description:
     return _wrapper(name, links)
 
 
-def describe_memorious(memo: Any) -> Description:
+def _add_wrapped(links: Links, wrapped: object, library: str) -> None:
+    """Link what a library wraps; with its annotations where the library may act on them."""
+    links.add("wrapped", wrapped)
+    is_plain = library.partition(".")[0] in sys.stdlib_module_names
+    if (
+        library
+        and not is_plain
+        and is_a(wrapped, FunctionType)
+        and not is_library_function(wrapped)
+    ):
+        links.compute("annotations of wrapped", annotations_of, wrapped)
+
+
+def describe_memorious(memo: Any, describe: Callable[[Any], Description]) -> Description:
     """A function that funes remembers.
 
-    It is its function, since remembering changes no result, with what it was told to depend on.
+    It is its function, since remembering changes no result, with what it was told to depend on and what was set on
+    it.
+
+    describe: describes the function, if it is no more than that.
     """
     links = Links()
     links.add("wrapped", memo.__wrapped__)
-    links.add("depends on", depends_on(memo))
-    return _wrapper("funes.memorious", links)
+    links.add_memo_attributes(memo)
+    if depends_on(memo):
+        links.add("depends on", depends_on(memo))
+    description = _wrapper("funes.memorious", links)
+    if len(description.links) > 1:
+        return description
+    function: Description = describe(memo.__wrapped__)
+    return function._replace(attributes=description.attributes)
 
 
 def _wrapper(name: str, links: Links) -> Description:
     modules = frozenset(links.modules)
-    return Description("wrapper", name, None, links.links, links.reads, modules, tools=links.tools)
+    return Description(
+        "wrapper",
+        name,
+        None,
+        links.links,
+        links.reads,
+        modules,
+        tools=links.tools,
+        attributes=tuple(links.attributes),
+        computed=tuple(links.computed),
+    )
 
 
 def _content(cell: CellType) -> object:
@@ -145,12 +221,39 @@ def _add_given(links: Links, label: str, value: object) -> bool:
 def _is_given(value: Any) -> bool:
     if type(value) in (tuple, frozenset, set):
         return all(map(_is_given, value))
+    if type(value) is slice:
+        return all(map(_is_given, (value.start, value.stop, value.step)))
+    if type(value) is MappingProxyType:
+        return all(map(_is_given, (*value.keys(), *value.values())))
     if is_a(value, BuiltinFunctionType):
         return isinstance(value.__self__, (ModuleType, type))
     if is_a(value, MethodType):
         return _is_given(value.__self__)
     kind = type(value)
-    return issubclass(kind, _GIVEN) or not is_library_class(kind) or is_wrapper(value)
+    return (
+        issubclass(kind, _GIVEN)
+        or not is_library_class(kind)
+        or is_wrapper(value)
+        or qualified_name(kind) in _CONSTANT
+    )
 
 
-_GIVEN = (type(None), bool, int, float, complex, str, bytes, type, FunctionType, partial)
+_GIVEN = (
+    type(None), bool, int, float, complex, str, bytes, range, type, FunctionType, partial, PurePath
+)  # fmt: skip
+
+# Types of the standard library whose objects cannot change.
+_CONSTANT = frozenset(
+    (
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "re.Pattern",
+        "uuid.UUID",
+        "zoneinfo.ZoneInfo",
+    )
+)

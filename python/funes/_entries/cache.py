@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from funes._entries import pickles, secret
 from funes._entries.files import StoredFile, Verdict, damaged_files
-from funes._entries.function import StoredFunction, subfolders
+from funes._entries.function import StoredFunction, functions_in, subfolders
 from funes._entries.large_arguments import YOUNG
+from funes._entries.named import named
+from funes._entries.root import absolute, is_url
 from funes._funes import OBJECTS, Listing, Store
+
+if TYPE_CHECKING:
+    from funes._entries.version import StoredVersion
 
 __all__ = ["Cache", "StoredObject", "open_cache"]
 
@@ -40,7 +45,7 @@ def open_cache(
 
     Raises:
         TypeError: `key` is neither a text nor bytes, or empty.
-        ValueError: `verify` is none of ``"once"``, ``"always"`` and ``"never"``.
+        ValueError: `path` is a URL. `verify` is none of ``"once"``, ``"always"`` and ``"never"``.
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
 
@@ -50,8 +55,9 @@ def open_cache(
         ...         print(function.name, version.definition[:8], version.summary.entries)
         double 3f2a9c01 2
     """
-    folder = os.fspath(path) if path is not None else os.environ.get("FUNES_CACHE_DIR") or "cache"
-    root = os.path.abspath(os.path.expanduser(folder))
+    root = absolute(None if path is None else os.fspath(path))
+    if is_url(root):
+        raise ValueError(f"a cache is a folder, and {root!r} is a URL")
     os.scandir(root).close()  # raises what is to be raised
     signed = secret.from_environment() if key is None else secret.checked(key).reveal()
     return Cache(Store(root, key=signed, verify=verify))
@@ -76,24 +82,37 @@ class Cache:
         """
         root = self._store.root
         found = [
-            StoredFunction(self, os.path.join(root, name))
+            function
             for name in subfolders(root)
             if name != OBJECTS
+            for function in functions_in(self, os.path.join(root, name))
         ]
-        return sorted(filter(StoredFunction._versions, found), key=lambda function: function.name)
+        return sorted(found, key=lambda function: (function.name, function.qualified_name))
 
     def function(self, name: str) -> StoredFunction:
-        """A function by its name, or by that of its folder.
+        """A function by its name, its qualified name or the end of that, or by the name of its folder.
 
         Raises:
-            KeyError: Nothing is stored of it; the message names the functions that there are.
+            KeyError: Nothing is stored of it; the message names the functions that there are. Or several have the name.
         """
         functions = self.functions()
-        for function in functions:
-            if name in (function.name, os.path.basename(function._folder)):
-                return function
-        there = ", ".join(function.name for function in functions) or "nothing"
+        found = named(functions, name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(function.qualified_name for function in found)
+            raise KeyError(f"{name!r} may be any of {several}")
+        there = ", ".join(dict.fromkeys(function.name for function in functions)) or "nothing"
         raise KeyError(f"nothing is stored of {name!r} in {self.path}; there is {there}")
+
+    def _versions(self) -> Iterator[StoredVersion]:
+        """The versions of all functions, each once: functions whose code is the same share one."""
+        seen: set[str] = set()
+        for function in self.functions():
+            for version in function._versions():
+                if version._folder not in seen:
+                    seen.add(version._folder)
+                    yield version
 
     def objects(self) -> Iterator[StoredObject]:
         """The large arguments, which are stored once for all calls that have them."""
@@ -113,18 +132,16 @@ class Cache:
         before = datetime.now(timezone.utc) - timedelta(seconds=YOUNG)
         found = [stored for stored in self.objects() if stored.stored < before]
         used: set[str] = set()
-        for function in self.functions() if found else ():
-            for version in function._versions():
-                for entry in version.entries():
-                    with suppress(FileNotFoundError):
-                        used |= entry.objects
+        for version in self._versions() if found else ():
+            for entry in version.entries():
+                with suppress(FileNotFoundError):
+                    used |= entry.objects
         return [stored for stored in found if stored.hash not in used]
 
     def damaged(self) -> Iterator[StoredFile]:
         """The damaged files that were set aside, of all functions and of large arguments."""
-        for function in self.functions():
-            for version in function._versions():
-                yield from version.damaged()
+        for version in self._versions():
+            yield from version.damaged()
         yield from damaged_files(self._store, os.path.join(self._store.root, OBJECTS))
 
     def __repr__(self) -> str:

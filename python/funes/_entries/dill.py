@@ -21,7 +21,8 @@ import types
 import warnings
 from typing import Any, TypeVar
 
-from funes._entries.plain import ATOMS, MAINS, PROTOCOL
+from funes._entries import mains
+from funes._entries.plain import ATOMS, MAINS, PROTOCOL, Sentinels, named
 from funes._funes import Collector
 
 __all__ = ["dump", "imported"]
@@ -93,6 +94,7 @@ class _Save:
         self.plain = pickler.save
         self.by_name = by_name
         self.named = False
+        self.sentinels = Sentinels()
 
     def __call__(self, obj: Any, save_persistent_id: bool = True) -> None:
         kind = type(obj)
@@ -102,6 +104,10 @@ class _Save:
             self._save_definition(obj)
         elif isinstance(obj, types.ModuleType):
             self._save_module(obj)
+        elif self.by_name and kind is dict and _is_main_space(obj):
+            self._save_by_finder((mains.globals_of, (mains.name_of_own(),)), obj)
+        elif (place := self.sentinels.place_of(obj)) is not None:
+            self._save_sentinel(obj, *place)
         elif (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
             # dill would not leave its memory out.
             self.pickler.save_reduce(*obj.__reduce_ex__(PROTOCOL), obj=obj)
@@ -135,14 +141,28 @@ class _Save:
                 )
             self.plain(obj)
         elif self.by_name and self._has_name(obj):
-            self.named = True
-            self.pickler.save("__main__")
-            self.pickler.save(obj.__qualname__)
-            self.pickler.write(pickle.STACK_GLOBAL)
-            self.pickler.memoize(obj)
+            self._save_by_finder(named("__main__", obj.__qualname__), obj)
         else:
-            self.pickler._recurse = True
+            # By name a function goes on seeing the globals of the program's own module, as it does in any other one.
+            self.pickler._recurse = not (
+                self.by_name
+                and isinstance(obj, types.FunctionType)
+                and _is_main_space(obj.__globals__)
+                and not _global_names(obj.__code__) <= vars(builtins).keys()
+            )
             self._save_by_value(obj)
+
+    def _save_by_finder(self, reduced: tuple[Any, ...], obj: Any) -> None:
+        self.named = True
+        self.pickler.save_reduce(*reduced, obj=obj)
+
+    def _save_sentinel(self, obj: Any, module: str, name: str) -> None:
+        if module not in MAINS:
+            self.pickler.save_reduce(*named(module, name), obj=obj)
+        elif self.by_name:
+            self._save_by_finder(named(module, name), obj)
+        else:
+            self.plain(obj)
 
     def _has_name(self, obj: Any) -> bool:
         """Whether the program's own module has it under its name, or may have it elsewhere.
@@ -208,6 +228,10 @@ class _Save:
         make = functools.partial(TypeVar, **options) if options else TypeVar
         arguments = (variable.__name__, *variable.__constraints__)
         self.pickler.save_reduce(make, arguments, obj=variable)
+
+
+def _is_main_space(space: object) -> bool:
+    return any(space is vars(sys.modules[name]) for name in MAINS if name in sys.modules)
 
 
 _writing = threading.local()

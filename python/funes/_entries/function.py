@@ -9,41 +9,72 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from funes._definitions.recorded import read_functions
+from funes._entries import identity
 from funes._entries.files import Removed, refuse_links
-from funes._entries.version import StoredVersion, guess_name, only, results_of
+from funes._entries.version import StoredVersion, folded, guess_name, only, results_of
+from funes._funes import safe_name
 
 if TYPE_CHECKING:
     from funes._entries.cache import Cache
     from funes._entries.results import Results
     from funes._entries.where import Where
 
-__all__ = ["StoredFunction", "subfolders"]
+__all__ = ["StoredFunction", "definitions_of", "functions_in", "subfolders"]
 
 _HASH = re.compile(r"[0-9a-f]{40}")
+
+
+#: Stands for the module of versions of which it is not known.
+_UNKNOWN = "?"
 
 
 class StoredFunction:
     """What is stored of one function, under all its definitions.
 
+    A function is known by its module and its qualified name. Others of the same name share its folder, and a version
+    too if their code is the same.
+
     Attributes:
         cache: The cache that it lies in.
     """
 
-    def __init__(self, cache: Cache, folder: str) -> None:
+    def __init__(self, cache: Cache, folder: str, identity: str) -> None:
         self.cache = cache
         self._folder = folder
+        #: Empty if no version says whose it is.
+        self._identity = identity
 
     @property
     def folder(self) -> Path:
-        """The folder of its versions."""
+        """The folder of its versions, and of those of other functions of its name."""
         return Path(self._folder)
 
     @cached_property
     def name(self) -> str:
         """Its name; that of its folder if nothing tells what it was before it was made safe for file systems."""
         folder = os.path.basename(self._folder)
+        own = self._identity.rpartition(".")[2].rpartition(":")[2]
+        if own and folded(safe_name(own)) == folded(folder):
+            return own
         names = (version._true_name for version in self._versions())
         return guess_name(folder) or next(filter(None, names), folder)
+
+    @property
+    def module(self) -> str:
+        """The name of its module; of a program its file and the folder of it; ``"?"`` if it is not recorded."""
+        return self._identity.partition(":")[0] or _UNKNOWN
+
+    @property
+    def qualified_name(self) -> str:
+        """Module and name, with the classes around it: ``mine.train.Model.fit``."""
+        return identity.label(self._identity or f"{_UNKNOWN}:{self.name}")
+
+    @cached_property
+    def _label(self) -> str:
+        """Its name for listings: the qualified one if it shares its folder with other functions."""
+        alone = len(functions_in(self.cache, self._folder)) <= 1
+        return self.name if alone else self.qualified_name
 
     def versions(self) -> list[StoredVersion]:
         """Its versions, the one to which a result was added last first. Lists all their folders.
@@ -73,7 +104,7 @@ class StoredFunction:
 
     def definitions(self) -> list[str]:
         """The definition hashes of its versions, sorted."""
-        return [name for name in subfolders(self._folder) if _HASH.fullmatch(name)]
+        return definitions_of(self._folder, self._identity)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
         """The results of all versions as data; `where` and `inputs_only` as in `load_cached_results`.
@@ -86,13 +117,14 @@ class StoredFunction:
         return results_of(self, self._versions(), where, inputs_only, is_mixed=True)
 
     def remove(self) -> Removed:
-        """Delete all versions, and the folder, unless other files are in it.
+        """Delete all versions, but those that are other functions' too, and the folder, unless other files are in it.
 
         Raises:
             OSError: A file cannot be deleted, or a folder is a link.
         """
         refuse_links(self.cache._store, self._folder)
-        removed = [Removed(0, 0), *(version.remove() for version in self._versions())]
+        own = [version for version in self._versions() if not version.shared_with]
+        removed = [Removed(0, 0), *(version.remove() for version in own)]
         with suppress(OSError):  # something else lies there, and stays
             os.rmdir(self._folder)
         return Removed(*map(sum, zip(*removed, strict=True)))
@@ -100,8 +132,52 @@ class StoredFunction:
     def _versions(self) -> list[StoredVersion]:
         return [StoredVersion(self, definition) for definition in self.definitions()]
 
+    def _spellings(self) -> set[str]:
+        """How people may write its name, but for beginnings that they may leave out."""
+        spelt = set(identity.spellings(self._identity or f"{_UNKNOWN}:{self.name}"))
+        return {self.name, os.path.basename(self._folder), *spelt}
+
     def __repr__(self) -> str:
-        return f"<StoredFunction {self.name} in {self.cache.path}>"
+        return f"<StoredFunction {self._label} in {self.cache.path}>"
+
+
+def functions_in(cache: Cache, folder: str) -> list[StoredFunction]:
+    """The functions that have versions in a folder."""
+    return [StoredFunction(cache, folder, each) for each in _by_function(folder)]
+
+
+def definitions_of(folder: str, wanted: str) -> list[str]:
+    """The definition hashes in a folder that are of the function with this identity."""
+    return _by_function(folder, wanted).get(wanted, [])
+
+
+def _by_function(folder: str, wanted: str = "") -> dict[str, list[str]]:
+    """The definition hashes in a folder, by the identities of the functions; by "" those of which it is not known.
+
+    If one function alone is known, these are its own.
+
+    Args:
+        folder: The folder.
+        wanted: The identity of a function that has this very spelling in the answer, if it has any versions.
+    """
+    found = {
+        name: read_functions(os.path.join(folder, name))
+        for name in subfolders(folder)
+        if _HASH.fullmatch(name)
+    }
+    known = [each for names in found.values() for each in names]
+    one = identity.as_one([wanted, *known] if wanted else known)
+    spelt = {one[wanted]: wanted} if wanted else {}
+    by_function: dict[str, list[str]] = {}
+    for definition, names in found.items():
+        for name in dict.fromkeys(one[each] for each in names):
+            by_function.setdefault(spelt.get(name, name), []).append(definition)
+    unknown = [definition for definition, names in found.items() if not names]
+    if unknown:
+        alone = [*by_function] or [wanted]
+        owner = alone[0] if len(alone) == 1 else ""
+        by_function[owner] = sorted([*by_function.get(owner, ()), *unknown])
+    return by_function
 
 
 def subfolders(folder: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from funes._entries import pickles
@@ -17,7 +17,7 @@ from funes._entries.frozen import Frozen
 from funes._funes import Store, hash_value
 from funes._warn import one_line
 
-__all__ = ["YOUNG", "named_in", "refer", "resolve"]
+__all__ = ["YOUNG", "named_in", "refer", "renew", "resolve"]
 
 #: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
 #: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
@@ -61,6 +61,12 @@ def refer(
             inputs[name] = _TEXT.format(digest, len(content))
             objects[name] = digest
     return inputs, objects
+
+
+def renew(store: Store, digests: Iterable[str]) -> None:
+    """Let large arguments count as new, lest they be swept before an entry refers to them."""
+    for digest in digests:
+        _renew(store.object_path(digest))
 
 
 def _renew(path: str) -> bool:

@@ -9,14 +9,16 @@ so that they come straight from the file.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from funes._entries import dill, plain
+from funes._entries import dill, mains, plain
 from funes._entries.plain import MAINS, PROTOCOL
 from funes._funes import Collector, InBand, Spans
 from funes._warn import one_line
@@ -53,8 +55,16 @@ def dump(value: object, culprit: object) -> Pickled:
     by_c: _Stream | None
     by_value: _Stream | None
     by_c, error = attempt(_stream_plain, value)
-    if by_c is not None and not plain.names_main(by_c.data):
-        return by_c.readings()
+    if by_c is not None:
+        is_plain = not plain.names_main(by_c.data)
+        if is_plain and not plain.may_have_sentinels(by_c.data):
+            return by_c.readings()
+        careful, error = attempt(_stream_careful, value)
+        if careful is None:
+            raise _refusal(culprit, error) from error
+        by_c, has_named = careful
+        if not has_named and is_plain:
+            return by_c.readings()
     if isinstance(error, (RecursionError, MemoryError)):
         raise _refusal(culprit, error) from error  # dill, written in Python, gets less far
     by_value, error = attempt(_stream_dill, value, by_name=False)
@@ -72,8 +82,11 @@ def dump(value: object, culprit: object) -> Pickled:
     if spans is not None:
         return Pickled(readings.body, by_name.data, spans)
     # Arrays that are made while they are pickled lie elsewhere each time.
-    in_band = plain.dump(value) if by_c is not None else dill.dump(value, by_name=True)
-    return Pickled(readings.body, in_band)
+    if by_c is None:
+        return Pickled(readings.body, dill.dump(value, by_name=True))
+    pickler = plain.Careful()
+    pickler.dump(value)
+    return Pickled(readings.body, pickler.file.getvalue())
 
 
 class _Stream(NamedTuple):
@@ -98,13 +111,23 @@ def _stream_plain(value: object) -> _Stream:
     return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector)
 
 
+def _stream_careful(value: object) -> tuple[_Stream, bool]:
+    collector = Collector()
+    pickler = plain.Careful(collector)
+    pickler.dump(value)
+    return _Stream(pickler.file.getvalue(), collector), pickler.has_named
+
+
 def _stream_dill(value: object, *, by_name: bool) -> _Stream:
     collector = Collector()
     return _Stream(dill.dump(value, by_name=by_name, buffer_callback=collector), collector)
 
 
 def load(
-    body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
+    body: Readable,
+    second: bytes | None = None,
+    buffers: Iterable[Readable] | None = None,
+    home: str | None = None,
 ) -> Any:
     """Read a value; the opposite of `dump`.
 
@@ -112,6 +135,7 @@ def load(
         body: The first reading.
         second: The second, which is tried first.
         buffers: What the second reading asks for. Arrays that it makes lie in them.
+        home: The module of the memorious function, see `mains`.
 
     Raises:
         Exception: Whatever comes up when the objects are made again, such as ImportError and
@@ -121,8 +145,17 @@ def load(
         if second is not None:
             # A class of another program's __main__: the body has it by value.
             with suppress(Exception):
-                return load_second(second, buffers)
-        return load_body(body)
+                return load_second(second, buffers, home)
+        try:
+            return load_body(body, home)
+        except Exception:
+            if "torch" not in sys.modules:
+                raise
+            with suppress(Exception):
+                on_processor = _OnProcessor(io.BytesIO(body))
+                on_processor.home = home
+                return on_processor.load()
+            raise
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
@@ -159,32 +192,101 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+#: The name of `mains` in stored files: one of the format, see docs/format.md.
+_FINDERS = "funes._entries.mains"
+
+
 class _Unpickler(pickle.Unpickler):
-    """Finds the program's own classes whether it is run as a script, or started by spawn."""
+    """Finds the program's own classes whether it is run as a script, imported, or started by spawn."""
+
+    home: str | None = None
 
     def find_class(self, module: str, name: str) -> Any:
+        if module == _FINDERS:
+            return functools.partial(getattr(mains, name), home=self.home)
         if module in MAINS:
             for candidate in (module, *MAINS):
                 with suppress(ImportError, AttributeError):
                     return super().find_class(candidate, name)
+            if self.home is not None:
+                with suppress(ImportError, AttributeError):
+                    return super().find_class(self.home, name)
+            found = mains.arrived(name)
+            if found is not None:
+                return found
         elif module.partition(".")[0] == "dill":
             dill.imported()
+        elif mains.is_own(module, self.home):
+            with suppress(AttributeError):
+                return super().find_class("__main__", name)
         return super().find_class(module, name)
 
 
+def _unpickle(data: Readable, buffers: Iterable[Readable] | None, home: str | None) -> Any:
+    unpickler = _Unpickler(io.BytesIO(data), buffers=buffers)
+    unpickler.home = home
+    return unpickler.load()
+
+
+class _OnProcessor(_Unpickler):
+    """Puts the tensors of a device that this host lacks into the memory of its processor."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return lambda data: _load_storage(found, data)
+        if (module, name) == ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"):
+            return lambda *args: _rebuild_tensor(found, *args)
+        return found
+
+
+def _load_storage(load: Callable[[bytes], Any], data: bytes) -> Any:
+    import torch
+
+    try:
+        return load(data)
+    except Exception:  # each backend of torch has errors of its own
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+
+
+def _rebuild_tensor(rebuild: Callable[..., Any], tensor: Any, *args: Any) -> Any:
+    try:
+        return rebuild(tensor, *args)
+    except Exception:  # as above
+        return tensor
+
+
 def load_named(data: bytes) -> Any:
-    return _Unpickler(io.BytesIO(data)).load()
+    return _unpickle(data, None, None)
 
 
-def load_second(data: bytes, buffers: Iterable[Readable] | None) -> Any:
-    if b"main__" in data or b"dill" in data:
-        return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+def load_second(data: bytes, buffers: Iterable[Readable] | None, home: str | None = None) -> Any:
+    if b"main" in data or b"dill" in data or _may_name_own(data):
+        return _unpickle(data, buffers, home)
     return pickle.loads(data, buffers=buffers)
 
 
-def load_body(body: Readable) -> Any:
+def _may_name_own(data: Readable) -> bool:
+    """Whether a pickle may name the program's own module as the module that it is where it is imported."""
+    last = mains.last_name()
+    if last is None:
+        return False
+    return _names_of(last).search(data) is not None
+
+
+@functools.lru_cache(maxsize=1)
+def _names_of(module: str) -> re.Pattern[bytes]:
+    """What a pickle has that names something of a module."""
+    name = re.escape(module.encode())
+    # A text that is remembered and another one: an object of the module. dill names the globals of a module by lines.
+    return re.compile(name + rb"(?:\x94\x8c|\n__dict__\n)")
+
+
+def load_body(body: Readable, home: str | None = None) -> Any:
     was_there = "dill" in sys.modules
     try:
+        if _may_name_own(body):
+            return _unpickle(body, None, home)
         return pickle.loads(body)
     except ModuleNotFoundError as error:
         if error.name != "__builtin__":

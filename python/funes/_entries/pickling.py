@@ -19,6 +19,7 @@ def dump_entry(
     output: object,
     seconds: float,
     objects: dict[str, str] | None = None,
+    is_drawn: bool = False,
 ) -> Pickled:
     """Write an entry.
 
@@ -27,6 +28,7 @@ def dump_entry(
         output: What the function returned.
         seconds: How long it ran.
         objects: The hashes of those arguments that are stored elsewhere, by name.
+        is_drawn: Whether the result was drawn from the global random generators, without a seed.
 
     Returns:
         The body, which `pickle.load` or `dill.load` reads in any program that has the modules of
@@ -45,12 +47,17 @@ def dump_entry(
     entry = {"input": inputs, "output": output, "time": float(seconds)}
     if objects:
         entry["objects"] = objects
+    if is_drawn:
+        entry["drawn"] = True
     with secret.withheld():
         return dump(entry, output)
 
 
 def load_entry(
-    body: Readable, second: bytes | None = None, buffers: Iterable[Readable] | None = None
+    body: Readable,
+    second: bytes | None = None,
+    buffers: Iterable[Readable] | None = None,
+    home: str | None = None,
 ) -> dict[str, Any]:
     """Read an entry; the opposite of `dump_entry`.
 
@@ -58,6 +65,7 @@ def load_entry(
         body: The first reading.
         second: The second, which is tried first.
         buffers: What the second reading asks for. Arrays that it makes lie in them.
+        home: The module of the memorious function: its classes are those of the result, see `mains`.
 
     Returns:
         A dict with the keys ``input``, ``output`` and ``time``; a new one at each call.
@@ -67,7 +75,7 @@ def load_entry(
         Exception: Whatever comes up when the objects are made again, such as ImportError and
             AttributeError for a class that is gone.
     """
-    entry = load(body, second, buffers)
+    entry = load(body, second, buffers, home)
     if not isinstance(entry, dict) or not entry.keys() >= {"input", "output", "time"}:
         raise DamagedEntryError("the file holds a pickle, but not that of an entry")
     return entry
@@ -92,4 +100,5 @@ def load_head(entry: Entry) -> dict[str, Any]:
         return load_body(head)  # type: ignore[no-any-return]
     whole = load_entry(entry.body, entry.second, entry.buffers)
     del whole["output"]
+    whole.pop("drawn", None)
     return whole

@@ -32,6 +32,7 @@ def load(entry: Entry) -> dict[str, Any]:
 def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
     """An entry that was read, as a dict; raises what comes up when its objects are made again."""
     result = load(entry)
+    result.pop("drawn", None)  # for calls only
     large_arguments.resolve(store, result)
     return result
 

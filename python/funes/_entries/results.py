@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from funes._entries import frames, pickling, reading, shown
 from funes._entries.table import Shape, Table
 from funes._entries.where import Where, condition
-from funes._funes import Entry, Listing, Store
+from funes._funes import Listing, Store
 from funes._warn import one_line, warn
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-    from funes._versions.adoption import Adoption
 
 __all__ = ["Folder", "Results", "load_cached_results", "load_cached_results_as_pandas"]
 
@@ -49,8 +46,8 @@ def load_cached_results(
         versions: Which definitions of the function: ``"current"``, that of this moment; ``"all"`` of which anything is
             stored; or definition hashes, of which the beginning is enough. With anything but ``"current"`` each result
             has its definition hash under ``'definition'``. After an edit of the function, or of what it uses, the
-            results of before stay on disk under their own definition. Results that the current definition adopted
-            (`Memo.adopt`) are among its own, with the arguments that they have now.
+            results of before stay on disk under their own definition. Other functions of the same name, of other
+            modules or classes, have versions of their own.
         inputs_only: Leave the outputs out: they are not loaded, and the dicts have no ``'output'``.
 
     Raises:
@@ -98,7 +95,6 @@ def _of_memo(
         shape=shape,
         fulfils=fulfils,
         inputs_only=inputs_only,
-        with_adopted=versions == "current",
     )
 
 
@@ -107,11 +103,13 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
     from funes._entries.function import StoredFunction
 
     folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
-    stored = StoredFunction(Cache(memo._store), folder)
+    stored = StoredFunction(Cache(memo._store), folder, memo._identity)
     if versions == "all":
         # Where file systems ignore case, versions of `F` lie in the folder of `f`.
         own = (None, memo._function_name)
-        return [found.definition for found in stored._versions() if found._true_name in own]
+        found = [each.definition for each in stored._versions() if each._true_name in own]
+        # Another function whose code is the same may have stored the results of the present one.
+        return list(dict.fromkeys((*found, memo.definition)))
     wanted = [versions] if isinstance(versions, str) else versions
     return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
 
@@ -130,8 +128,6 @@ class _Place(NamedTuple):
     arguments: str
     folder: Folder
     bytes: int
-    #: By which it is a result of the definition that was asked for, if it lies under another one.
-    adoptions: tuple[Adoption, ...] = ()
 
 
 class Results:
@@ -170,7 +166,6 @@ class Results:
         shape: Shape,
         fulfils: Callable[[dict[str, Any]], bool] | None,
         inputs_only: bool,
-        with_adopted: bool = False,
     ) -> None:
         self._store = store
         self._folders = folders
@@ -178,7 +173,8 @@ class Results:
         self._shape = shape
         self._fulfils = fulfils
         self._inputs_only = inputs_only
-        self._with_adopted = with_adopted
+        #: Takes the path of a file that cannot be read, and the reason.
+        self._skip = _warn_of
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for place in self._in_order():
@@ -318,28 +314,6 @@ class Results:
         for folder in self._folders:
             for arguments, size, modified in Listing(self._store.folder(*folder)):
                 yield _Place(modified, arguments, folder, size)
-            if self._with_adopted:
-                yield from self._adopted(folder)
-
-    def _adopted(self, folder: Folder) -> Iterator[_Place]:
-        """Where the results lie that serve the definition, and are another one's."""
-        from funes._versions.places import adopted_entries
-        from funes.errors import AdoptionError
-
-        try:
-            for entry in adopted_entries(self._store, *folder):
-                place = Folder(folder.function, entry.place.definition)
-                with suppress(OSError):  # it has gone meanwhile
-                    status = os.stat(self._store.path(*place, entry.place.arguments))
-                    yield _Place(
-                        status.st_mtime_ns,
-                        entry.place.arguments,
-                        place,
-                        status.st_size,
-                        entry.adoptions,
-                    )
-        except AdoptionError as error:
-            warn(f"adopted results were skipped: {error}")
 
     def _in_order(self) -> Iterator[_Place]:
         """The same in the order of storing, as long as they are not too many."""
@@ -368,15 +342,15 @@ class Results:
             return None
         head = None
         if self._fulfils is not None:
-            head = self._attempt(place, is_shown, _head, place, entry)
+            head = self._attempt(place, is_shown, pickling.load_head, entry)
             if head is None or not self._fulfils(head):
                 return None
         is_cut = is_shown and place.bytes > _LARGE
         if self._inputs_only or is_cut:
-            head = head or self._attempt(place, is_shown, _head, place, entry)
+            head = head or self._attempt(place, is_shown, pickling.load_head, entry)
             result = self._attempt(place, is_shown, reading.resolved, self._store, head)
         else:
-            result = self._attempt(place, is_shown, _whole, place, self._store, entry)
+            result = self._attempt(place, is_shown, reading.whole_of, self._store, entry)
         if result is None:
             return None
         if is_cut and not self._inputs_only:
@@ -389,7 +363,7 @@ class Results:
         if self._fulfils is None:
             return True
         entry = self._attempt(place, True, self._store.read, *place.folder, place.arguments)
-        head = entry and self._attempt(place, True, _head, place, entry)
+        head = entry and self._attempt(place, True, pickling.load_head, entry)
         return head is not None and self._fulfils(head)
 
     def _attempt(
@@ -403,23 +377,12 @@ class Results:
                 path, reason = self._store.path(*place.folder, place.arguments), one_line(error)
                 if path not in reason:
                     reason = f"{path} cannot be read ({reason})"
-                warn(f"a stored result was skipped: {reason}")
+                self._skip(path, reason)
             return None
 
 
-def _head(place: _Place, entry: Entry) -> dict[str, Any]:
-    """All but the output of an entry, as the definition that was asked for has it."""
-    return _translated(pickling.load_head(entry), place)
-
-
-def _whole(place: _Place, store: Store, entry: Entry) -> dict[str, Any]:
-    return _translated(reading.whole_of(store, entry), place)
-
-
-def _translated(result: dict[str, Any], place: _Place) -> dict[str, Any]:
-    for adoption in place.adoptions:
-        result = adoption.translation.result(result)
-    return result
+def _warn_of(path: str, reason: str) -> None:  # noqa: ARG001 -- which is in the reason
+    warn(f"a stored result was skipped: {reason}")
 
 
 def load_cached_results_as_pandas(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["StoredVersion", "Summary", "guess_name", "only", "results_of"]
+__all__ = [
+    "StoredVersion",
+    "Summary",
+    "folded",
+    "guess_name",
+    "inputs_of",
+    "only",
+    "results_of",
+]
 
 
 class Summary(NamedTuple):
@@ -93,12 +101,13 @@ class StoredVersion:
         return sum(map(_seconds, self.entries()), 0.0)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """The results as data; `where` and `inputs_only` as in `load_cached_results`. Adopted ones are among them.
+        """The results as data; `where` and `inputs_only` as in `load_cached_results`.
 
         As the function is not at hand, what came in ``**kwargs`` is one input, a dict.
 
         Raises:
             FunesError: The name of the function is not known, so that no entry can be verified.
+            KeyError: `where` names an argument that the version does not have, if its parameters are recorded.
             TypeError, UnhashableArgumentError: As `load_cached_results`.
         """
         return results_of(self.function, [self], where, inputs_only, is_mixed=False)
@@ -112,6 +121,21 @@ class StoredVersion:
             return read_definition(self._folder)
         except (OSError, ValueError):
             return None
+
+    @property
+    def shared_with(self) -> list[str]:
+        """The other functions whose code is the same, so that the results are theirs too, by their qualified names."""
+        from funes._definitions.recorded import read_functions
+        from funes._entries.function import functions_in
+
+        if len(read_functions(self._folder)) < 2:
+            return []
+        return [
+            each.qualified_name
+            for each in functions_in(self.function.cache, self.function._folder)
+            if self.definition in each.definitions()
+            and each.qualified_name != self.function.qualified_name
+        ]
 
     def damaged(self) -> Iterator[StoredFile]:
         """The damaged files that were set aside."""
@@ -133,9 +157,9 @@ class StoredVersion:
 
         Where file systems ignore case, `F` and `f` share a folder, so that each version is asked.
         """
-        shown = _folded(os.path.basename(self.function._folder))
+        shown = folded(os.path.basename(self.function._folder))
         for name in _names(self.description):
-            if _folded(safe_name(name)) == shown:
+            if folded(safe_name(name)) == shown:
                 return name
         return guess_name(os.path.basename(self.function._folder))
 
@@ -164,7 +188,8 @@ def results_of(
             )
         folders.append(Folder(version._true_name, version.definition))
     store = function.cache._store
-    fulfils = condition(store, where, None, None)
+    names, keywords = inputs_of(versions)
+    fulfils = condition(store, where, names, keywords)
     return Results(
         store,
         folders,
@@ -172,8 +197,21 @@ def results_of(
         shape=Shape(is_mixed=is_mixed),
         fulfils=fulfils,
         inputs_only=inputs_only,
-        with_adopted=not is_mixed,
     )
+
+
+def inputs_of(versions: Iterable[StoredVersion]) -> tuple[list[str] | None, str | None]:
+    """The names that inputs of these versions can have, None if that is not recorded; and that of ``**kwargs``."""
+    names: dict[str, None] = {}
+    keywords = None
+    for version in versions:
+        description = version.description or {}
+        parameters = description.get("parameters")
+        if not isinstance(parameters, list):
+            return None, None
+        names.update((name, None) for name in parameters if isinstance(name, str))
+        keywords = keywords or description.get("keywords")
+    return [*names, "global_seed"], keywords
 
 
 def _seconds(entry: StoredEntry) -> float:
@@ -206,7 +244,8 @@ def guess_name(folder: str) -> str | None:
     return None
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name as file systems compare it that ignore case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

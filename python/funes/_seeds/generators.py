@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from funes import _warn
 
-__all__ = ["SOURCES", "Saved", "Source", "load", "restore", "save"]
+__all__ = [
+    "SOURCES",
+    "Saved",
+    "Source",
+    "holds_generator",
+    "load",
+    "restore",
+    "save",
+    "save_others",
+]
 
 State = Any
 Module = Any
@@ -197,19 +208,27 @@ SOURCES = (
     ),
 )
 
+#: Those of libraries other than `random` and numpy.
+_OTHERS = SOURCES[2:]
+
 Saved = dict[Source, tuple[Module, State]]
 
 
-def save() -> Saved:
+def save(sources: tuple[Source, ...] = SOURCES) -> Saved:
     """The states of all generators that the process has loaded."""
     saved: Saved = {}
-    for source in SOURCES:
+    for source in sources:
         module = sys.modules.get(source.module)
         if module is not None:
             # A module in the middle of its import, or a stand-in, has no generator to save.
             with suppress(Exception):
                 saved[source] = module, source.save(module)
     return saved
+
+
+def save_others() -> Saved:
+    """The states of those generators that the extension cannot look into."""
+    return save(_OTHERS)
 
 
 def restore(saved: Saved) -> None:
@@ -238,3 +257,34 @@ def load(modules: Iterable[str]) -> None:
             # Whatever goes wrong here, the function meets it at its own import and says so better.
             with suppress(Exception):
                 importlib.import_module(name)
+
+
+#: How many objects are looked at for a generator. A larger value is taken to hold one.
+_MOST_LOOKED_AT = 10_000
+
+
+def holds_generator(value: object) -> bool:
+    """Returns whether a value is a random generator, or holds one in its attributes and containers."""
+    waiting, seen = [value], {id(value)}
+    while waiting:
+        thing = waiting.pop()
+        if any(_is_generator_class(cls) for cls in type(thing).__mro__):
+            return True
+        if isinstance(thing, (type, ModuleType, FunctionType)):
+            continue
+        for inner in gc.get_referents(thing):
+            if gc.is_tracked(inner) and id(inner) not in seen:
+                seen.add(id(inner))
+                waiting.append(inner)
+        if len(seen) > _MOST_LOOKED_AT:
+            return True
+    return False
+
+
+def _is_generator_class(cls: type) -> bool:
+    module, name = cls.__module__, cls.__name__
+    return (
+        (module == "random" and name == "Random")
+        or module.startswith("numpy.random.")
+        or (module == "torch._C" and name == "Generator")
+    )

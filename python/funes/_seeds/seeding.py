@@ -63,6 +63,7 @@ def run_seeded(
     kwargs: Mapping[str, Any],
     *,
     unsound: Callable[[str], None] | None = None,
+    waited: Callable[[], None] | None = None,
 ) -> T:
     """Calls `function(*args, **kwargs)` with every global random generator seeded.
 
@@ -79,6 +80,7 @@ def run_seeded(
         unsound: called with the reason if the numbers may be wrong: a library refused the seed, or
             another seeded run drew at the same time. Without it, a CacheWarning says so. The result
             should not be stored then.
+        waited: called before the function if the run had to wait for its turn.
 
     Returns:
         What the function returns. What it raises passes through.
@@ -92,6 +94,8 @@ def run_seeded(
     run = SeededRun(seed)
     try:
         run.enter()
+        if run.has_waited and waited is not None:
+            waited()
         result = function(*args, **kwargs)
     finally:
         run.leave(keep=False)

@@ -23,9 +23,10 @@ from contextvars import ContextVar, Token
 from typing import Any
 
 from funes import _warn
+from funes._funes import set_seeded
 from funes._seeds.generators import Saved, restore, save
 
-__all__ = ["SeededRun", "waiting"]
+__all__ = ["SeededRun", "is_inside", "same_states", "waiting"]
 
 # Seconds for which the run on top must stand still before another thread goes ahead.
 _KNOWN = 0.05  # its thread waits for another thread, and we know that ours descends from it
@@ -53,12 +54,15 @@ class SeededRun:
         self.before: Saved | None = None  # our states at that moment
         self.token: Token[SeededRun | None] | None = None
         self.trouble = ""
+        self.has_waited = False  # whether time passed before its turn
 
     def enter(self) -> None:
         """Waits for the turn, and puts this run's stream into the generators."""
         with _changed:
+            me = threading.get_ident()
+            self.has_waited = bool(_stack) and _stack[-1].thread != me
             self.watch = _wait_for_turn()
-            self.thread = threading.get_ident()
+            self.thread = me
             self.clock = _clock(self.thread)
             self.outer = save()
             try:
@@ -69,6 +73,7 @@ class SeededRun:
                 self.before = None if self.watch is None else save()
                 self.token = _descent.set(self)
                 _stack.append(self)
+                set_seeded(True)
             except BaseException:
                 restore(self.outer)
                 raise
@@ -108,14 +113,14 @@ class SeededRun:
         """Notes if this run and one of another thread may have drawn from each other's streams."""
         place = _stack.index(self)
         above = _stack[place + 1] if place + 1 < len(_stack) else None
-        if above is not None and not _same_states(above.before, save()):
+        if above is not None and not same_states(above.before, save()):
             self.trouble = above.trouble = _MIXED  # it went ahead of us, and we did get on
         if self.watch is None:
             return
         beneath = self.watch.run
         calm = beneath in _stack and (bool(beneath.lent) or self.watch.unmoved())
         beneath.guest = self.thread if calm else 0
-        if not calm and not _same_states(self.before, save()):
+        if not calm and not same_states(self.before, save()):
             self.trouble = beneath.trouble = _MIXED
 
 
@@ -150,12 +155,21 @@ def _take_out(run: SeededRun) -> None:
     """Ends a run's turn. Needs `_changed`."""
     place = _stack.index(run)
     del _stack[place]
+    set_seeded(bool(_stack))
     if place == len(_stack):
         restore(run.outer)
     else:
         # Somebody went ahead of us and is still running. What we found is theirs to put back.
         _stack[place].outer.update(run.outer)
     run.outer = {}
+
+
+def is_inside() -> bool:
+    """Whether the running code belongs to a seeded run: its own thread's, or one that its context was copied in."""
+    if not _stack:  # as nearly always
+        return False
+    me = threading.get_ident()
+    return any(run.thread == me for run in _stack.copy()) or _descent.get() in _stack
 
 
 @contextmanager
@@ -283,7 +297,7 @@ def _processor_time(clock: int | None) -> float:
         return 0.0
 
 
-def _same_states(left: Saved | None, right: Saved) -> bool:
+def same_states(left: Saved | None, right: Saved) -> bool:
     return left is not None and all(
         source in right and _equal(state, right[source][1]) for source, (_, state) in left.items()
     )

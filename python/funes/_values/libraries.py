@@ -12,8 +12,11 @@ from typing import Any
 
 from funes._values import (
     arrow,
+    handles,
+    matplotlib,
     models,
     networkx,
+    nibabel,
     numpy,
     pandas,
     polars,
@@ -27,8 +30,11 @@ __all__ = ["COVERED", "REFUSALS", "RULES", "WHOLE"]
 
 _TABLES: tuple[ModuleType, ...] = (
     arrow,
+    handles,
+    matplotlib,
     models,
     networkx,
+    nibabel,
     numpy,
     pandas,
     polars,
@@ -50,4 +56,4 @@ REFUSALS: dict[str, str] = _merged("REFUSALS")
 #: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
 COVERED: dict[str, frozenset[str]] = _merged("COVERED")
 #: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.
-WHOLE: frozenset[str] = sympy.WHOLE
+WHOLE: frozenset[str] = matplotlib.WHOLE | sympy.WHOLE

@@ -143,7 +143,9 @@ def _masked(value: Any) -> object:
 
     unmasked = _unmasked(value.view(ndarray), asarray(getmaskarray(value)))
     # Asked for its fill value, an array keeps it; so another view of the same memory is asked.
-    return _dtype(value.dtype), value.shape, value.view().fill_value, unmasked
+    parts = _dtype(value.dtype), value.shape, value.view().fill_value, unmasked
+    # An assignment leaves the elements under a hard mask as they are.
+    return (*parts, "hard") if value.hardmask else parts
 
 
 def _unmasked(data: Any, mask: Any) -> object:

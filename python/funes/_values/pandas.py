@@ -15,7 +15,7 @@ from typing import Any
 from funes._funes import Raw
 from funes._values import arrow
 
-__all__ = ["COVERED", "RULES"]
+__all__ = ["COVERED", "REFUSALS", "RULES"]
 
 Rule = Callable[[Any], object]
 
@@ -93,12 +93,23 @@ def _intervals(value: Any) -> object:
 
 def _zone(zone: Any) -> object:
     """A time zone by its name, from whichever library it is; others by what they are."""
+    library = type(zone).__module__.partition(".")[0]
+    if library not in _ZONES:
+        # One of the user's own, which may have an attribute of any name.
+        return zone
+    if library == "datetime":
+        is_utc = zone == datetime.timezone.utc and zone.tzname(None) == "UTC"
+        return "UTC" if is_utc else zone
     if zone == datetime.timezone.utc:
         return "UTC"
     for name in ("key", "zone"):
         if isinstance(getattr(zone, name, None), str):
             return getattr(zone, name)
     return zone
+
+
+#: Where zones come from that are known by their names.
+_ZONES = frozenset(("backports", "datetime", "dateutil", "pytz", "zoneinfo"))
 
 
 def _categorical(value: Any) -> object:
@@ -245,6 +256,15 @@ RULES: dict[str, tuple[str, Rule]] = {
     f"pandas.{qualified}": (f"pandas.{_ALIASES.get(name, name)}", rule)
     for module, name, rule in _TABLE
     for qualified in (name, f"{module}.{name.rpartition('.')[2]}")
+}
+
+_GROUPS = "it keeps what it has computed; pass the frame and what to group by"
+
+#: Qualified name of a type -> why its objects cannot be hashed.
+REFUSALS: dict[str, str] = {
+    "pandas._libs.indexing.NDFrameIndexerBase": "it is a way to look into a frame; pass the frame",
+    "pandas.core.groupby.groupby.BaseGroupBy": _GROUPS,
+    "pandas.core.window.rolling.BaseWindow": _GROUPS,
 }
 
 _KEPT = frozenset(

@@ -34,7 +34,26 @@ def _frame(value: Any) -> object:
 
 
 def _series(value: Any) -> tuple[object, ...]:
-    return value.name, _data_type(value.dtype), _column(value)
+    parts = value.name, _data_type(value.dtype), _column(value)
+    return (*parts, _order(value)) if _is_out_of_order(value) else parts
+
+
+def _order(value: Any) -> str:
+    """In which order polars takes the elements to be, since it sorted them or was told so; "" for none."""
+    return "".join(sorted(name for name, is_set in value.flags.items() if is_set))
+
+
+def _is_out_of_order(value: Any) -> bool:
+    """Whether polars was told of an order that the elements do not have: it finds other results then."""
+    order = _order(value)
+    if "SORTED" not in order:
+        return False
+    present = value.drop_nulls()
+    before, after = present.slice(0, max(len(present) - 1, 0)), present.slice(1)
+    try:
+        return not (after <= before if "DESC" in order else before <= after).all()
+    except Exception:  # not every data type can be compared
+        return True
 
 
 def _column(values: Any) -> list[object]:

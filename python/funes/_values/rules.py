@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import copyreg
 import enum
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from funes._definitions.definition import CODE_TYPES, is_code
-from funes._definitions.library import MEMORIOUS, is_library_class
+from funes._definitions.library import MEMORIOUS, is_library_class, is_mock
 from funes._funes import forget_plans
 from funes._values import libraries, standard
+from funes._values.caches import cached_names, without_caches
 
-__all__ = ["plan", "register"]
+__all__ = ["is_tool", "plan", "register"]
 
 Rule = Callable[[Any], object]
 Plan = tuple[Any, ...]
@@ -28,12 +28,17 @@ Plan = tuple[Any, ...]
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
+#: Qualified names of types that are refused whatever a derived class says of how it is pickled.
+FIRM = standard.FIRM | libraries.REFUSALS.keys()
 
 #: Types that the extension knows without a plan.
 _FIXED = frozenset(
     (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
 ).union(map(type, (None, ..., NotImplemented)))
 _DEFINITION: Plan = ("definition",)
+_TOOL = "refuse a tool"
+#: The methods that say how an object is pickled.
+_SAY = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
 
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
 
@@ -78,18 +83,40 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
 
 def plan(kind: type) -> Plan:
     """The way to hash the objects of exactly this type, as `Plan` in rust/py/src/plan.rs reads it."""
+    if is_mock(kind):
+        # Told by the type, since an object of it answers any question with a new mock.
+        return ("forbid", "a mock cannot be part of a key")
     if issubclass(kind, type) and qualified_name(kind) in RULES:
         # Its classes are made while the program runs, and have no code to be known by.
         return _of_values(kind)
     if issubclass(kind, type) or kind in CODE_TYPES or qualified_name(kind) == MEMORIOUS:
         return _DEFINITION
-    if issubclass(kind, Callable) and is_library_class(kind):  # type: ignore[arg-type]
+    if _refusal(kind, standard.MOCKS) is None and _is_callable_of_library(kind):
         # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.
         return ("perhaps definition", is_code, _of_values(kind))
     return _of_values(kind)
 
 
+def is_tool(value: object) -> bool:
+    """Whether an object is a lock, thread or handler, which in an attribute counts by its type."""
+    return type(value) not in _FIXED and plan(type(value))[0] == _TOOL
+
+
+def _is_callable_of_library(kind: type) -> bool:
+    return issubclass(kind, Callable) and is_library_class(kind)  # type: ignore[arg-type]
+
+
+def _refusal(kind: type, among: Container[str]) -> str | None:
+    """Why objects of a type are refused, if it is derived from one of the named types."""
+    for base in kind.__mro__:
+        name = qualified_name(base)
+        if name in among:
+            return REFUSALS[name]
+    return None
+
+
 def _of_values(kind: type) -> Plan:
+    firm = _refusal(kind, FIRM)
     for base in kind.__mro__:
         own = _registered.get(base)
         if own is not None:
@@ -105,17 +132,21 @@ def _of_values(kind: type) -> Plan:
         if issubclass(kind, enum.Enum):
             # Enumerations give their classes a `__reduce_ex__`, a different one in each version of Python.
             continue
+        if firm is not None:
+            continue
         reason = REFUSALS.get(qualified_name(base))
         if reason is not None:
-            return ("refuse", reason)
+            return _refused(qualified_name(base), reason)
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
             if base is not kind and qualified_name(base) not in libraries.WHOLE:
                 rule = _of_subclass(rule, libraries.COVERED.get(qualified_name(base)))
             return ("rule", name, rule)
-        if not {"__reduce_ex__", "__reduce__", "__getstate__"}.isdisjoint(vars(base)):
+        if not _SAY.isdisjoint(vars(base)):
             # A class that says how it is pickled knows better than a rule for its base.
             break
+    if firm is not None:
+        return ("refuse", firm)
     if kind is object:
         return ("refuse", "a bare object() has no value, only an identity")
     if hasattr(kind, "__next__") and is_library_class(kind):
@@ -124,14 +155,43 @@ def _of_values(kind: type) -> Plan:
             "an iterator cannot be part of a key: hashing would consume it; pass a list",
         )
     if issubclass(kind, (set, frozenset)):
-        return (
-            "set" if issubclass(kind, set) else "frozenset",
-            _slots(kind),
-            _caches(kind),
-        )
-    if _is_plain(kind):
-        return ("attributes", _slots(kind), _caches(kind))
-    return ("reduce", _caches(kind))
+        return "set" if issubclass(kind, set) else "frozenset", *_kept(kind)
+    return "attributes" if _is_plain(kind) else "reduce", *_kept(kind)
+
+
+def _kept(kind: type) -> tuple[object, ...]:
+    """What is to be known of the attributes of a type's objects, as `Kept` in rust/py/src/plan.rs reads it."""
+    return _slots(kind), cached_names(kind), not is_library_class(kind), _reduction(kind)
+
+
+def has_reducer(kind: type) -> bool:
+    """Returns whether `copyreg` says how objects of a type are reduced.
+
+    Not of exceptions: a library that sends them elsewhere (tblib) registers all, with their tracebacks.
+    """
+    return kind in copyreg.dispatch_table and not issubclass(kind, BaseException)
+
+
+def _reduction(kind: type) -> str:
+    """What the reduction of a type's objects is like.
+
+    "default": that of every object, which asks a list or dict for its items; "partial": that of a base class of a
+    library, which knows nothing of the attributes that a derived class adds; else "own".
+    """
+    if has_reducer(kind):
+        return "own"
+    base = next(base for base in kind.__mro__ if not _SAY.isdisjoint(vars(base)))
+    if base is object:
+        return "default"
+    is_partial = base is not kind and is_library_class(base)
+    is_partial &= base.__dictoffset__ == 0 or qualified_name(base) == "random.Random"
+    return "partial" if is_partial else "own"
+
+
+def _refused(name: str, reason: str) -> Plan:
+    if name in standard.TOOLS:
+        return _TOOL, reason
+    return "refuse weakly" if name in standard.WEAK_KEYS else "refuse", reason
 
 
 def qualified_name(kind: type) -> str:
@@ -158,11 +218,20 @@ def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
         for name in _slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
-        for name in _caches(type(value)) | (covered or frozenset()):
+        for name in covered or ():
             attributes.pop(name, None)
+        attributes, doubts = without_caches(value, attributes)
+        if doubts:
+            raise TypeError(doubts[0])
+        if not is_library_class(type(value)):
+            attributes = {name: _counted(part) for name, part in attributes.items()}
         return type(value), attributes, rule(value)
 
     return reduce
+
+
+def _counted(attribute: Any) -> object:
+    return standard.Tool(type(attribute)) if is_tool(attribute) else attribute
 
 
 def _is_plain(kind: type) -> bool:
@@ -172,7 +241,7 @@ def _is_plain(kind: type) -> bool:
     """
     if (
         any(getattr(kind, name, None) is not getattr(object, name, None) for name in _PICKLE_HOOKS)
-        or kind in copyreg.dispatch_table
+        or has_reducer(kind)
         or kind.__itemsize__ != 0
     ):
         return False
@@ -206,31 +275,3 @@ def _slots(kind: type) -> tuple[str, ...]:
                 name = f"_{base.__name__.lstrip('_')}{name}"
             names.append(name)
     return tuple(names)
-
-
-def _caches(kind: type) -> frozenset[str]:
-    """Attributes that hold what can be computed again, and so are no value."""
-    cached = {
-        attribute.attrname
-        for base in kind.__mro__
-        for attribute in base.__dict__.values()
-        if isinstance(attribute, functools.cached_property) and attribute.attrname is not None
-    }
-    if hasattr(kind, "__attrs_attrs__"):
-        cached.add("_attrs_cached_hash")
-    if issubclass(kind, Callable):  # type: ignore[arg-type]
-        cached |= _OF_WRAPPED
-    return frozenset(cached)
-
-
-# What `functools.update_wrapper` copies to an object around a function: it is told by the function, which counts
-# itself, differs between versions of Python, and says where the function stands.
-_OF_WRAPPED = {
-    "__annotate__",
-    "__annotations__",
-    "__doc__",
-    "__module__",
-    "__name__",
-    "__qualname__",
-    "__type_params__",
-}

@@ -1,4 +1,4 @@
-"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format.
+"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format; triangulations.
 
 Indices are sorted, duplicates summed, indices as wide as the shape asks for; the object itself stays as it is. Which
 format it is counts, and so does a zero that is stored: `nnz` and graph algorithms see it.
@@ -78,6 +78,27 @@ def _lists(value: Any) -> object:
     return _compressed(value.tocsr())
 
 
+def _triangulation(value: Any) -> object:
+    """What was computed at the start; the rest follows from it, and is kept when it is asked for."""
+    if value._qhull is not None:
+        raise TypeError("a triangulation that takes further points has no value of its own")
+    return [(name, getattr(value, name, None)) for name in _TRIANGULATION]
+
+
+_TRIANGULATION = (
+    "_points",
+    "simplices",
+    "neighbors",
+    "equations",
+    "coplanar",
+    "good",
+    "furthest_site",
+    "paraboloid_scale",
+    "paraboloid_shift",
+    "min_bound",
+    "max_bound",
+)
+
 _FORMATS: dict[str, Rule] = {
     "bsr": _compressed,
     "coo": _coordinates,
@@ -94,6 +115,13 @@ RULES: dict[str, tuple[str, Rule]] = {
     for name, rule in _FORMATS.items()
     for kind in ("array", "matrix")
 }
+
+RULES.update(
+    {
+        f"scipy.spatial.{module}.Delaunay": ("scipy.spatial.Delaunay", _triangulation)
+        for module in ("_qhull", "qhull")
+    }
+)
 
 _KEPT = frozenset(
     {
@@ -116,4 +144,21 @@ _KEPT = frozenset(
 )
 
 #: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
-COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _KEPT)
+COVERED: dict[str, frozenset[str]] = {
+    **dict.fromkeys(RULES, _KEPT),
+    **dict.fromkeys(
+        (name for name, (rule, _) in RULES.items() if rule == "scipy.spatial.Delaunay"),
+        frozenset(
+            {
+                *_TRIANGULATION,
+                "_qhull",
+                "_transform",
+                "_vertex_neighbor_vertices",
+                "_vertex_to_simplex",
+                "ndim",
+                "npoints",
+                "nsimplex",
+            }
+        ),
+    ),
+}

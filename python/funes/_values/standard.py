@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from datetime import date, datetime, time
 from pathlib import PurePath
@@ -10,28 +12,40 @@ from typing import Any
 from funes._definitions.origin import is_own
 from funes._funes import Raw
 
-__all__ = ["REFUSALS", "RULES", "enum_member"]
+__all__ = ["FIRM", "MOCKS", "REFUSALS", "RULES", "TOOLS", "WEAK_KEYS", "Tool", "enum_member"]
 
 Rule = Callable[[Any], object]
 
 
-def _counter(value: Any) -> object:
-    return dict(value)
+class Tool:
+    """Stands for a lock, thread or handler in an attribute: for its type."""
 
-
-def _deque(value: Any) -> object:
-    return list(value), value.maxlen
-
-
-def _defaultdict(value: Any) -> object:
-    return value.default_factory, dict(value)
-
-
-def _ordered_dict(value: Any) -> object:
-    return [tuple(item) for item in value.items()]
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
 
 
 # A derived class may show less than it holds: what it has inherited is asked, not what it says instead.
+
+
+_MAXLEN = vars(deque)["maxlen"].__get__
+_FACTORY = vars(defaultdict)["default_factory"].__get__
+_TEXT_STATE: Callable[[Any], Any] = vars(io.StringIO)["__getstate__"]
+
+
+def _counter(value: Any) -> object:
+    return dict(dict.items(value))
+
+
+def _deque(value: Any) -> object:
+    return list(deque.__iter__(value)), _MAXLEN(value)
+
+
+def _defaultdict(value: Any) -> object:
+    return _FACTORY(value), dict(dict.items(value))
+
+
+def _ordered_dict(value: Any) -> object:
+    return [tuple(item) for item in OrderedDict.items(value)]
 
 
 def _date(value: Any) -> tuple[object, ...]:
@@ -58,7 +72,8 @@ _TIME_OF_DATETIME = _fields(datetime, "hour minute second microsecond fold tzinf
 def _decimal(value: Any) -> object:
     from decimal import Decimal
 
-    return Decimal.__str__(value)
+    # The context of the thread says whether the exponent has a capital letter.
+    return Decimal.__str__(value).replace("e", "E")
 
 
 def _time_zone(value: Any) -> object:
@@ -93,6 +108,12 @@ def enum_member(value: Any) -> object:
 
 def _path(value: Any) -> object:
     return PurePath.__str__(value)
+
+
+def _text_buffer(value: Any) -> object:
+    text, newline, position, _ = _TEXT_STATE(value)
+    # What it makes of the ends of lines, if that is not what it mostly does.
+    return (text, position) if newline == "\n" else (text, position, newline)
 
 
 def _memory(value: Any) -> object:
@@ -143,8 +164,8 @@ _RULES: dict[str, Rule] = {
     "datetime.timezone": _time_zone,
     "decimal.Decimal": _decimal,
     "fractions.Fraction": lambda value: (value.numerator, value.denominator),
-    "io.BytesIO": lambda value: (value.getvalue(), value.tell()),
-    "io.StringIO": lambda value: (value.getvalue(), value.tell()),
+    "io.BytesIO": lambda value: (io.BytesIO.getvalue(value), io.BytesIO.tell(value)),
+    "io.StringIO": _text_buffer,
     "ipaddress.IPv4Address": _address,
     "ipaddress.IPv4Interface": _interface,
     "ipaddress.IPv4Network": _network,
@@ -172,6 +193,7 @@ _RULES: dict[str, Rule] = {
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
+RULES["funes._values.standard.Tool"] = ("tool", lambda value: value.kind)
 
 # Where some versions of Python define a type, and how it is called in keys.
 RULES.update(
@@ -191,38 +213,94 @@ RULES.update(
     }
 )
 
+_CONNECTION = "a connection cannot be part of a key: what it leads to may change; pass the content"
+_DATABASE = "a database connection cannot be part of a key: what it leads to may change"
+_CURSOR = "a database cursor cannot be part of a key: what it leads to may change"
+_ELSEWHERE = (
+    "what it holds lies elsewhere and may change at any time; pass the content, such as dict(it)"
+)
+_EVENT = "an event cannot be part of a key"
+_EXECUTOR = "an executor cannot be part of a key"
 _FILE = "an open file cannot be part of a key; pass its path or its content"
+_FUTURE = "a future cannot be part of a key; pass its result"
+_HANDLER = "a logging handler cannot be part of a key"
 _LOCK = "a lock cannot be part of a key"
+_MOCK = "a mock cannot be part of a key: it answers every question with another mock"
+_QUEUE = "a queue cannot be part of a key; pass a list"
+_SEMAPHORE = "a semaphore cannot be part of a key"
+_SHARED = (
+    "shared memory cannot be part of a key: it may change at any time; pass a copy of the content"
+)
+_THREAD = "a thread cannot be part of a key"
 _VIEW = "a view of a dict cannot be part of a key: it changes with the dict; pass a list or a set"
 _WEAK = "a weak reference cannot be part of a key"
 _WEAKLY = "what is held weakly cannot be part of a key: it may vanish at any time"
 
+
+def _named(where: str, names: str, reason: str) -> dict[str, str]:
+    return {f"{where}.{name}": reason for name in names.split()}
+
+
+_MOCKS: dict[str, str] = {
+    **_named("unittest.mock", "NonCallableMock _Call _CallList MagicProxy _patch", _MOCK),
+    **_named("mock.mock", "NonCallableMock _Call _CallList MagicProxy _patch", _MOCK),
+}
+# What an object does with them is no part of its value.
+_TOOLS: dict[str, str] = {
+    **_named("_thread", "RLock lock", _LOCK),
+    **_named("threading", "Condition _RLock", _LOCK),
+    **_named("asyncio.locks", "Condition Lock", _LOCK),
+    **_named("multiprocessing.synchronize", "Condition Lock RLock", _LOCK),
+    "logging.Handler": _HANDLER,
+    "threading.Thread": _THREAD,
+}
+# Handles to a state that lies elsewhere, and what a program tells its threads by.
+_FIRM: dict[str, str] = {
+    **_MOCKS,
+    **_named("_dbm", "dbm", _DATABASE),
+    **_named("_gdbm", "gdbm", _DATABASE),
+    **_named("_queue", "SimpleQueue", _QUEUE),
+    **_named("asyncio.locks", "Barrier Event Semaphore", _EVENT),
+    **_named("asyncio.queues", "Queue", _QUEUE),
+    **_named("concurrent.futures._base", "Executor", _EXECUTOR),
+    **_named("concurrent.futures._base", "Future", _FUTURE),
+    **_named("dbm.dumb", "_Database", _DATABASE),
+    **_named("dbm.sqlite3", "_Database", _DATABASE),
+    **_named("multiprocessing.connection", "Connection Listener PipeConnection", _CONNECTION),
+    **_named("multiprocessing.connection", "_ConnectionBase", _CONNECTION),
+    **_named("multiprocessing.managers", "BaseManager BaseProxy", _ELSEWHERE),
+    **_named("multiprocessing.pool", "ApplyResult Pool", _EXECUTOR),
+    **_named("multiprocessing.process", "BaseProcess", "a process cannot be part of a key"),
+    **_named("multiprocessing.queues", "Queue SimpleQueue", _QUEUE),
+    **_named("multiprocessing.shared_memory", "ShareableList SharedMemory", _SHARED),
+    **_named("multiprocessing.sharedctypes", "SynchronizedBase", _SHARED),
+    **_named("multiprocessing.synchronize", "Barrier Event", _EVENT),
+    **_named("multiprocessing.synchronize", "Semaphore", _SEMAPHORE),
+    **_named("queue", "Queue SimpleQueue", _QUEUE),
+    **_named("shelve", "Shelf", _ELSEWHERE),
+    **_named("sqlite3", "Connection", _DATABASE),
+    **_named("sqlite3", "Cursor", _CURSOR),
+    "socket.socket": "a socket cannot be part of a key",
+    "subprocess.Popen": "a running process cannot be part of a key",
+    **_named("threading", "Barrier Event", _EVENT),
+    **_named("threading", "Semaphore", _SEMAPHORE),
+}
+
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
-    "_asyncio.Future": "a future cannot be part of a key",
+    **_FIRM,
+    **_TOOLS,
+    "_asyncio.Future": _FUTURE,
     "_contextvars.Context": "a context cannot be part of a key",
     "_contextvars.ContextVar": "a context variable cannot be part of a key; pass its value",
     "_contextvars.Token": "a token of a context variable cannot be part of a key",
     "_io._IOBase": _FILE,
     # They say that they cannot be pickled, from Python 3.12 on.
-    **{
-        f"_io.{name}": _FILE
-        for name in (
-            "BufferedRWPair",
-            "BufferedRandom",
-            "BufferedReader",
-            "BufferedWriter",
-            "FileIO",
-            "TextIOWrapper",
-        )
-    },
-    "_thread.RLock": _LOCK,
+    **_named("_io", "BufferedRWPair BufferedRandom BufferedReader BufferedWriter", _FILE),
+    **_named("_io", "FileIO TextIOWrapper", _FILE),
     "_thread._local": "thread-local data cannot be part of a key",
-    "_thread.lock": _LOCK,
     "_weakrefset.WeakSet": _WEAKLY,
-    **{f"asyncio.locks.{name}": _LOCK for name in ("Barrier", "Condition", "Lock", "Semaphore")},
-    "asyncio.locks.Event": "an event cannot be part of a key",
-    "asyncio.queues.Queue": "a queue cannot be part of a key; pass a list",
+    "asyncio.futures.Future": _FUTURE,
     "builtins.async_generator": "a generator cannot be part of a key; pass a list",
     "builtins.cell": "a cell cannot be part of a key; pass what it holds",
     "builtins.code": "a code object cannot be part of a key; pass the function",
@@ -236,15 +314,8 @@ REFUSALS: dict[str, str] = {
         for where in ("builtins.dict", "collections.odict", "builtins.odict")
         for what in ("items", "keys", "values")
     },
+    "ctypes.CDLL": "a loaded library cannot be part of a key; pass its path",
     "multiprocessing.synchronize.SemLock": _LOCK,
-    "socket.socket": "a socket cannot be part of a key",
-    "sqlite3.Connection": "a database connection cannot be part of a key",
-    "sqlite3.Cursor": "a database cursor cannot be part of a key",
-    "subprocess.Popen": "a running process cannot be part of a key",
-    "threading.Condition": _LOCK,
-    "threading.Event": "an event cannot be part of a key",
-    "threading.Semaphore": _LOCK,
-    "threading.Thread": "a thread cannot be part of a key",
     "weakref.CallableProxyType": _WEAK,
     "weakref.ProxyType": _WEAK,
     "weakref.ReferenceType": _WEAK,
@@ -253,3 +324,14 @@ REFUSALS: dict[str, str] = {
     "weakref.WeakValueDictionary": _WEAKLY,
     "weakref.finalize": "a finalizer cannot be part of a key",
 }
+
+#: Test doubles, which no question about what they are may be put to.
+MOCKS: frozenset[str] = frozenset(_MOCKS)
+#: Those that as an attribute of the user's own object count by their type.
+TOOLS: frozenset[str] = frozenset(_TOOLS)
+#: Those that are refused whatever a derived class says of how it is pickled.
+FIRM: frozenset[str] = frozenset(_FIRM)
+#: Those that know their keys weakly, and so may hold attributes of other objects.
+WEAK_KEYS: frozenset[str] = frozenset(
+    ("_weakrefset.WeakSet", "weakref.WeakKeyDictionary", "weakref.WeakSet")
+)

@@ -24,10 +24,32 @@ def _basic(value: Any) -> object:
         known = _known[kind] = _name(kind), _is_its_arguments(kind)
     name, is_its_arguments = known
     if is_its_arguments:
-        return name or kind, *value.args
+        further = _further(value)
+        return (name or kind, *value.args, further) if further else (name or kind, *value.args)
     # Symbols, numbers and the like: how to make one, from what, and its state if there is any.
     _, arguments, *rest = value.__reduce_ex__(4)
+    further = _further(value)
+    rest += [further] if further else []
     return name or kind, [part for part in arguments if part is not kind], *rest
+
+
+def _further(value: Any) -> dict[str, object]:
+    """What an expression does not tell by its arguments, nor by what it pickles as."""
+    names = _FURTHER.get(type(value).__qualname__, {})
+    return {
+        name: part
+        for name, usual in names.items()
+        if (part := getattr(value, name, usual)) != usual
+    }
+
+
+#: Attributes that some classes keep to themselves, and what they mostly are.
+_FURTHER: dict[str, dict[str, object]] = {
+    "IndexedBase": {"offset": 0, "strides": None},
+    "Quaternion": {"real_field": True},
+    "Wild": {"exclude": (), "properties": ()},
+    "WildFunction": {"nargs": None},
+}
 
 
 def _name(kind: type) -> str | None:
@@ -53,6 +75,21 @@ def _matrix(value: Any) -> object:
     return _name(type(value)) or type(value), value.shape, dict(value.todok())
 
 
+# Rings and fields of polynomials make their tables as they are used, and cannot be pickled while they do.
+
+
+def _ring(value: Any) -> object:
+    return value.symbols, value.domain, value.order
+
+
+def _ring_element(value: Any) -> object:
+    return value.ring, dict(dict.items(value))
+
+
+def _field_element(value: Any) -> object:
+    return value.field, value.numer, value.denom
+
+
 def _function(value: Any) -> object:
     """A function that is a name only, such as `Function("f")`: a class that is made for it."""
     return value.__name__, value._kwargs
@@ -63,7 +100,19 @@ RULES: dict[str, tuple[str, Rule]] = {
     "sympy.core.basic.Basic": ("sympy.Basic", _basic),
     "sympy.core.function.UndefinedFunction": ("sympy.Function", _function),
     "sympy.matrices.repmatrix.RepMatrix": ("sympy.Matrix", _matrix),
+    "sympy.polys.domains.fractionfield.FractionField": (
+        "sympy.FractionField",
+        lambda value: value.field,
+    ),
+    "sympy.polys.domains.polynomialring.PolynomialRing": (
+        "sympy.PolynomialRing",
+        lambda value: value.ring,
+    ),
+    "sympy.polys.fields.FracElement": ("sympy.FracElement", _field_element),
+    "sympy.polys.fields.FracField": ("sympy.FracField", _ring),
     "sympy.polys.polytools.Poly": ("sympy.Poly", _polynomial),
+    "sympy.polys.rings.PolyElement": ("sympy.PolyElement", _ring_element),
+    "sympy.polys.rings.PolyRing": ("sympy.PolyRing", _ring),
 }
 
 #: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.

@@ -1,17 +1,14 @@
-"""Versions of a function: why a result of one is not that of another, and when it may be all the same.
+"""Versions of a function: why a result of one is not that of another, and when it may be copied all the same.
 
 ::
 
-    adopt          an edit that is declared harmless
+    adopt          results of an earlier version, copied to the present one
       subject        the version that adopts
       translation    arguments of the old version as those of the new one
-      moving         results of the old version as the new one has them
-      declare        the record is written
-        exclusive      one writer at a time
-    adoption       the record in `definition.json`
-    places         where a call finds the results that were adopted
+    unsteady       a definition that is another one in every process
     explanation    why a call is remembered, or is not
       others         the other versions
+      renamed        the same code under another name
       nearest        the stored call that is nearest
         arguments      where the arguments of two calls differ
 """

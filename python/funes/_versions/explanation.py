@@ -15,7 +15,6 @@ __all__ = ["Explanation", "Why"]
 Why = Literal[
     "memory",
     "disk",
-    "adopted",
     "never called",
     "definition",
     "arguments",
@@ -29,7 +28,7 @@ Why = Literal[
 #: So many changes and differences are shown, and in one line.
 _SHOWN, _IN_LINE = 20, 3
 
-_HITS = ("memory", "disk", "adopted")
+_HITS = ("memory", "disk")
 
 
 class Explanation(NamedTuple):
@@ -45,7 +44,7 @@ class Explanation(NamedTuple):
 
     #: The qualified name of the function.
     function: str
-    #: Where the result is: ``"memory"``, ``"disk"``, or among the results of a version that was ``"adopted"``. Or why
+    #: Where the result is: ``"memory"`` or ``"disk"``. Or why
     #: there is none: ``"never called"``; ``"definition"``: another version was called; ``"arguments"``: this version
     #: was called with others; ``"damaged"``, ``"foreign"`` (not signed with the key in use), ``"newer"`` (written by a
     #: later funes) and ``"unreadable"``: an entry is there, and cannot be used; ``"unhashable"``: an argument, or the
@@ -56,12 +55,14 @@ class Explanation(NamedTuple):
     arguments: str = ""
     #: The file of the result, of the one that cannot be used, or of the nearest one.
     path: Path | None = None
-    #: The version that the result was adopted from; or the latest other one, with which the present is compared.
+    #: The latest other version, with which the present one is compared.
     version: Version | None = None
     #: What changed since that version.
     changes: tuple[Change, ...] = ()
-    #: Whether that version remembers a call with these arguments.
+    #: Whether that version remembers a call with these arguments, and is recorded to be one of this function.
     is_remembered_there: bool = False
+    #: If nothing is stored of the function: another one whose code is the same, and of which `version` is.
+    renamed_from: str = ""
     #: Where the arguments differ from the nearest that are stored.
     differences: tuple[Difference, ...] = ()
     #: At how many entries was looked for it, the newest ones, and of how many.
@@ -104,7 +105,13 @@ class Explanation(NamedTuple):
             lines.append("  and more")
         if self.detail:
             lines.append(self.detail)
-        if self.is_remembered_there and self.version is not None:
+        if self.renamed_from and self.version is not None:
+            short = self.version.definition[:12]
+            lines.append(
+                f"{self.renamed_from} has the same code and results: if the function was renamed,"
+                f" f.adopt({short!r}, function={self.renamed_from!r})"
+            )
+        elif self.is_remembered_there and self.version is not None:
             short = self.version.definition[:12]
             lines.append(
                 f"that version remembers this call: f.adopt({short!r}) if nothing else changes the result"
@@ -119,7 +126,6 @@ class Explanation(NamedTuple):
         titles: dict[Why, str] = {
             "memory": "remembered, in memory",
             "disk": f"remembered, in{where}",
-            "adopted": f"remembered, adopted from {self.version}, in{where}",
             "never called": "not remembered: nothing is stored of this function",
             "definition": f"not remembered: its definition is another than that of {self.version}",
             "arguments": "not remembered: it was called with other arguments only",

@@ -8,9 +8,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from funes._entries import large_arguments, pickling
-from funes._funes import Store
+from funes._funes import Listing, Store
 from funes._versions.arguments import Difference, differences
-from funes._versions.places import Entry
 
 __all__ = ["Nearest", "Search", "nearest", "newest_first"]
 
@@ -30,35 +29,35 @@ class Search(NamedTuple):
 class Nearest(NamedTuple):
     """What was found."""
 
-    entry: Entry
+    #: The argument hash of the entry.
+    arguments: str
     #: Where the arguments of the other call differ from it.
     differences: tuple[Difference, ...]
     #: How many entries were looked at.
     looked_at: int
 
 
-def newest_first(store: Store, function: str, entries: Iterable[Entry]) -> list[Entry]:
-    """Entries by when they were stored."""
-
-    def stored(entry: Entry) -> int:
-        try:
-            return os.stat(store.path(function, *entry.place)).st_mtime_ns
-        except OSError:
-            return 0
-
-    return sorted(entries, key=stored, reverse=True)
+def newest_first(store: Store, function: str, definition: str) -> list[str]:
+    """The argument hashes of the entries of a definition, by when they were stored."""
+    listed = Listing(store.folder(function, definition))
+    entries = sorted(((modified, arguments) for arguments, _, modified in listed), reverse=True)
+    return [arguments for _, arguments in entries]
 
 
 def nearest(
-    store: Store, function: str, inputs: Mapping[str, Any], entries: Iterable[Entry], search: Search
+    store: Store,
+    version: tuple[str, str],
+    inputs: Mapping[str, Any],
+    entries: Iterable[str],
+    search: Search,
 ) -> Nearest | None:
     """The entry whose arguments differ from these in the fewest places; of several the first.
 
     Args:
         store: The cache.
-        function: The function's name.
+        version: The function's name and the definition hash.
         inputs: The arguments by name.
-        entries: Where to look.
+        entries: The argument hashes of the entries to look at.
         search: How far to look.
 
     Returns:
@@ -66,39 +65,37 @@ def nearest(
     """
     best: Nearest | None = None
     looked_at = 0
-    reader = _Reader(store, function, search.size)
-    for entry in islice(entries, search.entries):
-        stored = reader.inputs(entry)
+    reader = _Reader(store, version, search.size)
+    for arguments in islice(entries, search.entries):
+        stored = reader.inputs(arguments)
         if stored is None:
             continue
         looked_at += 1
         fewer = _MANY if best is None else len(best.differences)
         found = tuple(islice(differences(stored, inputs), fewer))
         if best is None or len(found) < len(best.differences):
-            best = Nearest(entry, found, 0)
+            best = Nearest(arguments, found, 0)
     return None if best is None else best._replace(looked_at=looked_at)
 
 
 class _Reader:
     """Reads inputs, as long as there are bytes left to be read."""
 
-    def __init__(self, store: Store, function: str, size: int) -> None:
+    def __init__(self, store: Store, version: tuple[str, str], size: int) -> None:
         self._store = store
-        self._function = function
+        self._version = version
         self._left = size
         #: Large arguments, which many calls share.
         self._large: dict[str, Any] = {}
 
-    def inputs(self, entry: Entry) -> dict[str, Any] | None:
-        """The input of an entry as the definition that it serves has it; None if it cannot be had."""
+    def inputs(self, arguments: str) -> dict[str, Any] | None:
+        """The input of an entry; None if it cannot be had."""
         try:
-            self._spend(self._store.path(self._function, *entry.place))
-            found = self._store.read(self._function, *entry.place)
+            self._spend(self._store.path(*self._version, arguments))
+            found = self._store.read(*self._version, arguments)
             if found is None:
                 return None
             result = pickling.load_head(found)
-            for adoption in entry.adoptions:
-                result = adoption.translation.result(result)
             inputs: dict[str, Any] = result["input"]
             for name, digest in result.get("objects", {}).items():
                 inputs[name] = self._argument(name, digest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from funes._entries.function import definitions_of
 from funes._funes import Store
 
 __all__ = ["Version", "other_versions"]
@@ -27,20 +29,20 @@ class Version(NamedTuple):
         return f"{self.definition[:12]} of {self.used_at.astimezone():%Y-%m-%d %H:%M}"
 
 
-def other_versions(store: Store, function: str, definition: str) -> list[Version]:
-    """All versions but one, that which was used last first.
+def other_versions(store: Store, function: str, identity: str, definition: str) -> list[Version]:
+    """All versions of a function but one, that which was used last first.
 
-    Raises:
-        OSError: The folder cannot be listed.
+    Args:
+        store: The cache.
+        function: The function's name.
+        identity: Its module and qualified name: others of its name share the folder.
+        definition: The version to leave out.
     """
+    above = os.path.dirname(store.folder(function, definition))
     found = []
-    try:
-        with os.scandir(os.path.dirname(store.folder(function, definition))) as folders:
-            for folder in folders:
-                is_version = len(folder.name) == len(definition) and folder.name != definition
-                if is_version and folder.is_dir(follow_symlinks=False):
-                    used = folder.stat(follow_symlinks=False).st_mtime
-                    found.append(Version(folder.name, used))
-    except FileNotFoundError:
-        return []
+    for name in definitions_of(above, identity):
+        with suppress(OSError):  # deleted meanwhile
+            used = os.stat(os.path.join(above, name), follow_symlinks=False).st_mtime
+            if name != definition:
+                found.append(Version(name, used))
     return sorted(found, key=lambda version: (version.used, version.definition), reverse=True)

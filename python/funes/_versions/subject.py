@@ -17,9 +17,11 @@ class Subject(NamedTuple):
 
     store: Store
     function: str
+    #: Module and qualified name, see `funes._entries.identity`.
+    identity: str
     definition: str
     parameters: Parameters
-    #: What its `definition.json` is to record, if there is none yet and it is known.
+    #: What its `definition.json` is to record; None for a version that is stored already.
     content: Content | None
     shared: bool
     #: Whether a result that took so many seconds must survive a power cut.

@@ -11,8 +11,10 @@
 use crate::bulk;
 use crate::digest::Digest;
 use crate::domain::Domain;
-use crate::graph::{Graph, Hole, Layout, NodeId, Settled, fill};
+use crate::graph::{Graph, Hole, Layout, Node, NodeId, Settled, fill};
 use crate::tags;
+
+use rustc_hash::FxHashMap;
 
 /// The longest node that stands inline in its parent, in bytes. A part of the format.
 ///
@@ -196,6 +198,26 @@ impl Encoder {
         self.move_to(&mark, node, Layout::Ordered, true);
     }
 
+    /// Gives a reserved node what was written since `mark`, one closed node, which leaves nothing in its place. If it
+    /// was closed as that node (`is_closed`), what is left of it is a reference, or nothing has been given to it.
+    pub fn fill(&mut self, mark: Mark, node: NodeId, is_closed: bool) {
+        if is_closed && self.holes.len() > mark.holes {
+            self.abandon(&mark);
+        } else {
+            self.move_to(&mark, node, Layout::Ordered, false);
+        }
+    }
+
+    /// What was written since the boundary.
+    pub fn since(&self, start: Boundary) -> &[u8] {
+        &self.buffer[start.offset..]
+    }
+
+    /// Writes a closed node that is inline once more.
+    pub fn put_short(&mut self, node: &[u8]) {
+        self.buffer.extend_from_slice(node);
+    }
+
     /// Writes a closed node that is not inline.
     pub fn put(&mut self, sealed: Sealed) {
         match sealed {
@@ -216,13 +238,21 @@ impl Encoder {
         domain.hash(&self.into_bytes())
     }
 
-    /// What was written, complete: what [`Encoder::finish`] hashes.
-    pub fn into_bytes(self) -> Vec<u8> {
+    /// Fills all holes; whether that could be done, see [`Settled::is_complete`].
+    pub fn fill_holes(&mut self) -> bool {
         if self.holes.is_empty() {
-            return self.buffer;
+            return true;
         }
-        let settled = self.graph.settle();
-        fill(&self.buffer, 0, &self.holes, |node| settled.token(node))
+        let settled = std::mem::take(&mut self.graph).settle();
+        self.buffer = fill(&self.buffer, 0, &self.holes, |node| settled.token(node));
+        self.holes.clear();
+        settled.is_complete()
+    }
+
+    /// What was written, complete: what [`Encoder::finish`] hashes.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.fill_holes();
+        self.buffer
     }
 
     /// The digests of reserved nodes, once all of them are defined.
@@ -238,6 +268,27 @@ impl Encoder {
     /// The reserved nodes that what was written since `mark` leads to, not through one of them to another.
     pub fn definitions_since(&self, mark: &Mark) -> Vec<NodeId> {
         self.graph.definitions_below(self.holes[mark.holes..].iter().map(|hole| hole.node))
+    }
+
+    /// What was written since `mark`, one closed value, to be written again by [`Encoder::replay`].
+    pub fn snapshot_since(&self, mark: &Mark) -> Snapshot {
+        let holes: Vec<Hole> = self.holes[mark.holes..]
+            .iter()
+            .map(|hole| Hole { offset: hole.offset - mark.start, node: hole.node })
+            .collect();
+        let (composites, definitions) = self.graph.below(&holes);
+        Snapshot { content: self.buffer[mark.start..].to_vec(), holes, composites, definitions }
+    }
+
+    /// Writes what a snapshot holds. `definitions`: the nodes here of the definitions that it refers to, in their order.
+    pub fn replay(&mut self, snapshot: &Snapshot, definitions: &[NodeId]) {
+        let mut names: FxHashMap<NodeId, NodeId> =
+            snapshot.definitions.iter().copied().zip(definitions.iter().copied()).collect();
+        self.graph.add_copies(&snapshot.composites, &mut names);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&snapshot.content);
+        self.holes
+            .extend(snapshot.holes.iter().map(|hole| Hole { offset: start + hole.offset, node: names[&hole.node] }));
     }
 
     fn seal(&mut self, mark: &Mark) -> Sealed {
@@ -279,6 +330,22 @@ impl Encoder {
         debug_assert_eq!(last.offset, buffer.len());
         self.buffer.truncate(first.offset);
         self.buffer.extend_from_slice(&sorted);
+    }
+}
+
+/// A value as it was written once: it can be written again when the value has changed, by another encoder too.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    content: Vec<u8>,
+    holes: Vec<Hole>,
+    composites: Vec<(NodeId, Node)>,
+    definitions: Vec<NodeId>,
+}
+
+impl Snapshot {
+    /// The nodes of the definitions that the value refers to, as the encoder that wrote it knew them.
+    pub fn definitions(&self) -> &[NodeId] {
+        &self.definitions
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Hole {
 }
 
 /// Whether a node's children have an order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Layout {
     #[default]
     Ordered,
@@ -35,8 +35,8 @@ pub(crate) enum Layout {
     Unordered(Vec<(usize, usize)>),
 }
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
     content: Vec<u8>,
     holes: Vec<Hole>,
     layout: Layout,
@@ -54,9 +54,15 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub struct Settled {
     tokens: Vec<Vec<u8>>,
+    is_complete: bool,
 }
 
 impl Settled {
+    /// Whether all nodes were told apart. If not, it would take too long, and no digest says anything.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
     /// The digest of a node that was defined with [`crate::encode::Encoder::define`].
     pub fn digest(&self, node: NodeId) -> Option<Digest> {
         match self.token(node).split_first() {
@@ -108,6 +114,41 @@ impl Graph {
         found
     }
 
+    /// The composites that `holes` lead to, with their content, and the definitions below them.
+    pub(crate) fn below(&self, holes: &[Hole]) -> (Vec<(NodeId, Node)>, Vec<NodeId>) {
+        let mut pending: Vec<NodeId> = holes.iter().map(|hole| hole.node).collect();
+        let mut seen = FxHashSet::default();
+        let (mut composites, mut definitions) = (Vec::new(), Vec::new());
+        while let Some(node) = pending.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let content = &self.nodes[node.0];
+            if content.definition || content.content.is_empty() {
+                definitions.push(node);
+            } else {
+                pending.extend(content.holes.iter().map(|hole| hole.node));
+                composites.push((node, content.clone()));
+            }
+        }
+        (composites, definitions)
+    }
+
+    /// Adds copies of composites; `names` says what each node that they refer to is called here, and learns theirs.
+    pub(crate) fn add_copies(&mut self, composites: &[(NodeId, Node)], names: &mut FxHashMap<NodeId, NodeId>) {
+        for (node, _) in composites {
+            let copy = self.add();
+            names.insert(*node, copy);
+        }
+        for (node, content) in composites {
+            let mut copy = content.clone();
+            for hole in &mut copy.holes {
+                hole.node = names[&hole.node];
+            }
+            self.nodes[names[node].0] = copy;
+        }
+    }
+
     pub(crate) fn settle(self) -> Settled {
         let components = components(&self.nodes);
         let mut settling = Settling {
@@ -115,12 +156,16 @@ impl Graph {
             unrolled: FxHashMap::default(),
             cyclic: FxHashSet::default(),
             shapes: FxHashSet::default(),
+            effort: 0,
             nodes: self.nodes,
         };
         for component in components {
             settling.settle(&component);
+            if settling.effort > EFFORT_LIMIT {
+                break;
+            }
         }
-        Settled { tokens: settling.tokens }
+        Settled { is_complete: settling.effort <= EFFORT_LIMIT, tokens: settling.tokens }
     }
 }
 
@@ -136,7 +181,13 @@ struct Settling {
     /// The members of settled cycles with everything they refer to left out: what cannot be like one of them is
     /// compared no further.
     shapes: FxHashSet<Digest>,
+    /// How many nodes were hashed to tell members of cycles apart.
+    effort: u64,
 }
+
+/// How many nodes may be hashed to tell members of cycles apart: some seconds' worth. A ring of n nodes that differ in
+/// nothing but their distance from one that is different takes n * n.
+const EFFORT_LIMIT: u64 = 1 << 21;
 
 impl Settling {
     fn settle(&mut self, component: &[usize]) {
@@ -197,33 +248,34 @@ impl Settling {
     }
 
     /// Tells nodes that refer to each other apart, as far as they differ.
-    fn refine(&self, members: &[usize]) -> FxHashMap<usize, Digest> {
-        let mut colors: FxHashMap<usize, Digest> = members.iter().map(|&node| (node, Digest([0; 32]))).collect();
+    fn refine(&mut self, members: &[usize]) -> FxHashMap<usize, Digest> {
+        let places: FxHashMap<usize, usize> = members.iter().enumerate().map(|(place, &node)| (node, place)).collect();
+        let mut colors = vec![Digest([0; 32]); members.len()];
         let mut count = 1;
         loop {
-            let tokens: FxHashMap<usize, [u8; 33]> = colors
+            let tokens: Vec<[u8; 33]> = colors
                 .iter()
-                .map(|(&node, &color)| {
+                .map(|&color| {
                     let mut token = digest_token(color);
                     token[0] = tags::MEMBER;
-                    (node, token)
+                    token
                 })
                 .collect();
-            let next: FxHashMap<usize, Digest> = members
+            colors = members
                 .iter()
                 .map(|&node| {
-                    let content = render(&self.nodes[node], |child| match tokens.get(&child.0) {
-                        Some(token) => token,
+                    let content = render(&self.nodes[node], |child| match places.get(&child.0) {
+                        Some(&place) => &tokens[place],
                         None => &self.tokens[child.0],
                     });
-                    (node, Domain::Round.hash(&content))
+                    Domain::Round.hash(&content)
                 })
                 .collect();
-            let distinct = next.values().collect::<FxHashSet<_>>().len();
-            colors = next;
+            let distinct = colors.iter().collect::<FxHashSet<_>>().len();
+            self.effort += members.len() as u64;
             // Each round refines the one before, so an equal count is an equal partition: nothing more will differ.
-            if distinct == count {
-                return colors;
+            if distinct == count || self.effort > EFFORT_LIMIT {
+                return members.iter().copied().zip(colors).collect();
             }
             count = distinct;
         }

@@ -1,6 +1,6 @@
 //! The head of an entry: a small pickle of its input, cut out of the large one that has the output too.
 //!
-//! The body of an entry is a pickle of `{'input', 'output', 'time'[, 'objects']}`, written in that order by a pickler of
+//! The body of an entry is a pickle of `{'input', 'output', 'time'[, 'objects'][, 'drawn']}`, written in that order by a pickler of
 //! protocol 5. Its operations are followed with a stack that knows of each value no more than where it starts. So the
 //! end of the input is found, and what comes after the output, without anything being unpickled or any large value
 //! being looked at. What is not understood has no head, and is to be loaded as a whole.
@@ -36,6 +36,10 @@ impl Head {
             return None;
         }
         let seconds = pickle.get(*seconds..)?.strip_prefix(&[BINFLOAT])?.first_chunk()?;
+        let rest = match rest {
+            [others @ .., key, _] if is(key, "drawn") => others,
+            _ => rest,
+        };
         let objects = match rest {
             [] => Vec::new(),
             [key, value] if is(key, "objects") => texts(pickle, *value, scan.end)?,

@@ -20,6 +20,7 @@ pub(crate) fn encode<'py>(
     given: &Given<'_, 'py>,
 ) -> Option<Short> {
     let names = signature.plain_names()?;
+    let function = signature.function(function);
     let mut short = Short::begin(tags::ARGUMENTS, names.len() + 1);
     let (positional, first_named) = (given.positional, given.positional.len());
     if first_named > signature.positional {

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
+use crate::definition::Definition;
 use crate::settled::Settled;
-use crate::survey::Stamp;
 
 /// One call that is not remembered yet.
 #[pyclass(frozen, module = "funes._funes")]
@@ -27,6 +27,11 @@ pub(crate) struct Call {
     pub(crate) seed: Py<PyAny>,
     pub(crate) is_absent: AtomicBool,
     pub(crate) settled: Py<Settled>,
+    /// What the call was given.
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
+    /// The definitions of what the arguments bring along.
+    pub(crate) found: Vec<Py<Definition>>,
     /// The encoded arguments.
     pub(crate) encoded: Vec<u8>,
 }
@@ -51,14 +56,14 @@ impl Call {
         self.is_absent.load(Ordering::Relaxed)
     }
 
-    /// Whether what the definition consists of was written beside its entries, or cannot be, and it has no adoptions.
+    /// Whether what the definition consists of was written beside its entries.
     #[getter]
-    pub(crate) fn is_described(&self, py: Python<'_>) -> bool {
-        self.settled.get().survey.is_known(py)
+    pub(crate) fn is_described(&self) -> bool {
+        self.settled.get().survey.is_there()
     }
 
-    /// Says so of the file, as long as it stays as it was then.
-    fn describe(&self, py: Python<'_>, file: &Stamp) {
-        self.settled.get().survey.note(py, Some(*file));
+    /// Says so. It holds as long as the file is there.
+    fn describe(&self) {
+        self.settled.get().survey.note(true);
     }
 }

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::attached::Attached;
+use crate::lazy::Lazy;
 use crate::once::KeyLock;
 
 /// A key that somebody in this process computes, or waits for another process to have computed.
@@ -37,9 +37,9 @@ pub(crate) struct Claim {
     /// Whether this one has the key among its threads, so that it may lock it.
     is_first: AtomicBool,
     /// Claims of others that have to end before this one can go on.
-    awaited: PyOnceLock<Py<PyList>>,
+    awaited: Lazy<Py<PyList>>,
     /// To be called when the claim is over.
-    wakers: PyOnceLock<Py<PyList>>,
+    wakers: Lazy<Py<PyList>>,
     /// What waits while another process has the lock.
     abroad: Attached<Option<Py<PyAny>>>,
     is_over: AtomicBool,
@@ -67,7 +67,7 @@ struct Claims {
 
 impl Claims {
     fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static CLAIMS: PyOnceLock<Claims> = PyOnceLock::new();
+        static CLAIMS: Lazy<Claims> = Lazy::new();
         CLAIMS.get_or_try_init(py, || {
             // SAFETY: the thread is attached; the name is a C string; there is no default, which null says.
             let current = unsafe {
@@ -132,8 +132,8 @@ impl Claim {
             thread: this_thread(),
             lock: Py::new(py, lock)?,
             is_first: AtomicBool::new(false),
-            awaited: PyOnceLock::new(),
-            wakers: PyOnceLock::new(),
+            awaited: Lazy::new(),
+            wakers: Lazy::new(),
             abroad: Attached::new(None),
             is_over: AtomicBool::new(false),
             has_succeeded: AtomicBool::new(false),
@@ -198,7 +198,7 @@ impl Claim {
         }
         claim.is_over.store(true, Ordering::Release);
         let mut interrupted = None;
-        if let Some(wakers) = claim.wakers.get(py) {
+        if let Some(wakers) = claim.wakers.get() {
             // One by one: who waits may leave just now. Who cannot be woken, as when a recursion is too deep or an event
             // loop is closed, looks from time to time.
             while let Ok(waker) = wakers.bind(py).call_method0("pop") {
@@ -257,7 +257,7 @@ impl Claim {
         let py = unsafe { Python::assume_attached() };
         self.outer.try_with(py, |outer| visit.call(&*outer)).unwrap_or(Ok(()))?;
         for list in [&self.awaited, &self.wakers] {
-            list.get(py).map_or(Ok(()), |list| visit.call(list))?;
+            list.get().map_or(Ok(()), |list| visit.call(list))?;
         }
         self.abroad.try_with(py, |abroad| abroad.as_ref().map_or(Ok(()), |abroad| visit.call(abroad))).unwrap_or(Ok(()))
     }

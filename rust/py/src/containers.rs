@@ -5,7 +5,7 @@
 use funes_core::tags;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType};
 
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Composite, Walk};
@@ -45,13 +45,14 @@ impl<'py> Walk<'py> {
 
     #[inline(never)]
     pub(crate) fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Walked {
-        self.nested(dict.as_any(), |walk| walk.items(dict, |key| format!("[{}]", shown(key))))
+        self.nested(dict.as_any(), |walk| walk.items(dict, Self::walk, |key| format!("[{}]", shown(key))))
     }
 
-    /// The items of a dict; `step` says how an error shows the way into one of them.
+    /// The items of a dict; `walk` writes a value, and `step` says how an error shows the way to it.
     pub(crate) fn items(
         &mut self,
         dict: &Bound<'py, PyDict>,
+        walk: impl Fn(&mut Self, &Bound<'py, PyAny>) -> Walked,
         step: impl Fn(&Bound<'py, PyAny>) -> String,
     ) -> Walked<Composite> {
         let mark = self.encoder.begin(tags::DICT, dict.len());
@@ -59,7 +60,7 @@ impl<'py> Walk<'py> {
         for_each_item(dict, |key, value| {
             self.boundaries.push(self.encoder.boundary());
             self.walk(key).map_err(|stop| stop.at(|| format!(" (the key {})", shown(key))))?;
-            self.walk(value).map_err(|stop| stop.at(|| step(key)))
+            walk(self, value).map_err(|stop| stop.at(|| step(key)))
         })?;
         self.boundaries.push(self.encoder.boundary());
         Ok(Composite { mark, first_boundary: Some(first) })
@@ -72,11 +73,20 @@ impl<'py> Walk<'py> {
 
     /// The elements of a set or frozenset, or of an instance of a subclass.
     pub(crate) fn elements(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked<Composite> {
-        let length = set.len().map_err(|error| Stop::raised(self.py, "len of a set", error))?;
+        // SAFETY: it is a set or frozenset, or an object of a derived class.
+        let length = unsafe { ffi::PySet_Size(set.as_ptr()) }.cast_unsigned();
         let mark = self.encoder.begin(tag, length);
         let first = self.boundaries.len();
         let mut walked = 0;
-        let elements = set.try_iter().map_err(|error| Stop::raised(self.py, "iterating a set", error))?;
+        let elements = if set.is_exact_instance_of::<PySet>() || set.is_exact_instance_of::<PyFrozenSet>() {
+            set.try_iter()
+        } else {
+            // A derived class may show less than it holds.
+            let kind: Bound<'py, PyType> =
+                if tag == tags::SET { self.py.get_type::<PySet>() } else { self.py.get_type::<PyFrozenSet>() };
+            kind.call_method1("__iter__", (set,)).and_then(|elements| elements.try_iter())
+        };
+        let elements = elements.map_err(|error| Stop::raised(self.py, "iterating a set", error))?;
         for element in elements {
             let element = element.map_err(|_| changed("set"))?;
             self.boundaries.push(self.encoder.boundary());

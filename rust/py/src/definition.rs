@@ -3,29 +3,33 @@
 use std::sync::Arc;
 
 use funes_core::digest::Digest;
-use funes_core::encode::Sealed;
+use funes_core::domain::Domain;
+use funes_core::encode::{Mark, Sealed, Snapshot};
 use funes_core::graph::NodeId;
 use funes_core::tags;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::changes::{self, Counted, Difference};
 use crate::containers::shown;
-use crate::guard::{Guard, is_fixed};
+use crate::errors::{self, quietly};
+use crate::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
 use crate::known;
+use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
-use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Walk, address_of};
+use crate::refusal::{Culprit, Stop, Walked};
+use crate::stand_ins;
+use crate::walk::{Definitions, Digests, Reading, Walk, address_of, entangled};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
     object: Bound<'py, PyAny>,
     description: Description<'py>,
     node: NodeId,
+    before: Before<'py>,
 }
 
 /// `funes._definitions.definition.Description`.
@@ -38,9 +42,20 @@ struct Description<'py> {
     reads: Bound<'py, PyList>,
     modules: Bound<'py, PyAny>,
     source: String,
-    assigned: Vec<(Bound<'py, PyAny>, String)>,
+    changes: Bound<'py, PyAny>,
     tools: Bound<'py, PyDict>,
+    attributes: Vec<Attributes<'py>>,
+    computed: Vec<Bound<'py, PyAny>>,
+    reading: Reading,
+    watched: Vec<(Bound<'py, PyType>, Bound<'py, PyFrozenSet>)>,
 }
+
+/// A dict of attributes all of which count, but for some names.
+pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
+/// objects whenever they are looked at have no end.
+const NODE_LIMIT: usize = 30_000;
 
 /// What a definition is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,50 +79,79 @@ pub(crate) struct Definition {
     pub(crate) modules: Vec<String>,
     /// What could not be taken in full, for a warning.
     pub(crate) doubts: Vec<String>,
+    /// The doubt that comes from a container that knows its keys weakly, if there is one.
+    weakly: Option<String>,
+    /// Names of what statements in the code change.
+    pub(crate) changes: FxHashSet<String>,
     /// The functions and classes in it, the root first: for people.
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
     /// The digest of every function and class in it, by address; `kept` holds them.
-    known: Digests,
+    pub(crate) known: Digests,
+    /// What the code in it reads of code, and what the code reads that gets it as a value.
+    pub(crate) reading: Reading,
     kept: Vec<Py<PyAny>>,
 }
 
 impl Definition {
     /// Describes `root` and all that it uses; `None` if it counts by its name only.
-    pub(crate) fn of<'py>(root: &Bound<'py, PyAny>, purpose: Purpose) -> Walked<Option<Bound<'py, Self>>> {
+    ///
+    /// `reading`: what the code that gets `root` as a value reads of code.
+    pub(crate) fn of<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
+        mut reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
         let mut survey = Survey::default();
         let mut root_node = None;
-        let mut left_out = FxHashSet::default();
-        // What one function assigns is no input of the others either, so a graph with such names is described again
-        // without them; that may bring up further ones no more often than there are names.
+        // What one piece of code reads of code, such as docstrings, counts in all of them, so that a graph that has any is
+        // described again.
         let walk = loop {
-            let mut walk = Walk::new(py, Definitions::open(left_out.clone()));
+            let mut walk = Walk::new(py, Definitions::open(reading));
             walk.run(|walk| {
                 survey = Survey::default();
                 root_node = walk.own_definition(root)?;
-                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, String::new())));
+                survey.alone.extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, Way::default())));
                 walk.drain(&mut survey, purpose)
             })?;
-            if survey.assigned.is_subset(&left_out) {
+            if survey.reading & !reading == 0 {
                 break walk;
             }
-            left_out.extend(survey.assigned.drain());
+            reading |= survey.reading;
         };
-        let Definitions::Open { nodes, .. } = walk.definitions else { return Ok(None) };
+        let Definitions::Open { nodes, watched, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
         let settled = walk.encoder.settle();
+        if !settled.is_complete() {
+            return Err(entangled());
+        }
         let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let (mut guards, mut records) = (survey.guards, survey.records);
+        watch(py, &watched, &mut guards)?;
+        for (class, names) in survey.watched.into_values() {
+            let shape = PyFrozenSet::new(py, names).and_then(|names| Shape::watched(&class, &names));
+            guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
+        }
         if purpose != Purpose::Value {
-            for Held { value, record, link } in survey.values {
-                let guard = Guard::value(&value, &known)?;
+            for Changing { value, name, counted, written, digest, record, link } in survey.values {
+                let digest = match digest {
+                    Some(digest) => digest,
+                    None => guard::digest(&value, &known, reading)?,
+                };
+                let counted = counted.unwrap_or_else(|| {
+                    let (snapshot, code) = written;
+                    Arc::new(Counted { digest, snapshot, code: code.into_iter().map(Bound::unbind).collect() })
+                });
                 // Known only now, if the value holds functions or classes.
-                records[record].links[link].value = guard.digest().map(Digest::to_hex);
-                guards.push(guard);
+                records[record].links[link].value.get_or_insert_with(|| counted.digest.to_hex());
+                guards.push(Guard::Value { value: value.unbind(), digest, counted: Some((name, counted)) });
+            }
+            for compute in survey.computed {
+                guards.push(Guard::computed(&compute, &known, reading)?);
             }
         }
         let records = record::reachable(records, root_node);
@@ -115,24 +159,66 @@ impl Definition {
             digest,
             modules: survey.modules,
             doubts: survey.doubts,
+            weakly: survey.weakly,
+            changes: survey.changes,
             nodes: records,
             namespaces: survey.namespaces.into_vec(),
             guards,
             known,
+            reading,
             kept: survey.kept,
         };
         Bound::new(py, definition).map(Some).map_err(Stop::interrupted)
     }
 
+    /// The definition of a library's function, which counts by its name.
+    pub(crate) fn named<'py>(root: &Bound<'py, PyAny>) -> Walked<Bound<'py, Self>> {
+        let py = root.py();
+        let raised = |error| noting(py, error);
+        let mut before = Guard::before(root).map_err(raised)?;
+        let description = describe(root, 0)?;
+        let mut walk = Walk::new(py, Definitions::settled(None, 0));
+        walk.named(&description.name);
+        let (mut namespaces, mut guards) = (Namespaces::default(), Vec::new());
+        Guard::of(&mut before, &description.reads, &mut namespaces, &mut guards).map_err(raised)?;
+        let modules = description.modules.try_iter().into_iter().flatten().flatten();
+        let definition = Self {
+            digest: walk.finish(Domain::Value),
+            modules: modules.filter_map(|module| module.extract().ok()).collect(),
+            doubts: Vec::new(),
+            weakly: None,
+            changes: FxHashSet::default(),
+            nodes: Vec::new(),
+            namespaces: namespaces.into_vec(),
+            guards,
+            known: Digests::default(),
+            reading: 0,
+            kept: vec![root.clone().unbind()],
+        };
+        Bound::new(py, definition).map_err(Stop::interrupted)
+    }
+
     /// A guard of a value that is added to it.
     pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
-        Guard::value(value, &self.known)
+        Guard::value(value, &self.known, self.reading)
     }
 
     /// Whether everything it rests on is as it was, and what is added to it.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.namespaces.iter().all(|namespace| namespace.holds(py))
-            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known))
+            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known, self.reading))
+    }
+
+    /// What is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>) -> Vec<Difference> {
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            namespace.differences(py, &mut found);
+        }
+        for guard in &self.guards {
+            guard.differences(py, &self.known, self.reading, &mut found);
+        }
+        found
     }
 }
 
@@ -147,28 +233,64 @@ impl Definition {
     }
 }
 
-/// A value that a definition refers to, with the positions of its record and of its link there.
-struct Held<'py> {
-    value: Bound<'py, PyAny>,
-    record: usize,
-    link: usize,
-}
-
 /// What the description of a definition brings up beside its encoding.
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
     namespaces: Namespaces,
     /// Values that may change in place.
-    values: Vec<Held<'py>>,
+    values: Vec<Changing<'py>>,
+    /// What is looked up anew each time, see `Description`.
+    computed: Vec<Bound<'py, PyAny>>,
+    /// What the code reads of code.
+    reading: Reading,
     modules: Vec<String>,
     doubts: Vec<String>,
+    weakly: Option<String>,
     records: Vec<Record>,
-    /// Names that the code assigns, each with the address of its namespace.
-    assigned: FxHashSet<(usize, String)>,
+    /// Names of what statements in the code change.
+    changes: FxHashSet<String>,
+    /// A library's classes by address, with names of attributes that the user may set on them.
+    watched: FxHashMap<usize, (Bound<'py, PyType>, FxHashSet<String>)>,
     kept: Vec<Py<PyAny>>,
     /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
-    alone: FxHashMap<NodeId, String>,
+    alone: FxHashMap<NodeId, Way>,
+}
+
+/// The way to a piece of code: from which one, and the step from there.
+#[derive(Clone, Default)]
+struct Way {
+    from: Option<NodeId>,
+    step: String,
+}
+
+impl Survey<'_> {
+    /// Says how an error shows the way to a piece of code. A chain of them may be very long.
+    fn at(&self, stop: Stop, way: &Way) -> Stop {
+        let mut stop = stop.at(|| way.step.clone());
+        let mut from = way.from;
+        while let Some(way) = from.and_then(|node| self.alone.get(&node)) {
+            stop = stop.at(|| way.step.clone());
+            from = way.from;
+        }
+        stop
+    }
+}
+
+/// A value that may change in place.
+struct Changing<'py> {
+    value: Bound<'py, PyAny>,
+    /// What the code calls it.
+    name: String,
+    /// What it counts as, if calls have changed it.
+    counted: Option<Arc<Counted>>,
+    /// As it was written, and the code that it refers to.
+    written: (Snapshot, Vec<Bound<'py, PyAny>>),
+    /// Its digest, if that is known already.
+    digest: Option<Digest>,
+    /// The positions of its record, and of its link there.
+    record: usize,
+    link: usize,
 }
 
 impl<'py> Walk<'py> {
@@ -176,15 +298,16 @@ impl<'py> Walk<'py> {
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
-            Definitions::Settled { known, met, last } => {
+            Definitions::Settled { known, met, last, reading } => {
                 let address = address_of(object);
+                let reading = *reading;
                 let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
                 let found = found.or_else(|| met.get(&address).copied());
                 if let Some(digest) = found.or_else(|| known.as_ref()?.get(&address).copied()) {
                     self.encoder.put(Sealed::Digest(digest));
                     return Ok(());
                 }
-                let definition = known::definition(object)?;
+                let definition = known::definition(object, reading)?;
                 self.settled_definition(object, definition)
             }
         }
@@ -197,46 +320,84 @@ impl<'py> Walk<'py> {
         found: Option<Bound<'py, Definition>>,
     ) -> Walked {
         let Some(definition) = found else {
-            self.named(&describe(object, &FxHashSet::default())?.name);
+            self.named(&describe(object, 0)?.name);
             return Ok(());
         };
-        let digest = definition.get().digest;
+        let Definition { digest, doubts, weakly, reading, .. } = definition.get();
+        self.doubts.extend_from_slice(doubts);
+        if let Some(weakly) = weakly {
+            self.weakly.insert(address_of(object), weakly.clone());
+        }
+        self.reads |= reading;
+        let digest = *digest;
         if let Definitions::Settled { met, last, .. } = &mut self.definitions {
             met.extend(last.replace((address_of(object), digest)));
         }
         self.keep(object.clone());
+        self.found.push(definition);
         self.encoder.put(Sealed::Digest(digest));
         Ok(())
     }
 
     /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
     fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
-        let Definitions::Open { nodes, queue, left_out } = &mut self.definitions else { return Ok(None) };
+        let Definitions::Open { nodes, queue, objects, reading, watched, .. } = &mut self.definitions else {
+            return Ok(None);
+        };
         if let Some(&node) = nodes.get(&address_of(object)) {
             self.encoder.put(Sealed::Node(node));
             return Ok(Some(node));
         }
-        let description = describe(object, left_out)?;
+        if nodes.len() >= NODE_LIMIT {
+            return Err(Stop::forbidden(format!("a definition has more than {NODE_LIMIT} functions and classes")));
+        }
+        let before = Guard::before(object);
+        let description = describe(object, *reading)?;
         if description.kind == "name" {
             self.named(&description.name);
             return Ok(None);
         }
         if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
             // A memorious function is its function, which is what can be watched.
+            watched.extend(description.attributes);
             let function = object
                 .getattr(intern!(self.py, "__wrapped__"))
                 .map_err(|error| Stop::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
             return self.own_definition(&function);
         }
+        let before = before.map_err(|error| noting(self.py, error))?;
         let node = self.encoder.reserve();
         nodes.insert(address_of(object), node);
-        queue.push_back(Described { object: object.clone(), description, node });
+        objects.insert(node, object.clone());
+        queue.push_back(Described { object: object.clone(), description, node, before });
         self.encoder.put(Sealed::Node(node));
         Ok(Some(node))
     }
 
+    /// What was written since `start`, and the code that it refers to.
+    fn snapshot(&self, start: &Mark) -> (Snapshot, Vec<Bound<'py, PyAny>>) {
+        let snapshot = self.encoder.snapshot_since(start);
+        let Definitions::Open { objects, .. } = &self.definitions else { return (snapshot, Vec::new()) };
+        let code = snapshot.definitions().iter().filter_map(|node| objects.get(node).cloned()).collect();
+        (snapshot, code)
+    }
+
+    /// Writes what a value counts as.
+    pub(crate) fn replay(&mut self, counted: &Counted) -> Walked {
+        let mut nodes = Vec::with_capacity(counted.code.len());
+        for code in &counted.code {
+            let start = self.encoder.mark();
+            let node = self.own_definition(code.bind(self.py))?;
+            self.encoder.abandon(&start);
+            let Some(node) = node else { return Err(Stop::refused("its class counts by its name now")) };
+            nodes.push(node);
+        }
+        self.encoder.replay(&counted.snapshot, &nodes);
+        Ok(())
+    }
+
     fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
-        static IS_CODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static IS_CODE: Lazy<Py<PyAny>> = Lazy::new();
         IS_CODE
             .import(self.py, "funes._definitions.definition", "is_code")
             .and_then(|is_code| is_code.call1((object,))?.is_truthy())
@@ -245,15 +406,16 @@ impl<'py> Walk<'py> {
 
     fn drain(&mut self, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
         while let Definitions::Open { queue, .. } = &mut self.definitions
-            && let Some(described) = queue.pop_front()
+            && let Some(mut described) = queue.pop_front()
         {
-            self.described(&described, survey, purpose)?;
+            self.py.check_signals().map_err(Stop::interrupted)?;
+            self.described(&mut described, survey, purpose)?;
         }
         Ok(())
     }
 
-    fn described(&mut self, described: &Described<'py>, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
-        let Described { object, description, node } = described;
+    fn described(&mut self, described: &mut Described<'py>, survey: &mut Survey<'py>, purpose: Purpose) -> Walked {
+        let Described { object, description, node, .. } = &*described;
         let mark = self.encoder.begin(tags::DEFINITION, 4);
         self.encoder.blob(tags::STR, description.kind.as_bytes());
         self.encoder.blob(tags::STR, description.name.as_bytes());
@@ -263,9 +425,9 @@ impl<'py> Walk<'py> {
         if let Some(way) = &way
             && purpose == Purpose::Value
         {
-            self.tools(description).map_err(|stop| stop.at(|| way.clone()))?;
+            self.tools(description).map_err(|stop| survey.at(stop, way))?;
         }
-        let links = self.links(description, way.as_deref(), survey)?;
+        let links = self.links(described, way.as_ref(), survey)?;
         self.encoder.define(mark, *node);
         survey.records.push(Record {
             node: *node,
@@ -277,14 +439,22 @@ impl<'py> Walk<'py> {
         });
 
         survey.kept.push(object.clone().unbind());
-        for (namespace, name) in &description.assigned {
-            survey.assigned.insert((address_of(namespace), name.clone()));
-            survey.kept.push(namespace.clone().unbind());
+        for name in description.changes.try_iter().into_iter().flatten().flatten() {
+            if let Ok(name) = name.extract::<String>() {
+                survey.changes.insert(name);
+            }
         }
-        let nothing = FxHashSet::default();
-        let left_out = if let Definitions::Open { left_out, .. } = &self.definitions { left_out } else { &nothing };
-        Guard::of(object, &description.reads, left_out, &mut survey.namespaces, &mut survey.guards)
-            .map_err(|error| Stop::raised(self.py, "noting what a definition rests on", error))?;
+        let Described { description, before, .. } = described;
+        watch(self.py, &description.attributes, &mut survey.guards)?;
+        survey.reading |= description.reading;
+        survey.computed.extend_from_slice(&description.computed);
+        for (class, names) in &description.watched {
+            let watched =
+                survey.watched.entry(address_of(class)).or_insert_with(|| (class.clone(), FxHashSet::default()));
+            watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
+        }
+        Guard::of(before, &description.reads, &mut survey.namespaces, &mut survey.guards)
+            .map_err(|error| noting(self.py, error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
                 && !survey.modules.contains(&module)
@@ -302,7 +472,7 @@ impl<'py> Walk<'py> {
             let label = label.to_string();
             if is_held(&label) {
                 let start = self.encoder.mark();
-                self.walk(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
+                self.whole(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
                 self.encoder.abandon(&start);
             }
         }
@@ -310,12 +480,8 @@ impl<'py> Walk<'py> {
     }
 
     /// `way`: where in a value this is, if what it holds has to be hashed whole.
-    fn links(
-        &mut self,
-        description: &Description<'py>,
-        way: Option<&str>,
-        survey: &mut Survey<'py>,
-    ) -> Walked<Vec<Link>> {
+    fn links(&mut self, described: &Described<'py>, way: Option<&Way>, survey: &mut Survey<'py>) -> Walked<Vec<Link>> {
+        let Described { object, description, .. } = described;
         let mut records = Vec::with_capacity(description.links.len());
         let links = self.encoder.begin(tags::DICT, description.links.len());
         let mut boundaries = Vec::with_capacity(description.links.len() + 1);
@@ -329,27 +495,57 @@ impl<'py> Walk<'py> {
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
-            match self.walk(&value) {
+            let counted = changes::counted_value(&value);
+            let written = match &counted {
+                Some(counted) => self.replay(counted),
+                None => self.whole(&value),
+            };
+            match written {
                 // Code has guards of its own, and what it refers to has.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
-                    survey.values.push(Held { value, record: survey.records.len(), link: records.len() });
+                    // As it was written, if no definition is in it: it may change before its guard is made.
+                    let digest = counted.is_none().then(|| self.encoder.digest_since(&start)).flatten();
+                    let written = self.snapshot(&start);
+                    let name = last_name(&label.to_string_lossy()).to_owned();
+                    let (record, link) = (survey.records.len(), records.len());
+                    survey.values.push(Changing { value, name, counted, written, digest, record, link });
                 }
-                Err(stop) if held.is_some() => return Err(stop.at(way_on).at(|| held.unwrap_or_default().to_owned())),
+                Err(stop) if held.is_some() => {
+                    return Err(survey.at(stop.at(way_on), &held.cloned().unwrap_or_default()));
+                }
+                Err(Stop::Refused(refusal)) if refusal.culprit == Culprit::Final => {
+                    return Err(Stop::Refused(refusal).at(|| format!(" ({} uses '{label}')", description.name)));
+                }
                 // A global that cannot be hashed costs the function nothing but certainty.
                 Err(Stop::Refused(refusal)) => {
                     self.encoder.abandon(&start);
-                    self.named(&kind_of(&value));
+                    let kind = kind_of(&value);
+                    let place = format!("{} {label} {kind}", display_name(object, &description.name));
+                    match stand_ins::replacement(&place, &value) {
+                        None => drop(self.named(&kind)),
+                        Some(number) => {
+                            let mark = self.encoder.begin(tags::TUPLE, 2);
+                            self.named(&kind);
+                            self.encoder.blob(tags::STR, number.as_bytes());
+                            self.encoder.end(mark, None);
+                        }
+                    }
                     let subject = format!("'{label}', which {} uses", description.name);
                     let text = refusal.text(&subject);
                     survey.doubts.push(text.clone());
+                    if refusal.culprit == Culprit::Weak {
+                        survey.weakly.get_or_insert_with(|| text.clone());
+                    }
                     doubt = Some(text);
                 }
                 Err(stop) => return Err(stop),
             }
             let nodes = self.encoder.definitions_since(&start);
-            if let Some(way) = held {
-                survey.alone.extend(nodes.iter().map(|&node| (node, format!("{way}{}", way_on()))));
+            if held.is_some() {
+                for &node in &nodes {
+                    survey.alone.entry(node).or_insert_with(|| Way { from: Some(described.node), step: way_on() });
+                }
             }
             records.push(Link {
                 label: label.to_string_lossy().into_owned(),
@@ -365,6 +561,22 @@ impl<'py> Walk<'py> {
         self.encoder.end_unordered(links, &boundaries, None);
         Ok(records)
     }
+}
+
+/// Adds guards of what objects have as attributes.
+fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>) -> Walked {
+    for attributes in attributes {
+        let guard = Guard::attributes(attributes)
+            .map_err(|error| Stop::raised(py, "noting what a definition rests on", error))?;
+        guards.push(guard);
+    }
+    Ok(())
+}
+
+/// What a link's value is called: `seen` for `global log.seen`.
+fn last_name(label: &str) -> &str {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    label.trim_end_matches(|letter| !is_part(letter)).rsplit(|letter| !is_part(letter)).next().unwrap_or(label)
 }
 
 /// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
@@ -390,21 +602,36 @@ fn step_to(kind: &str, label: &str) -> String {
 /// `module.qualname` as the object itself says; what it is called where it has none.
 fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     let py = object.py();
-    let text = |attribute| object.getattr(attribute).ok().and_then(|text| text.extract::<String>().ok());
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
     match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
         (Some(module), Some(qualname)) => format!("{module}.{qualname}"),
         _ => name.to_owned(),
     }
 }
 
-fn describe<'py>(object: &Bound<'py, PyAny>, left_out: &FxHashSet<(usize, String)>) -> Walked<Description<'py>> {
-    static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+fn noting(py: Python<'_>, error: PyErr) -> Stop {
+    Stop::raised(py, "noting what a definition rests on", error)
+}
+
+fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Description<'py>> {
+    static DESCRIBE: Lazy<Py<PyAny>> = Lazy::new();
+    static RESOLVE: Lazy<Py<PyAny>> = Lazy::new();
     let py = object.py();
+    let is_bare = object.cast::<PyFunction>().is_ok_and(has_no_attributes);
+    RESOLVE
+        .import(py, "funes._calls.lazy_imports", "resolve")
+        .and_then(|resolve| resolve.call1((object,)))
+        .map_err(|error| Stop::raised(py, &format!("resolving what {} imports", kind_of(object)), error))?;
     DESCRIBE
         .import(py, "funes._definitions.definition", "describe")
-        .and_then(|describe| describe.call1((object, PyFrozenSet::new(py, left_out)?)))
+        .and_then(|describe| describe.call1((object, reading, is_bare)))
         .and_then(|description| description.extract())
-        .map_err(|error| Stop::raised(py, &format!("describing {}", kind_of(object)), error))
+        .map_err(|error| {
+            if errors::is_unhashable(py, &error) {
+                return Stop::forbidden(error.value(py).to_string());
+            }
+            Stop::raised(py, &format!("describing {}", kind_of(object)), error)
+        })
 }
 
 /// The definition hash of `function`, together with the values that it is said to depend on.
@@ -413,23 +640,23 @@ pub(crate) fn with_extras(
     py: Python<'_>,
     extras: Option<&Bound<'_, PyTuple>>,
 ) -> Walked<Digest> {
-    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone())));
+    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.reading));
     walk.run(|walk| {
         walk.encoder.put(Sealed::Digest(definition.digest));
         match extras {
-            Some(extras) if !extras.is_empty() => walk.walk(extras.as_any()),
+            Some(extras) if !extras.is_empty() => walk.whole(extras.as_any()),
             _ => Ok(()),
         }
     })?;
-    Ok(walk.finish(funes_core::domain::Domain::Definition))
+    Ok(walk.finish(Domain::Definition))
 }
 
 /// The name by which `object` can be found again: not a local, and what the module holds under this name now.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
-    let text = |attribute| object.getattr(attribute).and_then(|text| text.extract::<String>());
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
     match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
-        (Ok(module), Ok(name)) => stands_in(object, &module, &name),
+        (Some(module), Some(name)) => stands_in(object, &module, &name),
         _ => false,
     }
 }

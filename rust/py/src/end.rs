@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+
+use crate::lazy::Lazy;
 
 /// How much of a thread's stack must be left for a call to compute, in bytes; where there never was much, half of it.
 /// Interpreters before 3.12 count calls only, as many as they are told to allow, and some more on a stack that is used up
@@ -25,7 +26,7 @@ pub(crate) fn is_stack_used_up() -> bool {
 
 /// Whether the interpreter is at its end: modules are gone that the cache needs, and there is nothing to keep.
 pub(crate) fn is_finalizing(py: Python<'_>) -> bool {
-    static IS_FINALIZING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static IS_FINALIZING: Lazy<Py<PyAny>> = Lazy::new();
     IS_FINALIZING
         .import(py, "sys", "is_finalizing")
         .and_then(|is_finalizing| is_finalizing.call0()?.is_truthy())

@@ -2,10 +2,11 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
+
+use crate::lazy::Lazy;
 use rustc_hash::FxHashSet;
 
 /// How deep a result may be nested to be copied piece by piece; a deeper one is pickled.
@@ -68,7 +69,7 @@ impl Frozen {
 
 /// The dict that an entry holds, by the C unpickler.
 pub(crate) fn load_entry<'py>(body: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
-    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static LOADS: Lazy<Py<PyAny>> = Lazy::new();
     LOADS.import(body.py(), "_pickle", "loads")?.call1((body,))
 }
 

@@ -57,6 +57,10 @@ impl<'py> Given<'_, 'py> {
         work(&Given { py: positional.py(), positional: positional.as_slice(), names: &names, values: &values })
     }
 
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.py
+    }
+
     /// The positional arguments as a tuple.
     pub(crate) fn tuple(&self) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(self.py, self.positional)

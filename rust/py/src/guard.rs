@@ -3,33 +3,54 @@
 //! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
 //! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple,
     PyType,
 };
 
-use rustc_hash::FxHashSet;
-
-use crate::namespace::{Namespaces, pointer_to};
-use crate::refusal::Walked;
-use crate::walk::{Address, Definitions, Digests, Walk, address_of};
+use crate::changes::{self, Counted, Difference, Left};
+use crate::definition::{Attributes, Definition};
+use crate::lazy::{Lazy, intern};
+use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
+use crate::refusal::{Stop, Walked};
+use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the bases, metaclass and attributes that it had.
     Class(Box<Shape>),
-    /// A value that can change in place is what it was.
-    Value { value: Py<PyAny>, digest: Digest },
+    /// A dict of attributes holds what it held.
+    Attributes(Box<Contents>),
+    /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
+    Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
+    /// What is looked up anew each time comes to what it came to.
+    Computed { compute: Py<PyAny>, digest: Digest },
+}
+
+/// What a dict held.
+pub(crate) struct Contents {
+    dict: Py<PyDict>,
+    /// Without the names that do not count.
+    then: Py<PyDict>,
+    ignored: Py<PyFrozenSet>,
+    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    version: AtomicU64,
+}
+
+/// A function or class before it was described.
+pub(crate) struct Before<'py> {
+    guard: Option<Guard>,
+    /// The dict of keyword defaults, and a copy of it.
+    defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
 }
 
 /// What a class was.
@@ -39,75 +60,137 @@ pub(crate) struct Shape {
     metaclass: Py<PyType>,
     /// Those that count.
     attributes: Py<PyDict>,
-    /// Names that the code assigns while it runs, which do not count.
-    left_out: FxHashSet<String>,
+    /// Their names, if no others count, not even those of the bases.
+    only: Option<Py<PyFrozenSet>>,
     /// The interpreter's number for the state in which all this was last seen to hold.
     version: AtomicU32,
 }
 
 impl Guard {
-    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`. `left_out`: names
-    /// that the code assigns, each with the address of its namespace.
-    pub(crate) fn of(
-        object: &Bound<'_, PyAny>,
-        reads: &Bound<'_, PyList>,
-        left_out: &FxHashSet<(Address, String)>,
-        namespaces: &mut Namespaces,
-        guards: &mut Vec<Self>,
-    ) -> PyResult<()> {
-        for read in reads.iter() {
-            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
-            if let Ok(namespace) = namespace.cast_into::<PyDict>() {
-                namespaces.note(&namespace, name, value)?;
-            }
-        }
+    /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
+    pub(crate) fn before<'py>(object: &Bound<'py, PyAny>) -> PyResult<Before<'py>> {
+        let mut before = Before { guard: None, defaults: None };
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
-                for (name, value) in &defaults {
-                    namespaces.note(&defaults, name.cast_into::<PyString>()?, value)?;
-                }
+                before.defaults = Some((defaults.clone(), defaults.copy()?));
             }
-            guards.push(Self::Function {
+            before.guard = Some(Self::Function {
                 function: function.clone().unbind(),
                 parts: function_parts(function).map(|part| part.map(Bound::unbind)),
                 cells: cells_of(function)?
                     .into_iter()
                     .map(|cell| {
-                        let content = content_of(&cell);
+                        let content = counted_content(&cell);
                         (cell.unbind(), content.map(Bound::unbind))
                     })
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            let address = address_of(object);
-            let left_out =
-                left_out.iter().filter(|(owner, _)| *owner == address).map(|(_, name)| name.clone()).collect();
-            guards.push(Self::Class(Box::new(Shape::of(class, left_out)?)));
+            before.guard = Some(Self::Class(Box::new(Shape::of(class)?)));
         }
+        Ok(before)
+    }
+
+    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`.
+    pub(crate) fn of(
+        before: &mut Before<'_>,
+        reads: &Bound<'_, PyList>,
+        namespaces: &mut Namespaces,
+        guards: &mut Vec<Self>,
+    ) -> PyResult<()> {
+        for read in reads.iter() {
+            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
+            if let Ok(class) = namespace.cast::<PyType>() {
+                guards.push(Self::Class(Box::new(Shape::of_attribute(class, &name, &value)?)));
+            } else {
+                namespaces.note(&namespace, name, value)?;
+            }
+        }
+        if let Some((defaults, then)) = &before.defaults {
+            for (name, value) in then {
+                namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
+            }
+        }
+        guards.extend(before.guard.take());
         Ok(())
     }
 
-    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Self> {
-        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known)? })
+    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
+        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)?, counted: None })
     }
 
-    /// The digest of a value.
-    pub(crate) fn digest(&self) -> Option<Digest> {
-        match self {
-            Self::Value { digest, .. } => Some(*digest),
-            Self::Function { .. } | Self::Class(_) => None,
-        }
+    pub(crate) fn computed(compute: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
+        let value = compute.call0().map_err(|error| Stop::raised(compute.py(), "noting what code reads", error))?;
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)? })
     }
 
-    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests) -> bool {
+    /// `ignored`: names in it that do not count.
+    pub(crate) fn attributes((dict, ignored): &Attributes<'_>) -> PyResult<Self> {
+        Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
+    }
+
+    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
         match self {
             Self::Function { function, parts, cells } => {
-                part_addresses(function.bind(py)).iter().zip(parts).all(|(&now, then)| now == pointer_to(then.as_ref()))
+                holds_parts(function.bind(py), parts)
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
             Self::Class(shape) => shape.holds(py),
-            Self::Value { value, digest: then } => digest(value.bind(py), known).is_ok_and(|now| now == *then),
+            Self::Attributes(contents) => contents.holds(py),
+            Self::Value { value, digest: then, counted } => digest(value.bind(py), known, reading).is_ok_and(|now| {
+                now == *then
+                    || counted.as_ref().is_some_and(|(_, counted)| {
+                        changes::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
+                    })
+            }),
+            Self::Computed { compute, digest: then } => {
+                compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+            }
+        }
+    }
+
+    /// Adds what is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, reading: Reading, found: &mut Vec<Difference>) {
+        match self {
+            Self::Function { function, parts, cells } => {
+                let function = function.bind(py);
+                if !holds_code(&part_addresses(function), parts) {
+                    found.push(Difference::Edit);
+                }
+                if parts[ATTRIBUTES].is_none()
+                    && let Ok(Some(dict)) = attributes_given(function)
+                {
+                    differences(dict.as_any(), new_attributes(&dict), found);
+                }
+                for (index, (cell, then)) in cells.iter().enumerate() {
+                    if !holds_content(cell.bind(py), then.as_ref()) {
+                        found.push(Difference::Name {
+                            holder: cell.clone_ref(py),
+                            key: String::new(),
+                            name: captured_name(function, index).unwrap_or_default(),
+                            then: then.as_ref().map(|then| then.clone_ref(py)),
+                            now: content_of(cell.bind(py)).map(Bound::unbind),
+                        });
+                    }
+                }
+            }
+            Self::Class(shape) => {
+                if shape.differences(py, found).is_err() {
+                    found.push(Difference::Edit);
+                }
+            }
+            Self::Attributes(contents) => match contents.changed(py) {
+                Ok(changed) => differences(contents.dict.bind(py).as_any(), changed, found),
+                Err(_) => found.push(Difference::Edit),
+            },
+            Self::Value { value, counted, .. } if !self.holds(py, known, reading) => found.push(match counted {
+                Some((name, counted)) => {
+                    Difference::Value { value: value.clone_ref(py), name: name.clone(), counted: counted.clone() }
+                }
+                None => Difference::Edit,
+            }),
+            Self::Value { .. } | Self::Computed { .. } => {}
         }
     }
 
@@ -132,7 +215,15 @@ impl Guard {
                 visit.call(&shape.metaclass)?;
                 visit.call(&shape.attributes)
             }
-            Self::Value { value, .. } => visit.call(value),
+            Self::Attributes(contents) => {
+                visit.call(&contents.dict)?;
+                visit.call(&contents.then)
+            }
+            Self::Value { value, counted, .. } => {
+                visit.call(value)?;
+                counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
+            }
+            Self::Computed { compute, .. } => visit.call(compute),
         }
     }
 }
@@ -159,9 +250,14 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
 }
 
-fn digest(value: &Bound<'_, PyAny>, known: &Digests) -> Walked<Digest> {
-    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone())));
-    walk.run(|walk| walk.walk(value))?;
+/// The digest of a value for a definition that it belongs to.
+pub(crate) fn digest_of(value: &Bound<'_, PyAny>, definition: &Definition) -> Walked<Digest> {
+    digest(value, &definition.known, definition.reading)
+}
+
+pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Digest> {
+    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone()), reading));
+    walk.run(|walk| walk.whole(value))?;
     Ok(walk.finish(Domain::Value))
 }
 
@@ -181,15 +277,85 @@ fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
     }
 }
 
-/// The same as objects, to hold. None for what the function does not have.
-fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
-    // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
-    part_addresses(function).map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+/// Where the attributes are among these.
+const ATTRIBUTES: usize = 4;
+
+/// Whether a function has the parts that it had. It may have been given a dict for attributes that holds none, or what
+/// calls put there.
+fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
+    let now = part_addresses(function);
+    holds_code(&now, then)
+        && (then[ATTRIBUTES].is_some()
+            || is_bare(now[ATTRIBUTES])
+            || attributes_given(function)
+                .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not)))
 }
 
-/// Whether a cell holds this very object, or nothing.
+/// Whether the parts are the same, but for the attributes of a function that had none.
+fn holds_code(now: &[*mut ffi::PyObject; 5], then: &[Option<Py<PyAny>>; 5]) -> bool {
+    now.iter()
+        .zip(then)
+        .enumerate()
+        .all(|(part, (&now, then))| now == pointer_to(then.as_ref()) || (part == ATTRIBUTES && then.is_none()))
+}
+
+/// The dict for attributes, if a function has been given one.
+fn attributes_given<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    if part_addresses(function)[ATTRIBUTES].is_null() {
+        return Ok(None);
+    }
+    Ok(Some(function.getattr(intern!(function.py(), "__dict__"))?.cast_into::<PyDict>()?))
+}
+
+/// The attributes of a function that had none.
+fn new_attributes<'py>(dict: &Bound<'py, PyDict>) -> Vec<Changed<'py>> {
+    dict.iter().map(|(name, value)| (name.to_string(), None, Some(value))).collect()
+}
+
+/// Whether a function has no attributes. To ask it for its `__dict__` would make one.
+pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    is_bare(part_addresses(function)[ATTRIBUTES])
+}
+
+/// Whether a function with this dict for attributes has none.
+#[cfg(not(Py_GIL_DISABLED))]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    // SAFETY: if it is not null it is the dict of a function that is alive, and no other thread runs.
+    attributes.is_null() || unsafe { ffi::PyDict_Size(attributes) } == 0
+}
+
+/// Without the interpreter's lock another thread may replace the dict: it is not looked into.
+#[cfg(Py_GIL_DISABLED)]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    attributes.is_null()
+}
+
+/// The parts as objects, to hold. None for what the function does not have.
+fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
+    let mut parts = part_addresses(function);
+    if is_bare(parts[ATTRIBUTES]) {
+        parts[ATTRIBUTES] = std::ptr::null_mut();
+    }
+    // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
+    parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+}
+
+/// Whether a cell holds this very object, or nothing, or what a call left there.
 fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
-    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr) == pointer_to(content)
+    let now = content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    let then = pointer_to(content);
+    now == then || changes::name_is_left(cell.py(), address_of(cell), "", then, now) != Left::Not
+}
+
+/// What a cell counts as holding.
+fn counted_content<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    changes::counted_or_none(cell, "", content_of(cell))
+}
+
+/// The name of the captured variable of this number.
+fn captured_name(function: &Bound<'_, PyFunction>, index: usize) -> PyResult<String> {
+    let py = function.py();
+    function.getattr(intern!(py, "__code__"))?.getattr(intern!(py, "co_freevars"))?.get_item(index)?.extract()
 }
 
 fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -222,14 +388,15 @@ fn version_of(_class: &Bound<'_, PyType>) -> u32 {
 
 /// The same, after a look-up, which makes the interpreter give a number to a class that has none.
 fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
-    let _ = class.getattr(intern!(class.py(), "__doc__"));
+    // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
+    let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
 }
 
 /// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
-/// are added later on, annotations, and what the code assigns.
-fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) -> PyResult<Bound<'py, PyDict>> {
-    static NOISE: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
+/// are added later on, and annotations.
+fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+    static NOISE: Lazy<Py<PyFrozenSet>> = Lazy::new();
     let py = class.py();
     let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
         let noise = py.import("funes._definitions.classes")?.getattr("NOISE")?;
@@ -240,22 +407,147 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>, left_out: &FxHashSet<String>) 
     for name in noise.bind(py) {
         attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
     }
-    for name in left_out {
-        attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
-    }
     Ok(attributes)
 }
 
+/// A name that is not as it was: what it stood for then, and now.
+type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// What is not the very object that it was.
+fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
+    let mut changed = Vec::new();
+    for (name, value) in now {
+        let before = then.get_item(&name)?;
+        if !before.as_ref().is_some_and(|before| before.is(&value)) {
+            changed.push((name.extract()?, before, Some(value)));
+        }
+    }
+    for (name, value) in then {
+        if !now.contains(&name)? {
+            changed.push((name.extract()?, Some(value), None));
+        }
+    }
+    Ok(changed)
+}
+
+/// How what names in a namespace or class stand for compares with what calls left there.
+fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
+    let mut held = Left::Fixed;
+    for change in changed {
+        match left_of(holder, change) {
+            Left::Not => return Left::Not,
+            Left::Mutable => held = Left::Mutable,
+            Left::Fixed => {}
+        }
+    }
+    held
+}
+
+fn left_of(holder: &Bound<'_, PyAny>, (name, then, now): &Changed<'_>) -> Left {
+    let pointer = |value: &Option<Bound<'_, PyAny>>| value.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    changes::name_is_left(holder.py(), address_of(holder), name, pointer(then), pointer(now))
+}
+
+/// Adds what is not what calls left there.
+fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
+    for change in changed {
+        if left_of(holder, &change) == Left::Not {
+            let (name, then, now) = change;
+            found.push(Difference::Name {
+                holder: holder.clone().unbind(),
+                key: name.clone(),
+                name,
+                then: then.map(Bound::unbind),
+                now: now.map(Bound::unbind),
+            });
+        }
+    }
+}
+
+impl Contents {
+    fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>]) -> PyResult<Self> {
+        let py = dict.py();
+        let then = dict.copy()?;
+        for name in ignored {
+            then.call_method1(intern!(py, "pop"), (name, py.None()))?;
+        }
+        changes::count_attributes(dict.as_any(), &then)?;
+        let ignored = PyFrozenSet::new(py, ignored)?.unbind();
+        // The number of the dict's state is noted when it is compared, since the copy is younger.
+        Ok(Self { dict: dict.clone().unbind(), then: then.unbind(), ignored, version: AtomicU64::new(0) })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        let dict = self.dict.bind(py);
+        let now = version_of_dict(dict);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return true;
+        }
+        let held = self.changed(py).map_or(Left::Not, |changed| left(dict.as_any(), &changed));
+        if held == Left::Fixed {
+            self.version.store(now, Ordering::Relaxed);
+        }
+        held != Left::Not
+    }
+
+    fn changed<'py>(&self, py: Python<'py>) -> PyResult<Vec<Changed<'py>>> {
+        let (dict, ignored) = (self.dict.bind(py), self.ignored.bind(py));
+        let mut changed = changed(dict, self.then.bind(py))?;
+        if !changed.is_empty() {
+            let mut counts = Vec::with_capacity(changed.len());
+            for change in changed {
+                if !ignored.contains(&change.0)? {
+                    counts.push(change);
+                }
+            }
+            changed = counts;
+        }
+        Ok(changed)
+    }
+}
+
 impl Shape {
-    fn of(class: &Bound<'_, PyType>, left_out: FxHashSet<String>) -> PyResult<Self> {
+    fn of(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let attributes = attributes_of(class)?;
+        changes::count_attributes(class, &attributes)?;
         Ok(Self {
             class: class.clone().unbind(),
             bases: class.bases().unbind(),
             metaclass: class.get_type().unbind(),
-            attributes: attributes_of(class, &left_out)?.unbind(),
-            left_out,
+            attributes: attributes.unbind(),
+            only: None,
             version: AtomicU32::new(0),
         })
+    }
+
+    /// A class of which one attribute was taken.
+    fn of_attribute(class: &Bound<'_, PyType>, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let attributes = PyDict::new(class.py());
+        if !is_missing(value)? {
+            attributes.set_item(name, value)?;
+        }
+        let only = PyFrozenSet::new(class.py(), [name])?.unbind();
+        Ok(Self { attributes: attributes.unbind(), only: Some(only), ..Self::of(class)? })
+    }
+
+    /// A class of a library's on which the user may set these attributes.
+    pub(crate) fn watched(class: &Bound<'_, PyType>, names: &Bound<'_, PyFrozenSet>) -> PyResult<Self> {
+        let mut shape = Self { only: Some(names.clone().unbind()), ..Self::of(class)? };
+        shape.attributes = shape.attributes_of(class)?.unbind();
+        Ok(shape)
+    }
+
+    /// What the class has of what counts.
+    fn attributes_of<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+        let Some(only) = &self.only else { return attributes_of(class) };
+        let py = class.py();
+        let (all, chosen) = (class.getattr(intern!(py, "__dict__"))?, PyDict::new(py));
+        for name in only.bind(py) {
+            if all.contains(&name)? {
+                chosen.set_item(&name, all.get_item(&name)?)?;
+            }
+        }
+        Ok(chosen)
     }
 
     fn holds(&self, py: Python<'_>) -> bool {
@@ -267,21 +559,33 @@ impl Shape {
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
             return true;
         }
-        let holds = self.compare(class).unwrap_or(false);
-        if holds {
+        let held = self.compare(class).unwrap_or(Left::Not);
+        if held == Left::Fixed {
             self.version.store(assigned_version_of(class), Ordering::Relaxed);
         }
-        holds
+        held != Left::Not
     }
 
-    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
-        let py = class.py();
+    /// How the class compares with what it was, or with what a call made of that.
+    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
         // A class whose bases are set has another tuple of them.
         if !class.bases().is(&self.bases) {
-            return Ok(false);
+            return Ok(Left::Not);
         }
-        let (now, then) = (attributes_of(class, &self.left_out)?, self.attributes.bind(py));
-        Ok(now.len() == then.len()
-            && now.iter().all(|(name, value)| then.get_item(name).ok().flatten().is_some_and(|then| then.is(&value))))
+        Ok(left(class.as_any(), &self.changed(class)?))
+    }
+
+    /// The attributes that are not the very objects that they were.
+    fn changed<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Vec<Changed<'py>>> {
+        changed(&self.attributes_of(class)?, self.attributes.bind(class.py()))
+    }
+
+    fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
+        let class = self.class.bind(py);
+        if !class.get_type().is(&self.metaclass) || !class.bases().is(&self.bases) {
+            found.push(Difference::Edit);
+        }
+        differences(class.as_any(), self.changed(class)?, found);
+        Ok(())
     }
 }

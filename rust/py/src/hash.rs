@@ -37,7 +37,7 @@ use crate::walk::{Definitions, Walk};
 #[pyo3(signature = (value, /))]
 pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    Ok(walked(py, |walk| walk.walk(value))?.finish(Domain::Value).to_hex())
+    Ok(walked(py, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
 }
 
 /// The bytes that `hash_value` hashes: for the tests of the format.
@@ -45,7 +45,7 @@ pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyo3(signature = (value, /))]
 pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
-    Ok(PyBytes::new(py, &walked(py, |walk| walk.walk(value))?.encoder.into_bytes()))
+    Ok(PyBytes::new(py, &walked(py, |walk| walk.whole(value))?.encoder.into_bytes()))
 }
 
 /// What the definition of a function or class consists of: its nodes, itself first; empty if it counts by its name.
@@ -53,7 +53,7 @@ pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py
 #[pyo3(signature = (definition, /))]
 pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     let py = definition.py();
-    match Definition::of(definition, Purpose::Shown).map_err(|stop| stop.into_error(py, "the definition"))? {
+    match Definition::of(definition, Purpose::Shown, 0).map_err(|stop| stop.into_error(py, "the definition"))? {
         Some(found) => record::as_objects(py, &found.get().nodes),
         None => Ok(PyList::empty(py)),
     }
@@ -84,9 +84,9 @@ pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<
 #[pyo3(signature = (definition, /))]
 pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = definition.py();
-    let mut walk = Walk::new(py, Definitions::settled(None));
+    let mut walk = Walk::new(py, Definitions::settled(None, 0));
     let written =
-        Definition::of(definition, Purpose::Shown).and_then(|found| walk.settled_definition(definition, found));
+        Definition::of(definition, Purpose::Shown, 0).and_then(|found| walk.settled_definition(definition, found));
     written.map_err(|stop| stop.into_error(py, "the definition"))?;
     Ok(walk.finish(Domain::Definition).to_hex())
 }
@@ -117,7 +117,7 @@ pub(crate) fn hash_arguments(parameters: Vec<Option<String>>, inputs: &Bound<'_,
         let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
         for value in values.iter().chain([&seed]) {
             match value {
-                Some(value) => walk.walk(value)?,
+                Some(value) => walk.whole(value)?,
                 None => walk.encoder.atom(tags::ABSENT),
             }
         }
@@ -132,7 +132,7 @@ fn missing(name: &str) -> PyErr {
 }
 
 fn walked<'py>(py: Python<'py>, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {
-    let mut walk = Walk::new(py, Definitions::settled(None));
+    let mut walk = Walk::new(py, Definitions::settled(None, 0));
     walk.run(write).map_err(|stop| stop.into_error(py, "value"))?;
     Ok(walk)
 }

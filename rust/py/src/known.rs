@@ -4,9 +4,10 @@ use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
 
 use crate::attached::Attached;
+use crate::changes;
 use crate::definition::{Definition, Purpose, is_reachable};
 use crate::refusal::Walked;
-use crate::walk::{Address, address_of};
+use crate::walk::{Address, Reading, address_of};
 
 /// How many definitions are kept. Only what its module holds by name is kept, so a program rarely has more.
 const LIMIT: usize = 4096;
@@ -17,14 +18,17 @@ struct Known {
     _object: Py<PyAny>,
 }
 
-static KNOWN: Attached<Option<FxHashMap<Address, Known>>> = Attached::new(None);
+/// By address, and by what is read of code.
+static KNOWN: Attached<Option<FxHashMap<(Address, Reading), Known>>> = Attached::new(None);
 
 /// The definition of `object`, or `None` if it counts by its name only.
-pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>) -> Walked<Option<Bound<'py, Definition>>> {
+///
+/// `reading`: what the code that `object` is passed to reads of code.
+pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Option<Bound<'py, Definition>>> {
     let py = object.py();
-    let address = address_of(object);
+    let key = (address_of(object), reading);
     let found = KNOWN.with(py, |known| {
-        let definition = &known.as_ref()?.get(&address)?.definition;
+        let definition = &known.as_ref()?.get(&key)?.definition;
         Some(definition.as_ref().map(|definition| definition.bind(py).clone()))
     });
     match found {
@@ -33,14 +37,15 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>) -> Walked<Option<Bound
         _ => {}
     }
     let is_reachable = is_reachable(object);
-    let definition = Definition::of(object, if is_reachable { Purpose::Kept } else { Purpose::Value })?;
-    if is_reachable {
+    let purpose = if is_reachable { Purpose::Kept } else { Purpose::Value };
+    let definition = Definition::of(object, purpose, reading)?;
+    if is_reachable && !changes::is_as_it_is() {
         let known = Known { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
         // What is replaced is dropped when the table can be used again.
         let _replaced = KNOWN.with(py, |all| {
             let all = all.get_or_insert_default();
             let cleared = if all.len() >= LIMIT { std::mem::take(all) } else { FxHashMap::default() };
-            (all.insert(address, known), cleared)
+            (all.insert(key, known), cleared)
         });
     }
     Ok(definition)

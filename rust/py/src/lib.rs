@@ -3,10 +3,12 @@
 mod at_once;
 mod attached;
 mod call;
+mod changes;
 mod claim;
 mod containers;
 mod counters;
 mod definition;
+mod draws;
 mod end;
 mod errors;
 mod frozen;
@@ -14,6 +16,7 @@ mod given;
 mod guard;
 mod hash;
 mod known;
+mod lazy;
 mod listing;
 mod mapping;
 mod memo;
@@ -32,6 +35,7 @@ mod savings;
 mod scalars;
 mod settled;
 mod signature;
+mod stand_ins;
 mod steps;
 mod store;
 mod survey;
@@ -44,7 +48,11 @@ mod _funes {
     #[pymodule_export]
     use crate::call::Call;
     #[pymodule_export]
+    use crate::changes::{count_attributes, counted};
+    #[pymodule_export]
     use crate::claim::Claim;
+    #[pymodule_export]
+    use crate::draws::{Draws, set_seeded};
     #[pymodule_export]
     use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
@@ -64,9 +72,9 @@ mod _funes {
     #[pymodule_export]
     use crate::savings::{forget_savings, take_savings};
     #[pymodule_export]
-    use crate::store::{Entry, Store, cut_head, safe_name};
+    use crate::signature::parameters_of;
     #[pymodule_export]
-    use crate::survey::{Stamp, forget_surveys};
+    use crate::store::{Entry, Store, cut_head, safe_name};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -9,20 +9,22 @@ use funes_core::domain::Domain;
 use funes_core::store;
 use funes_core::tags;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::at_once;
 use crate::attached::Attached;
 use crate::call::Call;
+use crate::changes;
 use crate::counters::Counters;
 use crate::definition::{Definition, Purpose, with_extras};
+use crate::draws;
 use crate::end::{is_finalizing, is_stack_used_up};
 use crate::frozen::Frozen;
 use crate::given::Given;
 use crate::guard::is_constant;
+use crate::lazy::{Lazy, intern};
 use crate::miss;
 use crate::recall::{Look, Recalled, recall};
 use crate::record;
@@ -33,7 +35,19 @@ use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Tier, next_owner};
-use crate::walk::{Definitions, Walk};
+use crate::walk::{Definitions, Reading, Walk};
+
+/// Stands before the arguments of a wrapper that do not fit the function behind it, so that they are no others of it. No
+/// class or function has this name.
+const RAW: &str = "*args, **kwargs";
+
+/// Arguments in the canonical encoding, and the definitions of what they bring along.
+struct Encoded<'py> {
+    bytes: Vec<u8>,
+    found: SmallVec<[Bound<'py, Definition>; 1]>,
+    /// What could not be taken in full, for a warning.
+    doubts: Vec<String>,
+}
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
 /// functions here get as `memo`.
@@ -61,6 +75,9 @@ pub(crate) struct Core {
 /// What a function must be to run in this process.
 #[pyclass(frozen)]
 struct Expected {
+    /// The digest that the code must have with the state that it was sent with.
+    as_sent: String,
+    /// The digest by which it counts: that of the sender, where calls may have changed this state.
     definition: String,
     /// Whether arguments must not hold functions or classes of the user: this process has others than the sender.
     refuses_code: bool,
@@ -105,11 +122,11 @@ impl Core {
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, "the definition"),
         };
         let mut subject = String::new();
-        let encoded = match self.encode(py, &arguments, &mut subject) {
+        let encoded = match self.encode(settled.get(), memo, &arguments, &mut subject) {
             Ok(encoded) => encoded,
             Err(stop) => return self.call_uncached(memo, given, &arguments, stop, &subject),
         };
-        if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded) {
+        if let Some(output) = self.recall_from_memory(memo, settled.get(), &encoded.bytes) {
             return Ok(Step::Done(output));
         }
         attached(py, || self.call_beyond_memory(memo, given, settled, &arguments, encoded))
@@ -123,7 +140,7 @@ impl Core {
         given: &Given<'_, 'py>,
         settled: Bound<'py, Settled>,
         arguments: &Arguments<'py>,
-        encoded: Vec<u8>,
+        encoded: Encoded<'py>,
     ) -> PyResult<Step<'py>> {
         let py = memo.py();
         let is_seeded = self.signature.seed(arguments).is_some();
@@ -131,14 +148,14 @@ impl Core {
             return Err(PyRecursionError::new_err("maximum recursion depth exceeded: the thread's stack is used up"));
         }
         if !is_seeded && is_finalizing(py) {
-            return Ok(self.plain_call(py, given)?.run());
+            return Ok(self.plain_call(py, given, None)?.run(py));
         }
-        let hex = Domain::Arguments.hash(&encoded).to_hex();
-        let call = Bound::new(py, self.described(&settled, arguments, hex, encoded)?)?;
+        let given_args = (given.tuple()?, given.dict()?);
+        let call = Bound::new(py, self.described(&settled, arguments, encoded, given_args)?)?;
         // After a miss another one is likely: then it is looked for once, when it is claimed.
         let is_claimed_first = self.options.once && !is_seeded && settled.get().has_missed.load(Ordering::Relaxed);
         if is_claimed_first && let Some(usual) = self.usual(memo, &call)? {
-            return usual.take_up(py, self.plain_call(py, given)?);
+            return usual.take_up(py, self.plain_call(py, given, Some(call.get()))?);
         }
         let look = if is_claimed_first { Look::Unlikely } else { Look::Likely };
         if let Some(output) = self.look(memo, call.get(), look)? {
@@ -149,7 +166,7 @@ impl Core {
             && !is_claimed_first
             && let Some(usual) = self.usual(memo, &call)?
         {
-            return usual.take_up(py, self.plain_call(py, given)?);
+            return usual.take_up(py, self.plain_call(py, given, Some(call.get()))?);
         }
         let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
         self.hand_over(memo, given, is_seeded, steps, call.into_any())
@@ -189,7 +206,7 @@ impl Core {
         let py = memo.py();
         let is_seeded = self.signature.seed(arguments).is_some();
         if !is_seeded && is_finalizing(py) {
-            return Ok(self.plain_call(py, given)?.run());
+            return Ok(self.plain_call(py, given, None)?.run(py));
         }
         let error = match stop {
             Stop::Raised(error) => return Err(*error),
@@ -214,16 +231,18 @@ impl Core {
             let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
             return Ok(Step::call(miss::python(py, seeded)?, args));
         }
-        Ok(miss::begin_by_python(before, (memo, about).into_pyobject(py)?, self.plain_call(py, given)?))
+        let plain = self.plain_call(py, given, about.cast::<Call>().ok().map(Bound::get))?;
+        Ok(miss::begin_by_python(before, (memo, about).into_pyobject(py)?, plain))
     }
 
     /// The call of the plain function with the same arguments.
-    fn plain_call<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>) -> PyResult<Plain> {
+    fn plain_call<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>, call: Option<&Call>) -> PyResult<Plain> {
         Ok(Plain {
             function: self.function.clone_ref(py).into_any(),
             args: given.tuple()?.unbind(),
             kwargs: self.without_seed(given.dict()?)?.map(Bound::unbind),
             counters: self.counters.clone(),
+            definitions: self.definitions(py, call),
         })
     }
 
@@ -248,11 +267,14 @@ impl Core {
         enum Found<'py> {
             Output(Bound<'py, PyAny>),
             Kept(Arc<Kept>),
+            /// Python code decides whether it may be taken.
+            Drawn,
         }
         let py = memo.py();
         let tier = self.tier.as_ref()?;
         let state = settled.watch.state(|| self.folder(memo, settled));
         let found = tier.look_up(py, settled.section, encoded, |kept| match &kept.result {
+            _ if kept.is_drawn && draws::is_seeded() => Found::Drawn,
             Frozen::Shared(output) if kept.seen.load(Ordering::Relaxed) == state => {
                 self.counters.memory_hit(kept.seconds);
                 Found::Output(output.bind(py).clone())
@@ -262,6 +284,7 @@ impl Core {
         let kept = match found? {
             Found::Output(output) => return Some(output),
             Found::Kept(kept) => kept,
+            Found::Drawn => return None,
         };
         if kept.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, settled, encoded, &kept, state) {
             tier.forget(py, settled.section, encoded);
@@ -308,12 +331,13 @@ impl Core {
     ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         let Ok(store) = self.store(memo) else { return Ok(Recalled::Trouble) };
-        let found = match recall(store.bind(py), self.name(py)?.bind(py), place.0, place.1, look)? {
+        let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
+        let found = match recall(store.bind(py), (function.0, &function.1), place, look)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
         self.counters.disk_hit(found.seconds);
-        self.keep(memo, call, &found.output, found.seconds, found.body.as_ref());
+        self.keep(memo, call, &found.output, (found.seconds, found.is_drawn), found.body.as_ref());
         Ok(Recalled::Output(found.output))
     }
 
@@ -323,21 +347,22 @@ impl Core {
         memo: &Bound<'_, PyAny>,
         call: &Call,
         output: &Bound<'_, PyAny>,
-        seconds: f64,
+        about: (f64, bool),
         body: Option<&Bound<'_, PyBytes>>,
     ) {
         if self.tier.is_some()
             && let Some(result) = Frozen::of(output, body)
         {
-            self.keep_frozen(memo, call, result, seconds);
+            self.keep_frozen(memo, call, result, about);
         }
     }
 
-    pub(crate) fn keep_frozen(&self, memo: &Bound<'_, PyAny>, call: &Call, result: Frozen, seconds: f64) {
+    /// `about`: the seconds that the function ran, and whether it drew from the global random generators.
+    pub(crate) fn keep_frozen(&self, memo: &Bound<'_, PyAny>, call: &Call, result: Frozen, about: (f64, bool)) {
         if let Some(tier) = &self.tier {
             let (settled, encoded) = (call.settled.get(), &call.encoded);
             let state = settled.watch.state(|| self.folder(memo, settled));
-            tier.keep(memo.py(), (settled.section, encoded), result, seconds, state, &self.counters);
+            tier.keep(memo.py(), (settled.section, encoded), result, about, state, &self.counters);
         }
     }
 
@@ -345,10 +370,11 @@ impl Core {
         &self,
         settled: &Bound<'_, Settled>,
         arguments: &Arguments<'_>,
-        hex: String,
-        encoded: Vec<u8>,
+        encoded: Encoded<'_>,
+        (args, kwargs): (Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>),
     ) -> PyResult<Call> {
         let py = settled.py();
+        let hex = Domain::Arguments.hash(&encoded.bytes).to_hex();
         let inputs = PyDict::new(py);
         self.signature.visit(
             arguments,
@@ -368,21 +394,62 @@ impl Core {
             seed: seed.map_or_else(|| py.None(), Bound::unbind),
             is_absent: AtomicBool::new(false),
             settled: settled.clone().unbind(),
-            encoded,
+            args: args.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            found: encoded.found.into_iter().map(Bound::unbind).collect(),
+            encoded: encoded.bytes,
         })
     }
 
     /// The arguments in the canonical encoding if it is short, else the digest that stands for them.
-    fn encode<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked<Vec<u8>> {
-        let mut walk = Walk::new(py, Definitions::settled(None));
+    fn encode<'py>(
+        &self,
+        settled: &Settled,
+        memo: &Bound<'py, PyAny>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<Encoded<'py>> {
+        let py = memo.py();
+        let mut reading = settled.reading();
+        loop {
+            let (encoded, reads) = self.encode_read(reading, py, arguments, subject)?;
+            // A function among the arguments may read the code of another one.
+            if reads & !reading == 0 {
+                for doubt in &encoded.doubts {
+                    memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
+                }
+                return Ok(encoded);
+            }
+            reading |= reads;
+        }
+    }
+
+    /// The same, and what the code among the arguments reads of code. `reading`: what the function does.
+    fn encode_read<'py>(
+        &self,
+        reading: Reading,
+        py: Python<'py>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<(Encoded<'py>, Reading)> {
+        let mut walk = Walk::new(py, Definitions::settled(None, reading));
         walk.run(|walk| {
-            let mark = walk.encoder.begin(tags::ARGUMENTS, self.signature.len() + 1);
+            let count = if arguments.is_raw { 3 } else { self.signature.len() };
+            let mark = walk.encoder.begin(tags::ARGUMENTS, count + 1);
+            if arguments.is_raw {
+                walk.named(RAW);
+            }
             self.signature.visit(arguments, |name, value| {
                 if self.is_ignored(name) {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
-                walk.walk(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))
+                let known = walk.doubts.len();
+                walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
+                for doubt in &mut walk.doubts[known..] {
+                    doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                }
+                Ok(())
             })?;
             match &arguments.seed {
                 None => walk.encoder.atom(tags::ABSENT),
@@ -397,7 +464,7 @@ impl Core {
         {
             return Err(expected.get().refused(py, "arguments"));
         }
-        Ok(walk.encoder.into_bytes())
+        Ok((Encoded { found: walk.found, bytes: walk.encoder.into_bytes(), doubts: walk.doubts }, walk.reads))
     }
 
     fn expected<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Expected>> {
@@ -412,26 +479,46 @@ impl Core {
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        let Some(definition) = Definition::of(self.function.bind(py).as_any(), Purpose::Kept)? else {
-            return Err(Stop::refused("the function counts by its name only"));
+        changes::note_running(py, self.function.bind(py).as_any()).map_err(Stop::interrupted)?;
+        if let Some(settled) = self.present_definition(py) {
+            return Ok(settled);
+        }
+        let function = self.function.bind(py).as_any();
+        let definition = match Definition::of(function, Purpose::Kept, 0)? {
+            Some(definition) => definition,
+            None => Definition::named(function)?,
         };
         let extras = memo
             .call_method0(intern!(py, "_extras"))
             .map_err(|error| Stop::raised(py, "looking at what it depends on", error))?;
-        let digest = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?;
-        if let Some(expected) = self.expected(py)
-            && expected.get().definition != digest.to_hex()
-        {
-            return Err(expected.get().refused(py, "definition"));
+        let mut hex = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?.to_hex();
+        if let Some(expected) = self.expected(py) {
+            let expected = expected.get();
+            if expected.as_sent != hex {
+                return Err(expected.refused(py, "definition"));
+            }
+            hex.clone_from(&expected.definition);
         }
         let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
         for doubt in &definition.get().doubts {
             memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
         }
-        let settled = Bound::new(py, Settled::new(self.owner, digest.to_hex(), definition.unbind(), extras))
-            .map_err(Stop::interrupted)?;
+        let settled =
+            Bound::new(py, Settled::new(self.owner, hex, definition.unbind(), extras)).map_err(Stop::interrupted)?;
         self.replace(settled.clone());
         Ok(settled)
+    }
+
+    /// The definitions that say what a call may change: the function's, and those of what the arguments bring along.
+    fn definitions(&self, py: Python<'_>, call: Option<&Call>) -> Vec<Py<Definition>> {
+        let own = match call {
+            Some(call) => Some(call.settled.get().rests_on.clone_ref(py)),
+            None if is_finalizing(py) => None,
+            // One that does not hold would take an edit before the call for the call's.
+            None => self.present_definition(py).map(|settled| settled.get().rests_on.clone_ref(py)),
+        };
+        let found = call.into_iter().flat_map(|call| &call.found);
+        own.into_iter().chain(found.map(|found| found.clone_ref(py))).collect()
     }
 
     /// The definition as it is now.
@@ -551,9 +638,27 @@ impl Core {
         normalise_seed(&mut arguments)?;
         let settled = self.settled(memo).map_err(|stop| stop.into_error(py, "the definition"))?;
         let mut subject = String::new();
-        let encoded = self.encode(py, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
-        let hex = Domain::Arguments.hash(&encoded).to_hex();
-        self.described(&settled, &arguments, hex, encoded)
+        let encoded =
+            self.encode(settled.get(), memo, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        self.described(&settled, &arguments, encoded, (args.clone(), kwargs.cloned()))
+    }
+
+    /// Computes the key of a call again, as after a wait, or when the function has run: the call as it is now, or None if
+    /// its key is the same.
+    ///
+    /// Raises the error for which it has none any more.
+    fn again(&self, memo: &Bound<'_, PyAny>, call: &Call) -> PyResult<Option<Call>> {
+        let py = memo.py();
+        let now = self.key(memo, call.args.bind(py), call.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))?;
+        Ok(Some(now).filter(|now| now.place() != call.place()))
+    }
+
+    /// What the definition of one call refers to that another one does not, or that is another value there; None if
+    /// nothing tells.
+    #[staticmethod]
+    fn difference(py: Python<'_>, then: &Call, now: &Call) -> Option<String> {
+        let graph = |call: &Call| call.settled.get().rests_on.clone_ref(py);
+        record::difference(&graph(then).get().nodes, &graph(now).get().nodes)
     }
 
     /// The result of a call as `(output,)` if it is in memory and nothing is out of the ordinary, else None.
@@ -568,20 +673,12 @@ impl Core {
     }
 
     /// The remembered result of a call as `(output,)`; `()` if there is none; None if Python must see to it.
-    ///
-    /// `definition`, `arguments`: where on disk it is looked for: the call's own hashes, or those of an adopted entry.
-    fn recall<'py>(
-        &self,
-        memo: &Bound<'py, PyAny>,
-        call: &Call,
-        definition: &str,
-        arguments: &str,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let py = memo.py();
         if let Some(output) = self.recall_from_memory(memo, call.settled.get(), &call.encoded) {
             return PyTuple::new(py, [output]).map(Some);
         }
-        match self.recall_from_disk(memo, call, (definition, arguments), Look::Anew)? {
+        match self.recall_from_disk(memo, call, call.place(), Look::Anew)? {
             Recalled::Output(output) => PyTuple::new(py, [output]).map(Some),
             Recalled::Absent => Ok(Some(PyTuple::empty(py))),
             Recalled::Trouble => Ok(None),
@@ -598,16 +695,17 @@ impl Core {
     }
 
     /// Keeps a result in memory that has just been stored. `body`: its entry, if that can be loaded by pickle alone.
-    #[pyo3(signature = (memo, call, output, seconds, body))]
+    #[pyo3(signature = (memo, call, output, seconds, is_drawn, body))]
     fn remember(
         &self,
         memo: &Bound<'_, PyAny>,
         call: &Call,
         output: &Bound<'_, PyAny>,
         seconds: f64,
+        is_drawn: bool,
         body: Option<&Bound<'_, PyBytes>>,
     ) {
-        self.keep(memo, call, output, seconds, body);
+        self.keep(memo, call, output, (seconds, is_drawn), body);
     }
 
     /// Forgets a result in memory.
@@ -615,6 +713,17 @@ impl Core {
         if let Some(tier) = &self.tier {
             tier.forget(py, call.settled.get().section, &call.encoded);
         }
+    }
+
+    /// Notes that Python code begins to run the function; the number is for `run_ended`.
+    #[pyo3(signature = (call))]
+    fn run_begun(&self, py: Python<'_>, call: Option<&Call>) -> u64 {
+        changes::begun(py, self.definitions(py, call), !self.is_async)
+    }
+
+    /// Notes what the run of this number changed of what the function's definition rests on.
+    fn run_ended(&self, py: Python<'_>, run: u64) -> PyResult<()> {
+        changes::ended(py, run, self.function.bind(py).as_any())
     }
 
     /// Counts a call that was not remembered.
@@ -654,7 +763,7 @@ impl Core {
         let _closed = self.store.with(py, Option::take);
         if let Some(settled) = self.definition.with(py, |settled| Some(settled.as_ref()?.clone_ref(py))) {
             // In another folder it is not.
-            settled.get().survey.note(py, None);
+            settled.get().survey.note(false);
         }
         self.turn_savings(py);
         self.forget_all(py);
@@ -697,10 +806,39 @@ impl Core {
         record::as_objects(memo.py(), &settled.get().rests_on.get().nodes)
     }
 
-    /// Lets calls run only as long as the definition has this digest: another process sent the code. Otherwise, or where
-    /// arguments hold functions or classes of the user and `refuses_code`, they raise what `mismatch` returns.
-    fn expect(&self, py: Python<'_>, definition: String, refuses_code: bool, mismatch: Py<PyAny>) -> PyResult<()> {
-        let expected = Py::new(py, Expected { definition, refuses_code, mismatch })?;
+    /// The digest of the definition with the state that calls left behind, as code by value takes it along.
+    fn definition_as_it_is(&self, memo: &Bound<'_, PyAny>) -> PyResult<String> {
+        let py = memo.py();
+        let found = if changes::are_any() {
+            changes::as_it_is(|| -> Walked<String> {
+                let function = self.function.bind(py).as_any();
+                let definition = match Definition::of(function, Purpose::Kept, 0)? {
+                    Some(definition) => definition,
+                    None => Definition::named(function)?,
+                };
+                let extras = memo
+                    .call_method0(intern!(py, "_extras"))
+                    .map_err(|error| Stop::raised(py, "looking at what it depends on", error))?;
+                Ok(with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?.to_hex())
+            })
+        } else {
+            self.settled(memo).map(|settled| settled.get().hex.clone())
+        };
+        found.map_err(|stop| stop.into_error(py, "the definition"))
+    }
+
+    /// Lets calls run only as long as the definition has the digest `as_sent`: another process sent the code, for which it
+    /// has the digest `definition`. Otherwise, or where arguments hold functions or classes of the user and
+    /// `refuses_code`, they raise what `mismatch` returns.
+    fn expect(
+        &self,
+        py: Python<'_>,
+        as_sent: String,
+        definition: String,
+        refuses_code: bool,
+        mismatch: Py<PyAny>,
+    ) -> PyResult<()> {
+        let expected = Py::new(py, Expected { as_sent, definition, refuses_code, mismatch })?;
         let _replaced = self.expected.with(py, |present| present.replace(expected));
         Ok(())
     }
@@ -725,7 +863,7 @@ impl Core {
 
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
 fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
-    static NORMALISE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static NORMALISE: Lazy<Py<PyAny>> = Lazy::new();
     if let Some(seed) = arguments.seed.take() {
         arguments.seed = Some(NORMALISE.import(seed.py(), "funes._seeds.seeding", "normalise")?.call1((seed,))?);
     }

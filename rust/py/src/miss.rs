@@ -7,18 +7,17 @@ use std::ffi::{OsStr, OsString};
 
 use funes_core::pickle::PROTOCOL;
 use pyo3::exceptions::PyException;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
 
 use crate::call::Call;
 use crate::claim::Claim;
+use crate::draws::{self, Draws};
 use crate::frozen::{Frozen, is_leaf};
+use crate::lazy::{Lazy, intern};
 use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
-use crate::store::Store;
 
 /// A longer text in a tuple may make the tuple large, so that it is pickled to see.
 pub(crate) const LONG: usize = 1 << 16;
@@ -55,6 +54,8 @@ pub(crate) struct Computation {
     memo: Py<PyAny>,
     call: Py<Call>,
     claim: Option<Py<Claim>>,
+    /// The random generators before the run.
+    draws: Draws,
 }
 
 impl Core {
@@ -64,15 +65,13 @@ impl Core {
         let inputs = call.get().inputs.bind(py);
         let can_change_or_is_large =
             |value: &Bound<'_, PyAny>| !is_leaf(value) || is_large(value, self.options.large_argument);
-        if self.options.shared || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
+        if self.options.shared || draws::is_seeded() || inputs.iter().any(|(_, value)| can_change_or_is_large(&value)) {
             return Ok(None);
         }
-        let place = self.store(memo).and_then(|store| {
-            let folder = store.get().folder(self.name(py)?.bind(py), &call.get().definition)?;
-            Ok((store, folder))
-        });
+        let place =
+            self.store(memo).and_then(|store| store.get().folder(self.name(py)?.bind(py), &call.get().definition));
         match place {
-            Ok((store, folder)) if is_on_its_own(py, call.get(), store.get(), &folder) => {
+            Ok(folder) if is_described(py, call.get(), &folder) => {
                 Ok(Some(Usual { memo: memo.clone().unbind(), call: call.clone().unbind(), folder }))
             }
             Ok(_) => Ok(None),
@@ -83,16 +82,19 @@ impl Core {
     /// Claims a call and looks for it: others may have stored it meanwhile.
     fn take_up<'py>(&self, usual: &Usual, py: Python<'py>) -> PyResult<Begun<'py>> {
         let Usual { memo, call, folder } = usual;
-        let computation =
-            |claim| Begun::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim });
+        let computation = |claim, draws| {
+            Begun::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim, draws })
+        };
         if !self.options.once {
-            return Ok(computation(None));
+            return Ok(computation(None, Draws::now(py)?));
         }
         let call = call.get();
         let claim = Bound::new(py, Claim::new((folder, &call.arguments).into_pyobject(py)?, false)?)?;
         let recalled = self.recall_claimed(memo.bind(py), call, &claim);
-        if matches!(recalled, Ok(Recalled::Absent)) {
-            return Ok(computation(Some(claim.unbind())));
+        if matches!(recalled, Ok(Recalled::Absent))
+            && let Ok(draws) = Draws::now(py)
+        {
+            return Ok(computation(Some(claim.unbind()), draws));
         }
         Claim::end(&claim, matches!(recalled, Ok(Recalled::Output(_))))?;
         Ok(if let Recalled::Output(output) = recalled? { Begun::Found(output) } else { Begun::Unusual })
@@ -123,10 +125,14 @@ impl Core {
         output: &Bound<'_, PyAny>,
         seconds: f64,
     ) -> PyResult<bool> {
-        static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        static DUMPS: Lazy<Py<PyAny>> = Lazy::new();
         let py = memo.py();
         // It is not described any more if the function has moved the store.
-        let Some(result) = Frozen::of(output, None).filter(|_| call.is_described(py)) else { return Ok(false) };
+        let Some(result) = Frozen::of(output, None).filter(|_| call.is_described()) else { return Ok(false) };
+        // Something that the function rests on has changed since the key was made.
+        if !call.settled.get().holds(py) {
+            return Ok(false);
+        }
         let entry = PyDict::new(py);
         entry.set_item(intern!(py, "input"), &call.inputs)?;
         entry.set_item(intern!(py, "output"), output)?;
@@ -135,7 +141,7 @@ impl Core {
         let (store, name) = (self.store(memo)?, self.name(py)?);
         let durable = seconds >= self.options.durable_after;
         store.get().write(py, name.bind(py), &call.definition, &call.arguments, &body, None, None, durable)?;
-        self.keep_frozen(memo, call, result, seconds);
+        self.keep_frozen(memo, call, result, (seconds, false));
         Ok(true)
     }
 }
@@ -143,7 +149,7 @@ impl Core {
 impl Usual {
     /// Takes the call up, unless Python code says that somebody wants to know.
     pub(crate) fn take_up(self, py: Python<'_>, plain: Plain) -> PyResult<Step<'_>> {
-        static LOG: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+        static LOG: Lazy<Py<PyModule>> = Lazy::new();
         let log = LOG.get_or_try_init(py, || py.import("funes._calls.log").map(Bound::unbind));
         match log.and_then(|log| log.bind(py).getattr(intern!(py, "is_on"))) {
             Ok(is_on) => Ok(Step::take_up(is_on, self, plain)),
@@ -170,7 +176,7 @@ impl Usual {
                 self.call.get().note_missed(false);
                 return Ok(Step::Done(output));
             }
-            Ok(Begun::Computation(computation)) => return Ok(plain.compute(computation)),
+            Ok(Begun::Computation(computation)) => return Ok(plain.compute(py, computation)),
             Ok(Begun::Unusual) => {}
             Err(error) => comes_up_again(py, error)?,
         }
@@ -193,10 +199,9 @@ fn core_of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Core>> {
     Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into::<Core>()?)
 }
 
-/// Whether no results of other definitions serve the one of a call, and it is described.
-fn is_on_its_own(py: Python<'_>, call: &Call, store: &Store, folder: &OsStr) -> bool {
-    let survey = &call.settled.get().survey;
-    if store.store.is_signed() { survey.is_known(py) } else { survey.holds(py, folder.as_ref()) }
+/// Whether the definition of a call is described in that folder.
+fn is_described(py: Python<'_>, call: &Call, folder: &OsStr) -> bool {
+    call.settled.get().survey.holds(py, folder.as_ref())
 }
 
 /// Whether a text or bytes are longer than that, or so long in a container that `funes._entries.frozen` looks how large
@@ -218,12 +223,16 @@ impl Computation {
     pub(crate) fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
         let py = output.py();
         let memo = self.memo.bind(py);
-        let kept = core_of(memo).and_then(|core| core.get().keep_usual(memo, self.call.get(), &output, seconds));
+        let is_drawn = self.draws.have_moved(py);
+        let kept = match &is_drawn {
+            Ok(false) => core_of(memo).and_then(|core| core.get().keep_usual(memo, self.call.get(), &output, seconds)),
+            _ => Ok(false),
+        };
         match kept {
             Ok(true) => self.end(py, true).map(|()| Step::Done(output)),
             // An error is raised again, and said, where Python code tries the same.
             Err(error) if !error.is_instance_of::<PyException>(py) => self.end(py, false).and(Err(error)),
-            _ => self.hand_over(output, seconds),
+            _ => self.hand_over(output, seconds, is_drawn.unwrap_or(false)),
         }
     }
 
@@ -233,12 +242,12 @@ impl Computation {
     }
 
     /// Without Python code nothing is kept.
-    fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Step<'_>> {
+    fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64, is_drawn: bool) -> PyResult<Step<'_>> {
         let py = output.py();
         let Ok(keep) = python(py, intern!(py, "take_over")) else {
             return self.end(py, false).map(|()| Step::Done(output));
         };
-        let args = (&self.memo, &self.call, &self.claim, &output, seconds).into_pyobject(py)?;
+        let args = (&self.memo, &self.call, &self.claim, (&output, seconds, is_drawn)).into_pyobject(py)?;
         Ok(Step::give(keep, args, output, Some(self)))
     }
 
@@ -251,14 +260,14 @@ impl Computation {
 pub(crate) fn begin_by_python<'py>(name: &Bound<'py, PyString>, args: Bound<'py, PyTuple>, plain: Plain) -> Step<'py> {
     match python(name.py(), name) {
         Ok(function) => Step::begin(function, args, plain),
-        Err(_) => plain.run(),
+        Err(_) => plain.run(name.py()),
     }
 }
 
 /// A function of `funes._calls.miss`. An error says that it cannot be imported now (too many open files): the function is
 /// then to be run as it is.
 pub(crate) fn python<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    static MODULE: Lazy<Py<PyModule>> = Lazy::new();
     let module = MODULE.get_or_try_init(py, || py.import("funes._calls.miss").map(Bound::unbind))?;
     module.bind(py).getattr(name)
 }

@@ -4,15 +4,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::changes::{self, Difference, Left};
+use crate::lazy::{Lazy, intern};
 use crate::walk::{Address, address_of};
 
 /// A dict, and what some names in it stand for.
 pub(crate) struct Namespace {
     dict: Py<PyDict>,
+    /// The object whose attributes these are; none if the dict stands for itself.
+    owner: Option<Py<PyAny>>,
     /// Without a value: there is nothing of that name.
     names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
     /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
@@ -23,19 +26,74 @@ impl Namespace {
     /// Whether each name stands for the very object that it stood for.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         let dict = self.dict.bind(py);
+        if !self.is_in_place(py) {
+            return false;
+        }
         let now = version_of(dict);
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
             return true;
         }
-        let holds = self.names.iter().all(|(name, value)| look_up(dict, name) == Some(pointer_to(value.as_ref())));
-        if holds {
+        let mut held = Left::Fixed;
+        for (name, value) in &self.names {
+            match Self::compare(dict, name, value.as_ref()) {
+                Left::Not => return false,
+                Left::Mutable => held = Left::Mutable,
+                Left::Fixed => {}
+            }
+        }
+        if held == Left::Fixed {
             self.version.store(now, Ordering::Relaxed);
         }
-        holds
+        true
+    }
+
+    /// Whether the object still has this dict.
+    fn is_in_place(&self, py: Python<'_>) -> bool {
+        let Some(owner) = &self.owner else { return true };
+        // SAFETY: the object is alive; the result is a new reference, or null with an error, which is cleared.
+        let dict = unsafe {
+            Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(owner.as_ptr(), std::ptr::null_mut()))
+        };
+        dict.is_ok_and(|dict| dict.is(&self.dict))
+    }
+
+    /// How what a name stands for compares with what it stood for, or with what a call made of that.
+    fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> Left {
+        let then = pointer_to(value);
+        match look_up(dict, name) {
+            Some(now) if now == then => Left::Fixed,
+            Some(now) => {
+                let name = name.bind(dict.py()).to_string_lossy();
+                changes::name_is_left(dict.py(), address_of(dict), &name, then, now)
+            }
+            None => Left::Not,
+        }
+    }
+
+    /// Adds what is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) {
+        if !self.is_in_place(py) {
+            found.push(Difference::Edit);
+            return;
+        }
+        let dict = self.dict.bind(py);
+        for (name, value) in &self.names {
+            if Self::compare(dict, name, value.as_ref()) == Left::Not {
+                let key = name.bind(py).to_string_lossy().into_owned();
+                found.push(Difference::Name {
+                    holder: self.dict.clone_ref(py).into_any(),
+                    name: key.clone(),
+                    key,
+                    then: value.as_ref().map(|value| value.clone_ref(py)),
+                    now: dict.get_item(name).ok().flatten().map(Bound::unbind),
+                });
+            }
+        }
     }
 
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         visit.call(&self.dict)?;
+        visit.call(&self.owner)?;
         self.names.iter().filter_map(|(_, value)| value.as_ref()).try_for_each(|value| visit.call(value))
     }
 }
@@ -50,22 +108,27 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// Notes that a name was looked up, and what was found: `funes._definitions.description.MISSING` for nothing.
+    /// Notes that a name was looked up in a dict or among the attributes of an object, and what was found: `funes._definitions.description.MISSING` for nothing.
     pub(crate) fn note(
         &mut self,
-        dict: &Bound<'_, PyDict>,
+        holder: &Bound<'_, PyAny>,
         name: Bound<'_, PyString>,
         value: Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        static MISSING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let address = address_of(dict);
+        let (dict, owner) = if let Ok(dict) = holder.cast::<PyDict>() {
+            (dict.clone(), None)
+        } else {
+            let dict = holder.getattr(intern!(holder.py(), "__dict__"))?.cast_into::<PyDict>()?;
+            (dict, Some(holder.clone().unbind()))
+        };
+        let address = address_of(&dict);
         if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
             return Ok(());
         }
-        let missing = MISSING.import(dict.py(), "funes._definitions.description", "MISSING")?;
-        let value = if value.is(missing) { None } else { Some(value.unbind()) };
+        let value = if is_missing(&value)? { None } else { Some(value.unbind()) };
         let position = *self.positions.entry(address).or_insert_with(|| {
-            self.all.push(Namespace { dict: dict.clone().unbind(), names: Vec::new(), version: AtomicU64::new(0) });
+            let dict = dict.clone().unbind();
+            self.all.push(Namespace { dict, owner, names: Vec::new(), version: AtomicU64::new(0) });
             self.all.len() - 1
         });
         self.all[position].names.push((name.unbind(), value));
@@ -77,11 +140,22 @@ impl Namespaces {
     }
 }
 
+/// What stands for nothing where a name was looked up: `funes._definitions.description.MISSING`.
+pub(crate) fn missing(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MISSING: Lazy<Py<PyAny>> = Lazy::new();
+    MISSING.import(py, "funes._definitions.description", "MISSING")
+}
+
+/// Whether nothing was found.
+pub(crate) fn is_missing(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(value.is(missing(value.py())?))
+}
+
 /// The number that the interpreter gives to each state of each dict; 0 if it has none.
 ///
 /// Not for a dict whose values lie with an object: they may be set without it.
 #[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
-fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
+pub(crate) fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
     let dict = dict.as_ptr().cast::<ffi::PyDictObject>();
     // SAFETY: it is a dict, whose layout is this struct's, and only whoever holds the interpreter's lock writes to it.
     // Deprecated, since it is gone from 3.14 on; the versions before have it for good.
@@ -92,7 +166,7 @@ fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
 }
 
 #[cfg(any(Py_3_14, Py_GIL_DISABLED))]
-fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
+pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
     0
 }
 

@@ -4,15 +4,17 @@ use std::ptr;
 
 use funes_core::encode::Sealed;
 use funes_core::tags;
+use pyo3::exceptions::{PyAttributeError, PyBaseException};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyTuple, PyType};
 
-use crate::plan::{Names, Plan, plan, without_caches};
+use crate::containers::for_each_item;
+use crate::errors;
+use crate::lazy::{Lazy, intern};
+use crate::plan::{Kept, Plan, Reduction, plan};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Composite, Definitions, Walk};
+use crate::walk::{Composite, Definitions, Walk, address_of};
 
 impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
@@ -33,23 +35,23 @@ impl<'py> Walk<'py> {
                 if is_code { self.definition(object) } else { self.planned(object, otherwise) }
             }
             Plan::Definition => self.definition(object),
-            Plan::Refuse(reason) => Err(Stop::refused(reason.clone())),
+            Plan::Refuse { culprit, reason } => Err(Stop::refused_as(*culprit, reason.clone())),
             Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
-            Plan::Attributes { slots, caches } => self.nested(object, |walk| {
+            Plan::Attributes(kept) => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 2);
                 walk.class_of(object)?;
-                walk.attributes(object, slots, caches)?;
+                walk.attributes(object, kept)?;
                 Ok(mark.into())
             }),
-            Plan::Set { tag, slots, caches } => self.nested(object, |walk| {
+            Plan::Set { tag, kept } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 3);
                 walk.class_of(object)?;
-                walk.attributes(object, slots, caches)?;
+                walk.attributes(object, kept)?;
                 let set = walk.elements(object, *tag)?;
                 walk.end(set, None);
                 Ok(mark.into())
             }),
-            Plan::Reduce { caches } => self.nested(object, |walk| walk.reduced(object, caches)),
+            Plan::Reduce(kept) => self.nested(object, |walk| walk.reduced(object, kept)),
         }
     }
 
@@ -58,47 +60,87 @@ impl<'py> Walk<'py> {
             reduce.call1((object,)).map_err(|error| Stop::raised(self.py, &format!("the rule for {name}"), error))?;
         if simpler.is(PyNotImplemented::get(self.py)) {
             // The rule leaves this one object to its own reduction.
-            return self.reduced(object, &Names::new());
+            return self.reduced(object, &Kept::default());
         }
         // The elements of a tuple stand in the rule's own node, so that the way to an error has no steps that the
         // user does not know.
         let Ok(parts) = simpler.cast_exact::<PyTuple>() else {
             let mark = self.encoder.begin(tags::RULE, 2);
             self.encoder.blob(tags::STR, name.as_bytes());
-            self.walk(&simpler)?;
+            self.walk(&simpler).map_err(|stop| stop.within(object, name, 0))?;
             return Ok(mark.into());
         };
         let mark = self.encoder.begin(tags::RULE, 1 + parts.len());
         self.encoder.blob(tags::STR, name.as_bytes());
-        for part in parts.iter() {
-            self.walk(&part)?;
+        for (index, part) in parts.iter().enumerate() {
+            self.walk(&part).map_err(|stop| stop.within(object, name, index))?;
         }
         Ok(mark.into())
     }
 
     fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
-        self.definition(object.get_type().as_any())
+        let class = object.get_type();
+        self.definition(class.as_any())?;
+        match self.weakly.get(&address_of(class.as_any())) {
+            None => Ok(()),
+            Some(doubt) => Err(Stop::refused(format!("its class may keep values of it elsewhere: {doubt}"))),
+        }
     }
 
     /// `__dict__` and slots as one dict: where an attribute is kept is no value.
-    fn attributes(&mut self, object: &Bound<'py, PyAny>, slots: &Names, caches: &Names) -> Walked {
-        let attributes = attributes_of(object, slots)
-            .and_then(|attributes| without_caches(attributes, caches))
+    fn attributes(&mut self, object: &Bound<'py, PyAny>, kept: &Kept) -> Walked {
+        let attributes = attributes_of(object, &kept.slots)
             .map_err(|error| Stop::raised(self.py, "reading its attributes", error))?;
-        self.state(&attributes)
+        let attributes = self.without_caches(object, attributes, kept)?;
+        self.state(&attributes, kept)
     }
 
-    fn state(&mut self, attributes: &Bound<'py, PyDict>) -> Walked {
-        self.nested(attributes.as_any(), |walk| {
-            walk.items(attributes, |name| match name.cast::<PyString>() {
+    /// Attributes without those that are caches, which the user's own code may have to tell.
+    fn without_caches(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        attributes: Bound<'py, PyDict>,
+        kept: &Kept,
+    ) -> Walked<Bound<'py, PyDict>> {
+        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
+        let py = self.py;
+        if !kept.caches.iter().any(|name| attributes.contains(name).unwrap_or(false)) {
+            return Ok(attributes);
+        }
+        let answer = WITHOUT
+            .import(py, "funes._values.caches", "without_caches")
+            .and_then(|without| without.call1((object, attributes))?.extract());
+        let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
+            answer.map_err(|error| Stop::raised(py, "telling its caches from its attributes", error))?;
+        self.doubts.extend(doubts);
+        Ok(counted)
+    }
+
+    fn state(&mut self, attributes: &Bound<'py, PyDict>, kept: &Kept) -> Walked {
+        self.composite(attributes.as_any(), false, |walk| {
+            let attribute = |walk: &mut Self, value: &Bound<'py, PyAny>| match walk.walk(value) {
+                Err(stop) if kept.is_own && stop.is_tool() => walk.tool(value),
+                walked => walked,
+            };
+            walk.items(attributes, attribute, |name| match name.cast::<PyString>() {
                 Ok(name) => format!(".{}", name.to_string_lossy()),
                 Err(_) => format!("[{}]", crate::containers::shown(name)),
             })
         })
     }
 
+    /// A lock, thread or handler in an attribute, by its type.
+    #[cold]
+    fn tool(&mut self, tool: &Bound<'py, PyAny>) -> Walked {
+        let mark = self.encoder.begin(tags::RULE, 2);
+        self.encoder.blob(tags::STR, b"tool");
+        self.definition(tool.get_type().as_any())?;
+        self.encoder.end(mark, None);
+        Ok(())
+    }
+
     /// By what `__reduce_ex__` says, with the same parts as pickle sees: how to make it, state, items.
-    fn reduced(&mut self, object: &Bound<'py, PyAny>, caches: &Names) -> Walked<Composite> {
+    fn reduced(&mut self, object: &Bound<'py, PyAny>, kept: &Kept) -> Walked<Composite> {
         let py = self.py;
         let reduction =
             reduction_of(object).map_err(|error| Stop::raised(py, &format!("reducing {}", kind_of(object)), error))?;
@@ -133,20 +175,35 @@ impl<'py> Walk<'py> {
             return Err(Stop::refused(format!("{}.__reduce_ex__ gave arguments that are no tuple", kind_of(object))));
         }
 
-        let mark = self.encoder.begin(tags::OBJECT, 5);
+        let further = further(object, part(2).as_ref(), kept)
+            .and_then(|further| {
+                // A `__reduce__` of the user's may leave out what the object holds.
+                if kept.is_own && part(3).is_none() && part(4).is_none() {
+                    if let Ok(list) = object.cast::<PyList>() {
+                        further.set_item("[items]", PyList::new(py, list)?)?;
+                    } else if let Ok(dict) = object.cast::<PyDict>() {
+                        let items = PyDict::new(py);
+                        for_each_item(dict, |key, value| items.set_item(key, value).map_err(Stop::interrupted))
+                            .map_err(|stop| stop.into_error(py, "its items"))?;
+                        further.set_item("[items]", items)?;
+                    }
+                }
+                Ok(further)
+            })
+            .map_err(|error| Stop::raised(py, "reading its attributes", error))?;
+        let mark = self.encoder.begin(tags::OBJECT, if further.is_empty() { 5 } else { 6 });
         self.walk(&make)?;
         self.walk(&arguments)?;
         match part(2) {
             None => self.encoder.atom(tags::ABSENT),
             Some(state) => match state.cast_exact::<PyDict>() {
                 Ok(attributes) => {
-                    let attributes = without_caches(attributes.clone(), caches)
-                        .map_err(|error| Stop::raised(py, "reading its state", error))?;
+                    let attributes = self.without_caches(object, attributes.clone(), kept)?;
                     if attributes.is_empty() {
                         // Python 3.10 gives an empty dict where later ones give None.
                         self.encoder.atom(tags::ABSENT);
                     } else {
-                        self.state(&attributes)?;
+                        self.state(&attributes, kept)?;
                     }
                 }
                 Err(_) => self.walk(&state)?,
@@ -155,16 +212,31 @@ impl<'py> Walk<'py> {
         match part(3) {
             None => self.encoder.atom(tags::ABSENT),
             Some(items) => {
-                let items = collect(&items).map_err(|error| Stop::raised(py, "reading its items", error))?;
+                let items = match object.cast::<PyList>() {
+                    Ok(list) if kept.reduction == Reduction::Default => PyList::new(py, list),
+                    _ => collect(&items),
+                };
+                let items = items.map_err(|error| Stop::raised(py, "reading its items", error))?;
                 self.walk(items.as_any())?;
             }
         }
         match part(4) {
             None => self.encoder.atom(tags::ABSENT),
-            Some(items) => {
-                let items = collect_items(&items).map_err(|error| Stop::raised(py, "reading its items", error))?;
-                self.walk(items.as_any())?;
-            }
+            Some(items) => match object.cast::<PyDict>() {
+                Ok(dict) if kept.reduction == Reduction::Default => {
+                    let items = PyDict::new(py);
+                    for_each_item(dict, |key, value| items.set_item(key, value).map_err(Stop::interrupted))?;
+                    self.walk(items.as_any())?;
+                }
+                _ => {
+                    let items = collect_items(&items).map_err(|error| Stop::raised(py, "reading its items", error))?;
+                    self.walk(items.as_any())?;
+                }
+            },
+        }
+        if !further.is_empty() {
+            let further = self.without_caches(object, further, kept)?;
+            self.state(&further, kept)?;
         }
         Ok(mark.into())
     }
@@ -180,7 +252,46 @@ impl<'py> Walk<'py> {
     }
 }
 
-fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Names) -> PyResult<Bound<'py, PyDict>> {
+/// What an object has that its reduction says nothing of: attributes that a derived class adds, the causes of an
+/// exception.
+fn further<'py>(
+    object: &Bound<'py, PyAny>,
+    state: Option<&Bound<'py, PyAny>>,
+    kept: &Kept,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = object.py();
+    if kept.is_own && kept.reduction == Reduction::Partial {
+        let attributes = attributes_of(object, &kept.slots)?;
+        if !state.is_some_and(|state| mentions(state, &attributes)) {
+            return Ok(attributes);
+        }
+    }
+    let further = PyDict::new(py);
+    if object.is_instance_of::<PyBaseException>() {
+        for name in [intern!(py, "__cause__"), intern!(py, "__context__")] {
+            let value = object.getattr(name)?;
+            if !value.is_none() {
+                further.set_item(name, value)?;
+            }
+        }
+        if !further.is_empty() {
+            let name = intern!(py, "__suppress_context__");
+            further.set_item(name, object.getattr(name)?)?;
+        }
+    }
+    Ok(further)
+}
+
+/// Whether a state has any of the attributes in it.
+fn mentions(state: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> bool {
+    if let Ok(parts) = state.cast::<PyTuple>() {
+        return parts.iter().any(|part| mentions(&part, attributes));
+    }
+    let Ok(state) = state.cast::<PyDict>() else { return false };
+    attributes.is_empty() || attributes.iter().any(|(name, _)| state.contains(name).unwrap_or(false))
+}
+
+fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &[Py<PyString>]) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
     let own = own_dict(object)?.unwrap_or_else(|| PyDict::new(py));
     if slots.is_empty() {
@@ -188,33 +299,38 @@ fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &Names) -> PyResult<Bou
     }
     let all = own.copy()?;
     for slot in slots {
-        if let Some(value) = object.getattr_opt(slot)? {
+        if let Some(value) = slot_of(object, slot)? {
             all.set_item(slot, value)?;
         }
     }
     Ok(all)
 }
 
-/// The dict of an object's attributes: the shorter way, unless the class has its own ways with attributes.
+/// What a slot holds, whatever the class says when it is asked for an attribute.
+fn slot_of<'py>(object: &Bound<'py, PyAny>, slot: &Py<PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    // SAFETY: both are alive, and the second is a str. The result is a new reference, or null with an exception.
+    let found =
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetAttr(object.as_ptr(), slot.as_ptr())) };
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The dict of an object's attributes, whatever the class says when it is asked for it.
 fn own_dict<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = object.py();
-    // SAFETY: the object and its type are alive; the type says whether its objects have a dict, and how attributes are
-    // found. The result is a new reference, or null with an exception.
+    // SAFETY: the object and its type are alive; the type says whether its objects have a dict. The result is a new
+    // reference, or null with an exception.
     let dict = unsafe {
-        let kind = object.get_type().as_type_ptr();
-        if (*kind)
-            .tp_getattro
-            .is_some_and(|get| ptr::fn_addr_eq(get, ffi::PyObject_GenericGetAttr as ffi::getattrofunc))
-        {
-            if (*kind).tp_dictoffset == 0 {
-                return Ok(None);
-            }
-            Some(Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(object.as_ptr(), ptr::null_mut()))?)
-        } else {
-            object.getattr_opt(intern!(py, "__dict__"))?
+        if (*object.get_type().as_type_ptr()).tp_dictoffset == 0 {
+            return Ok(None);
         }
+        Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(object.as_ptr(), ptr::null_mut()))?
     };
-    dict.map(|dict| dict.cast_into::<PyDict>().map_err(Into::into)).transpose()
+    Ok(Some(dict.cast_into::<PyDict>()?))
 }
 
 fn reduction_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -222,8 +338,9 @@ fn reduction_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     let kind = object.get_type();
     let table = py.import(intern!(py, "copyreg"))?.getattr(intern!(py, "dispatch_table"))?;
     match table.cast::<PyDict>()?.get_item(&kind)? {
-        Some(reduce) => reduce.call1((object,)),
-        None => object.call_method1(intern!(py, "__reduce_ex__"), (4,)),
+        // Libraries that send exceptions elsewhere (tblib) register all of them, with their tracebacks.
+        Some(reduce) if !object.is_instance_of::<PyBaseException>() => reduce.call1((object,)),
+        _ => object.call_method1(intern!(py, "__reduce_ex__"), (4,)),
     }
 }
 
@@ -254,7 +371,7 @@ pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
 }
 
 fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
-    static IS_OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static IS_OWN: Lazy<Py<PyAny>> = Lazy::new();
     IS_OWN.import(py, "funes._definitions.origin", "is_own")?.call1((module,))?.is_truthy()
 }
 
@@ -268,14 +385,12 @@ pub(crate) fn stands_in(object: &Bound<'_, PyAny>, module: &str, name: &str) -> 
         }
         Ok(holder.is(object))
     };
-    found().unwrap_or(false)
+    errors::quietly(py, found()).unwrap_or(false)
 }
 
 fn module_of(object: &Bound<'_, PyAny>) -> String {
-    object
-        .getattr(intern!(object.py(), "__module__"))
-        .and_then(|module| module.extract())
-        .unwrap_or_else(|_| NOWHERE.to_owned())
+    let module = object.getattr(intern!(object.py(), "__module__")).and_then(|module| module.extract());
+    errors::quietly(object.py(), module).unwrap_or_else(|| NOWHERE.to_owned())
 }
 
 /// Stands for the module of what has none.

@@ -1,12 +1,16 @@
 //! How objects of a type are hashed; decided once a type by `funes._values.rules.plan`.
 
+use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
 use crate::attached::Attached;
+use crate::lazy::{Lazy, intern};
+use crate::refusal::Culprit;
 use crate::walk::{Address, address_of};
 
 /// The ways to hash an object.
@@ -18,13 +22,35 @@ pub(crate) enum Plan {
     /// By what it is made of if `is_code` says so of the object itself.
     PerhapsDefinition { is_code: Py<PyAny>, otherwise: Box<Plan> },
     /// By its attributes: an ordinary object that pickles as its `__dict__` and its slots.
-    Attributes { slots: Names, caches: Names },
+    Attributes(Kept),
     /// By what `__reduce_ex__` says.
-    Reduce { caches: Names },
+    Reduce(Kept),
     /// As a set or frozenset with a class and attributes of its own.
-    Set { tag: u8, slots: Names, caches: Names },
+    Set { tag: u8, kept: Kept },
     /// Not at all.
-    Refuse(String),
+    Refuse { culprit: Culprit, reason: String },
+}
+
+/// What is to be known of the attributes of a type's objects.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) slots: Names,
+    /// Names of attributes that may be caches: Python code tells.
+    pub(crate) caches: Names,
+    /// Whether the type is the user's own, so that a tool in an attribute counts by its type.
+    pub(crate) is_own: bool,
+    pub(crate) reduction: Reduction,
+}
+
+/// What a type's reduction is like.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    /// That of every object, which asks a list or dict for its items: a derived class may answer as it likes.
+    Default,
+    /// It knows nothing of the attributes of a derived class.
+    Partial,
+    #[default]
+    Own,
 }
 
 /// Names of attributes.
@@ -33,8 +59,15 @@ pub(crate) type Names = Vec<Py<PyString>>;
 impl Plan {
     fn new(answer: &Bound<'_, PyTuple>) -> PyResult<Self> {
         let name: String = answer.get_item(0)?.extract()?;
-        let set =
-            |tag| -> PyResult<Self> { Ok(Self::Set { tag, slots: names(answer, 1)?, caches: names(answer, 2)? }) };
+        let kept = || -> PyResult<Kept> {
+            let reduction = match part::<String>(answer, 4)?.as_str() {
+                "default" => Reduction::Default,
+                "partial" => Reduction::Partial,
+                _ => Reduction::Own,
+            };
+            Ok(Kept { slots: names(answer, 1)?, caches: names(answer, 2)?, is_own: part(answer, 3)?, reduction })
+        };
+        let refuse = |culprit| -> PyResult<Self> { Ok(Self::Refuse { culprit, reason: part(answer, 1)? }) };
         match name.as_str() {
             "rule" => Ok(Self::Rule { name: part(answer, 1)?, reduce: part(answer, 2)? }),
             "definition" => Ok(Self::Definition),
@@ -43,11 +76,14 @@ impl Plan {
                 let otherwise = Box::new(Self::new(otherwise.cast::<PyTuple>()?)?);
                 Ok(Self::PerhapsDefinition { is_code: part(answer, 1)?, otherwise })
             }
-            "attributes" => Ok(Self::Attributes { slots: names(answer, 1)?, caches: names(answer, 2)? }),
-            "reduce" => Ok(Self::Reduce { caches: names(answer, 1)? }),
-            "set" => set(funes_core::tags::SET),
-            "frozenset" => set(funes_core::tags::FROZENSET),
-            "refuse" => Ok(Self::Refuse(part(answer, 1)?)),
+            "attributes" => kept().map(Self::Attributes),
+            "reduce" => kept().map(Self::Reduce),
+            "set" => Ok(Self::Set { tag: funes_core::tags::SET, kept: kept()? }),
+            "frozenset" => Ok(Self::Set { tag: funes_core::tags::FROZENSET, kept: kept()? }),
+            "refuse" => refuse(Culprit::Other),
+            "refuse a tool" => refuse(Culprit::Tool),
+            "refuse weakly" => refuse(Culprit::Weak),
+            "forbid" => refuse(Culprit::Final),
             _ => Err(PyTypeError::new_err(format!("unknown plan {name}"))),
         }
     }
@@ -68,27 +104,34 @@ pub(crate) struct Planned(pub(crate) Plan);
 /// How many plans are kept.
 const LIMIT: usize = 4096;
 
-/// A type's plan; the reference tells whether its address is still that of the same type.
-type Known = (Py<PyWeakrefReference>, Py<Planned>);
+/// A type's plan.
+struct Known {
+    /// Tells whether its address is still that of the same type.
+    reference: Py<PyWeakrefReference>,
+    plan: Py<Planned>,
+    /// The interpreter's number for the state of the type and its bases when the plan was made; 0 if it had none.
+    version: u32,
+}
 
 /// The plans that were found, by the address of the type.
 static PLANS: Attached<Option<FxHashMap<Address, Known>>> = Attached::new(None);
 
 /// The plan for a type.
 pub(crate) fn plan<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, Planned>> {
-    static FIND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static FIND: Lazy<Py<PyAny>> = Lazy::new();
     let py = kind.py();
     let address = address_of(kind);
     let known = PLANS.with(py, |plans| {
-        let (reference, plan) = plans.as_ref()?.get(&address)?;
-        is_of(reference, kind).then(|| plan.bind(py).clone())
+        let Known { reference, plan, version } = plans.as_ref()?.get(&address)?;
+        (is_of(reference, kind) && is_unchanged(kind, *version)).then(|| plan.bind(py).clone())
     });
     if let Some(plan) = known {
         return Ok(plan);
     }
+    let version = assigned_version_of(kind);
     let answer = FIND.import(py, "funes._values.rules", "plan")?.call1((kind,))?;
     let plan = Bound::new(py, Planned(Plan::new(answer.cast::<PyTuple>()?)?))?;
-    let entry = (PyWeakrefReference::new(kind)?.unbind(), plan.clone().unbind());
+    let entry = Known { reference: PyWeakrefReference::new(kind)?.unbind(), plan: plan.clone().unbind(), version };
     // What is replaced is dropped when the table can be used again.
     let _replaced = PLANS.with(py, |plans| {
         let plans = plans.get_or_insert_default();
@@ -109,13 +152,24 @@ fn is_of(reference: &Py<PyWeakrefReference>, kind: &Bound<'_, PyType>) -> bool {
     reference.bind(kind.py()).upgrade().is_some_and(|referent| referent.is(kind))
 }
 
-/// `attributes` without those that are caches.
-pub(crate) fn without_caches<'py>(attributes: Bound<'py, PyDict>, caches: &Names) -> PyResult<Bound<'py, PyDict>> {
-    let mut counted = None;
-    for name in caches {
-        if attributes.contains(name)? {
-            counted.get_or_insert(attributes.copy()?).del_item(name)?;
-        }
-    }
-    Ok(counted.unwrap_or(attributes))
+/// Whether a type is as it was. The version of a type that cannot be changed says nothing.
+fn is_unchanged(kind: &Bound<'_, PyType>, then: u32) -> bool {
+    // SAFETY: the type is alive. Its flags, as far as this one, are set before anything else can see it.
+    let is_immutable = unsafe { (*kind.as_type_ptr()).tp_flags & IMMUTABLE != 0 };
+    is_immutable || (then != 0 && version_of(kind) == then)
+}
+
+/// `Py_TPFLAGS_IMMUTABLETYPE`: no attribute of the type can be set.
+const IMMUTABLE: c_ulong = 1 << 8;
+
+/// The interpreter's number for a state of a type and of its bases; 0 if it has none now.
+fn version_of(kind: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the type is alive; without the interpreter's lock others write the field atomically, as it is read here.
+    unsafe { AtomicU32::from_ptr(&raw mut (*kind.as_type_ptr()).tp_version_tag) }.load(Ordering::Relaxed)
+}
+
+/// The same, after a look-up, which makes the interpreter give a number to a type that has none.
+fn assigned_version_of(kind: &Bound<'_, PyType>) -> u32 {
+    let _ = kind.getattr(intern!(kind.py(), "__doc__"));
+    version_of(kind)
 }

@@ -1,5 +1,6 @@
 //! A definition as people see it: what is followed, what stops where.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use funes_core::graph::NodeId;
@@ -34,6 +35,21 @@ pub(crate) struct Link {
     pub(crate) positions: Vec<usize>,
 }
 
+/// What a name has in it that stands for a secret.
+const SECRETS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
+
+impl Link {
+    /// The value in short; of a secret only the start of its digest, as this goes into files and on the screen.
+    fn for_people(&self) -> Cow<'_, str> {
+        let name = self.label.split_once(' ').map_or(&*self.label, |(_, name)| name).to_lowercase();
+        if !SECRETS.iter().any(|secret| name.contains(secret)) {
+            return Cow::Borrowed(&self.shown);
+        }
+        let digest = self.value.as_ref().and_then(|value| value.get(..8)).unwrap_or("?");
+        Cow::Owned(format!("<digest {digest}>"))
+    }
+}
+
 /// The records that `root` leads to, itself first, with the positions of links filled in.
 ///
 /// Others may have been described for a value that was refused later on.
@@ -52,6 +68,26 @@ pub(crate) fn reachable(records: Vec<Record>, root: NodeId) -> Vec<Record> {
         link.positions = link.nodes.iter().filter_map(|node| positions.get(node).copied()).collect();
     }
     found
+}
+
+/// Names something that one definition refers to and that is not so in another one; None if nothing tells.
+pub(crate) fn difference(then: &[Record], now: &[Record]) -> Option<String> {
+    for record in then {
+        let Some(other) = now.iter().find(|other| other.name == record.name && other.kind == record.kind) else {
+            continue;
+        };
+        for link in &record.links {
+            let is_same = |other: &Link| other.value == link.value && other.names == link.names;
+            let same = other.links.iter().find(|other| other.label == link.label).is_some_and(is_same);
+            if !same {
+                return Some(format!("'{}', which {} uses,", link.label, record.name));
+            }
+        }
+        if other.own != record.own {
+            return Some(record.name.clone());
+        }
+    }
+    None
 }
 
 /// The records as `definition.json` has them; docs/format.md describes it.
@@ -74,7 +110,7 @@ pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<B
                 shown.set_item("names", &link.names)?;
             } else {
                 shown.set_item("value", &link.value)?;
-                shown.set_item("shown", &link.shown)?;
+                shown.set_item("shown", &*link.for_people())?;
             }
             links.set_item(&link.label, shown)?;
         }

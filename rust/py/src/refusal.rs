@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRecursionError};
 use pyo3::prelude::*;
+
+use crate::lazy::Lazy;
 
 use crate::errors;
 
@@ -30,11 +32,55 @@ pub(crate) struct Refusal {
     steps: Vec<String>,
     /// The exception that the object raised, if that was the reason.
     cause: Option<PyErr>,
+    pub(crate) culprit: Culprit,
+}
+
+/// What cannot be hashed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Culprit {
+    Other,
+    /// A lock, thread or handler: something that code works with, and that is no input of it.
+    Tool,
+    /// A container that knows its elements or keys weakly: attributes of other objects may be kept there.
+    Weak,
+    /// What a definition must not hold either, in place of counting it by its type.
+    Final,
 }
 
 impl Stop {
     pub(crate) fn refused(reason: impl Into<String>) -> Self {
-        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None }))
+        Self::refused_as(Culprit::Other, reason)
+    }
+
+    pub(crate) fn refused_as(culprit: Culprit, reason: impl Into<String>) -> Self {
+        Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None, culprit }))
+    }
+
+    /// Says the way to a part of what the rule `name` gave in the terms of the object that it was given for.
+    #[cold]
+    pub(crate) fn within(mut self, object: &Bound<'_, PyAny>, name: &str, part: usize) -> Self {
+        static STEPS: Lazy<Py<PyAny>> = Lazy::new();
+        if let Self::Refused(refusal) = &mut self {
+            refusal.steps.reverse();
+            let told = STEPS
+                .import(object.py(), "funes._values.places", "steps")
+                .and_then(|steps| steps.call1((object, name, part, &refusal.steps))?.extract());
+            if let Ok(told) = told {
+                refusal.steps = told;
+            }
+            refusal.steps.reverse();
+        }
+        self
+    }
+
+    /// Whether the object itself, and no part of it, is a tool.
+    pub(crate) fn is_tool(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.culprit == Culprit::Tool && refusal.steps.is_empty())
+    }
+
+    /// Refuses a value, and every definition that meets it.
+    pub(crate) fn forbidden(reason: impl Into<String>) -> Self {
+        Self::refused_as(Culprit::Final, reason)
     }
 
     /// An exception out of the object's own code refuses the value; `KeyboardInterrupt` and `SystemExit` go through.
@@ -42,8 +88,12 @@ impl Stop {
         if !error.is_instance_of::<PyException>(py) {
             return Self::interrupted(error);
         }
-        let reason = format!("{doing} raised {}", errors::one_line(py, &error));
-        Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error) }))
+        // What was hashed within is refused for the reason that was found there.
+        let reason = errors::reason_of(py, &error).unwrap_or_else(|| {
+            let deep = if error.is_instance_of::<PyRecursionError>(py) { "it is nested too deep: " } else { "" };
+            format!("{deep}{doing} raised {}", errors::one_line(py, &error))
+        });
+        Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error), culprit: Culprit::Other }))
     }
 
     /// An exception that is no business of the walk.

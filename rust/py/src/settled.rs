@@ -8,6 +8,7 @@ use crate::definition::Definition;
 use crate::guard::Guard;
 use crate::survey::Survey;
 use crate::tier::Section;
+use crate::walk::Reading;
 use crate::watch::Watch;
 
 /// A definition hash, and how to tell that it still holds.
@@ -38,6 +39,11 @@ impl Settled {
             has_missed: AtomicBool::new(false),
             survey: Survey::default(),
         }
+    }
+
+    /// What the function reads of code, which then counts in its arguments.
+    pub(crate) fn reading(&self) -> Reading {
+        self.rests_on.get().reading
     }
 
     /// Whether nothing has changed that it rests on.

@@ -12,11 +12,13 @@ use std::time::Instant;
 
 use pyo3::exceptions::{PyRecursionError, PySystemError};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::changes;
 use crate::counters::Counters;
+use crate::definition::Definition;
+use crate::lazy::intern;
 use crate::miss;
 
 /// What a call has come to.
@@ -39,8 +41,9 @@ enum Then {
     /// It is `(result,)`, or what is to be told of the run of the function, or None if nobody is.
     Compute(Plain),
     /// It is what the function returned, to be kept.
-    Keep { computation: Option<Computation>, started: Instant, counters: Arc<Counters> },
-    /// It does not matter: the result is there. Others go on, if they have not been let yet.
+    Keep { computation: Option<Computation>, run: Option<u64>, started: Instant, counters: Arc<Counters> },
+    /// It is None, or `(result,)` where the caller is to get another object than the function returned. Others go on, if
+    /// they have not been let yet.
     Give { output: Py<PyAny>, computation: Option<miss::Computation> },
     /// It is whether anybody wants to know that this call is computed.
     TakeUp { usual: miss::Usual, plain: Plain },
@@ -59,6 +62,8 @@ pub(crate) struct Plain {
     pub(crate) args: Py<PyTuple>,
     pub(crate) kwargs: Option<Py<PyDict>>,
     pub(crate) counters: Arc<Counters>,
+    /// The definitions that say what it may change.
+    pub(crate) definitions: Vec<Py<Definition>>,
 }
 
 impl<'py> Step<'py> {
@@ -95,19 +100,20 @@ impl<'py> Step<'py> {
 
 impl Plain {
     /// Runs the function without the cache.
-    pub(crate) fn run<'py>(self) -> Step<'py> {
-        self.run_for(None)
+    pub(crate) fn run<'py>(self, py: Python<'_>) -> Step<'py> {
+        self.run_for(py, None)
     }
 
     /// Runs the function, whose result is to be kept.
-    pub(crate) fn compute<'py>(self, computation: miss::Computation) -> Step<'py> {
-        self.run_for(Some(Computation::Ours(computation)))
+    pub(crate) fn compute<'py>(self, py: Python<'_>, computation: miss::Computation) -> Step<'py> {
+        self.run_for(py, Some(Computation::Ours(computation)))
     }
 
-    fn run_for<'py>(self, computation: Option<Computation>) -> Step<'py> {
-        let Self { function, args, kwargs, counters } = self;
+    fn run_for<'py>(self, py: Python<'_>, computation: Option<Computation>) -> Step<'py> {
+        let Self { function, args, kwargs, counters, definitions } = self;
         counters.miss();
-        let then = Then::Keep { computation, started: Instant::now(), counters };
+        let run = (!definitions.is_empty()).then(|| changes::begun(py, definitions, true));
+        let then = Then::Keep { computation, run, started: Instant::now(), counters };
         Step::Next(Box::new(Pending { callable: function, args, kwargs, then }))
     }
 }
@@ -139,23 +145,33 @@ fn is_too_deep(error: &PyErr, py: Python<'_>) -> bool {
 }
 
 impl Then {
-    fn go_on<'py>(self, py: Python<'py>, returned: PyResult<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
+    fn go_on<'py>(
+        self,
+        py: Python<'py>,
+        function: &Py<PyAny>,
+        returned: PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Step<'py>> {
         match self {
             Self::Return => returned.map(Step::Done),
             Self::Compute(plain) => match returned {
                 Ok(begun) => match begun.cast_exact::<PyTuple>() {
                     Ok(found) => found.get_item(0).map(Step::Done),
-                    Err(_) if begun.is_none() => Ok(plain.run()),
-                    Err(_) => Ok(plain.run_for(Some(Computation::Python(begun.unbind())))),
+                    Err(_) if begun.is_none() => Ok(plain.run(py)),
+                    Err(_) => Ok(plain.run_for(py, Some(Computation::Python(begun.unbind())))),
                 },
-                Err(error) if is_too_deep(&error, py) => Ok(plain.run()),
+                Err(error) if is_too_deep(&error, py) => Ok(plain.run(py)),
                 Err(error) => Err(error),
             },
-            Self::Keep { computation, started, counters } => {
+            Self::Keep { computation, run, started, counters } => {
                 let seconds = started.elapsed().as_secs_f64();
+                let noted = run.map_or(Ok(()), |run| changes::ended(py, run, function.bind(py)));
                 match returned {
                     Ok(output) => {
                         counters.computed(seconds);
+                        if let Err(error) = noted {
+                            let _ = computation.map(|computation| computation.abandon(py));
+                            return Err(error);
+                        }
                         match computation {
                             Some(computation) => computation.finish(output, seconds),
                             None => Ok(Step::Done(output)),
@@ -170,10 +186,12 @@ impl Then {
             }
             Self::Give { output, computation } => {
                 let ended = computation.map_or(Ok(()), |computation| computation.abandon(py));
-                match returned {
-                    Err(error) if !is_too_deep(&error, py) => Err(error),
-                    _ => ended.map(|()| Step::Done(output.into_bound(py))),
-                }
+                let output = match returned {
+                    Err(error) if !is_too_deep(&error, py) => return Err(error),
+                    Ok(kept) if kept.is_exact_instance_of::<PyTuple>() => kept.get_item(0)?,
+                    _ => output.into_bound(py),
+                };
+                ended.map(|()| Step::Done(output))
             }
             Self::TakeUp { usual, plain } => usual.go_on(py, returned, plain),
         }
@@ -223,7 +241,7 @@ unsafe fn go_on(pending: *mut Pending, returned: *mut ffi::PyObject) -> Raw {
         unsafe {
             let pending = Box::from_raw(pending);
             let returned = Bound::from_owned_ptr_or_err(py, returned);
-            Python::attach_unchecked(|_| pending.then.go_on(py, returned))
+            Python::attach_unchecked(|_| pending.then.go_on(py, &pending.callable, returned))
         }
     })
 }

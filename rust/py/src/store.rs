@@ -142,6 +142,28 @@ impl Store {
         self.put(py, &key, body, second, spans, durable)
     }
 
+    /// Stores what was read of an entry under another name, byte for byte; False if there is an entry of that name.
+    ///
+    /// Nothing is unpickled. Raises as `write`.
+    #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
+    fn write_again(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+        entry: &Bound<'_, Entry>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        let entry = entry.get();
+        let second = entry.second.as_ref().map(|second| second.as_bytes(py));
+        let body = [entry.memory.get().bytes()];
+        let content = Content { body: &body, second, buffers: &entry.buffers };
+        py.detach(|| self.store.write(&key, &content, durable)).map_err(raised)
+    }
+
     /// Creates the folder of a definition's entries, if it is missing.
     fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
         let function = function.to_string_lossy();

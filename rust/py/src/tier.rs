@@ -59,6 +59,8 @@ pub(crate) struct Kept {
     pub(crate) result: Frozen,
     /// How long it took to compute.
     pub(crate) seconds: f64,
+    /// Whether it was drawn from the global random generators.
+    pub(crate) is_drawn: bool,
     /// The state of the definition's folder in which the entry was last known to be there; see `Watch`.
     pub(crate) seen: AtomicU64,
     size: u64,
@@ -111,7 +113,7 @@ impl Tier {
         py: Python<'_>,
         (section, arguments): (Section, &[u8]),
         result: Frozen,
-        seconds: f64,
+        (seconds, is_drawn): (f64, bool),
         seen: u64,
         counters: &Arc<Counters>,
     ) {
@@ -120,7 +122,7 @@ impl Tier {
             return;
         }
         counters.held(size.cast_signed());
-        let kept = Kept { result, seconds, seen: AtomicU64::new(seen), size, counters: counters.clone() };
+        let kept = Kept { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters: counters.clone() };
         let key = Key { section, arguments: arguments.into() };
         let mut pushed_out = SmallVec::new();
         self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(kept), &mut pushed_out));

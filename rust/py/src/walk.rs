@@ -1,7 +1,8 @@
 //! One walk over a Python value: every object to what the encoder writes for it.
 //!
 //! The one dispatch over types stands here, the common kinds first; each kind's own file says what it writes. The
-//! recursion is bounded by [`DEPTH_LIMIT`]. Cycles are looked for only in values that are deep enough to hold one.
+//! recursion is bounded by [`RECURSION_LIMIT`]: what is deeper leaves a hole, and is walked afterwards from a queue.
+//! Cycles are looked for only in values that are deep enough to hold one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,15 +18,22 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyEllipsis, PyFrozenSet, PyInt, PyList, PyNotImplemented, PySet,
     PyString, PyTuple,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::definition::Described;
+use crate::changes;
+use crate::definition::{Attributes, Definition, Described};
 use crate::memory::Raw;
 use crate::refusal::{Stop, Walked};
 
-/// How deep a value may be nested. Pickle's own limit is about the same, so what is deeper could not be stored.
-pub(crate) const DEPTH_LIMIT: usize = 900;
+/// How deep a value may be nested. An object whose reduction makes new objects without an end has to be refused.
+const DEPTH_LIMIT: usize = 10_000;
+
+/// How many levels are walked by recursion.
+const RECURSION_LIMIT: usize = 900;
+
+/// Signals are looked for each time that so many composites have been opened.
+const SIGNAL_STEP: u32 = 1 << 12;
 
 /// How much of the stack is left alone, in bytes: a level of the walk takes about one KiB, and the Python code that an
 /// object brings along (`__reduce__`) wants its share.
@@ -35,7 +43,8 @@ const STACK_RESERVE: usize = 64 << 10;
 /// short value shall be hashed on the smallest of stacks.
 const FIRST_RESERVE: usize = 32 << 10;
 
-/// Every so many levels it is looked how much of the stack is left.
+/// Every so many levels it is looked how much of the stack is left, at two levels in a row: attributes and the object
+/// that has them cannot be told apart by the queue.
 const STACK_STEP: usize = 8;
 
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
@@ -50,16 +59,53 @@ pub(crate) struct Walk<'py> {
     pub(crate) boundaries: SmallVec<[Boundary; 8]>,
     /// What was written by its name since somebody last emptied this.
     pub(crate) names: Vec<String>,
-    /// Long parts that were met already, by address; `kept` holds them so that no address is used again.
-    memo: FxHashMap<Address, Sealed>,
+    /// What had to be left out or could not be taken in full, for a warning.
+    pub(crate) doubts: Vec<String>,
+    /// Classes that hold something weakly, by address, and what that is.
+    pub(crate) weakly: FxHashMap<Address, String>,
+    /// The definitions of what was met, other than those that were known before.
+    pub(crate) found: SmallVec<[Bound<'py, Definition>; 1]>,
+    /// What the code that was met in a value reads of code.
+    pub(crate) reads: Reading,
+    /// Parts that were met already, by address; `kept` holds them so that no address is used again.
+    memo: FxHashMap<Address, Met>,
     kept: SmallVec<[Bound<'py, PyAny>; 4]>,
+    /// Parts that are too deep for the recursion.
+    deferred: VecDeque<Deferred<'py>>,
+    /// How many levels lie above the first one of the recursion.
+    above: usize,
+    /// The node that is reserved for the composite to be opened next.
+    filling: Option<NodeId>,
+    /// How many composites were opened.
+    opened: u32,
+    /// How many of them do not stand inline.
+    sealed: u32,
     /// The objects between the root and here, once cycles are looked for; with the node of those that hold themselves.
     open: Option<FxHashMap<Address, Option<NodeId>>>,
     depth: usize,
 }
 
+/// What was written for a part.
+enum Met {
+    Sealed(Sealed),
+    /// A part that stands inline and that took long parts to write: its bytes.
+    Short(Box<[u8]>),
+}
+
+/// A part that waits to be walked.
+struct Deferred<'py> {
+    object: Bound<'py, PyAny>,
+    /// The hole that it fills.
+    node: NodeId,
+    /// How many levels lie above it.
+    above: usize,
+}
+
 /// Digests of functions and classes, by address.
 pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
+
+/// What code reads of other code beside what it runs, as bits: `funes._definitions.description.Reading`.
+pub(crate) type Reading = u8;
 
 /// Where an object is, as a number, which is compared only.
 pub(crate) type Address = usize;
@@ -77,25 +123,40 @@ pub(crate) enum Definitions<'py> {
         met: FxHashMap<Address, Digest>,
         /// The one that was met last: instances come in rows.
         last: Option<(Address, Digest)>,
+        /// What the code that gets the value reads of code.
+        reading: Reading,
     },
     /// It leaves holes for them and describes them later, one after the other: a chain of helpers is no recursion.
     Open {
         nodes: FxHashMap<Address, NodeId>,
         queue: VecDeque<Described<'py>>,
-        /// Names that are assigned while the program runs, each with the address of its namespace: no inputs.
-        left_out: FxHashSet<(usize, String)>,
+        /// What the code of the graph reads of code.
+        reading: Reading,
+        /// The attributes of memorious functions that were seen through.
+        watched: Vec<Attributes<'py>>,
+        /// The objects of the nodes.
+        objects: FxHashMap<NodeId, Bound<'py, PyAny>>,
+        /// Whether calls have changed anything that counts as it was before them.
+        has_changes: bool,
     },
 }
 
 impl Definitions<'_> {
     /// With digests that are known.
-    pub(crate) fn settled(known: Option<Digests>) -> Self {
-        Self::Settled { known, met: FxHashMap::default(), last: None }
+    pub(crate) fn settled(known: Option<Digests>, reading: Reading) -> Self {
+        Self::Settled { known, met: FxHashMap::default(), last: None, reading }
     }
 
-    /// To be described as they come up, without these names.
-    pub(crate) fn open(left_out: FxHashSet<(usize, String)>) -> Self {
-        Self::Open { nodes: FxHashMap::default(), queue: VecDeque::new(), left_out }
+    /// To be described as they come up.
+    pub(crate) fn open(reading: Reading) -> Self {
+        Self::Open {
+            nodes: FxHashMap::default(),
+            queue: VecDeque::new(),
+            reading,
+            watched: Vec::new(),
+            objects: FxHashMap::default(),
+            has_changes: changes::are_any(),
+        }
     }
 
     /// Returns whether a function or class of the user's own code came up in the value.
@@ -109,8 +170,8 @@ impl Definitions<'_> {
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
-            Self::Settled { known, .. } => Self::settled(known.clone()),
-            Self::Open { left_out, .. } => Self::open(left_out.clone()),
+            Self::Settled { known, reading, .. } => Self::settled(known.clone(), *reading),
+            Self::Open { reading, .. } => Self::open(*reading),
         }
     }
 }
@@ -123,8 +184,17 @@ impl<'py> Walk<'py> {
             boundaries: SmallVec::new(),
             names: Vec::new(),
             definitions,
+            doubts: Vec::new(),
+            weakly: FxHashMap::default(),
+            found: SmallVec::new(),
             memo: FxHashMap::default(),
+            reads: 0,
             kept: SmallVec::new(),
+            deferred: VecDeque::new(),
+            above: 0,
+            filling: None,
+            opened: 0,
+            sealed: 0,
             open: None,
             depth: 0,
         }
@@ -136,10 +206,40 @@ impl<'py> Walk<'py> {
             Err(Stop::Deep) => {
                 *self = Self::new(self.py, self.definitions.anew());
                 self.open = Some(FxHashMap::default());
-                write(self)
+                write(self)?;
             }
-            outcome => outcome,
+            outcome => outcome?,
         }
+        if matches!(self.definitions, Definitions::Settled { .. }) && !self.encoder.fill_holes() {
+            return Err(entangled());
+        }
+        Ok(())
+    }
+
+    /// Writes one object that lies in no other one, with all that is too deep for the recursion.
+    pub(crate) fn whole(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        self.walk(object)?;
+        if self.deferred.is_empty() { Ok(()) } else { self.walk_deferred() }
+    }
+
+    #[cold]
+    fn walk_deferred(&mut self) -> Walked {
+        while let Some(Deferred { object, node, above }) = self.deferred.pop_front() {
+            self.above = above;
+            self.filling = Some(node);
+            let mark = self.encoder.mark();
+            let walked = self.walk(&object);
+            let is_closed = self.filling.take().is_none();
+            self.above = 0;
+            if let Err(stop) = walked {
+                // What is remembered may lead to a hole that stays empty.
+                self.deferred.clear();
+                self.memo.clear();
+                return Err(stop.at(|| format!(" ... ({above} levels) ... ")));
+            }
+            self.encoder.fill(mark, node, is_closed);
+        }
+        Ok(())
     }
 
     /// Writes one object.
@@ -202,10 +302,26 @@ impl<'py> Walk<'py> {
         object: &Bound<'py, PyAny>,
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
+        self.composite(object, true, write)
+    }
+
+    /// The same. `may_wait`: whether [`Walk::walk`] writes the same for the object, so that this can be put off.
+    pub(crate) fn composite(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        may_wait: bool,
+        write: impl FnOnce(&mut Self) -> Walked<Composite>,
+    ) -> Walked {
         let address = address_of(object);
-        if let Some(&sealed) = self.memo.get(&address) {
-            self.encoder.put(sealed);
+        let reserved = self.filling.take();
+        if reserved.is_none() && self.put_met(address) {
             return Ok(());
+        }
+        if self.depth > 0
+            && let Definitions::Open { has_changes: true, .. } = self.definitions
+            && let Some(counted) = changes::counted_value(object)
+        {
+            return self.replay(&counted);
         }
         if let Some(open) = &mut self.open {
             if let Some(node) = open.get_mut(&address) {
@@ -213,28 +329,83 @@ impl<'py> Walk<'py> {
                 self.encoder.put(Sealed::Node(node));
                 return Ok(());
             }
-            open.insert(address, None);
         } else if self.depth >= TRACKING_DEPTH {
             return Err(Stop::Deep);
         }
-        if self.depth >= DEPTH_LIMIT {
-            return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
+        self.opened = self.opened.wrapping_add(1);
+        if self.opened.is_multiple_of(SIGNAL_STEP) {
+            self.py.check_signals().map_err(Stop::interrupted)?;
         }
-        let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
-        if self.depth.is_multiple_of(STACK_STEP)
-            && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve)
-        {
-            return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
+        if may_wait && self.is_too_deep() {
+            return self.defer(object);
         }
+        if let Some(open) = &mut self.open {
+            open.insert(address, reserved);
+        }
+        let start = self.encoder.boundary();
+        let sealed_before = self.sealed;
         self.depth += 1;
         let written = write(self);
         self.depth -= 1;
-        let cycle = self.open.as_mut().and_then(|open| open.remove(&address)).flatten();
-        let sealed = self.end(written?, cycle);
-        if sealed != Sealed::Inline && may_be_met_again(object) {
-            self.memo.insert(address, sealed);
-            self.kept.push(object.clone());
+        let node = self.open.as_mut().and_then(|open| open.remove(&address)).flatten();
+        let sealed = self.end(written?, node);
+        if sealed == Sealed::Inline {
+            // It is short, but what it took to write it may not be.
+            if self.sealed != sealed_before && may_be_met_again(object) {
+                let short = self.encoder.since(start).into();
+                self.remember(object, Met::Short(short));
+            }
+            return Ok(());
         }
+        self.sealed = self.sealed.wrapping_add(1);
+        // What refers to itself is met again, whatever its count of references says.
+        if may_be_met_again(object) || (self.open.is_some() && matches!(sealed, Sealed::Node(_))) {
+            self.remember(object, Met::Sealed(sealed));
+        }
+        Ok(())
+    }
+
+    /// Writes again what was met before.
+    #[inline]
+    fn put_met(&mut self, address: Address) -> bool {
+        match self.memo.get(&address) {
+            None => return false,
+            Some(Met::Sealed(sealed)) => self.encoder.put(*sealed),
+            Some(Met::Short(bytes)) => self.encoder.put_short(bytes),
+        }
+        true
+    }
+
+    fn remember(&mut self, object: &Bound<'py, PyAny>, met: Met) {
+        self.memo.insert(address_of(object), met);
+        self.kept.push(object.clone());
+    }
+
+    /// Whether the recursion may go no further, by its depth or by what is left of the stack.
+    #[inline]
+    fn is_too_deep(&self) -> bool {
+        let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
+        self.depth >= RECURSION_LIMIT
+            || (self.depth % STACK_STEP < 2 && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve))
+    }
+
+    /// Leaves a hole for an object, to be walked once the recursion has ended.
+    #[cold]
+    fn defer(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        if self.depth == 0 {
+            return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
+        }
+        if self.open.is_none() {
+            return Err(Stop::Deep);
+        }
+        let above = self.above + self.depth;
+        if above >= DEPTH_LIMIT {
+            return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
+        }
+        let node = self.encoder.reserve();
+        self.encoder.put(Sealed::Node(node));
+        self.remember(object, Met::Sealed(Sealed::Node(node)));
+        self.deferred.push_back(Deferred { object: object.clone(), node, above });
         Ok(())
     }
 
@@ -258,14 +429,12 @@ impl<'py> Walk<'py> {
 
     #[cold]
     fn large_blob(&mut self, owner: &Bound<'py, PyAny>, tag: u8, bytes: &[u8]) {
-        if let Some(&sealed) = self.memo.get(&address_of(owner)) {
-            self.encoder.put(sealed);
+        if self.put_met(address_of(owner)) {
             return;
         }
         let encoder = &mut self.encoder;
         let sealed = self.py.detach(|| encoder.blob(tag, bytes));
-        self.memo.insert(address_of(owner), sealed);
-        self.kept.push(owner.clone());
+        self.remember(owner, Met::Sealed(sealed));
     }
 
     /// Holds an object as long as the walk, so that its address stays its own.
@@ -277,6 +446,12 @@ impl<'py> Walk<'py> {
     pub(crate) fn finish(self, domain: Domain) -> Digest {
         self.encoder.finish(domain)
     }
+}
+
+/// Parts that refer to each other are too many to be told apart.
+#[cold]
+pub(crate) fn entangled() -> Stop {
+    Stop::refused("too many parts of it refer to each other and are alike")
 }
 
 /// From here on other threads may run while bytes are hashed: 64 KiB take about 20 us, and giving up the interpreter

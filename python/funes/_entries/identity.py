@@ -1,0 +1,95 @@
+"""Identifies a function by its module and its qualified name, which `definition.json` records.
+
+Functions of one ``__name__`` share a folder, whatever modules and classes they are of. Each is written as
+``mine.train:Model.fit``, and that of a program as ``project/train.py:fit``: its file, with the folder that it lies in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from types import FunctionType
+
+__all__ = ["as_one", "identity_of", "label", "spellings"]
+
+#: The names that the program's own module may have; a process started by spawn has the second.
+_PROGRAM = ("__main__", "__mp_main__")
+
+
+def identity_of(function: FunctionType) -> str:
+    """The identity of a function of this process."""
+    module = function.__module__ or _PROGRAM[0]
+    if module in _PROGRAM:
+        module = _program(function.__code__.co_filename)
+    return f"{module}:{function.__qualname__}"
+
+
+def _program(filename: str) -> str:
+    """The module of a program: as it would be imported after ``python -m``, its file, or ``__main__`` without one."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.origin == filename:
+        return str(spec.name)
+    folder, name = os.path.split(os.path.abspath(filename))
+    # Cells of notebooks have the names of files that do not exist.
+    if not filename or filename.startswith("<") or os.path.basename(folder).startswith("ipykernel"):
+        return _PROGRAM[0]
+    parts = [name]
+    while os.path.basename(folder):
+        parts.insert(0, os.path.basename(folder))
+        if not os.path.isfile(os.path.join(folder, "__init__.py")):
+            break
+        folder = os.path.dirname(folder)
+    return "/".join(parts if len(parts) > 1 else ["", name])
+
+
+def as_one(identities: Iterable[str]) -> dict[str, str]:
+    """The identity under which each of these is known: a program and the module of the same file are one.
+
+    A program is taken for a module only if no other module, and no other program, could be meant.
+
+    Example:
+        >>> as_one(["train:fit", "project/train.py:fit", "other/test.py:fit"])["project/train.py:fit"]
+        'train:fit'
+    """
+    known = dict.fromkeys(identities)
+    modules = [each for each in known if not _is_program(each)]
+    programs = [each for each in known if _is_program(each)]
+    meant = {each: [module for module in modules if _is_file_of(each, module)] for each in programs}
+    times = Counter(module for found in meant.values() for module in found)
+    one = {each: each for each in known}
+    for program, found in meant.items():
+        if len(found) == 1 and times[found[0]] == 1:
+            one[program] = found[0]
+    return one
+
+
+def _is_program(identity: str) -> bool:
+    return "/" in identity.partition(":")[0]
+
+
+def _is_file_of(program: str, identity: str) -> bool:
+    """Whether the file of a program may be that of the module of the same function."""
+    file, _, name = program.partition(":")
+    module, _, other = identity.partition(":")
+    one, two = _dotted(file).split("."), module.split(".")
+    shared = min(len(one), len(two))
+    return name == other and one[-shared:] == two[-shared:]
+
+
+def _dotted(module: str) -> str:
+    return os.path.splitext(module)[0].strip("/").replace("/", ".") if "/" in module else module
+
+
+def label(identity: str) -> str:
+    """The identity as people read it: ``mine.train.Model.fit``; of a program it stays as it is."""
+    return identity if _is_program(identity) else identity.replace(":", ".")
+
+
+def spellings(identity: str) -> Iterator[str]:
+    """How people may write the identity."""
+    module, _, name = identity.partition(":")
+    yield identity
+    yield f"{_dotted(module)}.{name}"
+    yield f"{_dotted(module)}:{name}"

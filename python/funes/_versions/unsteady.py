@@ -1,0 +1,88 @@
+"""Detects a definition that never stays: one value is another one each time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Container
+from typing import Any
+
+from funes._definitions.difference import Change, changes
+from funes._definitions.recorded import FILE_NAME, Content, read_definition
+
+__all__ = ["unsteady_value"]
+
+#: What was described before was described by another process.
+_START = time.time_ns()
+
+#: How many of the latest definitions are looked at for the two before this one: other functions may share the folder.
+_LOOKED_AT = 6
+
+
+def unsteady_value(folder: str, content: Content, own: Container[str]) -> Change | None:
+    """The value by which alone this definition and the two before it differ one from the other.
+
+    Args:
+        folder: That of the definition's entries.
+        content: What its `definition.json` holds.
+        own: Definitions that the same function had before in this process. Those of other functions of its name, such
+            as a factory makes side by side, are not compared.
+
+    Returns:
+        None if there is no such value.
+    """
+    if not content.get("nodes"):  # what it consists of is not known
+        return None
+    latest = [content]
+    for other in _latest(os.path.dirname(folder), os.path.basename(folder), own):
+        before = _read(other)
+        if before is not None and before["nodes"][0]["name"] == content["nodes"][0]["name"]:
+            latest.append(before)
+            if len(latest) == 3:
+                break
+    if len(latest) < 3:
+        return None
+    last, one_before = _only_value(latest[1], latest[0]), _only_value(latest[2], latest[1])
+    if (
+        last is None
+        or one_before is None
+        or (last.name, last.of) != (one_before.name, one_before.of)
+    ):
+        return None
+    return last
+
+
+def _latest(folder: str, but: str, own: Container[str]) -> list[str]:
+    """The folders of the definitions that were described last, the latest first."""
+    times: list[tuple[int, str]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name != but:
+                    path = os.path.join(entry.path, FILE_NAME)
+                    try:
+                        changed = os.stat(path).st_mtime_ns
+                    except OSError:  # not described, or no definition at all
+                        continue
+                    if changed < _START or entry.name in own:
+                        times.append((changed, entry.path))
+    except OSError:
+        return []
+    return [path for _, path in sorted(times, reverse=True)[:_LOOKED_AT]]
+
+
+def _read(folder: str) -> Content | None:
+    try:
+        content = read_definition(folder)
+    except (OSError, ValueError):
+        return None
+    return content if content and content.get("nodes") else None
+
+
+def _only_value(old: dict[str, Any], new: dict[str, Any]) -> Change | None:
+    found = changes(old, new)
+    if len(found) != 1 or found[0].what != "value" or found[0].how != "changed":
+        return None
+    # What a memorious helper is said to depend on changes as often as it should.
+    is_declared = found[0].name.removesuffix(f" of {found[0].of}").endswith("depends on")
+    return None if is_declared else found[0]

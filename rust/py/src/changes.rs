@@ -1,0 +1,412 @@
+//! State that computed calls changed: it counts with the value that it had before the first of them.
+//!
+//! A call may change what its own definition rests on: a counter, a table that a helper fills, a singleton. Would that
+//! count as it is, each call would have a key of its own, which depends on the calls before it. So the guards are asked
+//! again when a function has run, and what differs is noted here: what it was, and what the call left behind. As long
+//! as it is what the last call left behind, it counts as what it was. Any other value is an edit, and counts itself.
+//!
+//! Code that becomes other code is always an edit. So is what changes while there are other threads, or while a call is
+//! awaited, unless a statement in its code changes something of that name.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
+
+use funes_core::digest::Digest;
+use funes_core::encode::Snapshot;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
+use rustc_hash::FxHashMap;
+
+use crate::attached::Attached;
+use crate::definition::Definition;
+use crate::guard::{self, is_constant, is_fixed};
+use crate::lazy::{Lazy, intern};
+use crate::namespace::{missing, pointer_to};
+use crate::walk::{Address, address_of};
+
+/// What a value that can change in place counts as.
+pub(crate) struct Counted {
+    pub(crate) digest: Digest,
+    pub(crate) snapshot: Snapshot,
+    /// The code that the snapshot refers to, in its order.
+    pub(crate) code: Vec<Py<PyAny>>,
+}
+
+/// Something that a definition rests on and that is not as it was.
+pub(crate) enum Difference {
+    /// A name stands for something else. `holder`: a namespace, class or cell; `key`: the name in it.
+    Name { holder: Py<PyAny>, key: String, name: String, then: Option<Py<PyAny>>, now: Option<Py<PyAny>> },
+    /// A value changed in place.
+    Value { value: Py<PyAny>, name: String, counted: Arc<Counted> },
+    /// Something that a call cannot change.
+    Edit,
+}
+
+/// What a call made of a name.
+struct Name {
+    _holder: Py<PyAny>,
+    before: Option<Py<PyAny>>,
+    after: Option<Py<PyAny>>,
+    /// What is there now, if that can change in place.
+    content: Option<Digest>,
+    by: Py<Definition>,
+}
+
+/// What a call made of a value.
+struct Value {
+    _object: Py<PyAny>,
+    counted: Arc<Counted>,
+    after: Digest,
+    by: Py<Definition>,
+}
+
+#[derive(Default)]
+struct Changes {
+    names: FxHashMap<Address, FxHashMap<String, Arc<Name>>>,
+    values: FxHashMap<Address, Arc<Value>>,
+}
+
+static CHANGES: Attached<Option<Changes>> = Attached::new(None);
+
+/// Whether there are any, so that nothing is looked up where there are none.
+static ANY: AtomicBool = AtomicBool::new(false);
+
+/// How what is there compares with what a call left behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is something else.
+    Not,
+    /// It is that, and cannot change in place.
+    Fixed,
+    /// It is that, and may change in place, so that it has to be compared again.
+    Mutable,
+}
+
+pub(crate) fn are_any() -> bool {
+    ANY.load(Ordering::Relaxed) && !AS_IS.get()
+}
+
+thread_local! {
+    /// Whether this thread looks at state as it is, and not as it counts.
+    static AS_IS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets state count as it is while `find` runs.
+pub(crate) fn as_it_is<T>(find: impl FnOnce() -> T) -> T {
+    AS_IS.set(true);
+    let found = find();
+    AS_IS.set(false);
+    found
+}
+
+/// Whether state counts as it is in this thread.
+pub(crate) fn is_as_it_is() -> bool {
+    AS_IS.get()
+}
+
+fn name_of(py: Python<'_>, holder: Address, key: &str) -> Option<Arc<Name>> {
+    if !are_any() {
+        return None;
+    }
+    CHANGES.with(py, |changes| changes.as_ref()?.names.get(&holder)?.get(key).cloned())
+}
+
+impl Name {
+    /// Whether a name stands for what the last call left behind.
+    fn is_left(&self, py: Python<'_>, now: *mut ffi::PyObject) -> Left {
+        if now != pointer_to(self.after.as_ref()) {
+            return Left::Not;
+        }
+        match (&self.after, self.content) {
+            (Some(after), Some(then)) => match guard::digest_of(after.bind(py), self.by.get()) {
+                Ok(content) if content == then => Left::Mutable,
+                _ => Left::Not,
+            },
+            _ => Left::Fixed,
+        }
+    }
+}
+
+/// Whether a name stands for what a call left behind that found what it stood for.
+pub(crate) fn name_is_left(
+    py: Python<'_>,
+    holder: Address,
+    key: &str,
+    then: *mut ffi::PyObject,
+    now: *mut ffi::PyObject,
+) -> Left {
+    match name_of(py, holder, key) {
+        Some(name) if pointer_to(name.before.as_ref()) == then => name.is_left(py, now),
+        _ => Left::Not,
+    }
+}
+
+/// Whether a value is what a call left behind that found it as it counts.
+pub(crate) fn value_is_left(py: Python<'_>, value: Address, counted: Digest, now: Digest) -> bool {
+    value_of(py, value).is_some_and(|value| value.counted.digest == counted && value.after == now)
+}
+
+fn value_of(py: Python<'_>, value: Address) -> Option<Arc<Value>> {
+    if !are_any() {
+        return None;
+    }
+    CHANGES.with(py, |changes| changes.as_ref()?.values.get(&value).cloned())
+}
+
+/// What a value counts as, if it is what a call left behind.
+pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
+    let py = value.py();
+    let change = value_of(py, address_of(value))?;
+    if COMPARING.replace(true) {
+        return None;
+    }
+    let now = guard::digest_of(value, change.by.get());
+    COMPARING.set(false);
+    now.is_ok_and(|now| now == change.after).then(|| change.counted.clone())
+}
+
+thread_local! {
+    /// Whether this thread compares a value with what a call left behind. Classes that only the changed value brings in
+    /// may lead to it again: there it counts as it is.
+    static COMPARING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a name in a namespace, class or cell counts as: `now`, or what it stood for before calls changed it.
+#[pyfunction]
+pub(crate) fn counted<'py>(
+    holder: &Bound<'py, PyAny>,
+    key: &str,
+    now: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = holder.py();
+    let Some(name) = name_of(py, address_of(holder), key) else { return Ok(now) };
+    let missing = missing(py)?;
+    let found = if now.is(missing) { std::ptr::null_mut() } else { now.as_ptr() };
+    if name.is_left(py, found) == Left::Not {
+        return Ok(now);
+    }
+    Ok(name.before.as_ref().map_or_else(|| missing.clone(), |before| before.bind(py).clone()))
+}
+
+/// The same where nothing is found as None.
+pub(crate) fn counted_or_none<'py>(
+    holder: &Bound<'py, PyAny>,
+    key: &str,
+    now: Option<Bound<'py, PyAny>>,
+) -> Option<Bound<'py, PyAny>> {
+    let py = holder.py();
+    match name_of(py, address_of(holder), key) {
+        Some(name) if name.is_left(py, now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)) != Left::Not => {
+            name.before.as_ref().map(|before| before.bind(py).clone())
+        }
+        _ => now,
+    }
+}
+
+/// What a class counts as having, of what it has now. `attributes` is changed.
+#[pyfunction]
+pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = holder.py();
+    if !are_any() {
+        return Ok(());
+    }
+    let changed: Vec<(String, Arc<Name>)> = CHANGES.with(py, |changes| {
+        let names = changes.as_ref().and_then(|changes| changes.names.get(&address_of(holder)));
+        names.into_iter().flatten().map(|(key, name)| (key.clone(), name.clone())).collect()
+    });
+    for (key, name) in changed {
+        let now = attributes.get_item(&key)?;
+        if name.is_left(py, now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)) == Left::Not {
+            continue;
+        }
+        match &name.before {
+            Some(before) => attributes.set_item(key, before)?,
+            None => attributes.del_item(key)?,
+        }
+    }
+    Ok(())
+}
+
+/// Notes what a call changed of what a definition rests on; the names of what had not been changed before.
+fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
+    let py = definition.py();
+    let mut names = Vec::new();
+    for difference in definition.get().differences(py) {
+        let is_stated = |name: &str| is_alone || definition.get().changes.contains(name);
+        let by = definition.clone().unbind();
+        match difference {
+            Difference::Name { holder, key, name, then, now } => {
+                let (then, now) = (then.map(|then| then.into_bound(py)), now.map(|now| now.into_bound(py)));
+                if !is_stated(&name)
+                    || is_edit(then.as_ref(), now.as_ref())
+                    || is_equal(then.as_ref(), now.as_ref(), definition.get())
+                {
+                    continue;
+                }
+                let changing = now.as_ref().filter(|now| !is_constant(now) && !is_fixed(now));
+                let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
+                let address = address_of(holder.bind(py));
+                let change = Name {
+                    _holder: holder,
+                    before: then.map(Bound::unbind),
+                    after: now.map(Bound::unbind),
+                    content,
+                    by,
+                };
+                ANY.store(true, Ordering::Relaxed);
+                let _replaced = CHANGES.with(py, |changes| {
+                    let names = &mut changes.get_or_insert_default().names;
+                    names.entry(address).or_default().insert(key, Arc::new(change))
+                });
+                names.push(name);
+            }
+            Difference::Value { value, name, counted } => {
+                let value = value.into_bound(py);
+                let Ok(after) = guard::digest_of(&value, definition.get()) else { continue };
+                if (!is_stated(&name) && !has_any(&value, definition.get())) || holds_generator(&value) {
+                    continue;
+                }
+                let address = address_of(&value);
+                let change = Value { _object: value.unbind(), counted, after, by };
+                ANY.store(true, Ordering::Relaxed);
+                let _replaced = CHANGES
+                    .with(py, |changes| changes.get_or_insert_default().values.insert(address, Arc::new(change)));
+                names.push(name);
+            }
+            Difference::Edit => {}
+        }
+    }
+    names
+}
+
+/// Whether a value is a random generator or holds one: what a call drew from it depends on all calls before.
+fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
+    static HOLDS: Lazy<Py<PyAny>> = Lazy::new();
+    HOLDS
+        .import(value.py(), "funes._seeds.generators", "holds_generator")
+        .and_then(|holds| holds.call1((value,))?.is_truthy())
+        .unwrap_or(true)
+}
+
+/// Whether an object has an attribute of a name that a statement of the definition changes.
+fn has_any(value: &Bound<'_, PyAny>, definition: &Definition) -> bool {
+    let attributes = value.getattr(intern!(value.py(), "__dict__")).and_then(|all| Ok(all.cast_into::<PyDict>()?));
+    attributes.is_ok_and(|all| {
+        all.iter().any(|(name, _)| {
+            name.cast::<PyString>().is_ok_and(|name| definition.changes.contains(&*name.to_string_lossy()))
+        })
+    })
+}
+
+/// Whether a name stands for another object of the same value.
+fn is_equal(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>, definition: &Definition) -> bool {
+    let digest = |value| guard::digest_of(value, definition).ok();
+    then.zip(now).is_some_and(|(then, now)| digest(then).is_some_and(|then| Some(then) == digest(now)))
+}
+
+/// Whether code became other code, or a module was loaded.
+fn is_edit(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>) -> bool {
+    let is_module = |thing: Option<&Bound<'_, PyAny>>| thing.is_some_and(PyAnyMethods::is_instance_of::<PyModule>);
+    let is_code = |thing: Option<&Bound<'_, PyAny>>| {
+        thing.is_some_and(|thing| {
+            thing.is_instance_of::<PyFunction>()
+                || thing.is_instance_of::<PyType>()
+                || thing.is_instance_of::<PyCFunction>()
+                || thing.hasattr(intern!(thing.py(), "__wrapped__")).unwrap_or(false)
+        })
+    };
+    is_module(then) || is_module(now) || (is_code(then) && is_code(now))
+}
+
+// Calls that run
+
+/// A function that runs because its result was not found.
+struct Running {
+    number: u64,
+    /// That of the function, and those of what its arguments bring along.
+    definitions: Vec<Py<Definition>>,
+    thread: ThreadId,
+    /// Whether nothing else runs meanwhile: it is no coroutine, and there is no other thread.
+    is_alone: bool,
+}
+
+static RUNNING: Attached<Vec<Running>> = Attached::new(Vec::new());
+
+/// Notes that a function begins to run; the number is for [`ended`].
+pub(crate) fn begun(py: Python<'_>, definitions: Vec<Py<Definition>>, is_whole: bool) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let is_alone = is_whole && is_only_thread(py).unwrap_or(false);
+    let running = Running { number, definitions, thread: thread::current().id(), is_alone };
+    RUNNING.with(py, |all| all.push(running));
+    number
+}
+
+/// Notes what a function changed that has run.
+pub(crate) fn ended(py: Python<'_>, number: u64, function: &Bound<'_, PyAny>) -> PyResult<()> {
+    let running = RUNNING.with(py, |all| {
+        let position = all.iter().rposition(|running| running.number == number)?;
+        Some(all.remove(position))
+    });
+    let Some(running) = running else { return Ok(()) };
+    for definition in running.definitions {
+        note_and_say(&definition.into_bound(py), running.thread, running.is_alone, function)?;
+    }
+    Ok(())
+}
+
+/// Notes what the functions that run at this moment have changed by now, before something is described.
+pub(crate) fn note_running(py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+    let running: Vec<_> = RUNNING.with(py, |all| {
+        let mut distinct: Vec<(Py<Definition>, ThreadId, bool)> = Vec::new();
+        for running in all.iter() {
+            for definition in &running.definitions {
+                let is_there = distinct.iter().any(|(other, thread, is_alone)| {
+                    other.is(definition) && (*thread, *is_alone) == (running.thread, running.is_alone)
+                });
+                if !is_there {
+                    distinct.push((definition.clone_ref(py), running.thread, running.is_alone));
+                }
+            }
+        }
+        distinct
+    });
+    for (definition, thread, is_alone) in running {
+        note_and_say(&definition.into_bound(py), thread, is_alone, function)?;
+    }
+    Ok(())
+}
+
+fn note_and_say(
+    definition: &Bound<'_, Definition>,
+    thread: ThreadId,
+    is_alone: bool,
+    function: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    static WARN: Lazy<Py<PyAny>> = Lazy::new();
+    let py = definition.py();
+    if definition.get().holds(py, None) {
+        return Ok(());
+    }
+    let names = note(definition, is_alone && thread == thread::current().id());
+    if names.is_empty() {
+        return Ok(());
+    }
+    WARN.import(py, "funes._definitions.functions", "warn_of_changes")?.call1((function, names)).map(drop)
+}
+
+/// Whether no other thread runs Python code, as far as `threading` knows: then what changes is changed by the call.
+///
+/// Its tables are looked at, since every miss asks and `threading.active_count` takes a lock.
+fn is_only_thread(py: Python<'_>) -> PyResult<bool> {
+    static TABLES: Lazy<[Py<PyDict>; 2]> = Lazy::new();
+    let [running, starting] = TABLES.get_or_try_init(py, || {
+        let threading = py.import(intern!(py, "threading"))?;
+        let table = |name| -> PyResult<_> { Ok(threading.getattr(name)?.cast_into::<PyDict>()?.unbind()) };
+        Ok([table(intern!(py, "_active"))?, table(intern!(py, "_limbo"))?])
+    })?;
+    Ok(running.bind(py).len() == 1 && starting.bind(py).is_empty())
+}

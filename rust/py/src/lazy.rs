@@ -1,0 +1,73 @@
+//! Cells that are filled at their first use, by as many threads as come at the same time.
+//!
+//! A `PyOnceLock` gives up the interpreter's lock before it is filled. Another thread may fork then, and in the child the
+//! cell is being filled for ever: whatever needs it hangs. Here a value is made first and put in afterwards. Nothing
+//! waits, and of two values that were made one is dropped.
+
+use std::sync::OnceLock;
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// A value that is made at its first use. Making it may run Python code.
+pub(crate) struct Lazy<T>(OnceLock<T>);
+
+impl<T> Lazy<T> {
+    pub(crate) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.get()
+    }
+
+    /// Returns the value, made by `make` if there is none.
+    ///
+    /// The thread is attached while the value is put in, and runs no Python code: so no fork comes between.
+    pub(crate) fn get_or_try_init(&self, _: Python<'_>, make: impl FnOnce() -> PyResult<T>) -> PyResult<&T> {
+        if let Some(value) = self.0.get() {
+            return Ok(value);
+        }
+        let value = make()?;
+        Ok(self.0.get_or_init(|| value))
+    }
+
+    /// Returns the value, made by `make` if there is none.
+    pub(crate) fn get_or_init(&self, _: Python<'_>, make: impl FnOnce() -> T) -> &T {
+        if let Some(value) = self.0.get() {
+            return value;
+        }
+        let value = make();
+        self.0.get_or_init(|| value)
+    }
+}
+
+impl Lazy<Py<PyAny>> {
+    /// Returns what a module has under a name, imported at the first use.
+    pub(crate) fn import<'py>(&self, py: Python<'py>, module: &str, name: &str) -> PyResult<&Bound<'py, PyAny>> {
+        let found = self.get_or_try_init(py, || Ok(py.import(module)?.getattr(name)?.unbind()))?;
+        Ok(found.bind(py))
+    }
+}
+
+/// A name that is interned at its first use.
+pub(crate) struct Name(&'static str, Lazy<Py<PyString>>);
+
+impl Name {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self(text, Lazy::new())
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        self.1.get_or_init(py, || PyString::intern(py, self.0).unbind()).bind(py)
+    }
+}
+
+/// Interns a text at its first use, as PyO3's macro of the same name does with a cell that waits.
+macro_rules! intern {
+    ($py:expr, $text:expr) => {{
+        static NAME: $crate::lazy::Name = $crate::lazy::Name::new($text);
+        NAME.get($py)
+    }};
+}
+pub(crate) use intern;

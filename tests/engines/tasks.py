@@ -1,0 +1,69 @@
+"""What the driver programs let the workers do, beside calling the functions under test."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import os
+import pickle
+import socket
+from collections.abc import Callable
+from typing import Any
+
+#: ``("value", value)``, or the name and the message of an exception.
+Outcome = tuple[str, Any]
+
+#: Modules that workers import at their start; see `texts.SETS`.
+KNOWN_BEFORE_AN_EDIT = ["older_helpers", "stale_helpers", "older", "stale"]
+
+
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function; run what it returns if it is a coroutine function."""
+    result = function(*args)
+    return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def outcome(function: Callable[..., Any], *args: Any) -> Outcome:
+    """Call a function; return what it raises instead of raising it."""
+    try:
+        return "value", call(function, *args)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def opened(pickled: bytes, *args: Any) -> Any:
+    """Unpickle a function and call it, as a job does that waited in a queue."""
+    return call(pickle.loads(pickled), *args)
+
+
+def key(function: Any, *args: Any) -> tuple[str, str]:
+    """Return the key of a call as this process finds it."""
+    keywords = getattr(function, "keywords", {})
+    if "global_seed" in keywords:
+        function = function.func
+    found = function.key(*args, **keywords)
+    return found.definition, found.arguments
+
+
+def several(calls: list[tuple[Any, ...]]) -> list[Outcome]:
+    """Make calls one after the other, for engines whose tasks cost seconds."""
+    return [outcome(*call) for call in calls]
+
+
+def settle(address: tuple[str, int], folder: str) -> None:
+    """Wait until the driver sees all workers at the same time, then prepare."""
+    with socket.create_connection(address, timeout=120) as connection:
+        connection.recv(1)
+    prepare(folder)
+
+
+def prepare(folder: str) -> None:
+    """Import what is edited later on, and work in `folder`."""
+    for name in KNOWN_BEFORE_AN_EDIT:
+        importlib.import_module(name)
+    os.chdir(folder)

@@ -1,0 +1,739 @@
+"""State that computed calls change: it counts with the value that it had before the first of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from funes import CacheWarning, hash_definition
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+NUMBERS = itertools.count()
+Python = Callable[..., Any]
+Run = Callable[[str], types.SimpleNamespace]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """``run(text)`` imports a module of this text and returns it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def load(text: str) -> Any:
+        name = f"state_{next(NUMBERS)}"  # each is the first of its name in this process
+        (tmp_path / f"{name}.py").write_text(
+            f"from funes import memorious\n{textwrap.dedent(text)}"
+        )
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return importlib.import_module(name)
+
+    return load
+
+
+# A row: what the code changes, the name that the warning has, the module.
+CHANGED = {
+    "default": (
+        "memo",
+        """
+        def count(x, memo={}):
+            memo[x] = len(memo)
+            return memo[x]
+        """,
+    ),
+    "keyword default": (
+        "memo",
+        """
+        def count(x, *, memo=[]):
+            memo.append(x)
+            return len(memo)
+        """,
+    ),
+    "default of a method": (
+        "memo",
+        """
+        class A:
+            def count(self, x, memo=set()):
+                memo.add(x)
+                return len(memo)
+        def count(x): return A().count(x)
+        """,
+    ),
+    "global": (
+        "calls",
+        """
+        calls = 0
+        def count(x):
+            global calls
+            calls += 1
+            return calls
+        """,
+    ),
+    "global that is set first by a call": (
+        "model",
+        """
+        model = None
+        def count(x):
+            global model
+            if model is None: model = {"n": 0}
+            model["n"] += 1
+            return model["n"]
+        """,
+    ),
+    "global dict": ("seen", "seen = {}\ndef count(x):\n seen[x] = len(seen)\n return seen[x]"),
+    "global list": ("seen", "seen = []\ndef count(x):\n seen.append(x)\n return len(seen)"),
+    "list that no statement shows to change": (
+        "TABLE",
+        "TABLE = []\ndef add(table, x): table.append(x)\n"
+        "def count(x):\n add(TABLE, x)\n return len(TABLE)",
+    ),
+    "captured variable": (
+        "calls",
+        """
+        def make():
+            calls = 0
+            def count(x):
+                nonlocal calls
+                calls += 1
+                return calls
+            return count
+        count = make()
+        """,
+    ),
+    "attribute of a class, by its name": (
+        "n",
+        "class A:\n n = 0\ndef count(x):\n A.n += 1\n return A.n",
+    ),
+    "attribute of a class, by its type": (
+        "n",
+        """
+        class A:
+            n = 0
+            def __init__(self): type(self).n += 1
+        def count(x): return A().n
+        """,
+    ),
+    "attribute of a class, by cls": (
+        "n",
+        """
+        class A:
+            n = 0
+            @classmethod
+            def up(cls):
+                cls.n += 1
+                return cls.n
+        def count(x): return A.up()
+        """,
+    ),
+    "attribute of a class, by __class__": (
+        "n",
+        """
+        class A:
+            n = 0
+            def up(self):
+                self.__class__.n += 1
+                return self.n
+        def count(x): return A().up()
+        """,
+    ),
+    "table of a class": (
+        "seen",
+        "class A:\n seen = {}\ndef count(x):\n A.seen[x] = len(A.seen)\n return A.seen[x]",
+    ),
+    "singleton": (
+        "_instance",
+        """
+        class Settings:
+            _instance = None
+            def __init__(self): self.calls = 0
+            @classmethod
+            def get(cls):
+                if cls._instance is None: cls._instance = cls()
+                return cls._instance
+        def count(x):
+            settings = Settings.get()
+            settings.calls += 1
+            return settings.calls
+        """,
+    ),
+    "instance": (
+        "counter",
+        """
+        class Counter:
+            def __init__(self): self.n = 0
+            def up(self):
+                self.n += 1
+                return self.n
+        counter = Counter()
+        def count(x): return counter.up()
+        """,
+    ),
+    "instance whose class leads back to it": (
+        "counter",
+        """
+        class Counter:
+            def __init__(self): self.seen = [self]
+            def up(self):
+                counter.seen.append(1)
+                return len(self.seen)
+        counter = Counter()
+        def count(x): return counter.up()
+        """,
+    ),
+    "attribute of a namespace": (
+        "n",
+        """
+        import types
+        state = types.SimpleNamespace(n=0)
+        def count(x):
+            state.n += 1
+            return state.n
+        """,
+    ),
+    "attribute of a function": ("n", "def count(x):\n count.n += 1\n return count.n\ncount.n = 0"),
+    "attribute of a function that had none": (
+        "n",
+        "def count(x):\n count.n = getattr(count, 'n', START) + 1\n return count.n\nSTART = 0",
+    ),
+    "table of a function": (
+        "seen",
+        "def count(x):\n count.seen[x] = 1\n return len(count.seen)\ncount.seen = {}",
+    ),
+    "attribute of a partial": (
+        "n",
+        """
+        import functools
+        def add(x):
+            part.n += 1
+            return part.n
+        part = functools.partial(add)
+        part.n = 0
+        def count(x): return part(x)
+        """,
+    ),
+    "attribute of a property": (
+        "n",
+        """
+        class Counting(property):
+            def __get__(self, instance, cls=None):
+                self.n += 1
+                return self.n
+        class A:
+            value = Counting()
+            value.n = 0
+        def count(x): return A().value
+        """,
+    ),
+    "module with a class of its own": (
+        "n",
+        """
+        import sys, types
+        class Module(types.ModuleType): pass
+        this = sys.modules[__name__]
+        this.__class__ = Module
+        n = 0
+        def count(x):
+            this.n += 1
+            return this.n
+        """,
+    ),
+}
+SCRIPT = """
+import importlib, json, sys, warnings
+for name in sys.argv[1:]:
+    module = importlib.import_module(name)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        results = [module.f(x) for x in (1, 2, 3, 1, 2, 3)]
+    definitions = {module.f.key(x).definition for x in (1, 2, 3)}
+    said = [str(warning.message).partition(" while")[0] for warning in said]
+    print(json.dumps([results, sorted(definitions), module.f.cache_info().misses, said]))
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What the calls of each case came to in three processes, one after the other."""
+    folder = tmp_path_factory.mktemp("state")
+    names = [f"case_{number}" for number in range(len(CHANGED))]
+    for name, (_, text) in zip(names, CHANGED.values(), strict=True):
+        decorated = f"@memorious(cache_dir={name!r})\ndef f(x): return count(x)\n"
+        text = f"from funes import memorious\n{textwrap.dedent(text)}\n{decorated}"
+        (folder / f"{name}.py").write_text(text)
+    (folder / "run.py").write_text(SCRIPT)
+    command = [sys.executable, "run.py", *names]
+    runs = [
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    ]
+    told = zip(*([json.loads(line) for line in run.splitlines()] for run in runs), strict=True)
+    return dict(zip(CHANGED, map(list, told), strict=True))
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_three_processes_use_the_same_keys(case: str, outcomes: dict[str, list[Any]]) -> None:
+    (results, definitions, misses, said), *later = outcomes[case]
+    assert misses == 3
+    assert results[:3] == results[3:]
+    assert len(definitions) == 1
+    assert said == [f"f changes {CHANGED[case][0]!r}"]
+    assert later == 2 * [[results, definitions, 0, []]]
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_another_value_at_the_start_is_another_definition(case: str, run: Run) -> None:
+    _, text = CHANGED[case]
+    edits = [("= 0", "= 9"), ("={}", "={9: 9}"), ("= {}", "= {9: 9}"), ("=[]", "=[9]")]
+    edits += [("= []", "= [9]"), ("n=0", "n=9"), ("Random(5)", "Random(6)"), ("=set()", "={9}")]
+    edits += [("= None", "= 9"), ("[self]", "[self, 9]")]
+    edited = next(text.replace(*edit) for edit in edits if edit[0] in text)
+    one, two = run(text), run(edited)
+    assert hash_definition(one.count) != hash_definition(two.count)
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [
+        (CHANGED["global"][1], "calls = 100"),
+        (CHANGED["global dict"][1], "seen['other'] = 100"),
+        (CHANGED["global list"][1], "seen.append(100)"),
+        (CHANGED["default"][1], "count.__defaults__[0]['other'] = 100"),
+        (CHANGED["attribute of a class, by cls"][1], "A.n = 100"),
+        (CHANGED["attribute of a class, by its type"][1], "A.n = 100"),
+        (CHANGED["singleton"][1], "Settings._instance.calls = 100"),
+        (CHANGED["global that is set first by a call"][1], "model['n'] = 100"),
+        (CHANGED["captured variable"][1], "count.__closure__[0].cell_contents = 100"),
+        (CHANGED["instance"][1], "counter.n = 100"),
+        (CHANGED["attribute of a namespace"][1], "state.n = 100"),
+    ],
+)
+def test_a_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) -> None:
+    module: Any = run(f"{textwrap.dedent(text)}\n@memorious\ndef f(x): return count(x)")
+    first = module.f(1)
+    before = module.f.definition
+    assert module.f(2) != first or "seen[x]" in text
+    exec(edit, vars(module))
+    assert module.f.definition != before
+    assert module.f(1) != first
+    after = module.f.definition
+    module.f(2)
+    assert module.f.definition == after != before
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_an_edit_of_the_code_is_noticed_while_state_counts_as_it_was(run: Run) -> None:
+    module: Any = run("""
+        seen = []
+        class Counter: n = 0
+        counter = Counter()
+        def helper(x): return x
+        @memorious
+        def f(x):
+            seen.append(counter)
+            counter.n += 1
+            return helper(x), type(counter).n
+    """)
+    first = module.f.definition
+    assert module.f(1) == (1, 0)
+    assert module.f.definition == first
+    module.helper = lambda x: -x
+    assert module.f(1) == (-1, 0)
+    module.Counter.n = 7
+    assert module.f(1) == (-1, 7)
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_functions_that_share_state_do_not_depend_on_each_others_calls(run: Run) -> None:
+    text = """
+        seen = {}
+        class State: n = 0
+        def note(x):
+            seen[x] = x
+            State.n += 1
+            return len(seen)
+        @memorious
+        def f(x): return note(x)
+        @memorious
+        def g(x): return note(-x)
+        @memorious
+        def h(x): return [seen], State.n
+        """
+    untouched, used = run(text), run(text)
+    wanted = [untouched.f.definition, untouched.g.definition, untouched.h.definition]
+    used.g.definition  # noqa: B018
+    used.f(1), used.f(2)
+    assert [used.f.definition, used.g.definition, used.h.definition] == wanted
+    used.g(1)
+    assert [used.f.definition, used.g.definition, used.h.definition] == wanted
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_a_call_within_a_call_meets_the_state_as_it_was(run: Run) -> None:
+    text = """
+        calls, seen = 0, []
+        @memorious
+        def g(x): return x, calls, len(seen)
+        @memorious
+        def f(x):
+            global calls
+            calls += 1
+            seen.append(x)
+            if x == 0: return 0
+            g(x)
+            return f(x - 1) + 1
+        """
+    untouched, used = run(text), run(text)
+    assert used.f(5) == 5
+    assert used.f.cache_info().misses == 6
+    assert (used.f.definition, used.g.definition) == (
+        untouched.f.definition,
+        untouched.g.definition,
+    )
+    assert used.g.is_cached(3)
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_what_calls_set_on_memorious_functions_counts_as_it_was(run: Run) -> None:
+    module: Any = run("""
+        @memorious
+        def f(x):
+            f.calls += 1
+            f.seen.append(x)
+            f.last = x
+            return x
+        f.calls = 0
+        f.seen = []
+        @memorious
+        def g(x): return f(x)
+        """)
+    before = module.f.definition, module.g.definition
+    for x in range(3):
+        assert module.g(x) == x
+        assert (module.f.definition, module.g.definition) == before
+    assert (module.f.calls, module.f.seen, module.f.last) == (3, [0, 1, 2], 2)
+    module.f.calls = 10
+    assert module.f.definition != before[0]
+    assert module.g.definition != before[1]
+
+
+def test_a_call_that_raises_has_changed_something_too(run: Run) -> None:
+    module: Any = run("""
+        calls = 0
+        @memorious
+        def f(x):
+            global calls
+            calls += 1
+            return 1 / x + calls
+        """)
+    before = module.f.definition
+    with pytest.raises(ZeroDivisionError):
+        module.f(0)
+    assert module.f.definition == before
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_classes_of_arguments_are_changed_too(run: Run) -> None:
+    module: Any = run("""
+        class Node:
+            count = 0
+            def __init__(self, v): self.v = v
+            def up(self):
+                type(self).count += 1
+                return self.v
+            @memorious
+            def method(self, x):
+                self.__class__.count += 1
+                return x
+        def make():
+            class Local:
+                seen = []
+                def up(self): self.seen.append(1)
+            return Local
+        Local = make()
+        @memorious
+        def f(node): return node.up()
+        """)
+    nodes = [module.Node(1), module.Node(2)]
+    before = [module.f.key(node) for node in nodes], nodes[0].method.key(1)
+    module.f(nodes[0], global_seed=1)
+    module.f(nodes[0])
+    nodes[0].method(1)
+    module.f(nodes[1])
+    assert ([module.f.key(node) for node in nodes], nodes[0].method.key(1)) == before
+    module.Node.count = 10
+    assert module.f.key(nodes[0]) != before[0][0]
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_seeded_and_async_calls_change_state_too(run: Run) -> None:
+    module: Any = run("""
+        seen = []
+        @memorious
+        def f(x):
+            seen.append(x)
+            return len(seen)
+        @memorious
+        async def g(x):
+            seen.append(x)
+            return len(seen)
+        """)
+    before = module.f.definition, module.g.definition
+    assert module.f(1, global_seed=1) == 1
+    assert asyncio.run(module.g(1)) == 2
+    assert (module.f.definition, module.g.definition) == before
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+def test_threads_that_change_state_use_one_definition(run: Run) -> None:
+    module: Any = run("""
+        import threading
+        both = threading.Barrier(4)
+        def note(x, memo={}):
+            memo[x] = len(memo)
+            return x
+        @memorious
+        def f(x):
+            note(x)
+            both.wait(10)
+            return note(-x)
+        """)
+    before = module.f.definition
+    for start in (1, 5):
+        threads = [threading.Thread(target=module.f, args=(start + i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert module.f.definition == before
+    assert all(module.f.is_cached(x) for x in range(1, 9))
+
+
+@pytest.mark.filterwarnings("ignore:.*changed while it ran")
+@pytest.mark.parametrize(
+    "edit", ["RATE = 2", "helper = lambda: 2", "TABLE['rate'] = 2", "Config.rate = 2"]
+)
+def test_an_edit_while_another_thread_computes_is_noticed(edit: str, run: Run) -> None:
+    module: Any = run("""
+        import threading
+        RATE, TABLE = 1, {'rate': 1}
+        class Config: rate = 1
+        def helper(): return 1
+        begun, go_on = threading.Event(), threading.Event()
+        def pause():
+            begun.set()
+            go_on.wait(10)
+        def value(): return RATE, TABLE['rate'], Config.rate, helper()
+        @memorious
+        def f(x):
+            if x == 0: pause()
+            return value()
+        """)
+    module.pause.__globals__["begun"], module.pause.__globals__["go_on"] = (
+        threading.Event(),
+        threading.Event(),
+    )
+    before = module.f.definition
+    thread = threading.Thread(target=module.f, args=(0,))
+    thread.start()
+    assert module.begun.wait(10)
+    exec(edit, vars(module))
+    assert module.f(1) == module.value()
+    module.go_on.set()
+    thread.join()
+    assert module.f.definition != before
+    assert module.f(2) == module.value()
+
+
+def test_code_that_no_call_reaches_leaves_nothing_out(run: Run) -> None:
+    module: Any = run("""
+        class Config:
+            lr = 2
+            @staticmethod
+            def configure(lr): Config.lr = lr
+        class Registry:
+            items = {}
+            @staticmethod
+            def add(fn):
+                Registry.items[fn.__name__] = fn
+                return fn
+        @Registry.add
+        def step(x): return x
+        @memorious
+        def f(x): return Registry.items["step"](x) * Config.lr
+        """)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert module.f(1) == 2
+        module.Config.lr = 3
+        assert module.f(1) == 3
+        module.step.__code__ = (lambda x: x + 10).__code__
+        assert module.f(1) == 33
+
+
+def test_a_spelling_is_no_variable(run: Run) -> None:
+    module: Any = run("""
+        n = 0
+        def bump():
+            global n
+            n += 1
+        def make(n):
+            def inner(x): return n + x
+            return inner
+        class cfg: lr = 1
+        def unused():
+            import cfg
+            cfg.lr = 5
+        one, two = make(1), make(2)
+        @memorious
+        def f(x): return one(x), cfg.lr, unused
+        @memorious
+        def g(x): return two(x), cfg.lr, bump
+        """)
+    assert module.f(1)[0], module.g(1)[0] == (2, 3)
+    assert hash_definition(module.one) != hash_definition(module.two)
+    module.cfg.lr = 2
+    assert module.f(1)[1] == 2
+
+
+def test_a_fork_goes_on_with_what_its_parent_knew(run: Run) -> None:
+    import os
+
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    module: Any = run("calls = 0\n@memorious\ndef f(x):\n global calls\n calls += 1\n return calls")
+    before = module.f.definition
+    with pytest.warns(CacheWarning, match="'calls'"):
+        module.f(1)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        module.f(2)
+        os.write(writer, module.f.definition.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100).decode() == before
+    os.close(reader)
+    os.close(writer)
+
+
+# What cannot be hashed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "np.frompyfunc(lambda x: x * {}, 1, 1)",
+        "(x * {} for x in [1])",
+        "iter([{}].__iter__, None)",
+        "socket.socket() or {}",
+    ],
+)
+def test_what_replaces_something_unhashable_is_noticed(make: str, run: Run) -> None:
+    text = (
+        "import socket\nimport numpy as np\nstep = {}\n@memorious\ndef f(x): return x, step is None"
+    )
+    module: Any = run(text.format(make.format(1)))
+    with pytest.warns(CacheWarning, match="global step"):
+        first = module.f.definition
+    old = module.step
+    exec(f"step = {make.format(2)}", vars(module))
+    second = module.f.definition
+    assert second != first
+    assert module.f.definition == second
+    new, module.step = module.step, old
+    assert module.f.definition == first
+    with pytest.warns(CacheWarning, match="global step"):
+        another = run(text.format(make.format(3)))
+        assert another.f.definition == first
+    for step in (old, new, another.step):
+        if hasattr(step, "close"):
+            step.close()
+
+
+# A definition that never stays
+
+
+def test_a_value_that_differs_each_time_is_named(tmp_path: Path, python: Python) -> None:
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent("""
+        import time, sys
+        from funes import memorious
+        N = int(sys.argv[1])
+        def g(t=time.time()): return 0
+        @memorious
+        def f(x): return g() + x
+        @memorious
+        def steady(x): return N + x
+        f(1), steady(1)
+        """)
+    )
+    said = [python("main.py", number).stderr for number in "1233"]
+    assert said[0] == said[1] == ""
+    assert "default t" in said[2]
+    assert "'N'" in said[2]  # for the third time in a row, too
+    assert "default t" in said[3]
+    assert "'N'" not in said[3]
+
+
+def test_a_value_that_a_session_sets_again_and_again_is_named(run: Run) -> None:
+    module: Any = run("""
+        metrics = [0]
+        @memorious
+        def f(x): return x, metrics[0]
+        def make(n):
+            @memorious
+            def g(x): return x * n
+            return g
+        """)
+    for n in range(5):
+        module.make(n)(1)  # side by side, as a factory makes them
+    module.f(1)
+    module.metrics[0] = 1
+    module.f(1)
+    module.metrics[0] = 2
+    with pytest.warns(CacheWarning, match="third time in a row, only because of 'metrics'"):
+        module.f(1)
+    module.metrics[0] = 3
+    module.f(1)
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model = {'n': 0}\ndef count(x):\n model['n'] += 1\n return model['n']",
+        "model = {'a': {'n': 0}}\ndef count(x):\n model['a']['n'] += 1\n return model['a']['n']",
+        "n = 0\ndef count(x):\n global n\n n += 1\n return n",
+        "class A: n = 0\ndef count(x):\n A.n += 1\n return A.n",
+    ],
+)
+def test_what_statements_change_is_the_calls_doing_beside_other_threads(
+    text: str, run: Run
+) -> None:
+    module: Any = run(f"{text}\n@memorious\ndef f(x): return count(x)")
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        before = module.f.definition
+        results = [module.f(x) for x in (1, 2, 3, 1, 2, 3)]
+        assert results == [1, 2, 3, 1, 2, 3]
+        assert module.f.definition == before
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,84 @@
+"""A process may fork at any moment of the first call of another thread: the child works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the forks of Unix")
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PROGRAM = """
+import os, signal, sys, threading, time
+from funes import memorious
+
+class Point:
+    def __init__(self, x): self.x = x
+
+@memorious
+def shift(point): return [point.x + 1]
+
+@memorious
+def adder(x): return {x: lambda y: x + y}
+
+def calls():
+    return shift(Point(1)), adder(1)[1](2), shift(Point(2)), adder(2)[2](2)
+
+thread = threading.Thread(target=calls)
+thread.start()
+time.sleep(float(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    assert calls() == ([2], 3, [3], 4)
+    os._exit(7)
+assert os.waitpid(child, 0)[1] == 7 << 8
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("milliseconds", [0, 5, 15, 30, 50, 80])
+def test_a_child_forked_within_the_first_call_of_a_thread_works(
+    python: Python, tmp_path: Path, milliseconds: int
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    done = python("-W", "ignore::DeprecationWarning", program, str(milliseconds / 1000))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fork_waits_for_a_module_that_another_thread_imports(
+    python: Python, tmp_path: Path
+) -> None:
+    # `dill` is one of those that funes imports when it needs them.
+    (tmp_path / "dill.py").write_text(
+        "import builtins\nbuiltins.under_way.set()\nbuiltins.go.wait(60)\nVALUE = 1\n"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import builtins, os, signal, threading, time
+from funes import memorious
+builtins.under_way, builtins.go = threading.Event(), threading.Event()
+thread = threading.Thread(target=lambda: __import__("dill"))
+thread.start()
+builtins.under_way.wait(60)
+threading.Timer(0.2, builtins.go.set).start()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    import dill, _imp
+    assert dill.VALUE == 1 and not _imp.lock_held()
+    os._exit(7)
+assert os.waitpid(child, 0)[1] == 7 << 8
+thread.join()
+"""
+    )
+    done = python("-W", "ignore::DeprecationWarning", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

@@ -1,0 +1,138 @@
+"""Option values that cannot be meant are refused at the decorator, by an error that names the option."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pytest
+
+from funes import CacheWarning, memorious, open_cache
+from funes._calls.options import Options
+from funes._entries.root import is_url
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kind"),
+    [
+        ("cache_dir", 5, TypeError),
+        ("cache_dir", b"cache", TypeError),
+        ("cache_dir", ["cache"], TypeError),
+        ("cache_dir", "s3://bucket/cache", ValueError),
+        ("cache_dir", "gs://bucket", ValueError),
+        ("cache_dir", "file:///tmp/cache", ValueError),
+        ("cache_dir", PurePosixPath("s3://bucket/cache"), ValueError),
+        ("ignore", 3, TypeError),
+        ("ignore", [3], TypeError),
+        ("ignore", b"x", TypeError),
+        ("strict", "no", TypeError),
+        ("strict", 1, TypeError),
+        ("once", None, TypeError),
+        ("shared", "group", TypeError),
+        ("key", 5, TypeError),
+        ("key", "", TypeError),
+        ("verify", "sometimes", ValueError),
+        ("verify", True, ValueError),
+        ("durability", "sometimes", ValueError),
+        ("durability", True, ValueError),
+        ("durability", None, ValueError),
+        ("durability", float("nan"), ValueError),
+        ("large_argument", "1M", TypeError),
+        ("large_argument", 1.5, TypeError),
+        ("large_argument", None, TypeError),
+        ("memory", "64M", TypeError),
+        ("memory", True, TypeError),
+        ("memory", [], TypeError),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_the_option(
+    option: str, value: Any, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kind, match=f"^{option} "):
+        memorious(**{option: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "taken"),
+    [
+        ("cache_dir", "C:/cache", "C:/cache"),
+        ("cache_dir", "a:b", "a:b"),
+        ("cache_dir", Path("here"), "here"),
+        ("ignore", ["x"], frozenset("x")),
+        ("ignore", "x", frozenset("x")),
+        ("durability", 3, 3.0),
+        ("durability", np.float64(0.5), 0.5),
+        ("durability", "never", float("inf")),
+        ("large_argument", 1e6, 10**6),
+        ("large_argument", np.int64(7), 7),
+        ("memory", -1, 0),
+        ("memory", 10**30, 2**63 - 1),
+    ],
+)
+def test_what_can_only_mean_one_thing_is_taken(option: str, value: Any, taken: Any) -> None:
+    made = memorious(**{option: value})
+    options: Options = made.keywords["options"]  # type: ignore[attr-defined]
+    field = {"durability": "durable_after"}.get(option, option)
+    found = getattr(options, field)
+    assert (type(found), found) == (type(taken), taken)
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("s3://bucket/x", True),
+        ("s3:/bucket/x", True),
+        ("gs+http://bucket", True),
+        ("abfs://x@y/z", True),
+        ("C:/cache", False),
+        ("C:\\cache", False),
+        ("./s3:/x", False),
+        ("a b:/x", False),
+        ("cache", False),
+        ("/tmp/s3:/x", False),
+        ("x:y", False),
+        ("", False),
+    ],
+)
+def test_what_a_url_is(folder: str, expected: bool) -> None:
+    assert is_url(folder) is expected
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/cache", "gs://x", "az:/x"])
+def test_a_url_in_the_environment_makes_no_folder_and_no_call_fail(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FUNES_CACHE_DIR", url)
+
+    @memorious
+    def f(x: int) -> int:
+        return x + 1
+
+    with pytest.warns(CacheWarning, match="FUNES_CACHE_DIR must be a folder, not a URL"):
+        assert f(1) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert not f.is_cached(1)
+    with pytest.raises(NotADirectoryError):
+        f.key(1)
+    with pytest.raises(ValueError, match="is a URL"):
+        open_cache()
+    monkeypatch.setenv("FUNES_CACHE_DIR", str(tmp_path / "cache"))
+    assert f(1) == 2
+    assert f.is_cached(1)
+
+
+def test_a_file_in_the_place_of_the_folder_makes_no_call_fail(tmp_path: Path) -> None:
+    path = tmp_path / "afile"
+    path.write_text("mine", encoding="utf-8")
+
+    @memorious(cache_dir=path)
+    def f(x: int) -> int:
+        return x + 1
+
+    with pytest.warns(CacheWarning, match="the result was not stored: .*Not a directory"):
+        assert f(1) == 2
+    assert path.read_text(encoding="utf-8") == "mine"
