@@ -68,7 +68,7 @@ class Watch:
         return now - self._since >= self._wait * (1 if _SHOWS_CHILDREN else _UNSEEN)
 
     def _has_moved(self, difference: float, now: float) -> bool:
-        # The time of a child that nobody asked for is lost when it ends: less is a change, too.
+        # The time of a child that no process asked for is lost when it ends: less is a change, too.
         return abs(difference) > _NOTHING + _LOOKS * (now - self._since)
 
 

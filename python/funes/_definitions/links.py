@@ -284,7 +284,7 @@ class Links:
     ) -> None:
         """Link a library's module by its name, and what a chain takes of it if that is not the library's.
 
-        is_imported: the code imports it itself, and nobody else may have done so.
+        is_imported: the code imports it itself, and no other code may have done so.
         """
         if not is_imported:
             self.add(f"{where} {'.'.join(chain[:taken])}", value)

@@ -1,4 +1,4 @@
-"""Where in an object a refused part lies, in the terms of those who use the object.
+"""Where in an object a refused part lies, in the user's terms.
 
 A rule turns an object into a simpler value, and the way through that value means nothing to them: of a frame, the third
 part is the list of its columns.
