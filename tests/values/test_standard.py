@@ -1309,4 +1309,3 @@ def test_containers_count_by_what_they_hold_whatever_their_reduction_says() -> N
     assert_all_differ(dicts)
     assert hash_value(ListThatHides([1])) == hash_value(ListThatHides([1]))
     assert hash_value(DictThatHides(a=1, b=2)) == hash_value(DictThatHides(b=2, a=1))
-
