@@ -882,3 +882,28 @@ if __name__ == "__main__":
         FUNES_CACHE_DIR=None,
     )
     assert printed.split() == ["True"] * 13
+
+
+def test_state_of_a_class_that_calls_changed_is_no_edit(run_python: RunPython) -> None:
+    printed = run_python(
+        """
+import warnings
+warnings.simplefilter("ignore")
+from joblib import Parallel, delayed
+from funes import memorious
+class C:
+    count = 0
+    def __init__(self):
+        type(self).count += 1
+@memorious
+def g(x):
+    C()
+    return x
+if __name__ == "__main__":
+    for start in (0, 10, 20):
+        print(*Parallel(2)(delayed(g)(x) for x in (start, start + 1)), g(start + 5))
+    print(all(g.is_cached(x) for x in (0, 1, 5, 10, 11, 15, 20, 21, 25)))
+""",
+        FUNES_CACHE_DIR=None,
+    )
+    assert printed.split() == ["0", "1", "5", "10", "11", "15", "20", "21", "25", "True"]

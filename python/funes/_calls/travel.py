@@ -87,6 +87,8 @@ class Sent(NamedTuple):
 
     data: bytes
     classes: tuple[type, ...]
+    #: As in the parcel.
+    as_sent: str
 
 
 #: The functions of the parcels that were opened, by the bytes and the addresses of the classes.
@@ -138,6 +140,10 @@ def _parcel_of(memo: Memo[Any, Any], carries_classes: bool) -> Sent:
     if definition is None:  # nothing would tell that the code has changed
         return _made(memo, None, carries_classes)
     sent = memo._sent.get(key)
+    if sent is not None and sent.classes:
+        # The outer pickler carries the classes as calls have left them by now.
+        is_as_sent = sent.as_sent == memo._core.definition_as_it_is(memo)
+        sent = sent if is_as_sent else None
     if sent is None:
         for other in [other for other in memo._sent if other[0] != definition]:
             del memo._sent[other]
@@ -192,7 +198,7 @@ def _made(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         reason=reason,
         texts=_packed((function, *functions)),
     )
-    return Sent(pickle.dumps(tuple(parcel), _PROTOCOL), tuple(classes))
+    return Sent(pickle.dumps(tuple(parcel), _PROTOCOL), tuple(classes), as_sent)
 
 
 def _numbering(classes: list[type]) -> Callable[[type], int]:
@@ -260,7 +266,7 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
             return received.memo
         for carries_classes in {bool(classes), False}:
             key = _key(received.memo, parcel.definition, carries_classes)
-            received.memo._sent[key] = Sent(data, classes)
+            received.memo._sent[key] = Sent(data, classes, parcel.as_sent)
     if mains and mains != _texts_of_main():
         received.memo._mains = mains
     return received.memo
