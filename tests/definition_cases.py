@@ -2777,7 +2777,7 @@ different(
     """,
 )
 different(
-    "class attribute that a method nobody calls assigns",
+    "class attribute that an uncalled method assigns",
     """
     class Config:
         lr = <<2 => 3>>

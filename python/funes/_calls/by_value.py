@@ -26,6 +26,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from funes._definitions.attributes import MEMO_STATE
+from funes._definitions.code import nested_codes
 from funes._definitions.definition import describe
 from funes._definitions.library import is_library_function, is_library_module, stands_for_builtin
 
@@ -232,12 +233,13 @@ class _Reducers:
 
     def _reduce_function(self, function: FunctionType) -> tuple[object, ...]:
         self.functions.append(function)
+        description = describe(function)
         if self._everything:
-            _check_names(function)
-        for namespace, name, _ in describe(function).reads:
+            _check_names(function, description.links)
+        for namespace, name, _ in description.reads:
             if _is_of_module(namespace) and (self._everything or namespace is function.__globals__):
                 self._note(namespace, (name,))
-        self._note(function.__globals__, (*_ALWAYS, *_globals_in(function.__code__)))
+        self._note(function.__globals__, (*_ALWAYS, *_globals_in(function)))
         attributes = dict(function.__dict__)
         self._put(
             "function",
@@ -306,12 +308,14 @@ class CodeNotSentError(Exception):
     """The code looks up names while it runs, so those that it needs are not known."""
 
 
-def _check_names(function: FunctionType) -> None:
+def _check_names(function: FunctionType, links: dict[str, object]) -> None:
     """Refuses code for which a module that holds only the names it is seen to read would be another one."""
-    looks_up = sorted(_LOOK_UP.intersection(_names_in(function.__code__)))
+    looks_up = sorted(
+        _LOOK_UP.intersection(name for code in _codes_of(function) for name in code.co_names)
+    )
     if looks_up:
         raise CodeNotSentError(f"{function.__qualname__} looks names up by {', '.join(looks_up)}")
-    for label, value in describe(function).links.items():
+    for label, value in links.items():
         if label.endswith(" by name") and type(value) is tuple and value[:1] == ("module",):
             module = sys.modules.get(str(value[-1]))
             if module is not None and not is_library_module(module):
@@ -340,21 +344,18 @@ _LOOK_UP = frozenset(
 )
 
 
-def _names_in(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names_in(constant)
+def _codes_of(function: FunctionType) -> Iterator[CodeType]:
+    """Returns the code of a function, and of those inside it."""
+    yield function.__code__
+    yield from nested_codes(function.__code__)
 
 
-def _globals_in(code: CodeType) -> Iterator[str]:
-    """Returns the names that a code object, and those inside it, look up among the globals."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname.endswith("_GLOBAL") or instruction.opname in _BY_NAME:
-            yield instruction.argval
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _globals_in(constant)
+def _globals_in(function: FunctionType) -> Iterator[str]:
+    """Returns the names that the code of a function looks up among the globals."""
+    for code in _codes_of(function):
+        for instruction in dis.get_instructions(code):
+            if instruction.opname.endswith("_GLOBAL") or instruction.opname in _BY_NAME:
+                yield instruction.argval
 
 
 #: Instructions of class bodies, which look among the globals as well.
