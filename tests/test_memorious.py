@@ -679,6 +679,18 @@ def test_arguments_that_only_the_wrapper_takes_count_as_it_gets_them() -> None:
     assert memo.is_cached(1, tries=3)
 
 
+def test_a_name_of_the_wrapper_ignores_nothing_of_what_it_gets() -> None:
+    def inner(args: Any, kwargs: Any = 0) -> Any:
+        return args, kwargs
+
+    for ignore in ("args", "kwargs", ("args", "kwargs")):
+        memo = memorious(retrying(inner), ignore=ignore)
+        calls = [(1, 3), (2, 3), (1, 4)]
+        assert [memo(n, tries=tries) for n, tries in calls] == [(1, 3), (2, 3), (1, 4)]
+        assert len({memo.key(n, tries=tries) for n, tries in calls}) == 3
+    assert memo.key(1) == memo.key(2)
+
+
 def test_a_wrapper_takes_a_seed() -> None:
     import random
 

@@ -379,7 +379,7 @@ impl Core {
         self.signature.visit(
             arguments,
             |name, value| {
-                if self.is_ignored(name) { Ok(()) } else { inputs.set_item(name, value) }
+                if self.is_ignored(arguments, name) { Ok(()) } else { inputs.set_item(name, value) }
             },
         )?;
         if let Some(seed) = &arguments.seed {
@@ -440,7 +440,7 @@ impl Core {
                 walk.named(RAW);
             }
             self.signature.visit(arguments, |name, value| {
-                if self.is_ignored(name) {
+                if self.is_ignored(arguments, name) {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
@@ -471,8 +471,9 @@ impl Core {
         self.expected.with(py, |expected| Some(expected.as_ref()?.bind(py).clone()))
     }
 
-    fn is_ignored(&self, name: &Py<PyString>) -> bool {
-        self.ignored.iter().any(|ignored| ignored.is(name))
+    /// Arguments as a wrapper gets them are no parameters that could be named, though a name may be the same.
+    fn is_ignored(&self, arguments: &Arguments<'_>, name: &Py<PyString>) -> bool {
+        !arguments.is_raw && self.ignored.iter().any(|ignored| ignored.is(name))
     }
 
     /// Finds the definition, or finds it again because something that it rests on has changed.
