@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from funes._entries import secret
+from funes._entries import secret, tensors
 from funes._entries.pickles import Pickled, Readable, dump, load, load_body, load_second
 from funes._funes import Entry
-from funes.errors import DamagedEntryError
+from funes.errors import DamagedEntryError, UnpicklableResultError
 
 __all__ = ["dump_entry", "load_entry", "load_head"]
 
@@ -36,7 +36,8 @@ def dump_entry(
         functions of ``__main__`` are named instead of contained, and large arrays left out.
 
     Raises:
-        UnpicklableResultError: Neither pickle nor dill can write the result.
+        UnpicklableResultError: Neither pickle nor dill can write the result, or it has a tensor in it that leads
+            back to those that it was computed from, which no pickle has.
 
     Example:
         >>> import pickle
@@ -50,7 +51,19 @@ def dump_entry(
     if is_drawn:
         entry["drawn"] = True
     with secret.withheld():
-        return dump(entry, output)
+        pickled = dump(entry, output)
+        if _may_have_tensors(pickled) and tensors.has_graph(output):
+            raise UnpicklableResultError(
+                "a tensor in it leads back to the parameters that it was computed from, and a stored one would not;"
+                " return it detached: tensor.detach()"
+            )
+    return pickled
+
+
+def _may_have_tensors(pickled: Pickled) -> bool:
+    """Returns whether a pickle names torch: a search at the speed of memory."""
+    data = pickled.body if pickled.second is None else pickled.second
+    return not isinstance(data, bytes) or b"torch" in data
 
 
 def load_entry(
