@@ -166,6 +166,25 @@ change(
     "g.n = 2",
 )
 change(
+    "attribute of a helper behind contextmanager",
+    "import contextlib\n@contextlib.contextmanager\ndef g(): yield\n"
+    "def f(x): return repr(getattr(g, 'n', 0))",
+    "g.n = 1",
+    "g.n = [2]",
+    "g.n.append(3)",
+    "del g.n",
+    "g.__wrapped__.n = 4; g.n = 5",
+)
+change(
+    "attribute of a helper behind recursive_repr",
+    "import reprlib\n@reprlib.recursive_repr()\ndef g(self): return 1\n"
+    "def f(x): return repr(getattr(g, 'n', 0))",
+    "g.n = 1",
+    "g.n = {2: [3]}",
+    "g.n[2].append(4)",
+    "vars(g).clear()",
+)
+change(
     "attribute of a partial",
     "import functools\ng = functools.partial(lambda: 1)\ndef f(x): return getattr(g, 'n', 0)",
     "g.n = 1",

@@ -62,12 +62,20 @@ def describe_library_function(function: FunctionType) -> Description:
         _add_given(links, f"captured {name}", _content(cell))
     for name, value in defaults_of(function).items():
         _add_given(links, f"default {name}", value)
-    for name, value in attributes_of(function).items():
-        if name != "__wrapped__" and _is_given(value):
-            links.add(f"attribute {name}", value)
-            links.note_read(function.__dict__, name, value)
+    attributes = attributes_of(function)
+    # A library may keep something there that changes from call to call, such as a cache.
+    keeps = module not in _KEEP_NOTHING
+    kept = tuple(name for name, value in attributes.items() if keeps and not _is_given(value))
+    for name in attributes.keys() - {"__wrapped__", *kept}:
+        links.add(f"attribute {name}", attributes[name])
+    # The dict itself, so that an attribute that is set later is noticed.
+    links.attributes.append((function.__dict__, kept))
     # Its own name is that of what it wraps, by `functools.wraps`, and says nothing.
     return _wrapper(f"{module}.{function.__code__.co_name}", links)
+
+
+# Modules whose wrappers have no attributes of their own: what is there was set by the user.
+_KEEP_NOTHING = frozenset(("contextlib", "functools", "reprlib"))
 
 
 def _single_dispatch(function: FunctionType) -> Description:
