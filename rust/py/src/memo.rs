@@ -376,12 +376,9 @@ impl Core {
         let py = settled.py();
         let hex = Domain::Arguments.hash(&encoded.bytes).to_hex();
         let inputs = PyDict::new(py);
-        self.signature.visit(
-            arguments,
-            |name, value| {
-                if self.is_ignored(arguments, name) { Ok(()) } else { inputs.set_item(name, value) }
-            },
-        )?;
+        self.signature.visit(arguments, |name, value| {
+            if self.is_ignored(arguments, name) { Ok(()) } else { inputs.set_item(name, value) }
+        })?;
         if let Some(seed) = &arguments.seed {
             inputs.set_item(SEED, seed)?;
         }
@@ -483,6 +480,9 @@ impl Core {
         changes::note_running(py, self.function.bind(py).as_any()).map_err(Stop::interrupted)?;
         if let Some(settled) = self.present_definition(py) {
             return Ok(settled);
+        }
+        if !self.signature.is_of(self.function.bind(py)).map_err(Stop::interrupted)? {
+            return Err(Stop::refused("it has other parameters than when it was decorated; decorate it again"));
         }
         let (definition, extras, mut hex) = self.describe(memo)?;
         if let Some(expected) = self.expected(py) {

@@ -144,6 +144,25 @@ impl Signature {
         Ok(Some(Self { source: Some(source), ..self }))
     }
 
+    /// Whether the function, whose code may have been replaced since, has these parameters still.
+    pub(crate) fn is_of(&self, function: &Bound<'_, PyFunction>) -> PyResult<bool> {
+        let py = function.py();
+        let now = Self::of(function)?;
+        let named = |signature: &Self| -> Vec<String> {
+            signature.all_names().map(|name| name.bind(py).to_string_lossy().into_owned()).collect()
+        };
+        let shape = |signature: &Self| {
+            (
+                signature.positional_only,
+                signature.positional,
+                signature.variable.is_some(),
+                signature.keywords.is_some(),
+            )
+        };
+        let source = |signature: &Self| signature.source.as_ref().map(|source| source.function.as_ptr());
+        Ok(shape(&now) == shape(self) && source(&now) == source(self) && named(&now) == named(self))
+    }
+
     /// The signature that a function's code says.
     fn of_code(function: &Bound<'_, PyFunction>) -> PyResult<Self> {
         let py = function.py();
