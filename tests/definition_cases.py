@@ -3206,3 +3206,45 @@ different(
     def f(x): return [n for n in vars(A) if not n.startswith('__')]
     """,
 )
+same(
+    "equal exception of another module",
+    """
+    from <<a => b>> import Error
+    def f(x):
+        try: raise Error(x)
+        except Error: return 1
+    #: a.py
+    class Error(Exception): pass
+    #: b.py
+    class Error(Exception): pass
+    """,
+)
+same(
+    "equal dataclass of another module",
+    """
+    from <<a => b>> import P
+    def f(x): return P(x).n
+    #: a.py
+    from dataclasses import dataclass
+    @dataclass
+    class P: n: int
+    #: b.py
+    from dataclasses import dataclass
+    @dataclass
+    class P: n: int
+    """,
+)
+different(
+    "exception of another module that is not equal",
+    """
+    from <<a => b>> import Error
+    def f(x):
+        try: raise Error(x)
+        except Error as error: return str(error)
+    #: a.py
+    class Error(Exception): pass
+    #: b.py
+    class Error(Exception):
+        def __str__(self): return "b"
+    """,
+)
