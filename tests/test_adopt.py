@@ -107,9 +107,11 @@ def test_nothing_is_unpickled_where_the_parameters_are_the_same() -> None:
     path = old.key(0.5).path
     path.unlink()
     broken = b"\x80\x05cnot_there\nThing\n."  # a class that cannot be imported
-    assert old._store.write("f", old.definition, old.key(0.5).arguments, broken)
+    head = (0.5, (broken, None), None)
+    assert old._store.write("f", old.definition, old.key(0.5).arguments, broken, None, head)
     assert new.adopt(old.definition).entries == 1
-    assert bytes(new._store.read("f", *new.key(0.5)[:2]).body) == broken
+    copy = new._store.read("f", *new.key(0.5)[:2])
+    assert (bytes(copy.body), copy.head) == (broken, (0.5, (broken, []), None))
 
 
 @pytest.mark.parametrize("size", [10, 100_000])

@@ -27,7 +27,6 @@ __all__ = [
     "__version__",
     "count_attributes",
     "counted",
-    "cut_head",
     "definition_graph",
     "encode_value",
     "forget_plans",
@@ -183,7 +182,6 @@ class KeyLock:
     def holder(self) -> int | None: ...
     def fileno(self) -> int: ...
 
-def cut_head(pickle: bytes, /) -> bytes | None: ...
 def safe_name(function: str, /) -> str: ...
 
 @final
@@ -217,8 +215,9 @@ class Store:
         definition: str,
         arguments: str,
         body: bytes | InBand,
-        second: bytes | None = None,
-        spans: Spans | None = None,
+        fast: tuple[bytes, Spans | None] | None = None,
+        head: tuple[float, tuple[bytes, Spans | None], tuple[bytes, Spans | None] | None]
+        | None = None,
         *,
         durable: bool = False,
     ) -> bool: ...
@@ -238,8 +237,7 @@ class Store:
         self,
         content: str,
         body: bytes | InBand,
-        second: bytes | None = None,
-        spans: Spans | None = None,
+        fast: tuple[bytes, Spans | None] | None = None,
         *,
         durable: bool = False,
     ) -> bool: ...
@@ -252,12 +250,13 @@ class Entry:
     @property
     def body(self) -> memoryview: ...
     @property
-    def second(self) -> bytes | None: ...
+    def fast(self) -> tuple[bytes, list[memoryview]] | None: ...
     @property
-    def buffers(self) -> list[memoryview]: ...
-    def head(self) -> bytes | None: ...
-    def second_head(self) -> bytes | None: ...
-    def facts(self) -> tuple[float, list[str]] | None: ...
+    def head(
+        self,
+    ) -> (
+        tuple[float, tuple[bytes, list[memoryview]], tuple[bytes, list[memoryview]] | None] | None
+    ): ...
 
 @final
 class Collector:

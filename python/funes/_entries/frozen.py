@@ -91,7 +91,8 @@ def _for_anybody(data: bytes) -> Pickled:
     value = load_named(data)
     with secret.withheld():
         pickled = dump(value, value)
-    return Pickled(bytes(pickled.body), pickled.second if pickled.spans is None else None)
+    fast = pickled.fast if pickled.fast is not None and pickled.fast[1] is None else None
+    return Pickled(bytes(pickled.body), fast)
 
 
 def _dump_for_thaw(value: object) -> bytes:

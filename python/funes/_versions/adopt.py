@@ -115,10 +115,12 @@ class Adoption(NamedTuple):
         for path, entry, arguments, head in self._moved(left_out):
             try:
                 if head is None:
-                    seconds, objects = _facts(path, entry)
+                    seconds, (inputs, _), _ = pickling.head_of(entry)
+                    digests = set(large_arguments.named_in(inputs))
                 else:
                     whole = reading.load(entry)
                     seconds, objects = whole["time"], head.get("objects", {})
+                    digests = set(objects.values())
                     pickled = pickling.dump_entry(
                         head["input"], whole["output"], seconds, objects, "drawn" in whole
                     )
@@ -126,7 +128,7 @@ class Adoption(NamedTuple):
             except Exception as error:
                 left_out.append(f"{path}: {one_line(error)}")
                 continue
-            large_arguments.renew(store, objects.values())
+            large_arguments.renew(store, digests)
             durable = subject.is_durable(seconds)
             if head is None:
                 store.write_again(function, into, arguments, entry, durable=durable)
@@ -260,13 +262,6 @@ def _parameters(version: StoredVersion) -> Parameters | None:
         name is None or isinstance(name, str) for name in parameters
     )
     return parameters if is_sound else None
-
-
-def _facts(path: str, entry: Entry) -> tuple[float, dict[str, str]]:
-    """How long a result took, and the hashes of its large arguments. Nothing is unpickled."""
-    # An unusual pickle may have taken long, and may refer to whatever it names.
-    seconds, digests = entry.facts() or (float("inf"), large_arguments.named_in(path))
-    return seconds, {digest: digest for digest in digests}
 
 
 def _unfaithful(inputs: dict[str, Any]) -> str:

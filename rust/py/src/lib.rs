@@ -74,7 +74,7 @@ mod _funes {
     #[pymodule_export]
     use crate::signature::parameters_of;
     #[pymodule_export]
-    use crate::store::{Entry, Store, cut_head, safe_name};
+    use crate::store::{Entry, Store, safe_name};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]
