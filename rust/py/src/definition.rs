@@ -101,6 +101,24 @@ impl Definition {
     pub(crate) fn of<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
+        reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
+        let noted = || changes::note_running(root.py()).map_err(Stop::interrupted);
+        // What a call in another thread changed for the first time may have been read before it was noted.
+        for _ in 1..changes::ATTEMPTS {
+            let before = noted()?;
+            let found = Self::as_noted(root, purpose, reading);
+            if noted()? == before {
+                return found;
+            }
+        }
+        Self::as_noted(root, purpose, reading)
+    }
+
+    /// The same, with what calls have changed as far as it is noted.
+    fn as_noted<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
         mut reading: Reading,
     ) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
@@ -140,7 +158,11 @@ impl Definition {
             for Changing { value, name, counted, written, digest, record, link } in survey.values {
                 let digest = match digest {
                     Some(digest) => digest,
-                    None => guard::digest(&value, &known, reading)?,
+                    None => match (guard::digest(&value, &known, reading), &counted) {
+                        // It changes at this moment: as long as it does, it counts as it did.
+                        (Err(Stop::Refused(_)), Some(counted)) => counted.digest,
+                        (found, _) => found?,
+                    },
                 };
                 let counted = counted.unwrap_or_else(|| {
                     let (snapshot, code) = written;

@@ -138,12 +138,14 @@ impl Guard {
             }
             Self::Class(shape) => shape.holds(py),
             Self::Attributes(contents) => contents.holds(py),
-            Self::Value { value, digest: then, counted } => digest(value.bind(py), known, reading).is_ok_and(|now| {
-                now == *then
+            Self::Value { value, digest: then, counted } => {
+                // A container that changes meanwhile has none.
+                let now = digest(value.bind(py), known, reading).ok();
+                now == Some(*then)
                     || counted.as_ref().is_some_and(|(_, counted)| {
                         changes::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
                     })
-            }),
+            }
             Self::Computed { compute, digest: then } => {
                 compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
             }

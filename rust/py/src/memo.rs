@@ -479,7 +479,7 @@ impl Core {
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        changes::note_running(py, self.function.bind(py).as_any()).map_err(Stop::interrupted)?;
+        changes::note_running(py).map_err(Stop::interrupted)?;
         if let Some(settled) = self.present_definition(py) {
             return Ok(settled);
         }
@@ -732,12 +732,12 @@ impl Core {
     /// Notes that Python code begins to run the function; the number is for `run_ended`.
     #[pyo3(signature = (call))]
     fn run_begun(&self, py: Python<'_>, call: Option<&Call>) -> u64 {
-        changes::begun(py, self.definitions(py, call), !self.is_async)
+        changes::begun(py, self.function.as_any(), self.definitions(py, call), !self.is_async)
     }
 
     /// Notes what the run of this number changed of what the function's definition rests on.
     fn run_ended(&self, py: Python<'_>, run: u64) -> PyResult<()> {
-        changes::ended(py, run, self.function.bind(py).as_any())
+        changes::ended(py, run)
     }
 
     /// Counts a call that was not remembered.
