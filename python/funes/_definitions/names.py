@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from funes._definitions.tree import FunctionNode, is_private
+from funes._definitions.tree import FunctionNode, is_private, is_text
 
 __all__ = ["Chain", "Names", "OwnImport", "Read", "key_of", "names_of", "spelled", "written_name"]
 
@@ -169,12 +169,6 @@ _FILLING_METHODS = frozenset(
         "update",
     )
 )
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) is str
-
-
 # Builtins that look an attribute up by a name that is their second argument.
 _BY_NAME = frozenset(("getattr", "hasattr"))
 
@@ -332,7 +326,7 @@ class _Walk:
                 attributes.append(scope.mangled(node.attr))
                 self.attributes.add(attributes[-1])
                 node = node.value
-            elif isinstance(node, ast.Subscript) and _is_text(node.slice):
+            elif isinstance(node, ast.Subscript) and is_text(node.slice):
                 attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
                 node = node.value
             elif (
@@ -341,7 +335,7 @@ class _Walk:
                 and node.func.attr == "get"
                 and len(node.args) in (1, 2)
                 and not node.keywords
-                and _is_text(node.args[0])
+                and is_text(node.args[0])
             ):
                 # ``TABLE.get("a")``, if that is a dict.
                 attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 
 from funes._definitions.reading import ALL_READERS, ASKED
 
-__all__ = ["Content", "FunctionNode", "content", "is_private"]
+__all__ = ["Content", "FunctionNode", "content", "is_private", "is_text"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -131,6 +131,8 @@ def content(function: FunctionNode) -> Content:
             elif kind in _NEW_SCOPES:
                 docstrings += _docstring(item)
                 annotations += _annotations(item)
+            elif kind in _CHAINED and id(item) not in used:
+                passed.add(_chain(item))
             if kind in _USES:
                 used.update(map(id, _only_used(item)))
             emit(kind.__name__)
@@ -171,12 +173,33 @@ def is_private(name: str) -> bool:
 
 
 def _chain(node: ast.expr) -> tuple[str, ...]:
-    """``("a", "b")`` for ``a.b``; () for anything but names."""
+    """A chain as `names` has it: ``("a", "b")`` for ``a.b``, ``("a", "['b']")`` for ``a["b"]``; () if it is none."""
     attributes: list[str] = []
-    while isinstance(node, ast.Attribute):
-        attributes.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else ()
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            attributes.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript) and is_text(node.slice):
+            attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr != "get" or not node.args or not is_text(node.args[0]):
+                return ()
+            attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]
+            node = node.func
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id != "getattr" or len(node.args) < 2 or not is_text(node.args[1]):
+                return ()
+            attributes.append(node.args[1].value)  # type: ignore[attr-defined]
+            node = node.args[0]
+        else:
+            return ()
+    return (node.id, *reversed(attributes))
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether an expression is a literal text."""
+    return isinstance(node, ast.Constant) and type(node.value) is str
 
 
 def _only_used(node: ast.AST) -> Iterator[ast.AST]:
@@ -205,6 +228,7 @@ def _only_used(node: ast.AST) -> Iterator[ast.AST]:
         yield from node.bases
 
 
+_CHAINED = frozenset((ast.Call, ast.Subscript))
 _USES = frozenset(
     (ast.Call, ast.ClassDef, ast.Compare, ast.ExceptHandler, ast.MatchClass, ast.Raise)
 )
