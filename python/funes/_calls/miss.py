@@ -477,8 +477,10 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
 def _warn_if_unsteady(memo: Memo[Any, Any], folder: str, content: Content) -> None:
     from funes._versions.unsteady import unsteady_value
 
-    value = unsteady_value(folder, content, memo._described)
-    memo._described.add(content["definition"])
+    finds = memo._core.finds()
+    own = {each for each, then in memo._described.items() if then == finds}
+    value = unsteady_value(folder, content, own, is_first=not finds)
+    memo._described[content["definition"]] = finds
     if value is not None and "unsteady" not in memo._warned:
         memo._warned.add("unsteady")
         _warn.warn(

@@ -11,6 +11,7 @@ use funes_core::tags;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use crate::at_once;
@@ -68,8 +69,27 @@ pub(crate) struct Core {
     counters: Arc<Counters>,
     savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
+    former: Attached<Former>,
     /// Of a function whose code another process sent by value.
     expected: Attached<Option<Py<Expected>>>,
+}
+
+/// The definitions that a function had in this process.
+#[derive(Default)]
+struct Former {
+    known: FxHashSet<String>,
+    last: String,
+    /// How often it had one again that it had had before.
+    returns: u64,
+}
+
+impl Former {
+    fn note(&mut self, hex: &str) {
+        if hex != self.last {
+            hex.clone_into(&mut self.last);
+            self.returns += u64::from(!self.known.insert(hex.to_owned()));
+        }
+    }
 }
 
 /// What a function must be to run in this process.
@@ -547,6 +567,7 @@ impl Core {
     }
 
     fn replace(&self, settled: Bound<'_, Settled>) {
+        self.former.with(settled.py(), |former| former.note(&settled.get().hex));
         let _replaced = self.definition.with(settled.py(), |present| present.replace(settled.clone().unbind()));
         self.turn_savings(settled.py());
     }
@@ -629,6 +650,7 @@ impl Core {
             savings: Savings::new(&counters),
             counters,
             store: Attached::new(None),
+            former: Attached::default(),
             expected: Attached::new(None),
         })
     }
@@ -812,6 +834,18 @@ impl Core {
         let settled = self.settled(memo).ok();
         let modules = settled.map(|settled| settled.get().rests_on.get().modules.clone());
         PyFrozenSet::new(memo.py(), modules.unwrap_or_default())
+    }
+
+    /// What the code of the definition reads of other code, in bits of `funes._definitions.reading`.
+    fn reading(&self, memo: &Bound<'_, PyAny>) -> PyResult<Reading> {
+        let settled = self.settled(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))?;
+        Ok(settled.get().reading())
+    }
+
+    /// Returns a number that becomes another one when results that were stored earlier may have been found: on disk, or
+    /// because the definition became one again that it had been.
+    fn finds(&self, py: Python<'_>) -> u64 {
+        self.counters.numbers().1 + self.former.with(py, |former| former.returns)
     }
 
     /// The nodes of the definition, for people.
