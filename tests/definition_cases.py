@@ -2580,6 +2580,115 @@ same(
         return x
     """,
 )
+different(
+    "name of a logger",
+    """
+    import logging
+    log = logging.getLogger("<<one => other>>")
+    def f(x):
+        log.info(x)
+        return x
+    """,
+)
+different(
+    "name of a logger behind an adapter in a class",
+    """
+    import logging
+    class A:
+        log = logging.LoggerAdapter(logging.getLogger("<<one => other>>"), {})
+    def f(x): return A.log
+    """,
+)
+same(
+    "logger that has the name of its module",
+    """
+    import logging, helpers
+    log = logging.getLogger(__name__ + ".part")
+    class A:
+        log = logging.getLogger(__name__)
+        log.addHandler(<<logging.NullHandler() => logging.StreamHandler()>>)
+    def f(x): return helpers.g(x), A, log
+    #: helpers.py
+    import logging
+    log = logging.getLogger(<<__name__ => "helpers">>)
+    def g(x): return log
+    """,
+)
+different(
+    "bare object of another module",
+    """
+    from <<one => other>> import MISSING
+    def f(x, y=MISSING): return x is MISSING, y
+    #: one.py
+    MISSING = object()
+    #: other.py
+    MISSING = object()
+    """,
+)
+different(
+    "bare object under another name",
+    """
+    ONE, OTHER = object(), object()
+    class A:
+        nothing = <<ONE => OTHER>>
+    def f(x): return x is A.nothing
+    """,
+)
+same(
+    "bare object that another module imports too",
+    """
+    from one import MISSING
+    <<pass => import aaa>>
+    def f(x): return x is MISSING
+    #: one.py
+    MISSING = object()
+    #: aaa.py
+    from one import MISSING
+    """,
+)
+different(
+    "member of an enumeration of bare objects",
+    """
+    import enum
+    class A(enum.Enum):
+        ONE = object()
+        <<TWO => THREE>> = object()
+    def f(x): return x is A.ONE
+    """,
+)
+for place in ('MODELS["a"]', 'MODELS.get("a")', 'TABLES["all"]["a"]', 'getattr(space, "a")'):
+    for part, is_different in (
+        ("docstring", True),
+        ("annotation", True),
+        ("method", True),
+        ("method of another class", False),
+    ):
+        (different if is_different else same)(
+            f"{part} of a class, where {place} is passed on",
+            f"""
+            import types
+            class A:
+                "{"<<one => other>>" if part == "docstring" else "one"}"
+                x: {"<<int => str>>" if part == "annotation" else "int"}
+                def go(self): return {"<<1 => 2>>" if part == "method" else "1"}
+            class B:
+                def go(self): return {"<<1 => 2>>" if part == "method of another class" else "1"}
+            MODELS = {{"a": A, "b": B}}
+            TABLES = {{"all": MODELS}}
+            space = types.SimpleNamespace(a=A, b=B)
+            def run(model, x): return model
+            def f(x): return run({place}, x)
+            """,
+        )
+same(
+    "docstring of a class in a dict that is called",
+    """
+    class A:
+        "<<one => other>>"
+    MODELS = {"a": A}
+    def f(x): return MODELS["a"]()
+    """,
+)
 same(
     "lock",
     """

@@ -72,9 +72,7 @@ def load(text: str, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_results_of_parallel_first_calls_are_found(
-    change: str, tmp_path: Path, full: bool
-) -> None:
+def test_results_of_parallel_first_calls_are_found(change: str, tmp_path: Path, full: bool) -> None:
     lost = 0
     repetitions = 200 if full else 25
     for number in range(repetitions):
@@ -82,9 +80,7 @@ def test_results_of_parallel_first_calls_are_found(
         module, start = load(CHANGES[change], folder), threading.Barrier(THREADS)
         results: dict[int, int] = {}
 
-        def call(
-            x: int, module: Any = module, start: Any = start, results: Any = results
-        ) -> None:
+        def call(x: int, module: Any = module, start: Any = start, results: Any = results) -> None:
             start.wait(10)
             results[x] = module.f(x)
 

@@ -14,6 +14,7 @@ from funes._definitions.names import Names
 from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
 from funes._definitions.source import written
 from funes._definitions.written import Written
+from funes._funes import count_attributes
 from funes._warn import warn
 
 __all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
@@ -29,7 +30,7 @@ def describe_function(
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    links = Links()
+    links = Links(function.__globals__.get("__name__"))
     links.passed = None if found is None else found.content.passed
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
@@ -106,7 +107,11 @@ def defaults_of(function: FunctionType) -> dict[str, object]:
     code = function.__code__
     positional = reversed(code.co_varnames[: code.co_argcount])
     defaults = dict(zip(positional, reversed(function.__defaults__ or ()), strict=False))
-    return {**defaults, **(function.__kwdefaults__ or {})}
+    if function.__kwdefaults__:
+        by_keyword = dict(function.__kwdefaults__)
+        count_attributes(function.__kwdefaults__, by_keyword)
+        defaults.update(by_keyword)
+    return defaults
 
 
 def cells_of(function: FunctionType) -> dict[str, CellType]:

@@ -23,6 +23,7 @@ __all__ = [
     "library_of",
     "module_name",
     "named_in_library",
+    "public_name",
     "qualified_name",
     "stand_in",
     "stands_for_builtin",
@@ -175,11 +176,25 @@ def depends_on(memo: Any) -> tuple[object, ...]:
     return tuple(memo._extras()) if memo._options.depends_on else ()
 
 
-def stand_in(value: object) -> tuple[str, ...] | None:
+def public_name(module: str) -> str:
+    """The name by which a module counts whether it is imported or the program that runs."""
+    root, dot, rest = module.partition(".")
+    if root != "__main__":
+        return module
+    from funes._entries import mains
+
+    own = mains.name_of_own()
+    # Where the same file is imported too, there are two modules.
+    return f"{root if own is None or own in sys.modules else own}{dot}{rest}"
+
+
+def stand_in(value: object, home: object = "") -> tuple[str, ...] | None:
     """What counts in place of a value that is no input but a tool to work with; else None.
 
-    A logger, lock, thread or open file says nothing about a result, and cannot be hashed. Its type
-    stands for it. A logger's name does not count, since it is mostly ``__name__``.
+    A lock, thread or open file says nothing about a result, and cannot be hashed. Its type stands for it. A logger
+    counts by its name, which is mostly ``__name__``: that of its module is the same wherever the module lies.
+
+    home: The module of the code that uses the value.
     """
     kind = type(value)
     if issubclass(kind, ModuleType):
@@ -190,7 +205,10 @@ def stand_in(value: object) -> tuple[str, ...] | None:
         return ("type", qualified_name(kind))
     logging = sys.modules.get("logging")
     if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
-        return ("type", qualified_name(kind))
+        name = str(getattr(value, "name", ""))
+        if isinstance(home, str) and f"{name}.".startswith(f"{home}."):
+            return ("logger of the module", qualified_name(kind), name[len(home) :])
+        return ("logger", qualified_name(kind), public_name(name))
     loguru = sys.modules.get("loguru")
     if loguru is not None and kind is type(getattr(loguru, "logger", None)):
         return ("type", "loguru.Logger")

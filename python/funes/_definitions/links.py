@@ -43,6 +43,7 @@ from funes._definitions.library import (
     stands_for_builtin,
 )
 from funes._definitions.names import Chain, Names, spelled, written_name
+from funes._definitions.sentinels import place_of
 from funes._funes import counted
 
 __all__ = ["Links"]
@@ -73,7 +74,12 @@ _PLAIN = frozenset(
 class Links:
     """Gathers what one piece of code refers to."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: object = "") -> None:
+        """Begin with nothing.
+
+        home: The module of the code.
+        """
+        self._home = home
         #: As in `Description`.
         self.links: dict[str, object] = {}
         self.modules: set[str] = set()
@@ -109,8 +115,11 @@ class Links:
             self.modules.add(library)
         if library and is_a(value, type):
             self._classes.append(value)
+        place = place_of(value)
+        for read in () if place is None else place.reads():
+            self.note_read(*read)  # it counts by a name, which may come to stand for another object
         value = current(value)
-        substitute = stand_in(value)
+        substitute = stand_in(value, self._home)
         if substitute is not None:
             # Under a label of its own, so that no tuple of the user's can pass for it.
             self.links[f"{label} by name"] = substitute

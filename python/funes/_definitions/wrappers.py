@@ -18,7 +18,7 @@ from typing import Any
 
 from funes._definitions.annotations import annotations_of
 from funes._definitions.attributes import attributes_of
-from funes._definitions.description import Description, by_name
+from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.functions import cells_of, defaults_of
 from funes._definitions.library import (
     depends_on,
@@ -32,6 +32,7 @@ from funes._definitions.library import (
     stand_in,
 )
 from funes._definitions.links import Links
+from funes._funes import count_attributes, counted
 from funes.errors import UnhashableArgumentError
 
 __all__ = [
@@ -138,7 +139,9 @@ def describe_wrapper(wrapper: Any) -> Description:
     if name == "functools._lru_cache_wrapper":
         links.add_attributes(wrapper, "__wrapped__", "cache_parameters")
     elif name not in _WITHOUT_EFFECT:
-        for attribute, value in attributes.copy().items():
+        state = attributes.copy()
+        count_attributes(attributes, state)
+        for attribute, value in state.items():
             if not attribute.startswith("__") and _add_given(
                 links, f"attribute {attribute}", value
             ):
@@ -200,9 +203,10 @@ def _wrapper(name: str, links: Links) -> Description:
 
 def _content(cell: CellType) -> object:
     try:
-        return cell.cell_contents
+        value = counted(cell, "", cell.cell_contents)
     except ValueError:
-        return ("empty",)
+        value = counted(cell, "", MISSING)
+    return ("empty",) if value is MISSING else value
 
 
 def _add_given(links: Links, label: str, value: object) -> bool:

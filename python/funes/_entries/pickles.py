@@ -84,9 +84,7 @@ def dump(value: object, culprit: object) -> Pickled:
     # Arrays that are made while they are pickled lie elsewhere each time.
     if by_c is None:
         return Pickled(readings.body, dill.dump(value, by_name=True))
-    pickler = plain.Careful()
-    pickler.dump(value)
-    return Pickled(readings.body, pickler.file.getvalue())
+    return Pickled(readings.body, plain.dump_carefully(value))
 
 
 class _Stream(NamedTuple):

@@ -47,9 +47,9 @@ pub(crate) enum Difference {
 
 /// What a call made of a name.
 struct Name {
-    _holder: Py<PyAny>,
+    holder: Py<PyAny>,
     /// As code spells it.
-    name: String,
+    spelling: String,
     before: Option<Py<PyAny>>,
     after: Option<Py<PyAny>>,
     /// What is there now, if that can change in place.
@@ -59,7 +59,7 @@ struct Name {
 
 /// What a call made of a value.
 struct Value {
-    _object: Py<PyAny>,
+    object: Py<PyAny>,
     /// As code spells it, and those of its attributes that statements change.
     names: Vec<String>,
     counted: Arc<Counted>,
@@ -133,7 +133,7 @@ impl Name {
             },
             _ => Left::Fixed,
         };
-        let is_changing = left == Left::Not && is_being_changed(py, std::slice::from_ref(&self.name));
+        let is_changing = left == Left::Not && is_being_changed(py, &self.holder, std::slice::from_ref(&self.spelling));
         if is_changing { Left::Mutable } else { left }
     }
 }
@@ -155,7 +155,8 @@ pub(crate) fn name_is_left(
 /// Whether a value is what a call left behind that found it as it counts. `now`: its digest, if it has one.
 pub(crate) fn value_is_left(py: Python<'_>, value: Address, counted: Digest, now: Option<Digest>) -> bool {
     value_of(py, value).is_some_and(|value| {
-        value.counted.digest == counted && ((now.is_some() && now == value.after) || is_being_changed(py, &value.names))
+        value.counted.digest == counted
+            && ((now.is_some() && now == value.after) || is_being_changed(py, &value.object, &value.names))
     })
 }
 
@@ -176,7 +177,7 @@ pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
     let now = guard::digest_of(value, change.by.get());
     COMPARING.set(false);
     // A call that changes it may have begun meanwhile.
-    let is_left = now.is_ok_and(|now| Some(now) == change.after) || is_being_changed(py, &change.names);
+    let is_left = now.is_ok_and(|now| Some(now) == change.after) || is_being_changed(py, &change.object, &change.names);
     is_left.then(|| change.counted.clone())
 }
 
@@ -262,8 +263,8 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
                 let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
                 let address = address_of(holder.bind(py));
                 let change = Name {
-                    _holder: holder,
-                    name: name.clone(),
+                    holder,
+                    spelling: name.clone(),
                     before: then.map(Bound::unbind),
                     after: now.map(Bound::unbind),
                     content,
@@ -286,7 +287,7 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
                 }
                 known_as.push(name.clone());
                 let address = address_of(&value);
-                let change = Value { _object: value.unbind(), names: known_as, counted, after, by };
+                let change = Value { object: value.unbind(), names: known_as, counted, after, by };
                 ANY.store(true, Ordering::Relaxed);
                 let _replaced = CHANGES
                     .with(py, |changes| changes.get_or_insert_default().values.insert(address, Arc::new(change)));
@@ -360,10 +361,13 @@ thread_local! {
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a function runs whose statements change something of one of these names. What is there counts as what it was,
-/// since it may become something else at any moment.
-fn is_being_changed(py: Python<'_>, names: &[String]) -> bool {
-    let is_changed_by = |definition: &Py<Definition>| names.iter().any(|name| definition.get().changes.contains(name));
+/// Whether a function runs that rests on this holder or value and whose statements change something of one of its names.
+/// What is there counts as what it was, since it may become something else at any moment.
+fn is_being_changed(py: Python<'_>, holder: &Py<PyAny>, names: &[String]) -> bool {
+    let is_changed_by = |definition: &Py<Definition>| {
+        let definition = definition.get();
+        names.iter().any(|name| definition.changes.contains(name)) && definition.rests_on(holder.as_ptr() as Address)
+    };
     !ENDING.get() && RUNNING.with(py, |all| all.iter().any(|running| running.definitions.iter().any(is_changed_by)))
 }
 

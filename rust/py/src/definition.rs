@@ -22,7 +22,7 @@ use crate::objects::{kind_of, stands_in};
 use crate::record::{self, Link, Record};
 use crate::refusal::{Culprit, Stop, Walked};
 use crate::stand_ins;
-use crate::walk::{Definitions, Digests, Reading, Walk, address_of, entangled};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -155,12 +155,14 @@ impl Definition {
             guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
         }
         if purpose != Purpose::Value {
-            for Changing { value, name, counted, written, digest, record, link } in survey.values {
+            for Changing { value, name, counted, written, digest, is_abridged, record, link } in survey.values {
                 let digest = match digest {
                     Some(digest) => digest,
                     None => match (guard::digest(&value, &known, reading), &counted) {
                         // It changes at this moment: as long as it does, it counts as it did.
                         (Err(Stop::Refused(_)), Some(counted)) => counted.digest,
+                        // What the library holds cannot be hashed, and counts by name.
+                        (Err(Stop::Refused(_)), None) if is_abridged => continue,
                         (found, _) => found?,
                     },
                 };
@@ -229,6 +231,12 @@ impl Definition {
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.namespaces.iter().all(|namespace| namespace.holds(py))
             && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known, self.reading))
+    }
+
+    /// Whether it rests on something in this namespace, class or cell, or on this value.
+    pub(crate) fn rests_on(&self, holder: Address) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.is_of(holder))
+            || self.guards.iter().any(|guard| guard.is_of(holder))
     }
 
     /// What is not as it was.
@@ -310,6 +318,8 @@ struct Changing<'py> {
     written: (Snapshot, Vec<Bound<'py, PyAny>>),
     /// Its digest, if that is known already.
     digest: Option<Digest>,
+    /// Whether it holds objects of a library that are written otherwise than as a value.
+    is_abridged: bool,
     /// The positions of its record, and of its link there.
     record: usize,
     link: usize,
@@ -513,6 +523,7 @@ impl<'py> Walk<'py> {
             self.text(label)?;
             let start = self.encoder.mark();
             self.names.clear();
+            self.is_abridged = false;
             let mut doubt = None;
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
@@ -527,11 +538,14 @@ impl<'py> Walk<'py> {
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
                     // As it was written, if no definition is in it: it may change before its guard is made.
-                    let digest = counted.is_none().then(|| self.encoder.digest_since(&start)).flatten();
+                    // Not if it is not written as its guard writes it.
+                    let is_whole = counted.is_none() && !self.is_abridged;
+                    let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
                     let written = self.snapshot(&start);
                     let name = last_name(&label.to_string_lossy()).to_owned();
                     let (record, link) = (survey.records.len(), records.len());
-                    survey.values.push(Changing { value, name, counted, written, digest, record, link });
+                    let is_abridged = self.is_abridged;
+                    survey.values.push(Changing { value, name, counted, written, digest, is_abridged, record, link });
                 }
                 Err(stop) if held.is_some() => {
                     return Err(survey.at(stop.at(way_on), &held.cloned().unwrap_or_default()));

@@ -21,7 +21,7 @@ use crate::definition::{Attributes, Definition};
 use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
@@ -73,7 +73,9 @@ impl Guard {
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
-                before.defaults = Some((defaults.clone(), defaults.copy()?));
+                let then = defaults.copy()?;
+                changes::count_attributes(defaults.as_any(), &then)?;
+                before.defaults = Some((defaults, then));
             }
             before.guard = Some(Self::Function {
                 function: function.clone().unbind(),
@@ -149,6 +151,18 @@ impl Guard {
             Self::Computed { compute, digest: then } => {
                 compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
             }
+        }
+    }
+
+    /// Whether it is about this class, cell, value or dict of attributes.
+    pub(crate) fn is_of(&self, holder: Address) -> bool {
+        match self {
+            // What is set on a function that had no attributes is changed in a dict of its own, which nothing else has.
+            Self::Function { cells, .. } => cells.iter().any(|(cell, _)| cell.as_ptr() as Address == holder),
+            Self::Class(shape) => shape.class.as_ptr() as Address == holder,
+            Self::Attributes(contents) => contents.dict.as_ptr() as Address == holder,
+            Self::Value { value, .. } => value.as_ptr() as Address == holder,
+            Self::Computed { .. } => false,
         }
     }
 

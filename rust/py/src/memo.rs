@@ -758,7 +758,8 @@ impl Core {
     }
 
     /// Notes what the run of this number changed of what the function's definition rests on.
-    fn run_ended(&self, py: Python<'_>, run: u64) -> PyResult<()> {
+    #[staticmethod]
+    fn run_ended(py: Python<'_>, run: u64) -> PyResult<()> {
         changes::ended(py, run)
     }
 

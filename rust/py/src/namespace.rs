@@ -47,6 +47,11 @@ impl Namespace {
         true
     }
 
+    /// Whether it is this dict.
+    pub(crate) fn is_of(&self, dict: Address) -> bool {
+        self.dict.as_ptr() as Address == dict
+    }
+
     /// Whether the object still has this dict.
     fn is_in_place(&self, py: Python<'_>) -> bool {
         let Some(owner) = &self.owner else { return true };

@@ -67,6 +67,10 @@ pub(crate) struct Walk<'py> {
     pub(crate) found: SmallVec<[Bound<'py, Definition>; 1]>,
     /// What the code that was met in a value reads of code.
     pub(crate) reads: Reading,
+    /// How many objects of libraries lie around this place.
+    pub(crate) in_library: usize,
+    /// Whether an object of a library was written otherwise than as a value since this was last reset.
+    pub(crate) is_abridged: bool,
     /// Parts that were met already, by address; `kept` holds them so that no address is used again.
     memo: FxHashMap<Address, Met>,
     kept: SmallVec<[Bound<'py, PyAny>; 4]>,
@@ -187,6 +191,8 @@ impl<'py> Walk<'py> {
             doubts: Vec::new(),
             weakly: FxHashMap::default(),
             found: SmallVec::new(),
+            in_library: 0,
+            is_abridged: false,
             memo: FxHashMap::default(),
             reads: 0,
             kept: SmallVec::new(),
