@@ -41,7 +41,7 @@ from funes._definitions.annotations import (
     said,
     subclasses_of,
 )
-from funes._definitions.code import same_constant
+from funes._definitions.code import same_constant, words_in
 from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.library import (
     is_a,
@@ -134,6 +134,7 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         ):
             continue
         links.add(f"attribute {name}", value)
+    links.add_inherited_patches(lambda: _spelled(cls))
     modules = frozenset(links.modules)
     return Description(
         "class",
@@ -145,7 +146,17 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         tools=links.tools,
         attributes=tuple(links.attributes),
         computed=tuple(links.computed),
+        watched=tuple(links.watched.items()),
     )
+
+
+def _spelled(cls: type) -> frozenset[str]:
+    """The names and texts in the code of a class's methods."""
+    values = vars(cls).values()
+    getters = (value.fget for value in values if type(value) is property)
+    functions = (part for value in (*values, *getters) for part in _functions_in(value))
+    codes = (function.__code__ for function in functions if not is_library_function(function))
+    return frozenset(word for code in codes for word in words_in(code))
 
 
 def _add_arguments_of_bases(cls: type, links: Links) -> None:

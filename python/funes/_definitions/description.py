@@ -72,8 +72,11 @@ class Description(NamedTuple):
 
     reading: int = 0
     """What the node reads of other code, in bits of `reading`. If a node does, that of all nodes counts."""
-    watched: tuple[tuple[type, frozenset[str]], ...] = ()
-    """A library's classes, with names of attributes that the user may set on them."""
+
+    watched: tuple[tuple[type, tuple[frozenset[str], bool]], ...] = ()
+    """A library's classes, with attributes that code takes, and whether the others count, too: as long as the user has
+    set the same on each class and on its bases, see `library_classes`, the node is as it was.
+    """
 
 
 def by_name(name: str, library: str = "") -> Description:

@@ -7,7 +7,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from funes._definitions.annotations import annotations_of, cleandoc, docstring_of
-from funes._definitions.code import byte_code, names_in, nested_codes
+from funes._definitions.code import byte_code, names_in, words_in
 from funes._definitions.description import Description
 from funes._definitions.links import Links
 from funes._definitions.names import Names
@@ -66,9 +66,7 @@ def _reading(code: CodeType, found: Written | None, names: Names, links: Links) 
     readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
     readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
     if found is None:
-        codes = (code, *nested_codes(code))
-        words = {word for part in codes for word in part.co_names}
-        words.update(text for part in codes for text in part.co_consts if type(text) is str)
+        words = words_in(code)
         readers |= words
         asked = words & ASKED.keys()
     else:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
-from funes._definitions import library_attributes, namespaces, paths
+from funes._definitions import bodies, library_attributes, library_classes, namespaces, paths
 from funes._definitions.annotations import (
     annotations_of,
     docstring_of,
@@ -39,6 +39,7 @@ from funes._definitions.library import (
     is_library_module,
     is_memorious,
     library_of,
+    qualified_name,
     stand_in,
     stands_for_builtin,
 )
@@ -82,7 +83,8 @@ class Links:
         #: As in `Description`.
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
         self.computed: list[Callable[[], object]] = []
-        self.watched: dict[type, frozenset[str]] = {}
+        #: As in `Description`.
+        self.watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: Names and attributes that the code passes on, see `Content`; None if that is not known.
         self.passed: frozenset[Chain] | None = frozenset()
         #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
@@ -107,10 +109,12 @@ class Links:
         library = library_of(value)
         if library:
             self.modules.add(library)
-        if library and is_a(value, type):
-            self._classes.append(value)
+        elif is_a(value, type):
+            self._classes += library_classes.library_bases(value)
         value = current(value)
         substitute = stand_in(value)
+        if library and substitute is None:
+            self._classes.append(value if is_a(value, type) else type(value))
         if substitute is not None:
             # Under a label of its own, so that no tuple of the user's can pass for it.
             self.links[f"{label} by name"] = substitute
@@ -225,7 +229,9 @@ class Links:
             chain = (written_name(origin), *origin.chain)
             if isinstance(module, str):
                 self.modules.add(module)
-                library = library_attributes.imported(module)
+                library = library_attributes.imported(module, origin.chain)
+                if library is None or not library_attributes.is_of_python(library):
+                    self.note_read(modules, module, MISSING if library is None else library)
                 if library is not None:
                     self._follow_library("imported", library, chain, 1, is_imported=True)
             elif isinstance(module, Absent):
@@ -234,17 +240,41 @@ class Links:
                 self.note_read(modules, module.__name__, module)
                 self._follow("imported", module, chain)
 
-    def add_patches(self, attributes: frozenset[str]) -> None:
-        """Link what the user set on a library's classes, as far as the code spells it.
+    def add_patches(self, spelled: frozenset[str]) -> None:
+        """Link what the user set on a library's classes, as far as it acts on the code of a function.
 
-        attributes: the attributes that the code takes of anything.
+        spelled: the attributes that the code takes of anything.
         """
-        for cls in library_attributes.classes_of(self._classes) if attributes else ():
-            self.watched[cls] = attributes
-            for name in [name for name in attributes if name in vars(cls)]:
-                part = library_attributes.users_part(vars(cls)[name])
-                if part is not None:
-                    self.add(f"attribute {name} of {cls.__module__}.{cls.__qualname__}", part)
+        for cls in dict.fromkeys(self._classes):
+            for base, name, value in self._set_by_user(cls, spelled, True):
+                if name in spelled or library_classes.is_known_to_library(base, name):
+                    self._add_patch(base, name, value)
+        for cls in library_classes.usual_classes() if spelled else ():
+            if cls not in self.watched:
+                for base, name, value in self._set_by_user(cls, spelled, False):
+                    self._add_patch(base, name, value)
+
+    def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
+        """Link what the user set on a library's classes from which a class of the user's derives.
+
+        spelled: finds the attributes that the code of its methods takes of anything.
+        """
+        for cls in filter(library_classes.changeable, dict.fromkeys(self._classes)):
+            for base, name, value in self._set_by_user(cls, spelled(), True):
+                self._add_patch(base, name, value)
+
+    def _set_by_user(
+        self, cls: type, spelled: frozenset[str], is_named: bool
+    ) -> Iterator[tuple[type, str, object]]:
+        found = library_classes.set_by_user(cls, spelled, is_named)
+        if found:
+            self.watched[cls] = spelled, is_named
+        for base, attributes in found:
+            for name, value in attributes.items():
+                yield base, name, value
+
+    def _add_patch(self, cls: type, name: str, value: object) -> None:
+        self.add(f"attribute {name} of {qualified_name(cls)}", library_classes.part_of(value))
 
     def _follow(self, where: str, value: object, chain: Chain, taken: int = 1) -> None:
         """Link what a chain leads to: step by step through the user's modules and namespaces.
@@ -317,12 +347,22 @@ class Links:
         if library_attributes.is_plain(value):
             if name[0] == "_" and type(value) in (list, dict, set):
                 return  # what the library keeps for itself
-            if not is_imported or library_attributes.is_of_python(module):
+            if (
+                not is_imported
+                or library_attributes.is_of_python(module)
+                or not bodies.is_own_value(module.__name__, name, value)
+            ):
                 self.add(label, value)
-        else:
-            name = library_attributes.foreign_name(value, module)
-            if name:
-                self.links[f"{label} by name"] = ("name", name)
+            return
+        foreign = library_attributes.foreign_name(value, module.__name__)
+        if foreign:
+            self.links[f"{label} by name"] = ("name", foreign)
+        elif library_attributes.is_added_value(
+            name, value, lambda: bodies.body_of_module(module.__name__)
+        ):
+            self.add(label, value)
+        elif not callable(value):
+            self._classes.append(type(value))
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
         """Link what may make the attributes that a module does not hold."""

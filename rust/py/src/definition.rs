@@ -14,15 +14,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::changes::{self, Counted, Difference};
 use crate::containers::shown;
 use crate::errors::{self, quietly};
-use crate::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
+use crate::guard::{self, Before, Guard, has_no_attributes, is_fixed};
 use crate::known;
 use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
+use crate::patched::Patched;
 use crate::record::{self, Link, Record};
 use crate::refusal::{Culprit, Stop, Walked};
 use crate::stand_ins;
-use crate::walk::{Definitions, Digests, Reading, Walk, address_of, entangled};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -47,7 +48,7 @@ struct Description<'py> {
     attributes: Vec<Attributes<'py>>,
     computed: Vec<Bound<'py, PyAny>>,
     reading: Reading,
-    watched: Vec<(Bound<'py, PyType>, Bound<'py, PyFrozenSet>)>,
+    watched: Vec<(Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool))>,
 }
 
 /// A dict of attributes all of which count, but for some names.
@@ -132,9 +133,9 @@ impl Definition {
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let (mut guards, mut records) = (survey.guards, survey.records);
         watch(py, &watched, &mut guards)?;
-        for (class, names) in survey.watched.into_values() {
-            let shape = PyFrozenSet::new(py, names).and_then(|names| Shape::watched(&class, &names));
-            guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
+        for (class, names, is_named) in survey.watched.into_values() {
+            let patched = PyFrozenSet::new(py, names).and_then(|names| Patched::of(&class, &names, is_named));
+            guards.push(Guard::Patched(Box::new(patched.map_err(Stop::interrupted)?)));
         }
         if purpose != Purpose::Value {
             for Changing { value, name, counted, written, digest, record, link } in survey.values {
@@ -250,8 +251,8 @@ struct Survey<'py> {
     records: Vec<Record>,
     /// Names of what statements in the code change.
     changes: FxHashSet<String>,
-    /// A library's classes by address, with names of attributes that the user may set on them.
-    watched: FxHashMap<usize, (Bound<'py, PyType>, FxHashSet<String>)>,
+    /// A library's classes by address, with attributes that code takes, and whether the others count, too.
+    watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
     kept: Vec<Py<PyAny>>,
     /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
     alone: FxHashMap<NodeId, Way>,
@@ -448,9 +449,10 @@ impl<'py> Walk<'py> {
         watch(self.py, &description.attributes, &mut survey.guards)?;
         survey.reading |= description.reading;
         survey.computed.extend_from_slice(&description.computed);
-        for (class, names) in &description.watched {
-            let watched =
-                survey.watched.entry(address_of(class)).or_insert_with(|| (class.clone(), FxHashSet::default()));
+        for (class, (names, is_named)) in &description.watched {
+            let watched = survey.watched.entry(address_of(class));
+            let watched = watched.or_insert_with(|| (class.clone(), FxHashSet::default(), false));
+            watched.2 |= is_named;
             watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
         }
         Guard::of(before, &description.reads, &mut survey.namespaces, &mut survey.guards)

@@ -19,6 +19,7 @@ use pyo3::types::{
 use crate::changes::{self, Counted, Difference, Left};
 use crate::definition::{Attributes, Definition};
 use crate::lazy::{Lazy, intern};
+use crate::patched::Patched;
 use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
@@ -28,6 +29,8 @@ pub(crate) enum Guard {
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A class has the bases, metaclass and attributes that it had.
     Class(Box<Shape>),
+    /// The user has set what they had on a library's class and on its bases.
+    Patched(Box<Patched>),
     /// A dict of attributes holds what it held.
     Attributes(Box<Contents>),
     /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
@@ -60,8 +63,8 @@ pub(crate) struct Shape {
     metaclass: Py<PyType>,
     /// Those that count.
     attributes: Py<PyDict>,
-    /// Their names, if no others count, not even those of the bases.
-    only: Option<Py<PyFrozenSet>>,
+    /// The name of the one that counts, if no others do, not even those of the bases.
+    only: Option<Py<PyString>>,
     /// The interpreter's number for the state in which all this was last seen to hold.
     version: AtomicU32,
 }
@@ -137,6 +140,7 @@ impl Guard {
                     && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
             }
             Self::Class(shape) => shape.holds(py),
+            Self::Patched(patched) => patched.holds(py),
             Self::Attributes(contents) => contents.holds(py),
             Self::Value { value, digest: then, counted } => digest(value.bind(py), known, reading).is_ok_and(|now| {
                 now == *then
@@ -180,6 +184,11 @@ impl Guard {
                     found.push(Difference::Edit);
                 }
             }
+            Self::Patched(patched) => {
+                if patched.differences(py, found).is_err() {
+                    found.push(Difference::Edit);
+                }
+            }
             Self::Attributes(contents) => match contents.changed(py) {
                 Ok(changed) => differences(contents.dict.bind(py).as_any(), changed, found),
                 Err(_) => found.push(Difference::Edit),
@@ -215,6 +224,7 @@ impl Guard {
                 visit.call(&shape.metaclass)?;
                 visit.call(&shape.attributes)
             }
+            Self::Patched(patched) => patched.traverse(visit),
             Self::Attributes(contents) => {
                 visit.call(&contents.dict)?;
                 visit.call(&contents.then)
@@ -375,19 +385,19 @@ fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 
 /// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
 #[cfg(not(Py_GIL_DISABLED))]
-fn version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: the type is alive, and only whoever holds the interpreter's lock writes the field.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
 /// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
 #[cfg(Py_GIL_DISABLED)]
-fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
 }
 
 /// The same, after a look-up, which makes the interpreter give a number to a class that has none.
-fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
     // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
     let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
@@ -411,10 +421,10 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>
 }
 
 /// A name that is not as it was: what it stood for then, and now.
-type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+pub(crate) type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// What is not the very object that it was.
-fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
+pub(crate) fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
     let mut changed = Vec::new();
     for (name, value) in now {
         let before = then.get_item(&name)?;
@@ -431,7 +441,7 @@ fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult
 }
 
 /// How what names in a namespace or class stand for compares with what calls left there.
-fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
+pub(crate) fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
     let mut held = Left::Fixed;
     for change in changed {
         match left_of(holder, change) {
@@ -449,7 +459,7 @@ fn left_of(holder: &Bound<'_, PyAny>, (name, then, now): &Changed<'_>) -> Left {
 }
 
 /// Adds what is not what calls left there.
-fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
+pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
     for change in changed {
         if left_of(holder, &change) == Left::Not {
             let (name, then, now) = change;
@@ -526,15 +536,7 @@ impl Shape {
         if !is_missing(value)? {
             attributes.set_item(name, value)?;
         }
-        let only = PyFrozenSet::new(class.py(), [name])?.unbind();
-        Ok(Self { attributes: attributes.unbind(), only: Some(only), ..Self::of(class)? })
-    }
-
-    /// A class of a library's on which the user may set these attributes.
-    pub(crate) fn watched(class: &Bound<'_, PyType>, names: &Bound<'_, PyFrozenSet>) -> PyResult<Self> {
-        let mut shape = Self { only: Some(names.clone().unbind()), ..Self::of(class)? };
-        shape.attributes = shape.attributes_of(class)?.unbind();
-        Ok(shape)
+        Ok(Self { attributes: attributes.unbind(), only: Some(name.clone().unbind()), ..Self::of(class)? })
     }
 
     /// What the class has of what counts.
@@ -542,10 +544,8 @@ impl Shape {
         let Some(only) = &self.only else { return attributes_of(class) };
         let py = class.py();
         let (all, chosen) = (class.getattr(intern!(py, "__dict__"))?, PyDict::new(py));
-        for name in only.bind(py) {
-            if all.contains(&name)? {
-                chosen.set_item(&name, all.get_item(&name)?)?;
-            }
+        if all.contains(only)? {
+            chosen.set_item(only, all.get_item(only)?)?;
         }
         Ok(chosen)
     }

@@ -26,6 +26,7 @@ mod miss;
 mod namespace;
 mod objects;
 mod once;
+mod patched;
 mod plan;
 mod readings;
 mod recall;
@@ -49,6 +50,8 @@ mod _funes {
     use crate::call::Call;
     #[pymodule_export]
     use crate::changes::{count_attributes, counted};
+    #[pymodule_export]
+    use crate::patched::class_version;
     #[pymodule_export]
     use crate::claim::Claim;
     #[pymodule_export]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::changes::{self, Difference, Left};
@@ -14,8 +14,8 @@ use crate::walk::{Address, address_of};
 /// A dict, and what some names in it stand for.
 pub(crate) struct Namespace {
     dict: Py<PyDict>,
-    /// The object whose attributes these are; none if the dict stands for itself.
-    owner: Option<Py<PyAny>>,
+    /// The object whose attributes these are, and its class; none if the dict stands for itself.
+    owner: Option<(Py<PyAny>, Py<PyType>)>,
     /// Without a value: there is nothing of that name.
     names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
     /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
@@ -47,9 +47,12 @@ impl Namespace {
         true
     }
 
-    /// Whether the object still has this dict.
+    /// Whether the object still has this dict and its class.
     fn is_in_place(&self, py: Python<'_>) -> bool {
-        let Some(owner) = &self.owner else { return true };
+        let Some((owner, class)) = &self.owner else { return true };
+        if !owner.bind(py).get_type().is(class) {
+            return false;
+        }
         // SAFETY: the object is alive; the result is a new reference, or null with an error, which is cleared.
         let dict = unsafe {
             Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(owner.as_ptr(), std::ptr::null_mut()))
@@ -93,7 +96,10 @@ impl Namespace {
 
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         visit.call(&self.dict)?;
-        visit.call(&self.owner)?;
+        if let Some((owner, class)) = &self.owner {
+            visit.call(owner)?;
+            visit.call(class)?;
+        }
         self.names.iter().filter_map(|(_, value)| value.as_ref()).try_for_each(|value| visit.call(value))
     }
 }
@@ -119,7 +125,7 @@ impl Namespaces {
             (dict.clone(), None)
         } else {
             let dict = holder.getattr(intern!(holder.py(), "__dict__"))?.cast_into::<PyDict>()?;
-            (dict, Some(holder.clone().unbind()))
+            (dict, Some((holder.clone().unbind(), holder.get_type().unbind())))
         };
         let address = address_of(&dict);
         if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
