@@ -38,6 +38,7 @@ from funes._definitions.annotations import (
     acts_on_annotations,
     annotations_of,
     docstring_of,
+    fixed_annotations,
     said,
     subclasses_of,
 )
@@ -146,6 +147,7 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         tools=links.tools,
         attributes=tuple(links.attributes),
         computed=tuple(links.computed),
+        reading=links.spelled,
         watched=tuple(links.watched.items()),
     )
 
@@ -190,14 +192,15 @@ def _is_text(part: object) -> bool:
 def _add_what_is_read(cls: type, links: Links, reading: int) -> None:
     """Link what is left out unless code reads it."""
     if reading & DOCSTRINGS:
-        links.compute("docstring", docstring_of, cls)
+        links.compute("docstring", docstring_of, cls, "__doc__")
         fields = cls.__dict__.get("__pydantic_fields__")
         for name, field in fields.items() if isinstance(fields, dict) else ():
             for part in _PARTS_FOR_PEOPLE:
                 if getattr(field, part, None) is not None:
                     links.add(f"field {name} {part}", getattr(field, part))
     if reading & ANNOTATIONS:
-        links.compute("annotations", annotations_of, cls)
+        links.compute("annotations", annotations_of, cls, *fixed_annotations(cls))
+    links.add_names(cls, reading)
     if reading & SUBCLASSES:
         links.compute("subclasses", subclasses_of, cls)
 

@@ -6,12 +6,12 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from funes._definitions.annotations import annotations_of, cleandoc, docstring_of
+from funes._definitions.annotations import annotations_of, cleandoc, docstring_of, fixed_annotations
 from funes._definitions.code import byte_code, names_in, words_in
 from funes._definitions.description import Description
 from funes._definitions.links import Links
 from funes._definitions.names import Names
-from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
+from funes._definitions.reading import ANNOTATIONS, ANY, ASKED, DOCSTRINGS, NAMES, READERS, asked_in
 from funes._definitions.source import written
 from funes._definitions.written import Written
 from funes._warn import warn
@@ -41,9 +41,10 @@ def describe_function(
     if not is_bare:
         links.add_attributes(function)
     if reading & DOCSTRINGS:
-        links.compute("docstring", docstring_of, function)
+        links.compute("docstring", docstring_of, function, "__doc__")
     if reading & ANNOTATIONS:
-        links.compute("annotations", annotations_of, function)
+        links.compute("annotations", annotations_of, function, *fixed_annotations(function))
+    links.add_names(function, reading)
     return Description(
         "function",
         function.__name__,
@@ -65,20 +66,30 @@ def _reading(code: CodeType, found: Written | None, names: Names, links: Links) 
     """What a function reads of code, but for what `links` have of it already."""
     readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
     readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    reading = links.spelled
     if found is None:
         words = words_in(code)
         readers |= words
-        asked = words & ASKED.keys()
+        reading |= asked_in(words) & ~NAMES
+        reading |= 0 if words.isdisjoint(_BY_NAME) else ANY
     else:
-        readers |= found.content.readers
-        asked = {name for name, chain in found.content.asks if chain not in links.told}
-    reading = 0
-    for name in asked:
-        reading |= ASKED[name]
+        content = found.content
+        readers |= content.readers
+        reading |= content.spelled
+        for name, chain in content.asks:
+            # The name of a function or class is in its definition, and is not watched for this alone.
+            if chain not in links.told and name != "__name__":
+                reading |= ASKED[name]
+        if not all(map(links.is_known_text, content.named_by)):
+            reading |= ANY
     for kind, functions in READERS.items():
         if not functions.isdisjoint(readers):
             reading |= kind
     return reading
+
+
+# What takes attributes by names that only the running code knows, where there is no tree to tell.
+_BY_NAME = frozenset(("getattr", "attrgetter", "__getattribute__"))
 
 
 def _tree(found: Written, reading: int) -> tuple[object, ...]:

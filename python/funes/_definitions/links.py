@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +14,10 @@ from funes._definitions.annotations import (
     annotations_of,
     docstring_of,
     docstrings_of,
+    fixed_annotations,
     hints_of,
+    name_of,
+    place_of,
     subclasses_of,
 )
 from funes._definitions.attributes import (
@@ -21,8 +25,8 @@ from funes._definitions.attributes import (
     attributes_of,
     memo_attributes,
 )
-from funes._definitions.current import current
-from funes._definitions.description import MISSING
+from funes._definitions.current import DECIMAL, current
+from funes._definitions.description import MISSING, Computed
 from funes._definitions.descriptors import (
     MACHINERY,
     is_special_descriptor,
@@ -44,6 +48,7 @@ from funes._definitions.library import (
     stands_for_builtin,
 )
 from funes._definitions.names import Chain, Names, spelled, written_name
+from funes._definitions.reading import ANY, NAMES, PLACES, asked_in
 from funes._funes import counted
 
 __all__ = ["Links"]
@@ -70,6 +75,9 @@ _PLAIN = frozenset(
     (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
 )
 
+# What takes attributes by names that it holds.
+_NAMING = frozenset((operator.attrgetter, operator.methodcaller))
+
 
 class Links:
     """Gathers what one piece of code refers to."""
@@ -82,7 +90,9 @@ class Links:
         self.tools: dict[str, object] = {}
         #: As in `Description`.
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
-        self.computed: list[Callable[[], object]] = []
+        self.computed: list[Computed] = []
+        #: What is read by the attributes that its values spell, see `reading`.
+        self.spelled = 0
         #: As in `Description`.
         self.watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: Names and attributes that the code passes on, see `Content`; None if that is not known.
@@ -105,10 +115,15 @@ class Links:
         """Link a value."""
         if type(value) in _PLAIN:
             self.links[label] = value
+            self.spelled |= asked_in(value)
             return
+        if type(value) in _NAMING:
+            self.spelled |= asked_in(value.__reduce__()[1])
+        elif value is getattr:
+            self.spelled |= ANY
         library = library_of(value)
         if library:
-            self.modules.add(library)
+            self._note_library(library)
         elif is_a(value, type):
             self._classes += library_classes.library_bases(value)
         value = current(value)
@@ -131,15 +146,37 @@ class Links:
         else:
             self.links[label] = value
             if library and type(value) is FunctionType:
-                self.readers.add(value.__name__)
+                self.readers.update((value.__name__, value.__module__))
 
-    def compute(self, label: str, find: Callable[[Any], object], thing: object) -> None:
-        """Link what is found out anew each time that the definition is looked at, if it is anything."""
+    def _note_library(self, module: str) -> None:
+        self.modules.add(module)
+        if module in ("decimal", "_decimal", "_pydecimal"):
+            self.links["decimal context"] = DECIMAL
+
+    def compute(
+        self, label: str, find: Callable[[Any], object], thing: Any, *attributes: str
+    ) -> None:
+        """Link what is found out anew each time that the definition is looked at, if it is anything.
+
+        attributes: those of `thing` that it follows from, if it follows from what these are.
+        """
         compute = partial(find, thing)
         value = compute()
         if value:
             self.links[label] = value
-        self.computed.append(compute)
+        self.computed.append((compute, thing, attributes))
+
+    def add_names(self, thing: Any, reading: int) -> None:
+        """Link what a function or class says of its name and place, if code reads it."""
+        if reading & NAMES:
+            self.compute("name", name_of, thing, "__name__")
+        if reading & PLACES:
+            self.compute("place", place_of, thing, "__module__", "__qualname__")
+
+    def is_known_text(self, chain: Chain) -> bool:
+        """Whether a chain leads to a text, which is linked."""
+        labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
+        return chain != () and any(type(self.links.get(label)) is str for label in labels)
 
     def add_attributes(self, thing: Any, *others: str) -> None:
         """Link the attributes that were set on a function or the like.
@@ -228,7 +265,7 @@ class Links:
             module = own_module(origin, globals_)
             chain = (written_name(origin), *origin.chain)
             if isinstance(module, str):
-                self.modules.add(module)
+                self._note_library(module)
                 library = library_attributes.imported(module, origin.chain)
                 if library is None or not library_attributes.is_of_python(library):
                     self.note_read(modules, module, MISSING if library is None else library)
@@ -412,9 +449,14 @@ class Links:
         )
         function = value.__wrapped__ if is_memorious(value) else value
         if asked == "__doc__":
-            self.compute(f"{label}.__doc__", docstring_of, value)
+            self.compute(f"{label}.__doc__", docstring_of, value, "__doc__")
         elif asked == "__annotations__":
-            self.compute(f"{label}.__annotations__", annotations_of, function)
+            attributes = fixed_annotations(function)
+            self.compute(f"{label}.__annotations__", annotations_of, function, *attributes)
+        elif asked == "__name__":
+            self.compute(f"{label}.__name__", name_of, function, "__name__")
+        elif asked in ("__module__", "__qualname__"):
+            self.compute(f"{label}.{asked}", place_of, function, "__module__", "__qualname__")
         elif asked == "__subclasses__" and is_class:
             self.compute(f"{label}.__subclasses__", subclasses_of, value)
         elif is_passed:

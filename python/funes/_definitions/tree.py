@@ -40,7 +40,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from funes._definitions.reading import ALL_READERS, ASKED
+from funes._definitions.reading import ALL_READERS, ASKED, asked_in, may_spell
 
 __all__ = ["Content", "FunctionNode", "content", "is_private"]
 
@@ -57,6 +57,10 @@ class Content(NamedTuple):
     has_assert: bool
     #: Where it reads an attribute of `ASKED`: the attribute, and its chain of names; () if it is no such chain.
     asks: frozenset[tuple[str, tuple[str, ...]]]
+    #: What is read by the attributes that its texts spell, see `reading`.
+    spelled: int
+    #: Chains of names that give the name of an attribute that it takes; () for any other expression.
+    named_by: frozenset[tuple[str, ...]]
     #: Attributes of `ALL_READERS` that it takes of anything.
     readers: frozenset[str]
     #: Names, with attributes taken from them, that it passes on: neither called, nor only compared.
@@ -77,10 +81,13 @@ def content(function: FunctionNode) -> Content:
     has_assert = False
     in_class: set[int] = set()
     asks: set[tuple[str, tuple[str, ...]]] = set()
+    spelled = 0
+    named_by: set[tuple[str, ...]] = set()
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
     #: Addresses of names and attributes that are not passed on.
     used: set[int] = set()
+    called: set[int] = set()
     docstrings: list[str] = []
     annotations: list[str] = []
     pending = _opened(function)
@@ -93,6 +100,8 @@ def content(function: FunctionNode) -> Content:
             emit(item.id)
             if id(item) not in used:
                 passed.add((item.id,))
+            if item.id == "getattr" and id(item) not in called:
+                named_by.add(())
         elif kind is ast.Attribute:
             emit("Attribute")
             emit(item.attr)
@@ -110,8 +119,8 @@ def content(function: FunctionNode) -> Content:
             else:
                 emit("Constant")
                 emit(item.value)
-                if type(item.value) is str and item.value in ASKED:
-                    asks.add((item.value, ()))
+                if type(item.value) is str:
+                    spelled |= asked_in(item.value)
         elif kind is str or not issubclass(kind, ast.AST):
             emit(item)
         elif issubclass(kind, _OPERATORS):
@@ -131,6 +140,9 @@ def content(function: FunctionNode) -> Content:
             elif kind in _NEW_SCOPES:
                 docstrings += _docstring(item)
                 annotations += _annotations(item)
+            elif kind is ast.Call:
+                called.add(id(item.func))
+                named_by.update(_names_of_attribute(item))
             if kind in _USES:
                 used.update(map(id, _only_used(item)))
             emit(kind.__name__)
@@ -158,6 +170,8 @@ def content(function: FunctionNode) -> Content:
         any(map(is_private, names)),
         has_assert or "__debug__" in names,
         frozenset(asks),
+        spelled,
+        frozenset(named_by),
         frozenset(readers),
         frozenset(passed),
         tuple(docstrings),
@@ -177,6 +191,38 @@ def _chain(node: ast.expr) -> tuple[str, ...]:
         attributes.append(node.attr)
         node = node.value
     return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else ()
+
+
+def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
+    """What gives the name of an attribute that a call takes: a chain of names, or () for another expression."""
+    chain = _chain(call.func)
+    by = chain[-1:] or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ())
+    if by == ("getattr",):
+        arguments = call.args[1:2]
+    elif by in (("attrgetter",), ("__getattribute__",)):
+        arguments = call.args
+    else:
+        return
+    for argument in arguments:
+        if may_spell(*_ends(argument)):
+            yield _chain(argument)
+
+
+def _ends(text: ast.expr) -> tuple[str, str]:
+    """The start and the end of a text, as far as its expression says them."""
+    if isinstance(text, ast.Constant):
+        # What it spells is looked at with all other texts.
+        return "a constant", ""
+    if isinstance(text, ast.JoinedStr) and text.values:
+        return _ends_of_constant(text.values[0])[0], _ends_of_constant(text.values[-1])[1]
+    if isinstance(text, ast.BinOp) and isinstance(text.op, ast.Add):
+        return _ends_of_constant(text.left)[0], _ends_of_constant(text.right)[1]
+    return "", ""
+
+
+def _ends_of_constant(text: ast.expr) -> tuple[str, str]:
+    is_text = isinstance(text, ast.Constant) and isinstance(text.value, str)
+    return (text.value, text.value) if is_text else _ends(text)  # type: ignore[attr-defined]
 
 
 def _only_used(node: ast.AST) -> Iterator[ast.AST]:

@@ -46,13 +46,16 @@ struct Description<'py> {
     changes: Bound<'py, PyAny>,
     tools: Bound<'py, PyDict>,
     attributes: Vec<Attributes<'py>>,
-    computed: Vec<Bound<'py, PyAny>>,
+    computed: Vec<Computed<'py>>,
     reading: Reading,
     watched: Vec<(Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool))>,
 }
 
 /// A dict of attributes all of which count, but for some names.
 pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// What gives a value, and the object and its attributes from which the value follows.
+pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
 
 /// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
 /// objects whenever they are looked at have no end.
@@ -242,7 +245,7 @@ struct Survey<'py> {
     /// Values that may change in place.
     values: Vec<Changing<'py>>,
     /// What is looked up anew each time, see `Description`.
-    computed: Vec<Bound<'py, PyAny>>,
+    computed: Vec<Computed<'py>>,
     /// What the code reads of code.
     reading: Reading,
     modules: Vec<String>,

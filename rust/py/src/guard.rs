@@ -17,7 +17,7 @@ use pyo3::types::{
 };
 
 use crate::changes::{self, Counted, Difference, Left};
-use crate::definition::{Attributes, Definition};
+use crate::definition::{Attributes, Computed, Definition};
 use crate::lazy::{Lazy, intern};
 use crate::patched::Patched;
 use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
@@ -36,7 +36,16 @@ pub(crate) enum Guard {
     /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
     Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
     /// What is looked up anew each time comes to what it came to.
-    Computed { compute: Py<PyAny>, digest: Digest },
+    Computed { compute: Py<PyAny>, digest: Digest, from: Option<Vec<Source>> },
+}
+
+/// An attribute from which something is computed.
+pub(crate) struct Source {
+    object: Py<PyAny>,
+    name: Py<PyString>,
+    value: Py<PyAny>,
+    /// What it held, if it is a dict.
+    contents: Option<Box<Contents>>,
 }
 
 /// What a dict held.
@@ -123,9 +132,14 @@ impl Guard {
         Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)?, counted: None })
     }
 
-    pub(crate) fn computed(compute: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
-        let value = compute.call0().map_err(|error| Stop::raised(compute.py(), "noting what code reads", error))?;
-        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)? })
+    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
+        let (compute, object, names) = computed;
+        let raised = |error| Stop::raised(compute.py(), "noting what code reads", error);
+        // Before it is computed, so that a change that comes meanwhile is noticed.
+        let from = names.iter().map(|name| Source::of(object, name)).collect::<PyResult<Vec<_>>>();
+        let value = compute.call0().map_err(raised)?;
+        let from = from.ok().filter(|from| !from.is_empty());
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
     }
 
     /// `ignored`: names in it that do not count.
@@ -148,8 +162,9 @@ impl Guard {
                         changes::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
                     })
             }),
-            Self::Computed { compute, digest: then } => {
-                compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+            Self::Computed { compute, digest: then, from } => {
+                from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py)))
+                    || compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
             }
         }
     }
@@ -233,7 +248,10 @@ impl Guard {
                 visit.call(value)?;
                 counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
             }
-            Self::Computed { compute, .. } => visit.call(compute),
+            Self::Computed { compute, from, .. } => {
+                visit.call(compute)?;
+                from.iter().flatten().try_for_each(|source| source.traverse(visit))
+            }
         }
     }
 }
@@ -471,6 +489,33 @@ pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, 
                 now: now.map(Bound::unbind),
             });
         }
+    }
+}
+
+impl Source {
+    fn of(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Self> {
+        let value = object.getattr(name)?;
+        let contents = value.cast::<PyDict>().ok().map(|dict| Contents::of(dict, &[])).transpose()?;
+        Ok(Self {
+            object: object.clone().unbind(),
+            name: name.clone().unbind(),
+            value: value.unbind(),
+            contents: contents.map(Box::new),
+        })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        self.object.bind(py).getattr(&self.name).is_ok_and(|value| value.is(&self.value))
+            && self.contents.as_ref().is_none_or(|contents| contents.holds(py))
+    }
+
+    fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.value)?;
+        self.contents.iter().try_for_each(|contents| {
+            visit.call(&contents.dict)?;
+            visit.call(&contents.then)
+        })
     }
 }
 
