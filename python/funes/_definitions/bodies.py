@@ -16,7 +16,18 @@ from typing import Any, Final, NamedTuple
 
 from funes._definitions.code import nested_codes, same_constant
 
-__all__ = ["CODE", "COMPUTED", "Body", "Imported", "body_of_class", "body_of_module", "is_computed", "is_kept", "is_own_value", "says"]
+__all__ = [
+    "CODE",
+    "COMPUTED",
+    "Body",
+    "Imported",
+    "body_of_class",
+    "body_of_module",
+    "is_computed",
+    "is_kept",
+    "is_own_value",
+    "says",
+]
 
 
 class _Mark:
@@ -123,7 +134,9 @@ def _class_body(modules: tuple[str, ...], qualname: str) -> Body | None:
         bodies = [_bound(inner, module) for inner in found if _is_class_body(inner, qualname)]
         if bodies:
             names = dict.fromkeys(name for body in bodies for name in body)
-            return {name: [said for body in bodies for said in body.get(name, ())] for name in names}
+            return {
+                name: [said for body in bodies for said in body.get(name, ())] for name in names
+            }
     return None
 
 

@@ -108,10 +108,13 @@ _CONTAINERS = frozenset((tuple, list, dict, set, frozenset))
 _MOST = 10_000
 
 
+_WITH_FUNCTION = (functools.partial, functools.partialmethod, functools.singledispatchmethod)
+
+
 def is_users(value: Any) -> bool:
     """Whether something that stands in a library is not the library's."""
     while True:
-        if is_a(value, functools.partial):
+        if issubclass(type(value), _WITH_FUNCTION):
             value = value.func
         elif is_a(value, MethodType):
             if not is_library_class(type(value.__self__)) and not is_a(value.__self__, type):

@@ -21,7 +21,14 @@ from funes._definitions.library_attributes import (
 )
 from funes._funes import class_version, count_attributes
 
-__all__ = ["changeable", "is_known_to_library", "library_bases", "part_of", "set_by_user", "usual_classes"]
+__all__ = [
+    "changeable",
+    "is_known_to_library",
+    "library_bases",
+    "part_of",
+    "set_by_user",
+    "usual_classes",
+]
 
 # Classes on which users register or set attributes that code takes of objects whose type it does not name.
 _EXTENDED = {
@@ -62,9 +69,7 @@ def library_bases(cls: type) -> list[type]:
     """The library's classes from which a class of the user's or its bases derive directly."""
     if len(cls.__mro__) == 2:  # itself and `object`
         return []
-    found = (
-        base for own in cls.__mro__ if not is_library_class(own) for base in own.__bases__
-    )
+    found = (base for own in cls.__mro__ if not is_library_class(own) for base in own.__bases__)
     return [base for base in dict.fromkeys(found) if changeable(base) and is_library_class(base)]
 
 

@@ -82,6 +82,7 @@ def may_spell(start: str, end: str) -> bool:
         (name.startswith(start) and name.endswith(end)) for name in (*ASKED, "__code__", "__dict__")
     )
 
+
 READERS: Final = {
     DOCSTRINGS: frozenset(
         (
