@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from funes import hash_definition
 from patch_cases import LIBRARY, ROWS, Row
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each row runs in a process")
 
-#: Runs each row in processes of its own: the changes one after the other, and each number of them before the first call.
+#: Runs each row in processes of its own: its changes one after the other, and some of them before the first call.
 RUN = """
 import importlib, json, os, sys, warnings
 import funes
@@ -54,6 +52,11 @@ def in_process(*arguments):
     os.wait()
     return said
 
+# What each process would import itself.
+importlib.import_module("warm")
+function = funes.memorious(cache_dir=os.path.join(FOLDER, "cache"))(sys.modules["warm"].f)
+look(function)
+
 for name, changes in ROWS:
     live = in_process(name, changes, 0)
     fresh = [in_process(name, changes, count) for count in range(1, len(changes) + 1)]
@@ -72,6 +75,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         path = folder / "site-packages" / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
+    (folder / "warm.py").write_text(
+        "import argparse, json\nclass A(json.JSONEncoder): pass\ndef f(x): return A().encode(x)"
+    )
     rows = []
     for number, row in enumerate(ROWS):
         (folder / f"row_{number}.py").write_text(row.text + "\n")
@@ -95,7 +101,7 @@ def test_a_change_gives_the_result_that_the_function_computes_now(
     assert not isinstance(live, str), live
     for _, result, plain in (*live, *(outcome for process in fresh for outcome in process)):
         assert result == plain
-    for (key, result, _), (next_key, next_result, _) in zip(live, live[1:], strict=False):
+    for (key, result, _), (next_key, next_result, _) in itertools.pairwise(live):
         assert result != next_result, "the row changes nothing"
         # The name of a function is in its key in each process, and another one is noticed.
         assert key != next_key

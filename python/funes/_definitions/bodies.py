@@ -1,7 +1,7 @@
 """What the bodies of a library's modules and classes bind, read from their code without running it.
 
-A value that a library holds under a name is the library's own if its code says the same. Any other value was put there by
-the user, or is computed.
+A value that a library holds under a name is the library's own if its code says the same. Any other value was put there
+by the user, or is computed.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _bound(code: CodeType, module: str) -> Body:
     made = ""  # the name of the last function or class body
     origin = ""
     for operation, argument in _operations(code):
-        if operation == _LOAD_CONST or operation == _LOAD_SMALL_INT:
+        if operation in (_LOAD_CONST, _LOAD_SMALL_INT):
             value = argument if operation == _LOAD_SMALL_INT else code.co_consts[argument]
             constants = [constants[1], value]
             made = value.co_name if isinstance(value, CodeType) else made

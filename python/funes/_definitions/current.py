@@ -1,8 +1,8 @@
 """Variables of a context or thread: what counts is the value that they have where the call is made.
 
 So does the context of `decimal`, which decides what arithmetic gives and which code rarely names. Other settings of a
-process change results as well, such as those of numpy and pandas. They do not count: to ask for all of them would take longer
-than a hit, and most change only how results are shown.
+process change results as well, such as those of numpy and pandas. They do not count: to ask for all of them would take
+longer than a hit, and most change only how results are shown.
 """
 
 from __future__ import annotations

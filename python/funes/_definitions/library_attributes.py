@@ -53,8 +53,8 @@ def is_of_python(module: ModuleType) -> bool:
 def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
     """A library's module that a function imports itself; None if it is not loaded and need not be.
 
-    chain: what the function takes of the module. Where only its code tells what that is, it need not be loaded: what the
-    library says itself does not count, and the user cannot have changed it.
+    chain: what the function takes of the module. Where its code tells what that is, it need not be loaded: what the
+        library says itself does not count, and the user cannot have changed it.
     """
     module = sys.modules.get(name)
     root = _root(name)

@@ -1,4 +1,4 @@
-"""What the user set on a library's classes: methods, descriptors and values in the place of the library's own, or new."""
+"""What the user set on a library's classes: methods, descriptors and values, new or in place of the library's own."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What code may read of other code beside what that does: docstrings, annotations, subclasses.
+"""What code may read of other code beside what that does: docstrings, annotations, subclasses, names.
 
-These, and the names of functions and classes, count only if they are read. If the path is spelled with names (``helper.__doc__``), that of the one function or
+These count only if they are read. If the path is spelled with names (``helper.__doc__``), that of the one function or
 class counts. Any other path (``type(x).__doc__``, ``inspect.getdoc(x)``) may lead to any function or class of the
-graph or of the arguments, so that of all of them counts. So do a text that spells such an attribute, wherever the code
-has it from, and an attribute whose name is made while the code runs.
+graph or of the arguments, so that of all of them counts. So it is for a text that spells such an attribute, wherever
+the code has it from, and for an attribute whose name is made while the code runs.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ NAMES: Final = 8
 PLACES: Final = 16
 
 ANY: Final = DOCSTRINGS | ANNOTATIONS
-"""What an attribute may be of which only the running code knows the name. Where code stands is left out: a function that
-looks attributes up by their names is to keep its results when its file is moved.
+"""What an attribute may be of which only the running code knows the name. Where code stands is left out: a function
+that looks attributes up by their names is to keep its results when its file is moved.
 """
 
 ASKED: Final = {

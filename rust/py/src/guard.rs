@@ -19,8 +19,8 @@ use pyo3::types::{
 use crate::changes::{self, Counted, Difference, Left};
 use crate::definition::{Attributes, Computed, Definition};
 use crate::lazy::{Lazy, intern};
-use crate::patched::Patched;
 use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
+use crate::patched::Patched;
 use crate::refusal::{Stop, Walked};
 use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
 
@@ -164,7 +164,10 @@ impl Guard {
             }),
             Self::Computed { compute, digest: then, from } => {
                 from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py)))
-                    || compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+                    || compute
+                        .bind(py)
+                        .call0()
+                        .is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
             }
         }
     }

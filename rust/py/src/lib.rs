@@ -51,8 +51,6 @@ mod _funes {
     #[pymodule_export]
     use crate::changes::{count_attributes, counted};
     #[pymodule_export]
-    use crate::patched::class_version;
-    #[pymodule_export]
     use crate::claim::Claim;
     #[pymodule_export]
     use crate::draws::{Draws, set_seeded};
@@ -68,6 +66,8 @@ mod _funes {
     use crate::memory::Raw;
     #[pymodule_export]
     use crate::once::KeyLock;
+    #[pymodule_export]
+    use crate::patched::class_version;
     #[pymodule_export]
     use crate::plan::forget_plans;
     #[pymodule_export]
