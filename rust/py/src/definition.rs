@@ -48,11 +48,14 @@ struct Description<'py> {
     attributes: Vec<Attributes<'py>>,
     computed: Vec<Computed<'py>>,
     reading: Reading,
-    watched: Vec<(Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool))>,
+    watched: Vec<Watched<'py>>,
 }
 
 /// A dict of attributes all of which count, but for some names.
 pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// A library's class, with attributes that code takes, and whether the others count, too.
+type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
 
 /// What gives a value, and the object and its attributes from which the value follows.
 pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
