@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple, Py
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::changes::{self, Counted, Difference};
+use crate::classes::Classes;
 use crate::containers::shown;
 use crate::errors::{self, quietly};
 use crate::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
@@ -87,6 +88,7 @@ pub(crate) struct Definition {
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
+    classes: Classes,
     /// The digest of every function and class in it, by address; `kept` holds them.
     pub(crate) known: Digests,
     /// What the code in it reads of code, and what the code reads that gets it as a value.
@@ -132,9 +134,10 @@ impl Definition {
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let (mut guards, mut records) = (survey.guards, survey.records);
         watch(py, &watched, &mut guards)?;
+        let mut watched = Vec::with_capacity(survey.watched.len());
         for (class, names) in survey.watched.into_values() {
             let shape = PyFrozenSet::new(py, names).and_then(|names| Shape::watched(&class, &names));
-            guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
+            watched.push(shape.map_err(Stop::interrupted)?);
         }
         if purpose != Purpose::Value {
             for Changing { value, name, counted, written, digest, record, link } in survey.values {
@@ -164,6 +167,7 @@ impl Definition {
             nodes: records,
             namespaces: survey.namespaces.into_vec(),
             guards,
+            classes: Classes::new(py, survey.classes, watched),
             known,
             reading,
             kept: survey.kept,
@@ -179,8 +183,8 @@ impl Definition {
         let description = describe(root, 0)?;
         let mut walk = Walk::new(py, Definitions::settled(None, 0));
         walk.named(&description.name);
-        let (mut namespaces, mut guards) = (Namespaces::default(), Vec::new());
-        Guard::of(&mut before, &description.reads, &mut namespaces, &mut guards).map_err(raised)?;
+        let (mut namespaces, mut guards, mut classes) = (Namespaces::default(), Vec::new(), Vec::new());
+        Guard::of(&mut before, &description.reads, &mut namespaces, (&mut guards, &mut classes)).map_err(raised)?;
         let modules = description.modules.try_iter().into_iter().flatten().flatten();
         let definition = Self {
             digest: walk.finish(Domain::Value),
@@ -191,6 +195,7 @@ impl Definition {
             nodes: Vec::new(),
             namespaces: namespaces.into_vec(),
             guards,
+            classes: Classes::new(py, classes, Vec::new()),
             known: Digests::default(),
             reading: 0,
             kept: vec![root.clone().unbind()],
@@ -205,8 +210,11 @@ impl Definition {
 
     /// Whether everything it rests on is as it was, and what is added to it.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
+        let holds = |guard: &Guard| guard.holds(py, &self.known, self.reading);
         self.namespaces.iter().all(|namespace| namespace.holds(py))
-            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known, self.reading))
+            && self.classes.hold(py)
+            && self.guards.iter().all(holds)
+            && added.is_none_or(holds)
     }
 
     /// What is not as it was.
@@ -218,6 +226,7 @@ impl Definition {
         for guard in &self.guards {
             guard.differences(py, &self.known, self.reading, &mut found);
         }
+        self.classes.differences(py, &mut found);
         found
     }
 }
@@ -229,6 +238,7 @@ impl Definition {
             visit.call(object)?;
         }
         self.namespaces.iter().try_for_each(|namespace| namespace.traverse(&visit))?;
+        self.classes.traverse(&visit)?;
         self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
     }
 }
@@ -237,6 +247,7 @@ impl Definition {
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
+    classes: Vec<Shape>,
     namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Changing<'py>>,
@@ -324,14 +335,17 @@ impl<'py> Walk<'py> {
             return Ok(());
         };
         let Definition { digest, doubts, weakly, reading, .. } = definition.get();
-        self.doubts.extend_from_slice(doubts);
-        if let Some(weakly) = weakly {
-            self.weakly.insert(address_of(object), weakly.clone());
+        if !doubts.is_empty() || weakly.is_some() {
+            let rare = self.rare();
+            rare.doubts.extend_from_slice(doubts);
+            rare.weakly.extend(weakly.iter().map(|weakly| (address_of(object), weakly.clone())));
         }
         self.reads |= reading;
         let digest = *digest;
         if let Definitions::Settled { met, last, .. } = &mut self.definitions {
-            met.extend(last.replace((address_of(object), digest)));
+            if let Some((address, digest)) = last.replace((address_of(object), digest)) {
+                met.insert(address, digest);
+            }
         }
         self.keep(object.clone());
         self.found.push(definition);
@@ -453,7 +467,7 @@ impl<'py> Walk<'py> {
                 survey.watched.entry(address_of(class)).or_insert_with(|| (class.clone(), FxHashSet::default()));
             watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
         }
-        Guard::of(before, &description.reads, &mut survey.namespaces, &mut survey.guards)
+        Guard::of(before, &description.reads, &mut survey.namespaces, (&mut survey.guards, &mut survey.classes))
             .map_err(|error| noting(self.py, error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -490,7 +504,7 @@ impl<'py> Walk<'py> {
             boundaries.push(self.encoder.boundary());
             self.text(label)?;
             let start = self.encoder.mark();
-            self.names.clear();
+            self.rare().names.clear();
             let mut doubt = None;
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
@@ -551,7 +565,7 @@ impl<'py> Walk<'py> {
                 label: label.to_string_lossy().into_owned(),
                 value: self.encoder.digest_since(&start).map(Digest::to_hex),
                 shown,
-                names: std::mem::take(&mut self.names),
+                names: std::mem::take(&mut self.rare().names),
                 doubt,
                 nodes,
                 positions: Vec::new(),

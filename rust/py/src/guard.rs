@@ -26,8 +26,6 @@ use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
-    /// A class has the bases, metaclass and attributes that it had.
-    Class(Box<Shape>),
     /// A dict of attributes holds what it held.
     Attributes(Box<Contents>),
     /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
@@ -48,7 +46,8 @@ pub(crate) struct Contents {
 
 /// A function or class before it was described.
 pub(crate) struct Before<'py> {
-    guard: Option<Guard>,
+    function: Option<Guard>,
+    class: Option<Shape>,
     /// The dict of keyword defaults, and a copy of it.
     defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
 }
@@ -69,13 +68,13 @@ pub(crate) struct Shape {
 impl Guard {
     /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
     pub(crate) fn before<'py>(object: &Bound<'py, PyAny>) -> PyResult<Before<'py>> {
-        let mut before = Before { guard: None, defaults: None };
+        let mut before = Before { function: None, class: None, defaults: None };
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
                 before.defaults = Some((defaults.clone(), defaults.copy()?));
             }
-            before.guard = Some(Self::Function {
+            before.function = Some(Self::Function {
                 function: function.clone().unbind(),
                 parts: function_parts(function).map(|part| part.map(Bound::unbind)),
                 cells: cells_of(function)?
@@ -87,7 +86,7 @@ impl Guard {
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            before.guard = Some(Self::Class(Box::new(Shape::of(class)?)));
+            before.class = Some(Shape::of(class)?);
         }
         Ok(before)
     }
@@ -97,12 +96,12 @@ impl Guard {
         before: &mut Before<'_>,
         reads: &Bound<'_, PyList>,
         namespaces: &mut Namespaces,
-        guards: &mut Vec<Self>,
+        (guards, classes): (&mut Vec<Self>, &mut Vec<Shape>),
     ) -> PyResult<()> {
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
             if let Ok(class) = namespace.cast::<PyType>() {
-                guards.push(Self::Class(Box::new(Shape::of_attribute(class, &name, &value)?)));
+                classes.push(Shape::of_attribute(class, &name, &value)?);
             } else {
                 namespaces.note(&namespace, name, value)?;
             }
@@ -112,7 +111,8 @@ impl Guard {
                 namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
             }
         }
-        guards.extend(before.guard.take());
+        guards.extend(before.function.take());
+        classes.extend(before.class.take());
         Ok(())
     }
 
@@ -130,13 +130,20 @@ impl Guard {
         Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
     }
 
+    #[inline]
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
         match self {
             Self::Function { function, parts, cells } => {
-                holds_parts(function.bind(py), parts)
-                    && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
+                holds_parts(function.bind(py), parts) && (cells.is_empty() || holds_cells(py, cells))
             }
-            Self::Class(shape) => shape.holds(py),
+            _ => self.holds_value(py, known, reading),
+        }
+    }
+
+    #[inline(never)]
+    fn holds_value(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+        match self {
+            Self::Function { .. } => false,
             Self::Attributes(contents) => contents.holds(py),
             Self::Value { value, digest: then, counted } => digest(value.bind(py), known, reading).is_ok_and(|now| {
                 now == *then
@@ -175,11 +182,6 @@ impl Guard {
                     }
                 }
             }
-            Self::Class(shape) => {
-                if shape.differences(py, found).is_err() {
-                    found.push(Difference::Edit);
-                }
-            }
             Self::Attributes(contents) => match contents.changed(py) {
                 Ok(changed) => differences(contents.dict.bind(py).as_any(), changed, found),
                 Err(_) => found.push(Difference::Edit),
@@ -208,12 +210,6 @@ impl Guard {
                     }
                 }
                 Ok(())
-            }
-            Self::Class(shape) => {
-                visit.call(&shape.class)?;
-                visit.call(&shape.bases)?;
-                visit.call(&shape.metaclass)?;
-                visit.call(&shape.attributes)
             }
             Self::Attributes(contents) => {
                 visit.call(&contents.dict)?;
@@ -284,19 +280,22 @@ const ATTRIBUTES: usize = 4;
 /// calls put there.
 fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
     let now = part_addresses(function);
-    holds_code(&now, then)
-        && (then[ATTRIBUTES].is_some()
-            || is_bare(now[ATTRIBUTES])
-            || attributes_given(function)
-                .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not)))
+    holds_code(&now, then) && (then[ATTRIBUTES].is_some() || is_bare(now[ATTRIBUTES]) || holds_new_attributes(function))
+}
+
+/// Whether the attributes of a function that had none are what calls put there.
+#[cold]
+fn holds_new_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    attributes_given(function)
+        .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not))
 }
 
 /// Whether the parts are the same, but for the attributes of a function that had none.
+#[inline]
 fn holds_code(now: &[*mut ffi::PyObject; 5], then: &[Option<Py<PyAny>>; 5]) -> bool {
-    now.iter()
-        .zip(then)
-        .enumerate()
-        .all(|(part, (&now, then))| now == pointer_to(then.as_ref()) || (part == ATTRIBUTES && then.is_none()))
+    let is_same = |part: usize| now[part] == pointer_to(then[part].as_ref());
+    // Written out, since this is done for each function at each hit.
+    is_same(0) && is_same(1) && is_same(2) && is_same(3) && (then[ATTRIBUTES].is_none() || is_same(ATTRIBUTES))
 }
 
 /// The dict for attributes, if a function has been given one.
@@ -320,8 +319,9 @@ pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
 /// Whether a function with this dict for attributes has none.
 #[cfg(not(Py_GIL_DISABLED))]
 fn is_bare(attributes: *mut ffi::PyObject) -> bool {
-    // SAFETY: if it is not null it is the dict of a function that is alive, and no other thread runs.
-    attributes.is_null() || unsafe { ffi::PyDict_Size(attributes) } == 0
+    // SAFETY: if it is not null it is the dict of a function that is alive, whose layout is this struct's, and no other
+    // thread runs.
+    attributes.is_null() || unsafe { (*attributes.cast::<ffi::PyDictObject>()).ma_used } == 0
 }
 
 /// Without the interpreter's lock another thread may replace the dict: it is not looked into.
@@ -338,6 +338,12 @@ fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, 
     }
     // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
     parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+}
+
+/// Whether each cell holds what it held.
+#[inline(never)]
+fn holds_cells(py: Python<'_>, cells: &[(Py<PyAny>, Option<Py<PyAny>>)]) -> bool {
+    cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
 }
 
 /// Whether a cell holds this very object, or nothing, or what a call left there.
@@ -375,19 +381,27 @@ fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 
 /// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
 #[cfg(not(Py_GIL_DISABLED))]
-fn version_of(class: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: the type is alive, and only whoever holds the interpreter's lock writes the field.
+#[inline]
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the type is alive, and only a thread that holds the interpreter's lock writes the field.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
 /// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
 #[cfg(Py_GIL_DISABLED)]
-fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
 }
 
+/// Whether a class has this metaclass. Its version does not say so.
+#[inline]
+pub(crate) fn is_of_metaclass(class: &Py<PyType>, metaclass: &Py<PyType>) -> bool {
+    // SAFETY: the class is alive; the addresses are compared, never followed.
+    unsafe { ffi::Py_TYPE(class.as_ptr()) == metaclass.as_ptr().cast() }
+}
+
 /// The same, after a look-up, which makes the interpreter give a number to a class that has none.
-fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
     // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
     let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
@@ -550,23 +564,34 @@ impl Shape {
         Ok(chosen)
     }
 
-    fn holds(&self, py: Python<'_>) -> bool {
+    /// How the class compares with what it was, or with what a call made of that.
+    pub(crate) fn held(&self, py: Python<'_>) -> Left {
         let class = self.class.bind(py);
-        if !class.get_type().is(&self.metaclass) {
-            return false;
+        if !is_of_metaclass(&self.class, &self.metaclass) {
+            return Left::Not;
         }
         let now = version_of(class);
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
-            return true;
+            return Left::Fixed;
         }
         let held = self.compare(class).unwrap_or(Left::Not);
         if held == Left::Fixed {
             self.version.store(assigned_version_of(class), Ordering::Relaxed);
         }
-        held != Left::Not
+        held
     }
 
-    /// How the class compares with what it was, or with what a call made of that.
+    /// The class.
+    pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.class.bind(py)
+    }
+
+    /// The class and its metaclass.
+    pub(crate) fn kinds(&self, py: Python<'_>) -> (Py<PyType>, Py<PyType>) {
+        (self.class.clone_ref(py), self.metaclass.clone_ref(py))
+    }
+
+    /// The same, without a look at the version.
     fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
         // A class whose bases are set has another tuple of them.
         if !class.bases().is(&self.bases) {
@@ -580,12 +605,19 @@ impl Shape {
         changed(&self.attributes_of(class)?, self.attributes.bind(class.py()))
     }
 
-    fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
+    pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
         let class = self.class.bind(py);
         if !class.get_type().is(&self.metaclass) || !class.bases().is(&self.bases) {
             found.push(Difference::Edit);
         }
         differences(class.as_any(), self.changed(class)?, found);
         Ok(())
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.class)?;
+        visit.call(&self.bases)?;
+        visit.call(&self.metaclass)?;
+        visit.call(&self.attributes)
     }
 }

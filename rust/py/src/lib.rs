@@ -5,6 +5,7 @@ mod attached;
 mod call;
 mod changes;
 mod claim;
+mod classes;
 mod containers;
 mod counters;
 mod definition;

@@ -45,8 +45,6 @@ const RAW: &str = "*args, **kwargs";
 struct Encoded<'py> {
     bytes: Vec<u8>,
     found: SmallVec<[Bound<'py, Definition>; 1]>,
-    /// What could not be taken in full, for a warning.
-    doubts: Vec<String>,
 }
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
@@ -410,29 +408,46 @@ impl Core {
         subject: &mut String,
     ) -> Walked<Encoded<'py>> {
         let py = memo.py();
-        let mut reading = settled.reading();
-        loop {
-            let (encoded, reads) = self.encode_read(reading, py, arguments, subject)?;
-            // A function among the arguments may read the code of another one.
-            if reads & !reading == 0 {
-                for doubt in &encoded.doubts {
-                    memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
-                }
-                return Ok(encoded);
-            }
-            reading |= reads;
+        let reading = settled.reading();
+        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+        self.write(&mut walk, arguments, subject)?;
+        if walk.reads & !reading != 0 {
+            self.write_again(reading, &mut walk, arguments, subject)?;
         }
+        if let Some(rare) = &walk.rare {
+            Self::doubt(memo, &rare.doubts)?;
+        }
+        Ok(Encoded { found: walk.found, bytes: walk.encoder.into_bytes() })
     }
 
-    /// The same, and what the code among the arguments reads of code. `reading`: what the function does.
-    fn encode_read<'py>(
+    /// Writes the arguments again because a function among them reads the code of another one, which then counts.
+    #[cold]
+    fn write_again<'py>(
         &self,
-        reading: Reading,
-        py: Python<'py>,
+        mut reading: Reading,
+        walk: &mut Walk<'py>,
         arguments: &Arguments<'py>,
         subject: &mut String,
-    ) -> Walked<(Encoded<'py>, Reading)> {
-        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+    ) -> Walked {
+        while walk.reads & !reading != 0 {
+            reading |= walk.reads;
+            *walk = Walk::new(walk.py, Definitions::settled(None, reading));
+            self.write(walk, arguments, subject)?;
+        }
+        Ok(())
+    }
+
+    /// Warns of what could not be taken in full.
+    #[cold]
+    fn doubt(memo: &Bound<'_, PyAny>, doubts: &[String]) -> Walked {
+        let name = intern!(memo.py(), "_doubt");
+        doubts.iter().try_for_each(|doubt| memo.call_method1(name, (doubt,)).map(drop)).map_err(Stop::interrupted)
+    }
+
+    /// Writes the arguments.
+    #[inline]
+    fn write<'py>(&self, walk: &mut Walk<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked {
+        let py = walk.py;
         walk.run(|walk| {
             let count = if arguments.is_raw { 3 } else { self.signature.len() };
             let mark = walk.encoder.begin(tags::ARGUMENTS, count + 1);
@@ -444,10 +459,12 @@ impl Core {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
-                let known = walk.doubts.len();
+                let known = walk.rare.as_ref().map_or(0, |rare| rare.doubts.len());
                 walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
-                for doubt in &mut walk.doubts[known..] {
-                    doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                if let Some(rare) = &mut walk.rare {
+                    for doubt in &mut rare.doubts[known..] {
+                        doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                    }
                 }
                 Ok(())
             })?;
@@ -464,7 +481,7 @@ impl Core {
         {
             return Err(expected.get().refused(py, "arguments"));
         }
-        Ok((Encoded { found: walk.found, bytes: walk.encoder.into_bytes(), doubts: walk.doubts }, walk.reads))
+        Ok(())
     }
 
     fn expected<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Expected>> {
@@ -493,9 +510,7 @@ impl Core {
             hex.clone_from(&expected.definition);
         }
         let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
-        for doubt in &definition.get().doubts {
-            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
-        }
+        Self::doubt(memo, &definition.get().doubts)?;
         let settled =
             Bound::new(py, Settled::new(self.owner, hex, definition.unbind(), extras)).map_err(Stop::interrupted)?;
         self.replace(settled.clone());

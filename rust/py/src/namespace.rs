@@ -24,18 +24,27 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     /// Whether each name stands for the very object that it stood for.
+    #[inline]
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        let dict = self.dict.bind(py);
-        if !self.is_in_place(py) {
+        let now = version_of(self.dict.bind(py));
+        if self.owner.is_some() && !self.is_in_place(py) {
             return false;
         }
-        let now = version_of(dict);
-        if now != 0 && now == self.version.load(Ordering::Relaxed) {
-            return true;
-        }
+        (now != 0 && now == self.version.load(Ordering::Relaxed)) || self.names_hold(py, now)
+    }
+
+    /// The same, name by name. `now`: the number of the dict's state.
+    #[inline(never)]
+    fn names_hold(&self, py: Python<'_>, now: u64) -> bool {
+        let dict = self.dict.bind(py);
         let mut held = Left::Fixed;
         for (name, value) in &self.names {
-            match Self::compare(dict, name, value.as_ref()) {
+            let then = pointer_to(value.as_ref());
+            let found = look_up(dict, name);
+            if found == Some(then) {
+                continue;
+            }
+            match Self::left(dict, name, then, found) {
                 Left::Not => return false,
                 Left::Mutable => held = Left::Mutable,
                 Left::Fixed => {}
@@ -60,7 +69,18 @@ impl Namespace {
     /// How what a name stands for compares with what it stood for, or with what a call made of that.
     fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> Left {
         let then = pointer_to(value);
-        match look_up(dict, name) {
+        Self::left(dict, name, then, look_up(dict, name))
+    }
+
+    /// The same for what was found; `None` if the look-up failed.
+    #[cold]
+    fn left(
+        dict: &Bound<'_, PyDict>,
+        name: &Py<PyString>,
+        then: *mut ffi::PyObject,
+        found: Option<*mut ffi::PyObject>,
+    ) -> Left {
+        match found {
             Some(now) if now == then => Left::Fixed,
             Some(now) => {
                 let name = name.bind(dict.py()).to_string_lossy();
@@ -172,6 +192,7 @@ pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
 
 /// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
 #[cfg(not(Py_GIL_DISABLED))]
+#[inline]
 fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
     // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
     // without an error; it is compared, never followed.

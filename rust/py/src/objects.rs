@@ -78,10 +78,11 @@ impl<'py> Walk<'py> {
         Ok(mark.into())
     }
 
+    #[inline]
     fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let class = object.get_type();
         self.definition(class.as_any())?;
-        match self.weakly.get(&address_of(class.as_any())) {
+        match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class.as_any()))) {
             None => Ok(()),
             Some(doubt) => Err(Stop::refused(format!("its class may keep values of it elsewhere: {doubt}"))),
         }
@@ -95,24 +96,35 @@ impl<'py> Walk<'py> {
         self.state(&attributes, kept)
     }
 
-    /// Attributes without those that are caches, which the user's own code may have to tell.
+    /// Attributes without those that are caches.
+    #[inline]
     fn without_caches(
         &mut self,
         object: &Bound<'py, PyAny>,
         attributes: Bound<'py, PyDict>,
         kept: &Kept,
     ) -> Walked<Bound<'py, PyDict>> {
-        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
-        let py = self.py;
         if !kept.caches.iter().any(|name| attributes.contains(name).unwrap_or(false)) {
             return Ok(attributes);
         }
+        self.without_some(object, attributes)
+    }
+
+    /// The same if there are any, which the user's own code may have to tell.
+    #[cold]
+    fn without_some(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        attributes: Bound<'py, PyDict>,
+    ) -> Walked<Bound<'py, PyDict>> {
+        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
+        let py = self.py;
         let answer = WITHOUT
             .import(py, "funes._values.caches", "without_caches")
             .and_then(|without| without.call1((object, attributes))?.extract());
         let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
             answer.map_err(|error| Stop::raised(py, "telling its caches from its attributes", error))?;
-        self.doubts.extend(doubts);
+        self.rare().doubts.extend(doubts);
         Ok(counted)
     }
 
@@ -244,7 +256,7 @@ impl<'py> Walk<'py> {
     /// Something that counts by its qualified name.
     pub(crate) fn named(&mut self, name: &str) -> Sealed {
         if matches!(self.definitions, Definitions::Open { .. }) {
-            self.names.push(name.to_owned());
+            self.rare().names.push(name.to_owned());
         }
         let mark = self.encoder.begin(tags::NAME, 1);
         self.encoder.blob(tags::STR, name.as_bytes());
@@ -291,6 +303,7 @@ fn mentions(state: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> bool {
     attributes.is_empty() || attributes.iter().any(|(name, _)| state.contains(name).unwrap_or(false))
 }
 
+#[inline]
 fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &[Py<PyString>]) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
     let own = own_dict(object)?.unwrap_or_else(|| PyDict::new(py));
