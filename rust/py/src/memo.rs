@@ -11,7 +11,6 @@ use funes_core::tags;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
-use smallvec::SmallVec;
 
 use crate::at_once;
 use crate::attached::Attached;
@@ -35,7 +34,7 @@ use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Tier, next_owner};
-use crate::walk::{Definitions, Reading, Walk};
+use crate::walk::{Definitions, Found, Reading, Walk};
 
 /// Stands before the arguments of a wrapper that do not fit the function behind it, so that they are no others of it. No
 /// class or function has this name.
@@ -44,7 +43,7 @@ const RAW: &str = "*args, **kwargs";
 /// Arguments in the canonical encoding, and the definitions of what they bring along.
 struct Encoded<'py> {
     bytes: Vec<u8>,
-    found: SmallVec<[Bound<'py, Definition>; 1]>,
+    found: Found<'py>,
 }
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the

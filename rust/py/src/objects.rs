@@ -82,7 +82,13 @@ impl<'py> Walk<'py> {
     fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let class = object.get_type();
         self.definition(class.as_any())?;
-        match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class.as_any()))) {
+        if self.rare.is_some() { self.keeps_nothing_weakly(class.as_any()) } else { Ok(()) }
+    }
+
+    /// Refuses an object whose class may keep what belongs to it.
+    #[cold]
+    fn keeps_nothing_weakly(&self, class: &Bound<'py, PyAny>) -> Walked {
+        match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class))) {
             None => Ok(()),
             Some(doubt) => Err(Stop::refused(format!("its class may keep values of it elsewhere: {doubt}"))),
         }

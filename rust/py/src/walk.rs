@@ -56,7 +56,7 @@ pub(crate) struct Walk<'py> {
     /// What few walks need.
     pub(crate) rare: Option<Box<Rare<'py>>>,
     /// The definitions of what was met, other than those that were known before.
-    pub(crate) found: SmallVec<[Bound<'py, Definition>; 1]>,
+    pub(crate) found: Found<'py>,
     /// What the code that was met in a value reads of code.
     pub(crate) reads: Reading,
     /// Parts that were met already, by address; `kept` holds them so that no address is used again.
@@ -70,6 +70,9 @@ pub(crate) struct Walk<'py> {
     /// The end of what the recursion may use of the stack, as an address.
     stack_end: usize,
 }
+
+/// Definitions that a walk met, as many as most values bring along.
+pub(crate) type Found<'py> = SmallVec<[Bound<'py, Definition>; 4]>;
 
 /// What few walks need, so that the others need not make and drop it.
 #[derive(Default)]
@@ -179,6 +182,12 @@ impl Definitions<'_> {
         }
     }
 
+    /// Whether calls have changed anything that counts as it was before them.
+    #[inline]
+    fn have_changes(&self) -> bool {
+        matches!(self, Self::Open { has_changes: true, .. })
+    }
+
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
@@ -195,7 +204,7 @@ impl<'py> Walk<'py> {
             py,
             encoder: Encoder::new(),
             boundaries: SmallVec::new(),
-            rare: None,
+            rare: if definitions.have_changes() { Some(Box::default()) } else { None },
             definitions,
             found: SmallVec::new(),
             memo: FxHashMap::default(),
@@ -222,13 +231,13 @@ impl<'py> Walk<'py> {
 
     /// Walks with `write`, a second time if the value turns out to be deep.
     pub(crate) fn run(&mut self, mut write: impl FnMut(&mut Self) -> Walked) -> Walked {
-        match write(self) {
-            Err(Stop::Deep) => {
-                *self = Self::new(self.py, self.definitions.anew());
-                self.rare().deep = Some(Deep::default());
-                write(self)?;
+        // One call in a loop, so that it is compiled into this function.
+        while let Err(stop) = write(self) {
+            if !matches!(stop, Stop::Deep) || self.deep().is_some() {
+                return Err(stop);
             }
-            outcome => outcome?,
+            *self = Self::new(self.py, self.definitions.anew());
+            self.rare().deep = Some(Deep::default());
         }
         if matches!(self.definitions, Definitions::Settled { .. }) && !self.encoder.fill_holes() {
             return Err(entangled());
@@ -339,22 +348,14 @@ impl<'py> Walk<'py> {
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
         let address = address_of(object);
-        let reserved = self.reserved();
-        if reserved.is_none() && self.put_met(address) {
-            return Ok(());
-        }
-        if self.depth > 0
-            && let Definitions::Open { has_changes: true, .. } = self.definitions
-            && let Some(counted) = changes::counted_value(object)
-        {
-            return self.replay(&counted);
-        }
-        if let Some(deep) = self.rare.as_mut().and_then(|rare| rare.deep.as_mut()) {
-            if let Some(node) = deep.open.get_mut(&address) {
-                let node = *node.get_or_insert_with(|| self.encoder.reserve());
-                self.encoder.put(Sealed::Node(node));
+        let mut reserved = None;
+        if self.rare.is_some() {
+            reserved = self.reserved();
+            if self.is_written(object, reserved)? {
                 return Ok(());
             }
+        } else if self.put_met(address) {
+            return Ok(());
         } else if self.depth >= TRACKING_DEPTH {
             return Err(Stop::Deep);
         }
@@ -389,6 +390,33 @@ impl<'py> Walk<'py> {
             self.remember(object, Met::Sealed(sealed));
         }
         Ok(())
+    }
+
+    /// Writes a composite that was met before, that holds itself, or that counts as something else than it is. Whether it
+    /// is one of these. `reserved`: the node that is to be given to it.
+    #[inline(never)]
+    fn is_written(&mut self, object: &Bound<'py, PyAny>, reserved: Option<NodeId>) -> Walked<bool> {
+        let address = address_of(object);
+        if reserved.is_none() && self.put_met(address) {
+            return Ok(true);
+        }
+        if self.depth > 0
+            && self.definitions.have_changes()
+            && let Some(counted) = changes::counted_value(object)
+        {
+            self.replay(&counted)?;
+            return Ok(true);
+        }
+        if let Some(deep) = self.rare.as_mut().and_then(|rare| rare.deep.as_mut()) {
+            if let Some(node) = deep.open.get_mut(&address) {
+                let node = *node.get_or_insert_with(|| self.encoder.reserve());
+                self.encoder.put(Sealed::Node(node));
+                return Ok(true);
+            }
+        } else if self.depth >= TRACKING_DEPTH {
+            return Err(Stop::Deep);
+        }
+        Ok(false)
     }
 
     /// Takes the node that is reserved for the composite to be opened next.
