@@ -13,7 +13,7 @@ from funes._definitions.links import Links
 from funes._definitions.names import Names
 from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
 from funes._definitions.source import written
-from funes._definitions.written import Written
+from funes._definitions.written import Written, readers_among
 from funes._warn import warn
 
 __all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
@@ -63,16 +63,17 @@ def describe_function(
 
 def _reading(code: CodeType, found: Written | None, names: Names, links: Links) -> int:
     """What a function reads of code, but for what `links` have of it already."""
-    readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
-    readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
     if found is None:
+        readers = readers_among(names) | links.readers
         codes = (code, *nested_codes(code))
         words = {word for part in codes for word in part.co_names}
         words.update(text for part in codes for text in part.co_consts if type(text) is str)
         readers |= words
         asked = words & ASKED.keys()
     else:
-        readers |= found.content.readers
+        readers = found.readers | links.readers
+        if not readers and not found.content.asks:
+            return 0
         asked = {name for name, chain in found.content.asks if chain not in links.told}
     reading = 0
     for name in asked:

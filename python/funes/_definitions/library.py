@@ -100,10 +100,10 @@ def stands_for_builtin(value: object, name: str) -> bool:
 
     IPython gives notebooks an ``open`` of its own.
     """
-    if not is_a(value, FunctionType) or not is_library_function(value):
+    builtin: object = getattr(builtins, name, None)
+    if builtin is None or not is_a(value, FunctionType) or not is_library_function(value):
         return False
-    wrapped: object = value.__dict__.get("__wrapped__")
-    return wrapped is not None and wrapped is getattr(builtins, name, None)
+    return value.__dict__.get("__wrapped__") is builtin
 
 
 def is_library_class(cls: type) -> bool:
@@ -163,7 +163,12 @@ _MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 def is_memorious(thing: object) -> bool:
     """Whether a thing is a function that funes remembers."""
-    return qualified_name(type(thing)) == MEMORIOUS and hasattr(thing, "__wrapped__")
+    kind = type(thing)
+    return (
+        kind is not FunctionType
+        and qualified_name(kind) == MEMORIOUS
+        and hasattr(thing, "__wrapped__")
+    )
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:
@@ -182,6 +187,8 @@ def stand_in(value: object) -> tuple[str, ...] | None:
     stands for it. A logger's name does not count, since it is mostly ``__name__``.
     """
     kind = type(value)
+    if kind is FunctionType:
+        return None  # at once, since most globals of a function are functions
     if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))
     if issubclass(kind, _TOOLS) or (

@@ -92,7 +92,7 @@ class Links:
         self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
         #: A library's classes that the code refers to.
         self._classes: list[type] = []
-        self._project: tuple[str, ...] = ()
+        self._globals: dict[str, Any] = {}
 
     @property
     def reads(self) -> list[tuple[object, str, object]]:
@@ -197,7 +197,7 @@ class Links:
         builtins: dict[str, Any],
     ) -> None:
         """Link the globals that the function reads: of its module, or else of the language."""
-        self._project = paths.project_of(globals_)
+        self._globals = globals_
         for read in names.reads:
             name = read.chain[0]
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
@@ -353,7 +353,7 @@ class Links:
     def _link_end(self, where: str, value: Any, chain: Chain, taken: int) -> None:
         """Link the first thing on a chain that is no namespace; `taken` steps lead to it."""
         label = f"{where} {spelled(chain[:taken])}"
-        path = paths.in_project(value, self._project)
+        path = paths.in_project(value, self._globals)
         if path is not None:
             self.links[f"{label} in the project"] = path
             return

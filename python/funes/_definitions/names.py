@@ -43,6 +43,8 @@ def spelled(chain: Chain) -> str:
     >>> spelled(("config", "TABLE", "['a']"))
     "config.TABLE['a']"
     """
+    if len(chain) == 1:
+        return chain[0]
     steps = (step if step[0] == "[" else f".{step}" for step in chain[1:])
     return "".join((chain[0], *steps))
 
