@@ -342,10 +342,10 @@ impl<'py> Walk<'py> {
         }
         self.reads |= reading;
         let digest = *digest;
-        if let Definitions::Settled { met, last, .. } = &mut self.definitions {
-            if let Some((address, digest)) = last.replace((address_of(object), digest)) {
-                met.insert(address, digest);
-            }
+        if let Definitions::Settled { met, last, .. } = &mut self.definitions
+            && let Some((address, digest)) = last.replace((address_of(object), digest))
+        {
+            met.insert(address, digest);
         }
         self.keep(object.clone());
         self.found.push(definition);
