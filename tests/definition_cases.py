@@ -2580,6 +2580,115 @@ same(
         return x
     """,
 )
+different(
+    "name of a logger",
+    """
+    import logging
+    log = logging.getLogger("<<one => other>>")
+    def f(x):
+        log.info(x)
+        return x
+    """,
+)
+different(
+    "name of a logger behind an adapter in a class",
+    """
+    import logging
+    class A:
+        log = logging.LoggerAdapter(logging.getLogger("<<one => other>>"), {})
+    def f(x): return A.log
+    """,
+)
+same(
+    "logger that has the name of its module",
+    """
+    import logging, helpers
+    log = logging.getLogger(__name__ + ".part")
+    class A:
+        log = logging.getLogger(__name__)
+        log.addHandler(<<logging.NullHandler() => logging.StreamHandler()>>)
+    def f(x): return helpers.g(x), A, log
+    #: helpers.py
+    import logging
+    log = logging.getLogger(<<__name__ => "helpers">>)
+    def g(x): return log
+    """,
+)
+different(
+    "bare object of another module",
+    """
+    from <<one => other>> import MISSING
+    def f(x, y=MISSING): return x is MISSING, y
+    #: one.py
+    MISSING = object()
+    #: other.py
+    MISSING = object()
+    """,
+)
+different(
+    "bare object under another name",
+    """
+    ONE, OTHER = object(), object()
+    class A:
+        nothing = <<ONE => OTHER>>
+    def f(x): return x is A.nothing
+    """,
+)
+same(
+    "bare object that another module imports too",
+    """
+    from one import MISSING
+    <<pass => import aaa>>
+    def f(x): return x is MISSING
+    #: one.py
+    MISSING = object()
+    #: aaa.py
+    from one import MISSING
+    """,
+)
+different(
+    "member of an enumeration of bare objects",
+    """
+    import enum
+    class A(enum.Enum):
+        ONE = object()
+        <<TWO => THREE>> = object()
+    def f(x): return x is A.ONE
+    """,
+)
+for place in ('MODELS["a"]', 'MODELS.get("a")', 'TABLES["all"]["a"]', 'getattr(space, "a")'):
+    for part, is_different in (
+        ("docstring", True),
+        ("annotation", True),
+        ("method", True),
+        ("method of another class", False),
+    ):
+        (different if is_different else same)(
+            f"{part} of a class, where {place} is passed on",
+            f"""
+            import types
+            class A:
+                "{"<<one => other>>" if part == "docstring" else "one"}"
+                x: {"<<int => str>>" if part == "annotation" else "int"}
+                def go(self): return {"<<1 => 2>>" if part == "method" else "1"}
+            class B:
+                def go(self): return {"<<1 => 2>>" if part == "method of another class" else "1"}
+            MODELS = {{"a": A, "b": B}}
+            TABLES = {{"all": MODELS}}
+            space = types.SimpleNamespace(a=A, b=B)
+            def run(model, x): return model
+            def f(x): return run({place}, x)
+            """,
+        )
+same(
+    "docstring of a class in a dict that is called",
+    """
+    class A:
+        "<<one => other>>"
+    MODELS = {"a": A}
+    def f(x): return MODELS["a"]()
+    """,
+)
 same(
     "lock",
     """
@@ -2844,3 +2953,407 @@ different(
     "from pathlib import Path\nHERE = <<Path => str>>(Path(__file__).parent)\ndef f(x): return HERE",
 )
 different("path elsewhere", "P = '/data/<<a => b>>'\ndef f(x): return P")
+
+# More of each kind
+
+different(
+    "function in a registry that a static method fills",
+    """
+    class Registry:
+        items = {}
+        @staticmethod
+        def add(fn):
+            Registry.items[fn.__name__] = fn
+            return fn
+    @Registry.add
+    def g(x): return x + <<1 => 2>>
+    def f(x): return Registry.items["g"](x)
+    """,
+)
+different(
+    "function in a registry that a class method fills",
+    """
+    class Registry:
+        items = []
+        @classmethod
+        def add(cls, fn):
+            cls.items.append(fn)
+            return fn
+    @Registry.add
+    def g(x): return x + <<1 => 2>>
+    def f(x): return [i(x) for i in Registry.items]
+    """,
+)
+different(
+    "state of a singleton that is set from outside",
+    """
+    class Settings:
+        _instance = None
+        @classmethod
+        def get(cls):
+            if cls._instance is None: cls._instance = cls()
+            return cls._instance
+        rate = 1
+    Settings.get().rate = <<1 => 2>>
+    def f(x): return x * Settings.get().rate
+    """,
+)
+different(
+    "variable of a module that an uncalled function assigns",
+    """
+    import cfg
+    def setup():
+        import cfg
+        cfg.lr = 5
+    def f(x): return x * cfg.lr
+    #: cfg.py
+    lr = <<1 => 2>>
+    """,
+)
+different(
+    "attribute of a class whose name an uncalled function gives to a module",
+    """
+    class cfg: lr = <<1 => 2>>
+    def setup():
+        import json as cfg
+        cfg.lr = 5
+    def f(x): return x * cfg.lr
+    """,
+)
+different(
+    "captured variable of the name of a global that is assigned",
+    """
+    def make(n):
+        def g(x): return x * n
+        return g
+    n = 0
+    def count():
+        global n
+        n += 1
+    f = make(<<1 => 2>>)
+    """,
+)
+different(
+    "global that an uncalled function deletes",
+    """
+    N = <<1 => 2>>
+    def drop():
+        global N
+        del N
+    def f(x): return N
+    """,
+)
+different(
+    "class attribute that __set_name__ sets",
+    """
+    class Field:
+        def __init__(self, k): self.k = k
+        def __set_name__(self, owner, name): owner.fields = {**getattr(owner, 'fields', {}), name: self.k}
+    class A: a = Field(<<1 => 2>>)
+    def f(x): return A.fields
+    """,
+)
+different(
+    "__class_getitem__",
+    """
+    class A:
+        def __class_getitem__(cls, k): return k * <<1 => 2>>
+    def f(x): return A[x]
+    """,
+)
+different(
+    "keyword for __init_subclass__",
+    """
+    class B:
+        def __init_subclass__(cls, unit): cls.unit = unit
+    class A(B, unit=<<"a" => "b">>): pass
+    def f(x): return A.unit
+    """,
+)
+different(
+    "keyword for a metaclass",
+    """
+    class M(type):
+        def __new__(m, n, b, d, **k): c = super().__new__(m, n, b, d); c.k = k; return c
+        def __init__(c, n, b, d, **k): super().__init__(n, b, d)
+    class A(metaclass=M, size=<<1 => 2>>): pass
+    def f(x): return A.k
+    """,
+)
+different(
+    "names by position of a plain class",
+    """
+    class P:
+        __match_args__ = (<<"a", "b" => "b", "a">>)
+        def __init__(self): self.a, self.b = 1, 2
+    def f(x):
+        match P():
+            case P(a, b): return a
+    """,
+)
+different(
+    "base class by __mro_entries__",
+    """
+    class Base:
+        n = <<1 => 2>>
+    class E:
+        def __mro_entries__(self, bases): return (Base,)
+    class A(E()): pass
+    def f(x): return A.n
+    """,
+)
+different(
+    "abstract property that is called",
+    """
+    import abc
+    class A(abc.ABC):
+        @property
+        <<@abc.abstractmethod => >>
+        def p(self): return 1
+    def f(x):
+        try: return A().p
+        except TypeError: return 0
+    """,
+)
+different(
+    "__subclasshook__",
+    """
+    import abc
+    class A(abc.ABC):
+        @classmethod
+        def __subclasshook__(cls, o): return <<True => False>>
+    def f(x): return isinstance(1, A)
+    """,
+)
+different(
+    "member of a protocol that is asked for at run time",
+    """
+    from typing import Protocol, runtime_checkable
+    @runtime_checkable
+    class P(Protocol):
+        def <<a => b>>(self): ...
+    class C:
+        def a(self): pass
+    def f(x): return isinstance(C(), P)
+    """,
+)
+different(
+    "argument of a global literal type",
+    """
+    from typing import Literal, get_args
+    Mode = Literal["a", <<"b" => "c">>]
+    def f(x): return get_args(Mode)
+    """,
+)
+different(
+    "metadata of a dataclass field that are read",
+    """
+    from dataclasses import dataclass, field, fields
+    @dataclass
+    class A:
+        a: int = field(default=1, metadata={"unit": <<"m" => "s">>})
+    def f(x): return fields(A)[0].metadata["unit"]
+    """,
+)
+different(
+    "metadata of an annotation that are read",
+    """
+    from typing import Annotated, get_type_hints
+    class A:
+        a: Annotated[int, <<1 => 2>>]
+    def f(x): return get_type_hints(A, include_extras=True)
+    """,
+)
+different(
+    "function that was put in place of a library's",
+    """
+    import string
+    string.capwords = lambda s: <<1 => 2>>
+    def f(x): return string.capwords(x)
+    """,
+)
+different(
+    "registration at a singledispatch without a decorator",
+    """
+    import functools, json
+    @functools.singledispatch
+    def show(x): return 1
+    show.register(int)(lambda x: <<1 => 2>>)
+    def f(x): return show(x)
+    """,
+)
+different(
+    "value of an enum member that is set from outside",
+    """
+    import enum
+    class E(enum.Enum):
+        A = 1
+    E.A._value_ = <<1 => 2>>
+    def f(x): return E.A.value
+    """,
+)
+different(
+    "key of an itemgetter",
+    """
+    import operator
+    G = operator.<<itemgetter(0) => itemgetter(1)>>
+    def f(x): return G(x)
+    """,
+)
+different(
+    "argument of a methodcaller",
+    """
+    import operator
+    G = operator.methodcaller("get", <<"a" => "b">>)
+    def f(x): return G(x)
+    """,
+)
+same(
+    "option that is not read",
+    """
+    import argparse
+    p = argparse.ArgumentParser(); p.add_argument("--a", default=1); p.add_argument("--b", default=<<1 => 2>>)
+    args = p.parse_args([])
+    def f(x): return args.a
+    """,
+)
+same(
+    "key that is not read, by get",
+    """
+    C = {"a": 1, "b": <<1 => 2>>}
+    def f(x): return C.get("a") + C["a"]
+    """,
+)
+different(
+    "namespace that is read as a whole, too",
+    """
+    import types
+    A = types.SimpleNamespace(a=1, b=<<1 => 2>>)
+    def f(x): return A.a, vars(A)
+    """,
+)
+different(
+    "class that is passed on, with an attribute that is read",
+    """
+    class C:
+        a = 1
+        b = <<1 => 2>>
+    def g(c): return c.b
+    def f(x): return C.a, g(C)
+    """,
+)
+same(
+    "nested class that is not read",
+    """
+    class C:
+        a = 1
+        class I: b = <<1 => 2>>
+    def f(x): return C.a
+    """,
+)
+different(
+    "attribute by a name made at run time, of a namespace",
+    """
+    class C:
+        a = 1
+        b = <<1 => 2>>
+    def f(x): return C.a, getattr(C, "ab"[x])
+    """,
+)
+same(
+    "folders of the file, joined",
+    """
+    from pathlib import Path
+    import os
+    HERE = Path(__file__).parent
+    A = os.path.dirname(os.path.abspath(__file__))
+    def f(x): return HERE / x, os.path.join(A, x)
+    # <<a => b>>
+    """,
+)
+different(
+    "read annotation by inspect.get_annotations",
+    """
+    import inspect
+    class R:
+        a: <<int => str>>
+    def f(x): return [t(x) for t in inspect.get_annotations(R, eval_str=True).values()]
+    """,
+)
+different(
+    "read annotation by a helper of another module",
+    """
+    import h
+    class R:
+        a: <<int => str>>
+    def f(x): return h.hints(R)
+    #: h.py
+    from typing import get_type_hints
+    def hints(c): return get_type_hints(c)
+    """,
+)
+same(
+    "builtin imported by its name, or not at all",
+    """
+    <<import builtins => from builtins import len>>
+    def f(x): return len(x)
+    """,
+)
+same(
+    "builtin assigned to its name",
+    """
+    <<len = len => pass>>
+    def f(x): return len(x)
+    """,
+)
+different(
+    "name of a property in vars",
+    """
+    class A:
+        @property
+        def <<p => q>>(self): return 1
+    def f(x): return [n for n in vars(A) if not n.startswith('__')]
+    """,
+)
+same(
+    "equal exception of another module",
+    """
+    from <<a => b>> import Error
+    def f(x):
+        try: raise Error(x)
+        except Error: return 1
+    #: a.py
+    class Error(Exception): pass
+    #: b.py
+    class Error(Exception): pass
+    """,
+)
+same(
+    "equal dataclass of another module",
+    """
+    from <<a => b>> import P
+    def f(x): return P(x).n
+    #: a.py
+    from dataclasses import dataclass
+    @dataclass
+    class P: n: int
+    #: b.py
+    from dataclasses import dataclass
+    @dataclass
+    class P: n: int
+    """,
+)
+different(
+    "exception of another module that is not equal",
+    """
+    from <<a => b>> import Error
+    def f(x):
+        try: raise Error(x)
+        except Error as error: return str(error)
+    #: a.py
+    class Error(Exception): pass
+    #: b.py
+    class Error(Exception):
+        def __str__(self): return "b"
+    """,
+)

@@ -32,6 +32,7 @@ def load_funes() -> None:
         extension = types.ModuleType("funes._funes")
         extension.counted = lambda holder, key, now: now  # type: ignore[attr-defined]
         extension.count_attributes = lambda holder, attributes: None  # type: ignore[attr-defined]
+        extension.class_version = lambda cls: 0  # type: ignore[attr-defined]
         sys.modules["funes._funes"] = extension
 
 

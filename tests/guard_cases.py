@@ -166,6 +166,25 @@ change(
     "g.n = 2",
 )
 change(
+    "attribute of a helper behind contextmanager",
+    "import contextlib\n@contextlib.contextmanager\ndef g(): yield\n"
+    "def f(x): return repr(getattr(g, 'n', 0))",
+    "g.n = 1",
+    "g.n = [2]",
+    "g.n.append(3)",
+    "del g.n",
+    "g.__wrapped__.n = 4; g.n = 5",
+)
+change(
+    "attribute of a helper behind recursive_repr",
+    "import reprlib\n@reprlib.recursive_repr()\ndef g(self): return 1\n"
+    "def f(x): return repr(getattr(g, 'n', 0))",
+    "g.n = 1",
+    "g.n = {2: [3]}",
+    "g.n[2].append(4)",
+    "vars(g).clear()",
+)
+change(
     "attribute of a partial",
     "import functools\ng = functools.partial(lambda: 1)\ndef f(x): return getattr(g, 'n', 0)",
     "g.n = 1",
@@ -659,4 +678,89 @@ change(
     "def f(x): return g()",
     "h.K = 2",
     "h.K = [3]",
+)
+
+# More of each kind
+
+change(
+    "attribute of a class that an uncalled method assigns",
+    "class C:\n lr = 2\n @staticmethod\n def set(lr): C.lr = lr\ndef f(x): return C.lr",
+    "C.lr = 3",
+    "C.set(4)",
+    "setattr(C, 'lr', 5)",
+)
+change(
+    "global that an uncalled function assigns",
+    "N = 1\ndef set(n):\n global N\n N = n\ndef f(x): return N",
+    "N = 2",
+    "set(3)",
+)
+change(
+    "variable of a module that an uncalled function assigns",
+    "import config\ndef set():\n import config\n config.N = 5\ndef f(x): return config.N",
+    "config.N = 7",
+    "set()",
+)
+change(
+    "registry that a static method fills",
+    "class R:\n items = {}\n @staticmethod\n def add(g): R.items[g.__name__] = g\n"
+    "R.add(lambda: 1)\ndef f(x): return [g() for g in R.items.values()]",
+    "R.add(lambda: 5)",
+    "R.items.clear()",
+)
+change(
+    "singleton",
+    "class S:\n one = None\n rate = 1\n @classmethod\n def get(cls):\n"
+    "  if cls.one is None: cls.one = cls()\n  return cls.one\ndef f(x): return S.get().rate",
+    "S.get().rate = 2",
+    "S.one = None",
+    "S.rate = 3",
+)
+change(
+    "context variable in a dict and in a class",
+    "import contextvars\nclass A: v = contextvars.ContextVar('v', default=1)\n"
+    "T = {'a': contextvars.ContextVar('w', default=1)}\n"
+    "def f(x): return repr([A.v.get(), T['a'].get()])",
+    "A.v.set(2)",
+    "T['a'].set([2])",
+    "T['a'].get().append(3)",
+)
+change(
+    "value of an enum member",
+    "import enum\nclass E(enum.Enum): A = 1\ndef f(x): return E.A.value",
+    "E.A._value_ = 2",
+)
+change(
+    "cached property that is set, and deleted",
+    "import functools\nclass A:\n @functools.cached_property\n def p(self): return 1\n"
+    "a = A()\ndef f(x): return getattr(a, 'p', 0)",
+    "a.p = 2",
+    "del A.p; a.p = 3",
+    "del a.p",
+)
+change(
+    "attribute of a singledispatch function",
+    "import functools\n@functools.singledispatch\ndef g(x): return 1\n"
+    "def f(x): return getattr(g, 'n', 0)",
+    "g.n = 1",
+    "g.n = 2",
+)
+change(
+    "attribute of a class method",
+    "class A:\n @classmethod\n def m(cls): pass\ndef f(x): return getattr(A.m, 'n', 0)",
+    "A.m.__func__.n = 1",
+    "vars(A)['m'].__func__.n = 2",
+)
+change(
+    "attribute that a metaclass answers for",
+    "class M(type):\n def __getattr__(cls, name): return 1\nclass A(metaclass=M): pass\n"
+    "def f(x): return A.n",
+    "M.__getattr__ = lambda cls, name: 2",
+    "A.n = 3",
+)
+change(
+    "table in a library",
+    "import mimetypes\ndef f(x): return mimetypes.types_map.get('.funes')",
+    "mimetypes.types_map['.funes'] = 'text'",
+    "del mimetypes.types_map['.funes']",
 )

@@ -107,9 +107,11 @@ def test_nothing_is_unpickled_where_the_parameters_are_the_same() -> None:
     path = old.key(0.5).path
     path.unlink()
     broken = b"\x80\x05cnot_there\nThing\n."  # a class that cannot be imported
-    assert old._store.write("f", old.definition, old.key(0.5).arguments, broken)
+    head = (0.5, (broken, None), None)
+    assert old._store.write("f", old.definition, old.key(0.5).arguments, broken, None, head)
     assert new.adopt(old.definition).entries == 1
-    assert bytes(new._store.read("f", *new.key(0.5)[:2]).body) == broken
+    copy = new._store.read("f", *new.key(0.5)[:2])
+    assert (bytes(copy.body), copy.head) == (broken, (0.5, (broken, []), None))
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
@@ -364,6 +366,50 @@ def test_the_hash_of_stored_arguments_is_that_of_the_call(
     f(*args, **kwargs)
     [result] = load_cached_results(f, inputs_only=True)
     assert hash_arguments(parameters, result["input"]) == f.key(*args, **kwargs).arguments
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_what_is_read_of_arguments_is_part_of_their_hash(is_recorded: bool) -> None:
+    class Row:
+        """A row."""
+
+        x: int
+
+    def helper(x: int) -> int:
+        """Help."""
+        return x
+
+    plain = version("def f(of, n=1): return 0")
+    of_docstring = version("def f(of, n=1): return of.__doc__ and 0")
+    of_annotations = version(
+        "def f(of, n=1):\n import inspect\n return len(str(inspect.signature(of))) * 0"
+    )
+    renamed = version("def f(row, n=1): return row.__doc__ and 0")
+    assert record_of(plain, Row)["reading"] == 0
+    assert record_of(of_docstring, Row)["reading"] == 1
+    for old, new, names in (
+        (plain, of_docstring, {}),
+        (of_docstring, of_annotations, {}),
+        (of_annotations, plain, {}),
+        (of_docstring, renamed, {"of": "row"}),
+    ):
+        for value in (Row, helper, [helper], 3):
+            old(value, 2)
+            assert old.is_cached(value, 2)
+        if not is_recorded:
+            path = old.cache_path / "definition.json"
+            content = json.loads(path.read_bytes())
+            content.pop("reading", None)
+            path.write_text(json.dumps(content, indent=1))
+        new.adopt(old.definition, rename=names)
+        for value in (Row, helper, [helper], 3):
+            assert new.is_cached(value, 2)
+            assert not ran(lambda value=value, new=new: new(value, 2), new)
+
+
+def record_of(memo: Any, *args: Any) -> dict[str, Any]:
+    memo(*args)
+    return record(memo)
 
 
 def test_the_hash_of_arguments_needs_all_of_them() -> None:

@@ -113,8 +113,13 @@ def test_what_a_function_imports_itself_of_a_library(run: Run, library: Any) -> 
     )
     import math
 
-    # Whether a package was imported by then does not count: its values count where a module imports it.
-    assert links(module.f) == {"imported math.e": math.e, "imported math.tau": math.tau}
+    values = {"imported math.e": math.e, "imported math.tau": math.tau, "imported lib.LIMIT": 1}
+    assert links(module.f) == values
+    # Whether a package was imported by then does not count.
+    for name in ("lib", "lib.sub"):
+        del sys.modules[name]
+    assert links(module.f) == values
+    library = importlib.import_module("lib")
     library.g = module.f
     module = run("def g():\n import lib\n from lib import g as k\n return lib.g, k")
     assert links(module.g) == {"imported lib.g": library.g}

@@ -866,7 +866,7 @@ def test_tools_count_by_their_type(load: Callable[..., types.ModuleType], tmp_pa
         module.file = file  # type: ignore[attr-defined]
         module.buffer = buffer = io.BytesIO()  # type: ignore[attr-defined]
         assert names(module.f) == {
-            "global log by name": ("type", "logging.Logger"),
+            "global log by name": ("logger", "logging.Logger", "x"),
             "global lock by name": ("type", "threading.RLock"),
             "global file by name": ("type", "io.TextIOWrapper"),
             "global buffer": buffer,

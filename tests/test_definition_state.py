@@ -251,6 +251,30 @@ CHANGED = {
         """,
     ),
 }
+CHANGED.update(
+    {
+        "attribute of a member of an enumeration": (
+            "calls",
+            """
+            import enum
+            class A(enum.Enum):
+                ONE = 1
+                def __init__(self, value): self.calls = 0
+            def count(x):
+                A.ONE.calls += 1
+                return A.ONE.calls
+            """,
+        ),
+        "keyword default that is set": (
+            "n",
+            """
+            def count(x, *, n=0):
+                count.__kwdefaults__["n"] = n + 1
+                return n + 1
+            """,
+        ),
+    }
+)
 SCRIPT = """
 import importlib, json, sys, warnings
 for name in sys.argv[1:]:
@@ -710,6 +734,47 @@ def test_a_value_that_a_session_sets_again_and_again_is_named(run: Run) -> None:
         module.f(1)
     module.metrics[0] = 3
     module.f(1)
+
+
+def test_a_value_whose_results_are_found_is_not_named(tmp_path: Path, python: Python) -> None:
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent("""
+        import sys
+        from funes import memorious
+        N = 0
+        @memorious
+        def f(x): return N + x
+        for number in sys.argv[1:]:
+            N = int(number)
+            assert f(1) == N + 1
+        """)
+    )
+
+    def said(*numbers: str) -> str:
+        return str(python("main.py", *numbers).stderr)
+
+    assert said("1", "2") == ""
+    # The results of both are found before the next.
+    assert said("1", "2", "3") == said("4", "1", "5", "2", "6") == ""
+    assert "third time in a row" in said("7", "8")
+
+
+def test_results_that_another_process_found_in_between_are_not_lost(
+    tmp_path: Path, python: Python
+) -> None:
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent("""
+        import sys
+        from funes import memorious
+        N = int(sys.argv[1])
+        @memorious
+        def f(x): return N + x
+        f(1)
+        """)
+    )
+    said = [python("main.py", number).stderr for number in ("1", "2", "1", "3", "4")]
+    assert said[:4] == [""] * 4
+    assert "third time in a row" in said[4]
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")

@@ -218,8 +218,8 @@ def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.Monke
     found = f.explain(1)
     assert (found.why, found.path) == ("damaged", f.cache_path / "damaged" / path.name)
     assert "it was found so, and moved there" in str(found)
-    path.write_bytes(sound[:-16] + b"\x02\0\0\0\xfd\xff\xff\xff" + sound[-8:])
-    assert f.explain(1).why == "newer"
+    path.write_bytes(sound[:-16] + b"\x03\0\0\0\xfc\xff\xff\xff" + sound[-8:])
+    assert f.explain(1).why == "format"
     path.write_bytes(sound)
     assert f.explain(1).why == "disk"
     monkeypatch.setenv("FUNES_KEY", "secret")

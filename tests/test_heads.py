@@ -1,63 +1,46 @@
-"""Inputs without outputs: what is cut out of an entry's pickle is what the whole entry has."""
+"""Inputs without outputs: the head of an entry has what the whole entry has, and the body stays untouched."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import pickle
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dill
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funes import hash_value, memorious, open_cache
+from funes import CacheWarning, hash_value, load_cached_results, memorious, open_cache
 from funes._entries import pickling
-from funes._funes import Collector, Store, cut_head
-from vectors import make_heads
+from funes._funes import Entry, Store
+from funes.errors import DamagedEntryError
+from reference import entries
+from reference.entries import Name
 
-DEFINITION = "0" * 40
-ARGUMENTS = "1" * 40
-VECTORS: list[dict[str, Any]] = json.loads(make_heads.FILE.read_text(encoding="utf-8"))
+KEY = Name("f", "0" * 40, "1" * 40)
+MAIN = "__main__"
 
-
-def same_without_output(head: bytes | None, whole: dict[str, Any], buffers: Any = None) -> bool:
-    assert head is not None
-    entry = pickle.loads(head, buffers=buffers)
-    rest = {key: value for key, value in whole.items() if key != "output"}
-    return list(entry) == list(rest) and hash_value(entry) == hash_value(rest)
+Printed = Callable[[], list[str]]
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_the_heads_that_the_core_is_held_against_are_right(vector: dict[str, Any]) -> None:
-    head, data = bytes.fromhex(vector["head"]), bytes.fromhex(vector["pickle"])
-    buffers = [np.arange(n) for n in (5.0, 7.0, 3)] if "out of band" in vector["name"] else None
-    whole = pickle.loads(data, buffers=buffers)
-    assert same_without_output(head, whole, buffers)
-    assert cut_head(data) == head
+def stored(folder: Path | str, *parts: Any, key: bytes | None = None) -> Entry:
+    """The parts of an entry, written and read."""
+    store = Store(str(folder), key=key)
+    assert store.write(*KEY, *parts)
+    entry = store.read(*KEY)
+    assert entry is not None
+    return entry
 
 
-def test_no_vector_is_missing() -> None:
-    assert [vector["name"] for vector in VECTORS] == list(make_heads.pickles())
-
-
-@pytest.mark.parametrize("name", list(make_heads.pickles()))
-def test_what_the_picklers_of_this_python_write_is_understood(name: str) -> None:
-    buffers = [np.arange(n) for n in (5.0, 7.0, 3)] if "out of band" in name else None
-    data = make_heads.pickles()[name]
-    assert same_without_output(cut_head(data), pickle.loads(data, buffers=buffers), buffers)
-
-
-@pytest.mark.parametrize("dump", [pickle.dumps, pickle._dumps, dill.dumps])  # type: ignore[attr-defined]
-def test_entries_of_many_frames_are_understood(dump: Callable[..., bytes]) -> None:
-    text = "x" * 70_000
-    entry = make_heads.entry({"text": text, "n": [text[:5000]] * 30}, [text, list(range(30_000))])
-    assert same_without_output(cut_head(dump(entry, 5)), entry)
+def only_entry(cache: Path, **options: Any) -> Any:
+    (function,) = open_cache(cache, **options).functions()
+    ((entry,),) = [list(version.entries()) for version in function.versions()]
+    return entry
 
 
 leaves = (
@@ -79,22 +62,81 @@ values = st.recursive(
     ),
     max_leaves=15,
 )
+hashes = st.dictionaries(st.sampled_from("abc"), st.just("7" * 40))
 
 
-@given(st.dictionaries(st.text(max_size=6), values, max_size=4), values, st.floats(0, 1e9))
-def test_any_entry_is_understood(inputs: dict[str, Any], output: Any, seconds: float) -> None:
-    entry = {"input": inputs, "output": [output, list(inputs.values())], "time": seconds}
-    for dump in (pickle.dumps, pickle._dumps, dill.dumps):  # type: ignore[attr-defined]
-        assert same_without_output(cut_head(dump(entry, 5)), entry)
+@given(
+    st.dictionaries(st.text(max_size=6), values, max_size=4), values, st.floats(0), hashes, values
+)
+def test_the_head_of_any_entry_is_what_the_whole_says_without_the_output(
+    inputs: dict[str, Any], output: Any, seconds: float, objects: dict[str, str], drawn: Any
+) -> None:
+    output = [output, list(inputs.values())]
+    with tempfile.TemporaryDirectory() as folder:
+        entry = stored(folder, *pickling.dump_entry(inputs, output, seconds, objects, bool(drawn)))
+        whole = pickling.load_entry(entry.body, entry.fast)
+    rest = {key: value for key, value in whole.items() if key not in {"output", "drawn"}}
+    head = pickling.load_head(entry)
+    assert list(head) == list(rest)
+    assert hash_value(head) == hash_value(rest)
 
 
-@given(values, st.data())
-def test_any_change_of_a_byte_is_understood_or_refused(value: Any, data: Any) -> None:
-    whole = bytearray(pickle.dumps({"input": {"x": value}, "output": value, "time": 1.0}, 5))
-    at = data.draw(st.integers(0, len(whole) - 1))
-    whole[at] = data.draw(st.integers(0, 255))
-    head = cut_head(bytes(whole))
-    assert head is None or (head[:2] == b"\x80\x05" and head[-2:] == b"u.")
+# The body stays untouched
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+@pytest.mark.parametrize("key", [None, b"secret"])
+def test_neither_the_body_nor_the_fast_pickle_is_looked_at(
+    size: int, key: bytes | None, cache: Path
+) -> None:
+    spoilt = b"\xff" * size + b"."  # no pickle
+    inputs = pickle.dumps({"input": {"x": 1}}, 5)
+    stored(cache, spoilt, (spoilt, None), (0.5, (inputs, None), None), key=key)
+    entry = only_entry(cache, key=key)
+    assert (entry.input, entry.time) == ({"x": 1}, 0.5)
+    version = entry.version
+    assert version.seconds() == 0.5
+    (result,) = version.results(where={"x": 1}, inputs_only=True)
+    assert result == {"input": {"x": 1}, "time": 0.5}
+    assert len(version.results(where={"x": 2})) == 0
+    with pytest.raises(pickle.UnpicklingError):
+        entry.load()
+
+
+class Opened:
+    """An object that says when it is made again."""
+
+    def __reduce__(self) -> Any:
+        return print, ("it was loaded",)
+
+
+def test_neither_listing_inputs_nor_the_time_unpickles_more_than_it_says(
+    cache: Path, printed: Printed
+) -> None:
+    @memorious
+    def make(x: int) -> Any:
+        return globals()["Opened"]()
+
+    make(1)
+    printed()
+    entry = only_entry(cache)
+    assert (entry.input, entry.time >= 0) == ({"x": 1}, True)
+    assert next(iter(load_cached_results(make, inputs_only=True)))["input"] == {"x": 1}
+    assert printed() == []
+    entry.load()
+    assert printed() == ["it was loaded"]
+
+
+def test_the_time_is_read_without_the_inputs(tmp_path: Path, printed: Printed) -> None:
+    stored(tmp_path, *pickling.dump_entry({"x": Opened()}, 1, 0.25))
+    entry = only_entry(tmp_path)
+    assert (entry.time, entry.version.seconds()) == (0.25, 0.25)
+    assert printed() == []
+    entry.input  # noqa: B018 -- which says so
+    assert printed() == ["it was loaded"]
+
+
+# Inputs of every kind
 
 
 def local(name: str) -> Any:
@@ -108,122 +150,215 @@ def local(name: str) -> Any:
 
 
 @pytest.mark.parametrize("place", ["input", "output", "both"])
-def test_what_dill_writes_gives_the_same_input_whether_it_is_cut_or_not(
-    place: str, tmp_path: Path
-) -> None:
+def test_what_only_dill_can_write_is_in_the_head(place: str, tmp_path: Path) -> None:
     function = local("inner")
     inputs = {"f": function if place != "output" else 1, "n": 3}
-    pickled = pickling.dump_entry(inputs, [function if place != "input" else 1], 0.5)
-    store = Store(str(tmp_path))
-    store.write("f", DEFINITION, ARGUMENTS, *pickled)
-    entry = store.read("f", DEFINITION, ARGUMENTS)
-    assert entry is not None
-    head = pickling.load_head(entry)
+    output = [function if place != "input" else 1]
+    head = pickling.load_head(stored(tmp_path, *pickling.dump_entry(inputs, output, 0.5)))
     assert list(head) == ["input", "time"]
     assert head["input"]["n"] == 3
-    if place != "output":
-        assert head["input"]["f"](5) == 0
-    else:
-        assert head["input"]["f"] == 1
+    assert head["input"]["f"](5) == 0 if place != "output" else head["input"]["f"] == 1
 
 
-def test_an_output_that_changes_the_input_is_not_cut_out() -> None:
-    class Changes:
-        """Its pickle appends to a list that the input has too."""
-
-        def __init__(self, rows: list[int]) -> None:
-            self.rows = rows
-
-        def __reduce__(self) -> Any:
-            return list.append, (self.rows, 3)
-
-    rows = [1, 2]
-    entry = {"input": {"rows": rows}, "output": 7, "time": 0.5}
-    data = pickle.dumps({**entry, "output": [Changes(rows)]}, 5)
-    # As a part of the output the call is not dropped, so that it is taken for what it says: an object that is made.
-    assert cut_head(data) is not None
-    dropped = data.replace(b"R\x94a", b"R0N\x94a")
-    assert dropped != data
-    assert cut_head(dropped) is None
+def test_what_dill_knows_a_name_of_is_read(tmp_path: Path) -> None:
+    """dill writes the type of None by a name that only dill has."""
+    entry = stored(tmp_path, *pickling.dump_entry({"type": type(None)}, lambda: 1, 0.5))
+    assert pickling.load_head(entry)["input"] == {"type": type(None)}
 
 
-class Opened:
-    """An output that says when it is made again."""
+@pytest.mark.parametrize("key", [None, b"secret"])
+@pytest.mark.parametrize("output", [1, lambda: 1, np.ones(1 << 17)])
+def test_large_arrays_of_the_inputs_lie_in_the_file_once(
+    output: Any, key: bytes | None, tmp_path: Path
+) -> None:
+    weights, frozen = np.arange(40_000.0), np.arange(40_000.0).reshape(4, -1).T
+    frozen.flags.writeable = False
+    inputs = {"weights": weights, "again": [weights], "frozen": frozen, "n": 1}
+    pickled = pickling.dump_entry(inputs, output, 0.5)
+    entry = stored(tmp_path, *pickled, key=key)
+    outputs = output.nbytes if isinstance(output, np.ndarray) else 0
+    assert Path(Store(str(tmp_path)).path(*KEY)).stat().st_size < 640_000 + outputs + 4000
+    found = pickling.load_head(entry)["input"]
+    assert hash_value(found) == hash_value(inputs)
+    assert found["weights"].base is not None  # the memory of the file
+    assert found["weights"] is found["again"][0]
+    assert (found["weights"].flags.writeable, found["frozen"].flags.writeable) == (True, False)
+    found["weights"][:] = 0
+    assert hash_value(pickle.loads(bytes(pickled.body))["input"]) == hash_value(inputs)
+
+
+class Made:
+    """Its memory is another one each time that it is pickled."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
 
     def __reduce__(self) -> Any:
-        return print, ("the output was loaded",)
+        return Made, (self.array.copy(),)
 
 
-def test_the_output_is_not_unpickled(cache: Path, printed: Callable[[], list[str]]) -> None:
-    @memorious
-    def make(x: int) -> Any:
-        return globals()["Opened"]()
-
-    make(1)
-    (entry,) = open_cache(cache).function("make").versions()[0].entries()
-    printed()
-    assert entry.input == {"x": 1}
-    assert entry.time >= 0
-    assert printed() == []
-    entry.load()
-    assert printed() == ["the output was loaded"]
+def test_arrays_that_are_made_as_they_are_pickled_are_in_the_head(tmp_path: Path) -> None:
+    entry = stored(tmp_path, *pickling.dump_entry({"x": Made(np.arange(9000))}, 1, 0.5))
+    assert pickling.load_head(entry)["input"]["x"].array[-1] == 8999
 
 
-def test_arrays_of_the_input_come_from_the_map_and_those_of_the_output_are_not_asked_for(
-    tmp_path: Path,
-) -> None:
-    weights = np.arange(40_000.0)
-    pickled = pickling.dump_entry({"weights": weights}, np.ones(1 << 20), 0.5)
-    assert pickled.second is not None
-    store = Store(str(tmp_path))
-    store.write("f", DEFINITION, ARGUMENTS, *pickled)
-    entry = store.read("f", DEFINITION, ARGUMENTS)
-    assert entry is not None
-    found = pickling.load_head(entry)["input"]["weights"]
-    assert found.tolist() == weights.tolist()
-    assert found.base is not None
-    body = entry.head()
-    assert body is not None
-    assert len(body) < weights.nbytes + 1000
-    assert pickle.loads(body)["input"]["weights"].tolist() == weights.tolist()
-    assert entry.facts() == (0.5, [])
+def test_large_arguments_are_referred_to(cache: Path) -> None:
+    @memorious(large_argument=1000)
+    def size(data: bytes, more: Any) -> int:
+        return len(data) + len(more)
 
-
-def test_what_is_not_understood_is_loaded_as_a_whole(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    old = pickle.dumps({"input": {"x": 1}, "output": 2, "time": 0.5}, 2)
-    assert cut_head(old) is None
-    store.write("f", DEFINITION, ARGUMENTS, old)
-    entry = store.read("f", DEFINITION, ARGUMENTS)
-    assert entry is not None
-    assert entry.facts() is None
-    assert pickling.load_head(entry) == {"input": {"x": 1}, "time": 0.5}
+    size(b"x" * 5000, [1] * 3000)
+    (result,) = load_cached_results(size, inputs_only=True)
+    assert result["input"] == {"data": b"x" * 5000, "more": [1] * 3000}
+    entry = only_entry(cache)
+    assert entry.input == result["input"]
+    name = Name("size", size.definition, entry.arguments)
+    head = entries.read(name, entry.path.read_bytes()).head
+    assert head is not None
+    said = pickle.loads(head.inputs.pickle)
+    assert (
+        set(said["objects"].values())
+        == entry.objects
+        == {stored.hash for stored in open_cache(cache).objects()}
+    )
+    assert "<in objects/" in said["input"]["data"]
 
 
 def test_a_class_of_main_is_its_own_in_the_program_and_a_copy_elsewhere(
-    cache: Path, run_python: Callable[..., str]
+    cache: Path, run_python: Callable[..., str], printed: Printed
 ) -> None:
     script = (
         "from funes import load_cached_results, memorious\n"
         "class Apple:\n"
         "    def __init__(self, price): self.price = price\n"
+        "class Loud:\n"
+        "    def __reduce__(self): return print, ('the output was loaded',)\n"
         "@memorious\n"
-        "def buy(what): return [Apple(what.price + 1)]\n"
+        "def buy(what): return [Apple(what.price + 1), Loud()]\n"
         "buy(Apple(3))\n"
         "for result in load_cached_results(buy, inputs_only=True):\n"
         "    print(type(result['input']['what']) is Apple, list(result))\n"
     )
     assert run_python(script).splitlines() == ["True ['input', 'time']"]
-    (entry,) = open_cache(cache).function("buy").versions()[0].entries()
+    entry = only_entry(cache)
     assert entry.input["what"].price == 3
-    assert "Apple" not in vars(sys.modules["__main__"])
+    assert "Apple" not in vars(sys.modules[MAIN])
+    assert printed() == []
+    assert entry.load()["output"][0].price == 4
+    assert printed() == ["the output was loaded"]
 
 
-def test_collectors_leave_out_what_heads_ask_for(tmp_path: Path) -> None:
-    """The second reading asks for the buffers of the input first, so that the head needs no more than their number."""
-    collector = Collector()
-    arrays = {"input": {"x": np.zeros(9000)}, "output": np.ones(9000), "time": 1.0}
-    head = cut_head(pickle.dumps(arrays, 5, buffer_callback=collector))
-    assert len(collector) == 2
-    assert head is not None
-    assert same_without_output(head, arrays, [np.zeros(9000), np.ones(9000)])
+# What is wrong with a file
+
+
+@pytest.mark.parametrize("key", [None, b"secret"])
+def test_any_change_of_a_head_is_damage(key: bytes | None, cache: Path) -> None:
+    @memorious(key=key)
+    def double(x: int) -> int:
+        return x * 2
+
+    double(21)
+    entry = only_entry(cache, key=key)
+    sound = entry.path.read_bytes()
+    start, end = sound.index(b"head"), len(sound) - entries.TRAILER
+    assert start < end
+    for place in range(start, end):
+        entry.path.write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
+        for read in (lambda: entry.input, lambda: entry.time):
+            with pytest.raises(DamagedEntryError, match="is damaged"):
+                read()
+    with pytest.warns(CacheWarning, match="is damaged"):
+        assert list(load_cached_results(double, inputs_only=True)) == []
+    assert entry.verify().state == "damaged"
+    double.cache_clear()
+    with pytest.warns(CacheWarning, match=r"is damaged: .*; it was moved to"):
+        assert double(21) == 42
+    assert entry.input == {"x": 21}
+
+
+def test_a_head_that_is_not_signed_is_never_unpickled(cache: Path, printed: Printed) -> None:
+    inputs = pickle.dumps({"input": {"x": Opened()}}, 5)
+    stored(cache, pickle.dumps(1), None, (0.5, (inputs, None), None))
+    for key in (b"ours", b"theirs"):
+        for read in (lambda entry: entry.input, lambda entry: entry.time):
+            with pytest.raises(PermissionError, match="not signed"):
+                read(only_entry(cache, key=key))
+    assert printed() == []
+    only_entry(cache).input  # noqa: B018 -- which is live
+    assert printed() == ["it was loaded"]
+
+
+def test_an_entry_without_a_head_is_left_out_of_listings(cache: Path) -> None:
+    @memorious(memory=0)
+    def double(x: int) -> int:
+        raise AssertionError("it is stored")
+
+    key = double.key(21)
+    body = pickle.dumps({"input": {"x": 21}, "output": 42, "time": 0.5})
+    Store(str(cache)).write("double", key.definition, key.arguments, body)
+    assert double(21) == 42
+    with pytest.warns(CacheWarning, match="has no head"):
+        assert list(load_cached_results(double, inputs_only=True)) == []
+    for read in (lambda entry: entry.input, lambda entry: entry.time):
+        with pytest.raises(DamagedEntryError, match="has no head"):
+            read(only_entry(cache))
+
+
+@pytest.mark.parametrize("inputs", [1, {}, {"input": 1}, ["input"]])
+def test_a_head_of_something_else_is_refused(inputs: Any, tmp_path: Path) -> None:
+    entry = stored(tmp_path, b"N.", None, (0.5, (pickle.dumps(inputs), None), None))
+    with pytest.raises(DamagedEntryError, match="not that of an entry"):
+        pickling.load_head(entry)
+
+
+def test_sections_of_a_later_funes_are_skipped_and_copied_by_adopt(cache: Path) -> None:
+    def version(text: str) -> Any:
+        space: dict[str, Any] = {"__name__": __name__}
+        exec(text, space)
+        return memorious(space["double"])
+
+    old = version("def double(x): return x * 2")
+    assert old(21) == 42
+    entry = only_entry(cache)
+    name = Name("double", old.definition, entry.arguments)
+    known = entries.read(name, entry.path.read_bytes())
+    unknown = ((b"read", b"files"), (b"zzzz", b""))
+    later = entries.Entry(known.body, known.head, known.main, known.fast, unknown)
+    entry.path.write_bytes(entries.write(name, later))
+    old.cache_clear()
+    assert old(21) == 42
+    assert entry.input == {"x": 21}
+    assert entry.verify().is_sound
+
+    new = version("def double(x): return 2 * x")
+    new.adopt(old.definition)
+    path = new.key(21).path
+    name = Name("double", new.definition, entry.arguments)
+    assert entries.read(name, path.read_bytes()) == later
+
+
+@pytest.mark.parametrize("other", [1, 3])
+def test_a_file_of_another_format_is_left_alone_and_the_call_computed(
+    other: int, cache: Path, printed: Printed
+) -> None:
+    @memorious(memory=0)
+    def double(x: int) -> int:
+        print("computed")
+        return x * 2
+
+    double(21)
+    path = double.key(21).path
+    numbers = other.to_bytes(4, "little") + (other ^ 0xFFFFFFFF).to_bytes(4, "little")
+    file = path.read_bytes()[:-16] + numbers + entries.MAGIC
+    path.write_bytes(file)
+    with pytest.warns(CacheWarning, match=f"entry format {other}, and this funes reads 2") as said:
+        assert [double(21), double(21), double(4)] == [42, 42, 8]
+    assert len(said) == 1
+    assert printed() == ["computed"] * 4
+    assert path.read_bytes() == file
+    assert not double.is_cached(21)
+    with pytest.warns(CacheWarning, match=f"entry format {other}"):
+        assert [result["input"]["x"] for result in load_cached_results(double)] == [4]
+    path.unlink()
+    assert [double(21), double(21)] == [42, 42]
+    assert printed() == ["computed"]

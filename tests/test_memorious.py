@@ -679,6 +679,50 @@ def test_arguments_that_only_the_wrapper_takes_count_as_it_gets_them() -> None:
     assert memo.is_cached(1, tries=3)
 
 
+def _reordered(y: Any, x: int = 1, *, z: int = 0) -> Any:
+    return y, x, z
+
+
+def _renamed(x: Any, w: int = 1, *, z: int = 0) -> Any:
+    return x, w, z
+
+
+def _by_keyword(x: Any, *, y: int = 1, z: int = 0) -> Any:
+    return x, y, z
+
+
+@pytest.mark.parametrize("other", [_reordered, _renamed, _by_keyword])
+@pytest.mark.parametrize("wrap", [lambda function: function, timed])
+def test_code_with_other_parameters_runs_uncached(other: Any, wrap: Any) -> None:
+    def inner(x: Any, y: int = 1, *, z: int = 0) -> Any:
+        return x, y, z
+
+    memo = memorious(wrap(inner))
+    assert memo(1, 2) == (1, 2, 0)
+    before, defaults = inner.__code__, inner.__kwdefaults__
+    inner.__code__, inner.__kwdefaults__ = other.__code__, other.__kwdefaults__
+    with pytest.warns(CacheWarning, match="other parameters than when it was decorated"):
+        assert memo(3) == inner(3)
+    keywords = {"x": 3, "w" if other is _renamed else "y": 4}
+    assert memo(**keywords) == inner(**keywords)
+    assert memo(5, z=2) == inner(5, z=2)
+    inner.__code__, inner.__kwdefaults__ = before, defaults
+    assert memo(1, 2) == (1, 2, 0)
+    assert memo.is_cached(1, 2)
+
+
+def test_a_name_of_the_wrapper_ignores_nothing_of_what_it_gets() -> None:
+    def inner(args: Any, kwargs: Any = 0) -> Any:
+        return args, kwargs
+
+    for ignore in ("args", "kwargs", ("args", "kwargs")):
+        memo = memorious(retrying(inner), ignore=ignore)
+        calls = [(1, 3), (2, 3), (1, 4)]
+        assert [memo(n, tries=tries) for n, tries in calls] == [(1, 3), (2, 3), (1, 4)]
+        assert len({memo.key(n, tries=tries) for n, tries in calls}) == 3
+    assert memo.key(1) == memo.key(2)
+
+
 def test_a_wrapper_takes_a_seed() -> None:
     import random
 

@@ -251,7 +251,7 @@ def test_what_is_the_matter_with_an_entry_is_told_apart(double: Any, cache: Path
         entry.load()
     newer = (7).to_bytes(4, "little") + (~7 & 0xFFFFFFFF).to_bytes(4, "little")
     path.write_bytes(content[:-16] + newer + content[-8:])
-    assert entry.verify().state == "newer"
+    assert entry.verify().state == "format"
     path.write_bytes(content)
     (foreign,) = open_cache(cache, key="secret").function("double").versions()[0].entries()
     assert foreign.verify().state == "foreign"
@@ -400,7 +400,7 @@ def test_an_entry_may_name_its_large_arguments_anywhere(tmp_path: Path) -> None:
     piece = large_arguments._PIECE
     for before in (0, 1, piece - len(name), piece - len(name) + 1, piece - 1, piece, 2 * piece - 9):
         path.write_bytes(bytes(before) + name + bytes(100))
-        assert set(large_arguments.named_in(str(path))) == {"0123456789" * 4}
+        assert set(large_arguments.named_in_file(str(path))) == {"0123456789" * 4}
 
 
 # Deleting

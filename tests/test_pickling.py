@@ -62,8 +62,8 @@ def triple(x: int) -> int:
 
 
 def there_and_back(output: Any) -> Any:
-    body, second, _ = dump_entry({"x": 1}, output, 0.5)
-    entry = load_entry(body, second)
+    body, fast, _ = dump_entry({"x": 1}, output, 0.5)
+    entry = load_entry(body, fast)
     assert list(entry) == ["input", "output", "time"]
     assert entry["input"] == {"x": 1}
     assert entry["time"] == 0.5
@@ -206,9 +206,9 @@ def test_instances_of_local_classes_come_back() -> None:
 
 
 def test_each_reading_gives_a_result_of_its_own() -> None:
-    body, second, _ = dump_entry({}, [1], 0.0)
-    load_entry(body, second)["output"].append(2)
-    assert load_entry(body, second)["output"] == [1]
+    body, fast, _ = dump_entry({}, [1], 0.0)
+    load_entry(body, fast)["output"].append(2)
+    assert load_entry(body, fast)["output"] == [1]
 
 
 # What is refused
@@ -315,7 +315,7 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
         "from funes._entries.frozen import freeze_inputs\n"
         "from funes._entries.pickling import dump_entry, load_entry\n"
         "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
-        "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1))\n"
+        "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1)[:2])\n"
         "print('dill' in sys.modules)",
     )
     assert done.stdout == "False\n", done.stderr
@@ -470,9 +470,9 @@ import pickle, sys
 from funes._entries.pickling import dump_entry, load_entry
 entries = {}
 for name, value in values().items():
-    body, second, _ = dump_entry({"argument": value}, value, 0.0)
-    entries[name] = body, second
-    got = load_entry(body, second)
+    body, fast, _ = dump_entry({"argument": value}, value, 0.0)
+    entries[name] = body, fast
+    got = load_entry(body, fast)
     for back in (got["output"], got["input"]["argument"]):
         assert type(back) is type(value), name
         if name in ("class", "function", "cached", "color", "bits"):
@@ -543,11 +543,11 @@ def test_a_worker_that_got_a_class_by_value_writes_what_its_parent_knows_by_name
 ) -> None:
     """As those of loky and Dask get the classes of __main__."""
     ghost = type("Ghost", (), {"__module__": "__main__", "__qualname__": "Ghost"})
-    body, second, _ = dump_entry({}, ghost(), 0.0)
-    assert type(load_entry(body, second)["output"]).__name__ == "Ghost"
-    assert type(load_entry(body, second)["output"]) is not ghost
+    body, fast, _ = dump_entry({}, ghost(), 0.0)
+    assert type(load_entry(body, fast)["output"]).__name__ == "Ghost"
+    assert type(load_entry(body, fast)["output"]) is not ghost
     monkeypatch.setattr(sys.modules["__main__"], "Ghost", ghost, raising=False)
-    assert type(load_entry(body, second)["output"]) is ghost
+    assert type(load_entry(body, fast)["output"]) is ghost
 
 
 def test_a_class_that_was_defined_again_is_stored_by_value(
@@ -562,8 +562,8 @@ def test_a_class_that_was_defined_again_is_stored_by_value(
 
     old, new = define(1), define(2)
     monkeypatch.setattr(sys.modules["__main__"], "Again", new, raising=False)
-    body, second, _ = dump_entry({}, old(), 0.0)
-    assert load_entry(body, second)["output"].answer == 1
+    body, fast, _ = dump_entry({}, old(), 0.0)
+    assert load_entry(body, fast)["output"].answer == 1
 
 
 def test_a_class_that_dill_cannot_write_is_at_least_named(
@@ -572,8 +572,8 @@ def test_a_class_that_dill_cannot_write_is_at_least_named(
     knot = type("Knot", (), {"__module__": "__main__", "__qualname__": "Knot"})
     knot.instance = knot()  # type: ignore[attr-defined]
     monkeypatch.setattr(sys.modules["__main__"], "Knot", knot, raising=False)
-    body, second, _ = dump_entry({}, knot(), 0.0)
-    assert type(load_entry(body, second)["output"]) is knot
+    body, fast, _ = dump_entry({}, knot(), 0.0)
+    assert type(load_entry(body, fast)["output"]) is knot
 
 
 @pytest.mark.parametrize(
@@ -589,8 +589,8 @@ def test_a_class_that_dill_cannot_write_is_at_least_named(
     ids=range(6),
 )
 def test_a_text_that_says_main_is_only_a_text(output: Any) -> None:
-    body, second, _ = dump_entry({}, output, 0.0)
-    assert second is None
+    body, fast, _ = dump_entry({}, output, 0.0)
+    assert fast is None
     assert load_entry(body)["output"] == output
 
 
@@ -613,10 +613,10 @@ def test_another_pickle_is_no_entry(content: Any) -> None:
 
 
 def test_a_class_that_is_gone_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    body, second, _ = dump_entry({}, Point(1), 0.0)
+    body, fast, _ = dump_entry({}, Point(1), 0.0)
     monkeypatch.delitem(globals(), "Point")
     with pytest.raises(AttributeError, match="Point"):
-        load_entry(body, second)
+        load_entry(body, fast)
 
 
 def test_a_second_reading_that_fails_costs_nothing() -> None:

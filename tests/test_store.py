@@ -63,12 +63,21 @@ def test_an_entry_lies_where_it_is_documented_and_is_an_ordinary_pickle(
 
 
 @pytest.mark.parametrize("durable", [False, True])
-@pytest.mark.parametrize("second", [None, b"another."])
-def test_what_was_written_is_read(store: Store, second: bytes | None, durable: bool) -> None:
-    assert store.write(*KEY, BODY, second, durable=durable) is True
+@pytest.mark.parametrize("fast", [None, b"another."])
+@pytest.mark.parametrize("main", [None, b"named."])
+def test_what_was_written_is_read(
+    store: Store, fast: bytes | None, main: bytes | None, durable: bool
+) -> None:
+    head = (0.5, (b"inputs.", None), main and (main, None))
+    assert store.write(*KEY, BODY, fast and (fast, None), head, durable=durable) is True
     entry = store.read(*KEY)
     assert entry is not None
-    assert (bytes(entry.body), entry.second) == (BODY, second)
+    assert (bytes(entry.body), entry.fast) == (BODY, fast and (fast, []))
+    assert entry.head == (0.5, (b"inputs.", []), main and (main, []))
+    other = ("double", "0" * 40, ARGUMENTS)
+    assert store.write_again(*other, entry)
+    copy = store.read(*other)
+    assert (copy.body, copy.fast, copy.head) == (entry.body, entry.fast, entry.head)
     assert store.write(*KEY, b"N.") is False
     assert Store(store.root).read(*KEY).body == BODY
 
@@ -106,18 +115,23 @@ def test_an_entry_of_another_name_is_damaged(store: Store) -> None:
             store.read(*other)
 
 
-def test_an_entry_of_a_newer_funes_is_an_os_error_and_stays(store: Store) -> None:
+@pytest.mark.parametrize(("version", "advice"), [(1, "delete it"), (3, "newer funes")])
+def test_an_entry_of_another_format_is_an_os_error_and_stays(
+    store: Store, version: int, advice: str
+) -> None:
     store.write(*KEY, BODY)
     path = Path(store.path(*KEY))
-    version_and_complement = (2).to_bytes(4, "little") + (0xFFFFFFFF - 2).to_bytes(4, "little")
-    newer = path.read_bytes()[:-16] + version_and_complement + b"\x89funes\r\n"
-    path.write_bytes(newer)
-    with pytest.raises(OSError, match="newer funes") as caught:
+    numbers = version.to_bytes(4, "little") + (0xFFFFFFFF - version).to_bytes(4, "little")
+    other = path.read_bytes()[:-16] + numbers + b"\x89funes\r\n"
+    path.write_bytes(other)
+    with pytest.raises(OSError, match=f"entry format {version}, .*{advice}") as caught:
         store.read(*KEY)
     assert caught.value.errno == errno.ENOTSUP
     assert caught.value.filename == str(path)
+    assert store.check(*KEY)[0] == "format"
     assert store.set_aside(*KEY) is None
-    assert path.read_bytes() == newer
+    assert store.write(*KEY, BODY) is False
+    assert path.read_bytes() == other
 
 
 def test_remove_and_entries_tell_what_is_there(store: Store) -> None:
@@ -181,8 +195,10 @@ def test_a_mistake_of_the_program_is_a_value_error(store: Store) -> None:
         Store("cache")
     with pytest.raises(ValueError, match="STOP"):
         store.write(*KEY, b"no pickle")
-    with pytest.raises(ValueError, match="second reading"):
-        store.write(*KEY, BODY, b"")
+    with pytest.raises(ValueError, match="must not be empty"):
+        store.write(*KEY, BODY, (b"", None))
+    with pytest.raises(ValueError, match="must not be empty"):
+        store.write(*KEY, BODY, None, (0.5, (b"", None), None))
 
 
 def test_an_error_of_the_system_is_what_python_would_raise(store: Store, tmp_path: Path) -> None:

@@ -306,14 +306,14 @@ def test_as_long_as_an_entry_cannot_be_read_no_large_argument_goes(
 ) -> None:
     path = load.key(bytes(10_000), 2).path
     load.forget(b"1" * 20_000)
-    named_in = large_arguments.named_in
+    named_in_file = large_arguments.named_in_file
 
     def refuse_one(each: str) -> Iterator[str]:
         if each == str(path):
             raise PermissionError(13, "refused", each)
-        return named_in(each)
+        return named_in_file(each)
 
-    monkeypatch.setattr(large_arguments, "named_in", refuse_one)
+    monkeypatch.setattr(large_arguments, "named_in_file", refuse_one)
     done = run("gc", "--yes")
     assert done.exit_code == 0
     assert f"large arguments stay, since entries cannot be read: {path}" in done.stderr

@@ -626,39 +626,33 @@ def arguments_node(
     arguments: Sequence[object],
     keywords: dict[str, object],
     ignore: Sequence[str] = (),
+    *,
+    is_wrapped: bool = False,
 ) -> Composite:
-    """The bound arguments of a call, defaults filled in."""
+    """Returns the bound arguments of a call, defaults filled in.
+
+    is_wrapped: whether the signature is that of the function behind a wrapper `(*args, **kwargs)`, which may take what
+        that does not. Such arguments stand as the wrapper gets them, and none is ignored.
+    """
     seed: object = NOTHING
     if "global_seed" not in signature.parameters and "global_seed" in keywords:
         keywords = dict(keywords)
         seed = keywords.pop("global_seed")
-    bound = signature.bind(*arguments, **keywords)
+    try:
+        bound = signature.bind(*arguments, **keywords)
+    except TypeError:
+        if not is_wrapped:
+            raise
+        raw = name("*args, **kwargs")
+        return Composite(ARGUMENTS, [raw, tuple(arguments), dict(keywords), seed])
     bound.apply_defaults()
     given = [NOTHING if key in ignore else value for key, value in bound.arguments.items()]
     return Composite(ARGUMENTS, [*given, seed])
 
 
-def encode_arguments(
-    signature: inspect.Signature,
-    arguments: Sequence[object],
-    keywords: dict[str, object],
-    ignore: Sequence[str] = (),
-    class_token: ClassToken = no_token,
-) -> bytes:
-    """The one node that is left of the arguments of a call."""
-    return encode_value(arguments_node(signature, arguments, keywords, ignore), class_token)
-
-
-def hash_arguments(
-    signature: inspect.Signature,
-    arguments: Sequence[object],
-    keywords: dict[str, object],
-    ignore: Sequence[str] = (),
-    class_token: ClassToken = no_token,
-) -> str:
-    """The name of the entry of a call."""
-    encoded = encode_arguments(signature, arguments, keywords, ignore, class_token)
-    return digest("arguments", encoded)[:20].hex()
+def hash_arguments(node: Composite, class_token: ClassToken = no_token) -> str:
+    """Returns the name of the entry of a call."""
+    return digest("arguments", encode_value(node, class_token))[:20].hex()
 
 
 def hash_definition(token: bytes) -> str:

@@ -78,12 +78,36 @@ def test_kinds_differ() -> None:
     )
 
 
-def test_the_order_of_nodes_counts() -> None:
+@with_each
+def test_the_order_of_nodes_counts(kind: type[Any]) -> None:
     # It is that of the rows of a matrix made from the graph.
-    one, two = nx.Graph(), nx.Graph()
+    one, two = kind(), kind()
     one.add_nodes_from([1, 2])
     two.add_nodes_from([2, 1])
     assert_all_differ([one, two])
+    for graph in (one, two):
+        graph.add_edge(1, 2)
+    assert_all_differ([one, two])
+    assert_all_differ([kind([(1, 2), (2, 3)]), kind([(2, 3), (1, 2)])])
+
+
+@with_each
+def test_the_order_of_edges_does_not_count(kind: type[Any]) -> None:
+    edges = [(1, 2), (1, 3), (2, 3)]
+    graphs = []
+    for order in (edges, edges[::-1], [edges[1], edges[0], edges[2]]):
+        graph = kind()
+        graph.add_nodes_from([1, 2, 3])
+        graph.add_edges_from(order)
+        graphs.append(graph)
+    assert_all_equal(graphs)
+    if graphs[0].is_multigraph():
+        # The key of an edge counts, which tells parallel edges apart.
+        one, two = kind(), kind()
+        for graph, weights in ((one, (1, 2)), (two, (2, 1))):
+            for weight in weights:
+                graph.add_edge("a", "b", weight=weight)
+        assert_all_differ([one, two])
 
 
 def test_what_a_graph_keeps_is_no_value() -> None:

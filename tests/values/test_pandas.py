@@ -7,10 +7,11 @@ import datetime as dt
 import pickle
 import zoneinfo
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import pandas.tseries.holiday
 import pyarrow as pa
 import pytest
 
@@ -418,6 +419,55 @@ def test_objects_count_one_by_one() -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": [1, iter([])]})
     with pytest.raises(UnhashableArgumentError, match=r"value -> \['b'\]\.iloc\[1\]: an iterator"):
         hash_value(frame)
+
+
+LOOKS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "groupby": lambda frame: frame.groupby("a"),
+    "groupby of a column": lambda frame: frame["b"].groupby(frame["a"]),
+    "column of a groupby": lambda frame: frame.groupby("a")["b"],
+    "rolling": lambda frame: frame.rolling(2),
+    "rolling groups": lambda frame: frame.groupby("a").rolling(2),
+    "expanding": lambda frame: frame.expanding(),
+    "ewm": lambda frame: frame.ewm(1),
+    "resample": lambda frame: frame.resample("D"),
+    "loc": lambda frame: frame.loc,
+    "iloc": lambda frame: frame.iloc,
+    "at": lambda frame: frame.at,
+}
+
+
+@pytest.mark.parametrize("kind", LOOKS)
+def test_ways_to_look_at_a_frame_are_refused(kind: str) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 1], "b": [1.0, 2, 3]}, pd.date_range("2020", periods=3))
+    for value in (LOOKS[kind](frame), [LOOKS[kind](frame)]):
+        with pytest.raises(UnhashableArgumentError, match="pass the frame"):
+            hash_value(value)
+
+
+def test_what_says_how_to_look_counts() -> None:
+    makers: list[Callable[[int], Any]] = [
+        lambda n: pd.Grouper(key="ab"[n]),
+        lambda n: pd.Grouper(freq="Dh"[n]),
+        lambda n: pd.NamedAgg("a", ("sum", "min")[n]),
+        lambda n: pd.offsets.BusinessDay(n + 1),
+        lambda n: pd.api.indexers.FixedForwardWindowIndexer(window_size=n + 1),
+    ]
+    for make in makers:
+        assert_all_equal([make(0), make(0), copy.deepcopy(make(0))])
+    assert_all_differ(make(n) for make in makers for n in (0, 1))
+
+
+class Holidays(pd.tseries.holiday.AbstractHolidayCalendar):
+    rules: ClassVar[Any] = [pd.tseries.holiday.Holiday("a", month=1, day=1)]
+
+
+@pytest.mark.parametrize("kind", [Holidays, pd.tseries.holiday.USFederalHolidayCalendar])
+def test_the_days_that_a_calendar_has_found_are_no_value(kind: Any) -> None:
+    one, two, other = kind(), kind(), kind()
+    assert len(two.holidays("2020", "2021"))
+    other.rules = []
+    assert_all_equal([one, two, copy.deepcopy(two)])
+    assert_all_differ([one, other])
 
 
 def test_hashing_changes_nothing() -> None:

@@ -175,6 +175,28 @@ def test_frames() -> None:
     assert_all_equal([value.schema, frame().schema])
 
 
+def test_the_order_of_columns_counts() -> None:
+    value = frame()
+    for make in (lambda it: it, lambda it: it.schema, lambda it: [it], lambda it: it[:0]):
+        assert_all_differ([make(value), make(value.select("b", "a", "c")), make(value[:, ::-1])])
+        assert_all_equal([make(value), make(value.select("c", "b", "a").select("a", "b", "c"))])
+    nested = [pl.Series([{"a": 1, "b": 2}]), pl.Series([{"b": 2, "a": 1}])]
+    assert_all_differ(nested)
+    assert_all_differ(
+        [pl.col("a", "b"), pl.col("b", "a"), pl.struct("a", "b"), pl.struct("b", "a")]
+    )
+
+
+def test_an_order_that_polars_was_told_of_and_that_is_not_there_counts() -> None:
+    wrong = [pl.Series([3, 1, 2]).set_sorted(), pl.Series([3, 1, 2]).set_sorted(descending=True)]
+    assert_all_differ([pl.Series([3, 1, 2]), *wrong])
+    right = pl.Series([1, None, 2, 3])
+    assert_all_equal([right, right.set_sorted(), right.clone()])
+    assert_all_equal([pl.Series([1, 2, 3]), pl.Series([3, 1, 2]).sort()])
+    told = pl.DataFrame({"a": [3, 1, 2]})
+    assert_all_differ([told, told.set_sorted("a")])
+
+
 def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polars, "BLOCK", 4)
     texts = [str(number) if number % 5 else None for number in range(22)]

@@ -15,7 +15,7 @@ import scipy.spatial
 import scipy.stats
 from scipy import sparse
 
-from funes import hash_value
+from funes import UnhashableArgumentError, hash_value
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
@@ -178,6 +178,94 @@ def test_other_objects() -> None:
     assert_all_differ([*(make(shift) for make in makers for shift in (0, 1)), scipy.stats.norm])
 
 
+POINTS = np.random.default_rng(0).random((60, 3))
+SPACES = np.array([[-1.0, 0, 0], [0, -1, 0], [1, 1, -1]])
+
+#: How they are made of points, and what makes them fill in more.
+HULLS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
+    "Delaunay": (
+        scipy.spatial.Delaunay,
+        lambda it: (it.find_simplex([[0.5] * 3]), it.transform, it.vertex_neighbor_vertices),
+    ),
+    "Delaunay, vertices": (
+        scipy.spatial.Delaunay,
+        lambda it: (it.vertex_to_simplex, it.convex_hull),
+    ),
+    "ConvexHull": (scipy.spatial.ConvexHull, lambda it: (it.vertices, it.points)),
+    "ConvexHull of a plane": (
+        lambda points, **options: scipy.spatial.ConvexHull(points[:, :2], **options),
+        lambda it: it.vertices,
+    ),
+    "Voronoi": (scipy.spatial.Voronoi, lambda it: (it.ridge_dict, it.points)),
+    "HalfspaceIntersection": (
+        lambda points, **options: scipy.spatial.HalfspaceIntersection(
+            SPACES, points[0, :2] / 4, **options
+        ),
+        lambda it: (it.dual_vertices, it.halfspaces),
+    ),
+    "LinearNDInterpolator": (
+        lambda points: scipy.interpolate.LinearNDInterpolator(points, points[:, 0]),
+        lambda it: it(0.5, 0.5, 0.5),
+    ),
+    "NearestNDInterpolator": (
+        lambda points: scipy.interpolate.NearestNDInterpolator(points, points[:, 0]),
+        lambda it: it(0.5, 0.5, 0.5),
+    ),
+    "cKDTree": (scipy.spatial.cKDTree, lambda it: (it.query([0, 0, 0]), it.tree.lesser)),
+    "KDTree": (scipy.spatial.KDTree, lambda it: (it.query([0, 0, 0]), it.tree.less)),
+}
+
+
+@pytest.mark.parametrize("kind", HULLS)
+def test_what_is_found_out_of_points_is_no_value(kind: str) -> None:
+    make, ask = HULLS[kind]
+    asked = make(POINTS)
+    before = hash_value(asked)
+    ask(asked)
+    moved = POINTS.copy()
+    moved[0, 0] += 0.01
+    assert_all_equal([asked, make(POINTS), make(np.asfortranarray(POINTS))])
+    assert_all_equal([asked, copy.copy(asked)])
+    assert hash_value(asked) == before
+    assert_all_differ([asked, make(moved)])
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in HULLS if "Interp" not in kind and "Tree" not in kind]
+)
+def test_what_takes_further_points_is_refused(kind: str) -> None:
+    value = HULLS[kind][0](POINTS, incremental=True)
+    with pytest.raises(UnhashableArgumentError, match="_qhull"):
+        hash_value(value)
+    value.close()
+
+
+@pytest.mark.parametrize("kind", [scipy.spatial.cKDTree, scipy.spatial.KDTree])
+def test_how_a_tree_divides_its_points_counts(kind: Any) -> None:
+    options: list[dict[str, Any]] = [
+        {},
+        {"leafsize": 5},
+        {"balanced_tree": False},
+        {"boxsize": 2.0},
+    ]
+    for option in options:
+        value = kind(POINTS, **option)
+        assert_all_equal([value, kind(POINTS, **option), pickle.loads(pickle.dumps(value))])
+    assert_all_differ(kind(POINTS, **option) for option in options)
+
+
+class Mesh(scipy.spatial.Delaunay):
+    pass
+
+
+def test_a_triangulation_of_ones_own_counts_with_its_attributes() -> None:
+    one, two, three = (Mesh(POINTS) for _ in range(3))
+    two.vertex_to_simplex  # noqa: B018 - now it keeps that
+    three.unit = "m"
+    assert_all_equal([one, two])
+    assert_all_differ([one, three, scipy.spatial.Delaunay(POINTS)])
+
+
 def test_hashing_changes_nothing() -> None:
     for kind in KINDS:
         value = made(kind)
@@ -192,8 +280,10 @@ def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
         run_python,
         f"""
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse, spatial, stats
 dense = np.array([[0, 1.5, 0, 2], [0, 0, 0, 0], [3, 0, -4, 0]])
-values = [{names}, stats.norm(1, 2)]
+points = np.random.RandomState(0).rand(40, 2)
+shapes = [spatial.Delaunay(points), spatial.Voronoi(points), spatial.KDTree(points), spatial.cKDTree(points)]
+values = [{names}, stats.norm(1, 2), *shapes]
 """,
     )

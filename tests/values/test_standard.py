@@ -38,6 +38,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import types
 import typing
 import uuid
@@ -50,7 +51,7 @@ from unittest import mock
 
 import pytest
 
-from funes import UnhashableArgumentError, hash_value, register
+from funes import CacheWarning, UnhashableArgumentError, hash_value, memorious, register
 from funes._funes import forget_plans
 from values.comparing import assert_all_differ, assert_all_equal
 
@@ -800,6 +801,41 @@ def test_the_decimal_context_does_not_count() -> None:
         assert [hash_value(value) for value in values] == before
 
 
+def test_every_digit_of_a_decimal_counts() -> None:
+    texts = [
+        "0",
+        "-0",
+        "0.0",
+        "0E+1",
+        "1",
+        "1.0",
+        "1.00",
+        "10",
+        "1E+1",
+        "1E-1",
+        "-1",
+        "NaN",
+        "-NaN",
+        "sNaN",
+        "NaN1",
+        "NaN2",
+        "Infinity",
+        "-Infinity",
+    ]
+    values = [decimal.Decimal(text) for text in (*texts, "1" + 40 * "0", "1" + 39 * "0" + "1")]
+    assert_all_differ([*values, 0, 1, 0.0, 1.0, "1"])
+    with decimal.localcontext() as context:
+        context.prec = 3
+        assert_all_equal([decimal.Decimal("1.23456"), decimal.Decimal((0, (1, 2, 3, 4, 5, 6), -5))])
+    contexts = [
+        decimal.Context(prec=3),
+        decimal.Context(prec=4),
+        decimal.Context(rounding="ROUND_UP"),
+    ]
+    assert_all_differ(contexts)
+    assert_all_equal([contexts[0], decimal.Context(prec=3), copy.copy(contexts[0])])
+
+
 def test_how_a_text_buffer_ends_lines_counts() -> None:
     assert_all_equal([io.StringIO("a\n"), io.StringIO("a\n", newline="\n")])
     assert_all_differ([io.StringIO("a\n", newline=end) for end in ("\n", "", None, "\r\n")])
@@ -862,6 +898,50 @@ def test_long_rings_are_hashed() -> None:
 
     assert_all_equal([ring(2_000, lambda place: 0), ring(1, lambda place: 0)])
     assert_all_differ([ring(1_000, lambda place: place), ring(1_001, lambda place: place)])
+
+
+def chain(length: int, end: Any) -> Any:
+    """A list that leads back to itself over many that are alike but for one."""
+    first: list[Any] = [end]
+    last = first
+    for _ in range(length - 1):
+        last.append([0])
+        last = last[1]
+    last.append(first)
+    return first
+
+
+def entangled(kind: str, length: int) -> Any:
+    """One of `length` members that are alike but for the distance from one of them."""
+    if kind == "lists":
+        return chain(length, 1)
+    if kind == "objects":
+        nodes = [types.SimpleNamespace(of=place == 0) for place in range(length)]
+        for place, node in enumerate(nodes):
+            node.after = nodes[place - 1]
+        return nodes[0]
+    functions = [lambda: None for _ in range(length)]
+    for place, function in enumerate(functions):
+        vars(function).update(of=place == 0, after=functions[place - 1])
+    return functions[0]
+
+
+@pytest.mark.parametrize("kind", ["lists", "objects", "functions"])
+def test_rings_that_would_take_too_long_to_tell_apart_are_refused(kind: str) -> None:
+    assert_all_equal([entangled(kind, 400), entangled(kind, 400)])
+    assert_all_differ([entangled(kind, 400), entangled(kind, 401)])
+    start = time.monotonic()
+    with pytest.raises(UnhashableArgumentError, match="refer to each other"):
+        hash_value([entangled(kind, 3_000)])
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_call_with_a_ring_that_is_refused_runs_uncached() -> None:
+    memo = memorious(lambda ring: ring[0])
+    with pytest.warns(CacheWarning, match="refer to each other"):
+        assert memo(chain(3_000, 1)) == 1
+    assert memo(chain(3_000, 2)) == 2
 
 
 def test_hashing_changes_nothing() -> None:

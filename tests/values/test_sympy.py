@@ -71,6 +71,79 @@ def test_equal_expressions_from_different_histories() -> None:
     )
 
 
+def test_the_order_of_what_commutes_is_no_value() -> None:
+    x, y, z = sp.symbols("x y z")
+    pairs = [
+        (x + y, y + x),
+        (x * y, y * x),
+        (x + y + z, z + (y + x)),
+        ((x + y) * z, z * (y + x)),
+        (sp.FiniteSet(x, y), sp.FiniteSet(y, x)),
+        (sp.And(x > 1, y > 1), sp.And(y > 1, x > 1)),
+        (
+            sp.Union(sp.Interval(0, x), sp.Interval(y, 3)),
+            sp.Union(sp.Interval(y, 3), sp.Interval(0, x)),
+        ),
+        (sp.Max(x, y), sp.Max(y, x)),
+        (sp.Dict({x: 1, y: 2}), sp.Dict({y: 2, x: 1})),
+        (sp.expand((x + y + z) ** 3), sp.expand((z + y + x) ** 3)),
+    ]
+    for pair in pairs:
+        assert_all_equal(pair)
+    a, b = sp.symbols("a b", commutative=False)
+    assert_all_equal([a + b, b + a])
+    assert_all_differ(
+        [a * b, b * a, a + b, sp.Tuple(x, y), sp.Tuple(y, x), x - y, y - x, x / y, y / x]
+    )
+
+
+def test_what_a_wild_symbol_stands_for_counts() -> None:
+    x, y = sp.symbols("x y")
+    options: list[dict[str, list[object]]] = [
+        {},
+        {"exclude": [x]},
+        {"exclude": [y]},
+        {"properties": [positive]},
+        {"properties": [negative]},
+    ]
+    assert_all_differ(sp.Wild("w", **option) for option in options)
+    assert_all_differ(sp.Wild("w", **option) + 1 for option in options)
+    assert_all_equal(sp.Wild("w", exclude=[x]) for _ in range(2))
+    assert_all_differ([sp.WildFunction("f"), sp.WildFunction("f", nargs=2)])
+
+
+def positive(value: sp.Expr) -> bool:
+    return bool(value.is_positive)
+
+
+def negative(value: sp.Expr) -> bool:
+    return bool(value.is_negative)
+
+
+def test_rings_count_by_symbols_domain_and_order() -> None:
+    x, y = sp.symbols("x y")
+    ring, element = sp.ring("x", sp.ZZ)
+    power = element**5 * (element + 1)
+    assert_all_equal([ring, sp.ring("x", sp.ZZ)[0], power.ring])
+    assert_all_equal([element, sp.ring("x", sp.ZZ)[1]])
+    assert_all_equal([sp.Poly(x + y, x), sp.Poly(y + x, x)])
+    assert_all_differ(
+        [
+            *[ring, element, power, sp.ring("x", sp.QQ)[0], sp.ring("x,y", sp.ZZ)[0]],
+            *[sp.ring("x,y", sp.ZZ, order)[0] for order in ("grlex", "grevlex")],
+            *[sp.Poly(x + y, x), sp.Poly(x + y, y), sp.Poly(x + y, x, y), sp.Poly(x + y, y, x)],
+            *[sp.ZZ[x], sp.ZZ[y], sp.QQ[x], sp.QQ.frac_field(x), sp.GF(5), sp.GF(7)],
+        ]
+    )
+
+
+def test_what_a_field_has_found_out_is_no_value() -> None:
+    field = sp.QQ.algebraic_field(sp.sqrt(2))
+    before = hash_value(field)
+    field.maximal_order(), field.discriminant(), field.primes_above(2)
+    assert hash_value(field) == before != hash_value(sp.QQ.algebraic_field(sp.sqrt(3)))
+
+
 def test_what_an_expression_remembers_is_no_value(values: list[object]) -> None:
     before = [hash_value(value) for value in values]
     for value in values:

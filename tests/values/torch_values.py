@@ -1,4 +1,4 @@
-"""Values of torch: data type, shape and elements count; device, strides and gradients do not.
+"""Values of torch: data type, shape, elements and `requires_grad` count; device, strides and gradients do not.
 
 torch is too large to be installed by `make test`: `make test-torch` does so and runs this file.
 """
@@ -10,6 +10,7 @@ import io
 import itertools
 import pickle
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import pytest
 import torch
 from torch import nn
 
-from funes import UnhashableArgumentError, hash_value, load_cached_results, memorious
+from funes import CacheWarning, UnhashableArgumentError, hash_value, load_cached_results, memorious
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
+
+pytestmark = pytest.mark.usefixtures("cache")
 
 TYPES = [
     torch.bool,
@@ -93,11 +96,40 @@ def test_types_and_elements_differ() -> None:
 
 
 def test_gradients_are_no_value() -> None:
-    value = torch.ones(3)
     asked = torch.ones(3, requires_grad=True)
-    (asked * 2).sum().backward()
-    assert asked.grad is not None
-    assert_all_equal([value, asked, asked + 0])
+    used = torch.ones(3, requires_grad=True)
+    (used * 2).sum().backward()
+    assert used.grad is not None
+    assert_all_equal([asked, used, asked + 0, asked.detach().requires_grad_()])
+
+
+def test_whether_a_gradient_is_asked_for_counts() -> None:
+    assert_all_differ([torch.ones(3), torch.ones(3, requires_grad=True)])
+    weight = nn.Parameter(torch.ones(2))
+    assert_all_differ([weight, nn.Parameter(torch.ones(2), requires_grad=False)])
+    frozen, half = made(), made()
+    for parameter in frozen.parameters():
+        parameter.requires_grad_(False)
+    half[0].weight.requires_grad_(False)
+    assert_all_differ([made(), frozen, half])
+
+    @memorious
+    def trainable(model: nn.Module) -> int:
+        return sum(part.numel() for part in model.parameters() if part.requires_grad)
+
+    assert trainable(made()) > trainable(half) > trainable(frozen) == 0
+
+
+@pytest.mark.parametrize("make", [lambda: torch.ones(2), lambda: nn.Parameter(torch.ones(2))])
+def test_attributes_that_were_set_on_a_tensor_count(make: Callable[[], Any]) -> None:
+    values = [make() for _ in range(4)]
+    values[1].no_decay = True
+    values[2].no_decay = False
+    values[3].unit = [1]
+    assert_all_differ(values)
+    again = make()
+    again.unit = [1]
+    assert_all_equal([values[3], again, pickle.loads(pickle.dumps(again))])
 
 
 def test_what_is_put_off_is_done() -> None:
@@ -133,8 +165,33 @@ def test_sparse_tensors() -> None:
 def test_what_has_no_elements_is_refused() -> None:
     with pytest.raises(UnhashableArgumentError, match="meta device"):
         hash_value(torch.zeros(2, device="meta"))
+    with pytest.raises(UnhashableArgumentError, match="meta device"):
+        hash_value(nn.Linear(2, 3, device="meta"))
     with pytest.raises(UnhashableArgumentError, match="nested"):
         hash_value(torch.nested.nested_tensor([torch.ones(1)], layout=torch.strided))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per:UserWarning")
+def test_quantized_tensors_are_refused() -> None:
+    values = [
+        torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+        torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8),
+        torch.quantize_per_channel(
+            torch.ones(2, 2), torch.tensor([0.1, 0.2]), torch.tensor([0, 0]), 0, torch.qint8
+        ),
+    ]
+    for value in values:
+        with pytest.raises(UnhashableArgumentError, match="quantized"):
+            hash_value([value])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_compiled_modules_are_refused() -> None:
+    layer = nn.Linear(2, 2)
+    for value in (torch.jit.script(layer), torch.jit.trace(layer, torch.ones(2))):
+        with pytest.raises(UnhashableArgumentError):
+            hash_value(value)
 
 
 def made(scale: float = 1) -> nn.Module:
@@ -195,6 +252,61 @@ def test_hooks_count_but_not_their_numbers() -> None:
     assert_all_differ(models[1:])
 
 
+def test_options_of_hooks_count() -> None:
+    def hook(*arguments: Any) -> None:
+        pass
+
+    def with_hook(register: str, **options: Any) -> nn.Module:
+        model = nn.ReLU()
+        getattr(model, f"register_{register}")(hook, **options)
+        return model
+
+    for register in ("forward_hook", "forward_pre_hook"):
+        made_twice = [with_hook(register, with_kwargs=True) for _ in range(2)]
+        assert_all_equal(made_twice)
+        assert_all_differ([with_hook(register), made_twice[0], nn.ReLU()])
+    assert_all_differ([with_hook("forward_hook"), with_hook("forward_hook", always_call=True)])
+
+
+def layers(kind: str) -> nn.Module:
+    torch.manual_seed(0)
+    one = nn.Linear(2, 2)
+    two = copy.deepcopy(one)
+    if kind == "shared module":
+        two = one
+    elif kind == "shared weight":
+        two.weight = one.weight
+    elif kind == "shared bias":
+        two.bias = one.bias
+    return nn.Sequential(one, nn.Sequential(nn.ReLU(), two))
+
+
+SHARED = ("nothing", "shared module", "shared weight", "shared bias")
+
+
+def test_parameters_that_parts_share_count() -> None:
+    values = [layers(kind) for kind in SHARED]
+    assert_all_differ(values)
+    for kind, value in zip(SHARED, values, strict=True):
+        assert_all_equal(
+            [value, layers(kind), copy.deepcopy(value), pickle.loads(pickle.dumps(value))]
+        )
+    buffered = [nn.BatchNorm1d(2) for _ in range(2)]
+    apart = nn.ModuleList(buffered)
+    before = hash_value(apart)
+    buffered[1].running_mean = buffered[0].running_mean
+    assert hash_value(apart) != before
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_shared_parameter_of_a_result_is_shared_at_a_hit(kind: str, tmp_path: Path) -> None:
+    first, second = (memorious(cache_dir=tmp_path)(layers) for _ in range(2))
+    for memo in (first, second, second):
+        model = memo(kind, global_seed=0)
+        assert_all_equal([model, layers(kind)])
+        assert (model[0].weight is model[1][1].weight) == (kind in SHARED[1:3])
+
+
 class Net(nn.Module):
     def __init__(self, width: int = 2) -> None:
         super().__init__()
@@ -225,7 +337,7 @@ def test_a_module_of_ones_own() -> None:
 
 def test_parameters() -> None:
     value = torch.ones(2)
-    assert_all_equal([nn.Parameter(value), nn.Parameter(value.clone(), requires_grad=False)])
+    assert_all_equal([nn.Parameter(value), nn.Parameter(value.clone())])
     assert_all_differ([nn.Parameter(value), value])
 
 
@@ -362,7 +474,112 @@ def test_results_are_stored_and_found(tmp_path: Path) -> None:
         return model, model.state_dict(), optimizer.state_dict()
 
     first, second = (memorious(cache_dir=tmp_path)(train) for _ in range(2))
-    results = first(2)
-    assert second.is_cached(2)
-    for one, other in zip(results, second(2), strict=True):
+    results = first(2, global_seed=0)
+    assert second.is_cached(2, global_seed=0)
+    for one, other in zip(results, second(2, global_seed=0), strict=True):
         assert_all_equal([one, other])
+
+
+TENSORS: dict[str, Callable[[], torch.Tensor]] = {
+    "a view": lambda: torch.arange(6.0).reshape(2, 3).t(),
+    "every other element": lambda: torch.arange(6)[::2],
+    "bfloat16": lambda: torch.ones(2, dtype=torch.bfloat16),
+    "float16": lambda: torch.ones(2, dtype=torch.float16),
+    "conjugate": lambda: torch.tensor([1 + 2j]).conj(),
+    "one that asks for a gradient": lambda: torch.ones(2, requires_grad=True),
+    "a parameter": lambda: nn.Parameter(torch.ones(2)),
+    "a frozen parameter": lambda: nn.Parameter(torch.ones(2), requires_grad=False),
+    "sparse": lambda: torch.eye(2).to_sparse(),
+    "without elements": lambda: torch.zeros(0, 3),
+    "a scalar": lambda: torch.tensor(1.5),
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_a_tensor_is_itself_at_a_hit(kind: str, tmp_path: Path) -> None:
+    def make() -> torch.Tensor:
+        return TENSORS[kind]()
+
+    first, second = (memorious(cache_dir=tmp_path)(make) for _ in range(2))
+    for result in (first(), second(), second()):
+        assert_all_equal([result, make()])
+        assert type(result) is type(make())
+        assert result.requires_grad == make().requires_grad
+    assert second.is_cached()
+
+
+def test_a_result_with_a_graph_is_not_stored(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.ones(2))
+
+    class Holder:
+        __slots__ = ("part",)
+
+    def held(part: Any) -> Holder:
+        holder = Holder()
+        holder.part = part
+        return holder
+
+    wraps: list[Callable[[Any], Any]] = [
+        lambda loss: loss,
+        lambda loss: {"loss": [loss]},
+        lambda loss: (1, {"a": loss * 2}),
+        held,
+    ]
+    for number, wrap in enumerate(wraps):
+
+        @memorious(cache_dir=tmp_path / str(number))
+        def loss(x: float, weight: Any, wrap: Any) -> Any:
+            return wrap((weight * x).sum())
+
+        with pytest.warns(CacheWarning, match=r"not stored: .* tensor\.detach\(\)"):
+            loss(2.0, weight, wrap)
+        assert not loss.is_cached(2.0, weight, wrap)
+
+    @memorious(cache_dir=tmp_path / "backward")
+    def plain(x: float, weight: Any) -> Any:
+        return (weight * x).sum()
+
+    for _ in range(2):
+        weight.grad = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheWarning)
+            plain(2.0, weight).backward()
+        assert weight.grad is not None
+        assert weight.grad.tolist() == [2, 2]
+
+    detached = memorious(cache_dir=tmp_path)(lambda x: (weight * x).sum().detach())
+    detached(2.0)
+    assert detached.is_cached(2.0)
+
+
+@pytest.mark.parametrize("kind", ["a view", "a gradient", "a state dict"])
+def test_what_a_pickle_drops_is_missing_from_the_first_call_on(kind: str, tmp_path: Path) -> None:
+    def make() -> Any:
+        value = torch.zeros(4, requires_grad=kind == "a gradient")
+        if kind == "a gradient":
+            value.sum().backward()
+            return value, value.detach().clone()
+        if kind == "a state dict":
+            model = nn.BatchNorm1d(4)
+            model.bias.requires_grad_(False)
+            return model.bias, model.state_dict()["bias"]
+        return value, value[:2]
+
+    first, second = (memorious(cache_dir=tmp_path)(make) for _ in range(2))
+    for memo in (first, first, second, second):
+        one, other = memo()
+        assert one.grad is None
+        with torch.no_grad():
+            one[0] = 7
+        assert not other.any()
+
+
+def test_a_tensor_twice_is_one_tensor_each_time(tmp_path: Path) -> None:
+    def make() -> Any:
+        value = torch.zeros(4)
+        return value, [value]
+
+    first, second = (memorious(cache_dir=tmp_path)(make) for _ in range(2))
+    for memo in (first, second, second):
+        one, (other,) = memo()
+        assert one is other

@@ -77,6 +77,8 @@ class Call(NamedTuple):
     signature: str
     arguments: str
     ignore: tuple[str, ...] = ()
+    #: Whether a wrapper `(*args, **kwargs)` around a function of that signature is called.
+    is_wrapped: bool = False
 
 
 def calls() -> Iterator[Call]:
@@ -99,6 +101,33 @@ def calls() -> Iterator[Call]:
         "long arguments", "the root is replaced by its digest", "a, b", "'a' * 200, 'b' * 200"
     )
     yield Call("cyclic arguments", "one graph", "a, b", "(x := [], x.append(x))[0], [x]")
+    yield from wrapped_calls()
+
+
+def wrapped_calls() -> Iterator[Call]:
+    """Calls of a wrapper: by the signature of the function behind it, or as the wrapper gets them."""
+
+    def call(name: str, why: str, signature: str, arguments: str, ignore: str = "") -> Call:
+        return Call(f"wrapper, {name}", why, signature, arguments, tuple(ignore.split()), True)
+
+    yield call("arguments that fit", "as without it", "a, b=2", "1")
+    yield call("a keyword more", "the name, a tuple, a dict", "a, b=2", "1, c=3")
+    yield call("an argument more", "no default is filled in", "a, b=2", "1, 2, 3")
+    yield call("a missing argument", "an empty tuple, an empty dict", "a", "")
+    yield call("an argument given twice", "in both", "a", "1, a=2")
+    yield call(
+        "a tuple and a dict", "apart from the form for what does not fit", "a, b", "(1,), {}"
+    )
+    yield call("a seed, fitting", "the last node", "a", "1, global_seed=7")
+    yield call(
+        "a seed, not fitting", "the last node, and not in the dict", "a", "c=3, global_seed=7"
+    )
+    yield call(
+        "a declared seed, not fitting", "in the dict", "a, global_seed=0", "1, c=3, global_seed=7"
+    )
+    yield call("ignored, fitting", "ABSENT", "a, b", "1, 2", "a")
+    yield call("ignored, not fitting", "counts all the same", "a, b", "1, 2, c=3", "a")
+    yield call("ignored args, not fitting", "those of the wrapper count", "args", "1, 2", "args")
 
 
 def vectors() -> Iterator[Vector]:
@@ -815,14 +844,17 @@ def entry(vector: Vector) -> dict[str, Any]:
 def call_entry(call: Call) -> dict[str, Any]:
     """A call as it is written."""
     arguments, keywords = eval(f"(lambda *a, **k: (a, k))({call.arguments})", namespace())
-    bound = (inspect_signature(call.signature), arguments, keywords, call.ignore)
+    signature = inspect_signature(call.signature)
+    node = canonical.arguments_node(
+        signature, arguments, keywords, call.ignore, is_wrapped=call.is_wrapped
+    )
     written = {**call._asdict(), "ignore": list(call.ignore)}
+    if not call.is_wrapped:
+        del written["is_wrapped"]
     with contextlib.suppress(NoTreeError):
-        written["tree"] = tree(
-            canonical.graph(canonical.arguments_node(*bound), canonical.no_token)
-        )
-    written["encoding"] = canonical.encode_arguments(*bound).hex()
-    written["hash"] = canonical.hash_arguments(*bound)
+        written["tree"] = tree(canonical.graph(node, canonical.no_token))
+    written["encoding"] = canonical.encode_value(node).hex()
+    written["hash"] = canonical.hash_arguments(node)
     return written
 
 

@@ -17,6 +17,7 @@ import importlib
 import io
 import marshal
 import pickle
+import pkgutil
 import sys
 import weakref
 from collections import deque
@@ -28,7 +29,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from funes._definitions.attributes import MEMO_STATE
 from funes._definitions.code import nested_codes
 from funes._definitions.definition import describe
-from funes._definitions.library import is_library_function, is_library_module, stands_for_builtin
+from funes._definitions.library import (
+    is_library_function,
+    is_library_module,
+    public_name,
+    stands_for_builtin,
+)
+from funes._definitions.origin import is_own
+from funes._definitions.sentinels import arrive, place_of
 
 if TYPE_CHECKING:
     from funes._calls.memo import Memo
@@ -221,6 +229,11 @@ class _Reducers:
                 self._note(thing.__dict__, _ALWAYS)
                 return _module, (self._space(thing.__dict__),)
             return importlib.import_module, (thing.__name__,)
+        if kind is object and (place := place_of(thing)) is not None:
+            is_others = not self._everything or not is_own(place.module)
+            if is_others and is_sent_by_name(place.module):
+                return pkgutil.resolve_name, (f"{place.module}:{place.name}",)
+            return arrive, (public_name(place.module), place.name)
         if isinstance(thing, Memo) and (self._everything or not is_importable(thing)):
             self._put("memo", thing, attributes_of(thing))
             return _memo, (thing.__wrapped__, thing._options, thing._cache_root)

@@ -34,6 +34,7 @@ def of(memo: Memo[Any, Any], definition: str) -> Content:
         memo: The function.
         definition: The definition that is meant.
     """
+    is_present = memo._core.definition(memo) == definition
     graph = None if memo._options.key is not None else graph_of(memo, definition)
     return {
         "format": FORMAT,
@@ -42,6 +43,7 @@ def of(memo: Memo[Any, Any], definition: str) -> Content:
         "functions": [memo._identity],
         "parameters": parameters_of(memo),
         "keywords": keywords_of(memo),
+        "reading": memo._core.reading(memo) if is_present else None,
         **(graph or {"nodes": []}),
     }
 
@@ -93,6 +95,7 @@ def subject_of(memo: Memo[Any, Any]) -> Subject:
         function=memo._function_name,
         definition=definition,
         parameters=parameters_of(memo),
+        reading=memo._core.reading(memo),
         identity=memo._identity,
         content=of(memo, definition),
         shared=memo._options.shared,

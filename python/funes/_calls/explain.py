@@ -90,13 +90,13 @@ def _look(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
         entry = memo._store.read(*place)
         if entry is None:
             return None
-        pickling.load_entry(entry.body, entry.second, entry.buffers)
+        pickling.load_entry(entry.body, entry.fast)
     except DamagedEntryError as error:
         return known._replace(why="damaged", detail=str(error))
     except OSError as error:
         if error.errno == errno.EPERM:
             return known._replace(why="foreign")
-        why: Any = "newer" if error.errno == errno.ENOTSUP else "unreadable"
+        why: Any = "format" if error.errno == errno.ENOTSUP else "unreadable"
         return known._replace(why=why, detail=str(error))
     except Exception as error:
         return known._replace(why="unreadable", detail=one_line(error))

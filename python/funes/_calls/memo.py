@@ -120,7 +120,7 @@ class Memo(Generic[P, R]):
         _options: Options
         _root: str | None
         _warned: set[str]
-        _described: set[str]
+        _described: dict[str, int]
         _extra: tuple[object, ...] | None
         _sent: dict[tuple[object, ...], Sent]
         #: Of code that came by value: what it came as, and is sent on as.
@@ -145,7 +145,7 @@ class Memo(Generic[P, R]):
         self._root = None
         self._warned = set()
         #: Definitions that were described beside their entries.
-        self._described = set()
+        self._described = {}
         #: What `depends_on=` came to when the definition was last found.
         self._extra = None
         #: What pickle stored of it, for `travel` alone: the next pickle is the same.

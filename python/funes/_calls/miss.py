@@ -331,7 +331,7 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
     home = memo.__wrapped__.__module__
 
     def load() -> dict[str, Any]:
-        return pickling.load_entry(entry.body, entry.second, entry.buffers, home)
+        return pickling.load_entry(entry.body, entry.fast, home)
 
     try:
         content = load()
@@ -422,7 +422,7 @@ def _keep(
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
         # What is in the store may be kept in memory too, as it is before the caller can change it.
-        body = pickled.body if isinstance(pickled.body, bytes) and pickled.second is None else None
+        body = pickled.body if isinstance(pickled.body, bytes) and pickled.fast is None else None
         memo._core.remember(memo, call, output, seconds, is_drawn, body)
         _describe(memo, call)
         if shares_memory(output):
@@ -477,8 +477,10 @@ def _describe(memo: Memo[Any, Any], call: Call) -> None:
 def _warn_if_unsteady(memo: Memo[Any, Any], folder: str, content: Content) -> None:
     from funes._versions.unsteady import unsteady_value
 
-    value = unsteady_value(folder, content, memo._described)
-    memo._described.add(content["definition"])
+    finds = memo._core.finds()
+    own = {each for each, then in memo._described.items() if then == finds}
+    value = unsteady_value(folder, content, own, is_first=not finds)
+    memo._described[content["definition"]] = finds
     if value is not None and "unsteady" not in memo._warned:
         memo._warned.add("unsteady")
         _warn.warn(

@@ -16,6 +16,7 @@ from funes._definitions.difference import Change
 from funes._entries.version import StoredVersion
 from funes._versions.adopt import Adopted, plan
 from funes._versions.subject import Subject
+from funes._versions.translation import reading_in
 from funes._whole import is_shared
 from funes.errors import AdoptionError
 
@@ -166,6 +167,7 @@ def _recorded(version: StoredVersion) -> Subject:
         identity=version.function._identity,
         definition=version.definition,
         parameters=parameters,
+        reading=reading_in(content),
         content=None,
         shared=is_shared(version.folder),
         is_durable=lambda seconds: seconds >= WORTH_SYNCING,

@@ -47,7 +47,7 @@ def command(
     function   its qualified name                                    (--json)
     hit        whether it is remembered                              (--json)
     why        memory, disk; never called, definition, arguments,
-               damaged, foreign, newer, unreadable, unhashable       (--json)
+               damaged, foreign, format, unreadable, unhashable      (--json)
     definition, arguments   the hashes of the call                   (--json)
     path       the file of the result, or of the nearest one         (--json)
     version    the version it is compared with                       (--json)

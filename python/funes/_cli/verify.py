@@ -35,7 +35,7 @@ def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
     state   what the file at the path is:
               damaged      not what was written
               foreign      not signed with the key in use
-              newer        written by a later funes
+              format       in another version of the format
               unreadable   not to be read now
               set aside    found damaged by an earlier call, which moved it to "damaged" and computed it again
     path    the file

@@ -20,6 +20,8 @@
           library_attributes  what a library's modules hold
         attributes     what was set on functions
         annotations    annotations and docstrings as values
+        unordered      what libraries made of sets
+        sentinels      objects that are nothing but their identity
           reading      what code reads of other code
       library        what counts by its name
         origin         what is the user's own

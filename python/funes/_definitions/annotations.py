@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import types
 from types import CellType, FunctionType
@@ -18,7 +19,10 @@ __all__ = [
     "cleandoc",
     "docstring_of",
     "docstrings_of",
+    "fixed_annotations",
     "hints_of",
+    "name_of",
+    "place_of",
     "said",
     "subclasses_of",
 ]
@@ -32,6 +36,21 @@ def annotations_of(thing: Any) -> tuple[object, ...]:
     )
 
 
+def fixed_annotations(thing: Any) -> tuple[str, ...]:
+    """The attribute from which all annotations of a function or class follow, if there is one.
+
+    That of a class that has no annotations would be made by looking at it. What a text says follows from other names.
+    """
+    if is_a(thing, type) and "__annotations__" not in vars(thing):
+        return ()
+    try:
+        annotations = thing.__annotations__
+    except Exception:  # the expressions are the user's and may raise anything
+        return ()
+    is_fixed = type(annotations) is dict and all(is_a(part, type) for part in annotations.values())
+    return ("__annotations__",) if is_fixed else ()
+
+
 def hints_of(cls: type) -> tuple[object, ...]:
     """The annotations of a class and of those of its bases that are the user's."""
     return tuple(filter(None, map(annotations_of, _own(cls))))
@@ -40,6 +59,23 @@ def hints_of(cls: type) -> tuple[object, ...]:
 def docstrings_of(cls: type) -> tuple[object, ...]:
     """The docstrings of a class and of those of its bases that are the user's."""
     return tuple(filter(None, map(docstring_of, _own(cls))))
+
+
+def name_of(thing: Any) -> str:
+    """The name that a function or class has now."""
+    name: str = thing.__name__
+    return name
+
+
+def place_of(thing: Any) -> tuple[str, str]:
+    """Where a function or class says that it stands; a program that is run says the same as if it were imported."""
+    module = str(thing.__module__)
+    if module in ("__main__", "__mp_main__"):
+        main = sys.modules.get(module)
+        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        stem = os.path.splitext(os.path.basename(str(file or module)))[0]
+        module = stem if spec is None else str(spec.name)
+    return module, str(thing.__qualname__)
 
 
 def subclasses_of(cls: type) -> tuple[type, ...]:

@@ -36,6 +36,7 @@ def _made_of(
         tools=links.tools,
         attributes=tuple(links.attributes),
         computed=tuple(links.computed),
+        reading=links.spelled,
     )
 
 

@@ -38,10 +38,11 @@ from funes._definitions.annotations import (
     acts_on_annotations,
     annotations_of,
     docstring_of,
+    fixed_annotations,
     said,
     subclasses_of,
 )
-from funes._definitions.code import same_constant
+from funes._definitions.code import same_constant, words_in
 from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.library import (
     is_a,
@@ -53,6 +54,7 @@ from funes._definitions.library import (
 from funes._definitions.links import Links
 from funes._definitions.reading import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._definitions.source import written
+from funes._definitions.unordered import body_of, unordered
 from funes._funes import count_attributes
 
 __all__ = ["NOISE", "describe_class"]
@@ -105,7 +107,7 @@ def describe_class(cls: type, reading: int = 0) -> Description:
     """
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
-    links = Links()
+    links = Links(getattr(cls, "__module__", None))
     for position, base in enumerate(cls.__bases__):
         if base is not object:
             links.add(f"base {position}", base)
@@ -126,6 +128,9 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         annotations = annotations_of(cls)
         if annotations:
             links.add("annotations", annotations)
+    body = _body_if_written_to(cls, attributes)
+    if body is not None:
+        content += ("body", *body)
     for name, value in attributes.items():
         if (
             issubclass(type(value), _SLOTS)
@@ -133,7 +138,10 @@ def describe_class(cls: type, reading: int = 0) -> Description:
             or _restates_base(cls, name, value)
         ):
             continue
+        if body is not None and name not in body and type(value) in _HAVE_ORDER:
+            value = unordered(value)
         links.add(f"attribute {name}", value)
+    links.add_inherited_patches(lambda: _spelled(cls))
     modules = frozenset(links.modules)
     return Description(
         "class",
@@ -145,7 +153,35 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         tools=links.tools,
         attributes=tuple(links.attributes),
         computed=tuple(links.computed),
+        reading=links.spelled,
+        watched=tuple(links.watched.items()),
     )
+
+
+_HAVE_ORDER = (dict, list, tuple)
+
+
+def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names in the body of a class, if a library may have written lists into the class besides."""
+    lists = {
+        name
+        for name, value in attributes.items()
+        if type(value) in _HAVE_ORDER and value and not _is_machinery(name, value)
+    }
+    module = sys.modules.get(str(getattr(cls, "__module__", "")))
+    if not lists or module is None:
+        return None
+    body = body_of(cls, vars(module), is_written_to=acts_on_annotations(cls))
+    return None if body is None or lists <= set(body) else body
+
+
+def _spelled(cls: type) -> frozenset[str]:
+    """The names and texts in the code of a class's methods."""
+    values = vars(cls).values()
+    getters = (value.fget for value in values if type(value) is property)
+    functions = (part for value in (*values, *getters) for part in _functions_in(value))
+    codes = (function.__code__ for function in functions if not is_library_function(function))
+    return frozenset(word for code in codes for word in words_in(code))
 
 
 def _add_arguments_of_bases(cls: type, links: Links) -> None:
@@ -179,14 +215,15 @@ def _is_text(part: object) -> bool:
 def _add_what_is_read(cls: type, links: Links, reading: int) -> None:
     """Link what is left out unless code reads it."""
     if reading & DOCSTRINGS:
-        links.compute("docstring", docstring_of, cls)
+        links.compute("docstring", docstring_of, cls, "__doc__")
         fields = cls.__dict__.get("__pydantic_fields__")
         for name, field in fields.items() if isinstance(fields, dict) else ():
             for part in _PARTS_FOR_PEOPLE:
                 if getattr(field, part, None) is not None:
                     links.add(f"field {name} {part}", getattr(field, part))
     if reading & ANNOTATIONS:
-        links.compute("annotations", annotations_of, cls)
+        links.compute("annotations", annotations_of, cls, *fixed_annotations(cls))
+    links.add_names(cls, reading)
     if reading & SUBCLASSES:
         links.compute("subclasses", subclasses_of, cls)
 
@@ -216,14 +253,21 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
     if not isinstance(cls, enum.EnumMeta):
         return ()
     members: dict[str, Any] = dict(cls.__members__)
+    remembered = _OF_EVERY_MEMBER + tuple(
+        name
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if is_a(value, cached_property)
+    )
     for name, member in members.items():
         attributes.pop(name, None)
-        value = getattr(member, "_value_", None)
-        links.add(f"member {name}", value)
-        links.note_read(vars(member), "_value_", value)
-        for attribute, value in _attributes_of_member(cls, member).items():
-            links.add(f"member {name}.{attribute}", value)
-            links.note_read(vars(member), attribute, value)
+        links.attributes.append((vars(member), remembered))
+        for attribute, value in _attributes_of_member(member, remembered).items():
+            label = f"member {name}" if attribute == "_value_" else f"member {name}.{attribute}"
+            if attribute == "_value_" and type(value) is object:
+                links.add(f"{label} is an identity", None)
+            else:
+                links.add(label, value)
     for name in ("_new_member_", "__new_member__"):  # the latter from 3.11 on, too
         function = attributes.pop(name, None)
         if _is_own_code(function):
@@ -240,16 +284,14 @@ def _enum(cls: type, attributes: dict[str, Any], links: Links) -> tuple[object, 
     )
 
 
-def _attributes_of_member(cls: type, member: object) -> dict[str, object]:
-    """What was set on a member, by its class or from outside. What it remembers of itself is no part of it."""
-    return {
-        name: value
-        for name, value in getattr(member, "__dict__", {}).items()
-        if name not in _OF_EVERY_MEMBER and not is_a(getattr(cls, name, None), cached_property)
-    }
+def _attributes_of_member(member: object, remembered: tuple[str, ...]) -> dict[str, object]:
+    """The value of a member, and what was set on it, as they count. What it remembers of itself is no part of it."""
+    attributes: dict[str, object] = dict(vars(member))
+    count_attributes(vars(member), attributes)
+    return {name: value for name, value in attributes.items() if name not in remembered}
 
 
-_OF_EVERY_MEMBER = frozenset(("__objclass__", "_name_", "_sort_order_", "_value_"))
+_OF_EVERY_MEMBER = ("__objclass__", "_inverted_", "_name_", "_sort_order_")
 
 
 def _is_made_by_enum(cls: type, name: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from types import CodeType
 
 from funes._definitions.names import Chain, Names, OwnImport, Read
 
-__all__ = ["byte_code", "names_in", "nested_codes", "same_code", "same_constant"]
+__all__ = ["byte_code", "names_in", "nested_codes", "same_code", "same_constant", "words_in"]
 
 # Everything that a code object does, and nothing about where it stands: no file name, no lines.
 # Exceptions are handled by a table from 3.11 on.
@@ -63,6 +63,14 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
         inner = [constant for constant in pending.pop().co_consts if isinstance(constant, CodeType)]
         yield from inner
         pending += inner
+
+
+def words_in(code: CodeType) -> set[str]:
+    """The names and texts in a code object and in those inside it."""
+    codes = (code, *nested_codes(code))
+    words = {word for part in codes for word in part.co_names}
+    words.update(text for part in codes for text in part.co_consts if type(text) is str)
+    return words
 
 
 def byte_code(code: CodeType) -> tuple[object, ...]:

@@ -22,6 +22,7 @@ from funes._definitions.library import (
     named_in_library,
 )
 from funes._definitions.reading import DOCSTRINGS
+from funes._definitions.sentinels import place_of
 from funes._definitions.wrappers import (
     describe_library_function,
     describe_memorious,
@@ -38,9 +39,13 @@ CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
 def is_code(thing: object) -> bool:
     """Whether a thing is a piece of code that `describe` describes, and not a value to be hashed as such.
 
+    So is a bare `object()` that a module has under a name, since it counts by its name.
+
     >>> is_code(len), is_code(dict), is_code({})
     (True, True, False)
     """
+    if type(thing) is object:
+        return place_of(thing) is not None
     return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
 
 
@@ -61,6 +66,8 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
     'builtins.len'
     """
     kind = type(thing)
+    if kind is object and (place := place_of(thing)) is not None:
+        return by_name(place.label)
     if kind is FunctionType:
         if is_library_function(thing):
             return describe_library_function(thing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-__all__ = ["MISSING", "Description", "Missing", "by_name"]
+__all__ = ["MISSING", "Computed", "Description", "Missing", "by_name"]
 
 
 class Missing:
@@ -17,6 +17,10 @@ class Missing:
 
 MISSING: Final = Missing()
 """In `Description.reads`: the name was not there."""
+
+
+Computed = tuple[Callable[[], object], object, tuple[str, ...]]
+"""What gives a value, and the object and its attributes from which the value follows."""
 
 
 class Description(NamedTuple):
@@ -65,15 +69,18 @@ class Description(NamedTuple):
     attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
     """Dicts of attributes: as long as each holds what it held, but for these names, the node is as it was."""
 
-    computed: tuple[Callable[[], object], ...] = ()
+    computed: tuple[Computed, ...] = ()
     """What gives the value of a link that is not kept anywhere: as long as each gives an equal value, the node is as
-    it was.
+    it was. It need not be asked while the attributes of the object, if any are named, are the same as before.
     """
 
     reading: int = 0
     """What the node reads of other code, in bits of `reading`. If a node does, that of all nodes counts."""
-    watched: tuple[tuple[type, frozenset[str]], ...] = ()
-    """A library's classes, with names of attributes that the user may set on them."""
+
+    watched: tuple[tuple[type, tuple[frozenset[str], bool]], ...] = ()
+    """A library's classes, with attributes that code takes, and whether the others count, too: as long as the user has
+    set the same on each class and on its bases, see `library_classes`, the node is as it was.
+    """
 
 
 def by_name(name: str, library: str = "") -> Description:

@@ -6,14 +6,15 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from funes._definitions.annotations import annotations_of, cleandoc, docstring_of
-from funes._definitions.code import byte_code, names_in, nested_codes
+from funes._definitions.annotations import annotations_of, cleandoc, docstring_of, fixed_annotations
+from funes._definitions.code import byte_code, names_in, words_in
 from funes._definitions.description import Description
 from funes._definitions.links import Links
 from funes._definitions.names import Names
-from funes._definitions.reading import ANNOTATIONS, ASKED, DOCSTRINGS, READERS
+from funes._definitions.reading import ANNOTATIONS, ANY, ASKED, DOCSTRINGS, NAMES, READERS, asked_in
 from funes._definitions.source import written
-from funes._definitions.written import Written
+from funes._definitions.written import Written, readers_among
+from funes._funes import count_attributes
 from funes._warn import warn
 
 __all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
@@ -29,7 +30,7 @@ def describe_function(
     """
     found = written(function)
     names = names_in(function.__code__) if found is None else found.names
-    links = Links()
+    links = Links(function.__globals__.get("__name__"))
     links.passed = None if found is None else found.content.passed
     for parameter, value in defaults_of(function).items():
         links.add(f"default {parameter}", value)
@@ -41,9 +42,10 @@ def describe_function(
     if not is_bare:
         links.add_attributes(function)
     if reading & DOCSTRINGS:
-        links.compute("docstring", docstring_of, function)
+        links.compute("docstring", docstring_of, function, "__doc__")
     if reading & ANNOTATIONS:
-        links.compute("annotations", annotations_of, function)
+        links.compute("annotations", annotations_of, function, *fixed_annotations(function))
+    links.add_names(function, reading)
     return Description(
         "function",
         function.__name__,
@@ -63,24 +65,30 @@ def describe_function(
 
 def _reading(code: CodeType, found: Written | None, names: Names, links: Links) -> int:
     """What a function reads of code, but for what `links` have of it already."""
-    readers = {part for read in names.reads for part in read.chain[:1]} | links.readers
-    readers.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    reading = links.spelled
     if found is None:
-        codes = (code, *nested_codes(code))
-        words = {word for part in codes for word in part.co_names}
-        words.update(text for part in codes for text in part.co_consts if type(text) is str)
-        readers |= words
-        asked = words & ASKED.keys()
+        words = words_in(code)
+        readers = readers_among(names) | links.readers | words
+        reading |= asked_in(words) & ~NAMES
+        reading |= 0 if words.isdisjoint(_BY_NAME) else ANY
     else:
-        readers |= found.content.readers
-        asked = {name for name, chain in found.content.asks if chain not in links.told}
-    reading = 0
-    for name in asked:
-        reading |= ASKED[name]
+        content = found.content
+        readers = found.readers | links.readers
+        reading |= content.spelled
+        for name, chain in content.asks:
+            # The name of a function or class is in its definition, and is not watched for this alone.
+            if chain not in links.told and name != "__name__":
+                reading |= ASKED[name]
+        if not all(map(links.is_known_text, content.named_by)):
+            reading |= ANY
     for kind, functions in READERS.items():
         if not functions.isdisjoint(readers):
             reading |= kind
     return reading
+
+
+# What takes attributes by names that only the running code knows, where there is no tree to tell.
+_BY_NAME = frozenset(("getattr", "attrgetter", "__getattribute__"))
 
 
 def _tree(found: Written, reading: int) -> tuple[object, ...]:
@@ -106,7 +114,11 @@ def defaults_of(function: FunctionType) -> dict[str, object]:
     code = function.__code__
     positional = reversed(code.co_varnames[: code.co_argcount])
     defaults = dict(zip(positional, reversed(function.__defaults__ or ()), strict=False))
-    return {**defaults, **(function.__kwdefaults__ or {})}
+    if function.__kwdefaults__:
+        by_keyword = dict(function.__kwdefaults__)
+        count_attributes(function.__kwdefaults__, by_keyword)
+        defaults.update(by_keyword)
+    return defaults
 
 
 def cells_of(function: FunctionType) -> dict[str, CellType]:

@@ -23,6 +23,7 @@ __all__ = [
     "library_of",
     "module_name",
     "named_in_library",
+    "public_name",
     "qualified_name",
     "stand_in",
     "stands_for_builtin",
@@ -100,10 +101,10 @@ def stands_for_builtin(value: object, name: str) -> bool:
 
     IPython gives notebooks an ``open`` of its own.
     """
-    if not is_a(value, FunctionType) or not is_library_function(value):
+    builtin: object = getattr(builtins, name, None)
+    if builtin is None or not is_a(value, FunctionType) or not is_library_function(value):
         return False
-    wrapped: object = value.__dict__.get("__wrapped__")
-    return wrapped is not None and wrapped is getattr(builtins, name, None)
+    return value.__dict__.get("__wrapped__") is builtin
 
 
 def is_library_class(cls: type) -> bool:
@@ -163,7 +164,12 @@ _MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 def is_memorious(thing: object) -> bool:
     """Whether a thing is a function that funes remembers."""
-    return qualified_name(type(thing)) == MEMORIOUS and hasattr(thing, "__wrapped__")
+    kind = type(thing)
+    return (
+        kind is not FunctionType
+        and qualified_name(kind) == MEMORIOUS
+        and hasattr(thing, "__wrapped__")
+    )
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:
@@ -175,13 +181,29 @@ def depends_on(memo: Any) -> tuple[object, ...]:
     return tuple(memo._extras()) if memo._options.depends_on else ()
 
 
-def stand_in(value: object) -> tuple[str, ...] | None:
+def public_name(module: str) -> str:
+    """The name by which a module counts whether it is imported or the program that runs."""
+    root, dot, rest = module.partition(".")
+    if root != "__main__":
+        return module
+    from funes._entries import mains
+
+    own = mains.name_of_own()
+    # Where the same file is imported too, there are two modules.
+    return f"{root if own is None or own in sys.modules else own}{dot}{rest}"
+
+
+def stand_in(value: object, home: object = "") -> tuple[str, ...] | None:
     """What counts in place of a value that is no input but a tool to work with; else None.
 
-    A logger, lock, thread or open file says nothing about a result, and cannot be hashed. Its type
-    stands for it. A logger's name does not count, since it is mostly ``__name__``.
+    A lock, thread or open file says nothing about a result, and cannot be hashed. Its type stands for it. A logger
+    counts by its name, which is mostly ``__name__``: that of its module is the same wherever the module lies.
+
+    home: The module of the code that uses the value.
     """
     kind = type(value)
+    if kind is FunctionType:
+        return None  # at once, since most globals of a function are functions
     if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))
     if issubclass(kind, _TOOLS) or (
@@ -190,7 +212,10 @@ def stand_in(value: object) -> tuple[str, ...] | None:
         return ("type", qualified_name(kind))
     logging = sys.modules.get("logging")
     if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
-        return ("type", qualified_name(kind))
+        name = str(getattr(value, "name", ""))
+        if isinstance(home, str) and f"{name}.".startswith(f"{home}."):
+            return ("logger of the module", qualified_name(kind), name[len(home) :])
+        return ("logger", qualified_name(kind), public_name(name))
     loguru = sys.modules.get("loguru")
     if loguru is not None and kind is type(getattr(loguru, "logger", None)):
         return ("type", "loguru.Logger")

@@ -6,13 +6,12 @@ import functools
 import importlib
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from funes._definitions.bodies import Body, is_computed
 from funes._definitions.description import MISSING
-from funes._definitions.descriptors import DESCRIPTORS
 from funes._definitions.library import (
     is_a,
     is_library_class,
@@ -20,17 +19,18 @@ from funes._definitions.library import (
     is_memorious,
     qualified_name,
 )
+from funes._definitions.origin import is_own
 
 __all__ = [
-    "classes_of",
+    "attributes_of",
     "describes_machine",
     "foreign_name",
     "imported",
+    "is_added_value",
     "is_of_python",
     "is_plain",
     "is_users",
     "look_up",
-    "users_part",
 ]
 
 # Modules whose values say where the program runs, and not what it computes.
@@ -50,14 +50,20 @@ def is_of_python(module: ModuleType) -> bool:
     return _root(module.__name__) in sys.stdlib_module_names
 
 
-def imported(name: str) -> ModuleType | None:
-    """A library's module that a function imports itself, if it is loaded or quickly loaded."""
+def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
+    """A library's module that a function imports itself; None if it is not loaded and need not be.
+
+    chain: what the function takes of the module. Where its code tells what that is, it need not be loaded: what the
+        library says itself does not count, and the user cannot have changed it.
+    """
     module = sys.modules.get(name)
     root = _root(name)
-    if module is None and root in sys.stdlib_module_names and root not in _WITH_EFFECT:
+    if module is not None or root in _WITH_EFFECT:
+        return module
+    if root in sys.stdlib_module_names or is_computed(name, chain):
         try:
             module = importlib.import_module(name)
-        except Exception:  # not on this system; the function will say so
+        except (Exception, SystemExit):  # not on this system; the function will say so
             return None
     return module
 
@@ -102,10 +108,13 @@ _CONTAINERS = frozenset((tuple, list, dict, set, frozenset))
 _MOST = 10_000
 
 
+_WITH_FUNCTION = (functools.partial, functools.partialmethod, functools.singledispatchmethod)
+
+
 def is_users(value: Any) -> bool:
     """Whether something that stands in a library is not the library's."""
     while True:
-        if is_a(value, functools.partial):
+        if issubclass(type(value), _WITH_FUNCTION):
             value = value.func
         elif is_a(value, MethodType):
             if not is_library_class(type(value.__self__)) and not is_a(value.__self__, type):
@@ -123,75 +132,63 @@ def is_users(value: Any) -> bool:
             return False
         elif is_memorious(value):
             return True
-        elif "__wrapped__" in _attributes(value):
-            value = _attributes(value)["__wrapped__"]
+        elif "__wrapped__" in attributes_of(value):
+            value = attributes_of(value)["__wrapped__"]
         else:
-            return _root(type(value).__module__) == "unittest" or not is_library_class(type(value))
+            return _is_of_users_class(value)
 
 
-def foreign_name(value: Any, module: ModuleType) -> str:
-    """The name of another library's function or class in the place of this one's; "" if it is this one's."""
+def _is_of_users_class(value: Any) -> bool:
+    kind = type(value)
+    if _root(kind.__module__) == "unittest":
+        return True
+    if is_library_class(kind):
+        return False
+    if kind.__name__ in _OF_CYTHON:
+        return is_own(str(getattr(value, "__module__", "")))
+    # A library makes classes for itself within its functions.
+    return is_own(kind.__module__) or "<locals>" not in kind.__qualname__
+
+
+_OF_CYTHON = frozenset(("cython_function_or_method", "fused_cython_function"))
+
+
+def foreign_name(value: Any, library: str) -> str:
+    """The name of another library's function or class in the place of this one's; "" if it is this one's.
+
+    library: name of a module of this library.
+    """
     name, of = getattr(value, "__name__", None), getattr(value, "__module__", None)
     if not isinstance(name, str) or not isinstance(of, str):
         return ""
     root = _root(of)
-    if root in (_root(module.__name__), "builtins") or root.lstrip("_") in sys.stdlib_module_names:
+    if root in (_root(library), "builtins") or root.lstrip("_") in sys.stdlib_module_names:
         return ""
     return qualified_name(value)
 
 
-def _attributes(value: object) -> dict[str, Any]:
-    attributes = getattr(value, "__dict__", None)
+def is_added_value(name: str, value: object, body: Callable[[], Body | None]) -> bool:
+    """Whether a value that is not plain was put under a name that the library's code does not bind.
+
+    body: finds what it binds, which takes time.
+    """
+    if name[0] == "_" or callable(value) or is_a(value, ModuleType):
+        return False
+    root = _root(type(value).__module__)
+    if root not in sys.stdlib_module_names and root != "numpy":
+        return False
+    bound = body()
+    return bound is not None and name not in bound
+
+
+def attributes_of(value: object) -> dict[str, Any]:
+    """The attributes that an object keeps in its own ``__dict__``."""
+    try:
+        attributes = getattr(value, "__dict__", None)
+    except Exception:  # pydantic's stand-ins for what is made later raise their own
+        return {}
     return attributes if type(attributes) is dict else {}
 
 
 def _root(module: str) -> str:
     return module.partition(".")[0]
-
-
-# Classes on which users register or set attributes that code takes of objects whose type it does not name.
-_EXTENDED = {
-    "pandas": ("DataFrame", "Series", "Index"),
-    "pathlib": ("PurePath", "Path"),
-    "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
-    "xarray": ("Dataset", "DataArray"),
-}
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: others cannot be changed
-
-
-def classes_of(named: Iterable[type]) -> Iterable[type]:
-    """A library's classes whose attributes the user may have set: those that code names, their bases, and the usual."""
-    usual = _usual(tuple(module in sys.modules for module in _EXTENDED))
-    bases = dict.fromkeys(base for cls in named for base in _changeable(cls))
-    return (*usual, *(base for base in bases if base not in usual)) if bases else usual
-
-
-@lru_cache(maxsize=8)
-def _usual(_loaded: tuple[bool, ...]) -> tuple[type, ...]:
-    found: dict[type, None] = {}
-    for module, names in _EXTENDED.items():
-        loaded = sys.modules.get(module)
-        for name in names if loaded is not None else ():
-            cls = vars(loaded).get(name)
-            if isinstance(cls, type):
-                found.update(dict.fromkeys(_changeable(cls)))
-    return tuple(found)
-
-
-def _changeable(cls: type) -> Iterator[type]:
-    for base in cls.__mro__:
-        if base.__flags__ & _HEAP_TYPE and is_library_class(base):
-            yield base
-
-
-def users_part(attribute: Any) -> object | None:
-    """What the user set as an attribute of a library's class; None if it is the library's."""
-    kind = next((kind for kind in DESCRIPTORS if type(attribute) is kind), None)
-    if kind is not None:
-        parts = (getattr(attribute, name) for name in DESCRIPTORS[kind])
-        return attribute if any(part is not None and is_users(part) for part in parts) else None
-    if is_a(attribute, FunctionType) or is_a(attribute, type) or is_users(attribute):
-        return attribute if is_users(attribute) else None
-    # pandas, xarray and polars keep a registered class in an object of their own.
-    registered = _attributes(attribute).values()
-    return next((part for part in registered if is_a(part, type) and is_users(part)), None)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
-from funes._definitions import library_attributes, namespaces, paths
+from funes._definitions import (
+    bodies,
+    library_attributes,
+    library_classes,
+    namespaces,
+    paths,
+    sentinels,
+)
 from funes._definitions.annotations import (
     annotations_of,
     docstring_of,
     docstrings_of,
+    fixed_annotations,
     hints_of,
+    name_of,
+    place_of,
     subclasses_of,
 )
 from funes._definitions.attributes import (
@@ -21,8 +32,8 @@ from funes._definitions.attributes import (
     attributes_of,
     memo_attributes,
 )
-from funes._definitions.current import current
-from funes._definitions.description import MISSING
+from funes._definitions.current import DECIMAL, current
+from funes._definitions.description import MISSING, Computed
 from funes._definitions.descriptors import (
     MACHINERY,
     is_special_descriptor,
@@ -39,10 +50,12 @@ from funes._definitions.library import (
     is_library_module,
     is_memorious,
     library_of,
+    qualified_name,
     stand_in,
     stands_for_builtin,
 )
 from funes._definitions.names import Chain, Names, spelled, written_name
+from funes._definitions.reading import ANY, NAMES, PLACES, asked_in
 from funes._funes import counted
 
 __all__ = ["Links"]
@@ -69,11 +82,19 @@ _PLAIN = frozenset(
     (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
 )
 
+# What takes attributes by names that it holds.
+_NAMING = frozenset((operator.attrgetter, operator.methodcaller))
+
 
 class Links:
     """Gathers what one piece of code refers to."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: object = "") -> None:
+        """Begin with nothing.
+
+        home: The module of the code.
+        """
+        self._home = home
         #: As in `Description`.
         self.links: dict[str, object] = {}
         self.modules: set[str] = set()
@@ -81,8 +102,11 @@ class Links:
         self.tools: dict[str, object] = {}
         #: As in `Description`.
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
-        self.computed: list[Callable[[], object]] = []
-        self.watched: dict[type, frozenset[str]] = {}
+        self.computed: list[Computed] = []
+        #: What is read by the attributes that its values spell, see `reading`.
+        self.spelled = 0
+        #: As in `Description`.
+        self.watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: Names and attributes that the code passes on, see `Content`; None if that is not known.
         self.passed: frozenset[Chain] | None = frozenset()
         #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
@@ -92,7 +116,7 @@ class Links:
         self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
         #: A library's classes that the code refers to.
         self._classes: list[type] = []
-        self._project: tuple[str, ...] = ()
+        self._globals: dict[str, Any] = {}
 
     @property
     def reads(self) -> list[tuple[object, str, object]]:
@@ -103,14 +127,24 @@ class Links:
         """Link a value."""
         if type(value) in _PLAIN:
             self.links[label] = value
+            self.spelled |= asked_in(value)
             return
+        if type(value) in _NAMING:
+            self.spelled |= asked_in(value.__reduce__()[1])
+        elif value is getattr:
+            self.spelled |= ANY
         library = library_of(value)
         if library:
-            self.modules.add(library)
-        if library and is_a(value, type):
-            self._classes.append(value)
+            self._note_library(library)
+        elif is_a(value, type):
+            self._classes += library_classes.library_bases(value)
+        place = sentinels.place_of(value)
+        for read in () if place is None else place.reads():
+            self.note_read(*read)  # it counts by a name, which may come to stand for another object
         value = current(value)
-        substitute = stand_in(value)
+        substitute = stand_in(value, self._home)
+        if library and substitute is None:
+            self._classes.append(value if is_a(value, type) else type(value))
         if substitute is not None:
             # Under a label of its own, so that no tuple of the user's can pass for it.
             self.links[f"{label} by name"] = substitute
@@ -127,15 +161,37 @@ class Links:
         else:
             self.links[label] = value
             if library and type(value) is FunctionType:
-                self.readers.add(value.__name__)
+                self.readers.update((value.__name__, value.__module__))
 
-    def compute(self, label: str, find: Callable[[Any], object], thing: object) -> None:
-        """Link what is found out anew each time that the definition is looked at, if it is anything."""
+    def _note_library(self, module: str) -> None:
+        self.modules.add(module)
+        if module in ("decimal", "_decimal", "_pydecimal"):
+            self.links["decimal context"] = DECIMAL
+
+    def compute(
+        self, label: str, find: Callable[[Any], object], thing: Any, *attributes: str
+    ) -> None:
+        """Link what is found out anew each time that the definition is looked at, if it is anything.
+
+        attributes: those of `thing` that it follows from, if it follows from what these are.
+        """
         compute = partial(find, thing)
         value = compute()
         if value:
             self.links[label] = value
-        self.computed.append(compute)
+        self.computed.append((compute, thing, attributes))
+
+    def add_names(self, thing: Any, reading: int) -> None:
+        """Link what a function or class says of its name and place, if code reads it."""
+        if reading & NAMES:
+            self.compute("name", name_of, thing, "__name__")
+        if reading & PLACES:
+            self.compute("place", place_of, thing, "__module__", "__qualname__")
+
+    def is_known_text(self, chain: Chain) -> bool:
+        """Whether a chain leads to a text, which is linked."""
+        labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
+        return chain != () and any(type(self.links.get(label)) is str for label in labels)
 
     def add_attributes(self, thing: Any, *others: str) -> None:
         """Link the attributes that were set on a function or the like.
@@ -197,7 +253,7 @@ class Links:
         builtins: dict[str, Any],
     ) -> None:
         """Link the globals that the function reads: of its module, or else of the language."""
-        self._project = paths.project_of(globals_)
+        self._globals = globals_
         for read in names.reads:
             name = read.chain[0]
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
@@ -224,8 +280,10 @@ class Links:
             module = own_module(origin, globals_)
             chain = (written_name(origin), *origin.chain)
             if isinstance(module, str):
-                self.modules.add(module)
-                library = library_attributes.imported(module)
+                self._note_library(module)
+                library = library_attributes.imported(module, origin.chain)
+                if library is None or not library_attributes.is_of_python(library):
+                    self.note_read(modules, module, MISSING if library is None else library)
                 if library is not None:
                     self._follow_library("imported", library, chain, 1, is_imported=True)
             elif isinstance(module, Absent):
@@ -234,17 +292,41 @@ class Links:
                 self.note_read(modules, module.__name__, module)
                 self._follow("imported", module, chain)
 
-    def add_patches(self, attributes: frozenset[str]) -> None:
-        """Link what the user set on a library's classes, as far as the code spells it.
+    def add_patches(self, spelled: frozenset[str]) -> None:
+        """Link what the user set on a library's classes, as far as it acts on the code of a function.
 
-        attributes: the attributes that the code takes of anything.
+        spelled: the attributes that the code takes of anything.
         """
-        for cls in library_attributes.classes_of(self._classes) if attributes else ():
-            self.watched[cls] = attributes
-            for name in [name for name in attributes if name in vars(cls)]:
-                part = library_attributes.users_part(vars(cls)[name])
-                if part is not None:
-                    self.add(f"attribute {name} of {cls.__module__}.{cls.__qualname__}", part)
+        for cls in dict.fromkeys(self._classes):
+            for base, name, value in self._set_by_user(cls, spelled, True):
+                if name in spelled or library_classes.is_known_to_library(base, name):
+                    self._add_patch(base, name, value)
+        for cls in library_classes.usual_classes() if spelled else ():
+            if cls not in self.watched:
+                for base, name, value in self._set_by_user(cls, spelled, False):
+                    self._add_patch(base, name, value)
+
+    def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
+        """Link what the user set on a library's classes from which a class of the user's derives.
+
+        spelled: finds the attributes that the code of its methods takes of anything.
+        """
+        for cls in filter(library_classes.changeable, dict.fromkeys(self._classes)):
+            for base, name, value in self._set_by_user(cls, spelled(), True):
+                self._add_patch(base, name, value)
+
+    def _set_by_user(
+        self, cls: type, spelled: frozenset[str], is_named: bool
+    ) -> Iterator[tuple[type, str, object]]:
+        found = library_classes.set_by_user(cls, spelled, is_named)
+        if found:
+            self.watched[cls] = spelled, is_named
+        for base, attributes in found:
+            for name, value in attributes.items():
+                yield base, name, value
+
+    def _add_patch(self, cls: type, name: str, value: object) -> None:
+        self.add(f"attribute {name} of {qualified_name(cls)}", library_classes.part_of(value))
 
     def _follow(self, where: str, value: object, chain: Chain, taken: int = 1) -> None:
         """Link what a chain leads to: step by step through the user's modules and namespaces.
@@ -317,12 +399,22 @@ class Links:
         if library_attributes.is_plain(value):
             if name[0] == "_" and type(value) in (list, dict, set):
                 return  # what the library keeps for itself
-            if not is_imported or library_attributes.is_of_python(module):
+            if (
+                not is_imported
+                or library_attributes.is_of_python(module)
+                or not bodies.is_own_value(module.__name__, name, value)
+            ):
                 self.add(label, value)
-        else:
-            name = library_attributes.foreign_name(value, module)
-            if name:
-                self.links[f"{label} by name"] = ("name", name)
+            return
+        foreign = library_attributes.foreign_name(value, module.__name__)
+        if foreign:
+            self.links[f"{label} by name"] = ("name", foreign)
+        elif library_attributes.is_added_value(
+            name, value, lambda: bodies.body_of_module(module.__name__)
+        ):
+            self.add(label, value)
+        elif not callable(value):
+            self._classes.append(type(value))
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
         """Link what may make the attributes that a module does not hold."""
@@ -353,7 +445,7 @@ class Links:
     def _link_end(self, where: str, value: Any, chain: Chain, taken: int) -> None:
         """Link the first thing on a chain that is no namespace; `taken` steps lead to it."""
         label = f"{where} {spelled(chain[:taken])}"
-        path = paths.in_project(value, self._project)
+        path = paths.in_project(value, self._globals)
         if path is not None:
             self.links[f"{label} in the project"] = path
             return
@@ -372,9 +464,14 @@ class Links:
         )
         function = value.__wrapped__ if is_memorious(value) else value
         if asked == "__doc__":
-            self.compute(f"{label}.__doc__", docstring_of, value)
+            self.compute(f"{label}.__doc__", docstring_of, value, "__doc__")
         elif asked == "__annotations__":
-            self.compute(f"{label}.__annotations__", annotations_of, function)
+            attributes = fixed_annotations(function)
+            self.compute(f"{label}.__annotations__", annotations_of, function, *attributes)
+        elif asked == "__name__":
+            self.compute(f"{label}.__name__", name_of, function, "__name__")
+        elif asked in ("__module__", "__qualname__"):
+            self.compute(f"{label}.{asked}", place_of, function, "__module__", "__qualname__")
         elif asked == "__subclasses__" and is_class:
             self.compute(f"{label}.__subclasses__", subclasses_of, value)
         elif is_passed:

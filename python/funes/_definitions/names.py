@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from funes._definitions.tree import FunctionNode, is_private
+from funes._definitions.tree import FunctionNode, is_private, is_text
 
 __all__ = ["Chain", "Names", "OwnImport", "Read", "key_of", "names_of", "spelled", "written_name"]
 
@@ -43,6 +43,8 @@ def spelled(chain: Chain) -> str:
     >>> spelled(("config", "TABLE", "['a']"))
     "config.TABLE['a']"
     """
+    if len(chain) == 1:
+        return chain[0]
     steps = (step if step[0] == "[" else f".{step}" for step in chain[1:])
     return "".join((chain[0], *steps))
 
@@ -169,12 +171,6 @@ _FILLING_METHODS = frozenset(
         "update",
     )
 )
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) is str
-
-
 # Builtins that look an attribute up by a name that is their second argument.
 _BY_NAME = frozenset(("getattr", "hasattr"))
 
@@ -332,7 +328,7 @@ class _Walk:
                 attributes.append(scope.mangled(node.attr))
                 self.attributes.add(attributes[-1])
                 node = node.value
-            elif isinstance(node, ast.Subscript) and _is_text(node.slice):
+            elif isinstance(node, ast.Subscript) and is_text(node.slice):
                 attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
                 node = node.value
             elif (
@@ -341,7 +337,7 @@ class _Walk:
                 and node.func.attr == "get"
                 and len(node.args) in (1, 2)
                 and not node.keywords
-                and _is_text(node.args[0])
+                and is_text(node.args[0])
             ):
                 # ``TABLE.get("a")``, if that is a dict.
                 attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]

@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
-__all__ = ["in_project", "project_of"]
+__all__ = ["in_project"]
 
 
-def project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
+def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
     """The folder from which a module's top-level package is imported, as it is spelled and with links followed.
 
     namespace: globals of the module; () if it has no file.
@@ -34,14 +34,17 @@ def _folder(file: str, above: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys((folder, os.path.realpath(folder))))
 
 
-def in_project(value: object, project: tuple[str, ...]) -> tuple[str, ...] | None:
-    """What counts in place of a path that is the project's folder or lies below it; None for anything else."""
-    if not project or not isinstance(value, (str, PurePath)):
+def in_project(value: object, namespace: dict[str, Any]) -> tuple[str, ...] | None:
+    """What counts in place of a path that is the project's folder or lies below it; None for anything else.
+
+    namespace: globals of a module of the project.
+    """
+    if not isinstance(value, (str, PurePath)):
         return None
     text = str(value)
     if type(value) is not str and not isinstance(value, PurePath):
         return None
-    for folder in project:
+    for folder in _project_of(namespace):
         if text == folder or text.startswith(folder + os.sep):
             kind = "path" if isinstance(value, Path) else type(value).__name__
             return kind, text[len(folder) + 1 :].replace(os.sep, "/")

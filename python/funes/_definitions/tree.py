@@ -40,9 +40,9 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from funes._definitions.reading import ALL_READERS, ASKED
+from funes._definitions.reading import ALL_READERS, ASKED, asked_in, may_spell
 
-__all__ = ["Content", "FunctionNode", "content", "is_private"]
+__all__ = ["Content", "FunctionNode", "content", "is_private", "is_text"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -57,6 +57,10 @@ class Content(NamedTuple):
     has_assert: bool
     #: Where it reads an attribute of `ASKED`: the attribute, and its chain of names; () if it is no such chain.
     asks: frozenset[tuple[str, tuple[str, ...]]]
+    #: What is read by the attributes that its texts spell, see `reading`.
+    spelled: int
+    #: Chains of names that give the name of an attribute that it takes; () for any other expression.
+    named_by: frozenset[tuple[str, ...]]
     #: Attributes of `ALL_READERS` that it takes of anything.
     readers: frozenset[str]
     #: Names, with attributes taken from them, that it passes on: neither called, nor only compared.
@@ -77,10 +81,13 @@ def content(function: FunctionNode) -> Content:
     has_assert = False
     in_class: set[int] = set()
     asks: set[tuple[str, tuple[str, ...]]] = set()
+    spelled = 0
+    named_by: set[tuple[str, ...]] = set()
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
     #: Addresses of names and attributes that are not passed on.
     used: set[int] = set()
+    called: set[int] = set()
     docstrings: list[str] = []
     annotations: list[str] = []
     pending = _opened(function)
@@ -93,6 +100,8 @@ def content(function: FunctionNode) -> Content:
             emit(item.id)
             if id(item) not in used:
                 passed.add((item.id,))
+            if item.id == "getattr" and id(item) not in called:
+                named_by.add(())
         elif kind is ast.Attribute:
             emit("Attribute")
             emit(item.attr)
@@ -110,8 +119,8 @@ def content(function: FunctionNode) -> Content:
             else:
                 emit("Constant")
                 emit(item.value)
-                if type(item.value) is str and item.value in ASKED:
-                    asks.add((item.value, ()))
+                if type(item.value) is str:
+                    spelled |= asked_in(item.value)
         elif kind is str or not issubclass(kind, ast.AST):
             emit(item)
         elif issubclass(kind, _OPERATORS):
@@ -131,6 +140,11 @@ def content(function: FunctionNode) -> Content:
             elif kind in _NEW_SCOPES:
                 docstrings += _docstring(item)
                 annotations += _annotations(item)
+            elif kind is ast.Call:
+                called.add(id(item.func))
+                named_by.update(_names_of_attribute(item))
+            if kind in _CHAINED and id(item) not in used:
+                passed.add(_chain(item))
             if kind in _USES:
                 used.update(map(id, _only_used(item)))
             emit(kind.__name__)
@@ -158,6 +172,8 @@ def content(function: FunctionNode) -> Content:
         any(map(is_private, names)),
         has_assert or "__debug__" in names,
         frozenset(asks),
+        spelled,
+        frozenset(named_by),
         frozenset(readers),
         frozenset(passed),
         tuple(docstrings),
@@ -171,12 +187,65 @@ def is_private(name: str) -> bool:
 
 
 def _chain(node: ast.expr) -> tuple[str, ...]:
-    """``("a", "b")`` for ``a.b``; () for anything but names."""
+    """A chain as `names` has it: ``("a", "b")`` for ``a.b``, ``("a", "['b']")`` for ``a["b"]``; () if it is none."""
     attributes: list[str] = []
-    while isinstance(node, ast.Attribute):
-        attributes.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(attributes)) if isinstance(node, ast.Name) else ()
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            attributes.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript) and is_text(node.slice):
+            attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr != "get" or not node.args or not is_text(node.args[0]):
+                return ()
+            attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]
+            node = node.func
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id != "getattr" or len(node.args) < 2 or not is_text(node.args[1]):
+                return ()
+            attributes.append(node.args[1].value)  # type: ignore[attr-defined]
+            node = node.args[0]
+        else:
+            return ()
+    return (node.id, *reversed(attributes))
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether an expression is a literal text."""
+    return isinstance(node, ast.Constant) and type(node.value) is str
+
+
+def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
+    """What gives the name of an attribute that a call takes: a chain of names, or () for another expression."""
+    chain = _chain(call.func)
+    by = chain[-1:] or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ())
+    if by == ("getattr",):
+        arguments = call.args[1:2]
+    elif by in (("attrgetter",), ("__getattribute__",)):
+        arguments = call.args
+    else:
+        return
+    for argument in arguments:
+        if may_spell(*_ends(argument)):
+            yield _chain(argument)
+
+
+def _ends(text: ast.expr) -> tuple[str, str]:
+    """The start and the end of a text, as far as its expression says them."""
+    if isinstance(text, ast.Constant):
+        # What it spells is looked at with all other texts.
+        return "a constant", ""
+    if isinstance(text, ast.JoinedStr) and text.values:
+        return _ends_of_constant(text.values[0])[0], _ends_of_constant(text.values[-1])[1]
+    if isinstance(text, ast.BinOp) and isinstance(text.op, ast.Add):
+        return _ends_of_constant(text.left)[0], _ends_of_constant(text.right)[1]
+    return "", ""
+
+
+def _ends_of_constant(text: ast.expr) -> tuple[str, str]:
+    is_text = isinstance(text, ast.Constant) and isinstance(text.value, str)
+    return (text.value, text.value) if is_text else _ends(text)  # type: ignore[attr-defined]
 
 
 def _only_used(node: ast.AST) -> Iterator[ast.AST]:
@@ -205,6 +274,7 @@ def _only_used(node: ast.AST) -> Iterator[ast.AST]:
         yield from node.bases
 
 
+_CHAINED = frozenset((ast.Call, ast.Subscript))
 _USES = frozenset(
     (ast.Call, ast.ClassDef, ast.Compare, ast.ExceptHandler, ast.MatchClass, ast.Raise)
 )

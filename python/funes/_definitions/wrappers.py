@@ -18,7 +18,7 @@ from typing import Any
 
 from funes._definitions.annotations import annotations_of
 from funes._definitions.attributes import attributes_of
-from funes._definitions.description import Description, by_name
+from funes._definitions.description import MISSING, Description, by_name
 from funes._definitions.functions import cells_of, defaults_of
 from funes._definitions.library import (
     depends_on,
@@ -32,6 +32,7 @@ from funes._definitions.library import (
     stand_in,
 )
 from funes._definitions.links import Links
+from funes._funes import count_attributes, counted
 from funes.errors import UnhashableArgumentError
 
 __all__ = [
@@ -62,12 +63,20 @@ def describe_library_function(function: FunctionType) -> Description:
         _add_given(links, f"captured {name}", _content(cell))
     for name, value in defaults_of(function).items():
         _add_given(links, f"default {name}", value)
-    for name, value in attributes_of(function).items():
-        if name != "__wrapped__" and _is_given(value):
-            links.add(f"attribute {name}", value)
-            links.note_read(function.__dict__, name, value)
+    attributes = attributes_of(function)
+    # A library may keep something there that changes from call to call, such as a cache.
+    keeps = module not in _KEEP_NOTHING
+    kept = tuple(name for name, value in attributes.items() if keeps and not _is_given(value))
+    for name in attributes.keys() - {"__wrapped__", *kept}:
+        links.add(f"attribute {name}", attributes[name])
+    # The dict itself, so that an attribute that is set later is noticed.
+    links.attributes.append((function.__dict__, kept))
     # Its own name is that of what it wraps, by `functools.wraps`, and says nothing.
     return _wrapper(f"{module}.{function.__code__.co_name}", links)
+
+
+# Modules whose wrappers have no attributes of their own: what is there was set by the user.
+_KEEP_NOTHING = frozenset(("contextlib", "functools", "reprlib"))
 
 
 def _single_dispatch(function: FunctionType) -> Description:
@@ -138,7 +147,9 @@ def describe_wrapper(wrapper: Any) -> Description:
     if name == "functools._lru_cache_wrapper":
         links.add_attributes(wrapper, "__wrapped__", "cache_parameters")
     elif name not in _WITHOUT_EFFECT:
-        for attribute, value in attributes.copy().items():
+        state = attributes.copy()
+        count_attributes(attributes, state)
+        for attribute, value in state.items():
             if not attribute.startswith("__") and _add_given(
                 links, f"attribute {attribute}", value
             ):
@@ -200,9 +211,10 @@ def _wrapper(name: str, links: Links) -> Description:
 
 def _content(cell: CellType) -> object:
     try:
-        return cell.cell_contents
+        value = counted(cell, "", cell.cell_contents)
     except ValueError:
-        return ("empty",)
+        value = counted(cell, "", MISSING)
+    return ("empty",) if value is MISSING else value
 
 
 def _add_given(links: Links, label: str, value: object) -> bool:

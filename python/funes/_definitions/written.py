@@ -12,9 +12,10 @@ from typing import Any
 
 from funes._definitions.code import nested_codes, same_code
 from funes._definitions.names import Names, names_of
+from funes._definitions.reading import ALL_READERS
 from funes._definitions.tree import Content, FunctionNode, content
 
-__all__ = ["Piece", "Written"]
+__all__ = ["Piece", "Written", "readers_among"]
 
 
 class Written:
@@ -23,7 +24,7 @@ class Written:
     def __init__(self, node: FunctionNode, private: str, lines: list[str], line: int) -> None:
         self._node: FunctionNode | None = node
         self._lines = lines
-        self._parts: tuple[Content, Names] | None = None
+        self._parts: tuple[Content, Names, frozenset[str]] | None = None
         #: The line on which it starts, the first being 1.
         self.line = line
         #: The name of the class around it, which changes `__name`; "" if there is none.
@@ -40,20 +41,33 @@ class Written:
         return self._made()[1]
 
     @property
+    def readers(self) -> frozenset[str]:
+        """Those of `ALL_READERS` that it names."""
+        return self._made()[2]
+
+    @property
     def source(self) -> str:
         """The text, for people; of a lambda the lines that it stands on."""
         margin = len(self._lines[0]) - len(self._lines[0].lstrip())
         return "".join(line[margin:] if line[:margin].isspace() else line for line in self._lines)
 
-    def _made(self) -> tuple[Content, Names]:
+    def _made(self) -> tuple[Content, Names, frozenset[str]]:
         node = self._node
         if self._parts is None and node is not None:
-            self._parts = content(node), names_of(node, self.private)
+            tree, names = content(node), names_of(node, self.private)
+            self._parts = tree, names, tree.readers | readers_among(names)
             # A tree is a hundred times larger than what is kept of it, and would be visited by each
             # collection of garbage.
             self._node = None
         assert self._parts is not None
         return self._parts
+
+
+def readers_among(names: Names) -> frozenset[str]:
+    """Those of `ALL_READERS` that code names."""
+    found = {read.chain[0] for read in names.reads}
+    found.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    return ALL_READERS & found
 
 
 _Found = list[tuple[Written, CodeType]]

@@ -158,7 +158,7 @@ class StoredObject(StoredFile):
         found = self._store.read_object(self.hash)
         if found is None:
             raise FileNotFoundError(2, "the large argument has been deleted", self._path)
-        return pickles.load(found.body, found.second, found.buffers)
+        return pickles.load(found.body, found.fast)
 
     def verify(self) -> Verdict:
         """Compare every byte of the file with its checksum and signature, as `StoredEntry.verify` does."""

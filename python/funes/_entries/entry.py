@@ -64,7 +64,7 @@ class StoredEntry(StoredFile):
         Raises:
             OSError: It cannot be read now; FileNotFoundError if it has been deleted.
         """
-        return frozenset(large_arguments.named_in(self._path))
+        return frozenset(large_arguments.named_in_file(self._path))
 
     def load(self) -> dict[str, Any]:
         """The whole: ``{'input': ..., 'output': ..., 'time': ...}``. Unpickles it, and raises, as `input`."""

@@ -42,8 +42,8 @@ class Verdict(NamedTuple):
         False
     """
 
-    #: "found" (sound), "absent" (deleted meanwhile), "damaged", "foreign" (not signed with the key in use), "newer"
-    #: (written by a later funes) or "unreadable" (the system refuses to read it now).
+    #: "found" (sound), "absent" (deleted meanwhile), "damaged", "foreign" (not signed with the key in use), "format"
+    #: (in another version of the format) or "unreadable" (the system refuses to read it now).
     state: str
     #: What is the matter; empty for what is sound.
     text: str

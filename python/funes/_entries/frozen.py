@@ -91,11 +91,14 @@ def _for_anybody(data: bytes) -> Pickled:
     value = load_named(data)
     with secret.withheld():
         pickled = dump(value, value)
-    return Pickled(bytes(pickled.body), pickled.second if pickled.spans is None else None)
+    fast = pickled.fast if pickled.fast is not None and pickled.fast[1] is None else None
+    return Pickled(bytes(pickled.body), fast)
 
 
 def _dump_for_thaw(value: object) -> bytes:
     data, error = attempt(plain.dump, value)
+    if data is not None and plain.may_have_sentinels(data):
+        data = attempt(plain.dump_carefully, value)[0] or data
     if data is None and not isinstance(error, (RecursionError, MemoryError)):
         # By name where there is one: the entry is written from the thawed value.
         data, error = attempt(dill.dump, value, by_name=True)
@@ -106,12 +109,14 @@ def _dump_for_thaw(value: object) -> bytes:
     return bytes(data)
 
 
+#: What a bare `object()` is never changes either.
+_UNCHANGING = ATOMS | {object}
 _CONTAINERS = frozenset({tuple, frozenset})
 _TEXTS = frozenset({str, bytes})
 
 
 def _is_immutable(value: object) -> bool:
-    if type(value) in ATOMS:
+    if type(value) in _UNCHANGING:
         return True
     if type(value) not in _CONTAINERS:
         return False
@@ -124,6 +129,6 @@ def _is_immutable(value: object) -> bool:
                 if id(part) not in seen:
                     seen.add(id(part))
                     todo.append(part)
-            elif type(part) not in ATOMS or (type(part) in _TEXTS and len(part) > LONG):
+            elif type(part) not in _UNCHANGING or (type(part) in _TEXTS and len(part) > LONG):
                 return False
     return True

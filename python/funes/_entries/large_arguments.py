@@ -17,7 +17,7 @@ from funes._entries.frozen import Frozen
 from funes._funes import Store, hash_value
 from funes._warn import one_line
 
-__all__ = ["YOUNG", "named_in", "refer", "renew", "resolve"]
+__all__ = ["YOUNG", "named_in", "named_in_file", "refer", "renew", "resolve"]
 
 #: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
 #: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
@@ -54,7 +54,7 @@ def refer(
         digest = hash_value(content)
         try:
             if not _renew(store.object_path(digest)):
-                store.write_object(digest, content, pickled.second, durable=durable)
+                store.write_object(digest, content, pickled.fast, durable=durable)
         except OSError as error:  # the result is worth more than the argument
             inputs[name] = f"<not stored: {one_line(error)}>"
         else:
@@ -88,17 +88,24 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
             value = (
                 f"<not stored: objects/{digest}.dill is missing>"
                 if found is None
-                else pickles.load(found.body, found.second, found.buffers)
+                else pickles.load(found.body, found.fast)
             )
         except Exception as error:
             value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"
         entry["input"][name] = value
 
 
-def named_in(path: str) -> Iterator[str]:
-    """The hashes of the large arguments that an entry names, and of those that it holds a text about of the same form.
+def named_in(data: bytes) -> Iterator[str]:
+    """Find the hashes of the large arguments that a pickle names.
 
-    Nothing is unpickled or verified: where nothing may be missed, more than there is does no harm.
+    Nothing is unpickled: a text of the same form counts too. Where nothing may be missed, more than there is does no
+    harm.
+    """
+    return (found[1].decode() for found in _NAMED.finditer(data))
+
+
+def named_in_file(path: str) -> Iterator[str]:
+    """Find the same in the file of an entry, which is not verified.
 
     Raises:
         OSError: The file cannot be read.
@@ -107,6 +114,5 @@ def named_in(path: str) -> Iterator[str]:
         before = b""
         while piece := file.read(_PIECE):
             text = before + piece
-            for found in _NAMED.finditer(text):
-                yield found[1].decode()
+            yield from named_in(text)
             before = text[-_LONGEST:]

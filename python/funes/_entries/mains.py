@@ -7,6 +7,7 @@ the program's own module, then in modules of that name.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import weakref
@@ -40,8 +41,12 @@ def name_of_own() -> str | None:
     if isinstance(name, str) and name not in MAINS:
         return name
     file = getattr(main, "__file__", None)
-    if not isinstance(file, str):
-        return None
+    return _module_of(file) if isinstance(file, str) else None
+
+
+@functools.lru_cache(maxsize=1)  # asked for each pickle that is read
+def _module_of(file: str) -> str | None:
+    """Return the name under which a file could be imported from its own folder."""
     stem, ending = os.path.splitext(os.path.basename(file))
     return stem if ending == ".py" and stem.isidentifier() else None
 

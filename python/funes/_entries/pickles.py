@@ -1,10 +1,9 @@
-"""A value as one pickle or two.
+"""Writes a value as one pickle or two: a portable one, and a fast one.
 
-The C pickler writes it; where that cannot (lambdas, closures, local classes), dill does. A class of
-``__main__`` has two readings: the body holds it by value, so that another program can read the
-file, and a second pickle names it, so that a hit in the program itself gives an instance of its own
-class. So has what holds large arrays: the body has them in it, and the second pickle asks for them,
-so that they come straight from the file.
+The C pickler writes it; where that cannot (lambdas, closures, local classes), dill does. The portable
+pickle holds a class of ``__main__`` by value, so that another program can read the file, and the fast
+one names it, so that a hit in the program itself gives an instance of its own class. The portable
+pickle holds large arrays, and the fast one asks for them, so that they come straight from the file.
 """
 
 from __future__ import annotations
@@ -25,68 +24,90 @@ from funes._warn import one_line
 from funes.errors import UnpicklableResultError
 
 __all__ = [
+    "Beside",
+    "Buffered",
     "Pickled",
     "Readable",
     "attempt",
     "dump",
+    "dump_beside",
     "load",
     "load_body",
     "load_named",
-    "load_second",
 ]
 
 #: What a pickle can be read from.
 Readable = bytes | memoryview
 
+#: A pickle in the footer of an entry, and where the buffers that it asks for lie in the body.
+Beside = tuple[bytes, Spans | None]
+
+#: A pickle that was read from there, and its buffers.
+Buffered = tuple[bytes, Iterable[Readable] | None]
+
 
 class Pickled(NamedTuple):
     """A value as it goes into a file."""
 
-    #: What any program reads: a pickle of which ``bytes()`` makes one piece.
+    #: The portable pickle, of which ``bytes()`` makes one piece.
     body: bytes | InBand
-    #: What funes reads, if that is something else.
-    second: bytes | None = None
-    #: Where the buffers that the second reading asks for lie in the body.
-    spans: Spans | None = None
+    #: The fast pickle, if that is another one.
+    fast: Beside | None = None
+    #: Whether the C pickler wrote it, with no large buffer and nothing that it should not have written: so any part of
+    #: the value can be pickled without a second look.
+    is_plain: bool = False
 
 
 def dump(value: object, culprit: object) -> Pickled:
     """Pickle a value; `culprit` is the part of it that the error names."""
+    by_value, by_name = _streams(value, culprit)
+    if not len(by_value.collector):
+        fast = None if by_name is None else by_name.beside(by_value.data)
+        return Pickled(by_value.data, fast, by_value.is_plain)
+    body = by_value.in_band()
+    if by_name is not None:
+        return Pickled(body, by_name.beside(body))
+    if len(by_value.data) > body.buffered:
+        return Pickled(body)  # most of it is no buffer, and need not be stored twice
+    return Pickled(body, (by_value.data, body.spans))
+
+
+def dump_beside(
+    value: object, culprit: object, body: bytes | InBand
+) -> tuple[Beside, Beside | None]:
+    """Pickle a part of what a body holds, whose large buffers stay there.
+
+    Returns:
+        The pickle; and one with names for what belongs to ``__main__``, if that is another one.
+    """
+    by_value, by_name = _streams(value, culprit)
+    return by_value.beside(body), None if by_name is None else by_name.beside(body)
+
+
+def _streams(value: object, culprit: object) -> tuple[_Stream, _Stream | None]:
+    """Pickle a value for any program; and for this one, if that is something else."""
     by_c: _Stream | None
     by_value: _Stream | None
     by_c, error = attempt(_stream_plain, value)
     if by_c is not None:
         is_plain = not plain.names_main(by_c.data)
         if is_plain and not plain.may_have_sentinels(by_c.data):
-            return by_c.readings()
+            return by_c, None
         careful, error = attempt(_stream_careful, value)
         if careful is None:
             raise _refusal(culprit, error) from error
         by_c, has_named = careful
         if not has_named and is_plain:
-            return by_c.readings()
+            return by_c, None
     if isinstance(error, (RecursionError, MemoryError)):
         raise _refusal(culprit, error) from error  # dill, written in Python, gets less far
     by_value, error = attempt(_stream_dill, value, by_name=False)
     if by_value is None:
         if by_c is not None:
-            return by_c.readings()  # better an entry for this program alone than none
+            return by_c, None  # better an entry for this program alone than none
         raise _refusal(culprit, error) from error
-    readings = by_value.readings()
     by_name: _Stream | None = by_c or attempt(_stream_dill, value, by_name=True)[0]
-    if by_name is None or not by_name.data:
-        return readings
-    if not len(by_name.collector):
-        return Pickled(readings.body, by_name.data)
-    spans = by_name.collector.within(readings.body) if isinstance(readings.body, InBand) else None
-    if spans is not None:
-        return Pickled(readings.body, by_name.data, spans)
-    # Arrays that are made while they are pickled lie elsewhere each time.
-    if by_c is None:
-        return Pickled(readings.body, dill.dump(value, by_name=True))
-    pickler = plain.Careful()
-    pickler.dump(value)
-    return Pickled(readings.body, pickler.file.getvalue())
+    return by_value, by_name if by_name is not None and by_name.data else None
 
 
 class _Stream(NamedTuple):
@@ -94,21 +115,28 @@ class _Stream(NamedTuple):
 
     data: bytes
     collector: Collector
+    is_plain: bool = False
 
-    def readings(self) -> Pickled:
-        if not len(self.collector):
-            return Pickled(self.data)
+    def in_band(self) -> InBand:
+        """The pickle with its buffers in it. They are given away."""
         body = self.collector.body(self.data)
         if body is None:
             raise pickle.PicklingError("the pickler wrote what funes does not understand")
-        if len(self.data) > body.buffered:
-            return Pickled(body)  # most of it is no buffer, and need not be stored twice
-        return Pickled(body, self.data, body.spans)
+        return body
+
+    def beside(self, body: bytes | InBand) -> Beside:
+        """The pickle with its buffers where a body has them; in it if that has not all of them."""
+        if not len(self.collector):
+            return self.data, None
+        spans = self.collector.within(body) if isinstance(body, InBand) else None
+        if spans is None:  # arrays that are made while they are pickled lie elsewhere each time
+            return bytes(self.in_band()), None
+        return self.data, spans
 
 
 def _stream_plain(value: object) -> _Stream:
     collector = Collector()
-    return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector)
+    return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector, True)
 
 
 def _stream_careful(value: object) -> tuple[_Stream, bool]:
@@ -125,34 +153,34 @@ def _stream_dill(value: object, *, by_name: bool) -> _Stream:
 
 def load(
     body: Readable,
-    second: bytes | None = None,
-    buffers: Iterable[Readable] | None = None,
+    fast: Buffered | None = None,
     home: str | None = None,
+    buffers: Iterable[Readable] | None = None,
 ) -> Any:
     """Read a value; the opposite of `dump`.
 
     Args:
-        body: The first reading.
-        second: The second, which is tried first.
-        buffers: What the second reading asks for. Arrays that it makes lie in them.
+        body: The portable pickle.
+        fast: The fast pickle, which is tried first, and what it asks for. Arrays that it makes lie in that.
         home: The module of the memorious function, see `mains`.
+        buffers: What `body` asks for, if that is a part of an entry.
 
     Raises:
         Exception: Whatever comes up when the objects are made again, such as ImportError and
             AttributeError for a class that is gone.
     """
     try:
-        if second is not None:
+        if fast is not None:
             # A class of another program's __main__: the body has it by value.
             with suppress(Exception):
-                return load_second(second, buffers, home)
+                return _load_fast(*fast, home)
         try:
-            return load_body(body, home)
+            return load_body(body, home, buffers)
         except Exception:
             if "torch" not in sys.modules:
                 raise
             with suppress(Exception):
-                on_processor = _OnProcessor(io.BytesIO(body))
+                on_processor = _OnProcessor(io.BytesIO(body), buffers=buffers)
                 on_processor.home = home
                 return on_processor.load()
             raise
@@ -260,7 +288,7 @@ def load_named(data: bytes) -> Any:
     return _unpickle(data, None, None)
 
 
-def load_second(data: bytes, buffers: Iterable[Readable] | None, home: str | None = None) -> Any:
+def _load_fast(data: bytes, buffers: Iterable[Readable] | None, home: str | None) -> Any:
     if b"main" in data or b"dill" in data or _may_name_own(data):
         return _unpickle(data, buffers, home)
     return pickle.loads(data, buffers=buffers)
@@ -282,17 +310,19 @@ def _names_of(module: str) -> re.Pattern[bytes]:
     return re.compile(name + rb"(?:\x94\x8c|\n__dict__\n)")
 
 
-def load_body(body: Readable, home: str | None = None) -> Any:
+def load_body(
+    body: Readable, home: str | None = None, buffers: Iterable[Readable] | None = None
+) -> Any:
     was_there = "dill" in sys.modules
     try:
         if _may_name_own(body):
-            return _unpickle(body, None, home)
-        return pickle.loads(body)
+            return _unpickle(body, buffers, home)
+        return pickle.loads(body, buffers=buffers)
     except ModuleNotFoundError as error:
         if error.name != "__builtin__":
             raise
         # Names that only dill knows, such as that of the type of None.
-        return dill.imported().loads(body)
+        return dill.imported().loads(body, buffers=buffers)
     finally:
         if not was_there and "dill" in sys.modules:
             sys.modules["dill"].extend(False)

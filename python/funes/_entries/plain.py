@@ -10,9 +10,19 @@ import sys
 import types
 from typing import Any
 
+from funes._definitions.sentinels import place_of
 from funes._funes import PROTOCOL, Collector
 
-__all__ = ["ATOMS", "MAINS", "PROTOCOL", "Careful", "dump", "may_have_sentinels", "names_main"]
+__all__ = [
+    "ATOMS",
+    "MAINS",
+    "PROTOCOL",
+    "Careful",
+    "dump",
+    "dump_carefully",
+    "may_have_sentinels",
+    "names_main",
+]
 
 #: The types whose values never change and hold nothing else.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -28,6 +38,8 @@ _NOTHING = frozenset({"FRAME", "PROTO"})
 
 #: The first object of a class that was made without arguments, with no state after it: `)` makes an empty tuple.
 _STATELESS = re.compile(rb"\x93\x94\)\x81\x94[^}N]")
+#: The class of a bare `object()`, after which a dict is the next element and no state.
+_OBJECT = b"\x8c\x06object\x94\x93"
 
 
 def dump(value: object) -> bytes:
@@ -36,7 +48,14 @@ def dump(value: object) -> bytes:
 
 def may_have_sentinels(data: bytes) -> bool:
     """Whether a pickle of the C pickler may have an object in it that has an identity only."""
-    return b"\x93\x94)\x81" in data and _STATELESS.search(data) is not None
+    return b"\x93\x94)\x81" in data and (_OBJECT in data or _STATELESS.search(data) is not None)
+
+
+def dump_carefully(value: object) -> bytes:
+    """As `dump`, but what is nothing but its identity is named."""
+    pickler = Careful()
+    pickler.dump(value)
+    return pickler.file.getvalue()
 
 
 class Careful(pickle.Pickler):
@@ -94,16 +113,15 @@ class Sentinels:
             pickle.PicklingError: It is a bare `object()` that no module has under a name.
         """
         kind = type(obj)
-        if kind is not object and not _is_stateless(obj):
-            return None
-        home = kind.__module__ if kind is not object else None
-        for module in list(sys.modules) if home is None else [home]:
-            name = self._names(module).get(id(obj))
-            if name is not None:
-                return module, name
         if kind is object:
-            raise pickle.PicklingError("a bare object() has no value, only an identity")
-        return None
+            place = place_of(obj)
+            if place is None:
+                raise pickle.PicklingError("a bare object() has no value, only an identity")
+            return place.module, place.name
+        if not _is_stateless(obj):
+            return None
+        name = self._names(kind.__module__).get(id(obj))
+        return None if name is None else (kind.__module__, name)
 
     def _names(self, module: str) -> dict[int, str]:
         if module not in self._known:
@@ -111,7 +129,7 @@ class Sentinels:
             self._known[module] = {
                 id(value): name
                 for name, value in list(space.items())
-                if type(value) is object or (name.isupper() and _is_stateless(value))
+                if name.isupper() and _is_stateless(value)
             }
         return self._known[module]
 

@@ -26,7 +26,7 @@ def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | No
 
 def load(entry: Entry) -> dict[str, Any]:
     """An entry that was read, as a dict, without its large arguments; raises as `pickling.load_entry`."""
-    return pickling.load_entry(entry.body, entry.second, entry.buffers)
+    return pickling.load_entry(entry.body, entry.fast)
 
 
 def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
@@ -56,8 +56,4 @@ def read_head(
 def read_seconds(store: Store, function: str, definition: str, arguments: str) -> float | None:
     """How long the function ran; None if there is no entry."""
     entry = store.read(function, definition, arguments)
-    if entry is None:
-        return None
-    facts = entry.facts()
-    seconds: float = pickling.load_head(entry)["time"] if facts is None else facts[0]
-    return seconds
+    return None if entry is None else pickling.head_of(entry)[0]

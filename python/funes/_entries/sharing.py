@@ -1,4 +1,4 @@
-"""Arrays of one result that share memory: a pickle makes separate ones of them."""
+"""Arrays of one result that share memory: a pickle makes separate ones of them, and drops the gradients of tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["shares_memory"]
 
 
 def shares_memory(value: object) -> bool:
-    """Whether two numpy arrays in a result share memory, as an array and a view of it do.
+    """Returns whether two arrays in a result share memory, as an array and a view of it do, or a tensor has a gradient.
 
     Looks into Python's own containers and into the attributes of objects.
 
@@ -21,16 +21,24 @@ def shares_memory(value: object) -> bool:
         >>> shares_memory((a, a[:2])), shares_memory((a, a)), shares_memory([a, a.copy()])
         (True, False, False)
     """
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
+    array = getattr(sys.modules.get("numpy"), "ndarray", ())
+    tensor = getattr(sys.modules.get("torch"), "Tensor", ())
+    if array == tensor == ():
         return False
-    owners: dict[int, object] = {}
+    owners: dict[object, object] = {}
     seen = {id(value)}
     todo = [value]
     while todo:
         part = todo.pop()
-        if isinstance(part, numpy.ndarray):
-            if owners.setdefault(id(_owner(part)), part) is not part:
+        owner: object = None
+        if isinstance(part, array):
+            owner = id(_owner(part))
+        elif isinstance(part, tensor):
+            owner = _storage(part)
+            if part.is_leaf and part.grad is not None:
+                return True
+        if owner is not None:
+            if owners.setdefault(owner, part) is not part:
                 return True
             continue
         for child in _parts(part):
@@ -45,6 +53,15 @@ def _owner(array: Any) -> Any:
     while getattr(array, "base", None) is not None:
         array = array.base
     return array
+
+
+def _storage(tensor: Any) -> object:
+    """What the memory of a tensor belongs to; None for one that has none, such as a sparse tensor."""
+    try:
+        place = tensor.untyped_storage().data_ptr()
+    except Exception:  # each layout and device has errors of its own
+        return None
+    return ("torch", place) if place else None
 
 
 def _parts(value: object) -> Any:

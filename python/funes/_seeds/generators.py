@@ -260,7 +260,7 @@ def load(modules: Iterable[str]) -> None:
 
 
 #: How many objects are looked at for a generator. A larger value is taken to hold one.
-_MOST_LOOKED_AT = 10_000
+_MOST_LOOKED_AT = 1_000_000
 
 
 def holds_generator(value: object) -> bool:

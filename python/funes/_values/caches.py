@@ -16,6 +16,7 @@ from typing import Any
 
 from funes._definitions.library import is_library_class
 from funes._funes import hash_value
+from funes._values.libraries import FOUND_OUT
 from funes.errors import UnhashableArgumentError
 
 __all__ = ["OF_WRAPPED", "cached_names", "without_caches"]
@@ -45,7 +46,7 @@ _LIMIT = 4096
 
 def cached_names(kind: type) -> frozenset[str]:
     """The names of attributes of a type's objects that may be caches."""
-    names = set(_properties(kind))
+    names = set(_properties(kind)) | _found_out(kind)
     if hasattr(kind, "__attrs_attrs__"):
         names.add(_ATTRS_HASH)
     if issubclass(kind, Callable):  # type: ignore[arg-type]
@@ -56,7 +57,8 @@ def cached_names(kind: type) -> frozenset[str]:
 def without_caches(value: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The attributes of an object that are part of its value, and what cannot be told, for a warning."""
     counted = dict(attributes)
-    counted.pop(_ATTRS_HASH, None)
+    for name in {_ATTRS_HASH, *_found_out(type(value))}:
+        counted.pop(name, None)
     wrapped = attributes.get("__wrapped__", _MISSING)
     for name in OF_WRAPPED & counted.keys():
         if wrapped is not _MISSING and _is_one(counted[name], getattr(wrapped, name, _MISSING)):
@@ -106,6 +108,12 @@ def _properties(kind: type) -> dict[str, Any]:
                 own = None if is_library_class(base) else attribute
                 found.setdefault(attribute.attrname, own)
     return dict(sorted(found.items()))
+
+
+def _found_out(kind: type) -> frozenset[str]:
+    """The attributes that objects of a library's class, or of one derived from it, fill in as they are asked."""
+    names = (FOUND_OUT.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
+    return frozenset().union(*filter(None, names))
 
 
 def _is_one(one: object, other: object) -> bool:

@@ -26,7 +26,7 @@ from funes._values import (
     xarray,
 )
 
-__all__ = ["COVERED", "REFUSALS", "RULES", "WHOLE"]
+__all__ = ["COVERED", "FOUND_OUT", "REFUSALS", "RULES", "WHOLE"]
 
 _TABLES: tuple[ModuleType, ...] = (
     arrow,
@@ -55,5 +55,7 @@ RULES: dict[str, tuple[str, Callable[[Any], object]]] = _merged("RULES")
 REFUSALS: dict[str, str] = _merged("REFUSALS")
 #: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
 COVERED: dict[str, frozenset[str]] = _merged("COVERED")
+#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
+FOUND_OUT: dict[str, frozenset[str]] = _merged("FOUND_OUT")
 #: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.
 WHOLE: frozenset[str] = matplotlib.WHOLE | sympy.WHOLE

@@ -1,4 +1,7 @@
-"""Rules for matplotlib: colour maps by their colours. What is drawn is refused: its state holds addresses."""
+"""Rules for matplotlib: colour maps by their colours, norms without what is drawn with them.
+
+What is drawn is refused: its state holds addresses.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,14 @@ def _colormap(value: Any) -> object:
     return type(value), vars(value)
 
 
+def _callbacks(value: Any) -> object:
+    """The signals, not the drawings that listen for them: what is drawn with a norm does not change it."""
+    return type(value), value._signals
+
+
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {
+    "matplotlib.cbook.CallbackRegistry": ("matplotlib.cbook.CallbackRegistry", _callbacks),
     "matplotlib.colors.Colormap": ("matplotlib.colors.Colormap", _colormap),
 }
 

@@ -1,6 +1,7 @@
 """Rules for nibabel: an image by its class, data, affine and header.
 
-What an image has read from its file, where that lies, and whether it keeps what it has read is no value.
+What an image has read from its file, where that lies, and whether it keeps what it has read is no value. What it keeps
+and was changed since is: it is what the image gives.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ Rule = Callable[[Any], object]
 
 
 def _image(value: Any) -> object:
-    from numpy import asanyarray
+    from numpy import array_equal, asanyarray
 
-    return asanyarray(value.dataobj)
+    data = asanyarray(value.dataobj)
+    changed = [
+        kept
+        for kept in (getattr(value, name, None) for name in ("_fdata_cache", "_data_cache"))
+        if kept is not None
+        and kept is not data
+        and not array_equal(kept, asanyarray(value.dataobj, dtype=kept.dtype), equal_nan=True)
+    ]
+    return (data, *changed)
 
 
 _IMAGE = "nibabel.dataobj_images.DataobjImage"

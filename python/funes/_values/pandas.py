@@ -15,7 +15,7 @@ from typing import Any
 from funes._funes import Raw
 from funes._values import arrow
 
-__all__ = ["COVERED", "REFUSALS", "RULES"]
+__all__ = ["COVERED", "FOUND_OUT", "REFUSALS", "RULES"]
 
 Rule = Callable[[Any], object]
 
@@ -265,6 +265,11 @@ REFUSALS: dict[str, str] = {
     "pandas._libs.indexing.NDFrameIndexerBase": "it is a way to look into a frame; pass the frame",
     "pandas.core.groupby.groupby.BaseGroupBy": _GROUPS,
     "pandas.core.window.rolling.BaseWindow": _GROUPS,
+}
+
+#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
+FOUND_OUT: dict[str, frozenset[str]] = {
+    "pandas.tseries.holiday.AbstractHolidayCalendar": frozenset({"_cache"})
 }
 
 _KEPT = frozenset(

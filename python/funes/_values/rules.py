@@ -28,6 +28,7 @@ Plan = tuple[Any, ...]
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
+COVERED: dict[str, frozenset[str]] = {**standard.COVERED, **libraries.COVERED}
 #: Qualified names of types that are refused whatever a derived class says of how it is pickled.
 FIRM = standard.FIRM | libraries.REFUSALS.keys()
 
@@ -140,7 +141,7 @@ def _of_values(kind: type) -> Plan:
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
             if base is not kind and qualified_name(base) not in libraries.WHOLE:
-                rule = _of_subclass(rule, libraries.COVERED.get(qualified_name(base)))
+                rule = _of_subclass(rule, COVERED.get(qualified_name(base)))
             return ("rule", name, rule)
         if not _SAY.isdisjoint(vars(base)):
             # A class that says how it is pickled knows better than a rule for its base.
@@ -148,7 +149,11 @@ def _of_values(kind: type) -> Plan:
     if firm is not None:
         return ("refuse", firm)
     if kind is object:
-        return ("refuse", "a bare object() has no value, only an identity")
+        refusal = (
+            "refuse",
+            "a bare object() has no value, only an identity, and no module has it under a name",
+        )
+        return ("perhaps definition", is_code, refusal)
     if hasattr(kind, "__next__") and is_library_class(kind):
         return (
             "refuse",

@@ -1,4 +1,4 @@
-"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format; triangulations.
+"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format; k-d trees.
 
 Indices are sorted, duplicates summed, indices as wide as the shape asks for; the object itself stays as it is. Which
 format it is counts, and so does a zero that is stored: `nnz` and graph algorithms see it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COVERED", "RULES"]
+__all__ = ["COVERED", "FOUND_OUT", "RULES"]
 
 Rule = Callable[[Any], object]
 
@@ -78,26 +78,22 @@ def _lists(value: Any) -> object:
     return _compressed(value.tocsr())
 
 
-def _triangulation(value: Any) -> object:
-    """What was computed at the start; the rest follows from it, and is kept when it is asked for."""
-    if value._qhull is not None:
-        raise TypeError("a triangulation that takes further points has no value of its own")
-    return [(name, getattr(value, name, None)) for name in _TRIANGULATION]
+def _tree(value: Any) -> object:
+    """A k-d tree by its points and by how it divides them: its own state has addresses in it."""
+    from numpy import array
+    from scipy.spatial import cKDTree
 
+    places, splits = [], []
+    todo = [cKDTree.tree.__get__(value)]  # `KDTree` shows nodes of another kind
+    while todo:
+        node = todo.pop()
+        places.append((node.start_idx, node.end_idx, node.split_dim))
+        if node.split_dim >= 0:
+            splits.append(node.split)
+            todo += node.lesser, node.greater
+    told = value.data, value.boxsize, value.leafsize, value.indices
+    return *told, array(places, "i8"), array(splits, "f8")
 
-_TRIANGULATION = (
-    "_points",
-    "simplices",
-    "neighbors",
-    "equations",
-    "coplanar",
-    "good",
-    "furthest_site",
-    "paraboloid_scale",
-    "paraboloid_shift",
-    "min_bound",
-    "max_bound",
-)
 
 _FORMATS: dict[str, Rule] = {
     "bsr": _compressed,
@@ -116,11 +112,21 @@ RULES: dict[str, tuple[str, Rule]] = {
     for kind in ("array", "matrix")
 }
 
-RULES.update(
-    {
-        f"scipy.spatial.{module}.Delaunay": ("scipy.spatial.Delaunay", _triangulation)
-        for module in ("_qhull", "qhull")
-    }
+_TREES = ("scipy.spatial._ckdtree.cKDTree", "scipy.spatial.ckdtree.cKDTree")
+RULES.update((name, ("scipy.spatial.cKDTree", _tree)) for name in _TREES)
+
+#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
+FOUND_OUT: dict[str, frozenset[str]] = dict.fromkeys(
+    ("scipy.spatial._qhull._QhullUser", "scipy.spatial.qhull._QhullUser"),
+    frozenset(
+        {
+            "_ridge_dict",
+            "_transform",
+            "_vertex_neighbor_vertices",
+            "_vertex_to_simplex",
+            "_vertices",
+        }
+    ),
 )
 
 _KEPT = frozenset(
@@ -146,19 +152,5 @@ _KEPT = frozenset(
 #: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
 COVERED: dict[str, frozenset[str]] = {
     **dict.fromkeys(RULES, _KEPT),
-    **dict.fromkeys(
-        (name for name, (rule, _) in RULES.items() if rule == "scipy.spatial.Delaunay"),
-        frozenset(
-            {
-                *_TRIANGULATION,
-                "_qhull",
-                "_transform",
-                "_vertex_neighbor_vertices",
-                "_vertex_to_simplex",
-                "ndim",
-                "npoints",
-                "nsimplex",
-            }
-        ),
-    ),
+    **dict.fromkeys(_TREES, frozenset({"_tree"})),
 }

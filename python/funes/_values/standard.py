@@ -9,10 +9,21 @@ from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
 
+from funes._definitions.library import public_name
 from funes._definitions.origin import is_own
 from funes._funes import Raw
 
-__all__ = ["FIRM", "MOCKS", "REFUSALS", "RULES", "TOOLS", "WEAK_KEYS", "Tool", "enum_member"]
+__all__ = [
+    "COVERED",
+    "FIRM",
+    "MOCKS",
+    "REFUSALS",
+    "RULES",
+    "TOOLS",
+    "WEAK_KEYS",
+    "Tool",
+    "enum_member",
+]
 
 Rule = Callable[[Any], object]
 
@@ -103,6 +114,9 @@ def enum_member(value: Any) -> object:
     """Class, name and value of a member of an enumeration."""
     # A combination of flags may have no name of its own; `_name_` differs between versions of Python for those.
     name = value._name_ if value._name_ in type(value).__members__ else None
+    if type(value._value_) is object:
+        # The name is the identity that such a value gives its member.
+        return type(value), name
     return type(value), name, value._value_
 
 
@@ -172,7 +186,7 @@ _RULES: dict[str, Rule] = {
     "ipaddress.IPv6Address": _address,
     "ipaddress.IPv6Interface": _interface,
     "ipaddress.IPv6Network": _network,
-    "logging.Logger": lambda value: value.name,
+    "logging.Logger": lambda value: public_name(value.name),
     "pathlib.PosixPath": _path,
     "pathlib.PurePosixPath": _path,
     "pathlib.PureWindowsPath": _path,
@@ -194,6 +208,23 @@ _RULES: dict[str, Rule] = {
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
 RULES["funes._values.standard.Tool"] = ("tool", lambda value: value.kind)
+
+#: Attributes that the rule of a type speaks for, so that they are none of a derived class's own.
+COVERED: dict[str, frozenset[str]] = {
+    "logging.Logger": frozenset(
+        (
+            "_cache",
+            "disabled",
+            "filters",
+            "handlers",
+            "level",
+            "manager",
+            "name",
+            "parent",
+            "propagate",
+        )
+    )
+}
 
 # Where some versions of Python define a type, and how it is called in keys.
 RULES.update(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-__all__ = ["RULES", "WHOLE"]
+__all__ = ["FOUND_OUT", "RULES", "WHOLE"]
 
 Rule = Callable[[Any], object]
 
@@ -113,6 +113,13 @@ RULES: dict[str, tuple[str, Rule]] = {
     "sympy.polys.polytools.Poly": ("sympy.Poly", _polynomial),
     "sympy.polys.rings.PolyElement": ("sympy.PolyElement", _ring_element),
     "sympy.polys.rings.PolyRing": ("sympy.PolyRing", _ring),
+}
+
+#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
+FOUND_OUT: dict[str, frozenset[str]] = {
+    "sympy.polys.domains.algebraicfield.AlgebraicField": frozenset(
+        {"_discriminant", "_maximal_order", "_nilradicals_mod_p"}
+    )
 }
 
 #: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.

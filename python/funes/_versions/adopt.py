@@ -14,9 +14,15 @@ from funes._entries.function import StoredFunction, functions_in
 from funes._entries.identity import label
 from funes._entries.named import named
 from funes._entries.version import StoredVersion
-from funes._funes import Entry, hash_arguments
+from funes._funes import Entry
 from funes._versions.subject import Subject
-from funes._versions.translation import Parameters, Translation, is_faithful
+from funes._versions.translation import (
+    Parameters,
+    Translation,
+    hash_of,
+    is_faithful,
+    reading_in,
+)
 from funes._warn import grouped, one_line
 from funes.errors import AdoptionError
 
@@ -81,6 +87,8 @@ class Adoption(NamedTuple):
     translation: Translation
     #: Its parameters, if they are known.
     parameters: Parameters | None
+    #: What its code reads of its arguments' code; None if that is not known.
+    reading: int | None
 
     def changes(self) -> list[Change] | None:
         """What changed from the version that is adopted; None if that is not recorded."""
@@ -115,10 +123,12 @@ class Adoption(NamedTuple):
         for path, entry, arguments, head in self._moved(left_out):
             try:
                 if head is None:
-                    seconds, objects = _facts(path, entry)
+                    seconds, (inputs, _), _ = pickling.head_of(entry)
+                    digests = set(large_arguments.named_in(inputs))
                 else:
                     whole = reading.load(entry)
                     seconds, objects = whole["time"], head.get("objects", {})
+                    digests = set(objects.values())
                     pickled = pickling.dump_entry(
                         head["input"], whole["output"], seconds, objects, "drawn" in whole
                     )
@@ -126,7 +136,7 @@ class Adoption(NamedTuple):
             except Exception as error:
                 left_out.append(f"{path}: {one_line(error)}")
                 continue
-            large_arguments.renew(store, objects.values())
+            large_arguments.renew(store, digests)
             durable = subject.is_durable(seconds)
             if head is None:
                 store.write_again(function, into, arguments, entry, durable=durable)
@@ -141,7 +151,12 @@ class Adoption(NamedTuple):
     def _moved(self, left_out: list[str]) -> Iterator[_Moved]:
         """The results that can be copied. `left_out` takes a line for each of the others."""
         store, translation = self.subject.store, self.translation
-        keeps_hashes = self.parameters is not None and translation.keeps_hashes(self.parameters)
+        keeps_hashes = (
+            self.parameters is not None
+            and translation.keeps_hashes(self.parameters)
+            and self.reading is not None
+            and self.reading == self.subject.reading
+        )
         taken: dict[str, str] = {}
         for stored in self.source.entries():
             name = self.function, self.source.definition, stored.hash
@@ -175,12 +190,12 @@ class Adoption(NamedTuple):
         large_arguments.resolve(self.subject.store, whole)
         before = whole["input"]
         known = self.parameters or [name for name in before if name != "global_seed"]
-        if not is_faithful(known, before, arguments):
+        if not is_faithful(known, before, arguments, self.reading):
             raise AdoptionError(_unfaithful(before))
         if self.parameters is None:
             self.translation.check(known)
         after = self.translation.inputs(before)
-        return hash_arguments(list(self.translation.parameters), after)
+        return hash_of(self.translation.parameters, after, self.subject.reading)
 
 
 def plan(
@@ -207,7 +222,8 @@ def plan(
     before = _parameters(source)
     if before is not None:
         translation.check(before)
-    return Adoption(subject, source, name, translation, before)
+    reading = reading_in(source.description or {})
+    return Adoption(subject, source, name, translation, before, reading)
 
 
 def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:
@@ -260,13 +276,6 @@ def _parameters(version: StoredVersion) -> Parameters | None:
         name is None or isinstance(name, str) for name in parameters
     )
     return parameters if is_sound else None
-
-
-def _facts(path: str, entry: Entry) -> tuple[float, dict[str, str]]:
-    """How long a result took, and the hashes of its large arguments. Nothing is unpickled."""
-    # An unusual pickle may have taken long, and may refer to whatever it names.
-    seconds, digests = entry.facts() or (float("inf"), large_arguments.named_in(path))
-    return seconds, {digest: digest for digest in digests}
 
 
 def _unfaithful(inputs: dict[str, Any]) -> str:

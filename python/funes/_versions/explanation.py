@@ -20,7 +20,7 @@ Why = Literal[
     "arguments",
     "damaged",
     "foreign",
-    "newer",
+    "format",
     "unreadable",
     "unhashable",
 ]
@@ -46,9 +46,9 @@ class Explanation(NamedTuple):
     function: str
     #: Where the result is: ``"memory"`` or ``"disk"``. Or why
     #: there is none: ``"never called"``; ``"definition"``: another version was called; ``"arguments"``: this version
-    #: was called with others; ``"damaged"``, ``"foreign"`` (not signed with the key in use), ``"newer"`` (written by a
-    #: later funes) and ``"unreadable"``: an entry is there, and cannot be used; ``"unhashable"``: an argument, or the
-    #: definition, cannot be part of a key.
+    #: was called with others; ``"damaged"``, ``"foreign"`` (not signed with the key in use), ``"format"`` (in another
+    #: version of the format) and ``"unreadable"``: an entry is there, and cannot be used; ``"unhashable"``: an
+    #: argument, or the definition, cannot be part of a key.
     why: Why
     #: The definition hash and the argument hash; empty if there are none.
     definition: str = ""
@@ -131,7 +131,7 @@ class Explanation(NamedTuple):
             "arguments": "not remembered: it was called with other arguments only",
             "damaged": f"not remembered: the entry{where} is damaged",
             "foreign": f"not remembered: the entry{where} is not signed with the key in use",
-            "newer": f"not remembered: the entry{where} was written by a newer funes",
+            "format": f"not remembered: the entry{where} is in another version of the format",
             "unreadable": f"not remembered: the entry{where} cannot be read",
             "unhashable": "not remembered: the call has no key",
         }

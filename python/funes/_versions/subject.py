@@ -21,6 +21,8 @@ class Subject(NamedTuple):
     identity: str
     definition: str
     parameters: Parameters
+    #: What its code reads of its arguments' code, in bits of `funes._definitions.reading`; None if that is not known.
+    reading: int | None
     #: What its `definition.json` is to record; None for a version that is stored already.
     content: Content | None
     shared: bool

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from funes._definitions.reading import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._funes import hash_arguments
 from funes.errors import AdoptionError
 
-__all__ = ["Parameters", "Translation", "is_faithful"]
+__all__ = ["Parameters", "Translation", "hash_of", "is_faithful", "reading_in"]
 
 #: The names of a function's parameters in the order in which keys have them; None for one that is ignored.
 Parameters = Sequence[str | None]
@@ -123,7 +124,42 @@ class Translation(NamedTuple):
         }
 
 
-def is_faithful(parameters: Parameters, inputs: Mapping[str, Any], arguments: str) -> bool:
+#: What code may read of code, in bits of `funes._definitions.reading`, where it is not recorded.
+_READINGS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
+
+
+def reading_in(content: Mapping[str, Any]) -> int | None:
+    """What a `definition.json` records of what the code reads of its arguments' code; None if it does not."""
+    reading = content.get("reading")
+    return reading if type(reading) is int and reading in _READINGS else None
+
+
+def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | None) -> str:
+    """The argument hash of a call of a version.
+
+    Args:
+        parameters: Those of the version.
+        inputs: The arguments by name.
+        reading: What its code reads of their code; None if that is not known.
+
+    Raises:
+        AdoptionError: It is not known, and makes a difference.
+    """
+    hashes = {
+        hash_arguments(list(parameters), inputs, each)
+        for each in (_READINGS if reading is None else (reading,))
+    }
+    if len(hashes) > 1:
+        raise AdoptionError(
+            "it is not recorded whether the new version reads docstrings or annotations of its arguments:"
+            " name the function by MODULE:FUNCTION"
+        )
+    return hashes.pop()
+
+
+def is_faithful(
+    parameters: Parameters, inputs: Mapping[str, Any], arguments: str, reading: int | None
+) -> bool:
     """Whether the input of an entry, as it is read, is what the call was given.
 
     It is not where an argument could not be stored, or where its class has changed since.
@@ -132,9 +168,13 @@ def is_faithful(parameters: Parameters, inputs: Mapping[str, Any], arguments: st
         parameters: Those of the version that stored it.
         inputs: What was read.
         arguments: The argument hash of the entry.
+        reading: What the code of that version reads of the arguments' code; None if that is not known.
     """
     try:
-        return hash_arguments(list(parameters), inputs) == arguments
+        return any(
+            hash_arguments(list(parameters), inputs, each) == arguments
+            for each in (_READINGS if reading is None else (reading,))
+        )
     except (
         Exception
     ):  # what cannot be hashed was no argument, and a `__reduce__` may raise anything

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 from funes._definitions.difference import Change, changes
 from funes._definitions.recorded import FILE_NAME, Content, read_definition
+from funes._entries.stats import FILE_NAME as SAVINGS
 
 __all__ = ["unsteady_value"]
 
@@ -19,14 +20,20 @@ _START = time.time_ns()
 _LOOKED_AT = 6
 
 
-def unsteady_value(folder: str, content: Content, own: Container[str]) -> Change | None:
+def unsteady_value(
+    folder: str, content: Content, own: Container[str], *, is_first: bool = True
+) -> Change | None:
     """The value by which alone this definition and the two before it differ one from the other.
+
+    All three were new in the cache, one after the other: where results of an earlier definition are found in between,
+    they are not lost.
 
     Args:
         folder: That of the definition's entries.
         content: What its `definition.json` holds.
-        own: Definitions that the same function had before in this process. Those of other functions of its name, such
-            as a factory makes side by side, are not compared.
+        own: Definitions that the same function had before in this process, since results were found. Those of other
+            functions of its name, such as a factory makes side by side, are not compared.
+        is_first: Whether no results were found in this process, so that definitions of other processes came before.
 
     Returns:
         None if there is no such value.
@@ -34,7 +41,7 @@ def unsteady_value(folder: str, content: Content, own: Container[str]) -> Change
     if not content.get("nodes"):  # what it consists of is not known
         return None
     latest = [content]
-    for other in _latest(os.path.dirname(folder), os.path.basename(folder), own):
+    for other in _latest(folder, own, is_first):
         before = _read(other)
         if before is not None and before["nodes"][0]["name"] == content["nodes"][0]["name"]:
             latest.append(before)
@@ -52,23 +59,36 @@ def unsteady_value(folder: str, content: Content, own: Container[str]) -> Change
     return last
 
 
-def _latest(folder: str, but: str, own: Container[str]) -> list[str]:
+def _latest(present: str, own: Container[str], is_first: bool) -> Iterator[str]:
     """The folders of the definitions that were described last, the latest first."""
     times: list[tuple[int, str]] = []
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(os.path.dirname(present)) as entries:
             for entry in entries:
-                if entry.name != but:
+                if entry.name != os.path.basename(present):
                     path = os.path.join(entry.path, FILE_NAME)
                     try:
                         changed = os.stat(path).st_mtime_ns
                     except OSError:  # not described, or no definition at all
                         continue
-                    if changed < _START or entry.name in own:
+                    if (is_first and changed < _START) or entry.name in own:
                         times.append((changed, entry.path))
     except OSError:
-        return []
-    return [path for _, path in sorted(times, reverse=True)[:_LOOKED_AT]]
+        return
+    next_time: int | None = None
+    for changed, path in sorted(times, reverse=True)[:_LOOKED_AT]:
+        if next_time is not None and _last_found(path) > next_time:
+            return  # its results were found after the next one was new
+        yield path
+        next_time = changed
+
+
+def _last_found(folder: str) -> int:
+    """When a process ended that found results of a definition; 0 if that is not known."""
+    try:
+        return os.stat(os.path.join(folder, SAVINGS)).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(folder: str) -> Content | None:

@@ -239,10 +239,13 @@ impl Encoder {
     }
 
     /// Fills all holes; whether that could be done, see [`Settled::is_complete`].
+    #[inline]
     pub fn fill_holes(&mut self) -> bool {
-        if self.holes.is_empty() {
-            return true;
-        }
+        self.holes.is_empty() || self.fill_some()
+    }
+
+    #[cold]
+    fn fill_some(&mut self) -> bool {
         let settled = std::mem::take(&mut self.graph).settle();
         self.buffer = fill(&self.buffer, 0, &self.holes, |node| settled.token(node));
         self.holes.clear();
@@ -250,6 +253,7 @@ impl Encoder {
     }
 
     /// What was written, complete: what [`Encoder::finish`] hashes.
+    #[inline]
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.fill_holes();
         self.buffer

@@ -23,13 +23,9 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// The entry is in a format of the future. It is not damaged and must be left where it is.
-    #[error(
-        "could not read {}: it was written by a newer funes (entry format {version}, this one reads up to \
-         {ENTRY_VERSION}), which is needed to read it",
-        path.display()
-    )]
-    Newer {
+    /// The entry is in another version of the format. It is not damaged and must be left where it is.
+    #[error("could not read {}: {}", path.display(), other_version(*version))]
+    OtherVersion {
         /// The file.
         path: PathBuf,
         /// The format that it says it has.
@@ -46,6 +42,16 @@ pub enum Error {
     /// The caller asked for something that cannot be: a mistake in the program, not of the disk.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Says what a file of another version is, and what to do about it.
+pub fn other_version(version: u32) -> String {
+    let advice = if version > ENTRY_VERSION {
+        "a newer funes is needed to read it"
+    } else {
+        "delete it, and the result is stored anew"
+    };
+    format!("it was written in entry format {version}, and this funes reads {ENTRY_VERSION}; {advice}")
 }
 
 /// Turns a bare I/O error, which names neither the deed nor the file, into one that does.
@@ -70,7 +76,10 @@ mod tests {
         let error = failed.context("write", Path::new("cache/f")).unwrap_err();
         assert_eq!(error.to_string(), "could not write cache/f: disk on fire");
 
-        let error = Error::Newer { path: "cache/f".into(), version: 7 };
-        assert!(error.to_string().contains("cache/f: it was written by a newer funes"), "{error}");
+        for (version, advice) in [(1, "delete it"), (7, "a newer funes is needed")] {
+            let error = Error::OtherVersion { path: "cache/f".into(), version }.to_string();
+            assert!(error.contains(&format!("cache/f: it was written in entry format {version}")), "{error}");
+            assert!(error.contains(advice), "{error}");
+        }
     }
 }

@@ -1,14 +1,11 @@
-//! Two readings of one pickle: with its large buffers in band, aligned, and out of band.
+//! Two forms of one pickle: with its large buffers in band, aligned, and out of band.
 //!
 //! Pickled with `buffer_callback`, an object becomes a stream that asks for its buffers one by one (`NEXT_BUFFER`). That
-//! stream is the second reading. The first is made of it: each request is replaced by the buffer itself, as a
+//! stream is the fast pickle. The portable one is made of it: each request is replaced by the buffer itself, as a
 //! `BYTEARRAY8`, or as a `BINBYTES8` where it was marked as read-only; what any unpickler makes of these is what it
 //! would have made of the buffer. Operations without effect stand before it, so that it starts at a multiple of
 //! [`ALIGNMENT`].
 
-use crate::opcode::{
-    self, BINBYTES8, BYTEARRAY8, FRAME, NEXT_BUFFER, NONE, POP, READONLY_BUFFER, SHORT_BINBYTES, STOP,
-};
 use crate::store::Span;
 
 /// The pickle protocol of all that is written: the first that leaves large buffers out of band.
@@ -16,6 +13,17 @@ pub const PROTOCOL: u8 = 5;
 
 /// Where a buffer starts: at the start of a cache line, which is what the widest instructions of a processor ask for.
 pub const ALIGNMENT: usize = 64;
+
+// Opcodes, under the names that Python's `pickletools` has for them.
+pub(crate) const STOP: u8 = b'.';
+const POP: u8 = b'0';
+const NONE: u8 = b'N';
+const SHORT_BINBYTES: u8 = b'C';
+const BINBYTES8: u8 = 0x8e;
+const FRAME: u8 = 0x95;
+const BYTEARRAY8: u8 = 0x96;
+const NEXT_BUFFER: u8 = 0x97;
+const READONLY_BUFFER: u8 = 0x98;
 
 /// The length of an opcode that holds a buffer, with the buffer's length.
 const OPENING: usize = 1 + 8;
@@ -41,7 +49,7 @@ impl Body {
         let mut at = 0;
         while at < stream.len() {
             let opcode = stream[at];
-            let end = at.checked_add(opcode::length(&stream[at..])?)?;
+            let end = at.checked_add(operation(&stream[at..])?)?;
             match opcode {
                 // A frame promises that so many bytes follow without a large one. It is optional.
                 FRAME => {}
@@ -94,6 +102,58 @@ impl Body {
     }
 }
 
+/// The length of the operation that a pickle starts with, opcode and argument. None if picklers of protocol 5 write no
+/// such operation, or its argument is cut off before it says how long it is.
+fn operation(pickle: &[u8]) -> Option<usize> {
+    let (opcode, argument) = pickle.split_first()?;
+    let line = |text: &[u8]| text.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+    let counted = |width: usize| {
+        let mut length = [0; 8];
+        length[..width].copy_from_slice(argument.get(..width)?);
+        usize::try_from(u64::from_le_bytes(length)).ok()?.checked_add(width)
+    };
+    let length = match *opcode {
+        b'('
+        | b'.'
+        | b'0'
+        | b'1'
+        | b'2'
+        | b'N'
+        | b'R'
+        | b'a'
+        | b'b'
+        | b'd'
+        | b'}'
+        | b'e'
+        | b'l'
+        | b']'
+        | b'o'
+        | b's'
+        | b't'
+        | b')'
+        | b'u'
+        | 0x81
+        | 0x85..=0x89
+        | 0x8f..=0x94
+        | NEXT_BUFFER
+        | READONLY_BUFFER => 0,
+        b'K' | b'h' | 0x80 | 0x82 => 1,
+        b'M' | 0x83 => 2,
+        b'J' | b'j' | 0x84 => 4,
+        b'G' | FRAME => 8,
+        SHORT_BINBYTES | 0x8a | 0x8c => counted(1)?,
+        b'B' | b'X' | 0x8b => counted(4)?,
+        BINBYTES8 | 0x8d | BYTEARRAY8 => counted(8)?,
+        // GLOBAL: a module and a name.
+        b'c' => {
+            let first = line(argument)?;
+            first + line(&argument[first..])?
+        }
+        _ => return None,
+    };
+    length.checked_add(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +191,7 @@ mod tests {
             let mut at = 0;
             while at < file.len() {
                 assert_ne!(file[at], FRAME);
-                at += opcode::length(&file[at..]).unwrap();
+                at += operation(&file[at..]).unwrap();
             }
             assert_eq!(at, file.len());
         }

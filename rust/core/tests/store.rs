@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Damage, Definition, Key, Reading, Span, Store};
+use funes_core::store::{Content, Damage, Definition, Head, Key, Pickle, Reading, Span, Store};
 use tempfile::TempDir;
 
 const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -118,16 +118,28 @@ fn what_was_written_is_read_by_any_store_in_the_same_place() {
         let place = Place::new();
         assert!(matches!(place.read(), Reading::Absent));
         let buffers = &[Span { offset: 1, length: 3 }];
-        let content = Content { body: &[BODY], second: Some(b"other."), buffers };
+        let fast = Pickle { bytes: b"fast.", buffers };
+        let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
+        let content = Content { body: &[BODY], head: Some(head), fast: Some(fast) };
         assert!(place.store.write(&key(), &content, durable).unwrap());
 
         let Reading::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
             panic!("it was written");
         };
-        assert_eq!((entry.second(), entry.buffers()), (content.second, &buffers[..]));
+        assert_eq!((entry.footer().head(), entry.footer().fast()), (content.head, content.fast));
         assert_eq!(entry.body(), BODY);
         assert!(fs::read(place.entry()).unwrap().starts_with(BODY));
         assert_eq!(files(place.folder.path()), [place.entry()]);
+
+        // Stored again, it is the same but for the checksum, which stands before version and magic.
+        let other = Key::new("double", ARGUMENTS, ARGUMENTS).unwrap();
+        assert!(place.store.write_again(&other, entry.body(), entry.footer(), durable).unwrap());
+        let Reading::Found(again) = place.store.read(&other).unwrap() else { panic!("it was written") };
+        assert_eq!((again.footer().head(), again.footer().fast()), (content.head, content.fast));
+        assert_eq!(again.body(), BODY);
+        let unnamed =
+            |path: &Path| fs::read(path).unwrap().split_last_chunk::<{ 32 + 4 + 4 + 8 }>().unwrap().0.to_vec();
+        assert_eq!(unnamed(&place.entry()), unnamed(&place.store.path(&other)));
     }
 }
 
@@ -146,7 +158,7 @@ fn an_entry_of_any_length_is_read() {
     let place = Place::new();
     // Around one write, around the look at the end first, around hashing on several threads.
     let mib = 1 << 20;
-    for length in [1, 65_000, 65_536, mib - 105, mib - 104, mib, 3_000_001] {
+    for length in [1, 65_000, 65_536, mib - 97, mib - 96, mib, 3_000_001] {
         let large = large(7, length - 1);
         let arguments = format!("{length:040x}");
         let key = Key::new("double", DEFINITION, &arguments).unwrap();
@@ -314,18 +326,21 @@ fn a_sound_entry_is_not_set_aside() {
 }
 
 #[test]
-fn an_entry_of_a_newer_format_is_neither_damaged_nor_touched() {
-    let place = Place::with_entry();
-    let mut future = fs::read(place.entry()).unwrap();
-    let version = future.len() - 16;
-    future[version..version + 8].copy_from_slice(b"\x02\0\0\0\xfd\xff\xff\xff");
-    for future in [future.clone(), [vec![0; 2 << 20], future].concat()] {
-        fs::write(place.entry(), &future).unwrap();
-        let error = place.store.read(&key()).unwrap_err();
-        assert!(matches!(error, Error::Newer { version: 2, .. }), "{error}");
-        assert_eq!(place.store.set_aside(&key()).unwrap(), None);
-        assert!(!place.write(BODY));
-        assert!(fs::read(place.entry()).unwrap() == future);
+fn an_entry_of_another_format_is_neither_damaged_nor_touched() {
+    for other in [1_u32, 3] {
+        let place = Place::with_entry();
+        let mut file = fs::read(place.entry()).unwrap();
+        let version = file.len() - 16;
+        file[version..version + 4].copy_from_slice(&other.to_le_bytes());
+        file[version + 4..version + 8].copy_from_slice(&(!other).to_le_bytes());
+        for file in [file.clone(), [vec![0; 2 << 20], file].concat()] {
+            fs::write(place.entry(), &file).unwrap();
+            let error = place.store.read(&key()).unwrap_err();
+            assert!(matches!(error, Error::OtherVersion { version, .. } if version == other), "{error}");
+            assert_eq!(place.store.set_aside(&key()).unwrap(), None);
+            assert!(!place.write(BODY));
+            assert!(fs::read(place.entry()).unwrap() == file);
+        }
     }
 }
 

@@ -16,6 +16,12 @@ pub(crate) struct Attached<T>(#[cfg(not(Py_GIL_DISABLED))] RefCell<T>, #[cfg(Py_
 #[cfg(not(Py_GIL_DISABLED))]
 unsafe impl<T: Send> Sync for Attached<T> {}
 
+impl<T: Default> Default for Attached<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> Attached<T> {
     pub(crate) const fn new(value: T) -> Self {
         #[cfg(not(Py_GIL_DISABLED))]

@@ -17,7 +17,7 @@ use funes_core::digest::Digest;
 use funes_core::encode::Snapshot;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyType};
 use rustc_hash::FxHashMap;
 
 use crate::attached::Attached;
@@ -47,7 +47,9 @@ pub(crate) enum Difference {
 
 /// What a call made of a name.
 struct Name {
-    _holder: Py<PyAny>,
+    holder: Py<PyAny>,
+    /// As code spells it.
+    spelling: String,
     before: Option<Py<PyAny>>,
     after: Option<Py<PyAny>>,
     /// What is there now, if that can change in place.
@@ -57,9 +59,12 @@ struct Name {
 
 /// What a call made of a value.
 struct Value {
-    _object: Py<PyAny>,
+    object: Py<PyAny>,
+    /// As code spells it, and those of its attributes that statements change.
+    names: Vec<String>,
     counted: Arc<Counted>,
-    after: Digest,
+    /// None if another thread changed it meanwhile.
+    after: Option<Digest>,
     by: Py<Definition>,
 }
 
@@ -73,6 +78,9 @@ static CHANGES: Attached<Option<Changes>> = Attached::new(None);
 
 /// Whether there are any, so that nothing is looked up where there are none.
 static ANY: AtomicBool = AtomicBool::new(false);
+
+/// How often something was noted.
+static NOTED: AtomicU64 = AtomicU64::new(0);
 
 /// How what is there compares with what a call left behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,16 +125,16 @@ fn name_of(py: Python<'_>, holder: Address, key: &str) -> Option<Arc<Name>> {
 impl Name {
     /// Whether a name stands for what the last call left behind.
     fn is_left(&self, py: Python<'_>, now: *mut ffi::PyObject) -> Left {
-        if now != pointer_to(self.after.as_ref()) {
-            return Left::Not;
-        }
-        match (&self.after, self.content) {
+        let left = match (&self.after, self.content) {
+            _ if now != pointer_to(self.after.as_ref()) => Left::Not,
             (Some(after), Some(then)) => match guard::digest_of(after.bind(py), self.by.get()) {
                 Ok(content) if content == then => Left::Mutable,
                 _ => Left::Not,
             },
             _ => Left::Fixed,
-        }
+        };
+        let is_changing = left == Left::Not && is_being_changed(py, &self.holder, std::slice::from_ref(&self.spelling));
+        if is_changing { Left::Mutable } else { left }
     }
 }
 
@@ -144,9 +152,12 @@ pub(crate) fn name_is_left(
     }
 }
 
-/// Whether a value is what a call left behind that found it as it counts.
-pub(crate) fn value_is_left(py: Python<'_>, value: Address, counted: Digest, now: Digest) -> bool {
-    value_of(py, value).is_some_and(|value| value.counted.digest == counted && value.after == now)
+/// Whether a value is what a call left behind that found it as it counts. `now`: its digest, if it has one.
+pub(crate) fn value_is_left(py: Python<'_>, value: Address, counted: Digest, now: Option<Digest>) -> bool {
+    value_of(py, value).is_some_and(|value| {
+        value.counted.digest == counted
+            && ((now.is_some() && now == value.after) || is_being_changed(py, &value.object, &value.names))
+    })
 }
 
 fn value_of(py: Python<'_>, value: Address) -> Option<Arc<Value>> {
@@ -165,7 +176,9 @@ pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
     }
     let now = guard::digest_of(value, change.by.get());
     COMPARING.set(false);
-    now.is_ok_and(|now| now == change.after).then(|| change.counted.clone())
+    // A call that changes it may have begun meanwhile.
+    let is_left = now.is_ok_and(|now| Some(now) == change.after) || is_being_changed(py, &change.object, &change.names);
+    is_left.then(|| change.counted.clone())
 }
 
 thread_local! {
@@ -250,7 +263,8 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
                 let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
                 let address = address_of(holder.bind(py));
                 let change = Name {
-                    _holder: holder,
+                    holder,
+                    spelling: name.clone(),
                     before: then.map(Bound::unbind),
                     after: now.map(Bound::unbind),
                     content,
@@ -261,19 +275,23 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
                     let names = &mut changes.get_or_insert_default().names;
                     names.entry(address).or_default().insert(key, Arc::new(change))
                 });
+                NOTED.fetch_add(1, Ordering::Relaxed);
                 names.push(name);
             }
             Difference::Value { value, name, counted } => {
                 let value = value.into_bound(py);
-                let Ok(after) = guard::digest_of(&value, definition.get()) else { continue };
-                if (!is_stated(&name) && !has_any(&value, definition.get())) || holds_generator(&value) {
+                let after = guard::digest_of(&value, definition.get()).ok();
+                let mut known_as = changed_attributes(&value, definition.get());
+                if (!is_stated(&name) && known_as.is_empty()) || holds_generator(&value) {
                     continue;
                 }
+                known_as.push(name.clone());
                 let address = address_of(&value);
-                let change = Value { _object: value.unbind(), counted, after, by };
+                let change = Value { object: value.unbind(), names: known_as, counted, after, by };
                 ANY.store(true, Ordering::Relaxed);
                 let _replaced = CHANGES
                     .with(py, |changes| changes.get_or_insert_default().values.insert(address, Arc::new(change)));
+                NOTED.fetch_add(1, Ordering::Relaxed);
                 names.push(name);
             }
             Difference::Edit => {}
@@ -291,14 +309,11 @@ fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
         .unwrap_or(true)
 }
 
-/// Whether an object has an attribute of a name that a statement of the definition changes.
-fn has_any(value: &Bound<'_, PyAny>, definition: &Definition) -> bool {
+/// The attributes of an object whose names a statement of the definition changes.
+fn changed_attributes(value: &Bound<'_, PyAny>, definition: &Definition) -> Vec<String> {
     let attributes = value.getattr(intern!(value.py(), "__dict__")).and_then(|all| Ok(all.cast_into::<PyDict>()?));
-    attributes.is_ok_and(|all| {
-        all.iter().any(|(name, _)| {
-            name.cast::<PyString>().is_ok_and(|name| definition.changes.contains(&*name.to_string_lossy()))
-        })
-    })
+    let names = attributes.iter().flat_map(|all| all.keys().iter()).filter_map(|name| name.extract::<String>().ok());
+    names.filter(|name| definition.changes.contains(name)).collect()
 }
 
 /// Whether a name stands for another object of the same value.
@@ -326,6 +341,7 @@ fn is_edit(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>) -> b
 /// A function that runs because its result was not found.
 struct Running {
     number: u64,
+    function: Py<PyAny>,
     /// That of the function, and those of what its arguments bring along.
     definitions: Vec<Py<Definition>>,
     thread: ThreadId,
@@ -333,69 +349,90 @@ struct Running {
     is_alone: bool,
 }
 
-static RUNNING: Attached<Vec<Running>> = Attached::new(Vec::new());
+/// How often something is described or noted at most while calls in other threads change it.
+pub(crate) const ATTEMPTS: usize = 100;
+
+static RUNNING: Attached<Vec<Arc<Running>>> = Attached::new(Vec::new());
+
+thread_local! {
+    /// Whether this thread notes what calls changed.
+    static NOTING: Cell<bool> = const { Cell::new(false) };
+    /// Whether it notes what a call left behind that is over, so that what has changed since the last note counts.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a function runs that rests on this holder or value and whose statements change something of one of its names.
+/// What is there counts as what it was, since it may become something else at any moment.
+fn is_being_changed(py: Python<'_>, holder: &Py<PyAny>, names: &[String]) -> bool {
+    let is_changed_by = |definition: &Py<Definition>| {
+        let definition = definition.get();
+        names.iter().any(|name| definition.changes.contains(name))
+            && definition.rests_on(py, holder.as_ptr() as Address)
+    };
+    !ENDING.get() && RUNNING.with(py, |all| all.iter().any(|running| running.definitions.iter().any(is_changed_by)))
+}
 
 /// Notes that a function begins to run; the number is for [`ended`].
-pub(crate) fn begun(py: Python<'_>, definitions: Vec<Py<Definition>>, is_whole: bool) -> u64 {
+pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<Definition>>, is_whole: bool) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let is_alone = is_whole && is_only_thread(py).unwrap_or(false);
-    let running = Running { number, definitions, thread: thread::current().id(), is_alone };
+    let function = function.clone_ref(py);
+    let running = Arc::new(Running { number, function, definitions, thread: thread::current().id(), is_alone });
     RUNNING.with(py, |all| all.push(running));
     number
 }
 
 /// Notes what a function changed that has run.
-pub(crate) fn ended(py: Python<'_>, number: u64, function: &Bound<'_, PyAny>) -> PyResult<()> {
-    let running = RUNNING.with(py, |all| {
-        let position = all.iter().rposition(|running| running.number == number)?;
-        Some(all.remove(position))
-    });
-    let Some(running) = running else { return Ok(()) };
-    for definition in running.definitions {
-        note_and_say(&definition.into_bound(py), running.thread, running.is_alone, function)?;
-    }
-    Ok(())
+pub(crate) fn ended(py: Python<'_>, number: u64) -> PyResult<()> {
+    let find = |all: &Vec<Arc<Running>>| all.iter().rposition(|running| running.number == number);
+    let Some(running) = RUNNING.with(py, |all| find(all).map(|position| all[position].clone())) else { return Ok(()) };
+    // It runs until all is noted: another thread would take what is not noted yet for an edit.
+    let was_ending = ENDING.replace(true);
+    let noted = running.note(py);
+    ENDING.set(was_ending);
+    let _removed = RUNNING.with(py, |all| find(all).map(|position| all.remove(position)));
+    noted
 }
 
-/// Notes what the functions that run at this moment have changed by now, before something is described.
-pub(crate) fn note_running(py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
-    let running: Vec<_> = RUNNING.with(py, |all| {
-        let mut distinct: Vec<(Py<Definition>, ThreadId, bool)> = Vec::new();
-        for running in all.iter() {
-            for definition in &running.definitions {
-                let is_there = distinct.iter().any(|(other, thread, is_alone)| {
-                    other.is(definition) && (*thread, *is_alone) == (running.thread, running.is_alone)
-                });
-                if !is_there {
-                    distinct.push((definition.clone_ref(py), running.thread, running.is_alone));
+/// Notes what the functions that run at this moment have changed by now, before something is described or compared.
+///
+/// Returns a number that becomes another one whenever something is noted.
+pub(crate) fn note_running(py: Python<'_>) -> PyResult<u64> {
+    if !NOTING.get() && !AS_IS.get() {
+        for running in RUNNING.with(py, |all| all.clone()) {
+            running.note(py)?;
+        }
+    }
+    Ok(NOTED.load(Ordering::Relaxed))
+}
+
+impl Running {
+    fn note(&self, py: Python<'_>) -> PyResult<()> {
+        static WARN: Lazy<Py<PyAny>> = Lazy::new();
+        let is_alone = self.is_alone && self.thread == thread::current().id();
+        for definition in &self.definitions {
+            let was_noting = NOTING.replace(true);
+            let definition = definition.bind(py);
+            let mut names = Vec::new();
+            // Until it holds: what another thread did between the look and the note would be an edit.
+            for _ in 0..ATTEMPTS {
+                if definition.get().holds(py, None) {
+                    break;
                 }
+                let noted = note(definition, is_alone);
+                if noted.is_empty() {
+                    break;
+                }
+                names.extend(noted);
+            }
+            NOTING.set(was_noting);
+            if !names.is_empty() {
+                WARN.import(py, "funes._definitions.functions", "warn_of_changes")?.call1((&self.function, names))?;
             }
         }
-        distinct
-    });
-    for (definition, thread, is_alone) in running {
-        note_and_say(&definition.into_bound(py), thread, is_alone, function)?;
+        Ok(())
     }
-    Ok(())
-}
-
-fn note_and_say(
-    definition: &Bound<'_, Definition>,
-    thread: ThreadId,
-    is_alone: bool,
-    function: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    static WARN: Lazy<Py<PyAny>> = Lazy::new();
-    let py = definition.py();
-    if definition.get().holds(py, None) {
-        return Ok(());
-    }
-    let names = note(definition, is_alone && thread == thread::current().id());
-    if names.is_empty() {
-        return Ok(());
-    }
-    WARN.import(py, "funes._definitions.functions", "warn_of_changes")?.call1((function, names)).map(drop)
 }
 
 /// Whether no other thread runs Python code, as far as `threading` knows: then what changes is changed by the call.

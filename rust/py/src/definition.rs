@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple, Py
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::changes::{self, Counted, Difference};
+use crate::classes::Classes;
 use crate::containers::shown;
 use crate::errors::{self, quietly};
 use crate::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
@@ -19,10 +20,11 @@ use crate::known;
 use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespace, Namespaces};
 use crate::objects::{kind_of, stands_in};
+use crate::patched::Patched;
 use crate::record::{self, Link, Record};
 use crate::refusal::{Culprit, Stop, Walked};
 use crate::stand_ins;
-use crate::walk::{Definitions, Digests, Reading, Walk, address_of, entangled};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -45,13 +47,19 @@ struct Description<'py> {
     changes: Bound<'py, PyAny>,
     tools: Bound<'py, PyDict>,
     attributes: Vec<Attributes<'py>>,
-    computed: Vec<Bound<'py, PyAny>>,
+    computed: Vec<Computed<'py>>,
     reading: Reading,
-    watched: Vec<(Bound<'py, PyType>, Bound<'py, PyFrozenSet>)>,
+    watched: Vec<Watched<'py>>,
 }
 
 /// A dict of attributes all of which count, but for some names.
 pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// A library's class, with attributes that code takes, and whether the others count, too.
+type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
+
+/// What gives a value, and the object and its attributes from which the value follows.
+pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
 
 /// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
 /// objects whenever they are looked at have no end.
@@ -87,6 +95,7 @@ pub(crate) struct Definition {
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
+    classes: Classes,
     /// The digest of every function and class in it, by address; `kept` holds them.
     pub(crate) known: Digests,
     /// What the code in it reads of code, and what the code reads that gets it as a value.
@@ -99,6 +108,24 @@ impl Definition {
     ///
     /// `reading`: what the code that gets `root` as a value reads of code.
     pub(crate) fn of<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
+        reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
+        let noted = || changes::note_running(root.py()).map_err(Stop::interrupted);
+        // What a call in another thread changed for the first time may have been read before it was noted.
+        for _ in 1..changes::ATTEMPTS {
+            let before = noted()?;
+            let found = Self::as_noted(root, purpose, reading);
+            if noted()? == before {
+                return found;
+            }
+        }
+        Self::as_noted(root, purpose, reading)
+    }
+
+    /// The same, with what calls have changed as far as it is noted.
+    fn as_noted<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
         mut reading: Reading,
@@ -132,15 +159,22 @@ impl Definition {
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         let (mut guards, mut records) = (survey.guards, survey.records);
         watch(py, &watched, &mut guards)?;
-        for (class, names) in survey.watched.into_values() {
-            let shape = PyFrozenSet::new(py, names).and_then(|names| Shape::watched(&class, &names));
-            guards.push(Guard::Class(Box::new(shape.map_err(Stop::interrupted)?)));
+        let mut patched = Vec::with_capacity(survey.watched.len());
+        for (class, names, is_named) in survey.watched.into_values() {
+            let found = PyFrozenSet::new(py, names).and_then(|names| Patched::of(&class, &names, is_named));
+            patched.push(found.map_err(Stop::interrupted)?);
         }
         if purpose != Purpose::Value {
-            for Changing { value, name, counted, written, digest, record, link } in survey.values {
+            for Changing { value, name, counted, written, digest, is_abridged, record, link } in survey.values {
                 let digest = match digest {
                     Some(digest) => digest,
-                    None => guard::digest(&value, &known, reading)?,
+                    None => match (guard::digest(&value, &known, reading), &counted) {
+                        // It changes at this moment: as long as it does, it counts as it did.
+                        (Err(Stop::Refused(_)), Some(counted)) => counted.digest,
+                        // What the library holds cannot be hashed, and counts by name.
+                        (Err(Stop::Refused(_)), None) if is_abridged => continue,
+                        (found, _) => found?,
+                    },
                 };
                 let counted = counted.unwrap_or_else(|| {
                     let (snapshot, code) = written;
@@ -164,6 +198,7 @@ impl Definition {
             nodes: records,
             namespaces: survey.namespaces.into_vec(),
             guards,
+            classes: Classes::new(py, survey.classes, patched),
             known,
             reading,
             kept: survey.kept,
@@ -179,8 +214,8 @@ impl Definition {
         let description = describe(root, 0)?;
         let mut walk = Walk::new(py, Definitions::settled(None, 0));
         walk.named(&description.name);
-        let (mut namespaces, mut guards) = (Namespaces::default(), Vec::new());
-        Guard::of(&mut before, &description.reads, &mut namespaces, &mut guards).map_err(raised)?;
+        let (mut namespaces, mut guards, mut classes) = (Namespaces::default(), Vec::new(), Vec::new());
+        Guard::of(&mut before, &description.reads, &mut namespaces, (&mut guards, &mut classes)).map_err(raised)?;
         let modules = description.modules.try_iter().into_iter().flatten().flatten();
         let definition = Self {
             digest: walk.finish(Domain::Value),
@@ -191,6 +226,7 @@ impl Definition {
             nodes: Vec::new(),
             namespaces: namespaces.into_vec(),
             guards,
+            classes: Classes::new(py, classes, Vec::new()),
             known: Digests::default(),
             reading: 0,
             kept: vec![root.clone().unbind()],
@@ -205,8 +241,18 @@ impl Definition {
 
     /// Whether everything it rests on is as it was, and what is added to it.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
+        let holds = |guard: &Guard| guard.holds(py, &self.known, self.reading);
         self.namespaces.iter().all(|namespace| namespace.holds(py))
-            && self.guards.iter().chain(added).all(|guard| guard.holds(py, &self.known, self.reading))
+            && self.classes.hold(py)
+            && self.guards.iter().all(holds)
+            && added.is_none_or(holds)
+    }
+
+    /// Whether it rests on something in this namespace, class or cell, or on this value.
+    pub(crate) fn rests_on(&self, py: Python<'_>, holder: Address) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.is_of(holder))
+            || self.classes.has(py, holder)
+            || self.guards.iter().any(|guard| guard.is_of(holder))
     }
 
     /// What is not as it was.
@@ -218,6 +264,7 @@ impl Definition {
         for guard in &self.guards {
             guard.differences(py, &self.known, self.reading, &mut found);
         }
+        self.classes.differences(py, &mut found);
         found
     }
 }
@@ -229,6 +276,7 @@ impl Definition {
             visit.call(object)?;
         }
         self.namespaces.iter().try_for_each(|namespace| namespace.traverse(&visit))?;
+        self.classes.traverse(&visit)?;
         self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
     }
 }
@@ -237,11 +285,12 @@ impl Definition {
 #[derive(Default)]
 struct Survey<'py> {
     guards: Vec<Guard>,
+    classes: Vec<Shape>,
     namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Changing<'py>>,
     /// What is looked up anew each time, see `Description`.
-    computed: Vec<Bound<'py, PyAny>>,
+    computed: Vec<Computed<'py>>,
     /// What the code reads of code.
     reading: Reading,
     modules: Vec<String>,
@@ -250,8 +299,8 @@ struct Survey<'py> {
     records: Vec<Record>,
     /// Names of what statements in the code change.
     changes: FxHashSet<String>,
-    /// A library's classes by address, with names of attributes that the user may set on them.
-    watched: FxHashMap<usize, (Bound<'py, PyType>, FxHashSet<String>)>,
+    /// A library's classes by address, with attributes that code takes, and whether the others count, too.
+    watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
     kept: Vec<Py<PyAny>>,
     /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
     alone: FxHashMap<NodeId, Way>,
@@ -288,6 +337,8 @@ struct Changing<'py> {
     written: (Snapshot, Vec<Bound<'py, PyAny>>),
     /// Its digest, if that is known already.
     digest: Option<Digest>,
+    /// Whether it holds objects of a library that are written otherwise than as a value.
+    is_abridged: bool,
     /// The positions of its record, and of its link there.
     record: usize,
     link: usize,
@@ -324,14 +375,17 @@ impl<'py> Walk<'py> {
             return Ok(());
         };
         let Definition { digest, doubts, weakly, reading, .. } = definition.get();
-        self.doubts.extend_from_slice(doubts);
-        if let Some(weakly) = weakly {
-            self.weakly.insert(address_of(object), weakly.clone());
+        if !doubts.is_empty() || weakly.is_some() {
+            let rare = self.rare();
+            rare.doubts.extend_from_slice(doubts);
+            rare.weakly.extend(weakly.iter().map(|weakly| (address_of(object), weakly.clone())));
         }
         self.reads |= reading;
         let digest = *digest;
-        if let Definitions::Settled { met, last, .. } = &mut self.definitions {
-            met.extend(last.replace((address_of(object), digest)));
+        if let Definitions::Settled { met, last, .. } = &mut self.definitions
+            && let Some((address, digest)) = last.replace((address_of(object), digest))
+        {
+            met.insert(address, digest);
         }
         self.keep(object.clone());
         self.found.push(definition);
@@ -448,12 +502,13 @@ impl<'py> Walk<'py> {
         watch(self.py, &description.attributes, &mut survey.guards)?;
         survey.reading |= description.reading;
         survey.computed.extend_from_slice(&description.computed);
-        for (class, names) in &description.watched {
-            let watched =
-                survey.watched.entry(address_of(class)).or_insert_with(|| (class.clone(), FxHashSet::default()));
+        for (class, (names, is_named)) in &description.watched {
+            let watched = survey.watched.entry(address_of(class));
+            let watched = watched.or_insert_with(|| (class.clone(), FxHashSet::default(), false));
+            watched.2 |= is_named;
             watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
         }
-        Guard::of(before, &description.reads, &mut survey.namespaces, &mut survey.guards)
+        Guard::of(before, &description.reads, &mut survey.namespaces, (&mut survey.guards, &mut survey.classes))
             .map_err(|error| noting(self.py, error))?;
         for module in description.modules.try_iter().into_iter().flatten().flatten() {
             if let Ok(module) = module.extract::<String>()
@@ -490,7 +545,8 @@ impl<'py> Walk<'py> {
             boundaries.push(self.encoder.boundary());
             self.text(label)?;
             let start = self.encoder.mark();
-            self.names.clear();
+            self.rare().names.clear();
+            self.is_abridged = false;
             let mut doubt = None;
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
@@ -505,11 +561,14 @@ impl<'py> Walk<'py> {
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
                     // As it was written, if no definition is in it: it may change before its guard is made.
-                    let digest = counted.is_none().then(|| self.encoder.digest_since(&start)).flatten();
+                    // Not if it is not written as its guard writes it.
+                    let is_whole = counted.is_none() && !self.is_abridged;
+                    let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
                     let written = self.snapshot(&start);
                     let name = last_name(&label.to_string_lossy()).to_owned();
                     let (record, link) = (survey.records.len(), records.len());
-                    survey.values.push(Changing { value, name, counted, written, digest, record, link });
+                    let is_abridged = self.is_abridged;
+                    survey.values.push(Changing { value, name, counted, written, digest, is_abridged, record, link });
                 }
                 Err(stop) if held.is_some() => {
                     return Err(survey.at(stop.at(way_on), &held.cloned().unwrap_or_default()));
@@ -551,7 +610,7 @@ impl<'py> Walk<'py> {
                 label: label.to_string_lossy().into_owned(),
                 value: self.encoder.digest_since(&start).map(Digest::to_hex),
                 shown,
-                names: std::mem::take(&mut self.names),
+                names: std::mem::take(&mut self.rare().names),
                 doubt,
                 nodes,
                 positions: Vec::new(),

@@ -17,23 +17,30 @@ use pyo3::types::{
 };
 
 use crate::changes::{self, Counted, Difference, Left};
-use crate::definition::{Attributes, Definition};
+use crate::definition::{Attributes, Computed, Definition};
 use crate::lazy::{Lazy, intern};
 use crate::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
 use crate::refusal::{Stop, Walked};
-use crate::walk::{Definitions, Digests, Reading, Walk, address_of};
+use crate::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
-    /// A class has the bases, metaclass and attributes that it had.
-    Class(Box<Shape>),
     /// A dict of attributes holds what it held.
     Attributes(Box<Contents>),
     /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
     Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
     /// What is looked up anew each time comes to what it came to.
-    Computed { compute: Py<PyAny>, digest: Digest },
+    Computed { compute: Py<PyAny>, digest: Digest, from: Option<Vec<Source>> },
+}
+
+/// An attribute from which something is computed.
+pub(crate) struct Source {
+    object: Py<PyAny>,
+    name: Py<PyString>,
+    value: Py<PyAny>,
+    /// What it held, if it is a dict.
+    contents: Option<Box<Contents>>,
 }
 
 /// What a dict held.
@@ -48,7 +55,8 @@ pub(crate) struct Contents {
 
 /// A function or class before it was described.
 pub(crate) struct Before<'py> {
-    guard: Option<Guard>,
+    function: Option<Guard>,
+    class: Option<Shape>,
     /// The dict of keyword defaults, and a copy of it.
     defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
 }
@@ -60,8 +68,8 @@ pub(crate) struct Shape {
     metaclass: Py<PyType>,
     /// Those that count.
     attributes: Py<PyDict>,
-    /// Their names, if no others count, not even those of the bases.
-    only: Option<Py<PyFrozenSet>>,
+    /// The name of the one that counts, if no others do, not even those of the bases.
+    only: Option<Py<PyString>>,
     /// The interpreter's number for the state in which all this was last seen to hold.
     version: AtomicU32,
 }
@@ -69,13 +77,15 @@ pub(crate) struct Shape {
 impl Guard {
     /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
     pub(crate) fn before<'py>(object: &Bound<'py, PyAny>) -> PyResult<Before<'py>> {
-        let mut before = Before { guard: None, defaults: None };
+        let mut before = Before { function: None, class: None, defaults: None };
         if let Ok(function) = object.cast::<PyFunction>() {
             // The dict of keyword defaults may be changed in place.
             if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
-                before.defaults = Some((defaults.clone(), defaults.copy()?));
+                let then = defaults.copy()?;
+                changes::count_attributes(defaults.as_any(), &then)?;
+                before.defaults = Some((defaults, then));
             }
-            before.guard = Some(Self::Function {
+            before.function = Some(Self::Function {
                 function: function.clone().unbind(),
                 parts: function_parts(function).map(|part| part.map(Bound::unbind)),
                 cells: cells_of(function)?
@@ -87,7 +97,7 @@ impl Guard {
                     .collect(),
             });
         } else if let Ok(class) = object.cast::<PyType>() {
-            before.guard = Some(Self::Class(Box::new(Shape::of(class)?)));
+            before.class = Some(Shape::of(class)?);
         }
         Ok(before)
     }
@@ -97,12 +107,12 @@ impl Guard {
         before: &mut Before<'_>,
         reads: &Bound<'_, PyList>,
         namespaces: &mut Namespaces,
-        guards: &mut Vec<Self>,
+        (guards, classes): (&mut Vec<Self>, &mut Vec<Shape>),
     ) -> PyResult<()> {
         for read in reads.iter() {
             let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
             if let Ok(class) = namespace.cast::<PyType>() {
-                guards.push(Self::Class(Box::new(Shape::of_attribute(class, &name, &value)?)));
+                classes.push(Shape::of_attribute(class, &name, &value)?);
             } else {
                 namespaces.note(&namespace, name, value)?;
             }
@@ -112,7 +122,8 @@ impl Guard {
                 namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
             }
         }
-        guards.extend(before.guard.take());
+        guards.extend(before.function.take());
+        classes.extend(before.class.take());
         Ok(())
     }
 
@@ -120,9 +131,14 @@ impl Guard {
         Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)?, counted: None })
     }
 
-    pub(crate) fn computed(compute: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
-        let value = compute.call0().map_err(|error| Stop::raised(compute.py(), "noting what code reads", error))?;
-        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)? })
+    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
+        let (compute, object, names) = computed;
+        let raised = |error| Stop::raised(compute.py(), "noting what code reads", error);
+        // Before it is computed, so that a change that comes meanwhile is noticed.
+        let from = names.iter().map(|name| Source::of(object, name)).collect::<PyResult<Vec<_>>>();
+        let value = compute.call0().map_err(raised)?;
+        let from = from.ok().filter(|from| !from.is_empty());
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
     }
 
     /// `ignored`: names in it that do not count.
@@ -130,23 +146,47 @@ impl Guard {
         Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
     }
 
+    #[inline]
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
         match self {
             Self::Function { function, parts, cells } => {
-                holds_parts(function.bind(py), parts)
-                    && cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
+                holds_parts(function.bind(py), parts) && (cells.is_empty() || holds_cells(py, cells))
             }
-            Self::Class(shape) => shape.holds(py),
+            _ => self.holds_value(py, known, reading),
+        }
+    }
+
+    #[inline(never)]
+    fn holds_value(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+        match self {
+            Self::Function { .. } => false,
             Self::Attributes(contents) => contents.holds(py),
-            Self::Value { value, digest: then, counted } => digest(value.bind(py), known, reading).is_ok_and(|now| {
-                now == *then
+            Self::Value { value, digest: then, counted } => {
+                // A container that changes meanwhile has none.
+                let now = digest(value.bind(py), known, reading).ok();
+                now == Some(*then)
                     || counted.as_ref().is_some_and(|(_, counted)| {
                         changes::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
                     })
-            }),
-            Self::Computed { compute, digest: then } => {
-                compute.bind(py).call0().is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
             }
+            Self::Computed { compute, digest: then, from } => {
+                from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py)))
+                    || compute
+                        .bind(py)
+                        .call0()
+                        .is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+            }
+        }
+    }
+
+    /// Whether it is about this class, cell, value or dict of attributes.
+    pub(crate) fn is_of(&self, holder: Address) -> bool {
+        match self {
+            // What is set on a function that had no attributes is changed in a dict of its own, which nothing else has.
+            Self::Function { cells, .. } => cells.iter().any(|(cell, _)| cell.as_ptr() as Address == holder),
+            Self::Attributes(contents) => contents.dict.as_ptr() as Address == holder,
+            Self::Value { value, .. } => value.as_ptr() as Address == holder,
+            Self::Computed { .. } => false,
         }
     }
 
@@ -173,11 +213,6 @@ impl Guard {
                             now: content_of(cell.bind(py)).map(Bound::unbind),
                         });
                     }
-                }
-            }
-            Self::Class(shape) => {
-                if shape.differences(py, found).is_err() {
-                    found.push(Difference::Edit);
                 }
             }
             Self::Attributes(contents) => match contents.changed(py) {
@@ -209,12 +244,6 @@ impl Guard {
                 }
                 Ok(())
             }
-            Self::Class(shape) => {
-                visit.call(&shape.class)?;
-                visit.call(&shape.bases)?;
-                visit.call(&shape.metaclass)?;
-                visit.call(&shape.attributes)
-            }
             Self::Attributes(contents) => {
                 visit.call(&contents.dict)?;
                 visit.call(&contents.then)
@@ -223,7 +252,10 @@ impl Guard {
                 visit.call(value)?;
                 counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
             }
-            Self::Computed { compute, .. } => visit.call(compute),
+            Self::Computed { compute, from, .. } => {
+                visit.call(compute)?;
+                from.iter().flatten().try_for_each(|source| source.traverse(visit))
+            }
         }
     }
 }
@@ -284,19 +316,22 @@ const ATTRIBUTES: usize = 4;
 /// calls put there.
 fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
     let now = part_addresses(function);
-    holds_code(&now, then)
-        && (then[ATTRIBUTES].is_some()
-            || is_bare(now[ATTRIBUTES])
-            || attributes_given(function)
-                .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not)))
+    holds_code(&now, then) && (then[ATTRIBUTES].is_some() || is_bare(now[ATTRIBUTES]) || holds_new_attributes(function))
+}
+
+/// Whether the attributes of a function that had none are what calls put there.
+#[cold]
+fn holds_new_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    attributes_given(function)
+        .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not))
 }
 
 /// Whether the parts are the same, but for the attributes of a function that had none.
+#[inline]
 fn holds_code(now: &[*mut ffi::PyObject; 5], then: &[Option<Py<PyAny>>; 5]) -> bool {
-    now.iter()
-        .zip(then)
-        .enumerate()
-        .all(|(part, (&now, then))| now == pointer_to(then.as_ref()) || (part == ATTRIBUTES && then.is_none()))
+    let is_same = |part: usize| now[part] == pointer_to(then[part].as_ref());
+    // Written out, since this is done for each function at each hit.
+    is_same(0) && is_same(1) && is_same(2) && is_same(3) && (then[ATTRIBUTES].is_none() || is_same(ATTRIBUTES))
 }
 
 /// The dict for attributes, if a function has been given one.
@@ -320,8 +355,9 @@ pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
 /// Whether a function with this dict for attributes has none.
 #[cfg(not(Py_GIL_DISABLED))]
 fn is_bare(attributes: *mut ffi::PyObject) -> bool {
-    // SAFETY: if it is not null it is the dict of a function that is alive, and no other thread runs.
-    attributes.is_null() || unsafe { ffi::PyDict_Size(attributes) } == 0
+    // SAFETY: if it is not null it is the dict of a function that is alive, whose layout is this struct's, and no other
+    // thread runs.
+    attributes.is_null() || unsafe { (*attributes.cast::<ffi::PyDictObject>()).ma_used } == 0
 }
 
 /// Without the interpreter's lock another thread may replace the dict: it is not looked into.
@@ -338,6 +374,12 @@ fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, 
     }
     // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
     parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+}
+
+/// Whether each cell holds what it held.
+#[inline(never)]
+fn holds_cells(py: Python<'_>, cells: &[(Py<PyAny>, Option<Py<PyAny>>)]) -> bool {
+    cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
 }
 
 /// Whether a cell holds this very object, or nothing, or what a call left there.
@@ -375,19 +417,27 @@ fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 
 /// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
 #[cfg(not(Py_GIL_DISABLED))]
-fn version_of(class: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: the type is alive, and only whoever holds the interpreter's lock writes the field.
+#[inline]
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the type is alive, and only a thread that holds the interpreter's lock writes the field.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
 /// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
 #[cfg(Py_GIL_DISABLED)]
-fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
 }
 
+/// Whether a class has this metaclass. Its version does not say so.
+#[inline]
+pub(crate) fn is_of_metaclass(class: &Py<PyType>, metaclass: &Py<PyType>) -> bool {
+    // SAFETY: the class is alive; the addresses are compared, never followed.
+    unsafe { ffi::Py_TYPE(class.as_ptr()) == metaclass.as_ptr().cast() }
+}
+
 /// The same, after a look-up, which makes the interpreter give a number to a class that has none.
-fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
     // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
     let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
@@ -411,10 +461,10 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>
 }
 
 /// A name that is not as it was: what it stood for then, and now.
-type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+pub(crate) type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// What is not the very object that it was.
-fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
+pub(crate) fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
     let mut changed = Vec::new();
     for (name, value) in now {
         let before = then.get_item(&name)?;
@@ -431,7 +481,7 @@ fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult
 }
 
 /// How what names in a namespace or class stand for compares with what calls left there.
-fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
+pub(crate) fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
     let mut held = Left::Fixed;
     for change in changed {
         match left_of(holder, change) {
@@ -449,7 +499,7 @@ fn left_of(holder: &Bound<'_, PyAny>, (name, then, now): &Changed<'_>) -> Left {
 }
 
 /// Adds what is not what calls left there.
-fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
+pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
     for change in changed {
         if left_of(holder, &change) == Left::Not {
             let (name, then, now) = change;
@@ -461,6 +511,33 @@ fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut
                 now: now.map(Bound::unbind),
             });
         }
+    }
+}
+
+impl Source {
+    fn of(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Self> {
+        let value = object.getattr(name)?;
+        let contents = value.cast::<PyDict>().ok().map(|dict| Contents::of(dict, &[])).transpose()?;
+        Ok(Self {
+            object: object.clone().unbind(),
+            name: name.clone().unbind(),
+            value: value.unbind(),
+            contents: contents.map(Box::new),
+        })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        self.object.bind(py).getattr(&self.name).is_ok_and(|value| value.is(&self.value))
+            && self.contents.as_ref().is_none_or(|contents| contents.holds(py))
+    }
+
+    fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.value)?;
+        self.contents.iter().try_for_each(|contents| {
+            visit.call(&contents.dict)?;
+            visit.call(&contents.then)
+        })
     }
 }
 
@@ -526,15 +603,7 @@ impl Shape {
         if !is_missing(value)? {
             attributes.set_item(name, value)?;
         }
-        let only = PyFrozenSet::new(class.py(), [name])?.unbind();
-        Ok(Self { attributes: attributes.unbind(), only: Some(only), ..Self::of(class)? })
-    }
-
-    /// A class of a library's on which the user may set these attributes.
-    pub(crate) fn watched(class: &Bound<'_, PyType>, names: &Bound<'_, PyFrozenSet>) -> PyResult<Self> {
-        let mut shape = Self { only: Some(names.clone().unbind()), ..Self::of(class)? };
-        shape.attributes = shape.attributes_of(class)?.unbind();
-        Ok(shape)
+        Ok(Self { attributes: attributes.unbind(), only: Some(name.clone().unbind()), ..Self::of(class)? })
     }
 
     /// What the class has of what counts.
@@ -542,31 +611,35 @@ impl Shape {
         let Some(only) = &self.only else { return attributes_of(class) };
         let py = class.py();
         let (all, chosen) = (class.getattr(intern!(py, "__dict__"))?, PyDict::new(py));
-        for name in only.bind(py) {
-            if all.contains(&name)? {
-                chosen.set_item(&name, all.get_item(&name)?)?;
-            }
+        if all.contains(only)? {
+            chosen.set_item(only, all.get_item(only)?)?;
         }
         Ok(chosen)
     }
 
-    fn holds(&self, py: Python<'_>) -> bool {
+    /// How the class compares with what it was, or with what a call made of that.
+    pub(crate) fn held(&self, py: Python<'_>) -> Left {
         let class = self.class.bind(py);
-        if !class.get_type().is(&self.metaclass) {
-            return false;
+        if !is_of_metaclass(&self.class, &self.metaclass) {
+            return Left::Not;
         }
         let now = version_of(class);
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
-            return true;
+            return Left::Fixed;
         }
         let held = self.compare(class).unwrap_or(Left::Not);
         if held == Left::Fixed {
             self.version.store(assigned_version_of(class), Ordering::Relaxed);
         }
-        held != Left::Not
+        held
     }
 
-    /// How the class compares with what it was, or with what a call made of that.
+    /// The class.
+    pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.class.bind(py)
+    }
+
+    /// The same, without a look at the version.
     fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
         // A class whose bases are set has another tuple of them.
         if !class.bases().is(&self.bases) {
@@ -580,12 +653,19 @@ impl Shape {
         changed(&self.attributes_of(class)?, self.attributes.bind(class.py()))
     }
 
-    fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
+    pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
         let class = self.class.bind(py);
         if !class.get_type().is(&self.metaclass) || !class.bases().is(&self.bases) {
             found.push(Difference::Edit);
         }
         differences(class.as_any(), self.changed(class)?, found);
         Ok(())
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.class)?;
+        visit.call(&self.bases)?;
+        visit.call(&self.metaclass)?;
+        visit.call(&self.attributes)
     }
 }

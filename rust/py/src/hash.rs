@@ -12,7 +12,7 @@ use crate::definition::{Definition, Purpose};
 use crate::record;
 use crate::refusal::Walked;
 use crate::signature::SEED;
-use crate::walk::{Definitions, Walk};
+use crate::walk::{Definitions, Reading, Walk};
 
 /// The hash of a value: what an argument counts by in the key of a call.
 ///
@@ -37,7 +37,7 @@ use crate::walk::{Definitions, Walk};
 #[pyo3(signature = (value, /))]
 pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    Ok(walked(py, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
+    Ok(walked(py, 0, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
 }
 
 /// The bytes that `hash_value` hashes: for the tests of the format.
@@ -45,7 +45,7 @@ pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyo3(signature = (value, /))]
 pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
-    Ok(PyBytes::new(py, &walked(py, |walk| walk.whole(value))?.encoder.into_bytes()))
+    Ok(PyBytes::new(py, &walked(py, 0, |walk| walk.whole(value))?.encoder.into_bytes()))
 }
 
 /// What the definition of a function or class consists of: its nodes, itself first; empty if it counts by its name.
@@ -101,10 +101,14 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
 /// The argument hash of a call whose arguments are known by name.
 ///
 /// `parameters`: the names in the order of the signature; None for one that is ignored. A `global_seed` that is none of
-/// them is the undeclared one.
+/// them is the undeclared one. `reading`: what the function reads of code, see `Core.reading`.
 #[pyfunction]
-#[pyo3(signature = (parameters, inputs, /))]
-pub(crate) fn hash_arguments(parameters: Vec<Option<String>>, inputs: &Bound<'_, PyDict>) -> PyResult<String> {
+#[pyo3(signature = (parameters, inputs, reading = 0, /))]
+pub(crate) fn hash_arguments(
+    parameters: Vec<Option<String>>,
+    inputs: &Bound<'_, PyDict>,
+    mut reading: Reading,
+) -> PyResult<String> {
     let py = inputs.py();
     let given = |name: &str| inputs.get_item(name).and_then(|value| value.ok_or_else(|| missing(name)));
     let values = parameters
@@ -113,26 +117,32 @@ pub(crate) fn hash_arguments(parameters: Vec<Option<String>>, inputs: &Bound<'_,
         .collect::<PyResult<Vec<Option<Bound<'_, PyAny>>>>>()?;
     let declares_seed = parameters.iter().flatten().any(|name| name == SEED);
     let seed = if declares_seed { None } else { inputs.get_item(SEED)? };
-    let walk = walked(py, |walk| {
-        let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
-        for value in values.iter().chain([&seed]) {
-            match value {
-                Some(value) => walk.whole(value)?,
-                None => walk.encoder.atom(tags::ABSENT),
+    loop {
+        let walk = walked(py, reading, |walk| {
+            let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
+            for value in values.iter().chain([&seed]) {
+                match value {
+                    Some(value) => walk.whole(value)?,
+                    None => walk.encoder.atom(tags::ABSENT),
+                }
             }
+            walk.encoder.end(mark, None);
+            Ok(())
+        })?;
+        // A function among the arguments may read the code of another one.
+        if walk.reads & !reading == 0 {
+            return Ok(Domain::Arguments.hash(&walk.encoder.into_bytes()).to_hex());
         }
-        walk.encoder.end(mark, None);
-        Ok(())
-    })?;
-    Ok(Domain::Arguments.hash(&walk.encoder.into_bytes()).to_hex())
+        reading |= walk.reads;
+    }
 }
 
 fn missing(name: &str) -> PyErr {
     PyKeyError::new_err(name.to_owned())
 }
 
-fn walked<'py>(py: Python<'py>, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {
-    let mut walk = Walk::new(py, Definitions::settled(None, 0));
+fn walked<'py>(py: Python<'py>, reading: Reading, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {
+    let mut walk = Walk::new(py, Definitions::settled(None, reading));
     walk.run(write).map_err(|stop| stop.into_error(py, "value"))?;
     Ok(walk)
 }

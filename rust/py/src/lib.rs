@@ -5,6 +5,7 @@ mod attached;
 mod call;
 mod changes;
 mod claim;
+mod classes;
 mod containers;
 mod counters;
 mod definition;
@@ -26,6 +27,7 @@ mod miss;
 mod namespace;
 mod objects;
 mod once;
+mod patched;
 mod plan;
 mod readings;
 mod recall;
@@ -66,6 +68,8 @@ mod _funes {
     #[pymodule_export]
     use crate::once::KeyLock;
     #[pymodule_export]
+    use crate::patched::class_version;
+    #[pymodule_export]
     use crate::plan::forget_plans;
     #[pymodule_export]
     use crate::readings::{Collector, InBand, Spans};
@@ -74,7 +78,7 @@ mod _funes {
     #[pymodule_export]
     use crate::signature::parameters_of;
     #[pymodule_export]
-    use crate::store::{Entry, Store, cut_head, safe_name};
+    use crate::store::{Entry, Store, safe_name};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]

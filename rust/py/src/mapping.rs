@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::fs::File;
 use std::io;
 
-use funes_core::store::{Entry, Held, Span};
+use funes_core::store::{Entry, Footer, Held, Span};
 use memmap2::{MmapMut, MmapOptions};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -33,10 +33,11 @@ pub(crate) fn map(file: &File, length: usize) -> io::Result<MmapMut> {
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// The body of what the store has found.
-    pub(crate) fn of(entry: Entry) -> Self {
+    /// The body of what the store has found, and its footer.
+    pub(crate) fn of(entry: Entry) -> (Self, Footer) {
         let length = entry.body().len();
-        Self { bytes: UnsafeCell::new(entry.into_held()), length }
+        let (held, footer) = entry.into_parts();
+        (Self { bytes: UnsafeCell::new(held), length }, footer)
     }
 
     /// The bytes as they are now.

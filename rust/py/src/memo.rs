@@ -11,7 +11,7 @@ use funes_core::tags;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple};
-use smallvec::SmallVec;
+use rustc_hash::FxHashSet;
 
 use crate::at_once;
 use crate::attached::Attached;
@@ -35,7 +35,7 @@ use crate::signature::{Arguments, SEED, Signature};
 use crate::steps::{Plain, Step};
 use crate::store::Store;
 use crate::tier::{Kept, Tier, next_owner};
-use crate::walk::{Definitions, Reading, Walk};
+use crate::walk::{Definitions, Found, Reading, Walk};
 
 /// Stands before the arguments of a wrapper that do not fit the function behind it, so that they are no others of it. No
 /// class or function has this name.
@@ -44,9 +44,7 @@ const RAW: &str = "*args, **kwargs";
 /// Arguments in the canonical encoding, and the definitions of what they bring along.
 struct Encoded<'py> {
     bytes: Vec<u8>,
-    found: SmallVec<[Bound<'py, Definition>; 1]>,
-    /// What could not be taken in full, for a warning.
-    doubts: Vec<String>,
+    found: Found<'py>,
 }
 
 /// What a `funes.Memo` does at each call. Everything that a hit does not need is Python, in the class itself, which the
@@ -68,8 +66,27 @@ pub(crate) struct Core {
     counters: Arc<Counters>,
     savings: Arc<Savings>,
     store: Attached<Option<Py<Store>>>,
+    former: Attached<Former>,
     /// Of a function whose code another process sent by value.
     expected: Attached<Option<Py<Expected>>>,
+}
+
+/// The definitions that a function had in this process.
+#[derive(Default)]
+struct Former {
+    known: FxHashSet<String>,
+    last: String,
+    /// How often it had one again that it had had before.
+    returns: u64,
+}
+
+impl Former {
+    fn note(&mut self, hex: &str) {
+        if hex != self.last {
+            hex.clone_into(&mut self.last);
+            self.returns += u64::from(!self.known.insert(hex.to_owned()));
+        }
+    }
 }
 
 /// What a function must be to run in this process.
@@ -376,12 +393,9 @@ impl Core {
         let py = settled.py();
         let hex = Domain::Arguments.hash(&encoded.bytes).to_hex();
         let inputs = PyDict::new(py);
-        self.signature.visit(
-            arguments,
-            |name, value| {
-                if self.is_ignored(name) { Ok(()) } else { inputs.set_item(name, value) }
-            },
-        )?;
+        self.signature.visit(arguments, |name, value| {
+            if self.is_ignored(arguments, name) { Ok(()) } else { inputs.set_item(name, value) }
+        })?;
         if let Some(seed) = &arguments.seed {
             inputs.set_item(SEED, seed)?;
         }
@@ -410,29 +424,46 @@ impl Core {
         subject: &mut String,
     ) -> Walked<Encoded<'py>> {
         let py = memo.py();
-        let mut reading = settled.reading();
-        loop {
-            let (encoded, reads) = self.encode_read(reading, py, arguments, subject)?;
-            // A function among the arguments may read the code of another one.
-            if reads & !reading == 0 {
-                for doubt in &encoded.doubts {
-                    memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
-                }
-                return Ok(encoded);
-            }
-            reading |= reads;
+        let reading = settled.reading();
+        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+        self.write(&mut walk, arguments, subject)?;
+        if walk.reads & !reading != 0 {
+            self.write_again(reading, &mut walk, arguments, subject)?;
         }
+        if let Some(rare) = &walk.rare {
+            Self::doubt(memo, &rare.doubts)?;
+        }
+        Ok(Encoded { found: walk.found, bytes: walk.encoder.into_bytes() })
     }
 
-    /// The same, and what the code among the arguments reads of code. `reading`: what the function does.
-    fn encode_read<'py>(
+    /// Writes the arguments again because a function among them reads the code of another one, which then counts.
+    #[cold]
+    fn write_again<'py>(
         &self,
-        reading: Reading,
-        py: Python<'py>,
+        mut reading: Reading,
+        walk: &mut Walk<'py>,
         arguments: &Arguments<'py>,
         subject: &mut String,
-    ) -> Walked<(Encoded<'py>, Reading)> {
-        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+    ) -> Walked {
+        while walk.reads & !reading != 0 {
+            reading |= walk.reads;
+            *walk = Walk::new(walk.py, Definitions::settled(None, reading));
+            self.write(walk, arguments, subject)?;
+        }
+        Ok(())
+    }
+
+    /// Warns of what could not be taken in full.
+    #[cold]
+    fn doubt(memo: &Bound<'_, PyAny>, doubts: &[String]) -> Walked {
+        let name = intern!(memo.py(), "_doubt");
+        doubts.iter().try_for_each(|doubt| memo.call_method1(name, (doubt,)).map(drop)).map_err(Stop::interrupted)
+    }
+
+    /// Writes the arguments.
+    #[inline]
+    fn write<'py>(&self, walk: &mut Walk<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked {
+        let py = walk.py;
         walk.run(|walk| {
             let count = if arguments.is_raw { 3 } else { self.signature.len() };
             let mark = walk.encoder.begin(tags::ARGUMENTS, count + 1);
@@ -440,14 +471,16 @@ impl Core {
                 walk.named(RAW);
             }
             self.signature.visit(arguments, |name, value| {
-                if self.is_ignored(name) {
+                if self.is_ignored(arguments, name) {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
-                let known = walk.doubts.len();
+                let known = walk.rare.as_ref().map_or(0, |rare| rare.doubts.len());
                 walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
-                for doubt in &mut walk.doubts[known..] {
-                    doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                if let Some(rare) = &mut walk.rare {
+                    for doubt in &mut rare.doubts[known..] {
+                        doubt.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                    }
                 }
                 Ok(())
             })?;
@@ -464,24 +497,28 @@ impl Core {
         {
             return Err(expected.get().refused(py, "arguments"));
         }
-        Ok((Encoded { found: walk.found, bytes: walk.encoder.into_bytes(), doubts: walk.doubts }, walk.reads))
+        Ok(())
     }
 
     fn expected<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Expected>> {
         self.expected.with(py, |expected| Some(expected.as_ref()?.bind(py).clone()))
     }
 
-    fn is_ignored(&self, name: &Py<PyString>) -> bool {
-        self.ignored.iter().any(|ignored| ignored.is(name))
+    /// Arguments as a wrapper gets them are no parameters that could be named, though a name may be the same.
+    fn is_ignored(&self, arguments: &Arguments<'_>, name: &Py<PyString>) -> bool {
+        !arguments.is_raw && self.ignored.iter().any(|ignored| ignored.is(name))
     }
 
     /// Finds the definition, or finds it again because something that it rests on has changed.
     #[cold]
     fn settle<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<Bound<'py, Settled>> {
         let py = memo.py();
-        changes::note_running(py, self.function.bind(py).as_any()).map_err(Stop::interrupted)?;
+        changes::note_running(py).map_err(Stop::interrupted)?;
         if let Some(settled) = self.present_definition(py) {
             return Ok(settled);
+        }
+        if !self.signature.is_of(self.function.bind(py)).map_err(Stop::interrupted)? {
+            return Err(Stop::refused("it has other parameters than when it was decorated; decorate it again"));
         }
         let (definition, extras, mut hex) = self.describe(memo)?;
         if let Some(expected) = self.expected(py) {
@@ -493,9 +530,7 @@ impl Core {
             hex.clone_from(&expected.definition);
         }
         let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
-        for doubt in &definition.get().doubts {
-            memo.call_method1(intern!(py, "_doubt"), (doubt,)).map_err(Stop::interrupted)?;
-        }
+        Self::doubt(memo, &definition.get().doubts)?;
         let settled =
             Bound::new(py, Settled::new(self.owner, hex, definition.unbind(), extras)).map_err(Stop::interrupted)?;
         self.replace(settled.clone());
@@ -547,6 +582,7 @@ impl Core {
     }
 
     fn replace(&self, settled: Bound<'_, Settled>) {
+        self.former.with(settled.py(), |former| former.note(&settled.get().hex));
         let _replaced = self.definition.with(settled.py(), |present| present.replace(settled.clone().unbind()));
         self.turn_savings(settled.py());
     }
@@ -629,6 +665,7 @@ impl Core {
             savings: Savings::new(&counters),
             counters,
             store: Attached::new(None),
+            former: Attached::default(),
             expected: Attached::new(None),
         })
     }
@@ -732,12 +769,13 @@ impl Core {
     /// Notes that Python code begins to run the function; the number is for `run_ended`.
     #[pyo3(signature = (call))]
     fn run_begun(&self, py: Python<'_>, call: Option<&Call>) -> u64 {
-        changes::begun(py, self.definitions(py, call), !self.is_async)
+        changes::begun(py, self.function.as_any(), self.definitions(py, call), !self.is_async)
     }
 
     /// Notes what the run of this number changed of what the function's definition rests on.
-    fn run_ended(&self, py: Python<'_>, run: u64) -> PyResult<()> {
-        changes::ended(py, run, self.function.bind(py).as_any())
+    #[staticmethod]
+    fn run_ended(py: Python<'_>, run: u64) -> PyResult<()> {
+        changes::ended(py, run)
     }
 
     /// Counts a call that was not remembered.
@@ -812,6 +850,18 @@ impl Core {
         let settled = self.settled(memo).ok();
         let modules = settled.map(|settled| settled.get().rests_on.get().modules.clone());
         PyFrozenSet::new(memo.py(), modules.unwrap_or_default())
+    }
+
+    /// What the code of the definition reads of other code, in bits of `funes._definitions.reading`.
+    fn reading(&self, memo: &Bound<'_, PyAny>) -> PyResult<Reading> {
+        let settled = self.settled(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))?;
+        Ok(settled.get().reading())
+    }
+
+    /// Returns a number that becomes another one when results that were stored earlier may have been found: on disk, or
+    /// because the definition became one again that it had been.
+    fn finds(&self, py: Python<'_>) -> u64 {
+        self.counters.numbers().1 + self.former.with(py, |former| former.returns)
     }
 
     /// The nodes of the definition, for people.

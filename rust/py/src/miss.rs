@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 
 use funes_core::pickle::PROTOCOL;
+use funes_core::store::Key;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
@@ -18,6 +19,7 @@ use crate::lazy::{Lazy, intern};
 use crate::memo::Core;
 use crate::recall::{Look, Recalled};
 use crate::steps::{Plain, Step};
+use crate::store::raised;
 
 /// A longer text in a tuple may make the tuple large, so that it is pickled to see.
 pub(crate) const LONG: usize = 1 << 16;
@@ -133,14 +135,18 @@ impl Core {
         if !call.settled.get().holds(py) {
             return Ok(false);
         }
+        let dumps = DUMPS.import(py, "_pickle", "dumps")?;
         let entry = PyDict::new(py);
         entry.set_item(intern!(py, "input"), &call.inputs)?;
+        let head = dumps.call1((&entry, PROTOCOL))?.cast_into::<PyBytes>()?;
         entry.set_item(intern!(py, "output"), output)?;
         entry.set_item(intern!(py, "time"), seconds)?;
-        let body = DUMPS.import(py, "_pickle", "dumps")?.call1((entry, PROTOCOL))?;
+        let body = dumps.call1((entry, PROTOCOL))?;
         let (store, name) = (self.store(memo)?, self.name(py)?);
-        let durable = seconds >= self.options.durable_after;
-        store.get().write(py, name.bind(py), &call.definition, &call.arguments, &body, None, None, durable)?;
+        let name = name.bind(py).to_string_lossy();
+        let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
+        let head = (seconds, (head, None), None);
+        store.get().put(py, &key, &body, None, Some(head), seconds >= self.options.durable_after)?;
         self.keep_frozen(memo, call, result, (seconds, false));
         Ok(true)
     }

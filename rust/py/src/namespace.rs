@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::changes::{self, Difference, Left};
@@ -14,8 +14,8 @@ use crate::walk::{Address, address_of};
 /// A dict, and what some names in it stand for.
 pub(crate) struct Namespace {
     dict: Py<PyDict>,
-    /// The object whose attributes these are; none if the dict stands for itself.
-    owner: Option<Py<PyAny>>,
+    /// The object whose attributes these are, and its class; none if the dict stands for itself.
+    owner: Option<(Py<PyAny>, Py<PyType>)>,
     /// Without a value: there is nothing of that name.
     names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
     /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
@@ -24,18 +24,27 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     /// Whether each name stands for the very object that it stood for.
+    #[inline]
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        let dict = self.dict.bind(py);
-        if !self.is_in_place(py) {
+        let now = version_of(self.dict.bind(py));
+        if self.owner.is_some() && !self.is_in_place(py) {
             return false;
         }
-        let now = version_of(dict);
-        if now != 0 && now == self.version.load(Ordering::Relaxed) {
-            return true;
-        }
+        (now != 0 && now == self.version.load(Ordering::Relaxed)) || self.names_hold(py, now)
+    }
+
+    /// The same, name by name. `now`: the number of the dict's state.
+    #[inline(never)]
+    fn names_hold(&self, py: Python<'_>, now: u64) -> bool {
+        let dict = self.dict.bind(py);
         let mut held = Left::Fixed;
         for (name, value) in &self.names {
-            match Self::compare(dict, name, value.as_ref()) {
+            let then = pointer_to(value.as_ref());
+            let found = look_up(dict, name);
+            if found == Some(then) {
+                continue;
+            }
+            match Self::left(dict, name, then, found) {
                 Left::Not => return false,
                 Left::Mutable => held = Left::Mutable,
                 Left::Fixed => {}
@@ -47,9 +56,17 @@ impl Namespace {
         true
     }
 
-    /// Whether the object still has this dict.
+    /// Whether it is this dict.
+    pub(crate) fn is_of(&self, dict: Address) -> bool {
+        self.dict.as_ptr() as Address == dict
+    }
+
+    /// Whether the object still has this dict and its class.
     fn is_in_place(&self, py: Python<'_>) -> bool {
-        let Some(owner) = &self.owner else { return true };
+        let Some((owner, class)) = &self.owner else { return true };
+        if !owner.bind(py).get_type().is(class) {
+            return false;
+        }
         // SAFETY: the object is alive; the result is a new reference, or null with an error, which is cleared.
         let dict = unsafe {
             Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(owner.as_ptr(), std::ptr::null_mut()))
@@ -60,7 +77,18 @@ impl Namespace {
     /// How what a name stands for compares with what it stood for, or with what a call made of that.
     fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> Left {
         let then = pointer_to(value);
-        match look_up(dict, name) {
+        Self::left(dict, name, then, look_up(dict, name))
+    }
+
+    /// The same for what was found; `None` if the look-up failed.
+    #[cold]
+    fn left(
+        dict: &Bound<'_, PyDict>,
+        name: &Py<PyString>,
+        then: *mut ffi::PyObject,
+        found: Option<*mut ffi::PyObject>,
+    ) -> Left {
+        match found {
             Some(now) if now == then => Left::Fixed,
             Some(now) => {
                 let name = name.bind(dict.py()).to_string_lossy();
@@ -93,7 +121,10 @@ impl Namespace {
 
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         visit.call(&self.dict)?;
-        visit.call(&self.owner)?;
+        if let Some((owner, class)) = &self.owner {
+            visit.call(owner)?;
+            visit.call(class)?;
+        }
         self.names.iter().filter_map(|(_, value)| value.as_ref()).try_for_each(|value| visit.call(value))
     }
 }
@@ -119,7 +150,7 @@ impl Namespaces {
             (dict.clone(), None)
         } else {
             let dict = holder.getattr(intern!(holder.py(), "__dict__"))?.cast_into::<PyDict>()?;
-            (dict, Some(holder.clone().unbind()))
+            (dict, Some((holder.clone().unbind(), holder.get_type().unbind())))
         };
         let address = address_of(&dict);
         if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
@@ -172,6 +203,7 @@ pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
 
 /// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
 #[cfg(not(Py_GIL_DISABLED))]
+#[inline]
 fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
     // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
     // without an error; it is compared, never followed.

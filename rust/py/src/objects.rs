@@ -7,7 +7,7 @@ use funes_core::tags;
 use pyo3::exceptions::{PyAttributeError, PyBaseException};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyNotImplemented, PySet, PyString, PyTuple, PyType};
 
 use crate::containers::for_each_item;
 use crate::errors;
@@ -36,6 +36,40 @@ impl<'py> Walk<'py> {
             }
             Plan::Definition => self.definition(object),
             Plan::Refuse { culprit, reason } => Err(Stop::refused_as(*culprit, reason.clone())),
+            Plan::Attributes(kept) | Plan::Reduce(kept) | Plan::Set { kept, .. }
+                if !kept.is_own && matches!(self.definitions, Definitions::Open { .. }) =>
+            {
+                self.of_library(object, plan)
+            }
+            _ => self.taken_apart(object, plan),
+        }
+    }
+
+    /// Writes an object of a library in a definition: one that the library keeps in another one of its objects by the name
+    /// that it has in the library's module, if it has one there.
+    fn of_library(&mut self, object: &Bound<'py, PyAny>, plan: &Plan) -> Walked {
+        static NAME: Lazy<Py<PyAny>> = Lazy::new();
+        if self.in_library > 0 {
+            let name: Option<String> = NAME
+                .import(self.py, "funes._definitions.sentinels", "name_in_its_library")
+                .and_then(|name| name.call1((object,))?.extract())
+                .map_err(|error| Stop::raised(self.py, "looking for its name", error))?;
+            if let Some(name) = name {
+                self.named(&name);
+                self.is_abridged = true;
+                return Ok(());
+            }
+        }
+        self.in_library += 1;
+        let walked = self.taken_apart(object, plan);
+        self.in_library -= 1;
+        walked
+    }
+
+    fn taken_apart(&mut self, object: &Bound<'py, PyAny>, plan: &Plan) -> Walked {
+        let py = self.py;
+        match plan {
+            Plan::PerhapsDefinition { .. } | Plan::Definition | Plan::Refuse { .. } => self.planned(object, plan),
             Plan::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
             Plan::Attributes(kept) => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 2);
@@ -78,10 +112,17 @@ impl<'py> Walk<'py> {
         Ok(mark.into())
     }
 
+    #[inline]
     fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let class = object.get_type();
         self.definition(class.as_any())?;
-        match self.weakly.get(&address_of(class.as_any())) {
+        if self.rare.is_some() { self.keeps_nothing_weakly(class.as_any()) } else { Ok(()) }
+    }
+
+    /// Refuses an object whose class may keep what belongs to it.
+    #[cold]
+    fn keeps_nothing_weakly(&self, class: &Bound<'py, PyAny>) -> Walked {
+        match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class))) {
             None => Ok(()),
             Some(doubt) => Err(Stop::refused(format!("its class may keep values of it elsewhere: {doubt}"))),
         }
@@ -92,27 +133,55 @@ impl<'py> Walk<'py> {
         let attributes = attributes_of(object, &kept.slots)
             .map_err(|error| Stop::raised(self.py, "reading its attributes", error))?;
         let attributes = self.without_caches(object, attributes, kept)?;
+        let attributes = self.without_orders(attributes)?;
         self.state(&attributes, kept)
     }
 
-    /// Attributes without those that are caches, which the user's own code may have to tell.
+    /// Attributes of a library's object in a definition, without what is made of a set.
+    fn without_orders(&mut self, attributes: Bound<'py, PyDict>) -> Walked<Bound<'py, PyDict>> {
+        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
+        let is_set = |part: Bound<'py, PyAny>| {
+            part.is_exact_instance_of::<PySet>() || part.is_exact_instance_of::<PyFrozenSet>()
+        };
+        if self.in_library == 0 || !attributes.values().iter().any(is_set) {
+            return Ok(attributes);
+        }
+        self.is_abridged = true;
+        WITHOUT
+            .import(self.py, "funes._definitions.unordered", "without_orders")
+            .and_then(|without| Ok(without.call1((attributes,))?.cast_into::<PyDict>()?))
+            .map_err(|error| Stop::raised(self.py, "leaving out what it made of sets", error))
+    }
+
+    /// Attributes without those that are caches.
+    #[inline]
     fn without_caches(
         &mut self,
         object: &Bound<'py, PyAny>,
         attributes: Bound<'py, PyDict>,
         kept: &Kept,
     ) -> Walked<Bound<'py, PyDict>> {
-        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
-        let py = self.py;
         if !kept.caches.iter().any(|name| attributes.contains(name).unwrap_or(false)) {
             return Ok(attributes);
         }
+        self.without_some(object, attributes)
+    }
+
+    /// The same if there are any, which the user's own code may have to tell.
+    #[cold]
+    fn without_some(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        attributes: Bound<'py, PyDict>,
+    ) -> Walked<Bound<'py, PyDict>> {
+        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
+        let py = self.py;
         let answer = WITHOUT
             .import(py, "funes._values.caches", "without_caches")
             .and_then(|without| without.call1((object, attributes))?.extract());
         let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
             answer.map_err(|error| Stop::raised(py, "telling its caches from its attributes", error))?;
-        self.doubts.extend(doubts);
+        self.rare().doubts.extend(doubts);
         Ok(counted)
     }
 
@@ -203,6 +272,7 @@ impl<'py> Walk<'py> {
                         // Python 3.10 gives an empty dict where later ones give None.
                         self.encoder.atom(tags::ABSENT);
                     } else {
+                        let attributes = self.without_orders(attributes)?;
                         self.state(&attributes, kept)?;
                     }
                 }
@@ -244,7 +314,7 @@ impl<'py> Walk<'py> {
     /// Something that counts by its qualified name.
     pub(crate) fn named(&mut self, name: &str) -> Sealed {
         if matches!(self.definitions, Definitions::Open { .. }) {
-            self.names.push(name.to_owned());
+            self.rare().names.push(name.to_owned());
         }
         let mark = self.encoder.begin(tags::NAME, 1);
         self.encoder.blob(tags::STR, name.as_bytes());
@@ -291,6 +361,7 @@ fn mentions(state: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> bool {
     attributes.is_empty() || attributes.iter().any(|(name, _)| state.contains(name).unwrap_or(false))
 }
 
+#[inline]
 fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &[Py<PyString>]) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
     let own = own_dict(object)?.unwrap_or_else(|| PyDict::new(py));

@@ -1,4 +1,4 @@
-//! Two readings of one pickle, made while the arrays in it stay where they are.
+//! The portable and the fast form of one pickle, made while the arrays in it stay where they are.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -69,7 +69,7 @@ impl Collector {
     }
 }
 
-/// Where the buffers of a second reading lie.
+/// Where the buffers of a pickle lie in a body.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Spans {
     pub(crate) spans: Vec<Span>,

@@ -118,8 +118,7 @@ fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) 
     let entry = entry.get();
     LOAD.import(py, "funes._entries.pickling", "load_entry")?.call1((
         entry.body(py)?,
-        entry.second(py),
-        entry.buffers(py)?,
+        entry.fast(py)?,
         function.getattr(intern!(py, "__module__"))?,
     ))
 }

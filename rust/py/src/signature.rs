@@ -43,6 +43,8 @@ pub(crate) struct Signature {
     seed: Option<usize>,
     /// The function whose parameters these are, if it stands behind a wrapper.
     source: Option<Source>,
+    /// Whether each parameter takes one value, and none has a value that a partial gives.
+    is_plain: bool,
 }
 
 /// As many values as most functions have parameters.
@@ -141,7 +143,26 @@ impl Signature {
             self.positional_only = self.positional_only.min(self.positional);
         }
         self.seed = self.names.iter().position(|name| name.bind(function.py()) == SEED);
-        Ok(Some(Self { source: Some(source), ..self }))
+        Ok(Some(Self { is_plain: self.is_plain && source.fixed.is_none(), source: Some(source), ..self }))
+    }
+
+    /// Whether the function, whose code may have been replaced since, has these parameters still.
+    pub(crate) fn is_of(&self, function: &Bound<'_, PyFunction>) -> PyResult<bool> {
+        let py = function.py();
+        let now = Self::of(function)?;
+        let named = |signature: &Self| -> Vec<String> {
+            signature.all_names().map(|name| name.bind(py).to_string_lossy().into_owned()).collect()
+        };
+        let shape = |signature: &Self| {
+            (
+                signature.positional_only,
+                signature.positional,
+                signature.variable.is_some(),
+                signature.keywords.is_some(),
+            )
+        };
+        let source = |signature: &Self| signature.source.as_ref().map(|source| source.function.as_ptr());
+        Ok(shape(&now) == shape(self) && source(&now) == source(self) && named(&now) == named(self))
     }
 
     /// The signature that a function's code says.
@@ -161,6 +182,7 @@ impl Signature {
         let seed = names.iter().position(|name| name.bind(py) == SEED);
         Ok(Self {
             names,
+            is_plain: flags & (VARIABLE | KEYWORDS) == 0,
             positional_only: number("co_posonlyargcount")?,
             positional,
             variable: if flags & VARIABLE == 0 { None } else { all.next() },
@@ -181,10 +203,19 @@ impl Signature {
         function: &Bound<'py, PyFunction>,
         given: &Given<'_, 'py>,
     ) -> PyResult<Option<Arguments<'py>>> {
-        match self.bind_by_name(self.function(function), given)? {
-            None if self.source.is_some() => self.bind_raw(given).map(Some),
-            bound => Ok(bound),
+        if self.is_plain
+            && given.names.is_empty()
+            && given.positional.len() == self.positional
+            && self.names.len() == self.positional
+        {
+            let values = given.positional.iter().cloned().collect();
+            return Ok(Some(Arguments { values, variable: None, keywords: None, seed: None, is_raw: false }));
         }
+        let bound = self.bind_by_name(self.function(function), given)?;
+        if bound.is_none() && self.source.is_some() {
+            return self.bind_raw(given).map(Some);
+        }
+        Ok(bound)
     }
 
     /// The arguments as a wrapper will see them.
@@ -204,13 +235,6 @@ impl Signature {
         given: &Given<'_, 'py>,
     ) -> PyResult<Option<Arguments<'py>>> {
         let py = function.py();
-        if given.names.is_empty()
-            && given.positional.len() == self.positional
-            && self.plain_names().is_some_and(|names| names.len() == self.positional)
-        {
-            let values = given.positional.iter().cloned().collect();
-            return Ok(Some(Arguments { values, variable: None, keywords: None, seed: None, is_raw: false }));
-        }
         let (named, rest) = given.positional.split_at(self.positional.min(given.positional.len()));
         if !rest.is_empty() && self.variable.is_none() {
             return Ok(None);
@@ -291,6 +315,9 @@ impl Signature {
         arguments: &Arguments<'py>,
         mut visit: impl FnMut(&Py<PyString>, &Bound<'py, PyAny>) -> Result<(), E>,
     ) -> Result<(), E> {
+        if self.is_plain && !arguments.is_raw {
+            return self.names.iter().zip(&arguments.values).try_for_each(|(name, value)| visit(name, value));
+        }
         if let (true, Some(source)) = (arguments.is_raw, &self.source) {
             let [variable, keywords] = &source.raw;
             arguments.variable.iter().try_for_each(|rest| visit(variable, rest.as_any()))?;
@@ -331,8 +358,7 @@ impl Signature {
 
     /// The names of all parameters, if each takes one value, and none has a value that a partial gives.
     pub(crate) fn plain_names(&self) -> Option<&[Py<PyString>]> {
-        let is_fixed = self.source.as_ref().is_some_and(|source| source.fixed.is_some());
-        (self.variable.is_none() && self.keywords.is_none() && !is_fixed).then_some(&self.names)
+        self.is_plain.then_some(&self.names)
     }
 
     /// How many arguments [`Signature::visit`] visits.

@@ -112,7 +112,7 @@ impl Plain {
     fn run_for<'py>(self, py: Python<'_>, computation: Option<Computation>) -> Step<'py> {
         let Self { function, args, kwargs, counters, definitions } = self;
         counters.miss();
-        let run = (!definitions.is_empty()).then(|| changes::begun(py, definitions, true));
+        let run = (!definitions.is_empty()).then(|| changes::begun(py, &function, definitions, true));
         let then = Then::Keep { computation, run, started: Instant::now(), counters };
         Step::Next(Box::new(Pending { callable: function, args, kwargs, then }))
     }
@@ -145,12 +145,7 @@ fn is_too_deep(error: &PyErr, py: Python<'_>) -> bool {
 }
 
 impl Then {
-    fn go_on<'py>(
-        self,
-        py: Python<'py>,
-        function: &Py<PyAny>,
-        returned: PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<Step<'py>> {
+    fn go_on<'py>(self, py: Python<'py>, returned: PyResult<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
         match self {
             Self::Return => returned.map(Step::Done),
             Self::Compute(plain) => match returned {
@@ -164,7 +159,7 @@ impl Then {
             },
             Self::Keep { computation, run, started, counters } => {
                 let seconds = started.elapsed().as_secs_f64();
-                let noted = run.map_or(Ok(()), |run| changes::ended(py, run, function.bind(py)));
+                let noted = run.map_or(Ok(()), |run| changes::ended(py, run));
                 match returned {
                     Ok(output) => {
                         counters.computed(seconds);
@@ -241,7 +236,7 @@ unsafe fn go_on(pending: *mut Pending, returned: *mut ffi::PyObject) -> Raw {
         unsafe {
             let pending = Box::from_raw(pending);
             let returned = Bound::from_owned_ptr_or_err(py, returned);
-            Python::attach_unchecked(|_| pending.then.go_on(py, &pending.callable, returned))
+            Python::attach_unchecked(|_| pending.then.go_on(py, returned))
         }
     })
 }

@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use funes_core::error::Error;
-use funes_core::head::Head;
-use funes_core::store::{self, Access, Content, Definition, Key, Reading, Secret, Verify};
+use funes_core::error::{Error, other_version};
+use funes_core::store::{self, Access, Content, Definition, Footer, Head, Key, Pickle, Reading, Secret, Verify};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
@@ -83,8 +82,8 @@ impl Store {
     /// Reads and verifies an entry; None if there is none.
     ///
     /// Raises `DamagedEntryError` if the file is not what was written: `set_aside` makes room for
-    /// a new one. Raises `OSError` if it cannot be read now, or was written by a newer funes
-    /// (`errno.ENOTSUP`), or by somebody without the key (`errno.EPERM`): it is to be left alone.
+    /// a new one. Raises `OSError` if it cannot be read now, or is in another version of the format
+    /// (`errno.ENOTSUP`), or not signed with the key (`errno.EPERM`): it is to be left alone.
     fn read(
         &self,
         py: Python<'_>,
@@ -97,7 +96,7 @@ impl Store {
         self.found(py, &key)
     }
 
-    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "newer" or
+    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "format" or
     /// "unreadable"; and what is the matter, if anything is.
     fn check(
         &self,
@@ -119,27 +118,29 @@ impl Store {
 
     /// Stores an entry; False if there is one already, which stays.
     ///
-    /// `body` is a pickle, up to and with its STOP: bytes, or what a `Collector` gives; `second` another
-    /// reading of the same value, which only funes sees, and `spans` where its buffers lie. With `durable` a power cut cannot undo the write once this has
-    /// returned, which takes milliseconds instead of microseconds.
+    /// `body` is a pickle, up to and with its STOP: bytes, or what a `Collector` gives; `fast` another pickle
+    /// of the same value, which only funes reads, and where its buffers lie. `head` has the seconds that the
+    /// function ran, such a pickle of the inputs, and the same with names for what is the program's own, if
+    /// there is any. With `durable` a power cut cannot undo the write once this has returned,
+    /// which takes milliseconds instead of microseconds.
     ///
     /// Raises `OSError` if it could not be stored; nothing but, perhaps, empty folders is left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
-    #[pyo3(signature = (function, definition, arguments, body, second=None, spans=None, *, durable=false))]
-    pub(crate) fn write(
+    #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false))]
+    fn write(
         &self,
         py: Python<'_>,
         function: &Bound<'_, PyString>,
         definition: &str,
         arguments: &str,
         body: &Bound<'_, PyAny>,
-        second: Option<&[u8]>,
-        spans: Option<&Bound<'_, Spans>>,
+        fast: Option<PickleParts<'_>>,
+        head: Option<HeadParts<'_>>,
         durable: bool,
     ) -> PyResult<bool> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        self.put(py, &key, body, second, spans, durable)
+        self.put(py, &key, body, fast, head, durable)
     }
 
     /// Stores what was read of an entry under another name, byte for byte; False if there is an entry of that name.
@@ -157,11 +158,9 @@ impl Store {
     ) -> PyResult<bool> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        let entry = entry.get();
-        let second = entry.second.as_ref().map(|second| second.as_bytes(py));
-        let body = [entry.memory.get().bytes()];
-        let content = Content { body: &body, second, buffers: &entry.buffers };
-        py.detach(|| self.store.write(&key, &content, durable)).map_err(raised)
+        let Entry { memory, footer } = entry.get();
+        let body = memory.get().bytes();
+        py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)
     }
 
     /// Creates the folder of a definition's entries, if it is missing.
@@ -187,18 +186,17 @@ impl Store {
     }
 
     /// Stores a large argument, as `write` does an entry.
-    #[pyo3(signature = (content, body, second=None, spans=None, *, durable=false))]
+    #[pyo3(signature = (content, body, fast=None, *, durable=false))]
     fn write_object(
         &self,
         py: Python<'_>,
         content: &str,
         body: &Bound<'_, PyAny>,
-        second: Option<&[u8]>,
-        spans: Option<&Bound<'_, Spans>>,
+        fast: Option<PickleParts<'_>>,
         durable: bool,
     ) -> PyResult<bool> {
         let key = Key::object(content).map_err(raised)?;
-        self.put(py, &key, body, second, spans, durable)
+        self.put(py, &key, body, fast, None, durable)
     }
 
     /// Deletes an entry, sound or not; False if there is none.
@@ -247,7 +245,7 @@ impl Store {
             Err(error) => {
                 let state = match error {
                     Error::Foreign { .. } => "foreign",
-                    Error::Newer { .. } => "newer",
+                    Error::OtherVersion { .. } => "format",
                     _ => "unreadable",
                 };
                 (state, error.to_string())
@@ -267,13 +265,13 @@ impl Store {
         }
     }
 
-    fn put(
+    pub(crate) fn put(
         &self,
         py: Python<'_>,
         key: &Key,
         body: &Bound<'_, PyAny>,
-        second: Option<&[u8]>,
-        spans: Option<&Bound<'_, Spans>>,
+        fast: Option<PickleParts<'_>>,
+        head: Option<HeadParts<'_>>,
         durable: bool,
     ) -> PyResult<bool> {
         let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
@@ -283,10 +281,28 @@ impl Store {
         } else {
             return Err(PyTypeError::new_err("body must be bytes or InBand"));
         };
-        let buffers = spans.map_or(&[][..], |spans| &spans.get().spans);
-        let content = Content { body: &pieces, second, buffers };
+        let head = head.as_ref().map(|(seconds, inputs, main)| Head {
+            seconds: *seconds,
+            inputs: pickle(inputs),
+            main: main.as_ref().map(pickle),
+        });
+        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle) };
         py.detach(|| self.store.write(key, &content, durable)).map_err(raised)
     }
+}
+
+/// A pickle, and where its buffers lie in the body.
+type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, Spans>>);
+
+/// The seconds that a function ran, its inputs, and the same with names for what is the program's own.
+type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
+
+/// A pickle of an entry that was read, and its buffers.
+type Buffered<'py> = (Bound<'py, PyBytes>, Bound<'py, PyList>);
+
+fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
+    let buffers = spans.as_ref().map_or(&[][..], |spans| &spans.get().spans);
+    Pickle { bytes: bytes.as_bytes(), buffers }
 }
 
 /// An entry that was read and found to be what was written. It is read for one reader, who may
@@ -294,59 +310,46 @@ impl Store {
 #[pyclass(frozen, module = "funes")]
 pub struct Entry {
     memory: Py<Memory>,
-    second: Option<Py<PyBytes>>,
-    buffers: Vec<store::Span>,
+    footer: Footer,
 }
 
 impl Entry {
     pub(crate) fn new(py: Python<'_>, entry: store::Entry) -> PyResult<Self> {
-        let second = entry.second().map(|second| PyBytes::new(py, second).unbind());
-        let buffers = entry.buffers().to_vec();
-        Ok(Self { memory: Py::new(py, Memory::of(entry))?, second, buffers })
+        let (memory, footer) = Memory::of(entry);
+        Ok(Self { memory: Py::new(py, memory)?, footer })
+    }
+
+    fn buffered<'py>(&self, py: Python<'py>, pickle: Pickle) -> PyResult<Buffered<'py>> {
+        let buffers = PyList::empty(py);
+        if !pickle.buffers.is_empty() {
+            let view = Memory::view(self.memory.bind(py))?;
+            pickle.buffers.iter().try_for_each(|&span| buffers.append(Memory::part(&view, span)?))?;
+        }
+        Ok((PyBytes::new(py, pickle.bytes), buffers))
     }
 }
 
 #[pymethods]
 impl Entry {
-    /// The ordinary pickle.
+    /// The portable pickle.
     #[getter]
     pub(crate) fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
         Memory::view(self.memory.bind(py))
     }
 
-    /// The second reading, if there is one.
+    /// The fast pickle and its buffers, if there is one.
     #[getter]
-    pub(crate) fn second<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.second.as_ref().map(|second| second.bind(py).clone())
+    pub(crate) fn fast<'py>(&self, py: Python<'py>) -> PyResult<Option<Buffered<'py>>> {
+        self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
     }
 
-    /// The first reading without its output: a pickle of `{'input', 'time'[, 'objects']}`. None if it cannot be cut.
-    fn head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let head = Head::of(self.memory.get().bytes())?;
-        Some(PyBytes::new(py, &head.pickle))
-    }
-
-    /// The same of the second reading; None too if there is none.
-    fn second_head<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let head = Head::of(self.second.as_ref()?.as_bytes(py))?;
-        Some(PyBytes::new(py, &head.pickle))
-    }
-
-    /// What needs no unpickling: the seconds that the function ran, and the hashes of its large arguments. None if they
-    /// cannot be found so.
-    fn facts(&self, py: Python<'_>) -> Option<(f64, Vec<String>)> {
-        // The second reading is the shorter one.
-        let second = self.second.as_ref().and_then(|second| Head::of(second.as_bytes(py)));
-        let head = second.or_else(|| Head::of(self.memory.get().bytes()))?;
-        Some((head.seconds, head.objects.into_iter().map(|(_, hash)| hash).collect()))
-    }
-
-    /// The buffers of the second reading, in order.
+    /// The seconds that the function ran, a pickle of the inputs with its buffers, and the same with names for what is
+    /// the program's own. None if the file is a large argument's.
     #[getter]
-    pub(crate) fn buffers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let view = Memory::view(self.memory.bind(py))?;
-        let buffers: Vec<_> = self.buffers.iter().map(|&span| Memory::part(&view, span)).collect::<PyResult<_>>()?;
-        PyList::new(py, buffers)
+    fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
+        let Some(head) = self.footer.head() else { return Ok(None) };
+        let main = head.main.map(|main| self.buffered(py, main)).transpose()?;
+        Ok(Some((head.seconds, self.buffered(py, head.inputs)?, main)))
     }
 }
 
@@ -355,13 +358,6 @@ impl Entry {
 #[pyo3(signature = (function, /))]
 pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
     store::safe_name(&function.to_string_lossy())
-}
-
-/// A pickle of an entry without the output; None if it is not understood.
-#[pyfunction]
-#[pyo3(signature = (pickle, /))]
-pub(crate) fn cut_head<'py>(py: Python<'py>, pickle: &[u8]) -> Option<Bound<'py, PyBytes>> {
-    Head::of(pickle).map(|head| PyBytes::new(py, &head.pickle))
 }
 
 /// What Python itself would raise.
@@ -373,8 +369,8 @@ pub(crate) fn raised(error: Error) -> PyErr {
             // EPERM, which is the same everywhere.
             PyOSError::new_err((1, text, path.into_os_string()))
         }
-        Error::Newer { path, version } => {
-            let text = format!("written by a newer funes (entry format {version}), which is needed to read it");
+        Error::OtherVersion { path, version } => {
+            let text = other_version(version);
             // A number that differs between systems.
             let code = Python::attach(|py| py.import("errno")?.getattr("ENOTSUP")?.extract::<i32>());
             code.map_or_else(|error| error, |code| PyOSError::new_err((code, text, path.into_os_string())))

@@ -43,10 +43,6 @@ const STACK_RESERVE: usize = 64 << 10;
 /// short value shall be hashed on the smallest of stacks.
 const FIRST_RESERVE: usize = 32 << 10;
 
-/// Every so many levels it is looked how much of the stack is left, at two levels in a row: attributes and the object
-/// that has them cannot be told apart by the queue.
-const STACK_STEP: usize = 8;
-
 /// Values this deep may be cyclic: from here on the walk keeps track of where it is.
 const TRACKING_DEPTH: usize = 40;
 
@@ -57,32 +53,55 @@ pub(crate) struct Walk<'py> {
     pub(crate) definitions: Definitions<'py>,
     /// Where the children are of the unordered composites that are open, those of the innermost last.
     pub(crate) boundaries: SmallVec<[Boundary; 8]>,
-    /// What was written by its name since somebody last emptied this.
+    /// What few walks need.
+    pub(crate) rare: Option<Box<Rare<'py>>>,
+    /// The definitions of what was met, other than those that were known before.
+    pub(crate) found: Found<'py>,
+    /// What the code that was met in a value reads of code.
+    pub(crate) reads: Reading,
+    /// How many objects of libraries lie around this place.
+    pub(crate) in_library: usize,
+    /// Whether an object of a library was written otherwise than as a value since this was last reset.
+    pub(crate) is_abridged: bool,
+    /// Parts that were met already, by address; `kept` holds them so that no address is used again.
+    memo: FxHashMap<Address, Met>,
+    kept: SmallVec<[Bound<'py, PyAny>; 4]>,
+    /// How many composites were opened.
+    opened: u32,
+    /// How many of them do not stand inline.
+    sealed: u32,
+    depth: usize,
+    /// The end of what the recursion may use of the stack, as an address.
+    stack_end: usize,
+}
+
+/// Definitions that a walk met, as many as most values bring along.
+pub(crate) type Found<'py> = SmallVec<[Bound<'py, Definition>; 4]>;
+
+/// What few walks need, so that the others need not make and drop it.
+#[derive(Default)]
+pub(crate) struct Rare<'py> {
+    /// What was written by its name since this was last emptied.
     pub(crate) names: Vec<String>,
     /// What had to be left out or could not be taken in full, for a warning.
     pub(crate) doubts: Vec<String>,
     /// Classes that hold something weakly, by address, and what that is.
     pub(crate) weakly: FxHashMap<Address, String>,
-    /// The definitions of what was met, other than those that were known before.
-    pub(crate) found: SmallVec<[Bound<'py, Definition>; 1]>,
-    /// What the code that was met in a value reads of code.
-    pub(crate) reads: Reading,
-    /// Parts that were met already, by address; `kept` holds them so that no address is used again.
-    memo: FxHashMap<Address, Met>,
-    kept: SmallVec<[Bound<'py, PyAny>; 4]>,
+    /// Where the walk is, once the value turned out to be deep.
+    deep: Option<Deep<'py>>,
+}
+
+/// Where a walk is in a deep value.
+#[derive(Default)]
+struct Deep<'py> {
+    /// The objects between the root and here, with the node of those that hold themselves.
+    open: FxHashMap<Address, Option<NodeId>>,
     /// Parts that are too deep for the recursion.
     deferred: VecDeque<Deferred<'py>>,
     /// How many levels lie above the first one of the recursion.
     above: usize,
     /// The node that is reserved for the composite to be opened next.
     filling: Option<NodeId>,
-    /// How many composites were opened.
-    opened: u32,
-    /// How many of them do not stand inline.
-    sealed: u32,
-    /// The objects between the root and here, once cycles are looked for; with the node of those that hold themselves.
-    open: Option<FxHashMap<Address, Option<NodeId>>>,
-    depth: usize,
 }
 
 /// What was written for a part.
@@ -167,6 +186,12 @@ impl Definitions<'_> {
         }
     }
 
+    /// Whether calls have changed anything that counts as it was before them.
+    #[inline]
+    fn have_changes(&self) -> bool {
+        matches!(self, Self::Open { has_changes: true, .. })
+    }
+
     /// As it was at the start.
     fn anew(&self) -> Self {
         match self {
@@ -177,38 +202,48 @@ impl Definitions<'_> {
 }
 
 impl<'py> Walk<'py> {
+    #[inline]
     pub(crate) fn new(py: Python<'py>, definitions: Definitions<'py>) -> Self {
         Self {
             py,
             encoder: Encoder::new(),
             boundaries: SmallVec::new(),
-            names: Vec::new(),
+            rare: if definitions.have_changes() { Some(Box::default()) } else { None },
             definitions,
-            doubts: Vec::new(),
-            weakly: FxHashMap::default(),
             found: SmallVec::new(),
+            in_library: 0,
+            is_abridged: false,
             memo: FxHashMap::default(),
             reads: 0,
             kept: SmallVec::new(),
-            deferred: VecDeque::new(),
-            above: 0,
-            filling: None,
             opened: 0,
             sealed: 0,
-            open: None,
             depth: 0,
+            stack_end: stacker::remaining_stack().map_or(0, |remaining| here().saturating_sub(remaining)),
         }
+    }
+
+    /// What few walks need, made if it is not there.
+    #[cold]
+    pub(crate) fn rare(&mut self) -> &mut Rare<'py> {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Where the walk is in a deep value.
+    #[inline]
+    fn deep(&mut self) -> Option<&mut Deep<'py>> {
+        self.rare.as_mut()?.deep.as_mut()
     }
 
     /// Walks with `write`, a second time if the value turns out to be deep.
     pub(crate) fn run(&mut self, mut write: impl FnMut(&mut Self) -> Walked) -> Walked {
-        match write(self) {
-            Err(Stop::Deep) => {
-                *self = Self::new(self.py, self.definitions.anew());
-                self.open = Some(FxHashMap::default());
-                write(self)?;
+        // One call in a loop, so that it is compiled into this function.
+        while let Err(stop) = write(self) {
+            if !matches!(stop, Stop::Deep) || self.deep().is_some() {
+                return Err(stop);
             }
-            outcome => outcome?,
+            *self = Self::new(self.py, self.definitions.anew());
+            self.rare().deep = Some(Deep::default());
         }
         if matches!(self.definitions, Definitions::Settled { .. }) && !self.encoder.fill_holes() {
             return Err(entangled());
@@ -219,21 +254,27 @@ impl<'py> Walk<'py> {
     /// Writes one object that lies in no other one, with all that is too deep for the recursion.
     pub(crate) fn whole(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         self.walk(object)?;
-        if self.deferred.is_empty() { Ok(()) } else { self.walk_deferred() }
+        if self.rare.is_some() { self.walk_deferred() } else { Ok(()) }
     }
 
     #[cold]
     fn walk_deferred(&mut self) -> Walked {
-        while let Some(Deferred { object, node, above }) = self.deferred.pop_front() {
-            self.above = above;
-            self.filling = Some(node);
+        while let Some(deep) = self.deep()
+            && let Some(Deferred { object, node, above }) = deep.deferred.pop_front()
+        {
+            deep.above = above;
+            deep.filling = Some(node);
             let mark = self.encoder.mark();
             let walked = self.walk(&object);
-            let is_closed = self.filling.take().is_none();
-            self.above = 0;
+            let is_closed = self.reserved().is_none();
+            if let Some(deep) = self.deep() {
+                deep.above = 0;
+            }
             if let Err(stop) = walked {
                 // What is remembered may lead to a hole that stays empty.
-                self.deferred.clear();
+                if let Some(deep) = self.deep() {
+                    deep.deferred.clear();
+                }
                 self.memo.clear();
                 return Err(stop.at(|| format!(" ... ({above} levels) ... ")));
             }
@@ -313,22 +354,14 @@ impl<'py> Walk<'py> {
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
         let address = address_of(object);
-        let reserved = self.filling.take();
-        if reserved.is_none() && self.put_met(address) {
-            return Ok(());
-        }
-        if self.depth > 0
-            && let Definitions::Open { has_changes: true, .. } = self.definitions
-            && let Some(counted) = changes::counted_value(object)
-        {
-            return self.replay(&counted);
-        }
-        if let Some(open) = &mut self.open {
-            if let Some(node) = open.get_mut(&address) {
-                let node = *node.get_or_insert_with(|| self.encoder.reserve());
-                self.encoder.put(Sealed::Node(node));
+        let mut reserved = None;
+        if self.rare.is_some() {
+            reserved = self.reserved();
+            if self.is_written(object, reserved)? {
                 return Ok(());
             }
+        } else if self.put_met(address) {
+            return Ok(());
         } else if self.depth >= TRACKING_DEPTH {
             return Err(Stop::Deep);
         }
@@ -339,15 +372,15 @@ impl<'py> Walk<'py> {
         if may_wait && self.is_too_deep() {
             return self.defer(object);
         }
-        if let Some(open) = &mut self.open {
-            open.insert(address, reserved);
+        if let Some(deep) = self.deep() {
+            deep.open.insert(address, reserved);
         }
         let start = self.encoder.boundary();
         let sealed_before = self.sealed;
         self.depth += 1;
         let written = write(self);
         self.depth -= 1;
-        let node = self.open.as_mut().and_then(|open| open.remove(&address)).flatten();
+        let node = self.deep().and_then(|deep| deep.open.remove(&address)).flatten();
         let sealed = self.end(written?, node);
         if sealed == Sealed::Inline {
             // It is short, but what it took to write it may not be.
@@ -359,10 +392,43 @@ impl<'py> Walk<'py> {
         }
         self.sealed = self.sealed.wrapping_add(1);
         // What refers to itself is met again, whatever its count of references says.
-        if may_be_met_again(object) || (self.open.is_some() && matches!(sealed, Sealed::Node(_))) {
+        if may_be_met_again(object) || (matches!(sealed, Sealed::Node(_)) && self.deep().is_some()) {
             self.remember(object, Met::Sealed(sealed));
         }
         Ok(())
+    }
+
+    /// Writes a composite that was met before, that holds itself, or that counts as something else than it is. Whether it
+    /// is one of these. `reserved`: the node that is to be given to it.
+    #[inline(never)]
+    fn is_written(&mut self, object: &Bound<'py, PyAny>, reserved: Option<NodeId>) -> Walked<bool> {
+        let address = address_of(object);
+        if reserved.is_none() && self.put_met(address) {
+            return Ok(true);
+        }
+        if self.depth > 0
+            && self.definitions.have_changes()
+            && let Some(counted) = changes::counted_value(object)
+        {
+            self.replay(&counted)?;
+            return Ok(true);
+        }
+        if let Some(deep) = self.rare.as_mut().and_then(|rare| rare.deep.as_mut()) {
+            if let Some(node) = deep.open.get_mut(&address) {
+                let node = *node.get_or_insert_with(|| self.encoder.reserve());
+                self.encoder.put(Sealed::Node(node));
+                return Ok(true);
+            }
+        } else if self.depth >= TRACKING_DEPTH {
+            return Err(Stop::Deep);
+        }
+        Ok(false)
+    }
+
+    /// Takes the node that is reserved for the composite to be opened next.
+    #[inline]
+    fn reserved(&mut self) -> Option<NodeId> {
+        self.deep()?.filling.take()
     }
 
     /// Writes again what was met before.
@@ -385,8 +451,7 @@ impl<'py> Walk<'py> {
     #[inline]
     fn is_too_deep(&self) -> bool {
         let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
-        self.depth >= RECURSION_LIMIT
-            || (self.depth % STACK_STEP < 2 && stacker::remaining_stack().is_some_and(|remaining| remaining < reserve))
+        self.depth >= RECURSION_LIMIT || here().saturating_sub(self.stack_end) < reserve
     }
 
     /// Leaves a hole for an object, to be walked once the recursion has ended.
@@ -395,17 +460,15 @@ impl<'py> Walk<'py> {
         if self.depth == 0 {
             return Err(Stop::refused("it is nested too deep for what is left of this thread's stack"));
         }
-        if self.open.is_none() {
-            return Err(Stop::Deep);
-        }
-        let above = self.above + self.depth;
+        let Some(deep) = self.rare.as_mut().and_then(|rare| rare.deep.as_mut()) else { return Err(Stop::Deep) };
+        let above = deep.above + self.depth;
         if above >= DEPTH_LIMIT {
             return Err(Stop::refused(format!("it is nested more than {DEPTH_LIMIT} levels deep")));
         }
         let node = self.encoder.reserve();
         self.encoder.put(Sealed::Node(node));
+        deep.deferred.push_back(Deferred { object: object.clone(), node, above });
         self.remember(object, Met::Sealed(Sealed::Node(node)));
-        self.deferred.push_back(Deferred { object: object.clone(), node, above });
         Ok(())
     }
 
@@ -446,6 +509,13 @@ impl<'py> Walk<'py> {
     pub(crate) fn finish(self, domain: Domain) -> Digest {
         self.encoder.finish(domain)
     }
+}
+
+/// Where the stack is, as an address.
+#[inline]
+fn here() -> usize {
+    let place = 0_u8;
+    (&raw const place).addr()
 }
 
 /// Parts that refer to each other are too many to be told apart.

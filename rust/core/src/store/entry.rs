@@ -1,23 +1,19 @@
 //! What an entry's file holds, byte by byte; `docs/format.md` draws it. Nothing here touches the disk.
 //!
 //! ```text
-//! body | second reading | buffers: n x (offset, length) | trailer
+//! body | footer: sections | trailer
 //! ```
-
-use std::ops::Range;
 
 use memmap2::MmapMut;
 
+use super::footer::{Footer, Head, Pickle, footer};
 use super::layout::Key;
 use super::seal::{Seal, Secret};
-use super::trailer::{LENGTHS, MAGIC, TRAILER, Trailer};
-use crate::opcode::STOP;
+use super::trailer::{LENGTHS, MAGIC, Trailer};
+use crate::pickle::STOP;
 
-/// The version of the file's format. A reader refuses a later one, and says so.
-pub const ENTRY_VERSION: u32 = 1;
-
-/// The length of a row in the table of buffers.
-pub(super) const SPAN: usize = 2 * 8;
+/// The version of the file's format. A reader refuses any other, and says so.
+pub const ENTRY_VERSION: u32 = 2;
 
 /// A large buffer inside the body: `length` bytes from `offset` of the file on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,56 +33,49 @@ impl Span {
 /// What is to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
-    /// An ordinary pickle, up to and with its STOP, in pieces: what everybody reads. Large arrays are pieces of their
-    /// own, so that nobody needs to copy them together.
+    /// The portable pickle, up to and with its STOP, in pieces. Large arrays are pieces of their own, so that they need
+    /// not be copied together.
     pub body: &'a [&'a [u8]],
-    /// The same pickle with its buffers out of band: what funes reads, where there is one. Not empty.
-    pub second: Option<&'a [u8]>,
-    /// Where the buffers of the second reading lie in the body, in the order in which it asks for them.
-    pub buffers: &'a [Span],
+    /// The inputs and the time; none for a large argument, which has neither.
+    pub head: Option<Head<'a>>,
+    /// The same as the body with its buffers out of band, which only funes reads.
+    pub fast: Option<Pickle<'a>>,
 }
 
 impl<'a> Content<'a> {
-    /// An entry of one reading.
+    /// A file of one pickle.
     pub fn new(body: &'a [&'a [u8]]) -> Self {
-        Self { body, second: None, buffers: &[] }
+        Self { body, head: None, fast: None }
     }
 
-    /// The length of the body, in bytes.
-    pub(super) fn body_length(&self) -> usize {
-        self.body.iter().map(|piece| piece.len()).sum()
-    }
-
-    /// What is wrong with it, if anything: what could be written, but not read back.
+    /// The reason why it could be written but not read back, if there is one.
     pub(super) fn objection(&self) -> Option<&'static str> {
-        let body = self.body_length() as u64;
         if self.body.iter().rev().find_map(|piece| piece.last()) != Some(&STOP) {
-            // Whoever loads the file without funes would read on into what follows the body.
+            // A program that loads the file without funes would read on into what follows the body.
             return Some("the body of an entry must be a pickle, which ends with STOP");
         }
-        if self.second.is_some_and(<[u8]>::is_empty) {
-            return Some("the second reading of an entry must not be empty: leave it out");
-        }
-        if !self.buffers.iter().all(|span| span.is_within(body)) {
-            return Some("a buffer of an entry must lie within its body");
-        }
-        None
+        let body = length(self.body) as u64;
+        let pickles = [self.fast, self.head.map(|head| head.inputs), self.head.and_then(|head| head.main)];
+        pickles.iter().flatten().find_map(|pickle| pickle.objection(body))
     }
 
-    /// What stands between the body and the seal: the second reading, the table, the lengths.
-    pub(super) fn middle(&self) -> Vec<u8> {
-        let second = self.second.unwrap_or_default();
-        let mut middle = Vec::with_capacity(second.len() + SPAN * self.buffers.len() + TRAILER);
-        middle.extend_from_slice(second);
-        for span in self.buffers {
-            put(&mut middle, span.offset);
-            put(&mut middle, span.length);
-        }
-        put(&mut middle, self.body_length() as u64);
-        put(&mut middle, second.len() as u64);
-        put(&mut middle, self.buffers.len() as u64);
-        middle
+    /// The sections.
+    pub(super) fn footer(&self) -> Vec<u8> {
+        footer(self.head, self.fast)
     }
+}
+
+/// The length of a body that comes in pieces.
+pub(super) fn length(body: &[&[u8]]) -> usize {
+    body.iter().map(|piece| piece.len()).sum()
+}
+
+/// What stands between the footer and the hashes: the lengths of all that is before.
+pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
+    let mut lengths = [0; LENGTHS];
+    lengths[..8].copy_from_slice(&(body as u64).to_le_bytes());
+    lengths[8..].copy_from_slice(&(footer as u64).to_le_bytes());
+    lengths
 }
 
 /// The end of a file: what shows that all before it is as it was written.
@@ -101,8 +90,7 @@ pub(super) fn end(seal: Seal) -> Vec<u8> {
 pub struct Entry {
     held: Held,
     body: u64,
-    second: Vec<u8>,
-    buffers: Vec<Span>,
+    footer: Footer,
 }
 
 /// How the reader has the body.
@@ -115,26 +103,16 @@ pub enum Held {
 }
 
 impl Entry {
-    pub(super) fn new(held: Held, body: u64, second: Vec<u8>, buffers: Vec<Span>) -> Self {
-        Self { held, body, second, buffers }
+    pub(super) fn new(held: Held, body: u64, footer: Footer) -> Self {
+        Self { held, body, footer }
     }
 
-    /// The length of the ordinary pickle, with which the file starts.
-    pub fn body_length(&self) -> u64 {
-        self.body
+    /// The sections.
+    pub fn footer(&self) -> &Footer {
+        &self.footer
     }
 
-    /// The pickle with its buffers out of band, if there is one.
-    pub fn second(&self) -> Option<&[u8]> {
-        Some(&self.second[..]).filter(|second| !second.is_empty())
-    }
-
-    /// The buffers of the second reading; each lies within the body.
-    pub fn buffers(&self) -> &[Span] {
-        &self.buffers
-    }
-
-    /// The ordinary pickle.
+    /// The portable pickle.
     pub fn body(&self) -> &[u8] {
         let bytes: &[u8] = match &self.held {
             Held::Bytes(bytes) => bytes,
@@ -143,14 +121,14 @@ impl Entry {
         &bytes[..self.body as usize]
     }
 
-    /// The ordinary pickle, if it is in memory and the only reading.
+    /// The portable pickle, if it is in memory and there is no fast one.
     pub fn plain_body(&self) -> Option<&[u8]> {
-        matches!(self.held, Held::Bytes(_)).then(|| self.body()).filter(|_| self.second.is_empty())
+        matches!(self.held, Held::Bytes(_)).then(|| self.body()).filter(|_| self.footer.fast().is_none())
     }
 
-    /// What the body is the start of.
-    pub fn into_held(self) -> Held {
-        self.held
+    /// What the body is the start of, and the sections.
+    pub fn into_parts(self) -> (Held, Footer) {
+        (self.held, self.footer)
     }
 }
 
@@ -169,6 +147,9 @@ pub enum Damage {
     /// The bytes have changed, or the file was stored under another name.
     #[error("its checksum is not that of its content, function, definition and arguments")]
     Checksum,
+    /// The sections do not fill the footer, or one of them stands there twice.
+    #[error("its sections are not those of an entry")]
+    Sections,
     /// A buffer lies outside of the body.
     #[error("its table of buffers leads out of it")]
     Buffers,
@@ -180,8 +161,8 @@ pub(super) enum Fault {
     Damaged(Damage),
     /// Sound, but not signed with the reader's secret.
     Foreign,
-    /// Sound as far as can be told, but of a later format.
-    Newer(u32),
+    /// Sound as far as can be told, but of another version of the format.
+    OtherVersion(u32),
 }
 
 impl From<Damage> for Fault {
@@ -195,24 +176,20 @@ impl From<Damage> for Fault {
 pub(super) fn open(key: &Key, secret: Option<&Secret>, trusted: bool, mut bytes: Vec<u8>) -> Result<Entry, Fault> {
     let trailer = Trailer::of(&bytes)?;
     let parts = trailer.parts(bytes.len() as u64)?;
-    let within = |range: Range<u64>| range.start as usize..range.end as usize;
+    let end = parts.footer.end as usize;
     if !trusted {
         let mut seal = Seal::new(key, secret);
-        seal.update(&bytes[..parts.table.end as usize + LENGTHS]);
+        seal.update(&bytes[..end + LENGTHS]);
         seal.check(&trailer)?;
     }
-    let buffers = parts.buffers(&bytes[within(parts.table.clone())])?;
-    let second = bytes[within(parts.second.clone())].to_vec();
+    let footer = Footer::of(bytes[parts.body as usize..end].to_vec(), parts.body)?;
     bytes.truncate(parts.body as usize);
-    Ok(Entry::new(Held::Bytes(bytes), parts.body, second, buffers))
-}
-
-fn put(bytes: &mut Vec<u8>, number: u64) {
-    bytes.extend_from_slice(&number.to_le_bytes());
+    Ok(Entry::new(Held::Bytes(bytes), parts.body, footer))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::trailer::TRAILER;
     use super::*;
 
     const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -225,10 +202,15 @@ mod tests {
 
     fn signed(content: &Content, secret: Option<&Secret>) -> Vec<u8> {
         assert_eq!(content.objection(), None);
-        let file = [&content.body.concat()[..], &content.middle()].concat();
+        let (body, footer) = (content.body.concat(), content.footer());
+        let file = [&body[..], &footer, &lengths(body.len(), footer.len())].concat();
         let mut seal = Seal::new(&key(), secret);
         seal.update(&file);
         [&file[..], &end(seal)].concat()
+    }
+
+    fn section(tag: [u8; 4], content: &[u8]) -> Vec<u8> {
+        [&tag[..], &(content.len() as u64).to_le_bytes(), content].concat()
     }
 
     fn sealed(content: &Content) -> Vec<u8> {
@@ -245,7 +227,9 @@ mod tests {
 
     fn rich() -> Content<'static> {
         let buffers = &[Span { offset: 0, length: 2 }, Span { offset: 5, length: 0 }];
-        Content { body: &[BODY], second: Some(b"second."), buffers }
+        let inputs = Pickle { bytes: b"inputs.", buffers: &buffers[1..] };
+        let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"named.", buffers: &[] }) };
+        Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"fast.", buffers }) }
     }
 
     /// Recomputes the checksum, as somebody who wants to fool the parser would.
@@ -258,32 +242,41 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        for content in [Content::new(&[BODY]), Content::new(&[b"N", b"", b".", b""]), rich()] {
+        let with_head = Content { fast: None, ..rich() };
+        for content in [Content::new(&[BODY]), Content::new(&[b"N", b"", b".", b""]), rich(), with_head] {
             let entry = open(&key(), sealed(&content)).unwrap();
-            assert_eq!(entry.body_length(), content.body.concat().len() as u64);
-            assert_eq!(entry.second(), content.second);
-            assert_eq!(entry.buffers(), content.buffers);
-            assert!(matches!(entry.into_held(), Held::Bytes(bytes) if bytes == content.body.concat()));
+            assert_eq!(entry.body(), content.body.concat());
+            assert_eq!((entry.footer().head(), entry.footer().fast()), (content.head, content.fast));
+            assert_eq!(entry.plain_body(), content.fast.is_none().then_some(&content.body.concat()[..]));
+            assert!(matches!(entry.into_parts().0, Held::Bytes(bytes) if bytes == content.body.concat()));
         }
     }
 
     #[test]
     fn the_bytes_are_the_documented_ones() {
-        let file = sealed(&Content { body: &[BODY], second: Some(b"s."), buffers: &[Span { offset: 1, length: 3 }] });
-        let mut expected = BODY.to_vec();
-        expected.extend(b"s.");
-        expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
-        for length in [5, 2, 1] {
-            expected.extend([length, 0, 0, 0, 0, 0, 0, 0]);
-        }
+        let buffers = &[Span { offset: 1, length: 3 }];
+        let inputs = Pickle { bytes: b"i.", buffers };
+        let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"m.", buffers: &[] }) };
+        let file = sealed(&Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"f.", buffers }) });
+        let number = |number: u8| [number, 0, 0, 0, 0, 0, 0, 0];
+        let table = [number(1), number(1), number(3)].concat();
+        let footer = [
+            section(*b"head", &[&0.25_f64.to_le_bytes()[..], &table, b"i."].concat()),
+            section(*b"main", &[&number(0)[..], b"m."].concat()),
+            section(*b"fast", &[&table[..], b"f."].concat()),
+        ]
+        .concat();
+        let mut expected = [BODY, &footer].concat();
+        expected.extend(number(BODY.len() as u8));
+        expected.extend(number(footer.len() as u8));
         expected.extend([0; 32]);
         let mut names = Vec::new();
         for name in ["double", DEFINITION, ARGUMENTS] {
             names.extend([name.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
             names.extend(name.bytes());
         }
-        expected.extend(blake3::derive_key("funes 2026-11 entry 1 checksum", &[names, expected.clone()].concat()));
-        expected.extend(b"\x01\0\0\0\xfe\xff\xff\xff\x89funes\r\n");
+        expected.extend(blake3::derive_key("funes 2026-11 entry 2 checksum", &[names, expected.clone()].concat()));
+        expected.extend(b"\x02\0\0\0\xfd\xff\xff\xff\x89funes\r\n");
         assert_eq!(file, expected);
     }
 
@@ -340,37 +333,34 @@ mod tests {
     }
 
     #[test]
-    fn a_later_format_is_told_from_damage_whatever_its_length() {
-        for front in [Vec::new(), vec![7; 3], vec![7; 300]] {
-            let file = [&front[..], &2_u32.to_le_bytes(), &(!2_u32).to_le_bytes(), &MAGIC].concat();
-            assert_eq!(fault(&key(), file), Some(Fault::Newer(2)));
+    fn another_format_is_told_from_damage_whatever_its_length() {
+        for (front, version) in [(Vec::new(), 3), (vec![7; 3], 1), (vec![7; 300], 1), (vec![7; 300], u32::MAX)] {
+            let file = [&front[..], &version.to_le_bytes(), &(!version).to_le_bytes(), &MAGIC].concat();
+            assert_eq!(fault(&key(), file), Some(Fault::OtherVersion(version)));
         }
         let file = [&[7; 300][..], &0_u32.to_le_bytes(), &(!0_u32).to_le_bytes(), &MAGIC].concat();
         assert_eq!(fault(&key(), file), Some(Damage::Ending.into()));
     }
 
     #[test]
+    fn a_footer_that_is_none_is_damage_even_under_a_right_checksum() {
+        let mut file = sealed(&Content::new(&[BODY]));
+        let lengths = file.len() - TRAILER;
+        file.splice(lengths..lengths, *b"what");
+        file[lengths + 4 + 8] = 4;
+        assert_eq!(fault(&key(), resealed(file)), Some(Damage::Sections.into()));
+    }
+
+    #[test]
     fn lengths_that_lie_are_damage_even_under_a_right_checksum() {
         let file = sealed(&rich());
         let lengths = file.len() - TRAILER;
-        for (index, honest) in [BODY.len() as u64, 7, 2].into_iter().enumerate() {
+        for (index, honest) in [BODY.len() as u64, rich().footer().len() as u64].into_iter().enumerate() {
             for lie in [0, 1, honest + 1, 1 << 32, 1 << 60, 1 << 63, u64::MAX / 16, u64::MAX - 1, u64::MAX] {
                 let mut changed = file.clone();
                 changed[lengths + 8 * index..][..8].copy_from_slice(&lie.to_le_bytes());
                 assert_eq!(fault(&key(), resealed(changed)), Some(Damage::Length.into()), "{index}: {lie}");
             }
-        }
-    }
-
-    #[test]
-    fn a_buffer_outside_of_the_body_is_damage_even_under_a_right_checksum() {
-        let file = sealed(&rich());
-        let table = BODY.len() + 7;
-        for span in [[0, 6], [6, 0], [5, 1], [u64::MAX, 1], [1, u64::MAX], [1 << 63, 1 << 63]] {
-            let mut changed = file.clone();
-            changed[table..table + 8].copy_from_slice(&span[0].to_le_bytes());
-            changed[table + 8..table + 16].copy_from_slice(&span[1].to_le_bytes());
-            assert_eq!(fault(&key(), resealed(changed)), Some(Damage::Buffers.into()), "{span:?}");
         }
     }
 
@@ -399,10 +389,19 @@ mod tests {
         for body in [&[&b""[..]][..], &[b"\x80\x05K*"], &[], &[b".", b"N", b""]] {
             assert!(Content { body, ..rich() }.objection().unwrap().contains("STOP"));
         }
-        let empty = Content { second: Some(b""), ..rich() };
-        assert!(empty.objection().unwrap().contains("second reading"));
-        let buffers = &[Span { offset: 1, length: 5 }];
-        assert!(Content { buffers, ..rich() }.objection().unwrap().contains("within its body"));
+        let empty = Pickle { bytes: b"", buffers: &[] };
+        let outside = Pickle { bytes: b".", buffers: &[Span { offset: 1, length: 5 }] };
+        for (bad, why) in [(empty, "must not be empty"), (outside, "within its body")] {
+            let head = |inputs, main| Some(Head { seconds: 0.0, inputs, main });
+            let good = Pickle { bytes: b".", buffers: &[] };
+            for content in [
+                Content { fast: Some(bad), ..rich() },
+                Content { head: head(bad, None), ..rich() },
+                Content { head: head(good, Some(bad)), ..rich() },
+            ] {
+                assert!(content.objection().unwrap().contains(why));
+            }
+        }
     }
 
     #[test]

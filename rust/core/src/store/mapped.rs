@@ -10,6 +10,7 @@ use std::ops::Range;
 use memmap2::MmapMut;
 
 use super::entry::{Entry, Fault, Held};
+use super::footer::Footer;
 use super::layout::Key;
 use super::place;
 use super::seal::Seal;
@@ -44,7 +45,7 @@ pub(super) fn open(
         Verify::Never => true,
     };
     if !trusted {
-        feed(&mut seal, file, &map, parts.table.end as usize + LENGTHS, is_present)?;
+        feed(&mut seal, file, &map, parts.footer.end as usize + LENGTHS, is_present)?;
         if let Err(fault) = seal.check(trailer) {
             return Ok(Err(fault));
         }
@@ -52,12 +53,10 @@ pub(super) fn open(
             version.remember(identity);
         }
     }
-    let mut tail = vec![0; (parts.table.end - parts.body) as usize];
-    place::read_exact(file, &mut tail, parts.body)?;
-    let table = tail.split_off((parts.second.end - parts.second.start) as usize);
-    Ok(parts
-        .buffers(&table)
-        .map(|buffers| Entry::new(Held::Mapped(map), parts.body, tail, buffers))
+    let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
+    place::read_exact(file, &mut footer, parts.footer.start)?;
+    Ok(Footer::of(footer, parts.body)
+        .map(|footer| Entry::new(Held::Mapped(map), parts.body, footer))
         .map_err(Fault::from))
 }
 
@@ -103,7 +102,7 @@ mod tests {
     use std::fs;
 
     use super::super::entry::{Content, Damage};
-    use super::super::{Span, Store};
+    use super::super::{Head, Pickle, Span, Store};
     use super::*;
 
     const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -154,7 +153,9 @@ mod tests {
         let store = Store::new(folder.path()).unwrap();
         let body = [vec![7; 300_000], b".".to_vec()].concat();
         let buffers = &[Span { offset: 64, length: 128 }];
-        let content = Content { body: &[&body], second: Some(b"second."), buffers };
+        let fast = Pickle { bytes: b"fast.", buffers };
+        let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
+        let content = Content { body: &[&body], head: Some(head), fast: Some(fast) };
         store.write(&key(), &content, false).unwrap();
         let path = store.path(&key());
         let whole = fs::read(&path).unwrap();
@@ -166,13 +167,16 @@ mod tests {
         };
 
         let entry = open(copied(&path), Verify::Always).unwrap();
-        assert_eq!((entry.second(), entry.buffers()), (content.second, &buffers[..]));
+        assert_eq!((entry.footer().head(), entry.footer().fast()), (content.head, content.fast));
         let address = entry.body().as_ptr();
         assert!(entry.body() == body);
-        assert!(matches!(entry.into_held(), Held::Mapped(map) if map.as_ptr() == address));
+        assert!(matches!(entry.into_parts().0, Held::Mapped(map) if map.as_ptr() == address));
 
-        let mut changed = copied(&path);
-        changed[200] ^= 1;
-        assert_eq!(open(changed, Verify::Once).unwrap_err(), Fault::Damaged(Damage::Checksum));
+        // In the body, and in the head.
+        for place in [200, body.len() + 30] {
+            let mut changed = copied(&path);
+            changed[place] ^= 1;
+            assert_eq!(open(changed, Verify::Once).unwrap_err(), Fault::Damaged(Damage::Checksum));
+        }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! assert!(store.write(&key, &Content::new(&[b"\x80\x05K*."]), false)?);
 //! let Reading::Found(entry) = store.read(&key)? else { panic!("it was written") };
-//! assert_eq!(entry.body_length(), 5);
+//! assert_eq!(entry.body(), b"\x80\x05K*.");
 //! # Ok::<(), funes_core::error::Error>(())
 //! ```
 
@@ -30,6 +30,7 @@ mod existing;
 mod files;
 pub(crate) mod filesystem;
 pub(crate) mod folders;
+mod footer;
 mod layout;
 mod listing;
 mod mapped;
@@ -45,6 +46,7 @@ mod write;
 
 pub use access::Access;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
+pub use footer::{Footer, Head, Pickle};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing};
 pub use mapped::MapFile;
@@ -121,7 +123,8 @@ impl Store {
     /// Reads and verifies an entry.
     ///
     /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
-    /// this version ([`Error::Newer`]), or that somebody else wrote it ([`Error::Foreign`]): the file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
+    /// this version ([`Error::OtherVersion`]), or that its writer does not have the secret ([`Error::Foreign`]): the
+    /// file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
     pub fn read(&self, key: &Key) -> Result<Reading> {
         self.read_with(key, self.verify)
     }
@@ -166,8 +169,17 @@ impl Store {
         if let Some(objection) = content.objection() {
             return Err(Error::Invalid(objection.to_owned()));
         }
+        self.put(key, (content.body, &content.footer()), durable)
+    }
+
+    /// Stores what was read of an entry under another name, with sections that this version does not know; as `write`.
+    pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<bool> {
+        self.put(key, (&[body], footer.bytes()), durable)
+    }
+
+    fn put(&self, key: &Key, parts: (&[&[u8]], &[u8]), durable: bool) -> Result<bool> {
         let path = key.path(&self.root);
-        let first = write::write(&self.files(), &self.root, (key, &path), self.secret.as_ref(), content, durable)?;
+        let first = write::write(&self.files(), &self.root, (key, &path), self.secret.as_ref(), parts, durable)?;
         if let Some(folder) = path.parent() {
             sweep::once(folder);
         }
@@ -195,7 +207,9 @@ impl Store {
                 let (path, aside) = (self.path(key), key.damaged_path(&self.root));
                 upkeep::set_aside(&self.files(), &self.root, &path, aside)
             }
-            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::Newer { .. } | Error::Foreign { .. }) => Ok(None),
+            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::OtherVersion { .. } | Error::Foreign { .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path, key: &Key, scrutiny: Scrutiny) -> error::Result<
         Ok(entry) => Ok(Reading::Found(entry)),
         Err(Fault::Damaged(damage)) => Ok(Reading::Damaged(damage)),
         Err(Fault::Foreign) => Err(Error::Foreign { path: path.to_owned() }),
-        Err(Fault::Newer(version)) => Err(Error::Newer { path: path.to_owned(), version }),
+        Err(Fault::OtherVersion(version)) => Err(Error::OtherVersion { path: path.to_owned(), version }),
     }
 }
 

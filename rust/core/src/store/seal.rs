@@ -18,7 +18,7 @@ pub struct Secret([u8; blake3::KEY_LEN]);
 impl Secret {
     /// From bytes of any length: as many as nobody can guess, not fewer.
     pub fn new(secret: &[u8]) -> Self {
-        Self(blake3::derive_key("funes 2026-11 entry 1 mac", secret))
+        Self(blake3::derive_key("funes 2026-11 entry 2 mac", secret))
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Seal {
 
 /// Deriving the key anew would cost as much as hashing a small entry.
 static CHECKSUM: LazyLock<blake3::Hasher> =
-    LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 1 checksum"));
+    LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 2 checksum"));
 
 impl Seal {
     pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {

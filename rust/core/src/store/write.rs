@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::entry::{self, Content};
+use super::entry::{self, length, lengths};
 use super::files::Files;
 use super::layout::Key;
 use super::publish::publish;
@@ -15,23 +15,24 @@ use crate::error::Result;
 /// a huge page: where the file system keeps what was written in such pages, a reader maps each of them in one step.
 const BLOCK: usize = 2 << 20;
 
-/// Writes an entry, whose file is `path`; false if there is one already.
+/// Writes an entry of a body and a footer, whose file is `path`; false if there is one already.
 pub(super) fn write<F: Files>(
     files: &F,
     root: &Path,
     (key, path): (&Key, &Path),
     secret: Option<&Secret>,
-    content: &Content,
+    (body, footer): (&[&[u8]], &[u8]),
     durable: bool,
 ) -> Result<bool> {
-    let middle = content.middle();
+    let before = length(body);
     publish(files, root, path, durable, |file| {
         let mut writer = Writer { files, file, seal: Seal::new(key, secret), block: Vec::new() };
-        writer.block.reserve_exact((content.body_length() + middle.len() + 256).min(BLOCK));
-        for piece in content.body {
+        writer.block.reserve_exact((before + footer.len() + 128).min(BLOCK));
+        for piece in body {
             writer.put(piece)?;
         }
-        writer.put(&middle)?;
+        writer.put(footer)?;
+        writer.put(&lengths(before, footer.len()))?;
         writer.finish()
     })
 }

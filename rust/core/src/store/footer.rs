@@ -1,0 +1,277 @@
+//! The footer of an entry: sections, each known by a tag. `docs/format.md` lists the tags.
+
+use std::ops::Range;
+
+use super::entry::{Damage, Span};
+use super::trailer::number;
+
+/// The tag of the inputs and the time.
+const HEAD: &[u8; 4] = b"head";
+
+/// The tag of the inputs with names for what belongs to the program's own module.
+const MAIN: &[u8; 4] = b"main";
+
+/// The tag of the fast pickle.
+const FAST: &[u8; 4] = b"fast";
+
+/// The length of a tag and the length of its content.
+const OPENING: usize = 4 + 8;
+
+/// The length of a row in a table of buffers.
+const SPAN: usize = 2 * 8;
+
+/// A pickle whose large buffers lie in the body of the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pickle<'a> {
+    /// The bytes of the pickle. Not empty.
+    pub bytes: &'a [u8],
+    /// Where its buffers lie, in the order in which it asks for them.
+    pub buffers: &'a [Span],
+}
+
+/// What an entry says besides its output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Head<'a> {
+    /// The time: how many seconds the function ran.
+    pub seconds: f64,
+    /// A pickle of the inputs and the references to large arguments.
+    pub inputs: Pickle<'a>,
+    /// The same with names for what belongs to the program's own module, if it has any of that.
+    pub main: Option<Pickle<'a>>,
+}
+
+impl Pickle<'_> {
+    /// The reason why it could not be read back, if there is one.
+    pub(super) fn objection(&self, body: u64) -> Option<&'static str> {
+        if self.bytes.is_empty() {
+            return Some("a pickle in the footer of an entry must not be empty: leave it out");
+        }
+        let is_within = self.buffers.iter().all(|span| span.is_within(body));
+        (!is_within).then_some("a buffer of an entry must lie within its body")
+    }
+
+    fn length(&self) -> usize {
+        8 + SPAN * self.buffers.len() + self.bytes.len()
+    }
+
+    fn put(&self, footer: &mut Vec<u8>) {
+        put(footer, self.buffers.len());
+        for span in self.buffers {
+            footer.extend(span.offset.to_le_bytes());
+            footer.extend(span.length.to_le_bytes());
+        }
+        footer.extend_from_slice(self.bytes);
+    }
+}
+
+/// The bytes of a footer with these sections.
+pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>) -> Vec<u8> {
+    let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), fast];
+    let length = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
+    let mut footer = Vec::with_capacity(length);
+    if let Some(head) = head {
+        footer.extend_from_slice(HEAD);
+        put(&mut footer, 8 + head.inputs.length());
+        footer.extend(head.seconds.to_le_bytes());
+        head.inputs.put(&mut footer);
+    }
+    for (tag, pickle) in [(MAIN, head.and_then(|head| head.main)), (FAST, fast)] {
+        if let Some(pickle) = pickle {
+            footer.extend_from_slice(tag);
+            put(&mut footer, pickle.length());
+            pickle.put(&mut footer);
+        }
+    }
+    footer
+}
+
+fn put(footer: &mut Vec<u8>, length: usize) {
+    footer.extend((length as u64).to_le_bytes());
+}
+
+/// The footer of an entry that was read. Each buffer lies within the body.
+#[derive(Debug, Default)]
+pub struct Footer {
+    bytes: Vec<u8>,
+    head: Option<(f64, Part)>,
+    main: Option<Part>,
+    fast: Option<Part>,
+}
+
+/// Where a pickle stands in the footer, and its buffers in the file.
+#[derive(Debug)]
+struct Part {
+    bytes: Range<usize>,
+    buffers: Vec<Span>,
+}
+
+impl Footer {
+    /// The sections of a footer, whose file has a body of that length.
+    pub(super) fn of(bytes: Vec<u8>, body: u64) -> Result<Self, Damage> {
+        let mut footer = Self::default();
+        let mut at = 0;
+        while at < bytes.len() {
+            let tag = bytes[at..].first_chunk().ok_or(Damage::Sections)?;
+            let length = number(&bytes, at + 4).and_then(|length| usize::try_from(length).ok());
+            let start = at + OPENING;
+            let end = length.and_then(|length| start.checked_add(length)).filter(|end| *end <= bytes.len());
+            at = end.ok_or(Damage::Sections)?;
+            let is_first = match tag {
+                HEAD => {
+                    let seconds = bytes[start..at].first_chunk().ok_or(Damage::Sections)?;
+                    let part = Part::of(&bytes, start + 8..at, body)?;
+                    footer.head.replace((f64::from_le_bytes(*seconds), part)).is_none()
+                }
+                MAIN => footer.main.replace(Part::of(&bytes, start..at, body)?).is_none(),
+                FAST => footer.fast.replace(Part::of(&bytes, start..at, body)?).is_none(),
+                // A later version of funes knows it.
+                _ => true,
+            };
+            if !is_first {
+                return Err(Damage::Sections);
+            }
+        }
+        footer.bytes = bytes;
+        Ok(footer)
+    }
+
+    /// All of it, with the sections that this version does not know.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the entry says besides its output, if the section is there.
+    pub fn head(&self) -> Option<Head<'_>> {
+        let (seconds, inputs) = self.head.as_ref()?;
+        let main = self.main.as_ref().map(|part| self.pickle(part));
+        Some(Head { seconds: *seconds, inputs: self.pickle(inputs), main })
+    }
+
+    /// The fast pickle, if there is one.
+    pub fn fast(&self) -> Option<Pickle<'_>> {
+        self.fast.as_ref().map(|part| self.pickle(part))
+    }
+
+    fn pickle<'a>(&'a self, part: &'a Part) -> Pickle<'a> {
+        Pickle { bytes: &self.bytes[part.bytes.clone()], buffers: &part.buffers }
+    }
+}
+
+impl Part {
+    fn of(footer: &[u8], place: Range<usize>, body: u64) -> Result<Self, Damage> {
+        let content = &footer[place.clone()];
+        let count = number(content, 0).and_then(|count| usize::try_from(count).ok());
+        let table = count.and_then(|count| count.checked_mul(SPAN)).and_then(|length| length.checked_add(8));
+        // Not empty: a pickle of no bytes is none.
+        let table = table.filter(|end| *end < content.len()).ok_or(Damage::Sections)?;
+        let span = |row: &[u8]| {
+            let span = Span { offset: number(row, 0)?, length: number(row, 8)? };
+            span.is_within(body).then_some(span)
+        };
+        let buffers = content[8..table].chunks_exact(SPAN).map(span).collect::<Option<_>>().ok_or(Damage::Buffers)?;
+        Ok(Self { bytes: place.start + table..place.end, buffers })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The length of the body beside these footers.
+    const BODY: u64 = 5;
+
+    const LAST: Span = Span { offset: 5, length: 0 };
+    const HALVES: &[Span] = &[Span { offset: 0, length: 2 }, LAST];
+    const NAMED: Pickle = Pickle { bytes: b"named.", buffers: &[] };
+    const INPUTS: Pickle = Pickle { bytes: b"inputs.", buffers: &[LAST] };
+    const SOME_HEAD: Option<Head> = Some(Head { seconds: 0.25, inputs: INPUTS, main: Some(NAMED) });
+    const SOME_FAST: Option<Pickle> = Some(Pickle { bytes: b"fast.", buffers: HALVES });
+
+    fn read(bytes: &[u8]) -> Result<Footer, Damage> {
+        Footer::of(bytes.to_vec(), BODY)
+    }
+
+    fn section(tag: [u8; 4], content: &[u8]) -> Vec<u8> {
+        [&tag[..], &(content.len() as u64).to_le_bytes(), content].concat()
+    }
+
+    #[test]
+    fn sections_are_read_as_they_were_written() {
+        for (head, fast) in [(None, None), (SOME_HEAD, None), (None, SOME_FAST), (SOME_HEAD, SOME_FAST)] {
+            let found = read(&footer(head, fast)).unwrap();
+            assert_eq!((found.head(), found.fast()), (head, fast));
+        }
+    }
+
+    #[test]
+    fn sections_that_this_version_does_not_know_are_skipped_wherever_they_stand() {
+        let known = [footer(SOME_HEAD, None), footer(None, SOME_FAST)];
+        for unknown in [section(*b"read", b""), section(*b"runs", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
+            for place in 0..=known.len() {
+                let mut sections = known.to_vec();
+                sections.insert(place, unknown.clone());
+                sections.push(unknown.clone());
+                let found = read(&sections.concat()).unwrap();
+                assert_eq!((found.head(), found.fast()), (SOME_HEAD, SOME_FAST));
+                // They are copied with the entry.
+                assert_eq!(found.bytes(), sections.concat());
+            }
+        }
+        // The order does not matter either.
+        assert_eq!(read(&[&known[1][..], &known[0]].concat()).unwrap().head(), SOME_HEAD);
+    }
+
+    #[test]
+    fn what_is_not_made_of_sections_is_damage() {
+        let sound = footer(SOME_HEAD, SOME_FAST);
+        let ends: Vec<usize> = (0..=sound.len()).filter(|&end| read(&sound[..end]).is_ok()).collect();
+        let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None).len();
+        assert_eq!(ends, [0, one, footer(SOME_HEAD, None).len(), sound.len()], "cut between sections only");
+        for tag in [*b"head", *b"main", *b"fast"] {
+            let prefix: &[u8] = if tag == *b"head" { &[0; 8] } else { b"" };
+            let content = |rest: &[u8]| section(tag, &[prefix, rest].concat());
+            let pickle = content(b"\0\0\0\0\0\0\0\0.");
+            assert!(read(&pickle).is_ok());
+            let mut long = pickle.clone();
+            for odd in [1, 2, 1 << 32, 1 << 60, u64::MAX] {
+                long[4..12].copy_from_slice(&(pickle.len() as u64 - 12).wrapping_add(odd).to_le_bytes());
+                assert_eq!(read(&long).err(), Some(Damage::Sections), "{odd}");
+                let many = content(&[&odd.to_le_bytes()[..], b"."].concat());
+                assert_eq!(read(&many).err(), Some(Damage::Sections), "{odd} buffers");
+            }
+            let twice = [&pickle[..], &pickle].concat();
+            for footer in [twice, content(&[0; 8]), content(b""), section(tag, b""), section(tag, &[0; 7])] {
+                assert_eq!(read(&footer).err(), Some(Damage::Sections), "{footer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_outside_of_the_body_is_damage() {
+        for (offset, length) in [(0, 6), (6, 0), (5, 1), (u64::MAX, 1), (1, u64::MAX), (1 << 63, 1 << 63)] {
+            for before in [&[][..], HALVES] {
+                let buffers = [before, &[Span { offset, length }]].concat();
+                let inputs = Pickle { bytes: b".", buffers: &buffers };
+                let head = Head { seconds: 0.0, inputs, main: None };
+                for footer in [footer(None, Some(inputs)), footer(Some(head), None)] {
+                    assert_eq!(read(&footer).err(), Some(Damage::Buffers), "{offset} {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_footer_with_any_byte_changed_is_refused_or_read_within_its_bounds() {
+        let sound = footer(SOME_HEAD, SOME_FAST);
+        for index in 0..sound.len() {
+            for change in 1..=255 {
+                let mut changed = sound.clone();
+                changed[index] ^= change;
+                let Ok(found) = read(&changed) else { continue };
+                let head = found.head();
+                let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), found.fast()];
+                assert!(pickles.iter().flatten().all(|pickle| pickle.objection(BODY).is_none()));
+            }
+        }
+    }
+}
