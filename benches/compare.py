@@ -223,7 +223,9 @@ def memory(folder: str) -> list[Figure]:
     ]
 
     bound = 32
-    g = memorious(cache_dir=folder, memory=bound << 20, durability="never", once=False)(three)
+    g = memorious(cache_dir=folder, memory=bound << 20, durability="never", single_flight=False)(
+        three
+    )
     # The first ones open what is opened once.
     for x in range(1000):
         g(x, -1, -1)

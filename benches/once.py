@@ -29,7 +29,7 @@ def functions(folder: str) -> tuple[Any, Any, Any]:
     def once(x: int) -> int:
         return x
 
-    @memorious(cache_dir=folder, once=False)
+    @memorious(cache_dir=folder, single_flight=False)
     def freely(x: int) -> int:
         return x
 

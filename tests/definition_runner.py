@@ -42,7 +42,7 @@ def outline(thing: object, reading: int = 0) -> str:
     Plain and slow, and no more canonical than these tests need: it tells definitions apart that
     differ in what `describe` says, without the extension.
     """
-    from funes._definitions.definition import describe, is_code
+    from funes._code.describe import describe, is_code
 
     numbers: dict[int, int] = {}
     nodes: list[object] = []
@@ -131,7 +131,7 @@ def warm_up() -> None:
     import textwrap
     import typing
 
-    from funes._definitions.definition import describe
+    from funes._code.describe import describe
 
     del collections, contextlib, dataclasses, enum, logging, textwrap, typing
     describe(run)

@@ -21,9 +21,9 @@ from funes import (
     memorious,
     open_cache,
 )
-from funes._calls.description import parameters_of
-from funes._calls.memo import Memo
 from funes._funes import hash_arguments
+from funes._memo.definition_record import parameters_of
+from funes._memo.memo import Memo
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -513,7 +513,7 @@ def test_a_function_of_another_module_is_adopted_only_by_its_name() -> None:
 
 
 def test_signed_results_are_adopted_across_a_rename() -> None:
-    old, new = renamed("train", key="secret"), renamed("fit", key="secret")
+    old, new = renamed("train", signing_key="secret"), renamed("fit", signing_key="secret")
     old(1)
     new.adopt(old.definition, function="train")
     assert not ran(lambda: new(1), new)
@@ -584,8 +584,8 @@ def test_large_arguments_are_shared_with_the_copies() -> None:
 def test_a_signed_cache_takes_signed_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     for key, environment in (("secret", None), (None, "secret")):
         if environment:
-            monkeypatch.setenv("FUNES_KEY", environment)
-        old, new = first(key=key), second(key=key)
+            monkeypatch.setenv("FUNES_SIGNING_KEY", environment)
+        old, new = first(signing_key=key), second(signing_key=key)
         old(1)
         new.adopt(old.definition)
         assert not ran(lambda memo=new: memo(1), new)  # type: ignore[misc]
@@ -596,7 +596,7 @@ def test_a_signed_cache_takes_signed_copies(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_unsigned_result_does_not_pass_by_way_of_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     old = first()
     old(1)
-    monkeypatch.setenv("FUNES_KEY", "secret")
+    monkeypatch.setenv("FUNES_SIGNING_KEY", "secret")
     new = second()
     with pytest.raises(AdoptionError, match="not signed with the key"):
         new.adopt(old.definition)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from funes import CacheWarning, hash_value, load_cached_results, memorious
-from funes._calls import once
+from funes._call import single_flight
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -47,7 +47,7 @@ def _outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys.modules[__name__], "TWISTER", random.Random(3))
     monkeypatch.setattr(Settings, "scale", 1)
     yield
-    assert not once._claims
+    assert not single_flight._claims
 
 
 def set_number(value: int) -> None:
@@ -299,7 +299,7 @@ def _in_thread(call: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 def _until_waiting(count: int) -> None:
     for _ in range(20_000):
-        if sum(len(claim.wakers) for claim in list(once._claims.values())) == count:
+        if sum(len(claim.wakers) for claim in list(single_flight._claims.values())) == count:
             return
         threading.Event().wait(0.002)
     raise AssertionError("nothing waits")
@@ -384,7 +384,7 @@ def test_what_changes_while_a_seeded_call_waits_for_its_turn_is_not_stored(what:
 def _until_claimed() -> None:
     """Until both seeded calls have their keys: the second one waits for its turn from then on."""
     for _ in range(20_000):
-        if len(once._claims) == 2:
+        if len(single_flight._claims) == 2:
             threading.Event().wait(0.05)
             return
         threading.Event().wait(0.002)

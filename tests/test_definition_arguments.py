@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from funes import hash_definition, memorious
-from funes._definitions.attributes import MEMO_STATE, memo_attributes
+from funes._code.function_attributes import MEMO_STATE, memo_attributes
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from funes import hash_definition, memorious
-from funes._definitions.definition import describe
+from funes._code.describe import describe
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -295,10 +295,10 @@ def test_a_librarys_function_is_remembered_by_its_name(
 def test_a_package_that_remembers_its_own_functions_is_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from funes._definitions import origin
+    from funes._code import user_code
 
-    monkeypatch.setattr(origin, "_declared_own", set())
-    monkeypatch.setattr(origin, "_verdicts", {})
+    monkeypatch.setattr(user_code, "_tracked_packages", set())
+    monkeypatch.setattr(user_code, "_verdicts", {})
     package = tmp_path / "site-packages" / "remembering"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
@@ -307,9 +307,9 @@ def test_a_package_that_remembers_its_own_functions_is_own(
     )
     monkeypatch.syspath_prepend(str(package.parent))
     importlib.import_module("remembering")
-    assert not origin.is_own("remembering")
+    assert not user_code.is_user_code("remembering")
     inner = importlib.import_module("remembering.inner")
-    assert origin.is_own("remembering")
+    assert user_code.is_user_code("remembering")
     assert "global g" in describe(inner.f.__wrapped__).links
     for name in ("remembering", "remembering.inner"):
         del sys.modules[name]

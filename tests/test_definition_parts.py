@@ -35,13 +35,16 @@ from definition_table import run_table
 
 load_funes()
 
-from funes._definitions import origin, texts  # noqa: E402
-from funes._definitions.code import names_in, same_code  # noqa: E402
-from funes._definitions.definition import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
-from funes._definitions.imports import Absent  # noqa: E402
-from funes._definitions.names import names_of, spelled  # noqa: E402
-from funes._definitions.origin import declare_own, is_own  # noqa: E402
-from funes._definitions.tree import content  # noqa: E402
+from funes._code import (
+    source_cache,
+    user_code,
+)
+from funes._code.bytecode import names_in, same_code  # noqa: E402
+from funes._code.describe import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
+from funes._code.local_imports import Absent  # noqa: E402
+from funes._code.normalize import content  # noqa: E402
+from funes._code.scopes import names_of, spelled  # noqa: E402
+from funes._code.user_code import is_user_code, track_package  # noqa: E402
 
 
 def is_tree(function: Any) -> bool:
@@ -457,7 +460,7 @@ def test_a_text_that_was_remembered_is_used_after_an_edit(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load("def f(x):\n    return x + 1\n")
-    texts.remember(module.f)
+    source_cache.remember(module.f)
     Path(str(module.__file__)).write_text("def f(x):\n    return x + 2\n\n")
     linecache.checkcache()
     assert 1 in tokens(module.f)
@@ -478,7 +481,7 @@ def test_texts_of_a_file_are_not_kept_for_ever(load: Callable[..., types.ModuleT
     for number in range(30):
         module = load(f"def f(x):\n    return x + {number}{' ' * number}\n")
         assert number in tokens(module.f)
-    assert len(texts._kept[str(module.__file__)]) <= 8
+    assert len(source_cache._kept[str(module.__file__)]) <= 8
 
 
 def test_a_replaced_code_object_is_described() -> None:
@@ -680,7 +683,7 @@ def test_assertions_that_do_not_run_are_told(flags: list[str], tmp_path: Path) -
         sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(tmp_path)!r}]
         from definition_runner import load_funes
         load_funes()
-        from funes._definitions.definition import describe
+        from funes._code.describe import describe
         import main
         print([describe(one).content[:3] for one in (main.f, main.g)])
         """
@@ -1130,18 +1133,18 @@ def test_describing_a_class_with_slots_leaves_no_trace() -> None:
 
 
 def test_what_is_own_and_what_is_a_librarys() -> None:
-    assert not is_own("json")
-    assert not is_own("sys")
-    assert not is_own("_frozen_importlib", "<frozen importlib._bootstrap>")
-    assert not is_own("pytest")
-    assert not is_own("funes._definitions.origin")
-    assert is_own(__name__)
-    assert is_own("__main__", "<stdin>")
-    assert is_own("__main__", "<ipython-input-1-abc>")
-    assert is_own("__main__", "<string>")
-    assert is_own("", "<string>")
-    assert is_own("unheard_of")
-    assert not is_own("__main__", pytest.__file__)
+    assert not is_user_code("json")
+    assert not is_user_code("sys")
+    assert not is_user_code("_frozen_importlib", "<frozen importlib._bootstrap>")
+    assert not is_user_code("pytest")
+    assert not is_user_code("funes._code.user_code")
+    assert is_user_code(__name__)
+    assert is_user_code("__main__", "<stdin>")
+    assert is_user_code("__main__", "<ipython-input-1-abc>")
+    assert is_user_code("__main__", "<string>")
+    assert is_user_code("", "<string>")
+    assert is_user_code("unheard_of")
+    assert not is_user_code("__main__", pytest.__file__)
 
 
 def test_folders_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1150,21 +1153,21 @@ def test_folders_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for folder in (site / "lib", project / "pkg", project / "__pypackages__" / "3.11" / "lib"):
         folder.mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(project)])
-    assert not is_own("lib.mod", str(site / "lib" / "mod.py"))
-    assert is_own("pkg.mod", str(project / "pkg" / "mod.py"))
+    assert not is_user_code("lib.mod", str(site / "lib" / "mod.py"))
+    assert is_user_code("pkg.mod", str(project / "pkg" / "mod.py"))
     # A name of the standard library's does not make a user's file a library.
-    assert is_own("statistics", str(project / "statistics.py"))
-    assert not is_own("lib", str(project / "__pypackages__" / "3.11" / "lib" / "mod.py"))
+    assert is_user_code("statistics", str(project / "statistics.py"))
+    assert not is_user_code("lib", str(project / "__pypackages__" / "3.11" / "lib" / "mod.py"))
     # A zip file lies where it lies.
-    assert is_own("zipped", str(project / "app.zip" / "zipped.py"))
-    assert not is_own("zipped", str(site / "egg.egg" / "zipped.py"))
+    assert is_user_code("zipped", str(project / "app.zip" / "zipped.py"))
+    assert not is_user_code("zipped", str(site / "egg.egg" / "zipped.py"))
     # A folder of that name that is not on the path is no library.
-    assert is_own("mod", str(tmp_path / "other" / "site-packages" / "mod.py"))
+    assert is_user_code("mod", str(tmp_path / "other" / "site-packages" / "mod.py"))
     if hasattr(os, "symlink"):
         (site / "linked").symlink_to(project / "pkg", target_is_directory=True)
         (site / "lib" / "one.py").symlink_to(project / "pkg" / "one.py")
-        assert is_own("linked.mod", str(site / "linked" / "mod.py"))
-        assert not is_own("lib.one", str(site / "lib" / "one.py"))
+        assert is_user_code("linked.mod", str(site / "linked" / "mod.py"))
+        assert not is_user_code("lib.one", str(site / "lib" / "one.py"))
 
 
 def test_an_editable_install_is_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1179,7 +1182,7 @@ def test_an_editable_install_is_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     site_module.addsitedir(str(site))
     edited = importlib.import_module("edited")
 
-    assert is_own("edited")
+    assert is_user_code("edited")
     assert describe(edited.f).kind == "function"
     del sys.modules["edited"]
 
@@ -1195,20 +1198,20 @@ def test_a_namespace_package_is_own_if_a_part_of_it_is(
     verdicts = {"shared.ours": True, "shared.theirs": False, "shared": True}
     for name in verdicts:
         importlib.import_module(name)
-    assert {name: is_own(name) for name in verdicts} == verdicts
+    assert {name: is_user_code(name) for name in verdicts} == verdicts
     for name in verdicts:
         del sys.modules[name]
 
 
 def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin, "_declared_own", set())
-    monkeypatch.setattr(origin, "_verdicts", {})
-    assert not is_own("xml.dom")
-    declare_own("xml")
-    assert is_own("xml.dom")
-    assert not is_own("xmlrpc")
+    monkeypatch.setattr(user_code, "_tracked_packages", set())
+    monkeypatch.setattr(user_code, "_verdicts", {})
+    assert not is_user_code("xml.dom")
+    track_package("xml")
+    assert is_user_code("xml.dom")
+    assert not is_user_code("xmlrpc")
     with pytest.raises(TypeError, match="the name of a package"):
-        declare_own(os)  # type: ignore[arg-type]
+        track_package(os)  # type: ignore[arg-type]
 
 
 def test_describing_is_quick_once_the_code_was_seen(load: Callable[..., types.ModuleType]) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from funes import memorious
-from funes._definitions.difference import Change, changes
-from funes._definitions.recorded import (
+from funes._code.definition_diff import Change, changes
+from funes._code.definition_file import (
     is_recorded,
     read_definition,
     read_functions,

@@ -120,7 +120,7 @@ def test_the_entry_of_a_call_is_what_the_document_says(
 ) -> None:
     argument, function, sections = CALLS[call]
 
-    @memorious(key=key)
+    @memorious(signing_key=key)
     def work(x: Any) -> Any:
         return function(x)
 

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from funes import CacheWarning, Explanation, memorious
-from funes._versions.arguments import differences
+from funes._tools.explain.argument_diff import differences
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -222,7 +222,7 @@ def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.Monke
     assert f.explain(1).why == "format"
     path.write_bytes(sound)
     assert f.explain(1).why == "disk"
-    monkeypatch.setenv("FUNES_KEY", "secret")
+    monkeypatch.setenv("FUNES_SIGNING_KEY", "secret")
     signed = made("def f(x, config=None): return x")
     assert signed.explain(1).why == "foreign"
     assert "is not signed with the key in use" in str(signed.explain(1))
@@ -420,7 +420,7 @@ def test_a_call_without_a_key_says_so(f: Any, lines: Callable[[], list[str]]) ->
 def test_an_explanation_that_fails_fails_no_call(
     f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from funes._calls import explain
+    from funes._tools.explain import explain
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")
@@ -433,7 +433,7 @@ def test_an_explanation_that_fails_fails_no_call(
 def test_the_folder_is_listed_once_and_few_entries_are_read(
     f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from funes._calls import log
+    from funes._call import log
 
     listed = []
     listing = log._listed

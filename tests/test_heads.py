@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funes import CacheWarning, hash_value, load_cached_results, memorious, open_cache
-from funes._entries import pickling
+from funes._entries import codec
 from funes._funes import Entry, Store
 from funes.errors import DamagedEntryError
 from reference import entries
@@ -73,10 +73,10 @@ def test_the_head_of_any_entry_is_what_the_whole_says_without_the_output(
 ) -> None:
     output = [output, list(inputs.values())]
     with tempfile.TemporaryDirectory() as folder:
-        entry = stored(folder, *pickling.dump_entry(inputs, output, seconds, objects, bool(drawn)))
-        whole = pickling.load_entry(entry.body, entry.fast)
+        entry = stored(folder, *codec.dump_entry(inputs, output, seconds, objects, bool(drawn)))
+        whole = codec.load_entry(entry.body, entry.fast)
     rest = {key: value for key, value in whole.items() if key not in {"output", "drawn"}}
-    head = pickling.load_head(entry)
+    head = codec.load_head(entry)
     assert list(head) == list(rest)
     assert hash_value(head) == hash_value(rest)
 
@@ -128,7 +128,7 @@ def test_neither_listing_inputs_nor_the_time_unpickles_more_than_it_says(
 
 
 def test_the_time_is_read_without_the_inputs(tmp_path: Path, printed: Printed) -> None:
-    stored(tmp_path, *pickling.dump_entry({"x": Opened()}, 1, 0.25))
+    stored(tmp_path, *codec.dump_entry({"x": Opened()}, 1, 0.25))
     entry = only_entry(tmp_path)
     assert (entry.time, entry.version.seconds()) == (0.25, 0.25)
     assert printed() == []
@@ -154,7 +154,7 @@ def test_what_only_dill_can_write_is_in_the_head(place: str, tmp_path: Path) -> 
     function = local("inner")
     inputs = {"f": function if place != "output" else 1, "n": 3}
     output = [function if place != "input" else 1]
-    head = pickling.load_head(stored(tmp_path, *pickling.dump_entry(inputs, output, 0.5)))
+    head = codec.load_head(stored(tmp_path, *codec.dump_entry(inputs, output, 0.5)))
     assert list(head) == ["input", "time"]
     assert head["input"]["n"] == 3
     assert head["input"]["f"](5) == 0 if place != "output" else head["input"]["f"] == 1
@@ -162,8 +162,8 @@ def test_what_only_dill_can_write_is_in_the_head(place: str, tmp_path: Path) -> 
 
 def test_what_dill_knows_a_name_of_is_read(tmp_path: Path) -> None:
     """dill writes the type of None by a name that only dill has."""
-    entry = stored(tmp_path, *pickling.dump_entry({"type": type(None)}, lambda: 1, 0.5))
-    assert pickling.load_head(entry)["input"] == {"type": type(None)}
+    entry = stored(tmp_path, *codec.dump_entry({"type": type(None)}, lambda: 1, 0.5))
+    assert codec.load_head(entry)["input"] == {"type": type(None)}
 
 
 @pytest.mark.parametrize("key", [None, b"secret"])
@@ -174,11 +174,11 @@ def test_large_arrays_of_the_inputs_lie_in_the_file_once(
     weights, frozen = np.arange(40_000.0), np.arange(40_000.0).reshape(4, -1).T
     frozen.flags.writeable = False
     inputs = {"weights": weights, "again": [weights], "frozen": frozen, "n": 1}
-    pickled = pickling.dump_entry(inputs, output, 0.5)
+    pickled = codec.dump_entry(inputs, output, 0.5)
     entry = stored(tmp_path, *pickled, key=key)
     outputs = output.nbytes if isinstance(output, np.ndarray) else 0
     assert Path(Store(str(tmp_path)).path(*KEY)).stat().st_size < 640_000 + outputs + 4000
-    found = pickling.load_head(entry)["input"]
+    found = codec.load_head(entry)["input"]
     assert hash_value(found) == hash_value(inputs)
     assert found["weights"].base is not None  # the memory of the file
     assert found["weights"] is found["again"][0]
@@ -198,8 +198,8 @@ class Made:
 
 
 def test_arrays_that_are_made_as_they_are_pickled_are_in_the_head(tmp_path: Path) -> None:
-    entry = stored(tmp_path, *pickling.dump_entry({"x": Made(np.arange(9000))}, 1, 0.5))
-    assert pickling.load_head(entry)["input"]["x"].array[-1] == 8999
+    entry = stored(tmp_path, *codec.dump_entry({"x": Made(np.arange(9000))}, 1, 0.5))
+    assert codec.load_head(entry)["input"]["x"].array[-1] == 8999
 
 
 def test_large_arguments_are_referred_to(cache: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_class_of_main_is_its_own_in_the_program_and_a_copy_elsewhere(
 
 @pytest.mark.parametrize("key", [None, b"secret"])
 def test_any_change_of_a_head_is_damage(key: bytes | None, cache: Path) -> None:
-    @memorious(key=key)
+    @memorious(signing_key=key)
     def double(x: int) -> int:
         return x * 2
 
@@ -308,7 +308,7 @@ def test_an_entry_without_a_head_is_left_out_of_listings(cache: Path) -> None:
 def test_a_head_of_something_else_is_refused(inputs: Any, tmp_path: Path) -> None:
     entry = stored(tmp_path, b"N.", None, (0.5, (pickle.dumps(inputs), None), None))
     with pytest.raises(DamagedEntryError, match="not that of an entry"):
-        pickling.load_head(entry)
+        codec.load_head(entry)
 
 
 def test_sections_of_a_later_funes_are_skipped_and_copied_by_adopt(cache: Path) -> None:

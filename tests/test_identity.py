@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from funes import AdoptionError, load_cached_results, memorious, open_cache
-from funes._entries.function import definitions_of
-from funes._entries.identity import as_one, identity_of, label, spellings
+from funes._entries.function_identity import as_one, identity_of, label, spellings
+from funes._results.stored_function import definitions_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -163,7 +163,8 @@ def test_what_was_not_recorded_is_of_the_only_function_or_of_none() -> None:
 
 def test_it_is_recorded_though_a_key_keeps_the_code_out_of_the_file() -> None:
     functions = [
-        memorious(key="secret")(memo.__wrapped__) for memo in (*in_modules(), in_functions()[0])
+        memorious(signing_key="secret")(memo.__wrapped__)
+        for memo in (*in_modules(), in_functions()[0])
     ]
     for memo in functions:
         memo(1)
@@ -287,11 +288,11 @@ def test_a_cell_of_a_notebook_has_no_file(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_file_is_read_once_as_long_as_it_is_the_same(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from funes._definitions import recorded
+    from funes._code import definition_file
 
     one, _ = in_modules()
     one(1)
     folder = str(one.cache_path.parent)
     definitions_of(folder, "resnet:train")
-    monkeypatch.setattr(recorded, "_functions", None)
+    monkeypatch.setattr(definition_file, "_functions", None)
     assert definitions_of(folder, "resnet:train") == [one.definition]

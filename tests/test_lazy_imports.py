@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from funes import hash_definition
-from funes._calls import lazy_imports
+from funes._code import lazy_imports
 
 
 class Lazy:

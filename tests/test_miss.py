@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from funes import CacheWarning, memorious
-from funes._calls import log, miss, once
-from funes._funes import Claim
+from funes._call import log, miss, single_flight
+from funes._funes import InFlightCall
 
 Printed = Callable[[], list[str]]
 
@@ -48,7 +48,7 @@ def by_python(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     yield
-    assert not once._claims
+    assert not single_flight._claims
 
 
 def make(**options: Any) -> Any:
@@ -126,7 +126,7 @@ def test_both_ways_write_the_same(
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("options", [{}, {"once": False}, {"memory": 0}])
+@pytest.mark.parametrize("options", [{}, {"single_flight": False}, {"memory": 0}])
 def test_what_others_stored_is_found_after_a_miss(
     options: dict[str, Any], printed: Printed, by_python: list[str]
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_function_that_raises_lets_others_go_on(error: BaseException) -> None:
     work(0, troubles)
     with pytest.raises(type(error)):
         work(1, troubles)
-    assert not once._claims
+    assert not single_flight._claims
     troubles.append(None)
     assert work(1, troubles) == 1
 
@@ -237,7 +237,7 @@ def test_a_result_that_cannot_be_written_is_said_and_lets_others_go_on(is_strict
                 assert same(big) == big
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not once._claims
+    assert not single_flight._claims
     assert not same.is_cached(big)
     assert same(big) == big
     assert same.is_cached(big)
@@ -249,7 +249,7 @@ def test_a_nested_call_belongs_to_the_one_around_it() -> None:
 
     @memorious(ignore="depths")
     def deep(x: int, depths: list[int]) -> int:
-        depths.append(len(vars(once)["_claims"]))
+        depths.append(len(vars(single_flight)["_claims"]))
         return deep(x - 1, depths) + 1 if x else 0
 
     assert deep(0, depths) == 0
@@ -358,7 +358,7 @@ def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> N
 
     @memorious
     def work(x: int) -> int:
-        for claim in vars(once)["_claims"].values():
+        for claim in vars(single_flight)["_claims"].values():
             claim.wakers.extend([lambda: woken.append(x), fail])
         return x
 
@@ -374,7 +374,7 @@ def test_bounds_may_be_larger_than_any_memory() -> None:
 def test_a_context_may_outlive_a_recursion_of_any_depth(tmp_path: Path) -> None:
     def nest() -> None:
         for number in range(200_000):
-            Claim((str(tmp_path), f"{number:040x}"), in_task=False).enter()
+            InFlightCall((str(tmp_path), f"{number:040x}"), in_task=False).enter()
 
     context = contextvars.copy_context()
     context.run(nest)

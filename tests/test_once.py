@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from funes import load_cached_results, memorious
-from funes._calls import once, standstill
-from funes._calls.options import WAIT
+from funes._call import liveness, single_flight
 from funes._funes import KeyLock
+from funes._memo.options import WAIT_SECONDS
 
 #: Longer than anything here takes, and short enough to see that something hangs.
 SOON = 60
@@ -39,12 +39,12 @@ def outside(name: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def _outside(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(once, "_PAUSES", (0.05, 0.05))
+    monkeypatch.setattr(single_flight, "_PAUSES", (0.05, 0.05))
     OUTSIDE.clear()
     OUTSIDE.update(ran=[], act=lambda x: x)
     yield
-    assert not once._claims
-    assert not once._abroad
+    assert not single_flight._claims
+    assert not single_flight._lock_waiters
 
 
 def make(**options: Any) -> Any:
@@ -80,7 +80,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def waiters() -> int:
     """How many threads and tasks wait for others of this process."""
-    return sum(len(claim.wakers) for claim in list(once._claims.values()))
+    return sum(len(claim.wakers) for claim in list(single_flight._claims.values()))
 
 
 def in_threads(*calls: Callable[[], Any]) -> list[Future[Any]]:
@@ -150,7 +150,7 @@ def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
 
 def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nor computes because it looks as if nobody got on.
-    monkeypatch.setattr(standstill.Watch, "is_over", lambda _: False)
+    monkeypatch.setattr(liveness.Watch, "is_over", lambda _: False)
     work = make()
     go = threading.Event()
     both = threading.Barrier(3)
@@ -174,7 +174,7 @@ def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.Monkey
 
 
 def test_with_once_false_nobody_waits() -> None:
-    work = make(once=False)
+    work = make(single_flight=False)
     both = threading.Barrier(2)
     OUTSIDE["act"] = lambda x: both.wait(SOON) and x
     for call in in_threads(lambda: work(1), lambda: work(1)):
@@ -239,7 +239,7 @@ def test_two_threads_that_need_each_other_s_keys_compute() -> None:
     calls = in_threads(lambda: work(1), lambda: work(2))
     assert all(call.result(SOON) in (3, 4, 5) for call in calls)
     assert runs() in (3, 4)
-    assert time.monotonic() - start < WAIT / 2
+    assert time.monotonic() - start < WAIT_SECONDS / 2
 
 
 def test_a_pool_within_the_function_may_ask_for_the_same_key() -> None:
@@ -287,7 +287,7 @@ def test_a_busy_thread_is_waited_for() -> None:
     assert runs() == 1
 
 
-@pytest.mark.skipif(not standstill._SHOWS_CHILDREN, reason="the processor time of children")
+@pytest.mark.skipif(not liveness._SHOWS_CHILDREN, reason="the processor time of children")
 def test_a_thread_whose_child_works_is_waited_for() -> None:
     work = make(wait=0.3)
     busy = "import time\nwhile time.process_time() < 0.8: pass"
@@ -313,10 +313,10 @@ def test_a_process_that_cannot_be_seen_is_waited_for_twelve_times_as_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, used, children = [1000.0], [5.0], [2.0]
-    monkeypatch.setattr(standstill.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(standstill, "_time_of", lambda pid: None if pid is None else used[0])
-    monkeypatch.setattr(standstill, "_time_of_children", lambda _: children[0])
-    unseen, seen, parent = (standstill.Watch(pid, wait=10) for pid in (None, 1, 2))
+    monkeypatch.setattr(liveness.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(liveness, "_time_of", lambda pid: None if pid is None else used[0])
+    monkeypatch.setattr(liveness, "_time_of_children", lambda _: children[0])
+    unseen, seen, parent = (liveness.Watch(pid, wait=10) for pid in (None, 1, 2))
     for _ in range(8):
         now[0] += 1.25
         is_over = unseen.is_over(), seen.is_over(), parent.is_over()
@@ -345,7 +345,7 @@ def test_a_seeded_run_that_waits_lends_its_turn() -> None:
         return int(outside("inner")(x, global_seed=1))
 
     # `other` has the claim to the inner key, and asks for the turn of the seeded run that waits for the claim.
-    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(once._claims) == 2)
+    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(single_flight._claims) == 2)
     first, other = in_threads(
         lambda: outer(5, global_seed=1),
         lambda: (has_turn.wait(SOON), inner(5, global_seed=1))[1],
@@ -438,7 +438,7 @@ def test_tasks_and_threads_that_the_function_starts_may_ask_for_the_same_key() -
     OUTSIDE["act"] = act
     start = time.monotonic()
     assert asyncio.run(asyncio.wait_for(work(1), SOON)) == 2
-    assert time.monotonic() - start < WAIT / 2
+    assert time.monotonic() - start < WAIT_SECONDS / 2
 
 
 def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:

@@ -22,7 +22,8 @@ MODULE = """
 import asyncio, multiprocessing, os, signal, sys, threading, time
 from pathlib import Path
 from funes import memorious
-from funes._calls import once, standstill
+from funes._call import single_flight
+from funes._call import liveness
 
 def patience(seconds):
     work._options = work._options._replace(wait=seconds)
@@ -50,7 +51,7 @@ async def work_async(x):
 
 def tell_when_waiting():
     def look():
-        while not any(abroad.waker for abroad in list(once._abroad.values())):
+        while not any(lock_waiter.waker for lock_waiter in list(once._abroad.values())):
             time.sleep(0.002)
         time.sleep(0.05)  # from here on it only sleeps
         note(f"waits-{os.getpid()}")

@@ -141,7 +141,7 @@ def test_a_cache_is_opened_where_functions_would_store(
     with pytest.raises(NotADirectoryError):
         open_cache(double.key(1).path)
     with pytest.raises(TypeError, match="key must be a text or bytes, and not empty"):
-        open_cache(key="")
+        open_cache(signing_key="")
     with pytest.raises(ValueError, match="verify must be"):
         open_cache(verify="sometimes")
 
@@ -253,7 +253,7 @@ def test_what_is_the_matter_with_an_entry_is_told_apart(double: Any, cache: Path
     path.write_bytes(content[:-16] + newer + content[-8:])
     assert entry.verify().state == "format"
     path.write_bytes(content)
-    (foreign,) = open_cache(cache, key="secret").function("double").versions()[0].entries()
+    (foreign,) = open_cache(cache, signing_key="secret").function("double").versions()[0].entries()
     assert foreign.verify().state == "foreign"
     with pytest.raises(PermissionError):
         foreign.input  # noqa: B018 - the property raises
@@ -281,12 +281,12 @@ def test_what_the_system_refuses_is_unreadable(double: Any, cache: Path) -> None
 
 
 def test_a_signed_cache_is_verified_with_its_key(cache: Path) -> None:
-    @memorious(key="secret")
+    @memorious(signing_key="secret")
     def signed(x: int) -> int:
         return x
 
     signed(1)
-    (entry,) = open_cache(cache, key=b"secret").functions()[0].versions()[0].entries()
+    (entry,) = open_cache(cache, signing_key=b"secret").functions()[0].versions()[0].entries()
     assert entry.verify().is_sound
     assert entry.input == {"x": 1}
 
@@ -384,7 +384,7 @@ def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(
     size(bytes(5000))
     (stored,) = open_cache(cache).objects()
     os.utime(stored.path, (0, 0))
-    assert open_cache(cache, key="another key").unused_objects() == []
+    assert open_cache(cache, signing_key="another key").unused_objects() == []
 
     def refuse(path: str) -> Iterator[str]:
         raise PermissionError(13, "refused", path)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from funes import CacheWarning, memorious, open_cache
-from funes._calls.options import Options
-from funes._entries.root import is_url
+from funes._entries.cache_folder import is_url
+from funes._memo.options import Options
 
 
 @pytest.mark.parametrize(

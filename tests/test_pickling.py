@@ -29,9 +29,9 @@ import numpy as np
 import pytest
 
 from funes import DamagedEntryError, UnpicklableResultError
-from funes._entries import plain
-from funes._entries.frozen import freeze_inputs
-from funes._entries.pickling import dump_entry, load_entry
+from funes._call.argument_snapshot import take_snapshot
+from funes._entries import c_pickler
+from funes._entries.codec import dump_entry, load_entry
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -298,7 +298,7 @@ def test_leaving_the_program_is_none(error: type[BaseException]) -> None:
     with pytest.raises(error):
         dump_entry({}, Fickle(error()), 0.0)
     with pytest.raises(error):
-        freeze_inputs({"x": Fickle(error())})
+        take_snapshot({"x": Fickle(error())})
 
 
 def test_a_module_that_was_not_imported_is_refused() -> None:
@@ -312,8 +312,8 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
     done = python(
         "-c",
         "import sys, collections\n"
-        "from funes._entries.frozen import freeze_inputs\n"
-        "from funes._entries.pickling import dump_entry, load_entry\n"
+        "from funes._call.argument_snapshot import freeze_inputs\n"
+        "from funes._entries.codec import dump_entry, load_entry\n"
         "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
         "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1)[:2])\n"
         "print('dill' in sys.modules)",
@@ -327,7 +327,7 @@ def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str
     done = python(
         "-c",
         "import sys, pickle, copyreg\n"
-        "from funes._entries.pickling import dump_entry, load_entry\n"
+        "from funes._entries.codec import dump_entry, load_entry\n"
         "before = dict(pickle._Pickler.dispatch), dict(copyreg.dispatch_table)\n"
         f"{step.replace('BODY', repr(body))}\n"
         "print('dill' in sys.modules)\n"
@@ -340,7 +340,7 @@ def test_a_program_that_uses_dill_itself_keeps_its_additions(python: Python) -> 
     done = python(
         "-c",
         "import dill, pickle\n"
-        "from funes._entries.pickling import dump_entry\n"
+        "from funes._entries.codec import dump_entry\n"
         "before = dict(pickle._Pickler.dispatch)\n"
         "dump_entry({}, lambda: 1, 0.0)\n"
         "f = lambda: len('abc')\n"
@@ -467,7 +467,7 @@ def check(got):
 
 WRITE = """
 import pickle, sys
-from funes._entries.pickling import dump_entry, load_entry
+from funes._entries.codec import dump_entry, load_entry
 entries = {}
 for name, value in values().items():
     body, fast, _ = dump_entry({"argument": value}, value, 0.0)
@@ -512,7 +512,7 @@ def test_workers_that_spawn_started_write_what_their_parent_reads(
 ) -> None:
     """There, the program's own module is called __mp_main__."""
     main = """
-from funes._entries.pickling import dump_entry, load_entry
+from funes._entries.codec import dump_entry, load_entry
 
 def work(_):
     assert Point.__module__ == "__mp_main__"
@@ -600,7 +600,7 @@ def test_a_name_in_main_is_found_wherever_it_stands(
 ) -> None:
     kind = type("K" * 300, (), {"__module__": "__main__", "__qualname__": "K" * 300})
     monkeypatch.setattr(sys.modules["__main__"], "K" * 300, kind, raising=False)
-    assert plain.names_main(pickle.dumps([*before, kind(), Point(1)], 5))
+    assert c_pickler.names_main(pickle.dumps([*before, kind(), Point(1)], 5))
 
 
 # Reading what is no entry
@@ -629,7 +629,7 @@ def test_a_second_reading_that_fails_costs_nothing() -> None:
 
 def test_values_that_cannot_change_are_kept_as_they_are() -> None:
     inputs = {"a": None, "b": (1, ("x", 2.5), frozenset({b"y", 1j})), "c": 10**100, "d": True}
-    thawed = freeze_inputs(inputs).thaw()
+    thawed = take_snapshot(inputs).restore()
     assert thawed == inputs
     assert list(thawed) == list(inputs)
     assert all(thawed[name] is inputs[name] for name in inputs)
@@ -643,12 +643,12 @@ def test_what_the_function_does_to_its_arguments_is_not_stored() -> None:
         "array": np.zeros(2),
         "p": Point(1),
     }
-    frozen = freeze_inputs(inputs)
+    frozen = take_snapshot(inputs)
     inputs["rows"][1].append(3)
     inputs["t"][0].append(1)
     inputs["array"][:] = 7
     inputs["p"].x = 2
-    thawed = frozen.thaw()
+    thawed = frozen.restore()
     assert list(thawed) == ["x", "rows", "t", "array", "p"]
     assert thawed["rows"] == [1, [2]]
     assert thawed["t"] == ([],)
@@ -662,16 +662,16 @@ def test_subclasses_of_plain_types_are_no_plain_values() -> None:
         note = "before"
 
     argument = Text("x")
-    frozen = freeze_inputs({"x": argument})
+    frozen = take_snapshot({"x": argument})
     argument.note = "after"
-    assert frozen.thaw()["x"].note == "before"
+    assert frozen.restore()["x"].note == "before"
 
 
 def test_functions_and_local_objects_may_be_arguments() -> None:
     class Local:
         pass
 
-    thawed = freeze_inputs({"f": lambda x: x + FACTOR, "o": Local(), "c": Point}).thaw()
+    thawed = take_snapshot({"f": lambda x: x + FACTOR, "o": Local(), "c": Point}).restore()
     assert thawed["f"](1) == 4
     assert type(thawed["o"]).__name__ == "Local"
     assert thawed["c"] is Point
@@ -679,15 +679,15 @@ def test_functions_and_local_objects_may_be_arguments() -> None:
 
 def test_an_argument_that_cannot_be_pickled_costs_only_itself() -> None:
     inputs = {"a": [1], "lock": threading.Lock(), "deep": Fickle(ValueError("mine")), "z": 2}
-    frozen = freeze_inputs(inputs)
-    thawed = frozen.thaw()
+    frozen = take_snapshot(inputs)
+    thawed = frozen.restore()
     assert list(thawed) == ["a", "lock", "deep", "z"]
     assert (thawed["a"], thawed["z"]) == ([1], 2)
     assert thawed["lock"].startswith("<not stored: ")
     assert "lock" in thawed["lock"]
     assert thawed["deep"] == "<not stored: ValueError: mine>"
     assert frozen.not_stored.keys() == {"lock", "deep"}
-    assert len(freeze_inputs({"x": Fickle(ValueError("long " * 1000))}).thaw()["x"]) < 300
+    assert len(take_snapshot({"x": Fickle(ValueError("long " * 1000))}).restore()["x"]) < 300
 
 
 class _Unreadable:
@@ -700,8 +700,8 @@ def _fail() -> None:
 
 
 def test_an_argument_that_cannot_be_made_again_costs_only_itself() -> None:
-    frozen = freeze_inputs({"x": _Unreadable(), "y": [1]})
-    assert frozen.thaw() == {"x": "<not stored: OSError: not again>", "y": [1]}
+    frozen = take_snapshot({"x": _Unreadable(), "y": [1]})
+    assert frozen.restore() == {"x": "<not stored: OSError: not again>", "y": [1]}
     assert frozen.not_stored == {"x": "OSError: not again"}
 
 
@@ -709,14 +709,14 @@ def test_sharing_inside_of_tuples_costs_no_time() -> None:
     value: Any = ("leaf",)
     for _ in range(200):
         value = (value, value)
-    assert freeze_inputs({"x": value}).thaw()["x"] is value
+    assert take_snapshot({"x": value}).restore()["x"] is value
 
 
 def test_arguments_nested_deeply_cost_only_themselves() -> None:
     deep: Any = ()
     for _ in range(200_000):
         deep = (deep,)
-    assert freeze_inputs({"x": deep}).thaw()["x"] is deep
+    assert take_snapshot({"x": deep}).restore()["x"] is deep
     while deep:
         deep = deep[0]
 

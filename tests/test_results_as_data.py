@@ -25,8 +25,8 @@ from funes import (
     memorious,
     open_cache,
 )
-from funes._entries import pickles
-from funes._entries import results as module
+from funes._entries import pickler
+from funes._results import results as module
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -262,8 +262,8 @@ def test_large_arguments_can_be_asked_for_and_are_loaded_once(
         size(other, n)
     results = load_cached_results(size, where={"data": other}, inputs_only=True)
     loaded: list[Any] = []
-    load = pickles.load
-    monkeypatch.setattr(pickles, "load", lambda *a: loaded.append(a) or load(*a))
+    load = pickler.load
+    monkeypatch.setattr(pickler, "load", lambda *a: loaded.append(a) or load(*a))
     assert len(results) == 5
     assert len(loaded) == 2
     assert all(result["input"]["data"].tolist() == other.tolist() for result in results)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from funes import explain_definition, hash_value
-from funes._definitions.secrets import without_secrets
+from funes._code.secrets import without_secrets
 
 SECRET = "sk-4f2a-do-not-tell"
 

@@ -24,8 +24,8 @@ import numpy as np
 import pytest
 
 from funes import CacheWarning
-from funes._seeds import generators, turns
-from funes._seeds.seeding import normalise, run_seeded, run_seeded_async, waiting
+from funes._call import generator_lock, generators
+from funes._call.seeding import normalise, run_seeded, run_seeded_async, waiting
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -48,15 +48,15 @@ def states() -> tuple[object, str]:
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
     yield
-    assert not turns._stack
+    assert not generator_lock._stack
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiters go ahead early, so that the tests need not wait."""
-    monkeypatch.setattr(turns, "_SEEN", 0.1)
-    monkeypatch.setattr(turns, "_STILL", 0.2)
-    monkeypatch.setattr(turns, "_UNCLOCKED", 0.2)
+    monkeypatch.setattr(generator_lock, "_SEEN", 0.1)
+    monkeypatch.setattr(generator_lock, "_STILL", 0.2)
+    monkeypatch.setattr(generator_lock, "_UNCLOCKED", 0.2)
 
 
 # What a seed is
@@ -455,7 +455,7 @@ def test_what_the_definition_refers_to_is_loaded_before_the_seeding(
 
 
 def many(threads: int) -> list[tuple[int, Any]]:
-    """Draws in several threads at once, each with its seed and many chances to be interrupted."""
+    """GeneratorWords in several threads at once, each with its seed and many chances to be interrupted."""
 
     def slow() -> list[float]:
         numbers = []
@@ -569,14 +569,14 @@ def test_a_thread_that_is_known_to_belong_to_the_run_goes_ahead_early() -> None:
 
     start = time.monotonic()
     assert seeded(7, outer) == random.Random(8).random()
-    assert time.monotonic() - start < turns._SEEN / 2
+    assert time.monotonic() - start < generator_lock._SEEN / 2
 
 
 def test_a_run_that_works_is_waited_for_however_long_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "_SEEN", 0.05)
-    monkeypatch.setattr(turns, "_STILL", 0.05)
+    monkeypatch.setattr(generator_lock, "_SEEN", 0.05)
+    monkeypatch.setattr(generator_lock, "_STILL", 0.05)
     started = threading.Event()
 
     def busy() -> float:
@@ -589,7 +589,9 @@ def test_a_run_that_works_is_waited_for_however_long_it_takes(
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(seeded, 7, busy)
         started.wait(10)
-        assert seeded(8, lambda: (future.done() or not turns._stack[1:], random.random())) == (
+        assert seeded(
+            8, lambda: (future.done() or not generator_lock._stack[1:], random.random())
+        ) == (
             True,
             random.Random(8).random(),
         )
@@ -616,7 +618,7 @@ def test_runs_that_did_mix_are_reported() -> None:
     before = states()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(seeded, 7, outer, unsound=reasons["outer"].append)
-        while not turns._stack:
+        while not generator_lock._stack:
             time.sleep(0.001)
         second = pool.submit(seeded, 8, inner, unsound=reasons["inner"].append)
         first.result(30)
@@ -635,7 +637,7 @@ def test_a_run_that_wakes_early_is_no_harm_if_nobody_draws() -> None:
         first = pool.submit(
             seeded, 7, lambda: (inside.wait(10), wake.set()), unsound=reasons.append
         )
-        while not turns._stack:
+        while not generator_lock._stack:
             time.sleep(0.001)
         second = pool.submit(
             seeded, 8, lambda: (inside.set(), wake.wait(10)), unsound=reasons.append
@@ -669,12 +671,12 @@ def test_a_run_that_says_it_waits_lends_its_turn_and_gets_it_back() -> None:
         got = seeded(7, outer, pool, unsound=reasons.append)
     assert got == (numbers.random(), numbers.random(), random.Random(8).random())
     assert reasons == []
-    assert time.monotonic() - start < turns._SEEN / 2
+    assert time.monotonic() - start < generator_lock._SEEN / 2
 
 
 def test_waiting_outside_of_a_seeded_run_does_nothing() -> None:
     with waiting():
-        assert not turns._stack
+        assert not generator_lock._stack
 
 
 def test_an_interrupt_while_waiting_for_the_turn_comes_through() -> None:
@@ -693,7 +695,7 @@ def test_an_interrupt_while_waiting_for_the_turn_comes_through() -> None:
             raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(turns._changed, "wait", interrupt)
+            patch.setattr(generator_lock._changed, "wait", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 seeded(8, draw)
         end.set()
@@ -707,7 +709,7 @@ def test_a_child_forked_during_a_run_of_another_thread_is_not_seeded_and_does_no
     script = """
 import os, random, threading, warnings
 import numpy as np
-from funes._seeds.seeding import run_seeded
+from funes._call.seeding import run_seeded
 warnings.simplefilter("ignore")
 random.seed(1); np.random.seed(1)
 inside, end = threading.Event(), threading.Event()
@@ -735,7 +737,7 @@ def test_a_child_forked_inside_of_a_run_goes_on_with_it(python: Any) -> None:
     script = """
 import os, random
 import numpy as np
-from funes._seeds.seeding import run_seeded
+from funes._call.seeding import run_seeded
 np.random.seed(1)
 def function():
     child = os.fork()
@@ -915,7 +917,7 @@ def test_no_turn_is_held_while_a_coroutine_waits() -> None:
         numbers.random(),
         random.Random(8).random(),
     ]
-    assert time.monotonic() - begin < turns._SEEN / 2
+    assert time.monotonic() - begin < generator_lock._SEEN / 2
 
 
 def test_loops_in_several_threads_do_not_mix() -> None:

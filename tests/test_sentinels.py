@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from funes import CacheWarning, UnhashableArgumentError, hash_definition, hash_value
-from funes._calls.by_value import dumps, loads
-from funes._definitions import sentinels
+from funes._code import sentinels
+from funes._memo.code_by_value import dumps, loads
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -72,7 +72,8 @@ def test_a_daemon_thread_that_is_ended_in_a_later_miss_does_not_abort_the_proces
     run_python: RunPython, place: str
 ) -> None:
     script = f"""{BEGIN}
-    from funes._calls import log, miss
+    from funes._call import log
+    from funes._call import miss
 
     class Late:
         sleep = time.sleep

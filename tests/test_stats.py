@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from funes import hash_value, memorious
-from funes._entries import stats
-from funes._entries.stats import Stats
 from funes._funes import KeyLock
+from funes._results import usage
+from funes._results.usage import Stats
 
 RunPython = Callable[..., str]
 
@@ -35,7 +35,7 @@ def files_in(cache: Path, function: str = "double") -> list[Path]:
 
 def the_stats(cache: Path, function: str = "double") -> Stats | None:
     (folder,) = (cache / function).iterdir()
-    return stats.read(folder)
+    return usage.read(folder)
 
 
 def a_memo_with_hits(hits: int) -> Any:
@@ -67,7 +67,7 @@ def test_a_process_without_hits_touches_nothing(cache: Path, run_python: RunPyth
     before = os.stat(folder).st_mtime_ns, sorted(os.listdir(folder))
     run_python(DOUBLE + "print(double.is_cached(1))")
     assert (os.stat(folder).st_mtime_ns, sorted(os.listdir(folder))) == before
-    assert stats.read(folder) is None
+    assert usage.read(folder) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -122,8 +122,8 @@ def test_hits_belong_to_the_definition_that_had_them(cache: Path) -> None:
             scaled(1)
         for _ in range(hits):
             scaled(1)
-    stats.save()
-    found = [stats.read(folder) for folder in folders[:2]]
+    usage.save()
+    found = [usage.read(folder) for folder in folders[:2]]
     assert [each and each.hits for each in found] == [2 + 4, 3]
 
 
@@ -132,17 +132,17 @@ def test_numbers_that_are_cleared_and_functions_that_are_gone_count(cache: Path)
     double.cache_clear()
     double(1)
     del double
-    stats.save()
+    usage.save()
     found = the_stats(cache)
     assert found is not None
     assert found.hits == 3
-    stats.save()
+    usage.save()
     assert the_stats(cache) == found
 
 
 def test_the_file_is_as_the_format_says(cache: Path) -> None:
     double = a_memo_with_hits(1)
-    stats.save()
+    usage.save()
     (path,) = files_in(cache)
     assert path.parent == double.cache_path
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def test_the_file_is_as_the_format_says(cache: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
         path.parent.chmod(0o770)
         double(1)
-        stats.save()
+        usage.save()
         assert path.stat().st_mode & 0o777 == 0o660
     assert not list(path.parent.glob(".tmp-*"))
 
@@ -174,8 +174,8 @@ def test_the_file_is_as_the_format_says(cache: Path) -> None:
 def test_what_is_no_such_file_is_replaced(content: bytes, cache: Path) -> None:
     double = a_memo_with_hits(1)
     (double.cache_path / "stats.json").write_bytes(content)
-    assert stats.read(double.cache_path) is None
-    stats.save()
+    assert usage.read(double.cache_path) is None
+    usage.save()
     assert the_stats(cache) is not None
 
 
@@ -183,8 +183,8 @@ def test_a_later_version_of_the_file_stays_as_it_is(cache: Path) -> None:
     double = a_memo_with_hits(1)
     path = double.cache_path / "stats.json"
     path.write_bytes(b'{"format": 2, "hits": {}}')
-    stats.save()
-    assert stats.read(double.cache_path) is None
+    usage.save()
+    assert usage.read(double.cache_path) is None
     assert path.read_bytes() == b'{"format": 2, "hits": {}}'
 
 
@@ -195,14 +195,14 @@ def test_neither_a_link_nor_a_pipe_is_followed_or_waited_for(cache: Path, tmp_pa
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b'{"format": 1, "hits": 7, "saved_seconds": 7}')
     path.symlink_to(elsewhere)
-    assert stats.read(double.cache_path) is None
-    stats.save()
+    assert usage.read(double.cache_path) is None
+    usage.save()
     assert json.loads(elsewhere.read_bytes())["hits"] == 7
     path.unlink()
     os.mkfifo(path)
     double(1)
-    assert stats.read(double.cache_path) is None
-    stats.save()
+    assert usage.read(double.cache_path) is None
+    usage.save()
     found = the_stats(cache)
     assert found is not None
     assert found.hits == 1
@@ -214,7 +214,7 @@ def test_a_folder_that_is_gone_does_not_come_back(cache: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    stats.save()
+    usage.save()
     assert not folder.exists()
 
 
@@ -223,31 +223,29 @@ def test_who_holds_the_lock_is_not_waited_for(cache: Path, run_python: RunPython
     lock = KeyLock(str(double.cache_path), hash_value("stats.json"))
     assert lock.acquire()
     script = f"""
-from funes._entries import stats
+from funes._results import usage
 from funes._funes import KeyLock
 stats._add({str(double.cache_path)!r}, stats.Stats(1, 1.0))
 """
     try:
         run_python(script)
-        assert stats.read(double.cache_path) is None
+        assert usage.read(double.cache_path) is None
     finally:
         lock.release()
     run_python(script)
-    assert stats.read(double.cache_path) == Stats(1, 1.0)
+    assert usage.read(double.cache_path) == Stats(1, 1.0)
 
 
 def test_what_saved_most_comes_first_and_the_end_of_a_process_is_not_held_up(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stats.save()
-    monkeypatch.setattr(
-        stats, "take_savings", lambda: [("a", 1, 1.0), ("b", 1, 3.0), ("c", 1, 2.0)]
-    )
+    usage.save()
+    monkeypatch.setattr(usage, "take_usage", lambda: [("a", 1, 1.0), ("b", 1, 3.0), ("c", 1, 2.0)])
     moments = iter([0.0, 0.0, 0.5, 1.5])
-    monkeypatch.setattr(stats, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(usage, "monotonic", lambda: next(moments))
     added: list[str] = []
-    monkeypatch.setattr(stats, "_add", lambda folder, _: added.append(folder))
-    stats.save()
+    monkeypatch.setattr(usage, "_add", lambda folder, _: added.append(folder))
+    usage.save()
     assert added == ["b", "c"]
 
 
@@ -267,5 +265,5 @@ def test_the_file_is_no_entry(cache: Path) -> None:
     from funes import load_cached_results
 
     double = a_memo_with_hits(1)
-    stats.save()
+    usage.save()
     assert [result["output"] for result in load_cached_results(double)] == [2]

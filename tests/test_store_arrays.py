@@ -213,7 +213,7 @@ def test_an_option_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="durability"):
         memorious(durability="perhaps")(arrays)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="key"):
-        memorious(key="")(arrays)
+        memorious(signing_key="")(arrays)
 
 
 def test_a_class_of_main_and_its_array(run_python: Callable[..., str], cache: Path) -> None:

@@ -40,9 +40,9 @@ class Bomb:
 
 def test_signed_entries_are_hits_with_the_key_only(cache: Path, printed: Printed) -> None:
     for _ in range(2):
-        assert double_with(key="ours")(21) == 42
+        assert double_with(signing_key="ours")(21) == 42
     assert printed() == ["21"]
-    for other in (double_with(key=b"theirs"), double_with(key="ours ")):
+    for other in (double_with(signing_key=b"theirs"), double_with(signing_key="ours ")):
         with pytest.warns(CacheWarning, match="not signed with the key"):
             assert other(21) == 42
         assert printed() == ["21"]
@@ -50,17 +50,17 @@ def test_signed_entries_are_hits_with_the_key_only(cache: Path, printed: Printed
             assert list(load_cached_results(other)) == []
     # Nobody asks for the signature without a key, and what was there is still there.
     assert double_with()(21) == 42
-    assert double_with(key="ours")(21) == 42
+    assert double_with(signing_key="ours")(21) == 42
     assert printed() == []
 
 
 def test_the_environment_gives_a_key(
     cache: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FUNES_KEY", "ours")
+    monkeypatch.setenv("FUNES_SIGNING_KEY", "ours")
     double_with()(21)
-    monkeypatch.delenv("FUNES_KEY")
-    assert double_with(key="ours")(21) == 42
+    monkeypatch.delenv("FUNES_SIGNING_KEY")
+    assert double_with(signing_key="ours")(21) == 42
     assert printed() == ["21"]
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_signed_is_never_unpickled(
     key = plain.key(argument)
     entry = {"input": {"x": argument}, "output": Bomb(trace), "time": 0.0}
     store.write("double", key.definition, key.arguments, pickle.dumps(entry, 5))
-    guarded = double_with(key="ours")
+    guarded = double_with(signing_key="ours")
     with pytest.warns(CacheWarning, match="not signed"):
         assert guarded(argument) == argument * 2
     with pytest.warns(CacheWarning, match="not signed"):
@@ -90,7 +90,7 @@ def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
     # Who can write to the file could change it after the look at its signature.
     np = pytest.importorskip("numpy")
 
-    @memorious(key="ours", memory=0)
+    @memorious(signing_key="ours", memory=0)
     def ones(n: int) -> Any:
         return np.ones(n)
 
@@ -105,7 +105,7 @@ def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
 
 
 def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed) -> None:
-    double = double_with(key="ours")
+    double = double_with(signing_key="ours")
     double(1)
     shutil.copy(double.key(1).path, double.key(2).path)
     with pytest.warns(CacheWarning, match="is damaged"):
@@ -113,9 +113,9 @@ def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed
 
 
 def test_the_key_does_not_lie_in_the_cache(cache: Path) -> None:
-    double = double_with(key="hunter2hunter2")
+    double = double_with(signing_key="hunter2hunter2")
 
-    @memorious(key="hunter2hunter2")
+    @memorious(signing_key="hunter2hunter2")
     def apply(function: Any, x: int) -> Any:
         return [function, function(x)]
 
@@ -127,21 +127,21 @@ def test_the_key_does_not_lie_in_the_cache(cache: Path) -> None:
 
 
 def test_a_function_that_lost_its_key_trusts_nothing(cache: Path) -> None:
-    double = double_with(key="ours")
+    double = double_with(signing_key="ours")
 
-    @memorious(key="ours")
+    @memorious(signing_key="ours")
     def same(function: Any) -> Any:
         return function
 
     same(double)
     stored = same(double)
     if stored is not double:
-        with pytest.warns(CacheWarning, match="FUNES_KEY"):
+        with pytest.warns(CacheWarning, match="FUNES_SIGNING_KEY"):
             assert stored(4) == 8
 
 
 def test_the_key_travels_with_a_function_that_goes_by_value(cache: Path) -> None:
-    arrived = pickle.loads(pickle.dumps(double_with(key="ours")))
+    arrived = pickle.loads(pickle.dumps(double_with(signing_key="ours")))
     assert arrived._options.key.reveal() == b"ours"
 
 

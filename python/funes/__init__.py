@@ -13,26 +13,26 @@ See `memorious` for the decorator, `load_cached_results` for the results as data
 # may not need it, and `typing` alone takes longer to import than a hundred thousand hits.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from funes._calls.memo import CacheInfo, Key, Memo
-    from funes._calls.memorious import memorious
-    from funes._definitions.difference import Change
-    from funes._definitions.graph import explain_definition
-    from funes._definitions.origin import declare_own
-    from funes._entries.cache import Cache, StoredObject, open_cache
-    from funes._entries.entry import StoredEntry
-    from funes._entries.files import Removed, StoredFile, Verdict
-    from funes._entries.function import StoredFunction
-    from funes._entries.results import (
+    from funes._code.definition_diff import Change
+    from funes._code.definition_tree import explain_definition
+    from funes._code.user_code import track_package
+    from funes._funes import __version__, hash_definition, hash_value
+    from funes._memo.decorator import memorious
+    from funes._memo.memo import CacheInfo, Key, Memo
+    from funes._results.cache import Cache, StoredObject, open_cache
+    from funes._results.results import (
         Results,
         load_cached_results,
         load_cached_results_as_pandas,
     )
-    from funes._entries.version import StoredVersion, Summary
-    from funes._funes import __version__, hash_definition, hash_value
+    from funes._results.stored_entry import StoredEntry
+    from funes._results.stored_files import CheckResult, DeletedFiles, StoredFile
+    from funes._results.stored_function import StoredFunction
+    from funes._results.stored_version import StoredVersion, Summary
+    from funes._tools.adopt.adopt import AdoptionResult
+    from funes._tools.explain.argument_diff import Difference
+    from funes._tools.explain.explanation import Explanation
     from funes._values.rules import register
-    from funes._versions.adopt import Adopted
-    from funes._versions.arguments import Difference
-    from funes._versions.explanation import Explanation
     from funes.errors import (
         AdoptionError,
         CacheWarning,
@@ -44,20 +44,21 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Adopted",
     "AdoptionError",
+    "AdoptionResult",
     "Cache",
     "CacheInfo",
     "CacheWarning",
     "Change",
+    "CheckResult",
     "DamagedEntryError",
     "DefinitionMismatch",
+    "DeletedFiles",
     "Difference",
     "Explanation",
     "FunesError",
     "Key",
     "Memo",
-    "Removed",
     "Results",
     "StoredEntry",
     "StoredFile",
@@ -67,9 +68,7 @@ __all__ = [
     "Summary",
     "UnhashableArgumentError",
     "UnpicklableResultError",
-    "Verdict",
     "__version__",
-    "declare_own",
     "explain_definition",
     "hash_definition",
     "hash_value",
@@ -78,26 +77,27 @@ __all__ = [
     "memorious",
     "open_cache",
     "register",
+    "track_package",
 ]
 
 #: Module -> what it has for `funes`.
 _HOMES = {
     "_funes": ("__version__", "hash_definition", "hash_value"),
-    "_definitions.difference": ("Change",),
-    "_definitions.graph": ("explain_definition",),
-    "_definitions.origin": ("declare_own",),
-    "_calls.memo": ("CacheInfo", "Key", "Memo"),
-    "_calls.memorious": ("memorious",),
-    "_entries.cache": ("Cache", "StoredObject", "open_cache"),
-    "_entries.entry": ("StoredEntry",),
-    "_entries.files": ("Removed", "StoredFile", "Verdict"),
-    "_entries.function": ("StoredFunction",),
-    "_entries.version": ("StoredVersion", "Summary"),
-    "_entries.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
+    "_code.definition_diff": ("Change",),
+    "_code.definition_tree": ("explain_definition",),
+    "_code.user_code": ("track_package",),
+    "_memo.memo": ("CacheInfo", "Key", "Memo"),
+    "_memo.decorator": ("memorious",),
+    "_results.cache": ("Cache", "StoredObject", "open_cache"),
+    "_results.stored_entry": ("StoredEntry",),
+    "_results.stored_files": ("DeletedFiles", "StoredFile", "CheckResult"),
+    "_results.stored_function": ("StoredFunction",),
+    "_results.stored_version": ("StoredVersion", "Summary"),
+    "_results.results": ("Results", "load_cached_results", "load_cached_results_as_pandas"),
     "_values.rules": ("register",),
-    "_versions.adopt": ("Adopted",),
-    "_versions.arguments": ("Difference",),
-    "_versions.explanation": ("Explanation",),
+    "_tools.adopt.adopt": ("AdoptionResult",),
+    "_tools.explain.argument_diff": ("Difference",),
+    "_tools.explain.explanation": ("Explanation",),
     "errors": (
         "AdoptionError",
         "CacheWarning",

@@ -1,6 +1,6 @@
 """``python -m funes``: the command line."""
 
-from funes._cli.start import main
+from funes._tools.cli.main import main
 
 if __name__ == "__main__":
     main()

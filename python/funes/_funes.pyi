@@ -12,17 +12,17 @@ __all__ = [
     "LONG",
     "OBJECTS",
     "PROTOCOL",
+    "ArrayBytes",
+    "BufferCollector",
+    "BufferSpans",
     "Call",
-    "Claim",
-    "Collector",
     "Core",
-    "Draws",
     "Entry",
-    "InBand",
+    "GeneratorWords",
+    "InFlightCall",
+    "InlinedPickle",
     "KeyLock",
     "Listing",
-    "Raw",
-    "Spans",
     "Store",
     "__version__",
     "class_version",
@@ -30,8 +30,8 @@ __all__ = [
     "counted",
     "definition_graph",
     "encode_value",
-    "forget_plans",
-    "forget_savings",
+    "forget_strategies",
+    "forget_usage",
     "hash_arguments",
     "hash_definition",
     "hash_value",
@@ -40,7 +40,7 @@ __all__ = [
     "safe_name",
     "set_seeded",
     "shown",
-    "take_savings",
+    "take_usage",
 ]
 
 _T = TypeVar("_T")
@@ -132,8 +132,8 @@ class Core:
     ) -> None: ...
 
 @final
-class Draws:
-    def __new__(cls) -> Draws: ...
+class GeneratorWords:
+    def __new__(cls) -> GeneratorWords: ...
     def have_moved(self) -> bool: ...
 
 def set_seeded(is_seeded: bool) -> None: ...
@@ -142,21 +142,21 @@ def parameters_of(function: FunctionType) -> list[str]: ...
 def counted(holder: Any, key: str, now: Any) -> Any: ...
 def class_version(cls: type) -> int: ...
 def count_attributes(holder: Any, attributes: dict[str, Any]) -> None: ...
-def forget_plans() -> None: ...
-def take_savings() -> list[tuple[str, int, float]]: ...
-def forget_savings() -> None: ...
+def forget_strategies() -> None: ...
+def take_usage() -> list[tuple[str, int, float]]: ...
+def forget_usage() -> None: ...
 
 @final
-class Raw:
-    def __new__(cls, owner: Any) -> Raw: ...
+class ArrayBytes:
+    def __new__(cls, owner: Any) -> ArrayBytes: ...
 
 @final
-class Claim:
-    # Their keys are places; the threads are what `funes._calls.once` makes of them.
-    present: Final[dict[tuple[str, str], Claim]]
-    waiting_abroad: Final[dict[tuple[str, str], Any]]
-    abroad: Any
-    def __new__(cls, place: tuple[str, str], in_task: bool) -> Claim: ...
+class InFlightCall:
+    # Their keys are places; the threads are what `funes._call.single_flight` makes of them.
+    present: Final[dict[tuple[str, str], InFlightCall]]
+    waiting_on_lock: Final[dict[tuple[str, str], Any]]
+    lock_waiter: Any
+    def __new__(cls, place: tuple[str, str], in_task: bool) -> InFlightCall: ...
     @property
     def place(self) -> tuple[str, str]: ...
     @property
@@ -164,11 +164,11 @@ class Claim:
     @property
     def thread(self) -> int: ...
     @property
-    def outer(self) -> Claim | None: ...
+    def outer(self) -> InFlightCall | None: ...
     @property
     def lock(self) -> KeyLock | None: ...
     @property
-    def awaited(self) -> list[Claim]: ...
+    def awaited(self) -> list[InFlightCall]: ...
     @property
     def wakers(self) -> list[Callable[[], None]]: ...
     @property
@@ -221,9 +221,11 @@ class Store:
         function: str,
         definition: str,
         arguments: str,
-        body: bytes | InBand,
-        fast: tuple[bytes, Spans | None] | None = None,
-        head: tuple[float, tuple[bytes, Spans | None], tuple[bytes, Spans | None] | None]
+        body: bytes | InlinedPickle,
+        fast: tuple[bytes, BufferSpans | None] | None = None,
+        head: tuple[
+            float, tuple[bytes, BufferSpans | None], tuple[bytes, BufferSpans | None] | None
+        ]
         | None = None,
         *,
         durable: bool = False,
@@ -243,8 +245,8 @@ class Store:
     def write_object(
         self,
         content: str,
-        body: bytes | InBand,
-        fast: tuple[bytes, Spans | None] | None = None,
+        body: bytes | InlinedPickle,
+        fast: tuple[bytes, BufferSpans | None] | None = None,
         *,
         durable: bool = False,
     ) -> bool: ...
@@ -266,20 +268,20 @@ class Entry:
     ): ...
 
 @final
-class Collector:
-    def __new__(cls) -> Collector: ...
+class BufferCollector:
+    def __new__(cls) -> BufferCollector: ...
     def __call__(self, buffer: Any, /) -> bool: ...
     def __len__(self) -> int: ...
-    def body(self, stream: bytes) -> InBand | None: ...
-    def within(self, body: InBand) -> Spans | None: ...
+    def body(self, stream: bytes) -> InlinedPickle | None: ...
+    def within(self, body: InlinedPickle) -> BufferSpans | None: ...
 
 @final
-class InBand:
+class InlinedPickle:
     @property
-    def spans(self) -> Spans: ...
+    def spans(self) -> BufferSpans: ...
     @property
     def buffered(self) -> int: ...
     def __bytes__(self) -> bytes: ...
 
 @final
-class Spans: ...
+class BufferSpans: ...

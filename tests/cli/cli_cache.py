@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from funes import memorious
-from funes._calls import description
-from funes._entries import pickling, stats
+from funes._entries import codec
+from funes._memo import definition_record
+from funes._results import usage
 
 DAY = 86400.0
 
@@ -31,11 +32,11 @@ def function(text: str, module: str = "mine", **options: Any) -> Any:
 def store(memo: Any, seconds: float, *args: Any, size: int = 0, hits: int = 0) -> Path:
     """Store a call as if it had taken so many seconds; its output has so many bytes."""
     call = memo._core.key(memo, args, {})
-    pickled = pickling.dump_entry(dict(call.inputs), b"x" * size, seconds)
+    pickled = codec.dump_entry(dict(call.inputs), b"x" * size, seconds)
     memo._store.write(memo._function_name, call.definition, call.arguments, *pickled)
-    description.record(memo, call.definition)
+    definition_record.record(memo, call.definition)
     if hits:
-        stats._add(str(memo.cache_path), stats.Stats(hits, hits * seconds))
+        usage._add(str(memo.cache_path), usage.Stats(hits, hits * seconds))
     path: Path = memo.key(*args).path
     return path
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from funes._cli.commands import funes
+from funes._tools.cli.commands import funes
 
 Run = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from funes._cli.commands import NAMES, funes
+from funes._tools.cli.commands import NAMES, funes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")

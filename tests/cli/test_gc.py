@@ -14,8 +14,9 @@ import pytest
 from cli_cache import DAY, age, entries_of, function, store, train
 
 from funes import CacheWarning, StoredEntry, memorious
-from funes._cli import collecting
-from funes._entries import large_arguments, stats
+from funes._entries import large_arguments
+from funes._results import usage
+from funes._tools.cli import gc_plan
 
 # Versions that differ by one value, one after the other, are what these tests need.
 pytestmark = pytest.mark.filterwarnings("ignore:.*for the third time in a row")
@@ -73,7 +74,7 @@ def test_versions_count_for_each_function(cache: Path, run: Callable[..., Any]) 
 def test_a_version_that_has_had_hits_was_used(cache: Path, run: Callable[..., Any]) -> None:
     versions = aged(200, 100)
     train(0)(1)
-    stats.save()
+    usage.save()
     assert run("gc", "--older-than", "90d", "--yes").exit_code == 0
     assert left(versions) == [True, False]
 
@@ -270,7 +271,7 @@ def test_what_comes_to_be_referred_to_while_a_sweep_is_on_stays(
     load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("rm", "load", "--yes")
-    plan = collecting.plan
+    plan = gc_plan.plan
 
     def plan_and_be_overtaken(*args: Any, **kwargs: Any) -> Any:
         planned = plan(*args, **kwargs)
@@ -278,7 +279,7 @@ def test_what_comes_to_be_referred_to_while_a_sweep_is_on_stays(
         load(bytes(10_000))
         return planned
 
-    monkeypatch.setattr("funes._cli.gc.plan", plan_and_be_overtaken)
+    monkeypatch.setattr("funes._tools.cli.gc.plan", plan_and_be_overtaken)
     assert run("gc", "--yes").exit_code == 0
     assert objects_of(cache) == [1]
 
@@ -287,14 +288,14 @@ def test_a_version_that_is_used_while_a_sweep_is_on_stays(
     cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (version,) = aged(200)
-    plan = collecting.plan
+    plan = gc_plan.plan
 
     def plan_and_be_overtaken(*args: Any, **kwargs: Any) -> Any:
         planned = plan(*args, **kwargs)
         version(3)
         return planned
 
-    monkeypatch.setattr("funes._cli.gc.plan", plan_and_be_overtaken)
+    monkeypatch.setattr("funes._tools.cli.gc.plan", plan_and_be_overtaken)
     done = run("gc", "--older-than", "90d", "--yes")
     assert done.exit_code == 1
     assert "has been used meanwhile" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 from cli_cache import age, train
 
 from funes import memorious
-from funes._entries import stats
+from funes._results import usage
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_versions_come_the_latest_first_with_what_changed(
 def test_the_time_is_that_of_all_entries_and_what_hits_saved_is_summed_up(
     versions: list[Any], data: Callable[..., Any]
 ) -> None:
-    stats.save()
+    usage.save()
     latest, first = data("ls", "train")
     infos = [each.cache_info() for each in versions]
     assert first["computed"] == pytest.approx(infos[0].computed_seconds)

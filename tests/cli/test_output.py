@@ -11,10 +11,10 @@ import click
 import numpy as np
 import pytest
 
-from funes._cli import match, units
-from funes._cli.exits import NotThere
-from funes._cli.output import Column, print_rows, to_json
-from funes._entries.named import named
+from funes._results.find_function import named
+from funes._tools.cli import resolve, units
+from funes._tools.cli.exit_codes import NotFound
+from funes._tools.cli.output import Column, print_rows, to_json
 
 COLUMNS = (Column("name"), Column("count", right=True))
 
@@ -194,14 +194,14 @@ def test_a_name_that_several_end_with_is_that_of_each() -> None:
 
 def test_a_hash_is_found_by_its_beginning() -> None:
     hashes = ["abc1", "abd2", "b3"]
-    assert match.by_prefix("ABC", hashes, str, "version") == "abc1"
+    assert resolve.by_prefix("ABC", hashes, str, "version") == "abc1"
     with pytest.raises(click.UsageError, match="abc1, abd2: give more digits"):
-        match.by_prefix("ab", hashes, str, "version")
-    with pytest.raises(NotThere, match="no version 'c'; there are abc1, abd2, b3"):
-        match.by_prefix("c", hashes, str, "version")
+        resolve.by_prefix("ab", hashes, str, "version")
+    with pytest.raises(NotFound, match="no version 'c'; there are abc1, abd2, b3"):
+        resolve.by_prefix("c", hashes, str, "version")
 
 
 def test_an_error_names_ten_of_those_that_there_are() -> None:
     hashes = [f"{number:02}" for number in range(13)]
-    with pytest.raises(NotThere, match=r"08, 09 and 3 more$"):
-        match.by_prefix("x", hashes, str, "version")
+    with pytest.raises(NotFound, match=r"08, 09 and 3 more$"):
+        resolve.by_prefix("x", hashes, str, "version")

@@ -19,7 +19,7 @@ import pytest
 from cli_cache import train
 
 from funes import CacheWarning, load_cached_results, memorious, open_cache
-from funes._entries import pickling
+from funes._entries import codec
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ def test_nothing_is_cut_in_a_file(
 
     memo = memorious(make)
     call = memo._core.key(memo, (1,), {})
-    pickled = pickling.dump_entry({"x": 1}, value, 0.0)
+    pickled = codec.dump_entry({"x": 1}, value, 0.0)
     memo._store.write("make", call.definition, call.arguments, *pickled)
     done = run("show", "make", *options)
     assert done.exit_code == 0

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cli_cache import train
 
-from funes._cli.commands import NAMES
+from funes._tools.cli.commands import NAMES
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -75,9 +75,9 @@ def test_a_command_loads_no_more_than_it_needs(memo: Any, python: Python, tmp_pa
     script = tmp_path / "loaded.py"
     script.write_text(
         "import sys\nsys.argv = ['funes', 'du']\n"
-        "from funes._cli.start import main\n"
+        "from funes._tools.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('rich', 'dill', 'numpy', 'pandas', 'tqdm', 'funes._cli.gc')"
+        "print([name for name in ('rich', 'dill', 'numpy', 'pandas', 'tqdm', 'funes._tools.cli.gc')"
         " if name in sys.modules])\n",
         encoding="utf-8",
     )

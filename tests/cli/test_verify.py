@@ -87,7 +87,7 @@ def test_with_a_key_what_is_not_signed_with_it_is_foreign(
 ) -> None:
     train(1)(1)
     assert run("verify").exit_code == 0
-    monkeypatch.setenv("FUNES_KEY", "a key")
+    monkeypatch.setenv("FUNES_SIGNING_KEY", "a key")
     train(2)(1)
     done = run("verify")
     assert done.exit_code == 1

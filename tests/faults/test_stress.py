@@ -34,7 +34,7 @@ def functions(folder: Path) -> list[Any]:
         {},
         {"memory": 0},
         {"verify": "always", "memory": 0},
-        {"once": False},
+        {"single_flight": False},
     ]
     made = []
     for option in options:

@@ -52,7 +52,7 @@ from unittest import mock
 import pytest
 
 from funes import CacheWarning, UnhashableArgumentError, hash_value, memorious, register
-from funes._funes import forget_plans
+from funes._funes import forget_strategies
 from values.comparing import assert_all_differ, assert_all_equal
 
 
@@ -1365,11 +1365,11 @@ def test_exceptions_count_alike_when_a_library_registers_reducers_for_them(
     error = ValueError("mine", 1)
     before = hash_value(error)
     monkeypatch.setitem(copyreg.dispatch_table, ValueError, lambda error: (str, (repr(error),)))
-    forget_plans()
+    forget_strategies()
     try:
         assert hash_value(error) == before
     finally:
-        forget_plans()
+        forget_strategies()
 
 
 class ListThatHides(list):  # type: ignore[type-arg]

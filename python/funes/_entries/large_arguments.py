@@ -12,16 +12,16 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from funes._entries import pickles
-from funes._entries.frozen import Frozen
+from funes._call.argument_snapshot import ArgumentSnapshot
+from funes._entries import pickler
 from funes._funes import Store, hash_value
-from funes._warn import one_line
+from funes._warnings import one_line
 
-__all__ = ["YOUNG", "named_in", "named_in_file", "refer", "renew", "resolve"]
+__all__ = ["GC_GRACE_SECONDS", "named_in", "named_in_file", "refer", "renew", "resolve"]
 
 #: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
 #: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
-YOUNG = 86400.0
+GC_GRACE_SECONDS = 86400.0
 
 #: The text that an entry has in the place of the value.
 _TEXT = "<in objects/{}.dill: {} bytes>"
@@ -33,7 +33,7 @@ _PIECE = 1 << 22
 
 
 def refer(
-    store: Store, frozen: Frozen, limit: int, durable: bool
+    store: Store, frozen: ArgumentSnapshot, limit: int, durable: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Store the large arguments of a call, unless they are stored.
 
@@ -47,7 +47,7 @@ def refer(
         The input of the entry; and the hashes of those arguments that it refers to, by name.
     """
     large = frozen.take_large(limit)
-    inputs = frozen.thaw()
+    inputs = frozen.restore()
     objects = {}
     for name, pickled in large.items():
         content = bytes(pickled.body)
@@ -88,7 +88,7 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
             value = (
                 f"<not stored: objects/{digest}.dill is missing>"
                 if found is None
-                else pickles.load(found.body, found.fast)
+                else pickler.load(found.body, found.fast)
             )
         except Exception as error:
             value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"

@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any
 
-from funes._entries.plain import ATOMS, PROTOCOL
+from funes._entries.c_pickler import ATOMS, PROTOCOL
 
 __all__ = ["has_graph"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from funes._funes import Raw
+from funes._funes import ArrayBytes
 
 __all__ = ["BLOCK", "REFUSALS", "RULES", "column", "data_type"]
 
@@ -99,23 +99,23 @@ def _elements(values: Any) -> object:
     return _fixed(values)
 
 
-def _fixed(values: Any) -> Raw:
+def _fixed(values: Any) -> ArrayBytes:
     """Elements of a fixed size, one after the other in memory."""
     memory = values.buffers()[1]
     if memory is None or len(values) == 0:
-        return Raw(b"")
+        return ArrayBytes(b"")
     width = values.type.bit_width // 8
-    return Raw(memory.slice(values.offset * width, len(values) * width))
+    return ArrayBytes(memory.slice(values.offset * width, len(values) * width))
 
 
-def _bits(values: Any) -> Raw:
+def _bits(values: Any) -> ArrayBytes:
     from pyarrow import uint8
 
     # A byte each: bits of a slice begin anywhere in a byte.
     return _fixed(values.cast(uint8()))
 
 
-def _lengths(values: Any) -> Raw:
+def _lengths(values: Any) -> ArrayBytes:
     from pyarrow import compute, int64
 
     return _fixed(compute.list_value_length(values).cast(int64()))
@@ -126,13 +126,13 @@ def _texts(values: Any) -> object:
     from pyarrow import Array, compute, int64
 
     if len(values) == 0:
-        return Raw(b""), Raw(b"")
+        return ArrayBytes(b""), ArrayBytes(b"")
     _, offsets, memory = values.buffers()
     ends = Array.from_buffers(int64(), len(values) + 1, [None, offsets], offset=values.offset)
     first, last = ends[0].as_py(), ends[-1].as_py()
     if first:
         ends = compute.subtract(ends, first)
-    return _fixed(ends), Raw(memory.slice(first, last - first) if last > first else b"")
+    return _fixed(ends), ArrayBytes(memory.slice(first, last - first) if last > first else b"")
 
 
 def _pairs(values: Any) -> Any:
@@ -234,7 +234,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     f"pyarrow.lib.{name}": (f"pyarrow.{name}", rule)
     for name, rule in {
         "Array": _array,
-        "Buffer": Raw,
+        "Buffer": ArrayBytes,
         "ChunkedArray": _array,
         "DataType": data_type,
         "DictionaryScalar": _wrapped_scalar,

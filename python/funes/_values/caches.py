@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from funes._definitions.library import is_library_class
+from funes._code.third_party import is_library_class
 from funes._funes import hash_value
 from funes._values.libraries import FOUND_OUT
 from funes.errors import UnhashableArgumentError

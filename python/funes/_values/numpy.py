@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from funes._funes import Raw
+from funes._funes import ArrayBytes
 
 __all__ = ["COVERED", "RULES", "array"]
 
@@ -35,7 +35,7 @@ def _elements(value: Any) -> object:
     if value.ndim == 0:
         value = value.reshape(1)
     if kind.kind in _PLAIN and kind.char not in _LONG and kind.isbuiltin != _USER_DEFINED:
-        return Raw(value)
+        return ArrayBytes(value)
     if kind.names is not None:
         return _records(value)
     if kind.hasobject:
@@ -43,13 +43,13 @@ def _elements(value: Any) -> object:
     if kind.char in _LONG:
         return _long(value)
     # Dates and the data types of others do not lend their memory under their own name.
-    return Raw(value.view(f"V{kind.itemsize}")) if kind.itemsize else Raw(b"")
+    return ArrayBytes(value.view(f"V{kind.itemsize}")) if kind.itemsize else ArrayBytes(b"")
 
 
 def _records(value: Any) -> object:
     """Structs: one after the other if they have no bytes that cannot be seen, otherwise field after field."""
     if _is_packed(value.dtype):
-        return Raw(value.view(f"V{value.dtype.itemsize}"))
+        return ArrayBytes(value.view(f"V{value.dtype.itemsize}"))
     from numpy import ndarray
 
     # A class of its own (recarray) may give something else for a field.
@@ -98,7 +98,7 @@ def _long(value: Any) -> object:
             "itemsize": value.dtype.itemsize,
         }
     )
-    return [Raw(value.view(seen)[str(part)]) for part in parts]
+    return [ArrayBytes(value.view(seen)[str(part)]) for part in parts]
 
 
 def _dtype(value: Any) -> object:

@@ -12,7 +12,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from funes._funes import Raw
+from funes._funes import ArrayBytes
 from funes._values import arrow
 
 __all__ = ["COVERED", "FOUND_OUT", "REFUSALS", "RULES"]
@@ -80,11 +80,11 @@ def _evenly(first: int, step: int, count: int) -> object:
 def _dates(value: Any) -> object:
     """Dates and time differences: unit, time zone, count of units since 1970 or 0."""
     zone = _zone(getattr(value, "tz", None))
-    return value.asi8.dtype.str, getattr(value, "unit", "ns"), zone, Raw(value.asi8)
+    return value.asi8.dtype.str, getattr(value, "unit", "ns"), zone, ArrayBytes(value.asi8)
 
 
 def _periods(value: Any) -> object:
-    return str(value.dtype), Raw(value.asi8)
+    return str(value.dtype), ArrayBytes(value.asi8)
 
 
 def _intervals(value: Any) -> object:
@@ -166,8 +166,8 @@ def _text_block(value: Any) -> tuple[object, ...]:
         lengths = fromiter(map(len, encoded), "i8", len(texts))
     ends = zeros(len(texts) + 1 if texts else 0, "<i8")
     cumsum(lengths, out=ends[1:])
-    valid = Raw((~missing).view("u1")) if missing.any() else None
-    return len(value), valid, (Raw(ends), Raw(memory))
+    valid = ArrayBytes((~missing).view("u1")) if missing.any() else None
+    return len(value), valid, (ArrayBytes(ends), ArrayBytes(memory))
 
 
 def _moment(value: Any) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from funes._funes import Raw
+from funes._funes import ArrayBytes
 
 __all__ = ["BLOCK", "COVERED", "REFUSALS", "RULES"]
 
@@ -64,19 +64,19 @@ def _block(values: Any) -> tuple[object, ...]:
     """How many elements there are, which of them are nulls (None if none is), the others."""
     if values.null_count() == 0:
         return len(values), None, _elements(values)
-    return len(values), Raw(values.is_null().to_numpy()), _elements(values.drop_nulls())
+    return len(values), ArrayBytes(values.is_null().to_numpy()), _elements(values.drop_nulls())
 
 
 def _elements(values: Any) -> object:
     """Elements none of which is a null."""
     kind = _kind(values.dtype)
     if kind in _NUMBERS:
-        return Raw(values.to_numpy())
+        return ArrayBytes(values.to_numpy())
     if kind in _COUNTED:
-        return Raw(values.to_physical().to_numpy())
+        return ArrayBytes(values.to_physical().to_numpy())
     if kind == "String":
         # One text after the other, and where each ends.
-        return Raw(values.str.len_bytes().to_numpy()), values.str.join("").item()
+        return ArrayBytes(values.str.len_bytes().to_numpy()), values.str.join("").item()
     if kind == "Categorical":
         # Which number stands for a text depends on what else the process has seen.
         return _elements(values.cast(_named("String")))
@@ -89,7 +89,7 @@ def _elements(values: Any) -> object:
     if kind == "List":
         # An empty list would be exploded to a null.
         lengths = values.list.len()
-        return Raw(lengths.to_numpy()), _column(values.filter(lengths > 0).explode())
+        return ArrayBytes(lengths.to_numpy()), _column(values.filter(lengths > 0).explode())
     if kind == "Array":
         return _column(values.explode())
     if kind == "Struct":

@@ -1,6 +1,6 @@
 """How values of each type are hashed: one rule a type.
 
-`plan` is asked once a type by the extension, which then walks the objects itself. A rule turns an object into a simpler
+`strategy` is asked once a type by the extension, which then walks the objects itself. A rule turns an object into a simpler
 value that says the same; the extension writes the rule's name and that value.
 
 Rules for other people's types are found by the type's qualified name, so that funes imports none of their libraries.
@@ -14,16 +14,16 @@ from collections.abc import Callable, Container
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from funes._definitions.definition import CODE_TYPES, is_code
-from funes._definitions.library import MEMORIOUS, is_library_class, is_mock
-from funes._funes import forget_plans
+from funes._code.describe import CODE_TYPES, is_code
+from funes._code.third_party import MEMORIOUS, is_library_class, is_mock
+from funes._funes import forget_strategies
 from funes._values import libraries, standard
 from funes._values.caches import cached_names, without_caches
 
-__all__ = ["is_tool", "plan", "register"]
+__all__ = ["is_tool", "register", "strategy"]
 
 Rule = Callable[[Any], object]
-Plan = tuple[Any, ...]
+Strategy = tuple[Any, ...]
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
@@ -32,11 +32,11 @@ COVERED: dict[str, frozenset[str]] = {**standard.COVERED, **libraries.COVERED}
 #: Qualified names of types that are refused whatever a derived class says of how it is pickled.
 FIRM = standard.FIRM | libraries.REFUSALS.keys()
 
-#: Types that the extension knows without a plan.
+#: Types that the extension knows without a strategy.
 _FIXED = frozenset(
     (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
 ).union(map(type, (None, ..., NotImplemented)))
-_DEFINITION: Plan = ("definition",)
+_DEFINITION: Strategy = ("definition",)
 _TOOL = "refuse a tool"
 #: The methods that say how an object is pickled.
 _SAY = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
@@ -72,18 +72,18 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
     """
     if not isinstance(kind, type):
         raise TypeError(f"register takes a type first, not {kind!r}")
-    if kind in _FIXED or plan(kind) == _DEFINITION:
+    if kind in _FIXED or strategy(kind) == _DEFINITION:
         raise TypeError(
             f"register cannot say how a {kind.__qualname__} is hashed: that is fixed; wrap it in a class"
         )
     if not callable(reduce):
         raise TypeError(f"register takes a function of an object second, not {reduce!r}")
     _registered[kind] = reduce
-    forget_plans()
+    forget_strategies()
 
 
-def plan(kind: type) -> Plan:
-    """The way to hash the objects of exactly this type, as `Plan` in rust/py/src/plan.rs reads it."""
+def strategy(kind: type) -> Strategy:
+    """The way to hash the objects of exactly this type, as `Strategy` in rust/py/src/strategy.rs reads it."""
     if is_mock(kind):
         # Told by the type, since an object of it answers any question with a new mock.
         return ("forbid", "a mock cannot be part of a key")
@@ -100,7 +100,7 @@ def plan(kind: type) -> Plan:
 
 def is_tool(value: object) -> bool:
     """Whether an object is a lock, thread or handler, which in an attribute counts by its type."""
-    return type(value) not in _FIXED and plan(type(value))[0] == _TOOL
+    return type(value) not in _FIXED and strategy(type(value))[0] == _TOOL
 
 
 def _is_callable_of_library(kind: type) -> bool:
@@ -116,7 +116,7 @@ def _refusal(kind: type, among: Container[str]) -> str | None:
     return None
 
 
-def _of_values(kind: type) -> Plan:
+def _of_values(kind: type) -> Strategy:
     firm = _refusal(kind, FIRM)
     for base in kind.__mro__:
         own = _registered.get(base)
@@ -165,7 +165,7 @@ def _of_values(kind: type) -> Plan:
 
 
 def _kept(kind: type) -> tuple[object, ...]:
-    """What is to be known of the attributes of a type's objects, as `Kept` in rust/py/src/plan.rs reads it."""
+    """What is to be known of the attributes of a type's objects, as `Kept` in rust/py/src/strategy.rs reads it."""
     return _slots(kind), cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
@@ -193,7 +193,7 @@ def _reduction(kind: type) -> str:
     return "partial" if is_partial else "own"
 
 
-def _refused(name: str, reason: str) -> Plan:
+def _refused(name: str, reason: str) -> Strategy:
     if name in standard.TOOLS:
         return _TOOL, reason
     return "refuse weakly" if name in standard.WEAK_KEYS else "refuse", reason

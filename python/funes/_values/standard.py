@@ -9,9 +9,9 @@ from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
 
-from funes._definitions.library import public_name
-from funes._definitions.origin import is_own
-from funes._funes import Raw
+from funes._code.third_party import public_name
+from funes._code.user_code import is_user_code
+from funes._funes import ArrayBytes
 
 __all__ = [
     "COVERED",
@@ -131,12 +131,12 @@ def _text_buffer(value: Any) -> object:
 
 
 def _memory(value: Any) -> object:
-    return value.format, value.shape, Raw(value if value.ndim else value.tobytes())
+    return value.format, value.shape, ArrayBytes(value if value.ndim else value.tobytes())
 
 
 def _type_variable(value: Any) -> object:
     """A type variable, parameter specification or new type: what it says, but for a library's, which has a name."""
-    if not is_own(value.__module__ or ""):
+    if not is_user_code(value.__module__ or ""):
         return NotImplemented
     told = {name: getattr(value, name, None) for name in _TYPE_VARIABLE}
     # Without one there is an object that stands for none, or there is not even that in older versions.
@@ -160,7 +160,7 @@ def _forward(value: Any) -> object:
 
 
 _RULES: dict[str, Rule] = {
-    "array.array": lambda value: (value.typecode, Raw(value)),
+    "array.array": lambda value: (value.typecode, ArrayBytes(value)),
     "builtins.mappingproxy": dict,
     "builtins.memoryview": _memory,
     "builtins.module": lambda value: value.__name__,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from funes._funes import Raw
+from funes._funes import ArrayBytes
 
 __all__ = ["COVERED", "RULES"]
 
@@ -51,7 +51,7 @@ def _further(value: Any) -> dict[str, object]:
     return further
 
 
-def _elements(value: Any) -> Raw:
+def _elements(value: Any) -> ArrayBytes:
     """The memory of a tensor as numpy lends it: numpy has not every data type, so as integers of their size."""
     import torch
 
@@ -60,7 +60,7 @@ def _elements(value: Any) -> Raw:
         value = torch.view_as_real(value)
     whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     value = value.view(whole[value.element_size()])
-    return Raw((value if value.ndim else value.reshape(1)).numpy())
+    return ArrayBytes((value if value.ndim else value.reshape(1)).numpy())
 
 
 def _generator(value: Any) -> object:

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use crate::bulk;
 use crate::digest::Digest;
+use crate::parallel;
 
 /// The version of the encoding: a part of every key below. Any change of a released hash raises it.
 pub const ENCODING_VERSION: u32 = 1;
@@ -43,12 +43,12 @@ impl Domain {
 
     /// Hashes `head` followed by `body`, without joining them in memory.
     pub fn hash_parts(self, head: &[u8], body: &[u8]) -> Digest {
-        let hash = if body.is_empty() && head.len() < bulk::PARALLEL_SIZE {
+        let hash = if body.is_empty() && head.len() < parallel::PARALLEL_SIZE {
             blake3::keyed_hash(self.key(), head)
         } else {
             let mut hasher = blake3::Hasher::new_keyed(self.key());
-            bulk::update(&mut hasher, head);
-            bulk::update(&mut hasher, body);
+            parallel::update(&mut hasher, head);
+            parallel::update(&mut hasher, body);
             hasher.finalize()
         };
         Digest(hash.into())

@@ -8,10 +8,10 @@
 //! What cannot be written yet (a function still to be described, an object that is being walked right now) is a hole
 //! that refers to a node of the [`Graph`]; [`Encoder::finish`] settles the graph and fills the holes.
 
-use crate::bulk;
 use crate::digest::Digest;
 use crate::domain::Domain;
 use crate::graph::{Graph, Hole, Layout, Node, NodeId, Settled, fill};
+use crate::parallel;
 use crate::tags;
 
 use rustc_hash::FxHashMap;
@@ -137,7 +137,7 @@ impl Encoder {
         let (header, header_length) = header(tag, length as u64);
         let mut hasher = Domain::Node.hasher();
         hasher.update(&header[..header_length]);
-        pieces(&mut |piece| bulk::update(&mut hasher, piece));
+        pieces(&mut |piece| parallel::update(&mut hasher, piece));
         let sealed = Sealed::Digest(Digest(hasher.finalize().into()));
         self.put(sealed);
         sealed

@@ -5,16 +5,16 @@
 
 #![forbid(unsafe_code)]
 
-mod bulk;
 pub mod digest;
 pub mod domain;
 pub mod encode;
 pub mod error;
 pub mod graph;
+pub mod inline;
 pub mod lock;
-pub mod pace;
+mod parallel;
 pub mod pickle;
-pub mod short;
 pub mod store;
 pub mod tags;
+pub mod throttle;
 pub mod value;

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pace::Pace;
 use crate::store::{filesystem, folders};
+use crate::throttle::Throttle;
 
 /// The file's name. No entry can be called so, nor does a listing of entries look at it.
 const NAME: &str = ".lock";
@@ -36,7 +36,7 @@ pub struct LockFile {
     /// As it was opened.
     metadata: Metadata,
     is_local: bool,
-    look: Pace,
+    look: Throttle,
     /// On Windows: what is locked.
     #[cfg(not(unix))]
     held: other::Held,
@@ -73,7 +73,7 @@ impl LockFile {
         share(&opened.file, &metadata, folder);
         Ok(Self {
             is_local: filesystem::is_local(&opened.file),
-            look: Pace::every(PERIOD),
+            look: Throttle::every(PERIOD),
             opened: Some(opened),
             path,
             metadata,

@@ -1,84 +1,49 @@
 //! `funes._funes`: everything of funes that touches a Python object.
 
-mod at_once;
-mod attached;
 mod call;
-mod changes;
-mod claim;
-mod classes;
-mod containers;
-mod counters;
 mod definition;
-mod draws;
-mod end;
 mod errors;
-mod frozen;
-mod given;
-mod guard;
+mod flight;
+mod gil_cell;
 mod hash;
-mod known;
 mod lazy;
-mod listing;
-mod mapping;
-mod memo;
-mod memo_type;
 mod memory;
-mod miss;
-mod namespace;
-mod objects;
-mod once;
-mod patched;
-mod plan;
-mod readings;
-mod recall;
-mod record;
-mod refusal;
-mod savings;
-mod scalars;
-mod settled;
-mod signature;
-mod stand_ins;
-mod steps;
 mod store;
-mod survey;
-mod tier;
-mod walk;
-mod watch;
 
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
-    use crate::call::Call;
+    use crate::call::core::Core;
     #[pymodule_export]
-    use crate::changes::{count_attributes, counted};
+    use crate::call::keyed_call::Call;
     #[pymodule_export]
-    use crate::claim::Claim;
+    use crate::call::memo_type::memo_type;
     #[pymodule_export]
-    use crate::draws::{Draws, set_seeded};
+    use crate::call::random_draws::{GeneratorWords, set_seeded};
     #[pymodule_export]
-    use crate::hash::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
+    use crate::call::signature::parameters_of;
     #[pymodule_export]
-    use crate::listing::Listing;
+    use crate::definition::changed_state::{count_attributes, counted};
     #[pymodule_export]
-    use crate::memo::Core;
+    use crate::definition::patched_classes::class_version;
     #[pymodule_export]
-    use crate::memo_type::memo_type;
+    use crate::flight::in_flight::InFlightCall;
     #[pymodule_export]
-    use crate::memory::Raw;
+    use crate::flight::key_lock::KeyLock;
     #[pymodule_export]
-    use crate::once::KeyLock;
+    use crate::hash::buffer::ArrayBytes;
     #[pymodule_export]
-    use crate::patched::class_version;
+    use crate::hash::functions::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
-    use crate::plan::forget_plans;
+    use crate::hash::strategy::forget_strategies;
     #[pymodule_export]
-    use crate::readings::{Collector, InBand, Spans};
+    use crate::memory::usage::{forget_usage, take_usage};
     #[pymodule_export]
-    use crate::savings::{forget_savings, take_savings};
+    use crate::store::handle::{Entry, Store, safe_name};
     #[pymodule_export]
-    use crate::signature::parameters_of;
+    use crate::store::listing::Listing;
     #[pymodule_export]
-    use crate::store::{Entry, Store, safe_name};
+    use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
 
     /// The folder of large arguments in a cache folder.
     #[pymodule_export]
@@ -98,11 +63,11 @@ mod _funes {
 
     /// From how many characters or bytes on a text within an argument is looked at for its size.
     #[pymodule_export]
-    const LONG: usize = crate::miss::LONG;
+    const LONG: usize = crate::call::fast_miss::LONG;
 
     /// The file that describes a definition, beside its entries.
     #[pymodule_export]
-    const DESCRIPTION: &str = crate::survey::DESCRIPTION;
+    const DESCRIPTION: &str = crate::store::description_watch::DESCRIPTION;
 
     /// The version, from Cargo.toml, where it is written once.
     #[pymodule_export]

@@ -14,7 +14,7 @@ use super::entry::{self, Content, Damage, Fault, Span};
 use super::files::Files;
 use super::footer::Pickle;
 use super::layout::Key;
-use super::upkeep;
+use super::remove;
 use super::write::write;
 use crate::error::Result;
 
@@ -386,8 +386,8 @@ fn take(machine: &Machine, step: Step, promised: &mut Promised) -> Result<()> {
             promised.remove(&number);
             match step {
                 Spoil(_) => machine.damage(&path),
-                SetAside(_) => drop(upkeep::set_aside(machine, root, &path, key.damaged_path(root))?),
-                _ => drop(upkeep::remove(machine, &path)?),
+                SetAside(_) => drop(remove::set_aside(machine, root, &path, key.damaged_path(root))?),
+                _ => drop(remove::remove(machine, &path)?),
             }
         }
     }

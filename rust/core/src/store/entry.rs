@@ -6,9 +6,9 @@
 
 use memmap2::MmapMut;
 
+use super::checksum::{Checksum, Secret};
 use super::footer::{Footer, Head, Pickle, footer};
 use super::layout::Key;
-use super::seal::{Seal, Secret};
 use super::trailer::{LENGTHS, MAGIC, Trailer};
 use crate::pickle::STOP;
 
@@ -79,7 +79,7 @@ pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
 }
 
 /// The end of a file: what shows that all before it is as it was written.
-pub(super) fn end(seal: Seal) -> Vec<u8> {
+pub(super) fn end(seal: Checksum) -> Vec<u8> {
     let [mac, checksum] = seal.finish();
     let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
     [&mac[..], &checksum, &version, &MAGIC].concat()
@@ -137,7 +137,7 @@ impl Entry {
 pub enum Damage {
     /// Not even room for a trailer: emptied, or cut off.
     #[error("it is too short to be an entry")]
-    Short,
+    InlineEncoder,
     /// The end is not an entry's end: cut off, added to or overwritten.
     #[error("it does not end as an entry does")]
     Ending,
@@ -178,7 +178,7 @@ pub(super) fn open(key: &Key, secret: Option<&Secret>, trusted: bool, mut bytes:
     let parts = trailer.parts(bytes.len() as u64)?;
     let end = parts.footer.end as usize;
     if !trusted {
-        let mut seal = Seal::new(key, secret);
+        let mut seal = Checksum::new(key, secret);
         seal.update(&bytes[..end + LENGTHS]);
         seal.check(&trailer)?;
     }
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(content.objection(), None);
         let (body, footer) = (content.body.concat(), content.footer());
         let file = [&body[..], &footer, &lengths(body.len(), footer.len())].concat();
-        let mut seal = Seal::new(&key(), secret);
+        let mut seal = Checksum::new(&key(), secret);
         seal.update(&file);
         [&file[..], &end(seal)].concat()
     }
@@ -235,7 +235,7 @@ mod tests {
     /// Recomputes the checksum, as somebody who wants to fool the parser would.
     fn resealed(mut file: Vec<u8>) -> Vec<u8> {
         file.truncate(file.len() - (TRAILER - LENGTHS));
-        let mut seal = Seal::new(&key(), None);
+        let mut seal = Checksum::new(&key(), None);
         seal.update(&file);
         [file, end(seal)].concat()
     }
@@ -289,7 +289,7 @@ mod tests {
         }
         assert_eq!(fault(&key(), [&file[..], b"\n"].concat()), Some(Damage::Ending.into()));
         assert_eq!(fault(&key(), [b".", &file[..]].concat()), Some(Damage::Length.into()));
-        assert_eq!(fault(&key(), Vec::new()), Some(Damage::Short.into()));
+        assert_eq!(fault(&key(), Vec::new()), Some(Damage::InlineEncoder.into()));
     }
 
     #[test]
@@ -410,7 +410,7 @@ mod tests {
         let trailer = Trailer::of(&file[file.len() - TRAILER..]).ok().unwrap();
         assert!(trailer.parts(file.len() as u64).is_ok());
         assert_eq!(trailer.parts(1 << 50), Err(Damage::Length));
-        assert_eq!(trailer.parts(0), Err(Damage::Short));
+        assert_eq!(trailer.parts(0), Err(Damage::InlineEncoder));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::access::Access;
 #[cfg(unix)]
-use super::existing;
-use super::existing::is_absence;
+use super::open;
+use super::open::is_absence;
+use super::permissions::Access;
 
 /// What the names of unfinished files start with.
 pub(super) const DRAFT: &str = ".tmp-";
@@ -119,7 +119,7 @@ impl Files for Real {
 
     #[cfg(unix)]
     fn sync_named(&self, path: &Path) -> io::Result<()> {
-        match existing::open(path) {
+        match open::open(path) {
             Ok(file) if file.metadata()?.is_file() => file.sync_all(),
             Ok(_) => Ok(()),
             Err(error) if is_absence(&error) => Ok(()),

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use super::access::Access;
-#[cfg(unix)]
-pub(crate) use super::access::grant;
 use super::files::{Files, Real};
+use super::permissions::Access;
+#[cfg(unix)]
+pub(crate) use super::permissions::grant;
 use crate::error::{Context, Result};
 
 /// Creates a folder and those above it that are missing, for their owner alone.

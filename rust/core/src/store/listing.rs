@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::layout;
+use super::remove::unless_absent;
 use super::sweep;
-use super::upkeep::unless_absent;
 use crate::error::{Context, Result};
 
 /// What a folder tells about an entry.

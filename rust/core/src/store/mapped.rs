@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use memmap2::MmapMut;
 
+use super::checksum::Checksum;
 use super::entry::{Entry, Fault, Held};
 use super::footer::Footer;
 use super::layout::Key;
-use super::place;
-use super::seal::Seal;
+use super::pread;
 use super::trailer::{LENGTHS, Parts, Trailer};
 use super::verified::{Verify, Version};
 
@@ -37,7 +37,7 @@ pub(super) fn open(
     parts: Parts,
     verify: Verify,
 ) -> io::Result<Result<Entry, Fault>> {
-    let mut seal = Seal::new(key, None);
+    let mut seal = Checksum::new(key, None);
     let identity = seal.identity();
     let trusted = match verify {
         Verify::Always => false,
@@ -54,7 +54,7 @@ pub(super) fn open(
         }
     }
     let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
-    place::read_exact(file, &mut footer, parts.footer.start)?;
+    pread::read_exact(file, &mut footer, parts.footer.start)?;
     Ok(Footer::of(footer, parts.body)
         .map(|footer| Entry::new(Held::Mapped(map), parts.body, footer))
         .map_err(Fault::from))
@@ -63,7 +63,7 @@ pub(super) fn open(
 /// Feeds the start of a file to the seal: the pages of the map, or, where the system cannot say that they are there, what
 /// is read from the file. So a failing disk is an error, and not the death of the process.
 fn feed(
-    seal: &mut Seal,
+    seal: &mut Checksum,
     file: &File,
     map: &MmapMut,
     end: usize,
@@ -77,7 +77,7 @@ fn feed(
         } else {
             for start in window.clone().step_by(BLOCK) {
                 block.resize(BLOCK.min(window.end - start), 0);
-                place::read_exact(file, &mut block, start as u64)?;
+                pread::read_exact(file, &mut block, start as u64)?;
                 seal.update(&block);
             }
         }
@@ -125,12 +125,12 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &bytes).unwrap();
         let sealed = |bytes: &[u8]| {
-            let mut seal = Seal::new(&key(), None);
+            let mut seal = Checksum::new(&key(), None);
             seal.update(bytes);
             seal.finish()
         };
         let fed = |map: &MmapMut, is_present: fn(&MmapMut, &Range<usize>) -> bool| {
-            let mut seal = Seal::new(&key(), None);
+            let mut seal = Checksum::new(&key(), None);
             feed(&mut seal, file.as_file(), map, bytes.len(), is_present).map(|()| seal.finish())
         };
         let mut map = copied(file.path());

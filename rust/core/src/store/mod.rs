@@ -22,11 +22,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
 
-mod access;
+mod checksum;
 #[cfg(test)]
 mod crashing;
 mod entry;
-mod existing;
 mod files;
 pub(crate) mod filesystem;
 pub(crate) mod folders;
@@ -34,27 +33,28 @@ mod footer;
 mod layout;
 mod listing;
 mod mapped;
-mod place;
+mod open;
+mod permissions;
+mod pread;
 mod publish;
 mod read;
-mod seal;
+mod remove;
 mod sweep;
 mod trailer;
-mod upkeep;
 mod verified;
 mod write;
 
-pub use access::Access;
+pub use checksum::Secret;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use footer::{Footer, Head, Pickle};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing};
 pub use mapped::MapFile;
+pub use permissions::Access;
 pub use read::Reading;
-pub use seal::Secret;
 pub use verified::Verify;
 
-use read::Scrutiny;
+use read::ReadPolicy;
 
 /// A cache folder. Opening one touches nothing; it is created by the first write.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Store {
     /// Reads an entry that is likely not there: that takes half the time to find out, and a quarter more if it is.
     pub fn read_unlikely(&self, key: &Key) -> Result<Reading> {
         match self.path(key).symlink_metadata() {
-            Err(error) if existing::is_absence(&error) => Ok(Reading::Absent),
+            Err(error) if open::is_absence(&error) => Ok(Reading::Absent),
             _ => self.read(key),
         }
     }
@@ -158,7 +158,7 @@ impl Store {
     }
 
     fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
-        read::read(&self.path(key), key, Scrutiny { secret: self.secret.as_ref(), verify, map: self.map })
+        read::read(&self.path(key), key, ReadPolicy { secret: self.secret.as_ref(), verify, map: self.map })
     }
 
     /// Stores an entry; false if there is one already, which stays.
@@ -194,7 +194,7 @@ impl Store {
 
     /// Deletes an entry, sound or not; false if there is none.
     pub fn remove(&self, key: &Key) -> Result<bool> {
-        upkeep::remove(&self.files(), &self.path(key))
+        remove::remove(&self.files(), &self.path(key))
     }
 
     /// Moves a damaged entry to the folder `damaged` beside the entries, in the place of an earlier one of its name,
@@ -205,7 +205,7 @@ impl Store {
         match self.read(key) {
             Ok(Reading::Damaged(_)) => {
                 let (path, aside) = (self.path(key), key.damaged_path(&self.root));
-                upkeep::set_aside(&self.files(), &self.root, &path, aside)
+                remove::set_aside(&self.files(), &self.root, &path, aside)
             }
             Ok(Reading::Absent | Reading::Found(_)) | Err(Error::OtherVersion { .. } | Error::Foreign { .. }) => {
                 Ok(None)

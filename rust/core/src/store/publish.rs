@@ -128,8 +128,8 @@ mod tests {
     use std::io::Write;
     use std::path::PathBuf;
 
-    use super::super::access::Access;
     use super::super::files::Real;
+    use super::super::permissions::Access;
     use super::*;
 
     type Way = fn(&Path, &Path, &Fill<'_, Real>) -> Result<Attempt>;

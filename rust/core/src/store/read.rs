@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::checksum::Secret;
 use super::entry::{self, Damage, Entry, Fault};
-use super::existing::{is_absence, open};
 use super::filesystem;
 use super::layout::Key;
 use super::mapped::{self, MapFile};
-use super::place;
-use super::seal::Secret;
+use super::open::{is_absence, open};
+use super::pread;
 use super::trailer::{TRAILER, Trailer};
 use super::verified::{Verify, Version};
 use crate::error::{self, Context, Error};
@@ -35,13 +35,13 @@ pub enum Reading {
 
 /// How a reader makes sure of what it reads.
 #[derive(Clone, Copy)]
-pub(super) struct Scrutiny<'a> {
+pub(super) struct ReadPolicy<'a> {
     pub(super) secret: Option<&'a Secret>,
     pub(super) verify: Verify,
     pub(super) map: Option<MapFile>,
 }
 
-pub(super) fn read(path: &Path, key: &Key, scrutiny: Scrutiny) -> error::Result<Reading> {
+pub(super) fn read(path: &Path, key: &Key, scrutiny: ReadPolicy) -> error::Result<Reading> {
     let loaded = match load(path, key, scrutiny) {
         // Another host has replaced the folder or the file; opening it again asks the server anew.
         Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path, key, scrutiny),
@@ -59,7 +59,7 @@ pub(super) fn read(path: &Path, key: &Key, scrutiny: Scrutiny) -> error::Result<
 }
 
 /// The entry in a file, or why it is none for this reader; none if there is no file.
-fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<Entry, Fault>>> {
+fn load(path: &Path, key: &Key, scrutiny: ReadPolicy) -> io::Result<Option<Result<Entry, Fault>>> {
     let mut file = match open(path) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
@@ -67,7 +67,7 @@ fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<
     };
     // A pipe gives nothing to who asks for a place in it, so that none loses what was meant for others.
     let mut bytes = vec![0; SMALL];
-    if let Ok(length @ ..SMALL) = place::read(&file, &mut bytes, 0) {
+    if let Ok(length @ ..SMALL) = pread::read(&file, &mut bytes, 0) {
         bytes.truncate(length);
         if let Ok(entry) = entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes) {
             return Ok(Some(Ok(entry)));
@@ -83,7 +83,7 @@ fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<
         return Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)));
     }
     let mut end = [0; TRAILER];
-    place::read_exact(&file, &mut end, size - TRAILER as u64)?;
+    pread::read_exact(&file, &mut end, size - TRAILER as u64)?;
     let (trailer, parts) = match Trailer::of(&end).and_then(|trailer| Ok((trailer.parts(size)?, trailer))) {
         Ok((parts, trailer)) => (trailer, parts),
         Err(fault) => return Ok(Some(Err(fault))),
@@ -104,7 +104,7 @@ fn load(path: &Path, key: &Key, scrutiny: Scrutiny) -> io::Result<Option<Result<
     Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)))
 }
 
-impl Scrutiny<'_> {
+impl ReadPolicy<'_> {
     /// Whether a file that is read as a whole need not be verified. A secret that nobody asks for would protect nobody.
     fn trusts(self) -> bool {
         self.verify == Verify::Never && self.secret.is_none()

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::checksum::HASH;
 use super::entry::{Damage, ENTRY_VERSION, Fault};
-use super::seal::HASH;
 
 /// The last bytes of every entry, of every version. The first is not ASCII and the last two are a line's end, so that
 /// whatever takes the file for text and converts it is caught.
@@ -35,10 +35,10 @@ impl Trailer {
     /// From the end of a file, or all of it.
     pub(super) fn of(file: &[u8]) -> Result<Self, Fault> {
         // The last 16 bytes mean the same in every version: a longer trailer grows at its front.
-        let other = if file.len() < TRAILER { Damage::Short } else { Damage::Ending };
+        let other = if file.len() < TRAILER { Damage::InlineEncoder } else { Damage::Ending };
         let rest = file.strip_suffix(&MAGIC).ok_or(other)?;
-        let (rest, complement) = rest.split_last_chunk().ok_or(Damage::Short)?;
-        let (rest, version) = rest.split_last_chunk().ok_or(Damage::Short)?;
+        let (rest, complement) = rest.split_last_chunk().ok_or(Damage::InlineEncoder)?;
+        let (rest, version) = rest.split_last_chunk().ok_or(Damage::InlineEncoder)?;
         let version = u32::from_le_bytes(*version);
         // Without its complement, one flipped bit would make a damaged file one of another version, never to be set aside.
         if version != !u32::from_le_bytes(*complement) || version == 0 {
@@ -47,16 +47,16 @@ impl Trailer {
         if version != ENTRY_VERSION {
             return Err(Fault::OtherVersion(version));
         }
-        let (rest, checksum) = rest.split_last_chunk().ok_or(Damage::Short)?;
-        let (rest, mac) = rest.split_last_chunk().ok_or(Damage::Short)?;
-        let (_, lengths) = rest.split_last_chunk::<LENGTHS>().ok_or(Damage::Short)?;
-        let length = |index| number(lengths, index).ok_or(Damage::Short);
+        let (rest, checksum) = rest.split_last_chunk().ok_or(Damage::InlineEncoder)?;
+        let (rest, mac) = rest.split_last_chunk().ok_or(Damage::InlineEncoder)?;
+        let (_, lengths) = rest.split_last_chunk::<LENGTHS>().ok_or(Damage::InlineEncoder)?;
+        let length = |index| number(lengths, index).ok_or(Damage::InlineEncoder);
         Ok(Self { body: length(0)?, footer: length(8)?, mac: *mac, checksum: *checksum })
     }
 
     /// Where everything lies, if the lengths fill a file of `size` bytes exactly.
     pub(super) fn parts(&self, size: u64) -> Result<Parts, Damage> {
-        let end = size.checked_sub(TRAILER as u64).ok_or(Damage::Short)?;
+        let end = size.checked_sub(TRAILER as u64).ok_or(Damage::InlineEncoder)?;
         let is_whole = self.body.checked_add(self.footer) == Some(end);
         is_whole.then_some(Parts { body: self.body, footer: self.body..end }).ok_or(Damage::Length)
     }

@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::seal::HASH;
+use super::checksum::HASH;
 
 /// How often an entry is compared with its checksum. What is not large is always verified, unless it is never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use super::checksum::{Checksum, Secret};
 use super::entry::{self, length, lengths};
 use super::files::Files;
 use super::layout::Key;
 use super::publish::publish;
-use super::seal::{Seal, Secret};
 use crate::error::Result;
 
 /// How much is written at a time. What is written is what was hashed: the memory of a large array may be changed by
@@ -26,7 +26,7 @@ pub(super) fn write<F: Files>(
 ) -> Result<bool> {
     let before = length(body);
     publish(files, root, path, durable, |file| {
-        let mut writer = Writer { files, file, seal: Seal::new(key, secret), block: Vec::new() };
+        let mut writer = Writer { files, file, seal: Checksum::new(key, secret), block: Vec::new() };
         writer.block.reserve_exact((before + footer.len() + 128).min(BLOCK));
         for piece in body {
             writer.put(piece)?;
@@ -40,7 +40,7 @@ pub(super) fn write<F: Files>(
 struct Writer<'a, F: Files> {
     files: &'a F,
     file: &'a F::File,
-    seal: Seal,
+    seal: Checksum,
     /// What was put and is neither hashed nor written.
     block: Vec<u8>,
 }

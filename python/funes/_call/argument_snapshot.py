@@ -1,0 +1,134 @@
+"""The values of the arguments of a call as they were before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from funes._entries import c_pickler, dill_pickler, signing
+from funes._entries.c_pickler import ATOMS
+from funes._entries.pickler import Pickled, attempt, dump, load_named
+from funes._funes import LONG
+from funes._warnings import one_line
+
+__all__ = ["ArgumentSnapshot", "freeze_inputs"]
+
+
+class ArgumentSnapshot:
+    """The arguments of a call as they were before it, whatever the function does to them.
+
+    Attributes:
+        not_stored: Why an argument could not be pickled, by its name; `restore` has a short text
+            in its place.
+    """
+
+    __slots__ = ("_pickled", "_plain", "not_stored")
+
+    def __init__(self, plain: dict[str, Any], pickled: dict[str, bytes]) -> None:
+        self._plain = plain
+        self._pickled = pickled
+        self.not_stored: dict[str, str] = {}
+
+    def restore(self) -> dict[str, Any]:
+        """The arguments: those that cannot change as they are, copies of the others."""
+        values = dict(self._plain)
+        for name, data in self._pickled.items():
+            value, error = attempt(load_named, data)
+            values[name] = value if error is None else self._replace(name, error)
+        return values
+
+    def take_large(self, limit: int) -> dict[str, Pickled]:
+        """Take out the arguments whose pickles are longer than that; `restore` has None in their place."""
+        large = {}
+        for name, value in self._plain.items():
+            data = self._pickled.get(name)
+            if data is None and isinstance(value, (str, bytes)) and len(value) > limit:
+                large[name] = Pickled(c_pickler.dump(value))
+            elif data is not None and len(data) > limit:
+                pickled, error = attempt(_for_anybody, data)
+                if error is None:
+                    large[name] = pickled
+        for name in large:
+            self._pickled.pop(name, None)
+            self._plain[name] = None
+        return large
+
+    def _replace(self, name: str, error: BaseException) -> str:
+        self.not_stored[name] = one_line(error)
+        return f"<not stored: {self.not_stored[name]}>"
+
+
+def take_snapshot(inputs: dict[str, Any]) -> ArgumentSnapshot:
+    """Keep the arguments of a call as they are now.
+
+    Costs next to nothing for None, bool, int, float, complex, str, bytes, and tuples and frozensets
+    of them. Everything else is pickled at once, each argument for itself.
+
+    Example:
+        >>> rows = [1, 2]
+        >>> frozen = freeze_inputs({"rows": rows, "n": 3})
+        >>> rows.clear()
+        >>> frozen.thaw()
+        {'rows': [1, 2], 'n': 3}
+    """
+    # The dict has every name from the start, so that the order stays that of the signature.
+    frozen = ArgumentSnapshot(dict(inputs), {})
+    for name, value in inputs.items():
+        if not _is_immutable(value):
+            with signing.withheld():
+                data, error = attempt(_dump_for_thaw, value)
+            if error is None:
+                frozen._pickled[name] = data
+                frozen._plain[name] = None
+            else:
+                frozen._plain[name] = frozen._replace(name, error)
+    return frozen
+
+
+def _for_anybody(data: bytes) -> Pickled:
+    """A pickle of this program's as one that other programs can read."""
+    if not c_pickler.names_main(data) and b"dill" not in data:
+        return Pickled(data)
+    value = load_named(data)
+    with signing.withheld():
+        pickled = dump(value, value)
+    fast = pickled.fast if pickled.fast is not None and pickled.fast[1] is None else None
+    return Pickled(bytes(pickled.body), fast)
+
+
+def _dump_for_thaw(value: object) -> bytes:
+    data, error = attempt(c_pickler.dump, value)
+    if data is not None and c_pickler.may_have_sentinels(data):
+        data = attempt(c_pickler.dump_carefully, value)[0] or data
+    if data is None and not isinstance(error, (RecursionError, MemoryError)):
+        # By name where there is one: the entry is written from the thawed value.
+        data, error = attempt(dill_pickler.dump, value, by_name=True)
+        if data == b"":
+            data, error = attempt(dill_pickler.dump, value, by_name=False)
+    if error is not None:
+        raise error
+    return bytes(data)
+
+
+#: What a bare `object()` is never changes either.
+_UNCHANGING = ATOMS | {object}
+_CONTAINERS = frozenset({tuple, frozenset})
+_TEXTS = frozenset({str, bytes})
+
+
+def _is_immutable(value: object) -> bool:
+    if type(value) in _UNCHANGING:
+        return True
+    if type(value) not in _CONTAINERS:
+        return False
+    # Neither recursion nor repetition: (x, x) nested sixty times has 2**60 leaves.
+    seen = {id(value)}
+    todo: list[Any] = [value]
+    while todo:
+        for part in todo.pop():
+            if type(part) in _CONTAINERS:
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    todo.append(part)
+            elif type(part) not in _UNCHANGING or (type(part) in _TEXTS and len(part) > LONG):
+                return False
+    return True

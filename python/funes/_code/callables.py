@@ -1,0 +1,112 @@
+"""What other things that are code consist of: methods, partials, properties, functions in C."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from funes._code.descriptors import DESCRIPTORS, parts_of
+from funes._code.node import Description, by_name
+from funes._code.references import References
+from funes._code.third_party import (
+    is_library_class,
+    library_of,
+    named_in_library,
+    qualified_name,
+)
+
+__all__ = ["DESCRIBERS", "describe_method", "is_named"]
+
+
+def _made_of(
+    kind: str, name: str, parts: dict[str, object], references: References | None = None
+) -> Description:
+    references = References() if references is None else references
+    for label, part in parts.items():
+        references.add(label, part)
+    return Description(
+        kind,
+        name,
+        None,
+        references.links,
+        [],
+        frozenset(references.modules),
+        tools=references.tools,
+        attributes=tuple(references.attributes),
+        computed=tuple(references.computed),
+        reading=references.spelled,
+    )
+
+
+def _in_c(function: types.BuiltinFunctionType) -> Description:
+    """A function in C: by name, and if it is a method of something, with that."""
+    owner = function.__self__
+    if owner is None or isinstance(owner, types.ModuleType):
+        return _named(function)
+    return describe_method(function)
+
+
+def describe_method(method: Any) -> Description:
+    """A method of an object or class, with that; or by name where a library offers it as a function.
+
+    `random.random` is the method of a generator that the library keeps. Its state is no part of
+    what the name means.
+    """
+    if named_in_library(method, type(method.__self__).__module__):
+        return _named(method)
+    function = getattr(method, "__func__", None)
+    return _made_of("method", method.__name__, {"self": method.__self__, "function": function})
+
+
+def _named(thing: object) -> Description:
+    owner = getattr(thing, "__self__", None)
+    name = named_in_library(thing, type(owner).__module__) or qualified_name(thing)
+    return by_name(name, library_of(thing))
+
+
+def _of_class(descriptor: Any) -> Description:
+    """A method or attribute in C, as it stands in its class."""
+    return by_name(f"{qualified_name(descriptor.__objclass__)}.{descriptor.__name__}")
+
+
+def _partial(call: Any) -> Description:
+    kind = type(call).__name__
+    parts = {"function": call.func, "args": call.args, "keywords": call.keywords}
+    references = References()
+    references.add_attributes(call, "func", "args", "keywords")
+    return _made_of("partial", kind, parts, references)
+
+
+def _dispatch_method(method: functools.singledispatchmethod[Any]) -> Description:
+    return _made_of("wrapper", "functools.singledispatchmethod", {"function": method.dispatcher})
+
+
+def _descriptor(descriptor: object) -> Description:
+    return _made_of("descriptor", type(descriptor).__name__, parts_of(descriptor))
+
+
+def is_named(thing: object) -> bool:
+    """Whether an object is a library's function in all but its type, as numpy's are.
+
+    Then it stands in its module under its own name.
+    """
+    return callable(thing) and is_library_class(type(thing)) and bool(named_in_library(thing))
+
+
+DESCRIBERS: dict[type, Callable[[Any], Description]] = {
+    types.BuiltinFunctionType: _in_c,
+    types.MethodType: describe_method,
+    types.MethodWrapperType: describe_method,
+    types.MethodDescriptorType: _of_class,
+    types.WrapperDescriptorType: _of_class,
+    types.ClassMethodDescriptorType: _of_class,
+    types.GetSetDescriptorType: _of_class,
+    types.MemberDescriptorType: _of_class,
+    functools.partial: _partial,
+    functools.partialmethod: _partial,
+    functools.singledispatchmethod: _dispatch_method,
+    **dict.fromkeys(DESCRIPTORS, _descriptor),
+}
+"""How to describe what is exactly of these types."""

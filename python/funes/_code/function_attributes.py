@@ -1,0 +1,100 @@
+"""Attributes that are set on functions, memorious functions, partials and other wrappers."""
+
+from __future__ import annotations
+
+import functools
+from types import MemberDescriptorType
+from typing import Any
+
+from funes._code.third_party import is_memorious
+from funes._funes import count_attributes
+
+__all__ = ["COPIED", "MEMO_STATE", "attributes_of", "memo_attributes", "slots_of"]
+
+COPIED = frozenset(
+    (*functools.WRAPPER_ASSIGNMENTS, "__annotate__", "__annotations__", "__type_params__")
+)
+"""What `functools.update_wrapper` copies beside ``__dict__``: where the wrapped function stands, its docstring and its
+annotations. The wrapped function tells of them where they count.
+"""
+
+# Marks for type checkers, which no program acts on.
+_MARKS = frozenset(("__deprecated__", "__final__", "__no_type_check__", "__override__"))
+
+MEMO_STATE = (
+    *sorted(COPIED),
+    "__wrapped__",
+    "_arrived",
+    "_core",
+    "_described",
+    "_extra",
+    "_is_coroutine",
+    "_is_coroutine_mark",
+    "_mains",
+    "_options",
+    "_root",
+    "_sent",
+    "_warned",
+)
+"""What a memorious function keeps in its ``__dict__`` for itself."""
+
+
+def attributes_of(thing: Any) -> dict[str, object]:
+    """The attributes that were set on a function or the like, as they count."""
+    attributes: dict[str, object] = thing.__dict__.copy()
+    count_attributes(thing.__dict__, attributes)
+    for name in (*COPIED, *_MARKS):
+        attributes.pop(name, None)
+    if "_options" in attributes and _wraps_memo(thing):
+        for name in MEMO_STATE:  # but for what it wraps
+            if name != "__wrapped__":
+                attributes.pop(name, None)
+    return attributes
+
+
+def _wraps_memo(thing: Any) -> bool:
+    """Whether `functools.wraps` copied what a memorious function keeps for itself."""
+    seen: set[int] = set()
+    while id(thing) not in seen:
+        seen.add(id(thing))
+        if is_memorious(thing):
+            return True
+        thing = getattr(thing, "__dict__", {}).get("__wrapped__")
+    return False
+
+
+def memo_attributes(memo: Any) -> dict[str, object]:
+    """The attributes that were set on a memorious function; empty if they are those of its function."""
+    attributes = attributes_of(memo)
+    for name in MEMO_STATE:
+        attributes.pop(name, None)
+    function = memo.__wrapped__
+    own = attributes_of(function)
+    shown = {name: value for name, value in own.items() if not hasattr(type(memo), name)}
+    shown.pop("__wrapped__", None)
+    is_copy = attributes.keys() == shown.keys() and all(
+        value is shown[name] for name, value in attributes.items()
+    )
+    return {} if is_copy else attributes
+
+
+def slots_of(thing: object, base: type) -> dict[str, object]:
+    """What an object holds in the slots of the classes that are derived from `base`."""
+    found = {}
+    for cls in type(thing).__mro__:
+        if cls is base:
+            break
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else tuple(slots):
+            slot = cls.__dict__.get(_mangled(cls, name))
+            if isinstance(slot, MemberDescriptorType):
+                try:
+                    found[name] = slot.__get__(thing, type(thing))
+                except AttributeError:
+                    continue  # it was not set
+    return found
+
+
+def _mangled(cls: type, name: str) -> str:
+    is_private = name.startswith("__") and not name.endswith("__")
+    return f"_{cls.__name__.lstrip('_')}{name}" if is_private else name

@@ -1,0 +1,239 @@
+"""Functions as a text says them, each with the code object that it compiles to."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import CodeType
+from typing import Any
+
+from funes._code.bytecode import nested_codes, same_code
+from funes._code.normalize import Content, FunctionNode, content
+from funes._code.read_parts import ALL_READERS
+from funes._code.scopes import Names, names_of
+
+__all__ = ["Fragment", "SourceFunction", "readers_among"]
+
+
+class SourceFunction:
+    """A function as a text says it."""
+
+    def __init__(self, node: FunctionNode, private: str, lines: list[str], line: int) -> None:
+        self._node: FunctionNode | None = node
+        self._lines = lines
+        self._parts: tuple[Content, Names, frozenset[str]] | None = None
+        #: The line on which it starts, the first being 1.
+        self.line = line
+        #: The name of the class around it, which changes `__name`; "" if there is none.
+        self.private = private
+
+    @property
+    def content(self) -> Content:
+        """The normalised tree."""
+        return self._made()[0]
+
+    @property
+    def names(self) -> Names:
+        """What the function takes from outside."""
+        return self._made()[1]
+
+    @property
+    def readers(self) -> frozenset[str]:
+        """Those of `ALL_READERS` that it names."""
+        return self._made()[2]
+
+    @property
+    def source(self) -> str:
+        """The text, for people; of a lambda the lines that it stands on."""
+        margin = len(self._lines[0]) - len(self._lines[0].lstrip())
+        return "".join(line[margin:] if line[:margin].isspace() else line for line in self._lines)
+
+    def _made(self) -> tuple[Content, Names, frozenset[str]]:
+        node = self._node
+        if self._parts is None and node is not None:
+            tree, names = content(node), names_of(node, self.private)
+            self._parts = tree, names, tree.readers | readers_among(names)
+            # A tree is a hundred times larger than what is kept of it, and would be visited by each
+            # collection of garbage.
+            self._node = None
+        assert self._parts is not None
+        return self._parts
+
+
+def readers_among(names: Names) -> frozenset[str]:
+    """Those of `ALL_READERS` that code names."""
+    found = {read.chain[0] for read in names.reads}
+    found.update(part for origin in names.imports for part in (origin.module, *origin.chain))
+    return ALL_READERS & found
+
+
+_Found = list[tuple[SourceFunction, CodeType]]
+
+
+class Fragment:
+    """Some lines of a file, compiled.
+
+    start: number of lines in the file before them.
+    flags: of the `__future__` features under which the file was compiled.
+    is_rewritten: whether to compile them as pytest does with the modules of tests.
+    """
+
+    def __init__(
+        self, filename: str, lines: list[str], start: int, flags: int, is_rewritten: bool
+    ) -> None:
+        self._by_name: dict[str, _Found] = {}
+        self._by_line: dict[tuple[str, int], _Found] = {}
+        functions, codes = _compiled(filename, lines, flags, is_rewritten)
+        for code in codes:
+            name = code.co_name
+            function = functions.get((name, code.co_firstlineno))
+            if function is not None:
+                self._by_name.setdefault(name, []).append((function, code))
+                self._by_line.setdefault((name, function.line + start), []).append((function, code))
+
+    def find(self, code: CodeType) -> SourceFunction | None:
+        """The function here that compiles to `code`, if there is one.
+
+        One on the same line comes first, but lines may have been added above.
+        """
+        for candidates in (
+            self._by_line.get((code.co_name, code.co_firstlineno), ()),
+            self._by_name.get(code.co_name, ()),
+        ):
+            for function, compiled in candidates:
+                if same_code(compiled, code):
+                    return function
+        return None
+
+
+# The functions of a text by the name and first line of their code objects.
+_Functions = dict[tuple[str, int], SourceFunction]
+
+
+def _compiled(
+    filename: str, lines: list[str], flags: int, is_rewritten: bool
+) -> tuple[_Functions, Iterable[CodeType]]:
+    """The functions of a text and the code objects that it compiles to; none if it is no Python."""
+    try:
+        with _without_warnings():
+            tree = _parsed(filename, lines, flags)
+            functions = _functions(tree, lines)
+            if is_rewritten:
+                tree = _parsed(filename, lines, flags)
+                _functions(tree, lines)  # for the same lines as in the tree as it is written
+                _rewrite_asserts(tree, lines)
+            # A notebook's cell may have `await` outside a function; it changes nothing inside one.
+            flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            code = compile(tree, filename, "exec", flags, dont_inherit=True)
+    except (SyntaxError, ValueError, MemoryError):
+        return {}, ()
+    return functions, nested_codes(code)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """No warning about the text: whoever compiled it before has given them.
+
+    `warnings.catch_warnings` would also make Python forget which warnings it has given already.
+    """
+    filters = warnings.filters
+    warnings.filters = [("ignore", None, Warning, None, 0)]
+    try:
+        yield
+    finally:
+        warnings.filters = filters
+
+
+def _parsed(filename: str, lines: list[str], flags: int) -> ast.Module:
+    flags |= ast.PyCF_ONLY_AST
+    tree = compile("".join(lines), filename, "exec", flags, dont_inherit=True)
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+def _functions(tree: ast.Module, lines: list[str]) -> _Functions:
+    """The functions of a tree.
+
+    Lambdas that share a line are moved to lines of their own, beyond the last, since only so can
+    their code be told apart.
+    """
+    functions: _Functions = {}
+    lambdas: dict[int, list[tuple[ast.Lambda, SourceFunction]]] = {}
+    for node, private in _functions_under(tree, any("lambda" in line for line in lines)):
+        line = _first_line(node)
+        function = SourceFunction(node, private, lines[line - 1 : node.end_lineno], line)
+        if isinstance(node, ast.Lambda):
+            lambdas.setdefault(line, []).append((node, function))
+        else:
+            functions[node.name, line] = function
+    for line, group in lambdas.items():
+        if len(group) > 1:
+            _spread([node for node, _ in group], line, len(lines))
+    for group in lambdas.values():
+        functions.update((("<lambda>", node.lineno), function) for node, function in group)
+    return functions
+
+
+def _first_line(node: FunctionNode) -> int:
+    if isinstance(node, ast.Lambda) or not node.decorator_list:
+        return node.lineno
+    return node.decorator_list[0].lineno
+
+
+def _spread(lambdas: list[ast.Lambda], line: int, last_line: int) -> None:
+    """Move the lambdas of a line apart, with all that is in them; outer ones come first.
+
+    Equal ones stay together: the compiler may have made one of them.
+    """
+    numbers: dict[str, int] = {}
+    for node in lambdas:
+        number = numbers.setdefault(ast.dump(node), len(numbers) + 1)
+        ast.increment_lineno(node, line + number * last_line - node.lineno)
+
+
+def _functions_under(tree: ast.Module, has_lambdas: bool) -> Iterator[tuple[FunctionNode, str]]:
+    """The functions anywhere in a tree, each with the name of the class around it."""
+    # Expressions hold no other functions than lambdas.
+    children = ast.iter_child_nodes if has_lambdas else _statements_in
+    pending: list[tuple[ast.AST, str]] = [(tree, "")]
+    while pending:
+        node, private = pending.pop()
+        if isinstance(node, ast.ClassDef):
+            outside = (*node.decorator_list, *node.bases, *node.keywords)
+            pending += ((child, private) for child in outside)
+            pending += ((child, node.name.lstrip("_")) for child in node.body)
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield node, private
+        pending += ((child, private) for child in children(node))
+
+
+def _statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly inside a statement, and its handlers and cases."""
+    for block in _BLOCKS.get(type(node), ()):
+        yield from getattr(node, block)
+
+
+_BLOCK_NAMES = ("body", "orelse", "handlers", "finalbody", "cases")
+_BLOCK_HOLDERS: tuple[type[ast.AST], ...] = (
+    ast.Module,
+    ast.ExceptHandler,
+    ast.match_case,
+    *ast.stmt.__subclasses__(),
+)
+_BLOCKS = {
+    kind: tuple(field for field in kind._fields if field in _BLOCK_NAMES) for kind in _BLOCK_HOLDERS
+}
+
+
+def _rewrite_asserts(tree: ast.Module, lines: list[str]) -> None:
+    """Change a tree as pytest does with the modules of tests."""
+    rewrite: Any = sys.modules["_pytest.assertion.rewrite"]
+    hooks = (hook for hook in sys.meta_path if isinstance(hook, rewrite.AssertionRewritingHook))
+    config = getattr(next(hooks, None), "config", None)
+    # Another version's pytest may have it otherwise: then the code does not match, and that is all.
+    with suppress(Exception):
+        rewrite.rewrite_asserts(tree, "".join(lines).encode(), None, config)

@@ -1,0 +1,500 @@
+"""What the names of a function lead to in the running program."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
+from typing import Any
+
+from funes._code import (
+    namespaces,
+    project_paths,
+    sentinels,
+    third_party_attributes,
+    third_party_bodies,
+    third_party_classes,
+)
+from funes._code.annotations import (
+    annotations_of,
+    docstring_of,
+    docstrings_of,
+    fixed_annotations,
+    hints_of,
+    name_of,
+    place_of,
+    subclasses_of,
+)
+from funes._code.context_values import DECIMAL, current
+from funes._code.descriptors import (
+    MACHINERY,
+    is_special_descriptor,
+    parts_of,
+    slots_of,
+    state_of,
+)
+from funes._code.function_attributes import (
+    MEMO_STATE,
+    attributes_of,
+    memo_attributes,
+)
+from funes._code.local_imports import Absent, own_module
+from funes._code.node import MISSING, Computed
+from funes._code.read_parts import ANY, NAMES, PLACES, asked_in
+from funes._code.scopes import AttributePath, Names, spelled, written_name
+from funes._code.third_party import (
+    depends_on,
+    is_a,
+    is_library_class,
+    is_library_function,
+    is_library_module,
+    is_memorious,
+    library_of,
+    qualified_name,
+    stands_for_builtin,
+    type_token,
+)
+from funes._funes import counted
+
+__all__ = ["References"]
+
+# What a module holds about itself: where it lies and how it was loaded, which must not count.
+_MODULE_MACHINERY = frozenset(
+    (
+        "__annotations__",
+        "__builtins__",
+        "__cached__",
+        "__conditional_annotations__",
+        "__debug__",
+        "__dict__",
+        "__file__",
+        "__loader__",
+        "__name__",
+        "__package__",
+        "__path__",
+        "__spec__",
+        "__warningregistry__",
+    )
+)
+_PLAIN = frozenset(
+    (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
+)
+
+# What takes attributes by names that it holds.
+_NAMING = frozenset((operator.attrgetter, operator.methodcaller))
+
+
+class References:
+    """Gathers what one piece of code refers to."""
+
+    def __init__(self, home: object = "") -> None:
+        """Begin with nothing.
+
+        home: The module of the code.
+        """
+        self._home = home
+        #: As in `Description`.
+        self.links: dict[str, object] = {}
+        self.modules: set[str] = set()
+        #: As in `Description`.
+        self.tools: dict[str, object] = {}
+        #: As in `Description`.
+        self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
+        self.computed: list[Computed] = []
+        #: What is read by the attributes that its values spell, see `reading`.
+        self.spelled = 0
+        #: As in `Description`.
+        self.watched: dict[type, tuple[frozenset[str], bool]] = {}
+        #: Names and attributes that the code passes on, see `Content`; None if that is not known.
+        self.passed: frozenset[AttributePath] | None = frozenset()
+        #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
+        self.told: set[AttributePath] = set()
+        #: Names of the library's functions that are linked and read code.
+        self.readers: set[str] = set()
+        self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
+        #: A library's classes that the code refers to.
+        self._classes: list[type] = []
+        self._globals: dict[str, Any] = {}
+
+    @property
+    def reads(self) -> list[tuple[object, str, object]]:
+        """As in `Description`."""
+        return list(self._reads.values())
+
+    def add(self, label: str, value: object) -> None:
+        """Link a value."""
+        if type(value) in _PLAIN:
+            self.links[label] = value
+            self.spelled |= asked_in(value)
+            return
+        if type(value) in _NAMING:
+            self.spelled |= asked_in(value.__reduce__()[1])
+        elif value is getattr:
+            self.spelled |= ANY
+        library = library_of(value)
+        if library:
+            self._note_library(library)
+        elif is_a(value, type):
+            self._classes += third_party_classes.library_bases(value)
+        place = sentinels.place_of(value)
+        for read in () if place is None else place.reads():
+            self.note_read(*read)  # it counts by a name, which may come to stand for another object
+        value = current(value)
+        substitute = type_token(value, self._home)
+        if library and substitute is None:
+            self._classes.append(value if is_a(value, type) else type(value))
+        if substitute is not None:
+            # Under a label of its own, so that no tuple of the user's can pass for it.
+            self.links[f"{label} by name"] = substitute
+            self.tools[label] = value
+        elif is_special_descriptor(value):
+            for name, part in parts_of(value).items():
+                self.add(f"{label}.{name}", part)
+            if library != "funes._memo.bound_method":
+                self.add(f"type of {label}", type(value))
+            if not library:
+                self._add_state(label, value)
+        elif is_memorious(value):
+            self._add_memorious(label, value)
+        else:
+            self.links[label] = value
+            if library and type(value) is FunctionType:
+                self.readers.update((value.__name__, value.__module__))
+
+    def _note_library(self, module: str) -> None:
+        self.modules.add(module)
+        if module in ("decimal", "_decimal", "_pydecimal"):
+            self.links["decimal context"] = DECIMAL
+
+    def compute(
+        self, label: str, find: Callable[[Any], object], thing: Any, *attributes: str
+    ) -> None:
+        """Link what is found out anew each time that the definition is looked at, if it is anything.
+
+        attributes: those of `thing` that it follows from, if it follows from what these are.
+        """
+        compute = partial(find, thing)
+        value = compute()
+        if value:
+            self.links[label] = value
+        self.computed.append((compute, thing, attributes))
+
+    def add_names(self, thing: Any, reading: int) -> None:
+        """Link what a function or class says of its name and place, if code reads it."""
+        if reading & NAMES:
+            self.compute("name", name_of, thing, "__name__")
+        if reading & PLACES:
+            self.compute("place", place_of, thing, "__module__", "__qualname__")
+
+    def is_known_text(self, chain: AttributePath) -> bool:
+        """Whether a chain leads to a text, which is linked."""
+        labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
+        return chain != () and any(type(self.links.get(label)) is str for label in labels)
+
+    def add_attributes(self, thing: Any, *others: str) -> None:
+        """Link the attributes that were set on a function or the like.
+
+        others: names in its ``__dict__`` that are linked elsewhere.
+        """
+        for name, value in attributes_of(thing).items():
+            if name not in others:
+                self.add(f"attribute {name}", value)
+        self.attributes.append((thing.__dict__, ()))
+
+    def add_memo_attributes(self, memo: Any, of: str = "") -> None:
+        """Link the attributes that were set on a memorious function and not on the function in it.
+
+        of: the label of the function.
+        """
+        for name, value in memo_attributes(memo).items():
+            self.add(f"{of}.{name}" if of else f"attribute {name}", value)
+        self.attributes.append((memo.__dict__, MEMO_STATE))
+
+    def _add_state(self, label: str, descriptor: Any) -> None:
+        """Link what the maker of a special descriptor keeps in it."""
+        attributes = getattr(descriptor, "__dict__", None)
+        if type(attributes) is dict:
+            self.attributes.append((attributes, MACHINERY))
+        for name, part in state_of(descriptor).items():
+            self.add(f"{label}.{name}", part)
+        self.compute(f"slots of {label}", slots_of, descriptor)
+
+    def _add_memorious(self, label: str, memo: Any) -> None:
+        """Link the function that is remembered, since remembering changes no result."""
+        self.links[label] = memo.__wrapped__
+        self.add_memo_attributes(memo, label)
+        if depends_on(memo):
+            self.links[f"{label} depends on"] = depends_on(memo)
+
+    def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
+        """Link captured variables, or what the function takes from those that are modules."""
+        chains: dict[str, list[AttributePath]] = {name: [] for name in cells}
+        for read in names.reads:
+            if not read.is_global and read.chain[0] in cells:
+                chains[read.chain[0]].append(read.chain)
+        for name, cell in cells.items():
+            try:
+                value = counted(cell, "", cell.cell_contents)
+            except ValueError:
+                value = counted(cell, "", MISSING)
+            if value is MISSING:
+                self.links[f"captured {name} is empty"] = None
+                continue
+            for chain in chains[name] or [(name,)]:
+                self._follow("captured", value, chain)
+
+    def add_globals(
+        self,
+        names: Names,
+        cells: dict[str, CellType],
+        globals_: dict[str, Any],
+        builtins: dict[str, Any],
+    ) -> None:
+        """Link the globals that the function reads: of its module, or else of the language."""
+        self._globals = globals_
+        for read in names.reads:
+            name = read.chain[0]
+            if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
+                continue
+            value = self._look_up(globals_, name)
+            if value is not MISSING:
+                # ``from builtins import open`` changes nothing.
+                is_builtin = value is builtins.get(name, MISSING) and _is_of_the_language(value)
+                if not is_builtin and not stands_for_builtin(value, name):
+                    self._follow("global", value, read.chain)
+            elif name not in builtins:
+                if read.is_certain:
+                    self.note_read(builtins, name, MISSING)
+                    self.links[f"missing {name}"] = None
+            else:
+                value = self._look_up(builtins, name)
+                if not _is_of_the_language(value):
+                    self._follow("builtin", value, read.chain)
+
+    def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
+        """Link what the function imports itself from the user's modules."""
+        modules: dict[str, Any] = sys.modules
+        for origin in names.imports:
+            module = own_module(origin, globals_)
+            chain = (written_name(origin), *origin.chain)
+            if isinstance(module, str):
+                self._note_library(module)
+                library = third_party_attributes.imported(module, origin.chain)
+                if library is None or not third_party_attributes.is_of_python(library):
+                    self.note_read(modules, module, MISSING if library is None else library)
+                if library is not None:
+                    self._follow_library("imported", library, chain, 1, is_imported=True)
+            elif isinstance(module, Absent):
+                self.links[f"absent {written_name(origin)}"] = module
+            elif module is not None:
+                self.note_read(modules, module.__name__, module)
+                self._follow("imported", module, chain)
+
+    def add_patches(self, spelled: frozenset[str]) -> None:
+        """Link what the user set on a library's classes, as far as it acts on the code of a function.
+
+        spelled: the attributes that the code takes of anything.
+        """
+        for cls in dict.fromkeys(self._classes):
+            for base, name, value in self._set_by_user(cls, spelled, True):
+                if name in spelled or third_party_classes.is_known_to_library(base, name):
+                    self._add_patch(base, name, value)
+        for cls in third_party_classes.usual_classes() if spelled else ():
+            if cls not in self.watched:
+                for base, name, value in self._set_by_user(cls, spelled, False):
+                    self._add_patch(base, name, value)
+
+    def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
+        """Link what the user set on a library's classes from which a class of the user's derives.
+
+        spelled: finds the attributes that the code of its methods takes of anything.
+        """
+        for cls in filter(third_party_classes.changeable, dict.fromkeys(self._classes)):
+            for base, name, value in self._set_by_user(cls, spelled(), True):
+                self._add_patch(base, name, value)
+
+    def _set_by_user(
+        self, cls: type, spelled: frozenset[str], is_named: bool
+    ) -> Iterator[tuple[type, str, object]]:
+        found = third_party_classes.set_by_user(cls, spelled, is_named)
+        if found:
+            self.watched[cls] = spelled, is_named
+        for base, attributes in found:
+            for name, value in attributes.items():
+                yield base, name, value
+
+    def _add_patch(self, cls: type, name: str, value: object) -> None:
+        self.add(f"attribute {name} of {qualified_name(cls)}", third_party_classes.part_of(value))
+
+    def _follow(self, where: str, value: object, chain: AttributePath, taken: int = 1) -> None:
+        """Link what a chain leads to: step by step through the user's modules and namespaces.
+
+        value: what the first steps of the chain lead to.
+        taken: how many they are.
+        """
+        while True:
+            path = chain[:taken]
+            if value is MISSING:
+                self.links[f"missing {spelled(path)}"] = None
+                return
+            if taken == len(chain):
+                break
+            if is_a(value, ModuleType):
+                if is_library_module(value):
+                    self._follow_library(where, value, chain, taken)
+                    return
+                if chain[taken] in _MODULE_MACHINERY:
+                    return
+                module, value = value, self._look_up(vars(value), chain[taken])
+                taken += 1
+                if value is MISSING or not is_library_class(type(module)):
+                    self._add_makers(f"{where} {'.'.join(path)}", module)
+                continue
+            step = namespaces.step(value, chain, taken)
+            if step is None:
+                break
+            self.note_read(step.owner, step.name, step.value)
+            for cls in step.classes:
+                self.note_read(cls, step.name, vars(cls).get(step.name, MISSING))
+            value, taken = step.value, step.taken
+        self._link_end(where, value, chain, taken)
+
+    def _follow_library(
+        self, where: str, value: Any, chain: AttributePath, taken: int, *, is_imported: bool = False
+    ) -> None:
+        """Link a library's module by its name, and what a chain takes of it if that is not the library's.
+
+        is_imported: the code imports it itself, and no other code may have done so.
+        """
+        if not is_imported:
+            self.add(f"{where} {'.'.join(chain[:taken])}", value)
+        start = taken
+        while is_a(value, ModuleType) and taken < len(chain):
+            if third_party_attributes.describes_machine(value, chain[taken]):
+                found = third_party_attributes.look_up(value, chain[taken])
+                if not is_a(found, ModuleType) and not third_party_attributes.is_users(found):
+                    if callable(found) and chain[taken] in vars(value):
+                        self._look_up(vars(value), chain[taken])  # it may be patched later
+                    break
+            if not is_library_module(value):
+                # The user's module stands in the library: from here on it is followed as any of the user's.
+                self._follow(where, value, chain, taken)
+                return
+            module, name = value, chain[taken]
+            value = third_party_attributes.look_up(module, name)
+            if name in vars(module) or value is MISSING:
+                value = self._look_up(vars(module), name)
+            taken += 1
+        if value is not MISSING and third_party_attributes.is_users(value):
+            self._link_end(where, value, chain, taken)
+            return
+        self._note_told(chain, start)
+        if value is MISSING or is_a(value, ModuleType):
+            return
+        label = f"{where} {spelled(chain[:taken])}"
+        if is_a(value, type) and is_library_class(value):
+            self._classes.append(value)
+        if third_party_attributes.is_plain(value):
+            if name[0] == "_" and type(value) in (list, dict, set):
+                return  # what the library keeps for itself
+            if (
+                not is_imported
+                or third_party_attributes.is_of_python(module)
+                or not third_party_bodies.is_own_value(module.__name__, name, value)
+            ):
+                self.add(label, value)
+            return
+        foreign = third_party_attributes.foreign_name(value, module.__name__)
+        if foreign:
+            self.links[f"{label} by name"] = ("name", foreign)
+        elif third_party_attributes.is_added_value(
+            name, value, lambda: third_party_bodies.body_of_module(module.__name__)
+        ):
+            self.add(label, value)
+        elif not callable(value):
+            self._classes.append(type(value))
+
+    def _add_makers(self, label: str, module: ModuleType) -> None:
+        """Link what may make the attributes that a module does not hold."""
+        getter = self._look_up(vars(module), "__getattr__")
+        if getter is not MISSING:
+            self.add(f"{label}.__getattr__", getter)
+        if not is_library_class(type(module)):
+            self._add_class_of(label, module)
+
+    def _add_class_of(self, label: str, module: ModuleType) -> None:
+        """Link a module's class of the user's, whose methods may read anything in the module."""
+        self.add(f"type of {label}", type(module))
+        for name, value in attributes_of(module).items():
+            if name not in _MODULE_MACHINERY:
+                self.add(f"{label}.{name}", value)
+        self.attributes.append((vars(module), ("__doc__", *_MODULE_MACHINERY)))
+
+    def _look_up(self, namespace: dict[str, Any], name: str) -> object:
+        """What a name counts as, which is noted as read."""
+        value = counted(namespace, name, namespace.get(name, MISSING))
+        self.note_read(namespace, name, value)
+        return value
+
+    def note_read(self, namespace: object, name: str, value: object) -> None:
+        """Note that the links hold as long as a name stands for a value."""
+        self._reads[id(namespace), name] = (namespace, name, value)
+
+    def _link_end(self, where: str, value: Any, chain: AttributePath, taken: int) -> None:
+        """Link the first thing on a chain that is no namespace; `taken` steps lead to it."""
+        label = f"{where} {spelled(chain[:taken])}"
+        path = project_paths.in_project(value, self._globals)
+        if path is not None:
+            self.links[f"{label} in the project"] = path
+            return
+        self.add(label, value)
+        if _is_own_code(value):
+            self._add_what_is_read(label, value, chain, taken)
+        elif taken == len(chain) or is_a(value, type) or is_a(value, FunctionType):
+            self._note_told(chain, taken - 1)  # of a library's
+
+    def _add_what_is_read(self, label: str, value: Any, chain: AttributePath, taken: int) -> None:
+        """Link the docstring and so on that the code reads: left out elsewhere, but here it works with them."""
+        is_class = is_a(value, type)
+        asked = chain[taken] if taken < len(chain) else ""
+        is_passed = is_class and (
+            asked == "__dict__" or (not asked and (self.passed is None or chain in self.passed))
+        )
+        function = value.__wrapped__ if is_memorious(value) else value
+        if asked == "__doc__":
+            self.compute(f"{label}.__doc__", docstring_of, value, "__doc__")
+        elif asked == "__annotations__":
+            attributes = fixed_annotations(function)
+            self.compute(f"{label}.__annotations__", annotations_of, function, *attributes)
+        elif asked == "__name__":
+            self.compute(f"{label}.__name__", name_of, function, "__name__")
+        elif asked in ("__module__", "__qualname__"):
+            self.compute(f"{label}.{asked}", place_of, function, "__module__", "__qualname__")
+        elif asked == "__subclasses__" and is_class:
+            self.compute(f"{label}.__subclasses__", subclasses_of, value)
+        elif is_passed:
+            self.compute(f"{label}.__doc__", docstrings_of, value)
+            self.compute(f"{label}.__annotations__", hints_of, value)
+        else:
+            return
+        self._note_told(chain, taken)
+
+    def _note_told(self, chain: AttributePath, taken: int) -> None:
+        self.told.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
+
+
+def _is_own_code(value: object) -> bool:
+    if is_a(value, type):
+        return not is_library_class(value)
+    return is_memorious(value) or (is_a(value, FunctionType) and not is_library_function(value))
+
+
+def _is_of_the_language(value: object) -> bool:
+    """Whether a builtin is one of Python's own, and not something that a program put there."""
+    if is_a(value, type):
+        return value.__module__ == "builtins"
+    if value is NotImplemented or value is ... or is_a(value, BuiltinFunctionType):
+        return True
+    return type(value).__module__ == "_sitebuiltins"  # help, exit, license

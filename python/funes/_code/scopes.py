@@ -1,0 +1,545 @@
+"""Which names a function takes from outside, by Python's scoping rules, from its syntax tree.
+
+The tree and not the compiler's tables, because those leave out what one version optimises away and
+another does not, and know nothing of attribute chains: of ``config.LR`` only the value of ``LR`` is
+an input, not all of ``config``.
+
+`names_of` walks the tree once. Every name that is bound goes to its scope, every name that is read
+is noted with the scope that reads it; when all scopes are known, each read is looked up from its
+scope outwards. What is found inside the function is nobody's business; the rest are the function's
+inputs.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from funes._code.normalize import FunctionNode, is_private, is_text
+
+__all__ = [
+    "AttributePath",
+    "LocalImport",
+    "Names",
+    "Read",
+    "key_of",
+    "names_of",
+    "spelled",
+    "written_name",
+]
+
+#: A name, then what is taken one after the other: ("config", "LR") for `config.LR`,
+#: ("TABLE", "['a']") for `TABLE["a"]`.
+AttributePath = tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def key_of(step: str) -> str | None:
+    """The key that a step of a chain takes by a literal; None for an attribute.
+
+    >>> key_of("['a']"), key_of("a")
+    ('a', None)
+    """
+    return ast.literal_eval(step[1:-1]) if step[0] == "[" else None
+
+
+def spelled(chain: AttributePath) -> str:
+    """A chain as code spells it.
+
+    >>> spelled(("config", "TABLE", "['a']"))
+    "config.TABLE['a']"
+    """
+    if len(chain) == 1:
+        return chain[0]
+    steps = (step if step[0] == "[" else f".{step}" for step in chain[1:])
+    return "".join((chain[0], *steps))
+
+
+class Read(NamedTuple):
+    """A name from outside, with the attributes that are taken from it."""
+
+    chain: AttributePath
+    #: Declared so by `global`; else a captured variable of the name comes first.
+    is_global: bool
+    #: Else it counts only where there is one: the body of a class may have bound the name itself.
+    is_certain: bool
+
+
+class LocalImport(NamedTuple):
+    """Something that the function imports itself, with the attributes that are taken from it.
+
+    ``from ..pkg import mod; mod.f()`` is ``LocalImport("pkg", 2, "", ("mod", "f"))``;
+    ``import a.b; a.c`` is ``LocalImport("a", 0, "a.b", ("c",))``: the name means ``a``, and ``a.b`` is
+    loaded too.
+    """
+
+    module: str
+    #: The number of leading dots.
+    level: int
+    #: The module to load for it, if not `module` itself.
+    loads: str
+    chain: AttributePath
+
+
+def written_name(origin: LocalImport) -> str:
+    """The module's name as the import statement says it, which stays when the package moves."""
+    return "." * origin.level + origin.module
+
+
+class Names(NamedTuple):
+    """What a function takes from outside."""
+
+    reads: tuple[Read, ...]
+    imports: tuple[LocalImport, ...]
+    #: Names of what its statements may change: assigned, filled by a method, or holding what is.
+    changed: frozenset[str]
+    #: The attributes that it takes of anything.
+    attributes: frozenset[str]
+    #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
+    only_declared: tuple[tuple[int, str], ...]
+
+
+def names_of(function: FunctionNode, private: str = "") -> Names:
+    """What a function takes from outside.
+
+    private: name of the class around the function, which changes ``__name`` to ``_Class__name``; ""
+        if there is none.
+
+    >>> names_of(ast.parse("lambda x: x + config.LR", mode="eval").body).reads[0].chain
+    ('config', 'LR')
+    """
+    walk = _Walk(function, private)
+    walk.run()
+    return walk.names()
+
+
+class _Scope:
+    """What is bound in a function, class, comprehension or list of type parameters."""
+
+    __slots__ = (
+        "bound",
+        "declared",
+        "global_names",
+        "imports",
+        "is_class",
+        "outer",
+        "outer_names",
+        "pending",
+        "private",
+        "target",
+    )
+
+    def __init__(self, outer: _Scope | None, private: str, *, is_class: bool = False) -> None:
+        self.outer = outer
+        self.private = private
+        self.is_class = is_class
+        self.bound: set[str] = set()
+        #: Names of `x: int`, `global x` and `nonlocal x`.
+        self.declared: set[str] = set()
+        self.global_names: set[str] = set()
+        self.outer_names: set[str] = set()
+        self.imports: dict[str, list[LocalImport]] = {}
+        #: What is still to be walked.
+        self.pending: list[Any] = []
+        #: Where `:=` binds: for a comprehension, the scope around it.
+        self.target = self
+
+    def mangled(self, name: str) -> str:
+        if self.private and is_private(name):
+            return f"_{self.private}{name}"
+        return name
+
+
+# Methods of the language's containers that change them.
+_FILLING_METHODS = frozenset(
+    (
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "difference_update",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "intersection_update",
+        "move_to_end",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "reverse",
+        "rotate",
+        "setdefault",
+        "sort",
+        "subtract",
+        "symmetric_difference_update",
+        "update",
+    )
+)
+# Builtins that look an attribute up by a name that is their second argument.
+_BY_NAME = frozenset(("getattr", "hasattr"))
+
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_OUTSIDE = _Scope(None, "")
+_GLOBAL = _Scope(None, "")
+
+
+class _Walk:
+    """One walk over a function's tree, scope by scope."""
+
+    def __init__(self, function: FunctionNode, private: str) -> None:
+        self.root = _Scope(None, private)
+        self.scopes = [self.root]  # grows during the walk
+        self.reads: list[tuple[_Scope, AttributePath, bool]] = []
+        self.changed: set[str] = set()
+        self.attributes: set[str] = set()
+        self._open_function(function, self.root)
+
+    def run(self) -> None:
+        """Walk all scopes. What is noted in one that has been walked already is walked at once."""
+        unfinished = True
+        while unfinished:
+            unfinished = False
+            for scope in self.scopes:
+                if scope.pending:
+                    unfinished = True
+                    self._walk(scope)
+
+    def _walk(self, scope: _Scope) -> None:
+        pending, reads = scope.pending, self.reads
+        while pending:
+            node = pending.pop()
+            kind = type(node)
+            if kind is ast.Name and type(node.ctx) is ast.Load:
+                reads.append((scope, (scope.mangled(node.id),), True))
+                continue
+            handler = _HANDLERS.get(kind)
+            if handler is not None:
+                handler(self, node, scope)
+                continue
+            fields = _children_of.get(kind)
+            for field in _children(kind) if fields is None else fields:
+                value = getattr(node, field)
+                if type(value) is list:
+                    pending += value
+                elif isinstance(value, ast.AST):
+                    pending.append(value)
+
+    # Looking up, once every scope is known
+
+    def names(self) -> Names:
+        reads: set[Read] = set()
+        imports: set[LocalImport] = set()
+        for scope, chain, is_certain in self.reads:
+            found = self._scope_of(chain[0], scope)
+            if found is _OUTSIDE or found is _GLOBAL:
+                reads.add(Read(chain, found is _GLOBAL, is_certain))
+                continue
+            if found.is_class and chain[0] != "__class__":
+                # A class body finds a name that it binds only later among the globals.
+                reads.add(Read(chain, True, False))
+            for origin in found.imports.get(chain[0], ()):
+                imports.add(origin._replace(chain=origin.chain + chain[1:]))
+        for scope in self.scopes:
+            for name in scope.bound & scope.global_names:
+                self.changed.add(name)
+                reads.add(Read((name,), True, False))  # to be watched even if it is never read
+            self.changed |= scope.bound & scope.outer_names
+        only_declared = sorted(
+            (position, name)
+            for position, scope in enumerate(self.scopes)
+            for name in scope.declared - scope.bound
+        )
+        return Names(
+            tuple(sorted(reads)),
+            tuple(sorted(imports)),
+            frozenset(self.changed),
+            frozenset(self.attributes),
+            tuple(only_declared),
+        )
+
+    def _scope_of(self, name: str, reader: _Scope) -> _Scope:
+        """The scope in which a name is bound; `_GLOBAL` if one says that it is, else `_OUTSIDE`."""
+        scope: _Scope | None = reader
+        while scope is not None:
+            if scope.is_class and name == "__class__":
+                return scope  # inside a method it is the class around it
+            if not scope.is_class or scope is reader:
+                if name in scope.global_names:
+                    return _GLOBAL
+                if (name in scope.bound and name not in scope.outer_names) or (
+                    name in scope.declared
+                ):
+                    return scope
+            scope = scope.outer
+        return _OUTSIDE
+
+    # One method for each kind of node that binds or reads a name, or opens a scope
+
+    def _name(self, node: ast.Name, scope: _Scope) -> None:
+        name = scope.mangled(node.id)
+        if isinstance(node.ctx, ast.Load):
+            self.reads.append((scope, (name,), True))
+        else:
+            scope.bound.add(name)
+
+    def _attribute(self, node: ast.Attribute, scope: _Scope) -> None:
+        chain = self._chain(node, scope)
+        if not isinstance(node.ctx, ast.Load):
+            self.changed.update((node.attr, *chain))
+        if chain:
+            self.reads.append((scope, chain, True))
+        else:
+            scope.pending.append(node.value)
+
+    def _subscript(self, node: ast.Subscript, scope: _Scope) -> None:
+        if isinstance(node.ctx, ast.Load):
+            chain = self._chain(node, scope)
+            if chain:
+                self.reads.append((scope, chain, True))
+                return
+        else:
+            self._change(node, scope)
+        scope.pending += (node.value, node.slice)
+
+    def _change(self, whole: ast.expr, scope: _Scope) -> None:
+        """Note that a statement changes what stands in an object."""
+        while isinstance(whole, ast.Subscript):
+            key = whole.slice
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                self.changed.add(key.value)
+            whole = whole.value
+        if isinstance(whole, ast.Attribute):
+            self.changed.add(scope.mangled(whole.attr))
+        self.changed.update(self._chain(whole, scope))
+
+    def _call(self, node: ast.Call, scope: _Scope) -> None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _FILLING_METHODS:
+            self._change(node.func.value, scope)
+        chain = self._chain(node, scope)
+        if chain:
+            self.reads.append((scope, chain, True))
+        else:
+            scope.pending += (node.func, *node.args, *node.keywords)
+
+    def _chain(self, node: ast.expr, scope: _Scope) -> AttributePath:
+        """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none.
+
+        ``hasattr(a, "b")`` is one as well, since it depends on what is there.
+        """
+        attributes: list[str] = []
+        while True:
+            if isinstance(node, ast.Attribute):
+                attributes.append(scope.mangled(node.attr))
+                self.attributes.add(attributes[-1])
+                node = node.value
+            elif isinstance(node, ast.Subscript) and is_text(node.slice):
+                attributes.append(f"[{node.slice.value!r}]")  # type: ignore[attr-defined]
+                node = node.value
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "get"
+                and len(node.args) in (1, 2)
+                and not node.keywords
+                and is_text(node.args[0])
+            ):
+                # ``TABLE.get("a")``, if that is a dict.
+                attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]
+                scope.pending += node.args[1:]
+                node = node.func
+            elif isinstance(node, ast.Name):
+                return (scope.mangled(node.id), *reversed(attributes))
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in _BY_NAME
+                and len(node.args) in (2, 3)
+                and not node.keywords
+                and isinstance(node.args[1], ast.Constant)
+                and isinstance(node.args[1].value, str)
+                and node.args[1].value.isidentifier()
+            ):
+                attributes.append(node.args[1].value)
+                self.attributes.add(attributes[-1])
+                scope.pending += (node.func, *node.args[2:])
+                node = node.args[0]
+            else:
+                return ()
+
+    def _augmented(self, node: ast.AugAssign, scope: _Scope) -> None:
+        if isinstance(node.target, ast.Name):
+            self.reads.append((scope, (scope.mangled(node.target.id),), True))
+        scope.pending += (node.target, node.value)
+
+    def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
+        if scope.is_class:
+            self._maybe_read(node.annotation, scope)
+        if node.value is not None:
+            scope.pending += (node.target, node.value)
+        elif isinstance(node.target, ast.Name) and node.simple:
+            scope.declared.add(scope.mangled(node.target.id))
+
+    def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:
+        scope.target.bound.add(scope.mangled(node.target.id))
+        scope.pending.append(node.value)
+
+    def _function(self, node: FunctionNode, scope: _Scope) -> None:
+        if not isinstance(node, ast.Lambda):
+            scope.bound.add(scope.mangled(node.name))
+            scope.pending += node.decorator_list
+        defaults = [*node.args.defaults, *node.args.kw_defaults]
+        scope.pending += (default for default in defaults if default is not None)
+        inner = self._open(self._type_parameters(node, scope))
+        self._open_function(node, inner)
+
+    def _open_function(self, node: FunctionNode, scope: _Scope) -> None:
+        arguments = node.args
+        for argument in (
+            *arguments.posonlyargs,
+            *arguments.args,
+            arguments.vararg,
+            *arguments.kwonlyargs,
+            arguments.kwarg,
+        ):
+            if argument is not None:
+                scope.bound.add(scope.mangled(argument.arg))
+        body: Iterable[ast.AST] = (node.body,) if isinstance(node, ast.Lambda) else node.body
+        scope.pending += body
+
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
+        scope.bound.add(scope.mangled(node.name))
+        scope.pending += node.decorator_list
+        around = self._type_parameters(node, scope)
+        around.pending += (*node.bases, *node.keywords)
+        inner = self._open(around, is_class=True)
+        inner.private = node.name.lstrip("_")
+        inner.bound.update(("__module__", "__qualname__"))
+        inner.pending += node.body
+
+    def _type_parameters(self, node: ast.AST, scope: _Scope) -> _Scope:
+        """The scope of ``[T]`` in ``def f[T]()``, or `scope` itself where there is none."""
+        parameters = getattr(node, "type_params", ())
+        if not parameters:
+            return scope
+        around = self._open(scope)
+        around.bound.update(parameter.name for parameter in parameters)
+        return around
+
+    def _type_alias(self, node: Any, scope: _Scope) -> None:
+        scope.pending.append(node.name)
+        self._maybe_read(node.value, self._type_parameters(node, scope))
+
+    def _maybe_read(self, expression: ast.AST, scope: _Scope) -> None:
+        """Note the names in an expression that is evaluated late or never."""
+        for node in ast.walk(expression):
+            if isinstance(node, (ast.Name, ast.Attribute)):
+                chain = self._chain(node, scope)
+                if chain:
+                    self.reads.append((scope, chain, False))
+
+    def _comprehension(self, node: _Comprehension, scope: _Scope) -> None:
+        inner = self._open(scope)
+        inner.target = scope.target
+        # The first iterable is evaluated outside, in the scope around the comprehension.
+        scope.pending.append(node.generators[0].iter)
+        for position, generator in enumerate(node.generators):
+            inner.pending.append(generator.target)
+            inner.pending += generator.ifs
+            if position:
+                inner.pending.append(generator.iter)
+        if isinstance(node, ast.DictComp):
+            inner.pending += (node.key, node.value)
+        else:
+            inner.pending.append(node.elt)
+
+    def _global(self, node: ast.Global, scope: _Scope) -> None:
+        scope.global_names.update(map(scope.mangled, node.names))
+
+    def _nonlocal(self, node: ast.Nonlocal, scope: _Scope) -> None:
+        scope.outer_names.update(map(scope.mangled, node.names))
+
+    def _import(self, node: ast.Import, scope: _Scope) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._imported(alias.asname, LocalImport(alias.name, 0, "", ()), scope)
+            else:
+                package = alias.name.partition(".")[0]
+                self._imported(package, LocalImport(package, 0, alias.name, ()), scope)
+
+    def _import_from(self, node: ast.ImportFrom, scope: _Scope) -> None:
+        for alias in node.names:
+            origin = LocalImport(node.module or "", node.level, "", (alias.name,))
+            self._imported(alias.asname or alias.name, origin, scope)
+
+    def _imported(self, name: str, origin: LocalImport, scope: _Scope) -> None:
+        name = scope.mangled(name)
+        scope.bound.add(name)
+        scope.imports.setdefault(name, []).append(origin)
+
+    def _except(self, node: ast.ExceptHandler, scope: _Scope) -> None:
+        if node.name:
+            scope.bound.add(scope.mangled(node.name))
+        scope.pending += ast.iter_child_nodes(node)
+
+    def _capture(self, node: ast.MatchAs | ast.MatchStar, scope: _Scope) -> None:
+        if node.name:
+            scope.bound.add(scope.mangled(node.name))
+        scope.pending += ast.iter_child_nodes(node)
+
+    def _match_mapping(self, node: ast.MatchMapping, scope: _Scope) -> None:
+        if node.rest:
+            scope.bound.add(scope.mangled(node.rest))
+        scope.pending += ast.iter_child_nodes(node)
+
+    def _open(self, outer: _Scope, *, is_class: bool = False) -> _Scope:
+        scope = _Scope(outer, outer.private, is_class=is_class)
+        self.scopes.append(scope)
+        return scope
+
+
+# The fields of a node in which names can stand. Lists may hold texts and None too, without fields.
+_children_of: dict[type, tuple[str, ...]] = {ast.Constant: (), ast.MatchSingleton: ()}
+
+
+def _children(kind: type) -> tuple[str, ...]:
+    fields = getattr(kind, "_fields", ())
+    _children_of[kind] = children = tuple(field for field in fields if field not in _LEAVES)
+    return children
+
+
+_LEAVES = frozenset(
+    ("arg", "attr", "conversion", "ctx", "id", "is_async", "name", "op", "ops", "type_comment")
+)
+
+_HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
+    ast.Name: _Walk._name,
+    ast.Attribute: _Walk._attribute,
+    ast.Subscript: _Walk._subscript,
+    ast.Call: _Walk._call,
+    ast.AugAssign: _Walk._augmented,
+    ast.AnnAssign: _Walk._annotated,
+    ast.NamedExpr: _Walk._walrus,
+    ast.FunctionDef: _Walk._function,
+    ast.AsyncFunctionDef: _Walk._function,
+    ast.Lambda: _Walk._function,
+    ast.ClassDef: _Walk._class,
+    ast.ListComp: _Walk._comprehension,
+    ast.SetComp: _Walk._comprehension,
+    ast.DictComp: _Walk._comprehension,
+    ast.GeneratorExp: _Walk._comprehension,
+    ast.Global: _Walk._global,
+    ast.Nonlocal: _Walk._nonlocal,
+    ast.Import: _Walk._import,
+    ast.ImportFrom: _Walk._import_from,
+    ast.ExceptHandler: _Walk._except,
+    ast.MatchAs: _Walk._capture,
+    ast.MatchStar: _Walk._capture,
+    ast.MatchMapping: _Walk._match_mapping,
+}
+if sys.version_info >= (3, 12):
+    _HANDLERS[ast.TypeAlias] = _Walk._type_alias

@@ -1,0 +1,169 @@
+"""Names of objects that are nothing but their identity: ``MISSING = object()``.
+
+Such an object counts by the name under which a module has it, ``module:MISSING``. Several modules may have it, and not
+every process has loaded all of them, so the one that made it gives the name.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from funes._code import source_cache
+from funes._code.third_party import is_a, is_library_module, module_name, public_name
+
+__all__ = ["Place", "arrive", "name_in_its_library", "place_of"]
+
+
+class Place:
+    """Where a module has an object."""
+
+    def __init__(self, loaded: ModuleType, module: str, name: str, cls: type | None = None) -> None:
+        self.loaded = loaded
+        self.module = module
+        #: The class in the module that has the object; None if the module itself has it.
+        self.cls = cls
+        #: Within the module: ``MISSING``, or ``Config.MISSING``.
+        self.name = name
+
+    @property
+    def label(self) -> str:
+        """The name by which the object counts."""
+        return f"{module_name(public_name(self.module))}:{self.name}"
+
+    def reads(self) -> Iterator[tuple[Any, str, object]]:
+        """What leads to the object: a namespace or class, a name in it, and what it stands for."""
+        modules: dict[str, Any] = sys.modules if self.module in sys.modules else _arrived
+        yield modules, self.module, self.loaded
+        if self.cls is not None:
+            yield vars(self.loaded), self.cls.__name__, self.cls
+            name = self.name.rpartition(".")[2]
+            yield self.cls, name, vars(self.cls).get(name)
+        else:
+            yield vars(self.loaded), self.name, vars(self.loaded).get(self.name)
+
+    def holds(self, thing: object) -> bool:
+        """Whether the object is still there."""
+        found: object = None
+        for holder, name, then in self.reads():
+            space = vars(holder) if isinstance(holder, type) else holder
+            found = space.get(name)
+            if found is not then:
+                return False
+        return found is thing
+
+
+#: By address. `Place.holds` tells whether it is still the same object.
+_known: dict[int, Place] = {}
+#: What came from another process's own module, which this one cannot import.
+_arrived: dict[str, ModuleType] = {}
+
+
+def place_of(thing: object) -> Place | None:
+    """Where a module has a bare ``object()``; None for one without a name, and for anything else.
+
+    >>> place_of(object()) is None
+    True
+    """
+    return _place_of(thing) if type(thing) is object else None
+
+
+def name_in_its_library(thing: object) -> str | None:
+    """The name under which a library keeps an object of its own in one of its modules; None if it does not.
+
+    What such an object holds is the library's business, and may be in an order that differs from process to process.
+    """
+    root = str(getattr(type(thing), "__module__", "")).partition(".")[0]
+    if root == "builtins" or root in sys.stdlib_module_names:
+        return None
+    kept = _kept.get(root)
+    if kept is None or kept[0] != len(sys.modules):
+        kept = _kept[root] = len(sys.modules), frozenset(_addresses_in(root))
+    place = _place_of(thing, root) if id(thing) in kept[1] else None
+    return None if place is None else place.label
+
+
+#: Addresses of what modules hold of a library's own objects, by its root package; with the number of modules then.
+_kept: dict[str, tuple[int, frozenset[int]]] = {}
+
+
+def _addresses_in(root: str) -> Iterator[int]:
+    for module, loaded in list(sys.modules.items()):
+        if module == root or module.startswith(f"{root}."):
+            for value in list(getattr(loaded, "__dict__", {}).values()):
+                if str(getattr(type(value), "__module__", "")).partition(".")[0] == root:
+                    yield id(value)
+
+
+def _place_of(thing: object, root: str = "") -> Place | None:
+    known = _known.get(id(thing))
+    if known is not None and known.holds(thing):
+        return known
+    places = list(_places(thing, root))
+    if not places:
+        return None
+    if len(places) > 1:
+        places.sort(key=lambda place: (_rank(place), place.module))
+    _known[id(thing)] = places[0]
+    return places[0]
+
+
+def arrive(module: str, name: str) -> object:
+    """Returns what stands in this process for an object of another process's own module."""
+    space = vars(_arrived.setdefault(module, ModuleType(module)))
+    found: object = space.setdefault(name, object())
+    return found
+
+
+def _places(thing: object, root: str) -> Iterator[Place]:
+    """The first place in each module, since `a = b = object()` has two.
+
+    root: The only package to look in; "" for all.
+    """
+    modules: list[tuple[str, Any]] = [*_arrived.items(), *sys.modules.items()]
+    for module, loaded in modules:
+        space = getattr(loaded, "__dict__", None)
+        if type(space) is not dict or module == "__mp_main__":  # which is `__main__` as well
+            continue
+        if root and module.partition(".")[0] != root:
+            continue
+        name = _name_in(space, thing)
+        if name is not None:
+            yield Place(loaded, module, name)
+            continue
+        if not is_a(loaded, ModuleType) or is_library_module(loaded):
+            continue
+        for cls in list(space.values()):
+            if is_a(cls, type) and cls.__module__ == module:
+                name = _name_in(vars(cls), thing)
+                if name is not None and "." not in cls.__qualname__:
+                    yield Place(loaded, module, f"{cls.__name__}.{name}", cls)
+                    break
+
+
+def _name_in(space: Any, thing: object) -> str | None:
+    return next((name for name, value in list(space.items()) if value is thing), None)
+
+
+def _rank(place: Place) -> int:
+    """How likely a module made the object: 0 for one whose text says so, up to 3 for one that imports it."""
+    space = vars(place.loaded)
+    filename = space.get("__file__")
+    text = next(source_cache.of(filename, space), None) if isinstance(filename, str) else None
+    if text is None:
+        return 2
+    try:
+        tree = ast.parse("".join(text.lines))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return 2
+    ranks = [
+        0 if isinstance(node.value, ast.Call) else 1
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id == place.name.rpartition(".")[2]
+    ]
+    return min(ranks, default=3)

@@ -1,0 +1,280 @@
+"""What dill writes: lambdas, closures and local classes, and what is in ``__main__`` by value.
+
+What ``import dill`` does to a process: it adds its types to the dispatch table of the pickler
+written in Python (``pickle._Pickler``), which changes what `joblib.hash` and other users of that
+class make of dicts and functions. Neither `copyreg` nor the C pickler is touched. So dill is
+imported only where it is needed, and its additions are taken out again, unless the program had
+imported dill itself. dill's own pickler has a table of its own and works either way.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import functools
+import importlib
+import io
+import pickle
+import sys
+import threading
+import types
+import warnings
+from typing import Any, TypeVar
+
+from funes._entries import main_module
+from funes._entries.c_pickler import ATOMS, MAINS, PROTOCOL, Sentinels, named
+from funes._funes import BufferCollector
+
+__all__ = ["dump", "imported"]
+
+_REFUSED: tuple[type, ...] = (
+    # dill would open the file again when the entry is read; one that was open for writing, it
+    # would empty.
+    io.FileIO,
+    io.BufferedReader,
+    io.BufferedWriter,
+    io.BufferedRandom,
+    io.TextIOWrapper,
+    # It would make new ones; those who hold them in this process wait for the old.
+    type(threading.Lock()),
+    type(threading.RLock()),
+)
+_REFUSED_NAMES = frozenset(
+    {"PyCapsule", "_ThreadHandle", "Context", "weakproxy", "weakcallableproxy"}
+)
+
+
+def imported() -> Any:
+    was_there = "dill" in sys.modules
+    dill = importlib.import_module("dill")
+    if not was_there:
+        dill.extend(False)
+    _take_globals_from_us(dill)
+    return dill
+
+
+def dump(value: object, *, by_name: bool, buffer_callback: BufferCollector | None = None) -> bytes:
+    """Pickle with dill.
+
+    Args:
+        value: The object.
+        by_name: Whether what ``__main__`` has under a name is named instead of contained.
+        buffer_callback: As pickle has it.
+
+    Returns:
+        The pickle. With `by_name`, nothing at all (b"") if no name was found to write.
+    """
+    dill = imported()
+    file = io.BytesIO()
+    # dill's other way for globals, without `recurse`, refers to the whole dict of __main__.
+    pickler = dill.Pickler(
+        file, PROTOCOL, byref=False, recurse=True, buffer_callback=buffer_callback
+    )
+    save = _Save(pickler, by_name)
+    pickler.save = save
+    _writing.entry = True
+    try:
+        with warnings.catch_warnings():
+            # dill warns where it writes something that it cannot read again.
+            warnings.simplefilter("error", dill.PicklingWarning)
+            pickler.dump(value)
+    finally:
+        _writing.entry = False
+        del pickler.save  # the two refer to each other
+    if by_name and not save.named:
+        return b""
+    return file.getvalue()
+
+
+class _Save:
+    """Stands before the `save` of a dill pickler: what is named, what contained, what refused."""
+
+    def __init__(self, pickler: Any, by_name: bool) -> None:
+        self.pickler = pickler
+        self.plain = pickler.save
+        self.by_name = by_name
+        self.named = False
+        self.sentinels = Sentinels()
+
+    def __call__(self, obj: Any, save_persistent_id: bool = True) -> None:
+        kind = type(obj)
+        if kind in ATOMS or id(obj) in self.pickler.memo:
+            self.plain(obj, save_persistent_id)
+        elif isinstance(obj, (type, types.FunctionType)):
+            self._save_definition(obj)
+        elif isinstance(obj, types.ModuleType):
+            self._save_module(obj)
+        elif self.by_name and kind is dict and _is_main_space(obj):
+            self._save_by_finder((main_module.globals_of, (main_module.name_of_own(),)), obj)
+        elif (place := self.sentinels.place_of(obj)) is not None:
+            self._save_sentinel(obj, *place)
+        elif (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
+            # dill would not leave its memory out.
+            self.pickler.save_reduce(*obj.__reduce_ex__(PROTOCOL), obj=obj)
+        elif kind is functools.cached_property:
+            # Up to Python 3.11 it holds a lock; its name it gets from the class again.
+            self.pickler.save_reduce(functools.cached_property, (obj.func,), obj=obj)
+        elif kind is TypeVar and obj.__module__ in MAINS and not self.by_name:
+            self._save_type_variable(obj)
+        elif isinstance(obj, _REFUSED) or kind.__name__ in _REFUSED_NAMES:
+            raise pickle.PicklingError(f"cannot pickle {kind.__name__!r} object")
+        else:
+            self.plain(obj, save_persistent_id)
+
+    def _save_module(self, module: types.ModuleType) -> None:
+        # dill would write the content of the user's modules, and overwrite them when it is read.
+        if sys.modules.get(module.__name__) is not module:
+            raise pickle.PicklingError(f"cannot pickle module {module.__name__!r}: not imported")
+        self.pickler.save_reduce(importlib.import_module, (module.__name__,), obj=module)
+
+    def _save_definition(self, obj: Any) -> None:
+        module = obj.__module__
+        if module not in MAINS:
+            if isinstance(obj, types.FunctionType):
+                # A local function of a module that can be imported goes on seeing that module's
+                # globals. One that uses none can be read without the module.
+                home = sys.modules.get(module) if isinstance(module, str) else None
+                self.pickler._recurse = (
+                    home is None
+                    or vars(home) is not obj.__globals__
+                    or _global_names(obj.__code__) <= vars(builtins).keys()
+                )
+            self.plain(obj)
+        elif self.by_name and self._has_name(obj):
+            self._save_by_finder(named("__main__", obj.__qualname__), obj)
+        else:
+            # By name a function goes on seeing the globals of the program's own module, as it does in any other one.
+            self.pickler._recurse = not (
+                self.by_name
+                and isinstance(obj, types.FunctionType)
+                and _is_main_space(obj.__globals__)
+                and not _global_names(obj.__code__) <= vars(builtins).keys()
+            )
+            self._save_by_value(obj)
+
+    def _save_by_finder(self, reduced: tuple[Any, ...], obj: Any) -> None:
+        self.named = True
+        self.pickler.save_reduce(*reduced, obj=obj)
+
+    def _save_sentinel(self, obj: Any, module: str, name: str) -> None:
+        if module not in MAINS:
+            self.pickler.save_reduce(*named(module, name), obj=obj)
+        elif self.by_name:
+            self._save_by_finder(named(module, name), obj)
+        else:
+            self.plain(obj)
+
+    def _has_name(self, obj: Any) -> bool:
+        """Whether the program's own module has it under its name, or may have it elsewhere.
+
+        A worker process that got a class of the parent's __main__ by value doesn't have it under
+        its name. The parent does.
+        """
+        name: str = obj.__qualname__
+        found: Any = sys.modules.get(obj.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return "<" not in name and (found is obj or found is None)
+
+    def _save_by_value(self, obj: Any) -> None:
+        if isinstance(obj, enum.EnumMeta):
+            self._save_enum(obj)
+            return
+        if obj.__module__ == "__main__":
+            self.plain(obj)
+            return
+        # In a process started by spawn, dill would take the second name of __main__ for that of a
+        # module that the reader can import.
+        name = obj.__module__
+        obj.__module__ = "__main__"
+        try:
+            self.plain(obj)
+        finally:
+            obj.__module__ = name
+
+    def _save_enum(self, kind: enum.EnumMeta) -> None:
+        # dill stumbles over members, which are attributes of the class and instances of it.
+        written = {
+            name: value
+            for name, value in vars(kind).items()
+            if getattr(getattr(value, "fget", value), "__module__", None) in MAINS
+            and isinstance(value, (types.FunctionType, property, classmethod, staticmethod))
+        }
+        if any(name in written for name in ("__new__", "__init__", "__init_subclass__")):
+            raise pickle.PicklingError(f"cannot pickle enum {kind.__name__!r} with its own __new__")
+        members: dict[str, Any] = dict(kind.__members__)
+        body = {
+            "__module__": "__main__",
+            "__qualname__": kind.__qualname__,
+            "__doc__": kind.__doc__,
+            **{name: member.value for name, member in members.items()},
+            **written,
+        }
+        fill = functools.partial(sys.modules["dill._dill"]._setitems, source=body)
+        # By the steps of dill for any class: methods may refer to the class.
+        sys.modules["dill._dill"]._save_with_postproc(
+            self.pickler,
+            (types.new_class, (kind.__name__, kind.__bases__, {"metaclass": type(kind)}, fill)),
+            obj=kind,
+            postproc_list=[],
+        )
+
+    def _save_type_variable(self, variable: TypeVar) -> None:
+        options = {
+            name: getattr(variable, f"__{name}__")
+            for name in ("bound", "covariant", "contravariant")
+            if getattr(variable, f"__{name}__")
+        }
+        make = functools.partial(TypeVar, **options) if options else TypeVar
+        arguments = (variable.__name__, *variable.__constraints__)
+        self.pickler.save_reduce(make, arguments, obj=variable)
+
+
+def _is_main_space(space: object) -> bool:
+    return any(space is vars(sys.modules[name]) for name in MAINS if name in sys.modules)
+
+
+_writing = threading.local()
+
+
+def _take_globals_from_us(dill: Any) -> None:
+    """Let dill ask us which globals a function refers to, in a thread that is writing an entry.
+
+    dill finds them by printing the disassembled code, with sys.stdout redirected: what other
+    threads print meanwhile would be lost.
+    """
+    original = dill.detect.globalvars
+    if hasattr(original, "_is_of_funes"):
+        return
+
+    @functools.wraps(original)
+    def globalvars(func: Any, recurse: bool = True, builtin: bool = False) -> Any:
+        if getattr(_writing, "entry", False):
+            return _referred_globals(func)
+        return original(func, recurse, builtin)
+
+    globalvars._is_of_funes = True  # type: ignore[attr-defined]
+    dill.detect.globalvars = globalvars
+
+
+def _referred_globals(function: Any) -> dict[str, Any]:
+    """The globals that the code of a function, and code inside of it, refers to."""
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, types.FunctionType):
+        return {}
+    space = function.__globals__
+    return {name: space[name] for name in sorted(_global_names(function.__code__)) if name in space}
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    import dis
+
+    names: set[str] = set()
+    codes = [code]
+    while codes:
+        code = codes.pop()
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+        for instruction in dis.get_instructions(code):
+            if "GLOBAL" in instruction.opname or instruction.opname == "LOAD_NAME":
+                names.add(instruction.argval)
+    return names

@@ -1,0 +1,73 @@
+"""Arrays of one result that share memory: a pickle makes separate ones of them, and drops the gradients of tensors."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from funes._entries.c_pickler import ATOMS
+
+__all__ = ["shares_memory"]
+
+
+def shares_memory(value: object) -> bool:
+    """Returns whether two arrays in a result share memory, as an array and a view of it do, or a tensor has a gradient.
+
+    Looks into Python's own containers and into the attributes of objects.
+
+    Example:
+        >>> import numpy as np
+        >>> a = np.zeros(3)
+        >>> shares_memory((a, a[:2])), shares_memory((a, a)), shares_memory([a, a.copy()])
+        (True, False, False)
+    """
+    array = getattr(sys.modules.get("numpy"), "ndarray", ())
+    tensor = getattr(sys.modules.get("torch"), "Tensor", ())
+    if array == tensor == ():
+        return False
+    owners: dict[object, object] = {}
+    seen = {id(value)}
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        owner: object = None
+        if isinstance(part, array):
+            owner = id(_owner(part))
+        elif isinstance(part, tensor):
+            owner = _storage(part)
+            if part.is_leaf and part.grad is not None:
+                return True
+        if owner is not None:
+            if owners.setdefault(owner, part) is not part:
+                return True
+            continue
+        for child in _parts(part):
+            if type(child) not in ATOMS and id(child) not in seen:
+                seen.add(id(child))
+                todo.append(child)
+    return False
+
+
+def _owner(array: Any) -> Any:
+    """What the memory of an array belongs to."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
+
+
+def _storage(tensor: Any) -> object:
+    """What the memory of a tensor belongs to; None for one that has none, such as a sparse tensor."""
+    try:
+        place = tensor.untyped_storage().data_ptr()
+    except Exception:  # each layout and device has errors of its own
+        return None
+    return ("torch", place) if place else None
+
+
+def _parts(value: object) -> Any:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    attributes = getattr(value, "__dict__", None)
+    return list(attributes.values()) if type(attributes) is dict else ()

@@ -1,0 +1,115 @@
+"""A memorious function as it is found on an instance or a class."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    import inspect
+
+    from funes._memo.memo import Key, Memo
+    from funes._tools.explain.explanation import Explanation
+
+__all__ = ["BoundMemo", "MemoClassMethod"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BoundMemo(functools.partial[R], Generic[P, R]):
+    """A memorious method of an instance, or classmethod of a class: the first argument is given.
+
+    A partial is called without any Python code in between.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    @property
+    def __func__(self) -> Memo[..., Any]:
+        return _memo_of(self)
+
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
+
+    def key(self, /, *args: Any, **kwargs: Any) -> Key:
+        """As `Memo.key`."""
+        return _memo_of(self).key(self.__self__, *args, **kwargs)
+
+    def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.is_cached`."""
+        return _memo_of(self).is_cached(self.__self__, *args, **kwargs)
+
+    def forget(self, /, *args: Any, **kwargs: Any) -> bool:
+        """As `Memo.forget`."""
+        return _memo_of(self).forget(self.__self__, *args, **kwargs)
+
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
+        """As `Memo.explain`."""
+        return _memo_of(self).explain(self.__self__, *args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        import inspect
+
+        signature = inspect.signature(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self.__func__.__doc__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BoundMemo)
+            and self.__func__ is other.__func__
+            and self.__self__ is other.__self__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.__func__, id(self.__self__)))
+
+    def __get__(self, instance: object, owner: type | None = None) -> BoundMemo[P, R]:
+        # As with a bound method: it is bound for good, wherever it is put. `help` sees by this that it is a method.
+        return self
+
+    def __copy__(self) -> BoundMemo[P, R]:
+        return BoundMemo(self.__func__, self.__self__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundMemo[P, R]:
+        import copy
+
+        return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
+
+    def __reduce__(self) -> Any:
+        # By its parts, never by its name on the object: the function takes its cache folder along.
+        return BoundMemo, (self.__func__, self.__self__)
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+def _memo_of(bound: BoundMemo[..., Any]) -> Memo[..., Any]:
+    return cast("Memo[..., Any]", bound.func)
+
+
+class MemoClassMethod(classmethod):  # type: ignore[type-arg]
+    """A classmethod whose bound form has `key` and the like, as a bound method has."""
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        return BoundMemo(self.__func__, type(instance) if owner is None else owner)
+
+    def __reduce__(self) -> Any:
+        return MemoClassMethod, (self.__func__,)

@@ -1,0 +1,375 @@
+"""Pickles functions by value: the code as it is now, with the values that it reads.
+
+A function that is pickled by name becomes whatever the receiving process has under that name. Here each function
+becomes its code object, and its globals become new namespaces that hold only the names which the code reads. Nothing
+of the user's modules is imported when it is opened. The texts of the functions travel too (`code_text`), so that the
+receiving process finds the same definition for the code as the sender.
+
+The functions are written first and filled afterwards (globals, captured variables, defaults), in a queue: functions
+may refer to each other in any way. dill pickles everything that is not a function, module or memorious function.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import importlib
+import io
+import marshal
+import pickle
+import pkgutil
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from funes._code.bytecode import nested_codes
+from funes._code.describe import describe
+from funes._code.function_attributes import MEMO_STATE
+from funes._code.sentinels import arrive, place_of
+from funes._code.third_party import (
+    is_library_function,
+    is_library_module,
+    public_name,
+    stands_for_builtin,
+)
+from funes._code.user_code import is_user_code
+
+if TYPE_CHECKING:
+    from funes._memo.memo import Memo
+    from funes._memo.options import Options
+
+__all__ = ["attributes_of", "dumps", "is_importable", "is_sent_by_name", "loads"]
+
+_PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
+
+_MAIN = ("__main__", "__mp_main__")
+
+#: Names of a module that its code may use without naming them as globals: relative imports, sources, resources.
+_ALWAYS = ("__name__", "__package__", "__file__", "__path__")
+
+
+def dumps(
+    memo: Memo[Any, Any], *, everything: bool, as_class: Callable[[type], int] | None
+) -> tuple[bytes, list[FunctionType]]:
+    """Pickles a memorious function with its code by value.
+
+    Args:
+        memo: The function.
+        everything: Whether functions and modules of the user that can be imported are pickled by value, too.
+        as_class: Takes a class that cannot be imported and returns a number, by which `loads` looks for it. None:
+            such classes are pickled by value.
+
+    Returns:
+        The bytes, and the functions that are in them by value.
+
+    Raises:
+        Exception: Something that the code reads cannot be pickled.
+    """
+    file = io.BytesIO()
+    pickler = _pickler_class()(file, everything, as_class)
+    pickler.dump(memo)
+    while pickler.pending:
+        pickler.dump(pickler.pending.popleft())
+    pickler.dump(None)
+    return file.getvalue(), pickler.functions
+
+
+def loads(data: bytes, classes: Sequence[type]) -> Any:
+    """Returns the memorious function that `dumps` pickled. `classes`: those that `as_class` numbered."""
+    opened = _Unpickler(io.BytesIO(data))
+    opened.classes = classes
+    memo = opened.load()
+    while (filling := opened.load()) is not None:
+        _fill(*filling)
+    return memo
+
+
+def is_sent_by_name(module: str) -> bool:
+    """Returns whether another process can import a module: not the main program.
+
+    Nor a module that the user registered with ``cloudpickle.register_pickle_by_value``.
+    """
+    if module in _MAIN:
+        return False
+    cloudpickle = sys.modules.get("cloudpickle")
+    registered = () if cloudpickle is None else cloudpickle.list_registry_pickle_by_value()
+    return not any(module == name or module.startswith(f"{name}.") for name in registered)
+
+
+def is_importable(thing: Any) -> bool:
+    """Returns whether another process that imports the thing's module finds it under its name."""
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    if not module or not name or not is_sent_by_name(module):
+        return False
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is thing
+
+
+#: The modules that stand for those of the sender, by the address of their namespace.
+_spaces: weakref.WeakValueDictionary[int, ModuleType] = weakref.WeakValueDictionary()
+
+
+class _Space:
+    """The globals of functions by value. They are filled after the functions are made."""
+
+    def __init__(self, name: str) -> None:
+        self.module = ModuleType(name)
+        _spaces[id(vars(self.module))] = self.module
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _Space, (self.module.__name__,)
+
+
+def _function(
+    code: CodeType, space: _Space, names: tuple[Any, Any, Any, Any], cells: Any
+) -> FunctionType:
+    name, module, qualname, doc = names
+    function = FunctionType(code, vars(space.module), name, None, cells)
+    function.__module__, function.__qualname__, function.__doc__ = module, qualname, doc
+    return function
+
+
+def _code(data: bytes) -> CodeType:
+    return marshal.loads(data)  # type: ignore[no-any-return]  # noqa: S302  # made by `dumps`
+
+
+def _module(space: _Space) -> ModuleType:
+    return space.module
+
+
+def _memo(function: FunctionType, options: Options, root: str) -> Memo[Any, Any]:
+    from funes._memo.memo import Memo
+
+    memo: Memo[Any, Any] = Memo(function, options)
+    memo._move(root)
+    return memo
+
+
+def _fill(kind: str, thing: Any, content: Any) -> None:
+    if kind == "cell":
+        thing.cell_contents = content
+    elif kind == "global":
+        vars(thing.module).update(content)
+    elif kind == "function":
+        thing.__defaults__, thing.__kwdefaults__, attributes, annotations = content
+        if annotations:
+            thing.__annotations__ = annotations
+        thing.__dict__.update(attributes)
+    else:
+        for name, value in content.items():
+            vars(thing).setdefault(name, value)
+
+
+def _pickler_class() -> Any:
+    """Returns the class of picklers. It is made at the first use, since dill takes long to import."""
+    global _made
+    if _made is None:
+        import dill
+
+        _made = type("Pickler", (_Reducers, dill.Pickler), {})
+    return _made
+
+
+_made: Any = None
+
+
+class _Unpickler(pickle.Unpickler):
+    classes: Sequence[type] = ()
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self.classes[pid]
+
+
+class _Reducers:
+    """What a pickler by value does otherwise than dill."""
+
+    def __init__(
+        self, file: io.BytesIO, everything: bool, as_class: Callable[[type], int] | None
+    ) -> None:
+        super().__init__(file, protocol=_PROTOCOL, recurse=True)  # type: ignore[call-arg]
+        self._everything = everything
+        self._as_class = as_class
+        self.functions: list[FunctionType] = []
+        #: What is to be filled once it is made: see `_fill`.
+        self.pending: deque[tuple[str, object, object]] = deque()
+        self._spaces: dict[int, _Space] = {}
+        self._noted: set[tuple[int, str]] = set()
+        # The pickler's memo goes by address, so everything that it has seen must stay alive.
+        self._kept: list[object] = []
+
+    def persistent_id(self, thing: Any) -> int | None:
+        """Asked by the pickler for each object."""
+        if self._as_class is None or not isinstance(thing, type):
+            return None
+        is_local = not is_importable(thing) and thing.__module__ != "builtins"
+        return self._as_class(thing) if is_local else None
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Asked by the pickler for each object: how it is made anew."""
+        from funes._memo.memo import Memo
+
+        kind = type(thing)
+        if kind is FunctionType and stands_for_builtin(thing, thing.__name__):
+            return getattr, (builtins, thing.__name__)
+        if kind is FunctionType and self._is_by_value(thing):
+            return self._reduce_function(thing)
+        if kind is CodeType:
+            return _code, (marshal.dumps(thing),)
+        if kind is CellType:
+            self._put_cell(thing)
+            return CellType, ()
+        if isinstance(thing, ModuleType):
+            if self._everything and not is_library_module(thing):
+                self._note(thing.__dict__, _ALWAYS)
+                return _module, (self._space(thing.__dict__),)
+            return importlib.import_module, (thing.__name__,)
+        if kind is object and (place := place_of(thing)) is not None:
+            is_others = not self._everything or not is_user_code(place.module)
+            if is_others and is_sent_by_name(place.module):
+                return pkgutil.resolve_name, (f"{place.module}:{place.name}",)
+            return arrive, (public_name(place.module), place.name)
+        if isinstance(thing, Memo) and (self._everything or not is_importable(thing)):
+            self._put("memo", thing, attributes_of(thing))
+            return _memo, (thing.__wrapped__, thing._options, thing._cache_root)
+        return NotImplemented
+
+    def _is_by_value(self, function: FunctionType) -> bool:
+        if is_library_function(function):
+            return False
+        return self._everything or not is_importable(function)
+
+    def _reduce_function(self, function: FunctionType) -> tuple[object, ...]:
+        self.functions.append(function)
+        description = describe(function)
+        if self._everything:
+            _check_names(function, description.links)
+        for namespace, name, _ in description.reads:
+            if _is_of_module(namespace) and (self._everything or namespace is function.__globals__):
+                self._note(namespace, (name,))
+        self._note(function.__globals__, (*_ALWAYS, *_globals_in(function)))
+        attributes = dict(function.__dict__)
+        self._put(
+            "function",
+            function,
+            (function.__defaults__, function.__kwdefaults__, attributes, _annotations_of(function)),
+        )
+        space = self._space(function.__globals__)
+        names = function.__name__, function.__module__, function.__qualname__, function.__doc__
+        return _function, (function.__code__, space, names, function.__closure__)
+
+    def _put(self, kind: str, thing: object, content: object) -> None:
+        self._kept += (thing, content)
+        self.pending.append((kind, thing, content))
+
+    def _put_cell(self, cell: CellType) -> None:
+        try:
+            self._put("cell", cell, cell.cell_contents)
+        except ValueError:  # it is empty
+            self._kept.append(cell)
+
+    def _space(self, namespace: dict[str, Any]) -> _Space:
+        space = self._spaces.get(id(namespace))
+        if space is None:
+            space = self._spaces[id(namespace)] = _Space(str(namespace.get("__name__", "")))
+            self._kept.append(namespace)
+        return space
+
+    def _note(self, namespace: dict[str, Any], names: Sequence[str]) -> None:
+        """Queues names of a namespace that the code needs."""
+        space = self._space(namespace)
+        for name in names:
+            if stands_for_builtin(namespace.get(name), name):
+                continue  # the receiver has the builtin
+            if name in namespace and (id(namespace), name) not in self._noted:
+                self._noted.add((id(namespace), name))
+                self._put("global", space, {name: namespace[name]})
+
+
+def _is_of_module(namespace: object) -> TypeGuard[dict[str, Any]]:
+    """Returns whether a namespace is that of a module of the user's."""
+    if type(namespace) is not dict:
+        return False
+    name = namespace.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return module is not None and namespace is vars(module) and not is_library_module(module)
+
+
+def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
+    """Returns the attributes that the user set on a memorious function."""
+    return {name: value for name, value in vars(memo).items() if name not in MEMO_STATE}
+
+
+def _annotations_of(function: FunctionType) -> dict[str, object]:
+    """Returns the annotations, for code that reads them. Those that only this process can name are left out."""
+    annotations = {}
+    with suppress(Exception):  # from Python 3.14 on they are evaluated here
+        for name, value in function.__annotations__.items():
+            with suppress(Exception):
+                pickle.dumps(value, _PROTOCOL)
+                if getattr(value, "__module__", None) not in _MAIN:
+                    annotations[name] = value
+    return annotations
+
+
+class CodeNotSentError(Exception):
+    """The code looks up names while it runs, so those that it needs are not known."""
+
+
+def _check_names(function: FunctionType, links: dict[str, object]) -> None:
+    """Refuses code for which a module that holds only the names it is seen to read would be another one."""
+    looks_up = sorted(
+        _LOOK_UP.intersection(name for code in _codes_of(function) for name in code.co_names)
+    )
+    if looks_up:
+        raise CodeNotSentError(f"{function.__qualname__} looks names up by {', '.join(looks_up)}")
+    for label, value in links.items():
+        if label.endswith(" by name") and type(value) is tuple and value[:1] == ("module",):
+            module = sys.modules.get(str(value[-1]))
+            if module is not None and not is_library_module(module):
+                raise CodeNotSentError(f"{function.__qualname__} uses the module {value[-1]} whole")
+
+
+#: What reads names that the code does not spell.
+_LOOK_UP = frozenset(
+    (
+        "__dict__",
+        "__globals__",
+        "__import__",
+        "_getframe",
+        "compile",
+        "dir",
+        "eval",
+        "exec",
+        "getattr",
+        "globals",
+        "hasattr",
+        "import_module",
+        "locals",
+        "modules",
+        "vars",
+    )
+)
+
+
+def _codes_of(function: FunctionType) -> Iterator[CodeType]:
+    """Returns the code of a function, and of those inside it."""
+    yield function.__code__
+    yield from nested_codes(function.__code__)
+
+
+def _globals_in(function: FunctionType) -> Iterator[str]:
+    """Returns the names that the code of a function looks up among the globals."""
+    for code in _codes_of(function):
+        for instruction in dis.get_instructions(code):
+            if instruction.opname.endswith("_GLOBAL") or instruction.opname in _BY_NAME:
+                yield instruction.argval
+
+
+#: Instructions of class bodies, which look among the globals as well.
+_BY_NAME = frozenset(("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))

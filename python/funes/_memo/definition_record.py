@@ -1,0 +1,123 @@
+"""What `definition.json` records of a memorious function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from funes._code import depends_on
+from funes._code.definition_file import (
+    FILE_NAME,
+    FORMAT,
+    Content,
+    is_recorded,
+    record_definition,
+)
+from funes._code.secrets import without_secrets
+from funes._funes import parameters_of as names_of_parameters
+
+if TYPE_CHECKING:
+    from funes._memo.memo import Memo
+    from funes._tools.adopt.subject import Subject
+
+__all__ = ["graph_of", "keywords_of", "of", "parameters_of", "record", "subject_of"]
+
+
+def of(memo: Memo[Any, Any], definition: str) -> Content:
+    """What is to be recorded of a definition of a function; docs/format.md describes it.
+
+    What it consists of is left out if that is not known (any more): it is another process's, or something has changed
+    since. So it is for a function whose decorator has a key, as its text may show the key.
+
+    Args:
+        memo: The function.
+        definition: The definition that is meant.
+    """
+    is_present = memo._core.definition(memo) == definition
+    graph = None if memo._options.signing_key is not None else graph_of(memo, definition)
+    return {
+        "format": FORMAT,
+        "definition": definition,
+        "function": memo._function_name,
+        "functions": [memo._identity],
+        "parameters": parameters_of(memo),
+        "keywords": keywords_of(memo),
+        "reading": memo._core.reading(memo) if is_present else None,
+        **(graph or {"nodes": []}),
+    }
+
+
+def record(
+    memo: Memo[Any, Any],
+    definition: str,
+    is_new: Callable[[Memo[Any, Any], str, Content], None] | None = None,
+) -> bool:
+    """Write beside the entries of a definition what it consists of, unless it stands there.
+
+    Args:
+        memo: The function.
+        definition: The definition.
+        is_new: Called with the function, the folder and the content after it was written.
+
+    Returns:
+        Whether there is a file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder = memo._store.folder(memo._function_name, definition)
+    if not is_recorded(folder, memo._identity):
+        content = of(memo, definition)
+        record_definition(folder, content, shared=memo._options.shared)
+        if is_new is not None:
+            is_new(memo, folder, content)
+    return os.path.lexists(os.path.join(folder, FILE_NAME))
+
+
+def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
+    """The part of it that two definitions may differ in; None if it is not known (any more)."""
+    nodes, extra = memo._core.graph(memo), memo._extra
+    if not nodes or extra is None or memo._core.definition(memo) != definition:
+        return None
+    depended = depends_on.record(memo._options.depends_on, extra)
+    told = [{**node, "source": without_secrets(node["source"])} for node in nodes]
+    return {"definition": definition, "depends_on": depended, "nodes": told}
+
+
+def subject_of(memo: Memo[Any, Any]) -> Subject:
+    """The present version of a function, as one that may adopt results."""
+    from funes._tools.adopt.subject import Subject
+
+    definition = memo._core.definition(memo)
+    return Subject(
+        store=memo._store,
+        function=memo._function_name,
+        definition=definition,
+        parameters=parameters_of(memo),
+        reading=memo._core.reading(memo),
+        identity=memo._identity,
+        content=of(memo, definition),
+        shared=memo._options.shared,
+        is_durable=memo._options.is_durable,
+    )
+
+
+def keywords_of(memo: Memo[Any, Any]) -> str | None:
+    """The name of ``**kwargs``, if the function has it."""
+    import inspect
+
+    function: Any = memo.__wrapped__
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # ``__wrapped__`` is something else
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    keywords = [each.name for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
+    return next((name for name in keywords if name in names_of_parameters(function)), None)
+
+
+def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:
+    """The names of the parameters in the order in which keys have them; None stands for one that is ignored."""
+    function: Any = memo.__wrapped__
+    names = names_of_parameters(function)
+    return [None if name in memo._options.ignore else name for name in names]

@@ -1,0 +1,34 @@
+"""The version of a function that adopts results of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from funes._code.definition_file import Content
+from funes._funes import Store
+from funes._tools.adopt.translation import Parameters
+
+__all__ = ["Subject"]
+
+
+class Subject(NamedTuple):
+    """The version of a function that adopts."""
+
+    store: Store
+    function: str
+    #: Module and qualified name, see `funes._entries.function_identity`.
+    identity: str
+    definition: str
+    parameters: Parameters
+    #: What its code reads of its arguments' code, in bits of `funes._code.read_parts`; None if that is not known.
+    reading: int | None
+    #: What its `definition.json` is to record; None for a version that is stored already.
+    content: Content | None
+    shared: bool
+    #: Whether a result that took so many seconds must survive a power cut.
+    is_durable: Callable[[float], bool]
+
+    def folder(self, definition: str) -> str:
+        """The folder of a version's entries."""
+        return self.store.folder(self.function, definition)

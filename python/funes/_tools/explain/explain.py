@@ -1,0 +1,166 @@
+"""Finding out why a call is remembered, or is not, without running the function."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funes._code.definition_diff import changes
+from funes._code.definition_file import Content, read_definition, read_functions
+from funes._entries import codec
+from funes._funes import Call
+from funes._memo import definition_record
+from funes._tools.explain.explanation import Explanation
+from funes._tools.explain.nearest import Search, nearest, newest_first
+from funes._tools.explain.other_versions import Version, other_versions
+from funes._tools.explain.renamed import equal_code
+from funes._warnings import one_line
+from funes.errors import DamagedEntryError, FunesError
+
+if TYPE_CHECKING:
+    from funes._memo.memo import Memo
+
+__all__ = ["explain", "explain_miss"]
+
+#: Of so many versions it is asked whether they remember the same call.
+_VERSIONS = 50
+
+#: How far to look for the nearest arguments.
+SEARCH = Search(entries=100, size=256 << 20)
+
+
+def explain(
+    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
+) -> Explanation:
+    """See `Memo.explain`."""
+    name = memo.__qualname__
+    try:
+        call = memo._core.key(memo, args, kwargs)
+    except FunesError as error:
+        return Explanation(name, "unhashable", detail=str(error))
+    known = Explanation(name, "memory", call.definition, call.arguments)
+    if memo._core.is_in_memory(memo, call):
+        return known
+    found = _look(memo, known) or explain_miss(memo, call, None, SEARCH)
+    return _renamed(memo, found) if found.why == "never called" else found
+
+
+def explain_miss(
+    memo: Memo[Any, Any], call: Call, entries: Iterable[str] | None, search: Search
+) -> Explanation:
+    """Why there is no entry for a call.
+
+    Args:
+        memo: The function.
+        call: The call.
+        entries: The argument hashes among which to look for the nearest arguments; None for all, newest first.
+        search: How far to look.
+    """
+    known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
+    aside = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
+    aside /= f"{call.arguments}.dill"
+    if aside.exists():
+        detail = "it was found so, and moved there"
+        return known._replace(why="damaged", path=aside, detail=detail)
+    try:
+        name = memo._function_name
+        others = other_versions(memo._store, name, memo._identity, call.definition)
+        for version in others[:_VERSIONS]:
+            path = memo._store.path(name, version.definition, call.arguments)
+            if os.path.exists(path):
+                # Whose it is may not be recorded: then it is not proposed.
+                is_own = bool(read_functions(os.path.dirname(path)))
+                return _since(memo, known, version)._replace(is_remembered_there=is_own)
+        found = _nearest(memo, known, call, entries, search)
+        if found is not None:
+            return found
+        return _since(memo, known, others[0]) if others else known
+    except OSError as error:
+        return known._replace(why="unreadable", detail=str(error))
+
+
+def _look(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
+    """What is in the place of the entry; None if nothing is."""
+    place = memo._function_name, known.definition, known.arguments
+    known = known._replace(path=Path(memo._store.path(*place)))
+    try:
+        entry = memo._store.read(*place)
+        if entry is None:
+            return None
+        codec.load_entry(entry.body, entry.fast)
+    except DamagedEntryError as error:
+        return known._replace(why="damaged", detail=str(error))
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            return known._replace(why="foreign")
+        why: Any = "format" if error.errno == errno.ENOTSUP else "unreadable"
+        return known._replace(why=why, detail=str(error))
+    except Exception as error:
+        return known._replace(why="unreadable", detail=one_line(error))
+    return known._replace(why="disk")
+
+
+def _nearest(
+    memo: Memo[Any, Any],
+    known: Explanation,
+    call: Call,
+    entries: Iterable[str] | None,
+    search: Search,
+) -> Explanation | None:
+    """The explanation by other arguments, if the definition has any entries."""
+    store, name = memo._store, memo._function_name
+    if entries is None:
+        entries = newest_first(store, name, call.definition)
+    candidates = list(entries)
+    if not candidates:
+        return None
+    known = known._replace(why="arguments", entries=len(candidates))
+    found = nearest(store, (name, call.definition), call.inputs, candidates, search)
+    if found is None:
+        return known._replace(detail="none of the stored ones can be read")
+    return known._replace(
+        path=Path(store.path(name, call.definition, found.arguments)),
+        differences=found.differences,
+        looked_at=found.looked_at,
+        detail="" if found.differences else "where they differ cannot be shown",
+    )
+
+
+def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
+    """The same with the function that has the same code, and results, under another name, if there is one."""
+    present = definition_record.graph_of(memo, known.definition)
+    found = present and equal_code(memo._store, memo._identity, present)
+    if not found:
+        return known
+    used = os.stat(found.folder).st_mtime
+    return known._replace(
+        version=Version(found.definition, used),
+        renamed_from=found.function.qualified_name,
+        is_remembered_there=any(each.hash == known.arguments for each in found.entries()),
+    )
+
+
+def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explanation:
+    """The explanation by a change since another version."""
+    known = known._replace(why="definition", version=version)
+    try:
+        before = read_definition(memo._store.folder(memo._function_name, version.definition))
+    except (OSError, ValueError) as error:
+        return known._replace(detail=f"what changed is not known: {one_line(error)}")
+    after = _present(memo, known.definition)
+    if before is None or after is None or not before["nodes"] or not after["nodes"]:
+        return known._replace(detail="what changed is not known: it was not recorded")
+    return known._replace(changes=tuple(changes(before, after)))
+
+
+def _present(memo: Memo[Any, Any], definition: str) -> Content | None:
+    present = definition_record.graph_of(memo, definition)
+    if present is not None:
+        return present
+    try:  # another process may have recorded it
+        return read_definition(memo._store.folder(memo._function_name, definition))
+    except (OSError, ValueError):
+        return None

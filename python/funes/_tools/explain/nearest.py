@@ -1,0 +1,118 @@
+"""The stored call whose arguments are nearest to those of another call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from funes._entries import codec, large_arguments
+from funes._funes import Listing, Store
+from funes._tools.explain.argument_diff import Difference, differences
+
+__all__ = ["Nearest", "Search", "nearest", "newest_first"]
+
+#: An entry that differs in more places is not near.
+_MANY = 100
+
+
+class Search(NamedTuple):
+    """How far to look."""
+
+    #: At how many entries.
+    entries: int
+    #: How many bytes to read.
+    size: int
+
+
+class Nearest(NamedTuple):
+    """What was found."""
+
+    #: The argument hash of the entry.
+    arguments: str
+    #: Where the arguments of the other call differ from it.
+    differences: tuple[Difference, ...]
+    #: How many entries were looked at.
+    looked_at: int
+
+
+def newest_first(store: Store, function: str, definition: str) -> list[str]:
+    """The argument hashes of the entries of a definition, by when they were stored."""
+    listed = Listing(store.folder(function, definition))
+    entries = sorted(((modified, arguments) for arguments, _, modified in listed), reverse=True)
+    return [arguments for _, arguments in entries]
+
+
+def nearest(
+    store: Store,
+    version: tuple[str, str],
+    inputs: Mapping[str, Any],
+    entries: Iterable[str],
+    search: Search,
+) -> Nearest | None:
+    """The entry whose arguments differ from these in the fewest places; of several the first.
+
+    Args:
+        store: The cache.
+        version: The function's name and the definition hash.
+        inputs: The arguments by name.
+        entries: The argument hashes of the entries to look at.
+        search: How far to look.
+
+    Returns:
+        None if none of them can be read.
+    """
+    best: Nearest | None = None
+    looked_at = 0
+    reader = _Reader(store, version, search.size)
+    for arguments in islice(entries, search.entries):
+        stored = reader.inputs(arguments)
+        if stored is None:
+            continue
+        looked_at += 1
+        fewer = _MANY if best is None else len(best.differences)
+        found = tuple(islice(differences(stored, inputs), fewer))
+        if best is None or len(found) < len(best.differences):
+            best = Nearest(arguments, found, 0)
+    return None if best is None else best._replace(looked_at=looked_at)
+
+
+class _Reader:
+    """Reads inputs, as long as there are bytes left to be read."""
+
+    def __init__(self, store: Store, version: tuple[str, str], size: int) -> None:
+        self._store = store
+        self._version = version
+        self._left = size
+        #: Large arguments, which many calls share.
+        self._large: dict[str, Any] = {}
+
+    def inputs(self, arguments: str) -> dict[str, Any] | None:
+        """The input of an entry; None if it cannot be had."""
+        try:
+            self._spend(self._store.path(*self._version, arguments))
+            found = self._store.read(*self._version, arguments)
+            if found is None:
+                return None
+            result = codec.load_head(found)
+            inputs: dict[str, Any] = result["input"]
+            for name, digest in result.get("objects", {}).items():
+                inputs[name] = self._argument(name, digest)
+            return inputs
+        except Exception:  # another one will do
+            return None
+
+    def _argument(self, name: str, digest: str) -> Any:
+        if digest not in self._large:
+            self._spend(self._store.object_path(digest))
+            part: dict[str, Any] = {"input": {name: None}, "objects": {name: digest}}
+            large_arguments.resolve(self._store, part)
+            self._large[digest] = part["input"][name]
+        return self._large[digest]
+
+    def _spend(self, path: str) -> None:
+        size = os.stat(path).st_size
+        if size > self._left:
+            raise ValueError("too large")
+        self._left -= size

@@ -1,0 +1,77 @@
+"""Finds a function that was renamed, or moved to another module, by its code."""
+
+from __future__ import annotations
+
+import ast
+import os
+import textwrap
+from typing import Any
+
+from funes._code.definition_diff import changes
+from funes._code.definition_file import Content
+from funes._funes import Store
+from funes._results.cache import Cache
+from funes._results.stored_version import StoredVersion
+
+__all__ = ["equal_code"]
+
+#: How many versions are compared, those that were added to last first.
+_VERSIONS = 200
+
+
+def equal_code(store: Store, identity: str, present: Content) -> StoredVersion | None:
+    """The version of another function whose code is that of a function, but for its name; None if there is none.
+
+    Args:
+        store: The cache.
+        identity: The identity of the function.
+        present: What its definition consists of.
+    """
+    if not os.path.isdir(store.root):
+        return None
+    found = [
+        version
+        for function in Cache(store).functions()
+        if function._identity != identity
+        for version in function._versions()
+    ]
+    found.sort(key=_changed, reverse=True)
+    for version in found[:_VERSIONS]:
+        before = version.description
+        if before and _is_equal(before, present) and any(version.entries()):
+            return version
+    return None
+
+
+def _changed(version: StoredVersion) -> float:
+    try:
+        return os.stat(version.folder).st_mtime
+    except OSError:  # deleted meanwhile
+        return 0.0
+
+
+def _is_equal(before: Content, after: Content) -> bool:
+    if not before["nodes"] or not after["nodes"]:
+        return False
+    one, other = before["nodes"][0], after["nodes"][0]
+    if one["kind"] != other["kind"] or _normal(one) is None or _normal(one) != _normal(other):
+        return False
+    # Its own text is equal; all else must be, too.
+    told = changes({**before, "definition": ""}, {**after, "definition": ""})
+    return all(change.name == other["name"] and change.what == other["kind"] for change in told)
+
+
+def _normal(node: dict[str, Any]) -> str | None:
+    """The text of a function without its name; None if there is none, or it is no text of a function."""
+    try:
+        statement = ast.parse(textwrap.dedent(node["source"])).body[0]
+    except (SyntaxError, IndexError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    name = statement.name
+    statement.name = "_"
+    for each in ast.walk(statement):
+        if isinstance(each, ast.Name) and each.id == name:  # it calls itself
+            each.id = "_"
+    return ast.dump(statement)

@@ -1,0 +1,240 @@
+//! The type of memorious functions: a callable of the vectorcall protocol, which PyO3 cannot make.
+//!
+//! It is made by hand for the sake of one thing: a call comes here with its arguments on the interpreter's stack, and no
+//! tuple, no dict and no bound method is made for it. All that it does is in [`Core`]; its other methods are Python, in
+//! the class that it is derived from. What every instance has: the core, a `__dict__` and weak references.
+
+use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use pyo3::exceptions::{PySystemError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use crate::call::call_args::CallArgs;
+use crate::call::core::Core;
+use crate::call::trampoline;
+
+/// An instance, as the interpreter sees it.
+#[repr(C)]
+struct Object {
+    base: ffi::PyObject,
+    vectorcall: ffi::vectorcallfunc,
+    /// A [`Core`]; null only while the object is made and after it was cleared.
+    core: *mut ffi::PyObject,
+    dict: *mut ffi::PyObject,
+    weak_references: *mut ffi::PyObject,
+}
+
+/// Makes the type. `base` holds its methods in Python, and has no attributes of its own (`__slots__ = ()`).
+///
+/// A call `type(*args, **kwargs)` gives them to `base._make_core`, whose result is the core, and then to `__init__`.
+#[pyfunction]
+pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
+    let member = |name: &'static std::ffi::CStr, kind: c_int, offset: usize| ffi::PyMemberDef {
+        name: name.as_ptr(),
+        type_code: kind,
+        offset: offset.cast_signed(),
+        flags: ffi::Py_READONLY,
+        doc: ptr::null(),
+    };
+    // The tables must live as long as the type, which lives as long as the process.
+    let members = Box::leak(Box::new([
+        member(c"__vectorcalloffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, vectorcall)),
+        member(c"__dictoffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, dict)),
+        member(c"__weaklistoffset__", ffi::Py_T_PYSSIZET, offset_of!(Object, weak_references)),
+        ffi::PyMemberDef::default(),
+    ]));
+    let attributes = Box::leak(Box::new([
+        ffi::PyGetSetDef {
+            name: c"_core".as_ptr(),
+            get: Some(core_of),
+            set: Some(set_core),
+            doc: ptr::null(),
+            closure: ptr::null_mut(),
+        },
+        ffi::PyGetSetDef {
+            name: c"__dict__".as_ptr(),
+            get: Some(ffi::PyObject_GenericGetDict),
+            set: Some(ffi::PyObject_GenericSetDict),
+            doc: ptr::null(),
+            closure: ptr::null_mut(),
+        },
+        ffi::PyGetSetDef::default(),
+    ]));
+    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
+    let mut slots = [
+        slot(ffi::Py_tp_new, new as ffi::newfunc as *mut c_void),
+        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as ffi::destructor as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as ffi::traverseproc as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as ffi::inquiry as *mut c_void),
+        slot(ffi::Py_tp_members, members.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
+        slot(0, ptr::null_mut()),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT
+        | ffi::Py_TPFLAGS_HAVE_GC
+        | ffi::Py_TPFLAGS_HAVE_VECTORCALL
+        // `object.method(x)` is called as `method(object, x)`.
+        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    let mut spec = ffi::PyType_Spec {
+        name: c"funes._memo.memo.Memo".as_ptr(),
+        basicsize: c_int::try_from(size_of::<Object>()).map_err(|_| PyTypeError::new_err("too large"))?,
+        itemsize: 0,
+        flags: flags as std::ffi::c_uint,
+        slots: slots.as_mut_ptr(),
+    };
+    let bases = PyTuple::new(base.py(), [base])?;
+    // SAFETY: the spec is complete and its slots end with a zero; each function has the type that its slot asks for; the
+    // members lie within `Object`, whose first field is the interpreter's own. `base` adds nothing to an object, so
+    // that the fields lie where they are said to lie.
+    unsafe {
+        if (*base.as_type_ptr()).tp_basicsize.cast_unsigned() != size_of::<ffi::PyObject>() {
+            return Err(PyTypeError::new_err("the base must not have attributes of its own"));
+        }
+        let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
+        let made = Bound::from_owned_ptr_or_err(base.py(), made)?.cast_into::<PyType>()?;
+        made.setattr("__doc__", base.getattr("__doc__")?)?;
+        Ok(made)
+    }
+}
+
+/// `type.__new__`: an object with its core.
+unsafe extern "C" fn new(
+    kind: *mut ffi::PyTypeObject,
+    args: *mut ffi::PyObject,
+    kwargs: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: the interpreter calls this with a type, a tuple, and a dict or null; the new object is one of this
+        // module's own, zeroed by the allocator, and nobody has seen it yet. The interpreter, which calls `vectorcall`,
+        // does not mind that a thread may be ended within.
+        unsafe {
+            let args = Bound::from_borrowed_ptr(py, args).cast_into::<PyTuple>()?;
+            let kwargs = Bound::from_borrowed_ptr_or_opt(py, kwargs).map(Bound::cast_into::<PyDict>).transpose()?;
+            let class = Bound::from_borrowed_ptr(py, kind.cast());
+            let core = class.call_method("_make_core", args, kwargs.as_ref())?.cast_into::<Core>()?;
+            let allocate = (*kind).tp_alloc.ok_or_else(|| PySystemError::new_err("a type that cannot be made"))?;
+            let object = Bound::from_owned_ptr_or_err(py, allocate(kind, 0))?;
+            let fields = object.as_ptr().cast::<Object>();
+            (&raw mut (*fields).vectorcall)
+                .write(std::mem::transmute::<*const (), ffi::vectorcallfunc>(vectorcall as *const ()));
+            (&raw mut (*fields).core).write(core.into_ptr());
+            Ok(object)
+        }
+    })
+}
+
+unsafe extern "C-unwind" fn vectorcall(
+    memo: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this with an object of this type, and with arguments as PEP 590 says. Both are the
+    // caller's as long as the call lasts; the core is the object's own for as long, but for a collection that clears it,
+    // which leaves null. This frame has nothing but copies of pointers.
+    unsafe {
+        trampoline::run(|py| {
+            let core = (*memo.cast::<Object>()).core;
+            let Some(core) = Bound::from_borrowed_ptr_or_opt(py, core) else {
+                return Err(PySystemError::new_err("the function has been collected"));
+            };
+            let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
+            let given = CallArgs::of_vectorcall(py, arguments, count, names);
+            core.get().call(&memo, &given)
+        })
+    }
+}
+
+unsafe extern "C" fn core_of(memo: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
+    guarded(|py| {
+        // SAFETY: the interpreter calls this with an object of this type.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, (*memo.cast::<Object>()).core) }
+            .ok_or_else(|| PySystemError::new_err("the function has been collected"))
+    })
+}
+
+/// Gives a memorious function the core of another one. A call that is under way holds the one with which it began.
+unsafe extern "C" fn set_core(memo: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    let done = guarded(|py| {
+        // SAFETY: the interpreter calls this with an object of this type, and with a value or null.
+        let core = unsafe { Bound::from_borrowed_ptr_or_opt(py, value) };
+        let core = core.and_then(|core| core.cast_into::<Core>().ok());
+        let core = core.ok_or_else(|| PyTypeError::new_err("the core of a memorious function is a Core"))?;
+        // SAFETY: as above; the field is the new one's before the old one is let go, which may run any code.
+        unsafe {
+            let before = (&raw mut (*memo.cast::<Object>()).core).replace(core.into_ptr());
+            ffi::Py_XDECREF(before);
+        }
+        Ok(py.None().into_bound(py))
+    });
+    if done.is_null() {
+        return -1;
+    }
+    // SAFETY: a reference that `guarded` gave away.
+    unsafe { ffi::Py_DECREF(done) };
+    0
+}
+
+/// Runs what the interpreter asks for. A panic, which would be a mistake in funes, becomes an exception.
+fn guarded<'py>(work: impl FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls its slots from threads that are attached to it.
+    let py = unsafe { Python::assume_attached() };
+    let error = match catch_unwind(AssertUnwindSafe(|| work(py))) {
+        Ok(Ok(object)) => return object.into_ptr(),
+        Ok(Err(error)) => error,
+        Err(_) => trampoline::mistake(),
+    };
+    error.restore(py);
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
+    // SAFETY: nobody refers to the object any more. It is taken from the collector before its fields go, and the type,
+    // to which each of its objects refers, goes last.
+    unsafe {
+        let kind = ffi::Py_TYPE(object);
+        ffi::PyObject_GC_UnTrack(object.cast());
+        if !(*object.cast::<Object>()).weak_references.is_null() {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
+        clear(object);
+        if let Some(free) = (*kind).tp_free {
+            free(object.cast());
+        }
+        ffi::Py_DECREF(kind.cast());
+    }
+}
+
+unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, context: *mut c_void) -> c_int {
+    // SAFETY: the collector calls this with an object of this type; what it visits are the object's own references.
+    unsafe {
+        let fields = object.cast::<Object>();
+        for part in [ffi::Py_TYPE(object).cast(), (*fields).core, (*fields).dict] {
+            if !part.is_null() {
+                let stop = visit(part, context);
+                if stop != 0 {
+                    return stop;
+                }
+            }
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
+    // SAFETY: the object is alive. Each field is null before what it referred to is let go, which may run any code.
+    unsafe {
+        let fields = object.cast::<Object>();
+        for field in [&raw mut (*fields).core, &raw mut (*fields).dict] {
+            let part = field.replace(ptr::null_mut());
+            ffi::Py_XDECREF(part);
+        }
+    }
+    0
+}

@@ -1,0 +1,12 @@
+//! A call of a memorious function: its key, the look for its result, its run.
+
+pub(crate) mod call_args;
+pub(crate) mod core;
+pub(crate) mod fast_key;
+pub(crate) mod fast_miss;
+pub(crate) mod keyed_call;
+pub(crate) mod limits;
+pub(crate) mod memo_type;
+pub(crate) mod random_draws;
+pub(crate) mod signature;
+pub(crate) mod trampoline;

@@ -1,0 +1,189 @@
+//! Whether the global random generators moved while a function ran: told by a few words of their states.
+//!
+//! Both `random` and numpy have a Mersenne Twister: 624 words and a position. Each draw moves the position, and where that
+//! starts again, all words change. So the position and two words tell a state from all later ones. They are read from
+//! memory, in a few tens of nanoseconds, where the whole state as Python gives it takes tens of microseconds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use crate::gil_cell::GilCell;
+use crate::lazy::{Lazy, intern};
+
+/// Whether a seeded run is under way in any thread.
+static IS_SEEDED: AtomicBool = AtomicBool::new(false);
+
+/// How many words the state of a Mersenne Twister has.
+const LENGTH: usize = 624;
+
+/// The states of the generators at one moment.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct GeneratorWords {
+    random: Option<[u32; 3]>,
+    numpy: Option<[u32; 3]>,
+    /// Those of other libraries, as `funes._call.generators` has them; None if none of them is loaded.
+    others: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl GeneratorWords {
+    /// The states as they are now.
+    #[new]
+    pub(crate) fn now(py: Python<'_>) -> PyResult<Self> {
+        let modules = Modules::get(py)?;
+        let has_others = modules.has(intern!(py, "torch"))
+            || modules.has(intern!(py, "tensorflow"))
+            || modules.has(intern!(py, "cupy"));
+        let others = if has_others { Some(others(py)?.unbind()) } else { None };
+        Ok(Self { random: modules.random(py), numpy: modules.numpy(py), others })
+    }
+
+    /// Whether a generator has moved since. One that could not be looked at then, or cannot now, has not.
+    pub(crate) fn have_moved(&self, py: Python<'_>) -> PyResult<bool> {
+        static SAME: Lazy<Py<PyAny>> = Lazy::new();
+        let modules = Modules::get(py)?;
+        let differ =
+            |then: Option<[u32; 3]>, now: Option<[u32; 3]>| then.zip(now).is_some_and(|(then, now)| then != now);
+        if differ(self.random, modules.random(py)) || differ(self.numpy, modules.numpy(py)) {
+            return Ok(true);
+        }
+        let Some(then) = &self.others else { return Ok(false) };
+        let same = SAME.import(py, "funes._call.generator_lock", "same_states")?.call1((then, others(py)?))?;
+        Ok(!same.is_truthy()?)
+    }
+}
+
+/// The states of the generators of other libraries.
+fn others(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static OTHERS: Lazy<Py<PyAny>> = Lazy::new();
+    OTHERS.import(py, "funes._call.generators", "save_others")?.call0()
+}
+
+/// `sys.modules`.
+struct Modules<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl<'py> Modules<'_, 'py> {
+    fn get(py: Python<'py>) -> PyResult<Self> {
+        static MODULES: Lazy<Py<PyAny>> = Lazy::new();
+        MODULES.import(py, "sys", "modules").map(Self)
+    }
+
+    fn find(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, PyAny>> {
+        // By the dict's own function: for what is not there no exception is made.
+        self.0.cast::<PyDict>().ok()?.get_item(name).ok()?.filter(|module| !module.is_none())
+    }
+
+    fn has(&self, name: &Bound<'py, PyString>) -> bool {
+        self.0.contains(name).unwrap_or(false)
+    }
+
+    /// The state of the generator behind the functions of `random`.
+    fn random(&self, py: Python<'py>) -> Option<[u32; 3]> {
+        static LAYOUT: Layout = Layout::new();
+        let generator = self.find(intern!(py, "random"))?.getattr(intern!(py, "_inst")).ok()?;
+        LAYOUT.read(
+            &generator,
+            // SAFETY: `_random.Random` has an int after its head, and then the words: `Layout` compares that with what
+            // the object itself says before anything else is read this way. The generator is held. A thread that draws
+            // meanwhile (only without the interpreter's lock) leaves one state or the other, and both are words.
+            || unsafe {
+                let position = generator.as_ptr().byte_add(size_of::<ffi::PyObject>()).cast::<u32>();
+                Some([position.read_volatile(), position.add(1).read_volatile(), position.add(LENGTH).read_volatile()])
+            },
+            || {
+                let base = generator.get_type().mro().iter().rev().nth(1)?;
+                let size: usize = base.getattr("__basicsize__").ok()?.extract().ok()?;
+                let expected = (size_of::<ffi::PyObject>() + 4 * (LENGTH + 1)).next_multiple_of(align_of::<usize>());
+                let state = generator.call_method0("getstate").ok()?.get_item(1).ok()?.cast_into::<PyTuple>().ok()?;
+                let word = |index: usize| state.get_item(index).ok()?.extract::<u32>().ok();
+                (size == expected).then_some([word(LENGTH)?, word(0)?, word(LENGTH - 1)?])
+            },
+        )
+    }
+
+    /// The state of the generator behind the functions of `numpy.random`; None if it is no Mersenne Twister.
+    fn numpy(&self, py: Python<'py>) -> Option<[u32; 3]> {
+        static LAYOUT: Layout = Layout::new();
+        let generator = self.find(intern!(py, "numpy.random.mtrand"))?.getattr(intern!(py, "_rand")).ok()?;
+        let generator = generator.getattr(intern!(py, "_bit_generator")).ok()?;
+        let capsule = generator.getattr(intern!(py, "capsule")).ok()?;
+        // SAFETY: any object may be asked; null says that it is no capsule of this name, with an error.
+        let interface = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"BitGenerator".as_ptr()) };
+        if interface.is_null() {
+            drop(PyErr::take(py));
+            return None;
+        }
+        LAYOUT.read(
+            &generator,
+            // SAFETY: numpy's C interface, which other libraries are compiled against: the struct begins with a pointer
+            // to the state, which is the words and an int. `Layout` compares it with what the object says, besides. The
+            // generator is held, and its state with it. For threads that draw meanwhile see above.
+            || unsafe {
+                let state = interface.cast::<*const u32>().read();
+                if state.is_null() {
+                    return None;
+                }
+                let word = |index| state.add(index).read_volatile();
+                Some([word(LENGTH), word(0), word(LENGTH - 1)])
+            },
+            || {
+                let state = generator.getattr("state").ok()?.get_item("state").ok()?;
+                let key = state.get_item("key").ok()?;
+                let word = |index: usize| key.get_item(index).ok()?.extract::<u32>().ok();
+                Some([state.get_item("pos").ok()?.extract().ok()?, word(0)?, word(LENGTH - 1)?])
+            },
+        )
+    }
+}
+
+/// Whether the states of generators of one type lie in memory as they are expected to: compared once with what an object
+/// says of its state.
+struct Layout(GilCell<Option<(Py<PyType>, bool)>>);
+
+impl Layout {
+    const fn new() -> Self {
+        Self(GilCell::new(None))
+    }
+
+    /// What is known of the type of a generator.
+    fn known(&self, generator: &Bound<'_, PyAny>) -> Option<bool> {
+        let kind = generator.get_type_ptr();
+        self.0.with(generator.py(), |known| {
+            known.as_ref().filter(|(known, _)| known.as_ptr() == kind.cast()).map(|(_, is_so)| *is_so)
+        })
+    }
+
+    fn read(
+        &self,
+        generator: &Bound<'_, PyAny>,
+        memory: impl Fn() -> Option<[u32; 3]>,
+        object: impl FnOnce() -> Option<[u32; 3]>,
+    ) -> Option<[u32; 3]> {
+        match self.known(generator) {
+            Some(true) => memory(),
+            Some(false) => None,
+            None => {
+                let said = object();
+                // Memory is read only where the object says that it has such a state.
+                let is_so = said.is_some() && said == memory();
+                let known = (generator.get_type().unbind(), is_so);
+                let _before = self.0.with(generator.py(), |present| present.replace(known));
+                said.filter(|_| is_so)
+            }
+        }
+    }
+}
+
+/// Says whether a seeded run is under way: then calls without a seed are Python's, see `funes._call.generator_lock`.
+#[pyfunction]
+pub(crate) fn set_seeded(is_seeded: bool) {
+    IS_SEEDED.store(is_seeded, Ordering::Relaxed);
+}
+
+/// Whether a seeded run is under way in any thread.
+pub(crate) fn is_seeded() -> bool {
+    IS_SEEDED.load(Ordering::Relaxed)
+}

@@ -1,0 +1,417 @@
+//! Binding arguments to parameters, as the interpreter does it.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
+use smallvec::SmallVec;
+
+use crate::call::call_args::CallArgs;
+use crate::lazy::{Lazy, intern};
+
+/// The keyword that every memorious function accepts.
+pub(crate) const SEED: &str = "global_seed";
+
+/// `co_flags` of a function with `*args`, and of one with `**kwargs`.
+const VARIABLE: u32 = 0x04;
+const KEYWORDS: u32 = 0x08;
+
+/// How many wrappers are followed to a function: they may lead round in a circle.
+const WRAPPER_LIMIT: usize = 100;
+
+/// The function behind a wrapper that takes whatever it takes: ``(*args, **kwargs)``.
+struct Source {
+    function: Py<PyFunction>,
+    /// How many positional parameters it has, without those that are given already.
+    positional: usize,
+    /// Keyword arguments that a partial gives.
+    fixed: Option<Py<PyDict>>,
+    /// What the wrapper calls its positional and its keyword arguments.
+    raw: [Py<PyString>; 2],
+}
+
+/// The parameters of a Python function, or of the one behind it if it is a wrapper that takes whatever that one takes.
+pub(crate) struct Signature {
+    /// Those that take one value: positional-only, positional, keyword-only.
+    names: Vec<Py<PyString>>,
+    pub(crate) positional_only: usize,
+    pub(crate) positional: usize,
+    /// The name of `*args`.
+    variable: Option<Py<PyString>>,
+    /// The name of `**kwargs`.
+    keywords: Option<Py<PyString>>,
+    /// The parameter that is called `global_seed`, if there is one.
+    seed: Option<usize>,
+    /// The function whose parameters these are, if it stands behind a wrapper.
+    source: Option<Source>,
+    /// Whether each parameter takes one value, and none has a value that a partial gives.
+    is_plain: bool,
+}
+
+/// As many values as most functions have parameters.
+type Values<T> = SmallVec<[T; 8]>;
+
+/// The arguments of one call, bound to the parameters.
+pub(crate) struct Arguments<'py> {
+    /// A value for each parameter that takes one.
+    values: Values<Bound<'py, PyAny>>,
+    variable: Option<Bound<'py, PyTuple>>,
+    keywords: Option<Bound<'py, PyDict>>,
+    /// The seed of a function that does not declare it: a part of the key and of the stored input all the same.
+    pub(crate) seed: Option<Bound<'py, PyAny>>,
+    /// Whether they are those of the wrapper, since they do not fit the function behind it: a wrapper may add some or
+    /// take some away. Continuation there are no values but the tuple and the dict.
+    pub(crate) is_raw: bool,
+}
+
+impl Signature {
+    pub(crate) fn of(function: &Bound<'_, PyFunction>) -> PyResult<Self> {
+        let own = Self::of_code(function)?;
+        let (Some(variable), Some(keywords)) = (&own.variable, &own.keywords) else { return Ok(own) };
+        if !own.names.is_empty() {
+            return Ok(own);
+        }
+        let raw = || [variable.clone_ref(function.py()), keywords.clone_ref(function.py())];
+        Ok(Self::behind(function, raw)?.unwrap_or(own))
+    }
+
+    /// The signature of the function behind a wrapper.
+    fn behind(wrapper: &Bound<'_, PyFunction>, raw: impl FnOnce() -> [Py<PyString>; 2]) -> PyResult<Option<Self>> {
+        let py = wrapper.py();
+        let mut thing = wrapper.clone().into_any();
+        let (mut given, mut fixed) = (0, None);
+        for _ in 0..WRAPPER_LIMIT {
+            if let Ok(function) = thing.cast_exact::<PyFunction>() {
+                let found = Self::of_code(function)?;
+                let takes_all = found.names.is_empty() && found.variable.is_some() && found.keywords.is_some();
+                if takes_all {
+                    let attributes = thing.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+                    let Some(inner) = attributes.get_item(intern!(py, "__wrapped__"))? else { return Ok(None) };
+                    thing = inner;
+                    continue;
+                }
+                return found.without(function, given, fixed, raw());
+            }
+            let kind = thing.get_type();
+            if kind.is(method_type(py)?) {
+                given += 1;
+                thing = thing.getattr(intern!(py, "__func__"))?;
+            } else if kind.is(partial_type(py)?) {
+                given += thing.getattr(intern!(py, "args"))?.len()?;
+                let keywords = thing.getattr(intern!(py, "keywords"))?.cast_into::<PyDict>()?;
+                if !keywords.is_empty() {
+                    if fixed.is_some() {
+                        return Ok(None);
+                    }
+                    fixed = Some(keywords);
+                }
+                thing = thing.getattr(intern!(py, "func"))?;
+            } else {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The signature without the positional parameters that are given already.
+    fn without(
+        mut self,
+        function: &Bound<'_, PyFunction>,
+        given: usize,
+        fixed: Option<Bound<'_, PyDict>>,
+        raw: [Py<PyString>; 2],
+    ) -> PyResult<Option<Self>> {
+        if given > self.positional {
+            return Ok(None);
+        }
+        self.names.drain(..given);
+        self.positional -= given;
+        self.positional_only = self.positional_only.saturating_sub(given);
+        let source = Source {
+            function: function.clone().unbind(),
+            positional: self.positional,
+            fixed: fixed.clone().map(Bound::unbind),
+            raw,
+        };
+        if let Some(fixed) = fixed {
+            // What comes after a parameter that is given by name can be given by name only.
+            for (index, name) in self.names[..self.positional].iter().enumerate() {
+                if fixed.contains(name)? {
+                    self.positional = index;
+                    break;
+                }
+            }
+            self.positional_only = self.positional_only.min(self.positional);
+        }
+        self.seed = self.names.iter().position(|name| name.bind(function.py()) == SEED);
+        Ok(Some(Self { is_plain: self.is_plain && source.fixed.is_none(), source: Some(source), ..self }))
+    }
+
+    /// Whether the function, whose code may have been replaced since, has these parameters still.
+    pub(crate) fn is_of(&self, function: &Bound<'_, PyFunction>) -> PyResult<bool> {
+        let py = function.py();
+        let now = Self::of(function)?;
+        let named = |signature: &Self| -> Vec<String> {
+            signature.all_names().map(|name| name.bind(py).to_string_lossy().into_owned()).collect()
+        };
+        let shape = |signature: &Self| {
+            (
+                signature.positional_only,
+                signature.positional,
+                signature.variable.is_some(),
+                signature.keywords.is_some(),
+            )
+        };
+        let source = |signature: &Self| signature.source.as_ref().map(|source| source.function.as_ptr());
+        Ok(shape(&now) == shape(self) && source(&now) == source(self) && named(&now) == named(self))
+    }
+
+    /// The signature that a function's code says.
+    fn of_code(function: &Bound<'_, PyFunction>) -> PyResult<Self> {
+        let py = function.py();
+        let code = function.getattr(intern!(py, "__code__"))?;
+        let number = |name: &str| -> PyResult<usize> { code.getattr(name)?.extract() };
+        let positional = number("co_argcount")?;
+        let flags: u32 = code.getattr("co_flags")?.extract()?;
+        let mut all = code
+            .getattr("co_varnames")?
+            .try_iter()?
+            .map(|name| Ok(name?.cast_into::<PyString>()?.unbind()))
+            .collect::<PyResult<Vec<_>>>()?
+            .into_iter();
+        let names: Vec<_> = all.by_ref().take(positional + number("co_kwonlyargcount")?).collect();
+        let seed = names.iter().position(|name| name.bind(py) == SEED);
+        Ok(Self {
+            names,
+            is_plain: flags & (VARIABLE | KEYWORDS) == 0,
+            positional_only: number("co_posonlyargcount")?,
+            positional,
+            variable: if flags & VARIABLE == 0 { None } else { all.next() },
+            keywords: if flags & KEYWORDS == 0 { None } else { all.next() },
+            seed,
+            source: None,
+        })
+    }
+
+    /// The function that has the defaults: `function`, or the one behind it.
+    pub(crate) fn function<'a, 'py>(&'a self, function: &'a Bound<'py, PyFunction>) -> &'a Bound<'py, PyFunction> {
+        self.source.as_ref().map_or(function, |source| source.function.bind(function.py()))
+    }
+
+    /// The arguments as the function will see them; `None` if it would raise a `TypeError`, which it shall do itself.
+    pub(crate) fn bind<'py>(
+        &self,
+        function: &Bound<'py, PyFunction>,
+        given: &CallArgs<'_, 'py>,
+    ) -> PyResult<Option<Arguments<'py>>> {
+        if self.is_plain
+            && given.names.is_empty()
+            && given.positional.len() == self.positional
+            && self.names.len() == self.positional
+        {
+            let values = given.positional.iter().cloned().collect();
+            return Ok(Some(Arguments { values, variable: None, keywords: None, seed: None, is_raw: false }));
+        }
+        let bound = self.bind_by_name(self.function(function), given)?;
+        if bound.is_none() && self.source.is_some() {
+            return self.bind_raw(given).map(Some);
+        }
+        Ok(bound)
+    }
+
+    /// The arguments as a wrapper will see them.
+    fn bind_raw<'py>(&self, given: &CallArgs<'_, 'py>) -> PyResult<Arguments<'py>> {
+        let keywords = given.dict()?.unwrap_or_else(|| PyDict::new(given.py()));
+        let seed = if self.seed.is_none() { keywords.get_item(SEED)? } else { None };
+        if seed.is_some() {
+            keywords.del_item(SEED)?;
+        }
+        let variable = Some(given.tuple()?);
+        Ok(Arguments { values: Values::new(), variable, keywords: Some(keywords), seed, is_raw: true })
+    }
+
+    fn bind_by_name<'py>(
+        &self,
+        function: &Bound<'py, PyFunction>,
+        given: &CallArgs<'_, 'py>,
+    ) -> PyResult<Option<Arguments<'py>>> {
+        let py = function.py();
+        let (named, rest) = given.positional.split_at(self.positional.min(given.positional.len()));
+        if !rest.is_empty() && self.variable.is_none() {
+            return Ok(None);
+        }
+        let mut values: Values<_> = named.iter().cloned().map(Some).collect();
+        values.resize(self.names.len(), None);
+        let mut arguments = Arguments {
+            values: Values::new(),
+            variable: self.variable.as_ref().map(|_| PyTuple::new(py, rest)).transpose()?,
+            keywords: self.keywords.as_ref().map(|_| PyDict::new(py)),
+            seed: None,
+            is_raw: false,
+        };
+        for (name, value) in given.names.iter().zip(given.values) {
+            if let Some(index) = self.position(name) {
+                if values[index].replace(value.clone()).is_some() {
+                    return Ok(None);
+                }
+            } else if self.seed.is_none() && name.eq(SEED)? {
+                arguments.seed = Some(value.clone());
+            } else if let Some(rest) = &arguments.keywords {
+                rest.set_item(name, value)?;
+            } else {
+                return Ok(None);
+            }
+        }
+        if values.iter().any(Option::is_none) {
+            self.fill_in_defaults(function, &mut values)?;
+        }
+        let Some(values) = values.into_iter().collect() else { return Ok(None) };
+        Ok(Some(Arguments { values, ..arguments }))
+    }
+
+    /// Where the parameter of this name is, if it can be given by name.
+    fn position(&self, name: &Bound<'_, PyAny>) -> Option<usize> {
+        let named = &self.names[self.positional_only..];
+        let index = named
+            .iter()
+            .position(|own| own.is(name))
+            .or_else(|| named.iter().position(|own| name.eq(own.bind(name.py())).unwrap_or(false)))?;
+        Some(self.positional_only + index)
+    }
+
+    fn fill_in_defaults<'py>(
+        &self,
+        function: &Bound<'py, PyFunction>,
+        values: &mut [Option<Bound<'py, PyAny>>],
+    ) -> PyResult<()> {
+        let own_positional = self.source.as_ref().map_or(self.positional, |source| source.positional);
+        if let Some(fixed) = self.source.as_ref().and_then(|source| source.fixed.as_ref()) {
+            for (name, value) in self.names.iter().zip(values.iter_mut()) {
+                if value.is_none() {
+                    *value = fixed.bind(function.py()).get_item(name)?;
+                }
+            }
+        }
+        let (positional, keyword_only) = values.split_at_mut(own_positional);
+        if let Some(defaults) = defaults(function) {
+            // The last default belongs to the last parameter.
+            for (value, default) in positional.iter_mut().rev().zip(defaults.as_slice().iter().rev()) {
+                value.get_or_insert_with(|| default.clone());
+            }
+        }
+        if let Some(defaults) = keyword_defaults(function) {
+            for (name, value) in self.names[own_positional..].iter().zip(keyword_only) {
+                if value.is_none() {
+                    *value = defaults.get_item(name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the arguments in the order of the signature. What is given to `*args` comes as a tuple, to `**kwargs` as
+    /// a dict.
+    pub(crate) fn visit<'py, E>(
+        &self,
+        arguments: &Arguments<'py>,
+        mut visit: impl FnMut(&Py<PyString>, &Bound<'py, PyAny>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.is_plain && !arguments.is_raw {
+            return self.names.iter().zip(&arguments.values).try_for_each(|(name, value)| visit(name, value));
+        }
+        if let (true, Some(source)) = (arguments.is_raw, &self.source) {
+            let [variable, keywords] = &source.raw;
+            arguments.variable.iter().try_for_each(|rest| visit(variable, rest.as_any()))?;
+            return arguments.keywords.iter().try_for_each(|rest| visit(keywords, rest.as_any()));
+        }
+        let mut named = self.names.iter().zip(&arguments.values);
+        for (name, value) in named.by_ref().take(self.positional) {
+            visit(name, value)?;
+        }
+        if let (Some(name), Some(rest)) = (&self.variable, &arguments.variable) {
+            visit(name, rest.as_any())?;
+        }
+        for (name, value) in named {
+            visit(name, value)?;
+        }
+        match (&self.keywords, &arguments.keywords) {
+            (Some(name), Some(rest)) => visit(name, rest.as_any()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those of the parameters' names that `chosen` contains.
+    pub(crate) fn own_names(&self, py: Python<'_>, chosen: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyString>>> {
+        let mut own = Vec::new();
+        for name in self.names.iter().chain(&self.variable).chain(&self.keywords) {
+            if chosen.contains(name.bind(py))? {
+                own.push(name.clone_ref(py));
+            }
+        }
+        Ok(own)
+    }
+
+    /// The names of the parameters in the order of [`Signature::visit`].
+    pub(crate) fn all_names(&self) -> impl Iterator<Item = &Py<PyString>> {
+        let (positional, keyword_only) = self.names.split_at(self.positional);
+        positional.iter().chain(&self.variable).chain(keyword_only).chain(&self.keywords)
+    }
+
+    /// The names of all parameters, if each takes one value, and none has a value that a partial gives.
+    pub(crate) fn plain_names(&self) -> Option<&[Py<PyString>]> {
+        self.is_plain.then_some(&self.names)
+    }
+
+    /// How many arguments [`Signature::visit`] visits.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len() + usize::from(self.variable.is_some()) + usize::from(self.keywords.is_some())
+    }
+
+    /// What to seed with: the undeclared `global_seed`, or the declared one unless it is `None`.
+    pub(crate) fn seed<'py>(&self, arguments: &Arguments<'py>) -> Option<Bound<'py, PyAny>> {
+        match self.seed {
+            None => arguments.seed.clone(),
+            Some(_) if arguments.is_raw => {
+                let keywords = arguments.keywords.as_ref()?;
+                keywords.get_item(SEED).ok().flatten().filter(|seed| !seed.is_none())
+            }
+            Some(index) => Some(arguments.values[index].clone()).filter(|seed| !seed.is_none()),
+        }
+    }
+
+    /// Whether `global_seed` is a parameter of the function itself.
+    pub(crate) fn declares_seed(&self) -> bool {
+        self.seed.is_some()
+    }
+}
+
+fn method_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static METHOD: Lazy<Py<PyAny>> = Lazy::new();
+    METHOD.import(py, "types", "MethodType")
+}
+
+fn partial_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static PARTIAL: Lazy<Py<PyAny>> = Lazy::new();
+    PARTIAL.import(py, "functools", "partial")
+}
+
+/// The names of the parameters by which a function is remembered: its own, or those of the one behind it.
+#[pyfunction]
+pub(crate) fn parameters_of(function: &Bound<'_, PyFunction>) -> PyResult<Vec<Py<PyString>>> {
+    Ok(Signature::of(function)?.all_names().map(|name| name.clone_ref(function.py())).collect())
+}
+
+/// The defaults of the last positional parameters.
+pub(crate) fn defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyTuple>> {
+    // SAFETY: it is a function; the result is borrowed or null, and held before anything else can run.
+    let found =
+        unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetDefaults(function.as_ptr())) };
+    found?.cast_into().ok()
+}
+
+/// The defaults of keyword-only parameters.
+pub(crate) fn keyword_defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyDict>> {
+    // SAFETY: as above.
+    let found =
+        unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetKwDefaults(function.as_ptr())) };
+    found?.cast_into().ok()
+}

@@ -1,0 +1,113 @@
+//! The classes that a definition rests on: most of them are told by the version of a class that is derived from them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use smallvec::SmallVec;
+
+use crate::definition::changed_state::{Difference, Left};
+use crate::definition::guard::{Shape, assigned_version_of, is_of_metaclass, version_of};
+use crate::definition::patched_classes::Patched;
+use crate::hash::walk::Address;
+
+/// Classes with the bases, metaclasses and attributes that they had.
+#[derive(Default)]
+pub(crate) struct Classes {
+    shapes: Vec<Shape>,
+    /// Third-party classes of which only what the user set on them counts.
+    patched: Vec<Patched>,
+    /// Those that tell of all of them. A class gets another version whenever one of its bases changes, so that nothing is
+    /// to be asked of a library's class from which another one is derived.
+    telling: Vec<Telling>,
+}
+
+/// A class by whose version and metaclass it is told whether all classes hold.
+struct Telling {
+    class: Py<PyType>,
+    metaclass: Py<PyType>,
+    /// What it was when all classes were last seen to hold; 0 for none.
+    version: AtomicU32,
+}
+
+impl Classes {
+    pub(crate) fn new(py: Python<'_>, shapes: Vec<Shape>, patched: Vec<Patched>) -> Self {
+        let all = || shapes.iter().map(|shape| shape.class(py)).chain(patched.iter().map(|patched| patched.class(py)));
+        let classes: Vec<_> = all().map(|class| class.as_type_ptr()).collect();
+        // SAFETY: both are classes, which the shapes and patches hold.
+        let is_derived = |one, other| unsafe { ffi::PyType_IsSubtype(one, other) != 0 };
+        let is_told = |position: usize| {
+            classes.iter().enumerate().any(|(other, &class)| {
+                if class == classes[position] { other < position } else { is_derived(class, classes[position]) }
+            })
+        };
+        let telling = all().enumerate().filter(|&(position, _)| position < shapes.len() || !is_told(position));
+        let telling = telling.map(|(_, class)| Telling::of(class)).collect();
+        Self { shapes, patched, telling }
+    }
+
+    /// Whether each class is as it was, or what a call made of it.
+    #[inline]
+    pub(crate) fn hold(&self, py: Python<'_>) -> bool {
+        self.telling.iter().all(|telling| telling.holds(py)) || self.compare(py)
+    }
+
+    #[cold]
+    fn compare(&self, py: Python<'_>) -> bool {
+        // Taken first: a change that comes meanwhile is seen the next time.
+        let versions: SmallVec<[u32; 8]> =
+            self.telling.iter().map(|telling| assigned_version_of(telling.class.bind(py))).collect();
+        let mut held = Left::Fixed;
+        let shapes = self.shapes.iter().map(|shape| shape.held(py));
+        for each in shapes.chain(self.patched.iter().map(|patched| patched.held(py))) {
+            match each {
+                Left::Not => return false,
+                Left::Mutable => held = Left::Mutable,
+                Left::Fixed => {}
+            }
+        }
+        if held == Left::Fixed {
+            for (telling, version) in self.telling.iter().zip(versions) {
+                telling.version.store(version, Ordering::Relaxed);
+            }
+        }
+        true
+    }
+
+    /// Adds what is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) {
+        for shape in &self.shapes {
+            if shape.differences(py, found).is_err() {
+                found.push(Difference::Edit);
+            }
+        }
+        for patched in &self.patched {
+            if patched.differences(py, found).is_err() {
+                found.push(Difference::Edit);
+            }
+        }
+    }
+
+    /// True if this is a class whose attributes are held.
+    pub(crate) fn has(&self, py: Python<'_>, class: Address) -> bool {
+        self.shapes.iter().any(|shape| shape.class(py).as_ptr() as Address == class)
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        self.shapes.iter().try_for_each(|shape| shape.traverse(visit))?;
+        self.patched.iter().try_for_each(|patched| patched.traverse(visit))
+    }
+}
+
+impl Telling {
+    fn of(class: &Bound<'_, PyType>) -> Self {
+        Self { class: class.clone().unbind(), metaclass: class.get_type().unbind(), version: AtomicU32::new(0) }
+    }
+
+    #[inline]
+    fn holds(&self, py: Python<'_>) -> bool {
+        let now = version_of(self.class.bind(py));
+        now != 0 && now == self.version.load(Ordering::Relaxed) && is_of_metaclass(&self.class, &self.metaclass)
+    }
+}

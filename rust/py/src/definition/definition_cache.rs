@@ -1,0 +1,53 @@
+//! Definitions of functions and classes that come up as values, kept from one call to the next.
+
+use pyo3::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::definition::changed_state;
+use crate::definition::graph::{Definition, Purpose, is_reachable};
+use crate::gil_cell::GilCell;
+use crate::hash::walk::{Address, Reading, address_of};
+use crate::hash::walk_error::Walked;
+
+/// How many definitions are kept. Only what its module holds by name is kept, so a program rarely has more.
+const LIMIT: usize = 4096;
+
+struct DefinitionCache {
+    /// `None` for what counts by its name only.
+    definition: Option<Py<Definition>>,
+    _object: Py<PyAny>,
+}
+
+/// By address, and by what is read of code.
+static KNOWN: GilCell<Option<FxHashMap<(Address, Reading), DefinitionCache>>> = GilCell::new(None);
+
+/// The definition of `object`, or `None` if it counts by its name only.
+///
+/// `reading`: what the code that `object` is passed to reads of code.
+pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Option<Bound<'py, Definition>>> {
+    let py = object.py();
+    let key = (address_of(object), reading);
+    let found = KNOWN.with(py, |known| {
+        let definition = &known.as_ref()?.get(&key)?.definition;
+        Some(definition.as_ref().map(|definition| definition.bind(py).clone()))
+    });
+    match found {
+        Some(None) => return Ok(None),
+        Some(Some(definition)) if definition.get().holds(py, None) => return Ok(Some(definition)),
+        _ => {}
+    }
+    let is_reachable = is_reachable(object);
+    let purpose = if is_reachable { Purpose::Kept } else { Purpose::Value };
+    let definition = Definition::of(object, purpose, reading)?;
+    if is_reachable && !changed_state::is_as_it_is() {
+        let known =
+            DefinitionCache { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
+        // What is replaced is dropped when the table can be used again.
+        let _replaced = KNOWN.with(py, |all| {
+            let all = all.get_or_insert_default();
+            let cleared = if all.len() >= LIMIT { std::mem::take(all) } else { FxHashMap::default() };
+            (all.insert(key, known), cleared)
+        });
+    }
+    Ok(definition)
+}

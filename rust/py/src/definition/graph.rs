@@ -1,0 +1,728 @@
+//! Definitions: what functions and classes are, as `funes._code.describe.describe` tells it, settled into digests.
+
+use std::sync::Arc;
+
+use funes_core::digest::Digest;
+use funes_core::domain::Domain;
+use funes_core::encode::{Mark, Sealed, Snapshot};
+use funes_core::graph::NodeId;
+use funes_core::tags;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyTuple, PyType};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::definition::changed_state::{self, Counted, Difference};
+use crate::definition::classes::Classes;
+use crate::definition::definition_cache;
+use crate::definition::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
+use crate::definition::namespace::{Namespace, Namespaces};
+use crate::definition::patched_classes::Patched;
+use crate::definition::report::{self, Link, Record};
+use crate::definition::stand_ins;
+use crate::errors::{self, quietly};
+use crate::hash::containers::shown;
+use crate::hash::objects::{kind_of, stands_in};
+use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
+use crate::hash::walk_error::{Culprit, WalkError, Walked};
+use crate::lazy::{Lazy, intern};
+
+/// A function or class of the user's own code that waits to be written.
+pub(crate) struct Described<'py> {
+    object: Bound<'py, PyAny>,
+    description: Description<'py>,
+    node: NodeId,
+    before: Before<'py>,
+}
+
+/// `funes._code.describe.Description`.
+#[derive(FromPyObject)]
+struct Description<'py> {
+    kind: String,
+    name: String,
+    content: Bound<'py, PyAny>,
+    links: Bound<'py, PyDict>,
+    reads: Bound<'py, PyList>,
+    modules: Bound<'py, PyAny>,
+    source: String,
+    changes: Bound<'py, PyAny>,
+    tools: Bound<'py, PyDict>,
+    attributes: Vec<Attributes<'py>>,
+    computed: Vec<Computed<'py>>,
+    reading: Reading,
+    watched: Vec<Watched<'py>>,
+}
+
+/// A dict of attributes all of which count, but for some names.
+pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+
+/// A library's class, with attributes that code takes, and whether the others count, too.
+type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
+
+/// What gives a value, and the object and its attributes from which the value follows.
+pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
+
+/// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
+/// objects whenever they are looked at have no end.
+const NODE_LIMIT: usize = 30_000;
+
+/// What a definition is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be kept: it has to be able to tell that it still holds. What a function holds that its module does not hold by
+    /// name (a closure that a factory made) has to be hashed, as there may be others of its code.
+    Kept,
+    /// To be looked at once.
+    Shown,
+    /// To tell a value from others: a closure, a method of an object. There may be many of one code, and only what they
+    /// hold tells them apart; so what they hold has to be hashed, where a global would count by its type. Tools too, such
+    /// as locks and open files.
+    Value,
+}
+
+/// A definition and what it rests on.
+#[pyclass(frozen, module = "funes._funes")]
+pub(crate) struct Definition {
+    pub(crate) digest: Digest,
+    /// Names of library modules that the code refers to.
+    pub(crate) modules: Vec<String>,
+    /// What could not be taken in full, for a warning.
+    pub(crate) doubts: Vec<String>,
+    /// The doubt that comes from a container that knows its keys weakly, if there is one.
+    weakly: Option<String>,
+    /// Names of what statements in the code change.
+    pub(crate) changes: FxHashSet<String>,
+    /// The functions and classes in it, the root first: for people.
+    pub(crate) nodes: Vec<Record>,
+    namespaces: Vec<Namespace>,
+    guards: Vec<Guard>,
+    classes: Classes,
+    /// The digest of every function and class in it, by address; `kept` holds them.
+    pub(crate) known: Digests,
+    /// What the code in it reads of code, and what the code reads that gets it as a value.
+    pub(crate) reading: Reading,
+    kept: Vec<Py<PyAny>>,
+}
+
+impl Definition {
+    /// Describes `root` and all that it uses; `None` if it counts by its name only.
+    ///
+    /// `reading`: what the code that gets `root` as a value reads of code.
+    pub(crate) fn of<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
+        reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
+        let noted = || changed_state::note_running(root.py()).map_err(WalkError::interrupted);
+        // What a call in another thread changed for the first time may have been read before it was noted.
+        for _ in 1..changes::ATTEMPTS {
+            let before = noted()?;
+            let found = Self::as_noted(root, purpose, reading);
+            if noted()? == before {
+                return found;
+            }
+        }
+        Self::as_noted(root, purpose, reading)
+    }
+
+    /// The same, with what calls have changed as far as it is noted.
+    fn as_noted<'py>(
+        root: &Bound<'py, PyAny>,
+        purpose: Purpose,
+        mut reading: Reading,
+    ) -> Walked<Option<Bound<'py, Self>>> {
+        let py = root.py();
+        let mut findings = Findings::default();
+        let mut root_node = None;
+        // What one piece of code reads of code, such as docstrings, counts in all of them, so that a graph that has any is
+        // described again.
+        let walk = loop {
+            let mut walk = Walk::new(py, Definitions::open(reading));
+            walk.run(|walk| {
+                findings = Findings::default();
+                root_node = walk.own_definition(root)?;
+                findings
+                    .alone
+                    .extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, Way::default())));
+                walk.drain(&mut findings, purpose)
+            })?;
+            if findings.reading & !reading == 0 {
+                break walk;
+            }
+            reading |= findings.reading;
+        };
+        let Definitions::Open { nodes, watched, .. } = walk.definitions else { return Ok(None) };
+        let Some(root_node) = root_node else { return Ok(None) };
+        let settled = walk.encoder.settle();
+        if !settled.is_complete() {
+            return Err(entangled());
+        }
+        let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
+        let known: Digests = Arc::new(digests.collect());
+        let Some(digest) = settled.digest(root_node) else { return Ok(None) };
+        let (mut guards, mut records) = (findings.guards, findings.records);
+        watch(py, &watched, &mut guards)?;
+        let mut patched = Vec::with_capacity(findings.watched.len());
+        for (class, names, is_named) in findings.watched.into_values() {
+            let found = PyFrozenSet::new(py, names).and_then(|names| Patched::of(&class, &names, is_named));
+            patched.push(found.map_err(WalkError::interrupted)?);
+        }
+        if purpose != Purpose::Value {
+            for Changing { value, name, counted, written, digest, is_abridged, record, link } in findings.values {
+                let digest = match digest {
+                    Some(digest) => digest,
+                    None => match (guard::digest(&value, &known, reading), &counted) {
+                        // It changes at this moment: as long as it does, it counts as it did.
+                        (Err(WalkError::Refused(_)), Some(counted)) => counted.digest,
+                        // What the library holds cannot be hashed, and counts by name.
+                        (Err(WalkError::Refused(_)), None) if is_abridged => continue,
+                        (found, _) => found?,
+                    },
+                };
+                let counted = counted.unwrap_or_else(|| {
+                    let (snapshot, code) = written;
+                    Arc::new(Counted { digest, snapshot, code: code.into_iter().map(Bound::unbind).collect() })
+                });
+                // DefinitionCache only now, if the value holds functions or classes.
+                records[record].links[link].value.get_or_insert_with(|| counted.digest.to_hex());
+                guards.push(Guard::Value { value: value.unbind(), digest, counted: Some((name, counted)) });
+            }
+            for compute in findings.computed {
+                guards.push(Guard::computed(&compute, &known, reading)?);
+            }
+        }
+        let records = report::reachable(records, root_node);
+        let definition = Self {
+            digest,
+            modules: findings.modules,
+            doubts: findings.doubts,
+            weakly: findings.weakly,
+            changes: findings.changes,
+            nodes: records,
+            namespaces: findings.namespaces.into_vec(),
+            guards,
+            classes: Classes::new(py, findings.classes, patched),
+            known,
+            reading,
+            kept: findings.kept,
+        };
+        Bound::new(py, definition).map(Some).map_err(WalkError::interrupted)
+    }
+
+    /// The definition of a library's function, which counts by its name.
+    pub(crate) fn named<'py>(root: &Bound<'py, PyAny>) -> Walked<Bound<'py, Self>> {
+        let py = root.py();
+        let raised = |error| noting(py, error);
+        let mut before = Guard::before(root).map_err(raised)?;
+        let description = describe(root, 0)?;
+        let mut walk = Walk::new(py, Definitions::settled(None, 0));
+        walk.named(&description.name);
+        let (mut namespaces, mut guards, mut classes) = (Namespaces::default(), Vec::new(), Vec::new());
+        Guard::of(&mut before, &description.reads, &mut namespaces, (&mut guards, &mut classes)).map_err(raised)?;
+        let modules = description.modules.try_iter().into_iter().flatten().flatten();
+        let definition = Self {
+            digest: walk.finish(Domain::Value),
+            modules: modules.filter_map(|module| module.extract().ok()).collect(),
+            doubts: Vec::new(),
+            weakly: None,
+            changes: FxHashSet::default(),
+            nodes: Vec::new(),
+            namespaces: namespaces.into_vec(),
+            guards,
+            classes: Classes::new(py, classes, Vec::new()),
+            known: Digests::default(),
+            reading: 0,
+            kept: vec![root.clone().unbind()],
+        };
+        Bound::new(py, definition).map_err(WalkError::interrupted)
+    }
+
+    /// A guard of a value that is added to it.
+    pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
+        Guard::value(value, &self.known, self.reading)
+    }
+
+    /// Whether everything it rests on is as it was, and what is added to it.
+    pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
+        let holds = |guard: &Guard| guard.holds(py, &self.known, self.reading);
+        self.namespaces.iter().all(|namespace| namespace.holds(py))
+            && self.classes.hold(py)
+            && self.guards.iter().all(holds)
+            && added.is_none_or(holds)
+    }
+
+    /// Whether it rests on something in this namespace, class or cell, or on this value.
+    pub(crate) fn rests_on(&self, py: Python<'_>, holder: Address) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.is_of(holder))
+            || self.classes.has(py, holder)
+            || self.guards.iter().any(|guard| guard.is_of(holder))
+    }
+
+    /// What is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>) -> Vec<Difference> {
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            namespace.differences(py, &mut found);
+        }
+        for guard in &self.guards {
+            guard.differences(py, &self.known, self.reading, &mut found);
+        }
+        self.classes.differences(py, &mut found);
+        found
+    }
+}
+
+#[pymethods]
+impl Definition {
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        for object in &self.kept {
+            visit.call(object)?;
+        }
+        self.namespaces.iter().try_for_each(|namespace| namespace.traverse(&visit))?;
+        self.classes.traverse(&visit)?;
+        self.guards.iter().try_for_each(|guard| guard.traverse(&visit))
+    }
+}
+
+/// What the description of a definition brings up beside its encoding.
+#[derive(Default)]
+struct Findings<'py> {
+    guards: Vec<Guard>,
+    classes: Vec<Shape>,
+    namespaces: Namespaces,
+    /// Values that may change in place.
+    values: Vec<Changing<'py>>,
+    /// What is looked up anew each time, see `Description`.
+    computed: Vec<Computed<'py>>,
+    /// What the code reads of code.
+    reading: Reading,
+    modules: Vec<String>,
+    doubts: Vec<String>,
+    weakly: Option<String>,
+    records: Vec<Record>,
+    /// Names of what statements in the code change.
+    changes: FxHashSet<String>,
+    /// A library's classes by address, with attributes that code takes, and whether the others count, too.
+    watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
+    kept: Vec<Py<PyAny>>,
+    /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
+    alone: FxHashMap<NodeId, Way>,
+}
+
+/// The way to a piece of code: from which one, and the step from there.
+#[derive(Clone, Default)]
+struct Way {
+    from: Option<NodeId>,
+    step: String,
+}
+
+impl Findings<'_> {
+    /// Says how an error shows the way to a piece of code. A chain of them may be very long.
+    fn at(&self, stop: WalkError, way: &Way) -> WalkError {
+        let mut stop = stop.at(|| way.step.clone());
+        let mut from = way.from;
+        while let Some(way) = from.and_then(|node| self.alone.get(&node)) {
+            stop = stop.at(|| way.step.clone());
+            from = way.from;
+        }
+        stop
+    }
+}
+
+/// A value that may change in place.
+struct Changing<'py> {
+    value: Bound<'py, PyAny>,
+    /// What the code calls it.
+    name: String,
+    /// What it counts as, if calls have changed it.
+    counted: Option<Arc<Counted>>,
+    /// As it was written, and the code that it refers to.
+    written: (Snapshot, Vec<Bound<'py, PyAny>>),
+    /// Its digest, if that is known already.
+    digest: Option<Digest>,
+    /// Whether it holds objects of a library that are written otherwise than as a value.
+    is_abridged: bool,
+    /// The positions of its record, and of its link there.
+    record: usize,
+    link: usize,
+}
+
+impl<'py> Walk<'py> {
+    /// Writes a function, a class, or what else counts by its definition.
+    pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
+        match &mut self.definitions {
+            Definitions::Open { .. } => self.own_definition(object).map(drop),
+            Definitions::CurrentDefinition { known, met, last, reading } => {
+                let address = address_of(object);
+                let reading = *reading;
+                let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
+                let found = found.or_else(|| met.get(&address).copied());
+                if let Some(digest) = found.or_else(|| known.as_ref()?.get(&address).copied()) {
+                    self.encoder.put(Sealed::Digest(digest));
+                    return Ok(());
+                }
+                let definition = definition_cache::definition(object, reading)?;
+                self.settled_definition(object, definition)
+            }
+        }
+    }
+
+    /// Writes the digest of a definition that was found, or else the name of `object`.
+    pub(crate) fn settled_definition(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        found: Option<Bound<'py, Definition>>,
+    ) -> Walked {
+        let Some(definition) = found else {
+            self.named(&describe(object, 0)?.name);
+            return Ok(());
+        };
+        let Definition { digest, doubts, weakly, reading, .. } = definition.get();
+        if !doubts.is_empty() || weakly.is_some() {
+            let rare = self.rare();
+            rare.doubts.extend_from_slice(doubts);
+            rare.weakly.extend(weakly.iter().map(|weakly| (address_of(object), weakly.clone())));
+        }
+        self.reads |= reading;
+        let digest = *digest;
+        if let Definitions::CurrentDefinition { met, last, .. } = &mut self.definitions
+            && let Some((address, digest)) = last.replace((address_of(object), digest))
+        {
+            met.insert(address, digest);
+        }
+        self.keep(object.clone());
+        self.found.push(definition);
+        self.encoder.put(Sealed::Digest(digest));
+        Ok(())
+    }
+
+    /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
+    fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
+        let Definitions::Open { nodes, queue, objects, reading, watched, .. } = &mut self.definitions else {
+            return Ok(None);
+        };
+        if let Some(&node) = nodes.get(&address_of(object)) {
+            self.encoder.put(Sealed::Node(node));
+            return Ok(Some(node));
+        }
+        if nodes.len() >= NODE_LIMIT {
+            return Err(WalkError::forbidden(format!("a definition has more than {NODE_LIMIT} functions and classes")));
+        }
+        let before = Guard::before(object);
+        let description = describe(object, *reading)?;
+        if description.kind == "name" {
+            self.named(&description.name);
+            return Ok(None);
+        }
+        if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
+            // A memorious function is its function, which is what can be watched.
+            watched.extend(description.attributes);
+            let function = object
+                .getattr(intern!(self.py, "__wrapped__"))
+                .map_err(|error| WalkError::raised(self.py, &format!("describing {}", kind_of(object)), error))?;
+            return self.own_definition(&function);
+        }
+        let before = before.map_err(|error| noting(self.py, error))?;
+        let node = self.encoder.reserve();
+        nodes.insert(address_of(object), node);
+        objects.insert(node, object.clone());
+        queue.push_back(Described { object: object.clone(), description, node, before });
+        self.encoder.put(Sealed::Node(node));
+        Ok(Some(node))
+    }
+
+    /// What was written since `start`, and the code that it refers to.
+    fn snapshot(&self, start: &Mark) -> (Snapshot, Vec<Bound<'py, PyAny>>) {
+        let snapshot = self.encoder.snapshot_since(start);
+        let Definitions::Open { objects, .. } = &self.definitions else { return (snapshot, Vec::new()) };
+        let code = snapshot.definitions().iter().filter_map(|node| objects.get(node).cloned()).collect();
+        (snapshot, code)
+    }
+
+    /// Writes what a value counts as.
+    pub(crate) fn replay(&mut self, counted: &Counted) -> Walked {
+        let mut nodes = Vec::with_capacity(counted.code.len());
+        for code in &counted.code {
+            let start = self.encoder.mark();
+            let node = self.own_definition(code.bind(self.py))?;
+            self.encoder.abandon(&start);
+            let Some(node) = node else { return Err(WalkError::refused("its class counts by its name now")) };
+            nodes.push(node);
+        }
+        self.encoder.replay(&counted.snapshot, &nodes);
+        Ok(())
+    }
+
+    fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
+        static IS_CODE: Lazy<Py<PyAny>> = Lazy::new();
+        IS_CODE
+            .import(self.py, "funes._code.describe", "is_code")
+            .and_then(|is_code| is_code.call1((object,))?.is_truthy())
+            .map_err(|error| WalkError::raised(self.py, "asking whether it is code", error))
+    }
+
+    fn drain(&mut self, findings: &mut Findings<'py>, purpose: Purpose) -> Walked {
+        while let Definitions::Open { queue, .. } = &mut self.definitions
+            && let Some(mut described) = queue.pop_front()
+        {
+            self.py.check_signals().map_err(WalkError::interrupted)?;
+            self.described(&mut described, findings, purpose)?;
+        }
+        Ok(())
+    }
+
+    fn described(&mut self, described: &mut Described<'py>, findings: &mut Findings<'py>, purpose: Purpose) -> Walked {
+        let Described { object, description, node, .. } = &*described;
+        let mark = self.encoder.begin(tags::DEFINITION, 4);
+        self.encoder.blob(tags::STR, description.kind.as_bytes());
+        self.encoder.blob(tags::STR, description.name.as_bytes());
+        self.walk(&description.content)?;
+        let own = self.encoder.digest_since(&mark);
+        let way = findings.alone.get(node).filter(|_| !is_reachable(object)).cloned();
+        if let Some(way) = &way
+            && purpose == Purpose::Value
+        {
+            self.tools(description).map_err(|stop| findings.at(stop, way))?;
+        }
+        let links = self.links(described, way.as_ref(), findings)?;
+        self.encoder.define(mark, *node);
+        findings.records.push(Record {
+            node: *node,
+            kind: description.kind.clone(),
+            name: display_name(object, &description.name),
+            own: own.map(Digest::to_hex).unwrap_or_default(),
+            source: description.source.clone(),
+            links,
+        });
+
+        findings.kept.push(object.clone().unbind());
+        for name in description.changes.try_iter().into_iter().flatten().flatten() {
+            if let Ok(name) = name.extract::<String>() {
+                findings.changes.insert(name);
+            }
+        }
+        let Described { description, before, .. } = described;
+        watch(self.py, &description.attributes, &mut findings.guards)?;
+        findings.reading |= description.reading;
+        findings.computed.extend_from_slice(&description.computed);
+        for (class, (names, is_named)) in &description.watched {
+            let watched = findings.watched.entry(address_of(class));
+            let watched = watched.or_insert_with(|| (class.clone(), FxHashSet::default(), false));
+            watched.2 |= is_named;
+            watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
+        }
+        Guard::of(before, &description.reads, &mut findings.namespaces, (&mut findings.guards, &mut findings.classes))
+            .map_err(|error| noting(self.py, error))?;
+        for module in description.modules.try_iter().into_iter().flatten().flatten() {
+            if let Ok(module) = module.extract::<String>()
+                && !findings.modules.contains(&module)
+            {
+                findings.modules.push(module);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what an object holds has a value, where a global would count by its type: two locks do the same,
+    /// two open files do not.
+    fn tools(&mut self, description: &Description<'py>) -> Walked {
+        for (label, tool) in description.tools.iter() {
+            let label = label.to_string();
+            if is_held(&label) {
+                let start = self.encoder.mark();
+                self.whole(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
+                self.encoder.abandon(&start);
+            }
+        }
+        Ok(())
+    }
+
+    /// `way`: where in a value this is, if what it holds has to be hashed whole.
+    fn links(
+        &mut self,
+        described: &Described<'py>,
+        way: Option<&Way>,
+        findings: &mut Findings<'py>,
+    ) -> Walked<Vec<Link>> {
+        let Described { object, description, .. } = described;
+        let mut records = Vec::with_capacity(description.links.len());
+        let links = self.encoder.begin(tags::DICT, description.links.len());
+        let mut boundaries = Vec::with_capacity(description.links.len() + 1);
+        for (label, value) in description.links.iter() {
+            let label = label.cast::<PyString>().map_err(|_| WalkError::refused("a link without a label"))?;
+            boundaries.push(self.encoder.boundary());
+            self.text(label)?;
+            let start = self.encoder.mark();
+            self.rare().names.clear();
+            self.is_abridged = false;
+            let mut doubt = None;
+            let shown = shown(&value);
+            let held = way.filter(|_| is_held(&label.to_string_lossy()));
+            let way_on = || step_to(&description.kind, &label.to_string_lossy());
+            let counted = changed_state::counted_value(&value);
+            let written = match &counted {
+                Some(counted) => self.replay(counted),
+                None => self.whole(&value),
+            };
+            match written {
+                // Code has guards of its own, and what it refers to has.
+                Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
+                Ok(()) => {
+                    // As it was written, if no definition is in it: it may change before its guard is made.
+                    // Not if it is not written as its guard writes it.
+                    let is_whole = counted.is_none() && !self.is_abridged;
+                    let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
+                    let written = self.snapshot(&start);
+                    let name = last_name(&label.to_string_lossy()).to_owned();
+                    let (record, link) = (findings.records.len(), records.len());
+                    let is_abridged = self.is_abridged;
+                    findings.values.push(Changing { value, name, counted, written, digest, is_abridged, record, link });
+                }
+                Err(stop) if held.is_some() => {
+                    return Err(findings.at(stop.at(way_on), &held.cloned().unwrap_or_default()));
+                }
+                Err(WalkError::Refused(refusal)) if refusal.culprit == Culprit::Final => {
+                    return Err(WalkError::Refused(refusal).at(|| format!(" ({} uses '{label}')", description.name)));
+                }
+                // A global that cannot be hashed costs the function nothing but certainty.
+                Err(WalkError::Refused(refusal)) => {
+                    self.encoder.abandon(&start);
+                    let kind = kind_of(&value);
+                    let place = format!("{} {label} {kind}", display_name(object, &description.name));
+                    match stand_ins::replacement(&place, &value) {
+                        None => drop(self.named(&kind)),
+                        Some(number) => {
+                            let mark = self.encoder.begin(tags::TUPLE, 2);
+                            self.named(&kind);
+                            self.encoder.blob(tags::STR, number.as_bytes());
+                            self.encoder.end(mark, None);
+                        }
+                    }
+                    let subject = format!("'{label}', which {} uses", description.name);
+                    let text = refusal.text(&subject);
+                    findings.doubts.push(text.clone());
+                    if refusal.culprit == Culprit::Weak {
+                        findings.weakly.get_or_insert_with(|| text.clone());
+                    }
+                    doubt = Some(text);
+                }
+                Err(stop) => return Err(stop),
+            }
+            let nodes = self.encoder.definitions_since(&start);
+            if held.is_some() {
+                for &node in &nodes {
+                    findings.alone.entry(node).or_insert_with(|| Way { from: Some(described.node), step: way_on() });
+                }
+            }
+            records.push(Link {
+                label: label.to_string_lossy().into_owned(),
+                value: self.encoder.digest_since(&start).map(Digest::to_hex),
+                shown,
+                names: std::mem::take(&mut self.rare().names),
+                doubt,
+                nodes,
+                positions: Vec::new(),
+            });
+        }
+        boundaries.push(self.encoder.boundary());
+        self.encoder.end_unordered(links, &boundaries, None);
+        Ok(records)
+    }
+}
+
+/// Adds guards of what objects have as attributes.
+fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>) -> Walked {
+    for attributes in attributes {
+        let guard = Guard::attributes(attributes)
+            .map_err(|error| WalkError::raised(py, "noting what a definition rests on", error))?;
+        guards.push(guard);
+    }
+    Ok(())
+}
+
+/// What a link's value is called: `seen` for `global log.seen`.
+fn last_name(label: &str) -> &str {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    label.trim_end_matches(|letter| !is_part(letter)).rsplit(|letter| !is_part(letter)).next().unwrap_or(label)
+}
+
+/// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
+fn is_held(label: &str) -> bool {
+    !["builtin ", "global ", "imported "].iter().any(|found| label.starts_with(found))
+}
+
+/// How an error shows the way along a link.
+fn step_to(kind: &str, label: &str) -> String {
+    match (kind, label) {
+        ("method", "self") => ".__self__".to_owned(),
+        ("partial", "function") => ".func".to_owned(),
+        ("partial", _) => format!(".{label}"),
+        _ => match label.split_once(' ') {
+            Some(("attribute", name)) => format!(".{name}"),
+            Some(("captured", name)) => format!(" (the captured variable '{name}')"),
+            Some(("default", name)) => format!(" (the default of '{name}')"),
+            _ => format!(" ({label})"),
+        },
+    }
+}
+
+/// `module.qualname` as the object itself says; what it is called where it has none.
+fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
+    let py = object.py();
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
+    match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
+        (Some(module), Some(qualname)) => format!("{module}.{qualname}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn noting(py: Python<'_>, error: PyErr) -> WalkError {
+    WalkError::raised(py, "noting what a definition rests on", error)
+}
+
+fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Description<'py>> {
+    static DESCRIBE: Lazy<Py<PyAny>> = Lazy::new();
+    static RESOLVE: Lazy<Py<PyAny>> = Lazy::new();
+    let py = object.py();
+    let is_bare = object.cast::<PyFunction>().is_ok_and(has_no_attributes);
+    RESOLVE
+        .import(py, "funes._code.lazy_imports", "resolve")
+        .and_then(|resolve| resolve.call1((object,)))
+        .map_err(|error| WalkError::raised(py, &format!("resolving what {} imports", kind_of(object)), error))?;
+    DESCRIBE
+        .import(py, "funes._code.describe", "describe")
+        .and_then(|describe| describe.call1((object, reading, is_bare)))
+        .and_then(|description| description.extract())
+        .map_err(|error| {
+            if errors::is_unhashable(py, &error) {
+                return WalkError::forbidden(error.value(py).to_string());
+            }
+            WalkError::raised(py, &format!("describing {}", kind_of(object)), error)
+        })
+}
+
+/// The definition hash of `function`, together with the values that it is said to depend on.
+pub(crate) fn with_extras(
+    definition: &Definition,
+    py: Python<'_>,
+    extras: Option<&Bound<'_, PyTuple>>,
+) -> Walked<Digest> {
+    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.reading));
+    walk.run(|walk| {
+        walk.encoder.put(Sealed::Digest(definition.digest));
+        match extras {
+            Some(extras) if !extras.is_empty() => walk.whole(extras.as_any()),
+            _ => Ok(()),
+        }
+    })?;
+    Ok(walk.finish(Domain::Definition))
+}
+
+/// The name by which `object` can be found again: not a local, and what the module holds under this name now.
+pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
+    let py = object.py();
+    let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
+    match (text(intern!(py, "__module__")), text(intern!(py, "__qualname__"))) {
+        (Some(module), Some(name)) => stands_in(object, &module, &name),
+        _ => false,
+    }
+}

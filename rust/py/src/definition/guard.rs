@@ -1,0 +1,671 @@
+//! What a definition rests on, and whether it is still so.
+//!
+//! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
+//! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use funes_core::digest::Digest;
+use funes_core::domain::Domain;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PyModule, PyString, PyTuple,
+    PyType,
+};
+
+use crate::definition::changed_state::{self, Counted, Difference, Left};
+use crate::definition::graph::{Attributes, Computed, Definition};
+use crate::definition::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
+use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
+use crate::hash::walk_error::{WalkError, Walked};
+use crate::lazy::{Lazy, intern};
+
+pub(crate) enum Guard {
+    /// A function has the code, defaults, captured variables and place for attributes that it had.
+    Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
+    /// A dict of attributes holds what it held.
+    Attributes(Box<Contents>),
+    /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
+    Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
+    /// What is looked up anew each time comes to what it came to.
+    Computed { compute: Py<PyAny>, digest: Digest, from: Option<Vec<Source>> },
+}
+
+/// An attribute from which something is computed.
+pub(crate) struct Source {
+    object: Py<PyAny>,
+    name: Py<PyString>,
+    value: Py<PyAny>,
+    /// What it held, if it is a dict.
+    contents: Option<Box<Contents>>,
+}
+
+/// What a dict held.
+pub(crate) struct Contents {
+    dict: Py<PyDict>,
+    /// Without the names that do not count.
+    then: Py<PyDict>,
+    ignored: Py<PyFrozenSet>,
+    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    version: AtomicU64,
+}
+
+/// A function or class before it was described.
+pub(crate) struct Before<'py> {
+    function: Option<Guard>,
+    class: Option<Shape>,
+    /// The dict of keyword defaults, and a copy of it.
+    defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
+}
+
+/// What a class was.
+pub(crate) struct Shape {
+    class: Py<PyType>,
+    bases: Py<PyTuple>,
+    metaclass: Py<PyType>,
+    /// Those that count.
+    attributes: Py<PyDict>,
+    /// The name of the one that counts, if no others do, not even those of the bases.
+    only: Option<Py<PyString>>,
+    /// The interpreter's number for the state in which all this was last seen to hold.
+    version: AtomicU32,
+}
+
+impl Guard {
+    /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
+    pub(crate) fn before<'py>(object: &Bound<'py, PyAny>) -> PyResult<Before<'py>> {
+        let mut before = Before { function: None, class: None, defaults: None };
+        if let Ok(function) = object.cast::<PyFunction>() {
+            // The dict of keyword defaults may be changed in place.
+            if let Ok(defaults) = function.getattr(intern!(function.py(), "__kwdefaults__"))?.cast_into::<PyDict>() {
+                let then = defaults.copy()?;
+                changed_state::count_attributes(defaults.as_any(), &then)?;
+                before.defaults = Some((defaults, then));
+            }
+            before.function = Some(Self::Function {
+                function: function.clone().unbind(),
+                parts: function_parts(function).map(|part| part.map(Bound::unbind)),
+                cells: cells_of(function)?
+                    .into_iter()
+                    .map(|cell| {
+                        let content = counted_content(&cell);
+                        (cell.unbind(), content.map(Bound::unbind))
+                    })
+                    .collect(),
+            });
+        } else if let Ok(class) = object.cast::<PyType>() {
+            before.class = Some(Shape::of(class)?);
+        }
+        Ok(before)
+    }
+
+    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`.
+    pub(crate) fn of(
+        before: &mut Before<'_>,
+        reads: &Bound<'_, PyList>,
+        namespaces: &mut Namespaces,
+        (guards, classes): (&mut Vec<Self>, &mut Vec<Shape>),
+    ) -> PyResult<()> {
+        for read in reads.iter() {
+            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
+            if let Ok(class) = namespace.cast::<PyType>() {
+                classes.push(Shape::of_attribute(class, &name, &value)?);
+            } else {
+                namespaces.note(&namespace, name, value)?;
+            }
+        }
+        if let Some((defaults, then)) = &before.defaults {
+            for (name, value) in then {
+                namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
+            }
+        }
+        guards.extend(before.function.take());
+        classes.extend(before.class.take());
+        Ok(())
+    }
+
+    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
+        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)?, counted: None })
+    }
+
+    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
+        let (compute, object, names) = computed;
+        let raised = |error| WalkError::raised(compute.py(), "noting what code reads", error);
+        // Before it is computed, so that a change that comes meanwhile is noticed.
+        let from = names.iter().map(|name| Source::of(object, name)).collect::<PyResult<Vec<_>>>();
+        let value = compute.call0().map_err(raised)?;
+        let from = from.ok().filter(|from| !from.is_empty());
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
+    }
+
+    /// `ignored`: names in it that do not count.
+    pub(crate) fn attributes((dict, ignored): &Attributes<'_>) -> PyResult<Self> {
+        Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+        match self {
+            Self::Function { function, parts, cells } => {
+                holds_parts(function.bind(py), parts) && (cells.is_empty() || holds_cells(py, cells))
+            }
+            _ => self.holds_value(py, known, reading),
+        }
+    }
+
+    #[inline(never)]
+    fn holds_value(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+        match self {
+            Self::Function { .. } => false,
+            Self::Attributes(contents) => contents.holds(py),
+            Self::Value { value, digest: then, counted } => {
+                // A container that changes meanwhile has none.
+                let now = digest(value.bind(py), known, reading).ok();
+                now == Some(*then)
+                    || counted.as_ref().is_some_and(|(_, counted)| {
+                        changed_state::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
+                    })
+            }
+            Self::Computed { compute, digest: then, from } => {
+                from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py)))
+                    || compute
+                        .bind(py)
+                        .call0()
+                        .is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+            }
+        }
+    }
+
+    /// Whether it is about this class, cell, value or dict of attributes.
+    pub(crate) fn is_of(&self, holder: Address) -> bool {
+        match self {
+            // What is set on a function that had no attributes is changed in a dict of its own, which nothing else has.
+            Self::Function { cells, .. } => cells.iter().any(|(cell, _)| cell.as_ptr() as Address == holder),
+            Self::Attributes(contents) => contents.dict.as_ptr() as Address == holder,
+            Self::Value { value, .. } => value.as_ptr() as Address == holder,
+            Self::Computed { .. } => false,
+        }
+    }
+
+    /// Adds what is not as it was.
+    pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, reading: Reading, found: &mut Vec<Difference>) {
+        match self {
+            Self::Function { function, parts, cells } => {
+                let function = function.bind(py);
+                if !holds_code(&part_addresses(function), parts) {
+                    found.push(Difference::Edit);
+                }
+                if parts[ATTRIBUTES].is_none()
+                    && let Ok(Some(dict)) = attributes_given(function)
+                {
+                    differences(dict.as_any(), new_attributes(&dict), found);
+                }
+                for (index, (cell, then)) in cells.iter().enumerate() {
+                    if !holds_content(cell.bind(py), then.as_ref()) {
+                        found.push(Difference::Name {
+                            holder: cell.clone_ref(py),
+                            key: String::new(),
+                            name: captured_name(function, index).unwrap_or_default(),
+                            then: then.as_ref().map(|then| then.clone_ref(py)),
+                            now: content_of(cell.bind(py)).map(Bound::unbind),
+                        });
+                    }
+                }
+            }
+            Self::Attributes(contents) => match contents.changed(py) {
+                Ok(changed) => differences(contents.dict.bind(py).as_any(), changed, found),
+                Err(_) => found.push(Difference::Edit),
+            },
+            Self::Value { value, counted, .. } if !self.holds(py, known, reading) => found.push(match counted {
+                Some((name, counted)) => {
+                    Difference::Value { value: value.clone_ref(py), name: name.clone(), counted: counted.clone() }
+                }
+                None => Difference::Edit,
+            }),
+            Self::Value { .. } | Self::Computed { .. } => {}
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        match self {
+            Self::Function { function, parts, cells } => {
+                visit.call(function)?;
+                for part in parts.iter().flatten() {
+                    visit.call(part)?;
+                }
+                for (cell, content) in cells {
+                    visit.call(cell)?;
+                    if let Some(content) = content {
+                        visit.call(content)?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Attributes(contents) => {
+                visit.call(&contents.dict)?;
+                visit.call(&contents.then)
+            }
+            Self::Value { value, counted, .. } => {
+                visit.call(value)?;
+                counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
+            }
+            Self::Computed { compute, from, .. } => {
+                visit.call(compute)?;
+                from.iter().flatten().try_for_each(|source| source.traverse(visit))
+            }
+        }
+    }
+}
+
+/// Whether a value stays what it is as long as nobody binds its name to another one, and its code has guards.
+pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
+    // Code has guards of its own.
+    is_constant(value)
+        || value.is_exact_instance_of::<PyFunction>()
+        || value.is_instance_of::<PyType>()
+        || value.is_exact_instance_of::<PyModule>()
+        || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_fixed(&element)))
+}
+
+/// Whether a value can never change.
+pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyComplex>()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyBytes>()
+        || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
+}
+
+/// The digest of a value for a definition that it belongs to.
+pub(crate) fn digest_of(value: &Bound<'_, PyAny>, definition: &Definition) -> Walked<Digest> {
+    digest(value, &definition.known, definition.reading)
+}
+
+pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Digest> {
+    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone()), reading));
+    walk.run(|walk| walk.whole(value))?;
+    Ok(walk.finish(Domain::Value))
+}
+
+/// Code, defaults, keyword defaults, closure and attributes: addresses to compare, never to follow.
+fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
+    let function = function.as_ptr().cast::<ffi::PyFunctionObject>();
+    // SAFETY: it is a function, whose layout is this struct's. A field that another thread sets meanwhile (only without
+    // the interpreter's lock) has its old or its new value: a call at the same moment would see one of them as well.
+    unsafe {
+        [
+            (&raw const (*function).func_code).read_volatile(),
+            (&raw const (*function).func_defaults).read_volatile(),
+            (&raw const (*function).func_kwdefaults).read_volatile(),
+            (&raw const (*function).func_closure).read_volatile(),
+            (&raw const (*function).func_dict).read_volatile(),
+        ]
+    }
+}
+
+/// Where the attributes are among these.
+const ATTRIBUTES: usize = 4;
+
+/// Whether a function has the parts that it had. It may have been given a dict for attributes that holds none, or what
+/// calls put there.
+fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
+    let now = part_addresses(function);
+    holds_code(&now, then) && (then[ATTRIBUTES].is_some() || is_bare(now[ATTRIBUTES]) || holds_new_attributes(function))
+}
+
+/// Whether the attributes of a function that had none are what calls put there.
+#[cold]
+fn holds_new_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    attributes_given(function)
+        .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not))
+}
+
+/// Whether the parts are the same, but for the attributes of a function that had none.
+#[inline]
+fn holds_code(now: &[*mut ffi::PyObject; 5], then: &[Option<Py<PyAny>>; 5]) -> bool {
+    let is_same = |part: usize| now[part] == pointer_to(then[part].as_ref());
+    // Written out, since this is done for each function at each hit.
+    is_same(0) && is_same(1) && is_same(2) && is_same(3) && (then[ATTRIBUTES].is_none() || is_same(ATTRIBUTES))
+}
+
+/// The dict for attributes, if a function has been given one.
+fn attributes_given<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    if part_addresses(function)[ATTRIBUTES].is_null() {
+        return Ok(None);
+    }
+    Ok(Some(function.getattr(intern!(function.py(), "__dict__"))?.cast_into::<PyDict>()?))
+}
+
+/// The attributes of a function that had none.
+fn new_attributes<'py>(dict: &Bound<'py, PyDict>) -> Vec<Changed<'py>> {
+    dict.iter().map(|(name, value)| (name.to_string(), None, Some(value))).collect()
+}
+
+/// Whether a function has no attributes. To ask it for its `__dict__` would make one.
+pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
+    is_bare(part_addresses(function)[ATTRIBUTES])
+}
+
+/// Whether a function with this dict for attributes has none.
+#[cfg(not(Py_GIL_DISABLED))]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    // SAFETY: if it is not null it is the dict of a function that is alive, whose layout is this struct's, and no other
+    // thread runs.
+    attributes.is_null() || unsafe { (*attributes.cast::<ffi::PyDictObject>()).ma_used } == 0
+}
+
+/// Without the interpreter's lock another thread may replace the dict: it is not looked into.
+#[cfg(Py_GIL_DISABLED)]
+fn is_bare(attributes: *mut ffi::PyObject) -> bool {
+    attributes.is_null()
+}
+
+/// The parts as objects, to hold. None for what the function does not have.
+fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
+    let mut parts = part_addresses(function);
+    if is_bare(parts[ATTRIBUTES]) {
+        parts[ATTRIBUTES] = std::ptr::null_mut();
+    }
+    // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
+    parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
+}
+
+/// Whether each cell holds what it held.
+#[inline(never)]
+fn holds_cells(py: Python<'_>, cells: &[(Py<PyAny>, Option<Py<PyAny>>)]) -> bool {
+    cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
+}
+
+/// Whether a cell holds this very object, or nothing, or what a call left there.
+fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
+    let now = content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    let then = pointer_to(content);
+    now == then || changed_state::name_is_left(cell.py(), address_of(cell), "", then, now) != Left::Not
+}
+
+/// What a cell counts as holding.
+fn counted_content<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    changed_state::counted_or_none(cell, "", content_of(cell))
+}
+
+/// The name of the captured variable of this number.
+fn captured_name(function: &Bound<'_, PyFunction>, index: usize) -> PyResult<String> {
+    let py = function.py();
+    function.getattr(intern!(py, "__code__"))?.getattr(intern!(py, "co_freevars"))?.get_item(index)?.extract()
+}
+
+fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let closure = function.getattr(intern!(function.py(), "__closure__"))?;
+    if closure.is_none() {
+        return Ok(Vec::new());
+    }
+    let closure = closure.cast_into::<PyTuple>().map_err(|_| PyTypeError::new_err("a closure is a tuple"))?;
+    Ok(closure.iter().collect())
+}
+
+/// What a cell holds; nothing for a variable that has no value yet.
+fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: it is a cell; the result is a new reference, or null without an exception for an empty one.
+    unsafe { Bound::from_owned_ptr_or_opt(cell.py(), ffi::PyCell_Get(cell.as_ptr())) }
+}
+
+/// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the type is alive, and only a thread that holds the interpreter's lock writes the field.
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
+}
+
+/// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
+#[cfg(Py_GIL_DISABLED)]
+pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+    0
+}
+
+/// Whether a class has this metaclass. Its version does not say so.
+#[inline]
+pub(crate) fn is_of_metaclass(class: &Py<PyType>, metaclass: &Py<PyType>) -> bool {
+    // SAFETY: the class is alive; the addresses are compared, never followed.
+    unsafe { ffi::Py_TYPE(class.as_ptr()) == metaclass.as_ptr().cast() }
+}
+
+/// The same, after a look-up, which makes the interpreter give a number to a class that has none.
+pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
+    // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
+    let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
+    version_of(class)
+}
+
+/// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
+/// are added later on, and annotations.
+fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+    static NOISE: Lazy<Py<PyFrozenSet>> = Lazy::new();
+    let py = class.py();
+    let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
+        let noise = py.import("funes._code.classes")?.getattr("NOISE")?;
+        Ok(noise.cast_into::<PyFrozenSet>()?.unbind())
+    })?;
+    let attributes = PyDict::new(py);
+    attributes.call_method1(intern!(py, "update"), (class.getattr(intern!(py, "__dict__"))?,))?;
+    for name in noise.bind(py) {
+        attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
+    }
+    Ok(attributes)
+}
+
+/// A name that is not as it was: what it stood for then, and now.
+pub(crate) type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// What is not the very object that it was.
+pub(crate) fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
+    let mut changed = Vec::new();
+    for (name, value) in now {
+        let before = then.get_item(&name)?;
+        if !before.as_ref().is_some_and(|before| before.is(&value)) {
+            changed.push((name.extract()?, before, Some(value)));
+        }
+    }
+    for (name, value) in then {
+        if !now.contains(&name)? {
+            changed.push((name.extract()?, Some(value), None));
+        }
+    }
+    Ok(changed)
+}
+
+/// How what names in a namespace or class stand for compares with what calls left there.
+pub(crate) fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
+    let mut held = Left::Fixed;
+    for change in changed {
+        match left_of(holder, change) {
+            Left::Not => return Left::Not,
+            Left::Mutable => held = Left::Mutable,
+            Left::Fixed => {}
+        }
+    }
+    held
+}
+
+fn left_of(holder: &Bound<'_, PyAny>, (name, then, now): &Changed<'_>) -> Left {
+    let pointer = |value: &Option<Bound<'_, PyAny>>| value.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    changed_state::name_is_left(holder.py(), address_of(holder), name, pointer(then), pointer(now))
+}
+
+/// Adds what is not what calls left there.
+pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
+    for change in changed {
+        if left_of(holder, &change) == Left::Not {
+            let (name, then, now) = change;
+            found.push(Difference::Name {
+                holder: holder.clone().unbind(),
+                key: name.clone(),
+                name,
+                then: then.map(Bound::unbind),
+                now: now.map(Bound::unbind),
+            });
+        }
+    }
+}
+
+impl Source {
+    fn of(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Self> {
+        let value = object.getattr(name)?;
+        let contents = value.cast::<PyDict>().ok().map(|dict| Contents::of(dict, &[])).transpose()?;
+        Ok(Self {
+            object: object.clone().unbind(),
+            name: name.clone().unbind(),
+            value: value.unbind(),
+            contents: contents.map(Box::new),
+        })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        self.object.bind(py).getattr(&self.name).is_ok_and(|value| value.is(&self.value))
+            && self.contents.as_ref().is_none_or(|contents| contents.holds(py))
+    }
+
+    fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.value)?;
+        self.contents.iter().try_for_each(|contents| {
+            visit.call(&contents.dict)?;
+            visit.call(&contents.then)
+        })
+    }
+}
+
+impl Contents {
+    fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>]) -> PyResult<Self> {
+        let py = dict.py();
+        let then = dict.copy()?;
+        for name in ignored {
+            then.call_method1(intern!(py, "pop"), (name, py.None()))?;
+        }
+        changed_state::count_attributes(dict.as_any(), &then)?;
+        let ignored = PyFrozenSet::new(py, ignored)?.unbind();
+        // The number of the dict's state is noted when it is compared, since the copy is younger.
+        Ok(Self { dict: dict.clone().unbind(), then: then.unbind(), ignored, version: AtomicU64::new(0) })
+    }
+
+    fn holds(&self, py: Python<'_>) -> bool {
+        let dict = self.dict.bind(py);
+        let now = version_of_dict(dict);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return true;
+        }
+        let held = self.changed(py).map_or(Left::Not, |changed| left(dict.as_any(), &changed));
+        if held == Left::Fixed {
+            self.version.store(now, Ordering::Relaxed);
+        }
+        held != Left::Not
+    }
+
+    fn changed<'py>(&self, py: Python<'py>) -> PyResult<Vec<Changed<'py>>> {
+        let (dict, ignored) = (self.dict.bind(py), self.ignored.bind(py));
+        let mut changed = changed(dict, self.then.bind(py))?;
+        if !changed.is_empty() {
+            let mut counts = Vec::with_capacity(changed.len());
+            for change in changed {
+                if !ignored.contains(&change.0)? {
+                    counts.push(change);
+                }
+            }
+            changed = counts;
+        }
+        Ok(changed)
+    }
+}
+
+impl Shape {
+    fn of(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let attributes = attributes_of(class)?;
+        changed_state::count_attributes(class, &attributes)?;
+        Ok(Self {
+            class: class.clone().unbind(),
+            bases: class.bases().unbind(),
+            metaclass: class.get_type().unbind(),
+            attributes: attributes.unbind(),
+            only: None,
+            version: AtomicU32::new(0),
+        })
+    }
+
+    /// A class of which one attribute was taken.
+    fn of_attribute(class: &Bound<'_, PyType>, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let attributes = PyDict::new(class.py());
+        if !is_missing(value)? {
+            attributes.set_item(name, value)?;
+        }
+        Ok(Self { attributes: attributes.unbind(), only: Some(name.clone().unbind()), ..Self::of(class)? })
+    }
+
+    /// What the class has of what counts.
+    fn attributes_of<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+        let Some(only) = &self.only else { return attributes_of(class) };
+        let py = class.py();
+        let (all, chosen) = (class.getattr(intern!(py, "__dict__"))?, PyDict::new(py));
+        if all.contains(only)? {
+            chosen.set_item(only, all.get_item(only)?)?;
+        }
+        Ok(chosen)
+    }
+
+    /// How the class compares with what it was, or with what a call made of that.
+    pub(crate) fn held(&self, py: Python<'_>) -> Left {
+        let class = self.class.bind(py);
+        if !is_of_metaclass(&self.class, &self.metaclass) {
+            return Left::Not;
+        }
+        let now = version_of(class);
+        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+            return Left::Fixed;
+        }
+        let held = self.compare(class).unwrap_or(Left::Not);
+        if held == Left::Fixed {
+            self.version.store(assigned_version_of(class), Ordering::Relaxed);
+        }
+        held
+    }
+
+    /// The class.
+    pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.class.bind(py)
+    }
+
+    /// The same, without a look at the version.
+    fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
+        // A class whose bases are set has another tuple of them.
+        if !class.bases().is(&self.bases) {
+            return Ok(Left::Not);
+        }
+        Ok(left(class.as_any(), &self.changed(class)?))
+    }
+
+    /// The attributes that are not the very objects that they were.
+    fn changed<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Vec<Changed<'py>>> {
+        changed(&self.attributes_of(class)?, self.attributes.bind(class.py()))
+    }
+
+    pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
+        let class = self.class.bind(py);
+        if !class.get_type().is(&self.metaclass) || !class.bases().is(&self.bases) {
+            found.push(Difference::Edit);
+        }
+        differences(class.as_any(), self.changed(class)?, found);
+        Ok(())
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.class)?;
+        visit.call(&self.bases)?;
+        visit.call(&self.metaclass)?;
+        visit.call(&self.attributes)
+    }
+}

@@ -1,0 +1,48 @@
+//! A value that threads share by holding the interpreter's lock, which costs a hit nothing; where there is none, a mutex.
+
+#[cfg(not(Py_GIL_DISABLED))]
+use std::cell::RefCell;
+#[cfg(Py_GIL_DISABLED)]
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+/// A value for whoever is attached to the interpreter.
+pub(crate) struct GilCell<T>(#[cfg(not(Py_GIL_DISABLED))] RefCell<T>, #[cfg(Py_GIL_DISABLED)] Mutex<T>);
+
+// SAFETY: the value is reached only through methods that ask for a `Python`, so by threads that hold the interpreter's
+// lock, one at a time; the lock orders what they do, the counting of borrows included. Were the lock given up within
+// `with`, another thread would find the value borrowed, and panic.
+#[cfg(not(Py_GIL_DISABLED))]
+unsafe impl<T: Send> Sync for GilCell<T> {}
+
+impl<T: Default> Default for GilCell<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> GilCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return Self(RefCell::new(value));
+        #[cfg(Py_GIL_DISABLED)]
+        return Self(Mutex::new(value));
+    }
+
+    /// Uses the value. No Python code may run within `work`, not even by letting go of an object: it could come back here.
+    pub(crate) fn with<R>(&self, _: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return work(&mut self.0.borrow_mut());
+        #[cfg(Py_GIL_DISABLED)]
+        return work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The same for the collector, which may come while the value is in use: then nothing is done.
+    pub(crate) fn try_with<R>(&self, _: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return self.0.try_borrow_mut().ok().map(|mut value| work(&mut value));
+        #[cfg(Py_GIL_DISABLED)]
+        return self.0.try_lock().ok().map(|mut value| work(&mut value));
+    }
+}

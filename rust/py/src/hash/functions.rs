@@ -1,0 +1,148 @@
+//! `hash_value`, `hash_definition`, and the hash of arguments that are not those of a call.
+#![expect(clippy::doc_markdown, reason = "docstrings of Python, which its help() shows as they are")]
+
+use funes_core::domain::Domain;
+use funes_core::tags;
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::call::signature::SEED;
+use crate::definition::graph::{Definition, Purpose};
+use crate::definition::report;
+use crate::hash::containers;
+use crate::hash::walk::{Definitions, Reading, Walk};
+use crate::hash::walk_error::Walked;
+
+/// The hash of a value: what an argument counts by in the key of a call.
+///
+/// Equal values of one type have the same hash, in any process, on any machine, and in any Python from 3.10 to 3.14; different
+/// ones have different hashes. The value is not changed.
+///
+/// Args:
+///     value: Anything that can be an argument of a memorious function.
+///
+/// Returns:
+///     40 hexadecimal characters.
+///
+/// Raises:
+///     UnhashableArgumentError: The value cannot be told apart from others; the message says where in it the culprit sits.
+///
+/// Example:
+///     >>> hash_value({"a": 1, "b": [2.0]}) == hash_value({"b": [2.0], "a": 1})
+///     True
+///     >>> hash_value(1) == hash_value(1.0)
+///     False
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = value.py();
+    Ok(walked(py, 0, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
+}
+
+/// The bytes that `hash_value` hashes: for the tests of the format.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let py = value.py();
+    Ok(PyBytes::new(py, &walked(py, 0, |walk| walk.whole(value))?.encoder.into_bytes()))
+}
+
+/// What the definition of a function or class consists of: its nodes, itself first; empty if it counts by its name.
+#[pyfunction]
+#[pyo3(signature = (definition, /))]
+pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    let py = definition.py();
+    match Definition::of(definition, Purpose::Shown, 0).map_err(|stop| stop.into_error(py, "the definition"))? {
+        Some(found) => report::as_objects(py, &found.get().nodes),
+        None => Ok(PyList::empty(py)),
+    }
+}
+
+/// The hash of the definition of a function or class: its code, and all that it uses of the user's own code.
+///
+/// Args:
+///     definition: A function, memorious or not, or a class. It is not called. What `depends_on` adds to a memorious function is
+///         left out; `f.definition` has it.
+///
+/// Returns:
+///     40 hexadecimal characters.
+///
+/// Raises:
+///     UnhashableArgumentError: It is something that has no definition, and cannot be hashed as a value.
+///
+/// Example:
+///     >>> def double(x):
+///     ...     return x * 2
+///     >>> before = hash_definition(double)
+///     >>> def double(x):
+///     ...     # twice as much
+///     ...     return x * 2
+///     >>> hash_definition(double) == before
+///     True
+#[pyfunction]
+#[pyo3(signature = (definition, /))]
+pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = definition.py();
+    let mut walk = Walk::new(py, Definitions::settled(None, 0));
+    let written =
+        Definition::of(definition, Purpose::Shown, 0).and_then(|found| walk.settled_definition(definition, found));
+    written.map_err(|stop| stop.into_error(py, "the definition"))?;
+    Ok(walk.finish(Domain::Definition).to_hex())
+}
+
+/// A value in short, as explanations show it; no `__repr__` of the user's runs.
+#[pyfunction]
+#[pyo3(signature = (value, /))]
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
+    containers::shown(value)
+}
+
+/// The argument hash of a call whose arguments are known by name.
+///
+/// `parameters`: the names in the order of the signature; None for one that is ignored. A `global_seed` that is none of
+/// them is the undeclared one. `reading`: what the function reads of code, see `Core.reading`.
+#[pyfunction]
+#[pyo3(signature = (parameters, inputs, reading = 0, /))]
+pub(crate) fn hash_arguments(
+    parameters: Vec<Option<String>>,
+    inputs: &Bound<'_, PyDict>,
+    mut reading: Reading,
+) -> PyResult<String> {
+    let py = inputs.py();
+    let given = |name: &str| inputs.get_item(name).and_then(|value| value.ok_or_else(|| missing(name)));
+    let values = parameters
+        .iter()
+        .map(|name| name.as_deref().map(given).transpose())
+        .collect::<PyResult<Vec<Option<Bound<'_, PyAny>>>>>()?;
+    let declares_seed = parameters.iter().flatten().any(|name| name == SEED);
+    let seed = if declares_seed { None } else { inputs.get_item(SEED)? };
+    loop {
+        let walk = walked(py, reading, |walk| {
+            let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
+            for value in values.iter().chain([&seed]) {
+                match value {
+                    Some(value) => walk.whole(value)?,
+                    None => walk.encoder.atom(tags::ABSENT),
+                }
+            }
+            walk.encoder.end(mark, None);
+            Ok(())
+        })?;
+        // A function among the arguments may read the code of another one.
+        if walk.reads & !reading == 0 {
+            return Ok(Domain::Arguments.hash(&walk.encoder.into_bytes()).to_hex());
+        }
+        reading |= walk.reads;
+    }
+}
+
+fn missing(name: &str) -> PyErr {
+    PyKeyError::new_err(name.to_owned())
+}
+
+fn walked<'py>(py: Python<'py>, reading: Reading, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {
+    let mut walk = Walk::new(py, Definitions::settled(None, reading));
+    walk.run(write).map_err(|stop| stop.into_error(py, "value"))?;
+    Ok(walk)
+}

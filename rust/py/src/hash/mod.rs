@@ -1,0 +1,10 @@
+//! Values to bytes and digests.
+
+pub(crate) mod buffer;
+pub(crate) mod containers;
+pub(crate) mod functions;
+pub(crate) mod objects;
+pub(crate) mod scalars;
+pub(crate) mod strategy;
+pub(crate) mod walk;
+pub(crate) mod walk_error;

@@ -1,0 +1,75 @@
+//! int, float and str.
+
+use funes_core::tags;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
+
+use crate::hash::walk::Walk;
+use crate::hash::walk_error::{WalkError, Walked};
+
+impl<'py> Walk<'py> {
+    /// Writes a float, or an int of 64 bits; whether the object is one. For loops over elements, where the call of the
+    /// walk would cost as much as a number does.
+    #[inline]
+    pub(crate) fn number(&mut self, object: &Bound<'py, PyAny>) -> bool {
+        if let Ok(float) = object.cast_exact::<PyFloat>() {
+            self.encoder.float(float.value());
+            true
+        } else if let Ok(int) = object.cast_exact::<PyInt>()
+            && let Some(small) = small(int)
+        {
+            self.encoder.int(small);
+            true
+        } else {
+            false
+        }
+    }
+
+    /// Writes an int of more than 64 bits.
+    #[cold]
+    pub(crate) fn big_int(&mut self, int: &Bound<'py, PyInt>) -> Walked {
+        // `to_bytes` is linear in the size, and unlike `str` it has no limit on the number of digits.
+        let bytes = int
+            .call_method0("bit_length")
+            .and_then(|bits| bits.extract::<usize>())
+            .and_then(|bits| int.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&signed(self.py)?)))
+            .map_err(|error| WalkError::raised(self.py, "reading an int", error))?;
+        let bytes = bytes.cast_into::<PyBytes>().map_err(|_| WalkError::refused("an int without bytes"))?;
+        self.encoder.big_int(bytes.as_bytes());
+        Ok(())
+    }
+
+    pub(crate) fn text(&mut self, text: &Bound<'py, PyString>) -> Walked {
+        if let Ok(utf8) = text.to_str() {
+            self.blob(text.as_any(), tags::STR, utf8.as_bytes());
+            return Ok(());
+        }
+        self.surrogates(text)
+    }
+
+    #[cold]
+    fn surrogates(&mut self, text: &Bound<'py, PyString>) -> Walked {
+        let bytes = text
+            .call_method1("encode", ("utf-8", "surrogatepass"))
+            .map_err(|error| WalkError::raised(self.py, "encoding a str", error))?;
+        let bytes = bytes.cast_into::<PyBytes>().map_err(|_| WalkError::refused("a str without bytes"))?;
+        self.encoder.blob(tags::STR, bytes.as_bytes());
+        Ok(())
+    }
+}
+
+/// The value of an int that fits 64 bits.
+#[inline]
+pub(crate) fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: `int` is an exact int, so no `__index__` of the user's runs and no exception can be set;
+    // `overflow` outlives the call.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &raw mut overflow) };
+    (overflow == 0).then_some(value)
+}
+
+fn signed(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyDict>> {
+    use pyo3::types::IntoPyDict as _;
+    [("signed", true)].into_py_dict(py)
+}

@@ -1,0 +1,231 @@
+//! A result as it is kept in memory: what cannot change as it is, everything else so that each caller gets one of his own.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+};
+
+use crate::lazy::Lazy;
+use rustc_hash::FxHashSet;
+
+/// How deep a result may be nested to be copied piece by piece; a deeper one is pickled.
+const DEPTH_LIMIT: usize = 50;
+
+/// A result in memory.
+pub(crate) enum CachedValue {
+    /// It cannot change: everybody gets the same object.
+    Shared(Py<PyAny>),
+    /// It is made anew from its parts.
+    Parts(Parts),
+    /// It is loaded anew from its entry.
+    Pickled(Py<PyBytes>),
+}
+
+/// A container of Python's own that can change, or has one in it.
+pub(crate) enum Parts {
+    List(Box<[Part]>),
+    Tuple(Box<[Part]>),
+    Dict(Box<[(Part, Part)]>),
+    Set(Box<[Part]>),
+    Bytes(Box<[u8]>),
+}
+
+pub(crate) enum Part {
+    /// It cannot change.
+    Leaf(Py<PyAny>),
+    Parts(Box<Parts>),
+}
+
+impl CachedValue {
+    /// A result as it is now; `entry` is the pickle that it can be loaded from, if there is one. `None` if it cannot be
+    /// kept in memory.
+    pub(crate) fn of(output: &Bound<'_, PyAny>, entry: Option<&Bound<'_, PyBytes>>) -> Option<Self> {
+        match (Freezer { seen: FxHashSet::default(), depth: 0 }).part(output) {
+            Some(Part::Leaf(leaf)) => Some(Self::Shared(leaf)),
+            Some(Part::Parts(parts)) => Some(Self::Parts(*parts)),
+            None => entry.map(|entry| Self::Pickled(entry.clone().unbind())),
+        }
+    }
+
+    /// The result for one caller.
+    pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Shared(output) => Ok(output.bind(py).clone()),
+            Self::Parts(parts) => parts.make(py),
+            Self::Pickled(entry) => load_entry(entry.bind(py))?.get_item("output"),
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn size(&self, py: Python<'_>) -> usize {
+        match self {
+            Self::Shared(output) => size_of_leaf(output.bind(py)),
+            Self::Parts(parts) => parts.size(py),
+            Self::Pickled(entry) => entry.as_bytes(py).len() + 48,
+        }
+    }
+}
+
+/// The dict that an entry holds, by the C unpickler.
+pub(crate) fn load_entry<'py>(body: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: Lazy<Py<PyAny>> = Lazy::new();
+    LOADS.import(body.py(), "_pickle", "loads")?.call1((body,))
+}
+
+struct Freezer {
+    /// The containers that were met: what is met twice is one object twice, or a cycle, and stays so only by pickle.
+    seen: FxHashSet<*mut ffi::PyObject>,
+    depth: usize,
+}
+
+impl Freezer {
+    fn part(&mut self, object: &Bound<'_, PyAny>) -> Option<Part> {
+        if is_leaf(object) {
+            return Some(Part::Leaf(object.clone().unbind()));
+        }
+        if self.depth == DEPTH_LIMIT || !self.seen.insert(object.as_ptr()) {
+            return None;
+        }
+        self.depth += 1;
+        let parts = self.parts(object);
+        self.depth -= 1;
+        parts.map(|parts| Part::Parts(Box::new(parts)))
+    }
+
+    fn parts(&mut self, object: &Bound<'_, PyAny>) -> Option<Parts> {
+        if let Ok(list) = object.cast_exact::<PyList>() {
+            list.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::List)
+        } else if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            tuple.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::Tuple)
+        } else if let Ok(dict) = object.cast_exact::<PyDict>() {
+            let mut parts = Vec::with_capacity(dict.len());
+            // Not by the dict's own iterator, which panics if another thread changes it.
+            for item in dict.items().iter() {
+                let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract().ok()?;
+                parts.push((self.part(&key)?, self.part(&value)?));
+            }
+            Some(Parts::Dict(parts.into()))
+        } else if object.is_exact_instance_of::<PySet>() {
+            // Copied in one step first: another thread may change it.
+            let elements = object.py().get_type::<PyTuple>().call1((object,)).ok()?.cast_into::<PyTuple>().ok()?;
+            elements.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::Set)
+        } else if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
+            Some(Parts::Bytes(bytes.to_vec().into()))
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether an object can never change, nor anything in it.
+pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
+    object.is_none()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyComplex>()
+        || object.cast_exact::<PyTuple>().is_ok_and(|tuple| is_flat(tuple.as_slice()))
+        || object.cast_exact::<PyFrozenSet>().is_ok_and(|set| set.iter().all(|element| is_atom(&element)))
+}
+
+/// A tuple of atoms, or of such tuples: no deeper, so that nothing repeats without end.
+fn is_flat(elements: &[Bound<'_, PyAny>]) -> bool {
+    elements.iter().all(|element| {
+        is_atom(element) || element.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.as_slice().iter().all(is_atom))
+    })
+}
+
+fn is_atom(object: &Bound<'_, PyAny>) -> bool {
+    !object.is_exact_instance_of::<PyTuple>() && !object.is_exact_instance_of::<PyFrozenSet>() && is_leaf(object)
+}
+
+impl Parts {
+    fn make<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::List(parts) => made(parts, py, |parts| PyList::new(py, parts).map(Bound::into_any)),
+            Self::Tuple(parts) => made(parts, py, |parts| PyTuple::new(py, parts).map(Bound::into_any)),
+            Self::Dict(items) => {
+                let dict = PyDict::new(py);
+                for (key, value) in items {
+                    dict.set_item(key.make(py)?, value.make(py)?)?;
+                }
+                Ok(dict.into_any())
+            }
+            Self::Set(parts) => {
+                let set = PySet::empty(py)?;
+                for part in parts {
+                    set.add(part.make(py)?)?;
+                }
+                Ok(set.into_any())
+            }
+            Self::Bytes(bytes) => Ok(PyByteArray::new(py, bytes).into_any()),
+        }
+    }
+
+    fn size(&self, py: Python<'_>) -> usize {
+        let sum = |parts: &[Part]| parts.iter().map(|part| part.size(py)).sum::<usize>();
+        16 + match self {
+            Self::List(parts) | Self::Tuple(parts) | Self::Set(parts) => sum(parts),
+            Self::Dict(items) => items.iter().map(|(key, value)| key.size(py) + value.size(py)).sum(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A container of the parts, which are made one after the other; the first error stands for all.
+fn made<'py>(
+    parts: &[Part],
+    py: Python<'py>,
+    gather: impl FnOnce(&mut dyn ExactSizeIterator<Item = Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut failure = None;
+    let mut parts = parts.iter().map(|part| {
+        part.make(py).unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            py.None().into_bound(py)
+        })
+    });
+    let made = gather(&mut parts)?;
+    failure.map_or(Ok(made), Err)
+}
+
+/// About how much memory an object that cannot change takes: one that is shared with others counts in full.
+fn size_of_leaf(leaf: &Bound<'_, PyAny>) -> usize {
+    if leaf.is_none() || leaf.is_exact_instance_of::<PyBool>() {
+        return 0;
+    }
+    if let Ok(text) = leaf.cast::<PyString>() {
+        return 64 + text.to_str().map_or(0, str::len);
+    }
+    if let Ok(bytes) = leaf.cast::<PyBytes>() {
+        return 48 + bytes.as_bytes().len();
+    }
+    if let Ok(tuple) = leaf.cast::<PyTuple>() {
+        return 48 + tuple.as_slice().iter().map(|element| 8 + size_of_leaf(element)).sum::<usize>();
+    }
+    if let Ok(set) = leaf.cast::<PyFrozenSet>() {
+        return 224 + set.iter().map(|element| 64 + size_of_leaf(&element)).sum::<usize>();
+    }
+    let bits = leaf.call_method0("bit_length").and_then(|bits| bits.extract::<usize>());
+    32 + bits.unwrap_or(0) / 8
+}
+
+impl Part {
+    fn make<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Leaf(leaf) => Ok(leaf.bind(py).clone()),
+            Self::Parts(parts) => parts.make(py),
+        }
+    }
+
+    fn size(&self, py: Python<'_>) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Leaf(leaf) => size_of_leaf(leaf.bind(py)),
+                Self::Parts(parts) => size_of::<Parts>() + parts.size(py),
+            }
+    }
+}

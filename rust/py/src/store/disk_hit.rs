@@ -1,0 +1,153 @@
+//! A hit on disk, as long as nothing about it is unusual.
+
+use funes_core::store::{Key, Reading};
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::call::random_draws;
+use crate::lazy::{Lazy, intern};
+use crate::memory::cached_value::load_entry;
+use crate::store::handle::{Entry, Store};
+
+/// From this size on the body is not copied into a `bytes` of its own, and not kept in memory.
+const LARGE: usize = 1 << 20;
+
+/// What the look into the store led to.
+pub(crate) enum Recalled<'py> {
+    Output(Bound<'py, PyAny>),
+    /// There is no entry.
+    Absent,
+    /// Python code has to look at it: it is damaged, cannot be read now, or cannot be loaded.
+    NeedsPython,
+}
+
+/// An entry that was loaded.
+pub(crate) struct Found<'py> {
+    pub(crate) output: Bound<'py, PyAny>,
+    pub(crate) seconds: f64,
+    /// Whether it was drawn from the global random generators.
+    pub(crate) is_drawn: bool,
+    /// The pickle, if it is small and nothing else is needed to load it.
+    pub(crate) body: Option<Bound<'py, PyBytes>>,
+}
+
+/// How an entry is looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum ReadHint {
+    ExpectHit,
+    ExpectMiss,
+    /// Others may have stored it meanwhile, on other hosts too.
+    Refresh,
+}
+
+/// Looks for an entry of a function and loads it. Raises what is no `Exception`, such as `KeyboardInterrupt`, unless the
+/// result itself raises it each time.
+pub(crate) fn recall<'py>(
+    store: &Bound<'py, Store>,
+    (function, name): (&Bound<'py, PyAny>, &Bound<'py, PyString>),
+    (definition, arguments): (&str, &str),
+    look: ReadHint,
+) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
+    let py = store.py();
+    let name = name.to_string_lossy();
+    let Ok(key) = Key::new(&name, definition, arguments) else {
+        return Ok(Err(Recalled::NeedsPython));
+    };
+    let store = store.get();
+    let read = || match look {
+        ReadHint::ExpectHit => store.store.read(&key),
+        ReadHint::ExpectMiss => store.store.read_unlikely(&key),
+        ReadHint::Refresh => store.store.read_anew(&key),
+    };
+    let entry = match py.detach(read) {
+        Ok(Reading::Found(entry)) => entry,
+        Ok(Reading::Absent) => return Ok(Err(Recalled::Absent)),
+        Ok(Reading::Damaged(_)) | Err(_) => return Ok(Err(Recalled::NeedsPython)),
+    };
+    let plain = match entry.plain_body() {
+        // dill's names need some care, see `_pickling`.
+        Some(body) if body.len() < LARGE => {
+            Some(PyBytes::new(py, body)).filter(|body| !mentions_dill(body) && !names_main(body))
+        }
+        _ => None,
+    };
+    let entry = match &plain {
+        Some(_) => None,
+        None => Some(Bound::new(py, Entry::new(py, entry)?)?),
+    };
+    let load = || match (&plain, &entry) {
+        (Some(body), _) => load_entry(body),
+        (None, Some(entry)) => load_by_python(function, entry),
+        (None, None) => Err(PyValueError::new_err("there is no entry")),
+    };
+    let loaded = match load() {
+        // What is no `Exception` may come from the keyboard or from a signal, or be raised by the object itself. Then it
+        // is raised again.
+        Err(error) if !is_mishap(py, &error) => match load() {
+            Err(again) if again.get_type(py).is(error.get_type(py)) => return Ok(Err(Recalled::NeedsPython)),
+            _ => return Err(error),
+        },
+        loaded => loaded,
+    };
+    let found = loaded.and_then(|entry| {
+        let is_drawn = entry.contains(intern!(py, "drawn"))?;
+        if is_drawn && random_draws::is_seeded() {
+            return Ok(Err(Recalled::NeedsPython));
+        }
+        let (output, seconds) =
+            (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
+        Ok(Ok(Found { output, seconds, is_drawn, body: plain.clone() }))
+    });
+    match found {
+        Ok(found) => Ok(found),
+        Err(error) if is_mishap(py, &error) => Ok(Err(Recalled::NeedsPython)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says no more than that a value cannot be made again. A library written in Rust that panics (polars,
+/// given what another version of it has written) raises what is no `Exception`.
+fn is_mishap(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyException>(py) || error.get_type(py).name().is_ok_and(|name| name == "PanicException")
+}
+
+fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>> {
+    static LOAD: Lazy<Py<PyAny>> = Lazy::new();
+    let py = entry.py();
+    let entry = entry.get();
+    LOAD.import(py, "funes._entries.codec", "load_entry")?.call1((
+        entry.body(py)?,
+        entry.fast(py)?,
+        function.getattr(intern!(py, "__module__"))?,
+    ))
+}
+
+/// Whether a pickle names classes or functions of a module that has the name under which the program's own module could
+/// be imported: they may be those of the program, see `funes._entries.main_module`.
+fn names_main(body: &Bound<'_, PyBytes>) -> bool {
+    static NAME: Lazy<Option<Vec<u8>>> = Lazy::new();
+    let py = body.py();
+    let name = NAME.get_or_try_init(py, || {
+        let name: Option<String> = py.import("funes._entries.main_module")?.call_method0("last_name")?.extract()?;
+        // The end of a short text that is remembered, and the start of another one: the module's name, and that of the
+        // object.
+        Ok(name.map(|name| [name.as_bytes(), b"\x94\x8c"].concat()))
+    });
+    let Ok(name) = name else { return true };
+    let Some(name) = name else { return false };
+    if !body.contains(PyBytes::new(py, name)).unwrap_or(true) {
+        return false;
+    }
+    let bytes = body.as_bytes();
+    let ends =
+        bytes.windows(name.len()).enumerate().filter(|(_, part)| *part == &name[..]).map(|(at, _)| at + name.len());
+    ends.map(|at| &bytes[at..]).any(|rest| {
+        let name = rest.first().map_or(0, |length| usize::from(*length));
+        rest.get(1 + name..3 + name) == Some(b"\x94\x93")
+    })
+}
+
+fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
+    body.contains(PyBytes::new(body.py(), b"dill")).unwrap_or(true)
+}

@@ -1,0 +1,407 @@
+//! The store as Python sees it: the GIL is released around the disk, errors become Python's own.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use funes_core::error::{Error, other_version};
+use funes_core::store::{self, Access, Content, Definition, Footer, Head, Key, Pickle, Reading, Secret, Verify};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::import_exception;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
+
+use crate::store::entry_buffer::{EntryBuffer, map};
+use crate::store::out_of_band::{BufferSpans, InlinedPickle};
+
+import_exception!(funes.errors, DamagedEntryError);
+
+/// A cache folder: one file for one remembered call. Nothing is created until the first write.
+///
+/// An entry is named by the function's name and two hashes of 40 lower-case hexadecimal digits: of
+/// the definition and of the arguments. It appears whole or not at all, is verified by every read,
+/// and is never replaced.
+///
+/// `root` is the absolute path of the cache folder. A relative one, or a hash that is none, raises
+/// `ValueError`; what the system refuses raises `OSError`, with `errno` and `filename`.
+///
+/// With a `key`, entries are signed, and others are not read. `shared` gives the owner's group access
+/// to what is created. `verify` is "once" (large entries once in a process, small ones always),
+/// "always" or "never".
+#[pyclass(frozen, module = "funes")]
+pub struct Store {
+    pub(crate) store: store::Store,
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (root, *, key=None, shared=false, verify="once"))]
+    fn new(root: PathBuf, key: Option<&[u8]>, shared: bool, verify: &str) -> PyResult<Self> {
+        let verify = match verify {
+            "always" => Verify::Always,
+            "once" => Verify::Once,
+            "never" => Verify::Never,
+            _ => return Err(PyValueError::new_err("verify must be \"always\", \"once\" or \"never\"")),
+        };
+        let access = if shared { Access::Shared } else { Access::Private };
+        let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify).with_map(map);
+        Ok(Self { store: if let Some(key) = key { store.with_secret(Secret::new(key)) } else { store } })
+    }
+
+    /// The cache folder.
+    #[getter]
+    fn root(&self) -> OsString {
+        self.store.root().into()
+    }
+
+    /// Whether entries are signed with a key.
+    #[getter]
+    fn is_signed(&self) -> bool {
+        self.store.is_signed()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Store('{}')", self.store.root().display())
+    }
+
+    /// The folder of a definition's entries, whether it exists or not.
+    pub(crate) fn folder(&self, function: &Bound<'_, PyString>, definition: &str) -> PyResult<OsString> {
+        let function = function.to_string_lossy();
+        let definition = Definition::new(&function, definition).map_err(raised)?;
+        Ok(self.store.folder(&definition).into())
+    }
+
+    /// The file of an entry, whether it exists or not.
+    pub(crate) fn path(&self, function: &Bound<'_, PyString>, definition: &str, arguments: &str) -> PyResult<OsString> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(self.store.path(&key).into())
+    }
+
+    /// Reads and verifies an entry; None if there is none.
+    ///
+    /// Raises `DamagedEntryError` if the file is not what was written: `set_aside` makes room for
+    /// a new one. Raises `OSError` if it cannot be read now, or is in another version of the format
+    /// (`errno.ENOTSUP`), or not signed with the key (`errno.EPERM`): it is to be left alone.
+    fn read(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<Entry>> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        self.found(py, &key)
+    }
+
+    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "format" or
+    /// "unreadable"; and what is the matter, if anything is.
+    fn check(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<(&'static str, String)> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
+    }
+
+    /// The same of a large argument.
+    fn check_object(&self, py: Python<'_>, content: &str) -> PyResult<(&'static str, String)> {
+        let key = Key::object(content).map_err(raised)?;
+        Ok(py.detach(|| self.state(&key)))
+    }
+
+    /// Stores an entry; False if there is one already, which stays.
+    ///
+    /// `body` is a pickle, up to and with its STOP: bytes, or what a `BufferCollector` gives; `fast` another pickle
+    /// of the same value, which only funes reads, and where its buffers lie. `head` has the seconds that the
+    /// function ran, such a pickle of the inputs, and the same with names for what is the program's own, if
+    /// there is any. With `durable` a power cut cannot undo the write once this has returned,
+    /// which takes milliseconds instead of microseconds.
+    ///
+    /// Raises `OSError` if it could not be stored; nothing but, perhaps, empty folders is left behind.
+    #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
+    #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+        body: &Bound<'_, PyAny>,
+        fast: Option<PickleParts<'_>>,
+        head: Option<HeadParts<'_>>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        self.put(py, &key, body, fast, head, durable)
+    }
+
+    /// Stores what was read of an entry under another name, byte for byte; False if there is an entry of that name.
+    ///
+    /// Nothing is unpickled. Raises as `write`.
+    #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
+    fn write_again(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+        entry: &Bound<'_, Entry>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        let Entry { memory, footer } = entry.get();
+        let body = memory.get().bytes();
+        py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)
+    }
+
+    /// Creates the folder of a definition's entries, if it is missing.
+    fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
+        let function = function.to_string_lossy();
+        let definition = Definition::new(&function, definition).map_err(raised)?;
+        py.detach(|| self.store.prepare(&definition)).map_err(raised)
+    }
+
+    /// The file of a large argument, whether it exists or not. `content` is a hash of 40 digits.
+    fn object_path(&self, content: &str) -> PyResult<OsString> {
+        Ok(self.store.path(&Key::object(content).map_err(raised)?).into())
+    }
+
+    /// Reads a large argument, as `read` does an entry; a damaged one is set aside before that is raised.
+    fn read_object(&self, py: Python<'_>, content: &str) -> PyResult<Option<Entry>> {
+        let key = Key::object(content).map_err(raised)?;
+        let found = self.found(py, &key);
+        if matches!(&found, Err(error) if error.is_instance_of::<DamagedEntryError>(py)) {
+            py.detach(|| self.store.set_aside(&key)).map_err(raised)?;
+        }
+        found
+    }
+
+    /// Stores a large argument, as `write` does an entry.
+    #[pyo3(signature = (content, body, fast=None, *, durable=false))]
+    fn write_object(
+        &self,
+        py: Python<'_>,
+        content: &str,
+        body: &Bound<'_, PyAny>,
+        fast: Option<PickleParts<'_>>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let key = Key::object(content).map_err(raised)?;
+        self.put(py, &key, body, fast, None, durable)
+    }
+
+    /// Deletes an entry, sound or not; False if there is none.
+    fn remove(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<bool> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        py.detach(|| self.store.remove(&key)).map_err(raised)
+    }
+
+    /// Moves a damaged entry to the folder `damaged` beside the entries and returns its new path.
+    ///
+    /// None if nothing is damaged there: another process may have put it right since it was read.
+    fn set_aside(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<OsString>> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        let moved = py.detach(|| self.store.set_aside(&key)).map_err(raised)?;
+        Ok(moved.map(PathBuf::into_os_string))
+    }
+
+    /// The argument hashes of the entries of a definition, sorted; none of them is read.
+    fn entries(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<Vec<String>> {
+        let function = function.to_string_lossy();
+        let definition = Definition::new(&function, definition).map_err(raised)?;
+        py.detach(|| self.store.entries(&definition)).map_err(raised)
+    }
+}
+
+impl Store {
+    fn state(&self, key: &Key) -> (&'static str, String) {
+        match self.store.check(key) {
+            Ok(Reading::Found(_)) => ("found", String::new()),
+            Ok(Reading::Absent) => ("absent", "there is no file".to_owned()),
+            Ok(Reading::Damaged(damage)) => ("damaged", damage.to_string()),
+            Err(error) => {
+                let state = match error {
+                    Error::Foreign { .. } => "foreign",
+                    Error::OtherVersion { .. } => "format",
+                    _ => "unreadable",
+                };
+                (state, error.to_string())
+            }
+        }
+    }
+
+    fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
+        match py.detach(|| self.store.read(key)).map_err(raised)? {
+            Reading::Absent => Ok(None),
+            Reading::Found(entry) => Entry::new(py, entry).map(Some),
+            Reading::Damaged(damage) => {
+                let path = self.store.path(key);
+                let message = format!("{} is damaged: {damage}", path.display());
+                Err(DamagedEntryError::new_err(message))
+            }
+        }
+    }
+
+    pub(crate) fn put(
+        &self,
+        py: Python<'_>,
+        key: &Key,
+        body: &Bound<'_, PyAny>,
+        fast: Option<PickleParts<'_>>,
+        head: Option<HeadParts<'_>>,
+        durable: bool,
+    ) -> PyResult<bool> {
+        let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
+            vec![bytes.as_bytes()]
+        } else if let Ok(body) = body.cast::<InlinedPickle>() {
+            body.get().pieces()
+        } else {
+            return Err(PyTypeError::new_err("body must be bytes or InlinedPickle"));
+        };
+        let head = head.as_ref().map(|(seconds, inputs, main)| Head {
+            seconds: *seconds,
+            inputs: pickle(inputs),
+            main: main.as_ref().map(pickle),
+        });
+        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle) };
+        py.detach(|| self.store.write(key, &content, durable)).map_err(raised)
+    }
+}
+
+/// A pickle, and where its buffers lie in the body.
+type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
+
+/// The seconds that a function ran, its inputs, and the same with names for what is the program's own.
+type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
+
+/// A pickle of an entry that was read, and its buffers.
+type Buffered<'py> = (Bound<'py, PyBytes>, Bound<'py, PyList>);
+
+fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
+    let buffers = spans.as_ref().map_or(&[][..], |spans| &spans.get().spans);
+    Pickle { bytes: bytes.as_bytes(), buffers }
+}
+
+/// An entry that was read and found to be what was written. It is read for one reader, who may
+/// write to the arrays in it.
+#[pyclass(frozen, module = "funes")]
+pub struct Entry {
+    memory: Py<EntryBuffer>,
+    footer: Footer,
+}
+
+impl Entry {
+    pub(crate) fn new(py: Python<'_>, entry: store::Entry) -> PyResult<Self> {
+        let (memory, footer) = EntryBuffer::of(entry);
+        Ok(Self { memory: Py::new(py, memory)?, footer })
+    }
+
+    fn buffered<'py>(&self, py: Python<'py>, pickle: Pickle) -> PyResult<Buffered<'py>> {
+        let buffers = PyList::empty(py);
+        if !pickle.buffers.is_empty() {
+            let view = EntryBuffer::view(self.memory.bind(py))?;
+            pickle.buffers.iter().try_for_each(|&span| buffers.append(EntryBuffer::part(&view, span)?))?;
+        }
+        Ok((PyBytes::new(py, pickle.bytes), buffers))
+    }
+}
+
+#[pymethods]
+impl Entry {
+    /// The portable pickle.
+    #[getter]
+    pub(crate) fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
+        EntryBuffer::view(self.memory.bind(py))
+    }
+
+    /// The fast pickle and its buffers, if there is one.
+    #[getter]
+    pub(crate) fn fast<'py>(&self, py: Python<'py>) -> PyResult<Option<Buffered<'py>>> {
+        self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
+    }
+
+    /// The seconds that the function ran, a pickle of the inputs with its buffers, and the same with names for what is
+    /// the program's own. None if the file is a large argument's.
+    #[getter]
+    fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
+        let Some(head) = self.footer.head() else { return Ok(None) };
+        let main = head.main.map(|main| self.buffered(py, main)).transpose()?;
+        Ok(Some((head.seconds, self.buffered(py, head.inputs)?, main)))
+    }
+}
+
+/// The name of a function's folder.
+#[pyfunction]
+#[pyo3(signature = (function, /))]
+pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
+    store::safe_name(&function.to_string_lossy())
+}
+
+/// What Python itself would raise.
+pub(crate) fn raised(error: Error) -> PyErr {
+    match error {
+        Error::Io { doing, path, source } => system_error(doing, path, &source),
+        Error::Foreign { path } => {
+            let text = "could not trust it: it is not signed with the key in use; move it away if it is yours";
+            // EPERM, which is the same everywhere.
+            PyOSError::new_err((1, text, path.into_os_string()))
+        }
+        Error::OtherVersion { path, version } => {
+            let text = other_version(version);
+            // A number that differs between systems.
+            let code = Python::attach(|py| py.import("errno")?.getattr("ENOTSUP")?.extract::<i32>());
+            code.map_or_else(|error| error, |code| PyOSError::new_err((code, text, path.into_os_string())))
+        }
+        Error::Invalid(message) => PyValueError::new_err(message),
+    }
+}
+
+/// `OSError`, which picks its own subclass by the number.
+fn system_error(doing: &str, path: PathBuf, source: &io::Error) -> PyErr {
+    let path = path.into_os_string();
+    let text = format!("could not {doing}: {source}");
+    let Some(code) = source.raw_os_error() else {
+        return PyOSError::new_err((number(source.kind()), text, path));
+    };
+    // Python says the number in its own way.
+    let text = text.trim_end_matches(&format!(" (os error {code})")).to_owned();
+    if cfg!(windows) {
+        // The system's numbers are others than errno's, which Python derives from them.
+        PyOSError::new_err((0, text, path, code))
+    } else {
+        PyOSError::new_err((code, text, path))
+    }
+}
+
+/// ENOENT, EEXIST, ENOMEM or EIO, which are the same everywhere, for an error that did not come from the system.
+fn number(kind: io::ErrorKind) -> i32 {
+    match kind {
+        io::ErrorKind::NotFound => 2,
+        io::ErrorKind::AlreadyExists => 17,
+        io::ErrorKind::OutOfMemory => 12,
+        _ => 5,
+    }
+}

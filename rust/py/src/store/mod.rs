@@ -1,0 +1,9 @@
+//! Entries on disk, as Python sees them.
+
+pub(crate) mod description_watch;
+pub(crate) mod disk_hit;
+pub(crate) mod entry_buffer;
+pub(crate) mod folder_watch;
+pub(crate) mod handle;
+pub(crate) mod listing;
+pub(crate) mod out_of_band;
