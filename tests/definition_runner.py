@@ -31,6 +31,7 @@ def load_funes() -> None:
         sys.modules["funes"] = package
         extension = types.ModuleType("funes._funes")
         extension.counted = lambda holder, key, now: now  # type: ignore[attr-defined]
+        extension.is_memo_type = lambda kind: False  # type: ignore[attr-defined]
         extension.count_attributes = lambda holder, attributes: None  # type: ignore[attr-defined]
         extension.class_version = lambda cls: 0  # type: ignore[attr-defined]
         sys.modules["funes._funes"] = extension

@@ -14,16 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from funes import (
-    AdoptionError,
-    StoredEntry,
-    load_cached_results,
-    memorious,
-    open_cache,
-)
+from funes import AdoptionError, load_cached_results, memorious, open_cache
 from funes._funes import hash_arguments
 from funes._memo.definition_record import parameters_of
 from funes._memo.memo import Memo
+from funes.types import StoredEntry
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funes import Memo, _funes, memorious
+from funes import _funes, memorious
+from funes.types import Memo
 
 pytestmark = pytest.mark.usefixtures("cache")
 

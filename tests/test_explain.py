@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from funes import CacheWarning, Explanation, memorious
+from funes import CacheWarning, memorious
 from funes._tools.explain.argument_diff import differences
+from funes.types import Explanation
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -17,14 +17,8 @@ from typing import Any
 import dill
 import pytest
 
-from funes import (
-    CacheWarning,
-    Key,
-    Memo,
-    UnhashableArgumentError,
-    load_cached_results,
-    memorious,
-)
+from funes import CacheWarning, UnhashableArgumentError, load_cached_results, memorious
+from funes.types import Key, Memo
 
 Printed = Callable[[], list[str]]
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from funes import CacheInfo, memorious
+from funes import memorious
+from funes.types import CacheInfo
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -28,21 +28,27 @@ Printed = Callable[[], list[str]]
 NOTICED = 0.01
 
 
+def note_calls(seen: list[str], *functions: Callable[..., Any]) -> Callable[..., None]:
+    """A profiler that notes the arguments' digest of each call of one of the functions."""
+    codes = {function.__code__ for function in functions}
+
+    def note(frame: Any, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            seen.append(frame.f_locals["call"].arguments)
+
+    return note
+
+
 @pytest.fixture
-def by_python(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The argument hashes of the misses that Python code saw to."""
-    seen = []
-
-    def noted(inner: Callable[..., Any]) -> Callable[..., Any]:
-        def note(memo: Any, call: Any, *rest: Any) -> Any:
-            seen.append(call.arguments)
-            return inner(memo, call, *rest)
-
-        return note
-
-    monkeypatch.setattr(miss, "begin", noted(miss.begin))
-    monkeypatch.setattr(miss, "take_over", noted(miss.take_over))
-    return seen
+def by_python() -> Iterator[list[str]]:
+    """The argument digests of the misses that Python code handles."""
+    seen: list[str] = []
+    note = note_calls(seen, miss.begin, miss.take_over)
+    threading.setprofile(note)
+    sys.setprofile(note)
+    yield seen
+    sys.setprofile(None)
+    threading.setprofile(None)
 
 
 @pytest.fixture(autouse=True)
@@ -100,11 +106,7 @@ def test_both_ways_write_the_same(
 ) -> None:
     top = tmp_path_factory.mktemp("cache")
     pickles = []
-    begin, by_python = miss.begin, []
-
-    def noted(memo: Any, call: Any) -> Any:
-        by_python.append(call.arguments)
-        return begin(memo, call)
+    by_python: list[str] = []
 
     for is_logged in (False, True):
 
@@ -114,10 +116,12 @@ def test_both_ways_write_the_same(
 
         given_out("the first miss", None)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(log, "is_on", lambda is_on=is_logged: is_on)
+            logging.getLogger("funes").setLevel(logging.INFO if is_logged else logging.NOTSET)
             patch.setattr(log, "tell", lambda *_: None)
-            patch.setattr(miss, "begin", noted)
+            sys.setprofile(note_calls(by_python, miss.begin))
             given_out(argument, output)
+            sys.setprofile(None)
+            logging.getLogger("funes").setLevel(logging.NOTSET)
         assert len(by_python) == is_logged
         assert repr(given_out(argument, None)) == repr(output)
         assert given_out.cache_info().misses == 2

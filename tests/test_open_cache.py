@@ -12,18 +12,15 @@ import numpy as np
 import pytest
 
 from funes import (
-    Cache,
     CacheWarning,
     DamagedEntryError,
     FunesError,
-    StoredEntry,
-    StoredFunction,
-    StoredVersion,
     load_cached_results,
     memorious,
     open_cache,
 )
 from funes._entries import large_arguments
+from funes.types import Cache, StoredEntry, StoredFunction, StoredVersion
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -312,10 +312,10 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
     done = python(
         "-c",
         "import sys, collections\n"
-        "from funes._call.argument_snapshot import freeze_inputs\n"
+        "from funes._call.argument_snapshot import take_snapshot\n"
         "from funes._entries.codec import dump_entry, load_entry\n"
-        "frozen = freeze_inputs({'x': [1], 'y': collections.deque()})\n"
-        "load_entry(*dump_entry(frozen.thaw(), {'a': [1.5]}, 0.1)[:2])\n"
+        "frozen = take_snapshot({'x': [1], 'y': collections.deque()})\n"
+        "load_entry(*dump_entry(frozen.restore(), {'a': [1.5]}, 0.1)[:2])\n"
         "print('dill' in sys.modules)",
     )
     assert done.stdout == "False\n", done.stderr

@@ -17,16 +17,10 @@ import polars as pl
 import pyarrow.parquet
 import pytest
 
-from funes import (
-    CacheWarning,
-    Results,
-    UnhashableArgumentError,
-    load_cached_results,
-    memorious,
-    open_cache,
-)
+from funes import CacheWarning, UnhashableArgumentError, load_cached_results, memorious, open_cache
 from funes._entries import pickler
 from funes._results import results as module
+from funes.types import Results
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -16,7 +16,8 @@ import dill
 import joblib
 import pytest
 
-from funes import DefinitionMismatch, Memo, memorious
+from funes import DefinitionMismatch, memorious
+from funes.types import Memo
 
 pytestmark = pytest.mark.usefixtures("cache")
 

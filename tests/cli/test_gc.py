@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from cli_cache import DAY, age, entries_of, function, store, train
 
-from funes import CacheWarning, StoredEntry, memorious
+from funes import CacheWarning, memorious
 from funes._entries import large_arguments
 from funes._results import usage
 from funes._tools.cli import gc_plan
+from funes.types import StoredEntry
 
 # Versions that differ by one value, one after the other, are what these tests need.
 pytestmark = pytest.mark.filterwarnings("ignore:.*for the third time in a row")

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes import (
-    CacheInfo,
-    Key,
-    Results,
     hash_definition,
     hash_value,
     load_cached_results,
     load_cached_results_as_pandas,
     memorious,
 )
+from funes.types import CacheInfo, Key, Results
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type

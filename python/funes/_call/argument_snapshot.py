@@ -10,7 +10,7 @@ from funes._entries.pickler import Pickled, attempt, dump, load_named
 from funes._funes import LONG
 from funes._warnings import one_line
 
-__all__ = ["ArgumentSnapshot", "freeze_inputs"]
+__all__ = ["ArgumentSnapshot", "take_snapshot"]
 
 
 class ArgumentSnapshot:
@@ -65,9 +65,9 @@ def take_snapshot(inputs: dict[str, Any]) -> ArgumentSnapshot:
 
     Example:
         >>> rows = [1, 2]
-        >>> frozen = freeze_inputs({"rows": rows, "n": 3})
+        >>> frozen = take_snapshot({"rows": rows, "n": 3})
         >>> rows.clear()
-        >>> frozen.thaw()
+        >>> frozen.restore()
         {'rows': [1, 2], 'n': 3}
     """
     # The dict has every name from the start, so that the order stays that of the signature.

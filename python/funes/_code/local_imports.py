@@ -21,6 +21,8 @@ class Absent:
     It counts by whether it can be found by then, which is looked up again when the path or a folder on it changed.
     """
 
+    __module__ = "funes"  # part of keys: wherever this class lies
+
     def __init__(self, name: str) -> None:
         self.name = name
         self._seen: tuple[object, ...] = ()

@@ -152,7 +152,7 @@ class References:
         elif is_special_descriptor(value):
             for name, part in parts_of(value).items():
                 self.add(f"{label}.{name}", part)
-            if library != "funes._memo.bound_method":
+            if not getattr(type(value), "IS_OF_FUNES", False):
                 self.add(f"type of {label}", type(value))
             if not library:
                 self._add_state(label, value)

@@ -10,9 +10,9 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeGuard, TypeVar
 
 from funes._code.user_code import is_user_code
+from funes._funes import is_memo_type
 
 __all__ = [
-    "MEMORIOUS",
     "depends_on",
     "is_a",
     "is_library_class",
@@ -57,9 +57,6 @@ _PUBLIC_MODULES = {
     "posix": "os",
     "posixpath": "os.path",
 }
-
-#: The type of functions that funes remembers.
-MEMORIOUS = "funes._memo.memo.Memo"
 
 _Kind = TypeVar("_Kind")
 
@@ -165,11 +162,7 @@ _MOCKS = frozenset(("NonCallableMock", "_Call"))
 def is_memorious(thing: object) -> bool:
     """Whether a thing is a function that funes remembers."""
     kind = type(thing)
-    return (
-        kind is not FunctionType
-        and qualified_name(kind) == MEMORIOUS
-        and hasattr(thing, "__wrapped__")
-    )
+    return kind is not FunctionType and is_memo_type(kind) and hasattr(thing, "__wrapped__")
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:

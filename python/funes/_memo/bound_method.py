@@ -108,6 +108,9 @@ def _memo_of(bound: BoundMemo[..., Any]) -> Memo[..., Any]:
 class MemoClassMethod(classmethod):  # type: ignore[type-arg]
     """A classmethod whose bound form has `key` and the like, as a bound method has."""
 
+    #: A class that has it adds nothing to the definition of what it wraps.
+    IS_OF_FUNES = True
+
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
         return BoundMemo(self.__func__, type(instance) if owner is None else owner)
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from funes._code.describe import CODE_TYPES, is_code
-from funes._code.third_party import MEMORIOUS, is_library_class, is_mock
-from funes._funes import forget_strategies
+from funes._code.third_party import is_library_class, is_mock
+from funes._funes import forget_strategies, is_memo_type
 from funes._values import libraries, standard
 from funes._values.caches import cached_names, without_caches
 
@@ -90,7 +90,7 @@ def strategy(kind: type) -> Strategy:
     if issubclass(kind, type) and qualified_name(kind) in RULES:
         # Its classes are made while the program runs, and have no code to be known by.
         return _of_values(kind)
-    if issubclass(kind, type) or kind in CODE_TYPES or qualified_name(kind) == MEMORIOUS:
+    if issubclass(kind, type) or kind in CODE_TYPES or is_memo_type(kind):
         return _DEFINITION
     if _refusal(kind, standard.MOCKS) is None and _is_callable_of_library(kind):
         # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.

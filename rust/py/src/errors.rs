@@ -4,7 +4,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::lazy::Lazy;
+use crate::hooks;
 
 /// What to do about a value that cannot be hashed.
 pub(crate) const ADVICE: &str = "Leave the parameter out of the key with memorious(ignore=...), \
@@ -20,8 +20,7 @@ pub(crate) fn is_unhashable(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 fn unhashable_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static UNHASHABLE: Lazy<Py<PyAny>> = Lazy::new();
-    UNHASHABLE.import(py, "funes.errors", "UnhashableArgumentError")
+    hooks::UNHASHABLE_ARGUMENT_ERROR.get(py)
 }
 
 /// `ValueError: what happened`, one line, never failing.

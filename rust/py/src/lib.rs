@@ -6,6 +6,7 @@ mod errors;
 mod flight;
 mod gil_cell;
 mod hash;
+mod hooks;
 mod lazy;
 mod memory;
 mod store;
@@ -17,7 +18,7 @@ mod _funes {
     #[pymodule_export]
     use crate::call::keyed_call::Call;
     #[pymodule_export]
-    use crate::call::memo_type::memo_type;
+    use crate::call::memo_type::{is_memo_type, memo_type};
     #[pymodule_export]
     use crate::call::random_draws::{GeneratorWords, set_seeded};
     #[pymodule_export]
@@ -36,6 +37,8 @@ mod _funes {
     use crate::hash::functions::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
     #[pymodule_export]
     use crate::hash::strategy::forget_strategies;
+    #[pymodule_export]
+    use crate::hooks::register_hooks;
     #[pymodule_export]
     use crate::memory::usage::{forget_usage, take_usage};
     #[pymodule_export]

@@ -21,7 +21,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in NAMES:
             return None
-        command: click.Command = import_module(f"funes._tools.cli.{cmd_name}").command
+        command: click.Command = import_module(f"{__package__}.{cmd_name}").command
         return command
 
 

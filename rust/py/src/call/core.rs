@@ -29,7 +29,8 @@ use crate::definition::report;
 use crate::gil_cell::GilCell;
 use crate::hash::walk::{Definitions, Found, Reading, Walk};
 use crate::hash::walk_error::{WalkError, Walked};
-use crate::lazy::{Lazy, intern};
+use crate::hooks::{self, Hook};
+use crate::lazy::intern;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
 use crate::memory::memory_cache::{MemoryCache, Slot, next_owner};
@@ -128,8 +129,8 @@ impl Core {
         if self.is_async {
             // Nothing more is done before it is awaited, as with any coroutine function.
             let args = (memo, given.tuple()?, given.dict()?).into_pyobject(py)?;
-            return Ok(match fast_miss::python(py, intern!(py, "call_async")) {
-                Ok(function) => Outcome::call(function, args),
+            return Ok(match hooks::CALL_ASYNC.get(py) {
+                Ok(function) => Outcome::call(function.clone(), args),
                 Err(_) => Outcome::Done(self.call_plainly(py, given)?),
             });
         }
@@ -186,7 +187,7 @@ impl Core {
         {
             return fast_miss.take_up(py, self.plain_call(py, given, Some(call.get()))?);
         }
-        let steps = (intern!(py, "call_seeded"), intern!(py, "begin"));
+        let steps = (&hooks::CALL_SEEDED, &hooks::BEGIN_MISS);
         self.hand_over(memo, given, is_seeded, steps, call.into_any())
     }
 
@@ -230,7 +231,7 @@ impl Core {
             WalkError::Raised(error) => return Err(*error),
             stop => stop.into_error(py, subject),
         };
-        let steps = (intern!(py, "call_uncached"), intern!(py, "say_uncached"));
+        let steps = (&hooks::CALL_SEEDED_UNCACHED, &hooks::BEGIN_UNCACHED);
         self.hand_over(memo, given, is_seeded, steps, error.into_value(py).into_bound(py).into_any())
     }
 
@@ -241,13 +242,13 @@ impl Core {
         memo: &Bound<'py, PyAny>,
         given: &CallArgs<'_, 'py>,
         is_seeded: bool,
-        (seeded, before): (&Bound<'py, PyString>, &Bound<'py, PyString>),
+        (seeded, before): (&Hook, &Hook),
         about: Bound<'py, PyAny>,
     ) -> PyResult<Outcome<'py>> {
         let py = memo.py();
         if is_seeded {
             let args = (memo, given.tuple()?, given.dict()?, about).into_pyobject(py)?;
-            return Ok(Outcome::call(fast_miss::python(py, seeded)?, args));
+            return Ok(Outcome::call(seeded.get(py)?.clone(), args));
         }
         let plain = self.plain_call(py, given, about.cast::<Call>().ok().map(Bound::get))?;
         Ok(fast_miss::begin_by_python(before, (memo, about).into_pyobject(py)?, plain))
@@ -922,9 +923,8 @@ impl Core {
 
 /// 7, True and numpy.int64(7) seed alike, so they are one key; what is no seed raises.
 fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
-    static NORMALISE: Lazy<Py<PyAny>> = Lazy::new();
     if let Some(seed) = arguments.seed.take() {
-        arguments.seed = Some(NORMALISE.import(seed.py(), "funes._call.seeding", "normalise")?.call1((seed,))?);
+        arguments.seed = Some(hooks::NORMALIZE_SEED.get(seed.py())?.call1((seed,))?);
     }
     Ok(())
 }

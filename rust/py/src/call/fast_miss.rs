@@ -9,13 +9,14 @@ use funes_core::pickle::PROTOCOL;
 use funes_core::store::Key;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyModule, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyString, PyTuple};
 
 use crate::call::core::Core;
 use crate::call::keyed_call::Call;
 use crate::call::random_draws::{self, GeneratorWords};
 use crate::call::trampoline::{FunctionCall, Outcome};
 use crate::flight::in_flight::InFlightCall;
+use crate::hooks::{self, Hook};
 use crate::lazy::{Lazy, intern};
 use crate::memory::cached_value::{CachedValue, is_leaf};
 use crate::store::disk_hit::{ReadHint, Recalled};
@@ -162,10 +163,8 @@ impl Core {
 impl FastMiss {
     /// Takes the call up, unless Python code says that somebody wants to know.
     pub(crate) fn take_up(self, py: Python<'_>, plain: FunctionCall) -> PyResult<Outcome<'_>> {
-        static LOG: Lazy<Py<PyModule>> = Lazy::new();
-        let log = LOG.get_or_try_init(py, || py.import("funes._call.log").map(Bound::unbind));
-        match log.and_then(|log| log.bind(py).getattr(intern!(py, "is_on"))) {
-            Ok(is_on) => Ok(Outcome::take_up(is_on, self, plain)),
+        match hooks::IS_LOGGED.get(py) {
+            Ok(is_logged) => Ok(Outcome::take_up(is_logged.clone(), self, plain)),
             Err(error) => self.go_on(py, Err(error), plain),
         }
     }
@@ -196,7 +195,7 @@ impl FastMiss {
         {
             return Ok(Outcome::Done(output));
         }
-        Ok(begin_by_python(intern!(py, "begin"), (memo, &self.call).into_pyobject(py)?, plain))
+        Ok(begin_by_python(&hooks::BEGIN_MISS, (memo, &self.call).into_pyobject(py)?, plain))
     }
 }
 
@@ -256,11 +255,11 @@ impl Computation {
     /// Without Python code nothing is kept.
     fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64, is_drawn: bool) -> PyResult<Outcome<'_>> {
         let py = output.py();
-        let Ok(keep) = python(py, intern!(py, "take_over")) else {
+        let Ok(keep) = hooks::KEEP_RESULT.get(py) else {
             return self.end(py, false).map(|()| Outcome::Done(output));
         };
         let args = (&self.memo, &self.call, &self.claim, (&output, seconds, is_drawn)).into_pyobject(py)?;
-        Ok(Outcome::give(keep, args, output, Some(self)))
+        Ok(Outcome::give(keep.clone(), args, output, Some(self)))
     }
 
     fn end(&self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
@@ -268,22 +267,11 @@ impl Computation {
     }
 }
 
-/// Leaves what comes before the function to the function of `funes._call.miss` that has this name.
-pub(crate) fn begin_by_python<'py>(
-    name: &Bound<'py, PyString>,
-    args: Bound<'py, PyTuple>,
-    plain: FunctionCall,
-) -> Outcome<'py> {
-    match python(name.py(), name) {
-        Ok(function) => Outcome::begin(function, args, plain),
-        Err(_) => plain.run(name.py()),
+/// Leaves what comes before the run of the function to a callback. If it cannot be imported now (too many open files),
+/// the function runs uncached.
+pub(crate) fn begin_by_python<'py>(hook: &Hook, args: Bound<'py, PyTuple>, plain: FunctionCall) -> Outcome<'py> {
+    match hook.get(args.py()) {
+        Ok(begin) => Outcome::begin(begin.clone(), args, plain),
+        Err(_) => plain.run(args.py()),
     }
-}
-
-/// A function of `funes._call.miss`. An error says that it cannot be imported now (too many open files): the function is
-/// then to be run as it is.
-pub(crate) fn python<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    static MODULE: Lazy<Py<PyModule>> = Lazy::new();
-    let module = MODULE.get_or_try_init(py, || py.import("funes._call.miss").map(Bound::unbind))?;
-    module.bind(py).getattr(name)
 }

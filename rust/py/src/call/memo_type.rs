@@ -4,7 +4,7 @@
 //! tuple, no dict and no bound method is made for it. All that it does is in [`Core`]; its other methods are Python, in
 //! the class that it is derived from. What every instance has: the core, a `__dict__` and weak references.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_int, c_void};
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -81,8 +81,10 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
         | ffi::Py_TPFLAGS_HAVE_VECTORCALL
         // `object.method(x)` is called as `method(object, x)`.
         | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    let module: String = base.module()?.extract()?;
+    let name = CString::new(format!("{module}.{}", base.qualname()?))?;
     let mut spec = ffi::PyType_Spec {
-        name: c"funes._memo.memo.Memo".as_ptr(),
+        name: Box::leak(name.into_boxed_c_str()).as_ptr(),
         basicsize: c_int::try_from(size_of::<Object>()).map_err(|_| PyTypeError::new_err("too large"))?,
         itemsize: 0,
         flags: flags as std::ffi::c_uint,
@@ -101,6 +103,14 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
         made.setattr("__doc__", base.getattr("__doc__")?)?;
         Ok(made)
     }
+}
+
+/// True for the type of memorious functions, and for classes derived from it.
+#[pyfunction]
+pub(crate) fn is_memo_type(kind: &Bound<'_, PyType>) -> bool {
+    // SAFETY: a type outlives its reference, and its slots are set before Python code sees it.
+    let made_by = unsafe { (*kind.as_type_ptr()).tp_new };
+    made_by.is_some_and(|made_by| ptr::fn_addr_eq(made_by, new as ffi::newfunc))
 }
 
 /// `type.__new__`: an object with its core.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::gil_cell::GilCell;
+use crate::hooks;
 use crate::lazy::{Lazy, intern};
 
 /// Whether a seeded run is under way in any thread.
@@ -43,7 +44,6 @@ impl GeneratorWords {
 
     /// Whether a generator has moved since. One that could not be looked at then, or cannot now, has not.
     pub(crate) fn have_moved(&self, py: Python<'_>) -> PyResult<bool> {
-        static SAME: Lazy<Py<PyAny>> = Lazy::new();
         let modules = Modules::get(py)?;
         let differ =
             |then: Option<[u32; 3]>, now: Option<[u32; 3]>| then.zip(now).is_some_and(|(then, now)| then != now);
@@ -51,15 +51,14 @@ impl GeneratorWords {
             return Ok(true);
         }
         let Some(then) = &self.others else { return Ok(false) };
-        let same = SAME.import(py, "funes._call.generator_lock", "same_states")?.call1((then, others(py)?))?;
+        let same = hooks::HAVE_SAME_STATES.get(py)?.call1((then, others(py)?))?;
         Ok(!same.is_truthy()?)
     }
 }
 
 /// The states of the generators of other libraries.
 fn others(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    static OTHERS: Lazy<Py<PyAny>> = Lazy::new();
-    OTHERS.import(py, "funes._call.generators", "save_others")?.call0()
+    hooks::SAVE_OTHER_GENERATORS.get(py)?.call0()
 }
 
 /// `sys.modules`.

@@ -25,6 +25,7 @@ use crate::definition::guard::{self, is_constant, is_fixed};
 use crate::definition::namespace::{missing, pointer_to};
 use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, address_of};
+use crate::hooks;
 use crate::lazy::{Lazy, intern};
 
 /// What a value that can change in place counts as.
@@ -302,11 +303,7 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
 
 /// Whether a value is a random generator or holds one: what a call drew from it depends on all calls before.
 fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
-    static HOLDS: Lazy<Py<PyAny>> = Lazy::new();
-    HOLDS
-        .import(value.py(), "funes._call.generators", "holds_generator")
-        .and_then(|holds| holds.call1((value,))?.is_truthy())
-        .unwrap_or(true)
+    hooks::HOLDS_GENERATOR.get(value.py()).and_then(|holds| holds.call1((value,))?.is_truthy()).unwrap_or(true)
 }
 
 /// The attributes of an object whose names a statement of the definition changes.
@@ -409,7 +406,6 @@ pub(crate) fn note_running(py: Python<'_>) -> PyResult<u64> {
 
 impl Running {
     fn note(&self, py: Python<'_>) -> PyResult<()> {
-        static WARN: Lazy<Py<PyAny>> = Lazy::new();
         let is_alone = self.is_alone && self.thread == thread::current().id();
         for definition in &self.definitions {
             let was_noting = NOTING.replace(true);
@@ -428,7 +424,7 @@ impl Running {
             }
             NOTING.set(was_noting);
             if !names.is_empty() {
-                WARN.import(py, "funes._code.functions", "warn_of_changes")?.call1((&self.function, names))?;
+                hooks::WARN_OF_CHANGES.get(py)?.call1((&self.function, names))?;
             }
         }
         Ok(())

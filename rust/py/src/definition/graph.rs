@@ -24,7 +24,8 @@ use crate::hash::containers::shown;
 use crate::hash::objects::{kind_of, stands_in};
 use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 use crate::hash::walk_error::{Culprit, WalkError, Walked};
-use crate::lazy::{Lazy, intern};
+use crate::hooks;
+use crate::lazy::intern;
 
 /// A function or class of the user's own code that waits to be written.
 pub(crate) struct Described<'py> {
@@ -453,9 +454,8 @@ impl<'py> Walk<'py> {
     }
 
     fn is_code(&self, object: &Bound<'py, PyAny>) -> Walked<bool> {
-        static IS_CODE: Lazy<Py<PyAny>> = Lazy::new();
-        IS_CODE
-            .import(self.py, "funes._code.describe", "is_code")
+        hooks::IS_CODE
+            .get(self.py)
             .and_then(|is_code| is_code.call1((object,))?.is_truthy())
             .map_err(|error| WalkError::raised(self.py, "asking whether it is code", error))
     }
@@ -680,16 +680,14 @@ fn noting(py: Python<'_>, error: PyErr) -> WalkError {
 }
 
 fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Description<'py>> {
-    static DESCRIBE: Lazy<Py<PyAny>> = Lazy::new();
-    static RESOLVE: Lazy<Py<PyAny>> = Lazy::new();
     let py = object.py();
     let is_bare = object.cast::<PyFunction>().is_ok_and(has_no_attributes);
-    RESOLVE
-        .import(py, "funes._code.lazy_imports", "resolve")
+    hooks::RESOLVE_LAZY_IMPORTS
+        .get(py)
         .and_then(|resolve| resolve.call1((object,)))
         .map_err(|error| WalkError::raised(py, &format!("resolving what {} imports", kind_of(object)), error))?;
-    DESCRIBE
-        .import(py, "funes._code.describe", "describe")
+    hooks::DESCRIBE
+        .get(py)
         .and_then(|describe| describe.call1((object, reading, is_bare)))
         .and_then(|description| description.extract())
         .map_err(|error| {

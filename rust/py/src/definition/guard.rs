@@ -21,7 +21,8 @@ use crate::definition::graph::{Attributes, Computed, Definition};
 use crate::definition::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
 use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
 use crate::hash::walk_error::{WalkError, Walked};
-use crate::lazy::{Lazy, intern};
+use crate::hooks;
+use crate::lazy::intern;
 
 pub(crate) enum Guard {
     /// A function has the code, defaults, captured variables and place for attributes that it had.
@@ -446,15 +447,11 @@ pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
 /// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
 /// are added later on, and annotations.
 fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
-    static NOISE: Lazy<Py<PyFrozenSet>> = Lazy::new();
     let py = class.py();
-    let noise = NOISE.get_or_try_init(py, || -> PyResult<_> {
-        let noise = py.import("funes._code.classes")?.getattr("NOISE")?;
-        Ok(noise.cast_into::<PyFrozenSet>()?.unbind())
-    })?;
+    let noise = hooks::CLASS_NOISE.get(py)?.cast::<PyFrozenSet>()?;
     let attributes = PyDict::new(py);
     attributes.call_method1(intern!(py, "update"), (class.getattr(intern!(py, "__dict__"))?,))?;
-    for name in noise.bind(py) {
+    for name in noise {
         attributes.call_method1(intern!(py, "pop"), (name, py.None()))?;
     }
     Ok(attributes)

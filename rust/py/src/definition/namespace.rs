@@ -9,7 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::definition::changed_state::{self, Difference, Left};
 use crate::hash::walk::{Address, address_of};
-use crate::lazy::{Lazy, intern};
+use crate::hooks;
+use crate::lazy::intern;
 
 /// A dict, and what some names in it stand for.
 pub(crate) struct Namespace {
@@ -139,7 +140,7 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// Notes that a name was looked up in a dict or among the attributes of an object, and what was found: `funes._code.node.MISSING` for nothing.
+    /// Notes that a name was looked up in a dict or among the attributes of an object, and what was found: the mark of a missing name for nothing.
     pub(crate) fn note(
         &mut self,
         holder: &Bound<'_, PyAny>,
@@ -171,10 +172,9 @@ impl Namespaces {
     }
 }
 
-/// What stands for nothing where a name was looked up: `funes._code.node.MISSING`.
+/// What stands for nothing where a name was looked up: the mark of a missing name.
 pub(crate) fn missing(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static MISSING: Lazy<Py<PyAny>> = Lazy::new();
-    MISSING.import(py, "funes._code.node", "MISSING")
+    hooks::MISSING.get(py)
 }
 
 /// Whether nothing was found.

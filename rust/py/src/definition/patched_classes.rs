@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyType};
 
 use crate::definition::changed_state::{self, Difference, Left};
 use crate::definition::guard::{assigned_version_of, changed, differences, left};
-use crate::lazy::Lazy;
+use crate::hooks;
 
 /// A library's class as the user changed it.
 pub(crate) struct Patched {
@@ -90,8 +90,7 @@ fn set_by_user<'py>(
     is_named: bool,
     as_it_counts: bool,
 ) -> PyResult<Set<'py>> {
-    static SET_BY_USER: Lazy<Py<PyAny>> = Lazy::new();
-    let find = SET_BY_USER.import(class.py(), "funes._code.third_party_classes", "set_by_user")?;
+    let find = hooks::SET_BY_USER.get(class.py())?;
     find.call1((class, spelled, is_named, as_it_counts))?.extract()
 }
 

@@ -14,7 +14,8 @@ use crate::hash::containers::for_each_item;
 use crate::hash::strategy::{Kept, Reduction, Strategy, strategy};
 use crate::hash::walk::{Composite, Definitions, Walk, address_of};
 use crate::hash::walk_error::{WalkError, Walked};
-use crate::lazy::{Lazy, intern};
+use crate::hooks;
+use crate::lazy::intern;
 
 impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
@@ -48,10 +49,9 @@ impl<'py> Walk<'py> {
     /// Writes an object of a library in a definition: one that the library keeps in another one of its objects by the name
     /// that it has in the library's module, if it has one there.
     fn of_library(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
-        static NAME: Lazy<Py<PyAny>> = Lazy::new();
         if self.in_library > 0 {
-            let name: Option<String> = NAME
-                .import(self.py, "funes._code.sentinels", "name_in_its_library")
+            let name: Option<String> = hooks::NAME_IN_ITS_LIBRARY
+                .get(self.py)
                 .and_then(|name| name.call1((object,))?.extract())
                 .map_err(|error| WalkError::raised(self.py, "looking for its name", error))?;
             if let Some(name) = name {
@@ -142,7 +142,6 @@ impl<'py> Walk<'py> {
 
     /// Attributes of a library's object in a definition, without what is made of a set.
     fn without_orders(&mut self, attributes: Bound<'py, PyDict>) -> Walked<Bound<'py, PyDict>> {
-        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
         let is_set = |part: Bound<'py, PyAny>| {
             part.is_exact_instance_of::<PySet>() || part.is_exact_instance_of::<PyFrozenSet>()
         };
@@ -150,8 +149,8 @@ impl<'py> Walk<'py> {
             return Ok(attributes);
         }
         self.is_abridged = true;
-        WITHOUT
-            .import(self.py, "funes._code.unordered", "without_orders")
+        hooks::WITHOUT_ORDERS
+            .get(self.py)
             .and_then(|without| Ok(without.call1((attributes,))?.cast_into::<PyDict>()?))
             .map_err(|error| WalkError::raised(self.py, "leaving out what it made of sets", error))
     }
@@ -177,11 +176,8 @@ impl<'py> Walk<'py> {
         object: &Bound<'py, PyAny>,
         attributes: Bound<'py, PyDict>,
     ) -> Walked<Bound<'py, PyDict>> {
-        static WITHOUT: Lazy<Py<PyAny>> = Lazy::new();
         let py = self.py;
-        let answer = WITHOUT
-            .import(py, "funes._values.caches", "without_caches")
-            .and_then(|without| without.call1((object, attributes))?.extract());
+        let answer = hooks::WITHOUT_CACHES.get(py).and_then(|without| without.call1((object, attributes))?.extract());
         let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
             answer.map_err(|error| WalkError::raised(py, "telling its caches from its attributes", error))?;
         self.rare().doubts.extend(doubts);
@@ -452,8 +448,7 @@ pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
 }
 
 fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
-    static IS_OWN: Lazy<Py<PyAny>> = Lazy::new();
-    IS_OWN.import(py, "funes._code.user_code", "is_user_code")?.call1((module,))?.is_truthy()
+    hooks::IS_USER_CODE.get(py)?.call1((module,))?.is_truthy()
 }
 
 /// Whether an object is what stands under a name in a module.

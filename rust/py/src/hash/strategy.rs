@@ -11,7 +11,8 @@ use rustc_hash::FxHashMap;
 use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, address_of};
 use crate::hash::walk_error::Culprit;
-use crate::lazy::{Lazy, intern};
+use crate::hooks;
+use crate::lazy::intern;
 
 /// The ways to hash an object.
 pub(crate) enum Strategy {
@@ -118,7 +119,6 @@ static STRATEGIES: GilCell<Option<FxHashMap<Address, StrategyCache>>> = GilCell:
 
 /// The strategy for a type.
 pub(crate) fn strategy<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, PlannedStrategy>> {
-    static FIND: Lazy<Py<PyAny>> = Lazy::new();
     let py = kind.py();
     let address = address_of(kind);
     let known = STRATEGIES.with(py, |plans| {
@@ -129,7 +129,7 @@ pub(crate) fn strategy<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, Pl
         return Ok(strategy);
     }
     let version = assigned_version_of(kind);
-    let answer = FIND.import(py, "funes._values.rules", "strategy")?.call1((kind,))?;
+    let answer = hooks::STRATEGY.get(py)?.call1((kind,))?;
     let strategy = Bound::new(py, PlannedStrategy(Strategy::new(answer.cast::<PyTuple>()?)?))?;
     let entry = StrategyCache {
         reference: PyWeakrefReference::new(kind)?.unbind(),

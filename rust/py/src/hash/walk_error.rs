@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pyo3::exceptions::{PyException, PyRecursionError};
 use pyo3::prelude::*;
 
-use crate::lazy::Lazy;
+use crate::hooks;
 
 use crate::errors;
 
@@ -59,11 +59,10 @@ impl WalkError {
     /// Says the way to a part of what the rule `name` gave in the terms of the object that it was given for.
     #[cold]
     pub(crate) fn within(mut self, object: &Bound<'_, PyAny>, name: &str, part: usize) -> Self {
-        static STEPS: Lazy<Py<PyAny>> = Lazy::new();
         if let Self::Refused(refusal) = &mut self {
             refusal.steps.reverse();
-            let told = STEPS
-                .import(object.py(), "funes._values.refused_part", "steps")
+            let told = hooks::STEPS_TO_REFUSED_PART
+                .get(object.py())
                 .and_then(|steps| steps.call1((object, name, part, &refusal.steps))?.extract());
             if let Ok(told) = told {
                 refusal.steps = told;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::call::random_draws;
+use crate::hooks;
 use crate::lazy::{Lazy, intern};
 use crate::memory::cached_value::load_entry;
 use crate::store::handle::{Entry, Store};
@@ -113,14 +114,9 @@ fn is_mishap(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) -> PyResult<Bound<'py, PyAny>> {
-    static LOAD: Lazy<Py<PyAny>> = Lazy::new();
     let py = entry.py();
     let entry = entry.get();
-    LOAD.import(py, "funes._entries.codec", "load_entry")?.call1((
-        entry.body(py)?,
-        entry.fast(py)?,
-        function.getattr(intern!(py, "__module__"))?,
-    ))
+    hooks::LOAD_ENTRY.get(py)?.call1((entry.body(py)?, entry.fast(py)?, function.getattr(intern!(py, "__module__"))?))
 }
 
 /// Whether a pickle names classes or functions of a module that has the name under which the program's own module could
@@ -129,7 +125,7 @@ fn names_main(body: &Bound<'_, PyBytes>) -> bool {
     static NAME: Lazy<Option<Vec<u8>>> = Lazy::new();
     let py = body.py();
     let name = NAME.get_or_try_init(py, || {
-        let name: Option<String> = py.import("funes._entries.main_module")?.call_method0("last_name")?.extract()?;
+        let name: Option<String> = hooks::MAIN_MODULE_NAME.get(py)?.call0()?.extract()?;
         // The end of a short text that is remembered, and the start of another one: the module's name, and that of the
         // object.
         Ok(name.map(|name| [name.as_bytes(), b"\x94\x8c"].concat()))

@@ -1,0 +1,163 @@
+"""The callbacks of the extension: one table of what it needs of the Python code of funes.
+
+Each method imports what it returns, since a process needs few of them: one that only finds results in memory needs
+none. The extension calls a method at the first use and keeps the answer; `Hooks` in the stub says what each one is.
+"""
+
+from __future__ import annotations
+
+from funes._funes import register_hooks
+
+# The stub has the types of these methods, and mypy compares. `typing` takes longer to import than all of this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from funes.errors import UnhashableArgumentError
+
+
+class _Table:
+    # Calls.
+
+    def begin_miss(self) -> Callable[..., Any]:
+        from funes._call.miss import begin
+
+        return begin
+
+    def begin_uncached(self) -> Callable[..., None]:
+        from funes._call.miss import say_uncached
+
+        return say_uncached
+
+    def call_seeded(self) -> Callable[..., Any]:
+        from funes._call.miss import call_seeded
+
+        return call_seeded
+
+    def call_seeded_uncached(self) -> Callable[..., Any]:
+        from funes._call.miss import call_uncached
+
+        return call_uncached
+
+    def call_async(self) -> Callable[..., Any]:
+        from funes._call.miss import call_async
+
+        return call_async
+
+    def keep_result(self) -> Callable[..., Any]:
+        from funes._call.miss import take_over
+
+        return take_over
+
+    def is_logged(self) -> Callable[[], bool]:
+        from funes._call.log import is_on
+
+        return is_on
+
+    def load_entry(self) -> Callable[..., Any]:
+        from funes._entries.codec import load_entry
+
+        return load_entry
+
+    def normalize_seed(self) -> Callable[[Any], int | None]:
+        from funes._call.seeding import normalise
+
+        return normalise
+
+    def save_other_generators(self) -> Callable[[], Any]:
+        from funes._call.generators import save_others
+
+        return save_others
+
+    def have_same_states(self) -> Callable[[Any, Any], bool]:
+        from funes._call.generator_lock import same_states
+
+        return same_states
+
+    def main_module_name(self) -> Callable[[], str | None]:
+        from funes._entries.main_module import last_name
+
+        return last_name
+
+    # Definitions.
+
+    def describe(self) -> Callable[..., Any]:
+        from funes._code.describe import describe
+
+        return describe
+
+    def is_code(self) -> Callable[[Any], bool]:
+        from funes._code.describe import is_code
+
+        return is_code
+
+    def is_user_code(self) -> Callable[[str], bool]:
+        from funes._code.user_code import is_user_code
+
+        return is_user_code
+
+    def resolve_lazy_imports(self) -> Callable[[Any], None]:
+        from funes._code.lazy_imports import resolve
+
+        return resolve
+
+    def missing(self) -> Any:
+        from funes._code.node import MISSING
+
+        return MISSING
+
+    def class_noise(self) -> frozenset[str]:
+        from funes._code.classes import NOISE
+
+        return NOISE
+
+    def holds_generator(self) -> Callable[[Any], bool]:
+        from funes._call.generators import holds_generator
+
+        return holds_generator
+
+    def warn_of_changes(self) -> Callable[..., None]:
+        from funes._code.functions import warn_of_changes
+
+        return warn_of_changes
+
+    def set_by_user(self) -> Callable[..., Any]:
+        from funes._code.third_party_classes import set_by_user
+
+        return set_by_user
+
+    def without_orders(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        from funes._code.unordered import without_orders
+
+        return without_orders
+
+    def name_in_its_library(self) -> Callable[[Any], str | None]:
+        from funes._code.sentinels import name_in_its_library
+
+        return name_in_its_library
+
+    # Values.
+
+    def strategy(self) -> Callable[[type], tuple[Any, ...]]:
+        from funes._values.rules import strategy
+
+        return strategy
+
+    def without_caches(self) -> Callable[..., Any]:
+        from funes._values.caches import without_caches
+
+        return without_caches
+
+    def steps_to_refused_part(self) -> Callable[..., list[str]]:
+        from funes._values.refused_part import steps
+
+        return steps
+
+    def unhashable_argument_error(self) -> type[UnhashableArgumentError]:
+        from funes.errors import UnhashableArgumentError
+
+        return UnhashableArgumentError
+
+
+register_hooks(_Table())

@@ -1,0 +1,36 @@
+"""The types of what funes returns: for annotations and `isinstance`.
+
+>>> from funes.types import Memo, Results
+"""
+
+from funes._code.definition_diff import Change
+from funes._memo.memo import CacheInfo, Key, Memo
+from funes._results.cache import Cache, StoredObject
+from funes._results.results import Results
+from funes._results.stored_entry import StoredEntry
+from funes._results.stored_files import CheckResult, DeletedFiles, StoredFile
+from funes._results.stored_function import StoredFunction
+from funes._results.stored_version import StoredVersion, Summary
+from funes._tools.adopt.adopt import AdoptionResult
+from funes._tools.explain.argument_diff import Difference
+from funes._tools.explain.explanation import Explanation
+
+__all__ = [
+    "AdoptionResult",
+    "Cache",
+    "CacheInfo",
+    "Change",
+    "CheckResult",
+    "DeletedFiles",
+    "Difference",
+    "Explanation",
+    "Key",
+    "Memo",
+    "Results",
+    "StoredEntry",
+    "StoredFile",
+    "StoredFunction",
+    "StoredObject",
+    "StoredVersion",
+    "Summary",
+]

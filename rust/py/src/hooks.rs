@@ -1,0 +1,92 @@
+//! The callbacks that Python registers: the one way from the extension to Python code of funes.
+//!
+//! `python/funes/_hooks.py` has the table. Each of its methods imports and returns one function, class or constant, so
+//! that a process imports only what it needs. What a method returned is kept here.
+
+use pyo3::prelude::*;
+
+use crate::lazy::Lazy;
+
+static TABLE: Lazy<Py<PyAny>> = Lazy::new();
+
+/// One entry of the table.
+pub(crate) struct Hook {
+    name: &'static str,
+    found: Lazy<Py<PyAny>>,
+}
+
+impl Hook {
+    const fn new(name: &'static str) -> Self {
+        Self { name, found: Lazy::new() }
+    }
+
+    /// Returns what the entry stands for.
+    ///
+    /// # Errors
+    ///
+    /// Its import failed, for instance because too many files are open; a later use tries again.
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let found = self.found.get_or_try_init(py, || {
+            let table = TABLE.get().expect("the package registers its table before the extension can be used");
+            Ok(table.bind(py).call_method0(self.name)?.unbind())
+        })?;
+        Ok(found.bind(py))
+    }
+}
+
+macro_rules! hooks {
+    ($($(#[$doc:meta])* $hook:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub(crate) static $hook: Hook = Hook::new($name);)*
+
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+hooks! {
+    // Calls.
+    BEGIN_MISS = "begin_miss";
+    BEGIN_UNCACHED = "begin_uncached";
+    CALL_SEEDED = "call_seeded";
+    CALL_SEEDED_UNCACHED = "call_seeded_uncached";
+    CALL_ASYNC = "call_async";
+    KEEP_RESULT = "keep_result";
+    IS_LOGGED = "is_logged";
+    LOAD_ENTRY = "load_entry";
+    NORMALIZE_SEED = "normalize_seed";
+    SAVE_OTHER_GENERATORS = "save_other_generators";
+    HAVE_SAME_STATES = "have_same_states";
+    /// The name under which the program's own module could be imported, or None.
+    MAIN_MODULE_NAME = "main_module_name";
+    // Definitions.
+    DESCRIBE = "describe";
+    IS_CODE = "is_code";
+    IS_USER_CODE = "is_user_code";
+    RESOLVE_LAZY_IMPORTS = "resolve_lazy_imports";
+    /// The mark of a name that is missing.
+    MISSING = "missing";
+    /// The attributes that say nothing about a class.
+    CLASS_NOISE = "class_noise";
+    HOLDS_GENERATOR = "holds_generator";
+    WARN_OF_CHANGES = "warn_of_changes";
+    /// What the user set on a third-party class and its bases.
+    SET_BY_USER = "set_by_user";
+    /// Attributes of a third-party object without what it made of a set.
+    WITHOUT_ORDERS = "without_orders";
+    /// The name under which a third-party module has an object.
+    NAME_IN_ITS_LIBRARY = "name_in_its_library";
+    // Values.
+    STRATEGY = "strategy";
+    WITHOUT_CACHES = "without_caches";
+    STEPS_TO_REFUSED_PART = "steps_to_refused_part";
+    UNHASHABLE_ARGUMENT_ERROR = "unhashable_argument_error";
+}
+
+/// Registers the table. A second one, of a package that was loaded again, replaces nothing.
+#[pyfunction]
+pub(crate) fn register_hooks(table: Bound<'_, PyAny>) -> PyResult<()> {
+    for name in NAMES {
+        table.getattr(*name)?;
+    }
+    TABLE.get_or_init(table.py(), || table.clone().unbind());
+    Ok(())
+}
