@@ -39,12 +39,12 @@ from funes._code import (
     source_cache,
     user_code,
 )
-from funes._code.bytecode import names_in, same_code  # noqa: E402
-from funes._code.describe import CODE_TYPES, MISSING, describe, is_code  # noqa: E402
-from funes._code.local_imports import Absent  # noqa: E402
-from funes._code.normalize import content  # noqa: E402
-from funes._code.scopes import names_of, spelled  # noqa: E402
-from funes._code.user_code import is_user_code, track_package  # noqa: E402
+from funes._code.bytecode import names_in, same_code
+from funes._code.describe import CODE_TYPES, MISSING, describe, is_code
+from funes._code.local_imports import Absent
+from funes._code.normalize import content
+from funes._code.scopes import names_of, spelled
+from funes._code.user_code import is_user_code, track_package
 
 
 def is_tree(function: Any) -> bool:

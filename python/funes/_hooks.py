@@ -11,9 +11,13 @@ from funes._funes import register_hooks
 # The stub has the types of these methods, and mypy compares. `typing` takes longer to import than all of this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from funes._funes import Call
+    from funes._memo.memo import Memo
+    from funes._tools.adopt.adopt import AdoptionResult
+    from funes._tools.explain.explanation import Explanation
     from funes.errors import UnhashableArgumentError
 
 
@@ -80,6 +84,33 @@ class _Table:
 
         return last_name
 
+    # Rare methods of memorious functions.
+
+    def explain(self) -> Callable[..., Explanation]:
+        from funes._tools.explain.explain import explain
+
+        return explain
+
+    def explain_miss(self) -> Callable[[Memo[..., Any], Call, Iterable[str]], str]:
+        from funes._tools.explain.explain import miss_in_one_line
+
+        return miss_in_one_line
+
+    def adopt(self) -> Callable[..., AdoptionResult]:
+        from funes._tools.adopt.adopt import adopt
+
+        return adopt
+
+    def reduce(self) -> Callable[[Memo[..., Any]], tuple[Any, ...]]:
+        from funes._memo.remote import reduce
+
+        return reduce
+
+    def dask_token(self) -> Callable[[Memo[..., Any]], object]:
+        from funes._memo.remote import token_of
+
+        return token_of
+
     # Definitions.
 
     def describe(self) -> Callable[..., Any]:
@@ -145,7 +176,7 @@ class _Table:
         return strategy
 
     def without_caches(self) -> Callable[..., Any]:
-        from funes._values.caches import without_caches
+        from funes._values.rules import without_caches
 
         return without_caches
 

@@ -4,7 +4,8 @@
 """
 
 from funes._code.definition_diff import Change
-from funes._memo.memo import CacheInfo, Key, Memo
+from funes._memo.key import Key
+from funes._memo.memo import CacheInfo, Memo
 from funes._results.cache import Cache, StoredObject
 from funes._results.results import Results
 from funes._results.stored_entry import StoredEntry

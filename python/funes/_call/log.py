@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from funes import _warnings
+from funes._funes import hooks
 
 if TYPE_CHECKING:
     from funes._funes import Call
@@ -20,8 +21,8 @@ __all__ = ["is_on", "tell", "tell_uncached"]
 
 _NAME, _INFO = "funes", 20
 
-#: The entries whose arguments are compared with those of a call: so many, and bytes of them.
-_ENTRIES, _SIZE = 20, 1 << 20
+#: How many entries, the newest, are compared with a call.
+_ENTRIES = 20
 
 #: At so many entries of a folder is looked to find the newest of them, once in a process.
 _LISTED = 2000
@@ -49,10 +50,7 @@ def is_on() -> bool:
 def tell(memo: Memo[Any, Any], call: Call) -> None:
     """Say that a call computes, and why. Raises nothing."""
     try:
-        from funes._tools.explain.explain import explain_miss
-        from funes._tools.explain.nearest import Search
-
-        reason = explain_miss(memo, call, _newest(memo, call), Search(_ENTRIES, _SIZE)).line()
+        reason = hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:
         reason = f"the reason cannot be told ({_warnings.one_line(error)})"
     _say(f"{memo.__qualname__} is computed: {reason}")

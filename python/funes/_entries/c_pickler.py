@@ -11,11 +11,12 @@ import types
 from typing import Any
 
 from funes._code.sentinels import place_of
+from funes._entries import main_module
+from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector
 
 __all__ = [
     "ATOMS",
-    "MAINS",
     "PROTOCOL",
     "Careful",
     "dump",
@@ -26,9 +27,6 @@ __all__ = [
 
 #: The types whose values never change and hold nothing else.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
-
-#: The names that the program's own module may have; a process started by spawn has the second.
-MAINS = ("__main__", "__mp_main__")
 
 _MAIN_STRING = re.compile(rb"\x8c(?:\x08__main__|\x0b__mp_main__)")  # as SHORT_BINUNICODE
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
@@ -61,7 +59,7 @@ def dump_carefully(value: object) -> bytes:
 class Careful(pickle.Pickler):
     """Names what the plain C pickler would copy, or name so that another program does not find it.
 
-    Classes and functions of the program's own module are named so that `mains.find` finds them; then `has_named` says
+    Classes and functions of the program's own module are named so that `main_module.find` finds them; then `has_named` says
     that only funes reads the pickle. An object that is nothing but its identity is named where a module has it.
     """
 
@@ -91,8 +89,6 @@ def named(module: str, name: str) -> tuple[Any, ...]:
     """The reduction of what a module has under a name."""
     if module not in MAINS:
         return pkgutil.resolve_name, (f"{module}:{name}",)
-    from funes._entries import main_module
-
     return main_module.find, (main_module.name_of_own(), name)
 
 

@@ -22,7 +22,8 @@ import warnings
 from typing import Any, TypeVar
 
 from funes._entries import main_module
-from funes._entries.c_pickler import ATOMS, MAINS, PROTOCOL, Sentinels, named
+from funes._entries.c_pickler import ATOMS, PROTOCOL, Sentinels, named
+from funes._entries.main_module import MAINS
 from funes._funes import BufferCollector
 
 __all__ = ["dump", "imported"]

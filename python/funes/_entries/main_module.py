@@ -14,9 +14,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from funes._entries.c_pickler import MAINS
-
 __all__ = [
+    "MAINS",
     "arrive",
     "arrived",
     "find",
@@ -26,6 +25,9 @@ __all__ = [
     "name_of_own",
     "stands_for",
 ]
+
+#: The names that the program's own module may have; a process started by spawn has the second.
+MAINS = ("__main__", "__mp_main__")
 
 
 def last_name() -> str | None:

@@ -18,7 +18,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from funes._entries import c_pickler, dill_pickler, main_module
-from funes._entries.c_pickler import MAINS, PROTOCOL
+from funes._entries.c_pickler import PROTOCOL
+from funes._entries.main_module import MAINS
 from funes._funes import BufferCollector, BufferSpans, InlinedPickle
 from funes._warnings import one_line
 from funes.errors import UnpicklableResultError

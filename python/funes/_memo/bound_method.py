@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 if TYPE_CHECKING:
     import inspect
+    from typing import Protocol
 
-    from funes._memo.memo import Key, Memo
+    from funes._memo.key import Key
     from funes._tools.explain.explanation import Explanation
+
+    class _Memo(Protocol):
+        """What a bound method needs of its memorious function."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def key(self, /, *args: Any, **kwargs: Any) -> Key: ...
+        def is_cached(self, /, *args: Any, **kwargs: Any) -> bool: ...
+        def forget(self, /, *args: Any, **kwargs: Any) -> bool: ...
+        def explain(self, /, *args: Any, **kwargs: Any) -> Explanation: ...
+
 
 __all__ = ["BoundMemo", "MemoClassMethod"]
 
@@ -34,7 +45,7 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     @property
-    def __func__(self) -> Memo[..., Any]:
+    def __func__(self) -> _Memo:
         return _memo_of(self)
 
     @property
@@ -101,8 +112,8 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
-def _memo_of(bound: BoundMemo[..., Any]) -> Memo[..., Any]:
-    return cast("Memo[..., Any]", bound.func)
+def _memo_of(bound: BoundMemo[..., Any]) -> _Memo:
+    return cast("_Memo", bound.func)
 
 
 class MemoClassMethod(classmethod):  # type: ignore[type-arg]

@@ -19,9 +19,8 @@ from funes._funes import parameters_of as names_of_parameters
 
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
-    from funes._tools.adopt.subject import Subject
 
-__all__ = ["graph_of", "keywords_of", "of", "parameters_of", "record", "subject_of"]
+__all__ = ["graph_of", "keywords_of", "of", "parameters_of", "record"]
 
 
 def of(memo: Memo[Any, Any], definition: str) -> Content:
@@ -83,24 +82,6 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
     depended = depends_on.record(memo._options.depends_on, extra)
     told = [{**node, "source": without_secrets(node["source"])} for node in nodes]
     return {"definition": definition, "depends_on": depended, "nodes": told}
-
-
-def subject_of(memo: Memo[Any, Any]) -> Subject:
-    """The present version of a function, as one that may adopt results."""
-    from funes._tools.adopt.subject import Subject
-
-    definition = memo._core.definition(memo)
-    return Subject(
-        store=memo._store,
-        function=memo._function_name,
-        definition=definition,
-        parameters=parameters_of(memo),
-        reading=memo._core.reading(memo),
-        identity=memo._identity,
-        content=of(memo, definition),
-        shared=memo._options.shared,
-        is_durable=memo._options.is_durable,
-    )
 
 
 def keywords_of(memo: Memo[Any, Any]) -> str | None:

@@ -21,9 +21,10 @@ from typing import (
 
 from funes import _warnings
 from funes._code import source_cache
-from funes._funes import Core, Store, memo_type
+from funes._funes import Core, Store, hooks, memo_type
 from funes._memo.autoreload import register_with_autoreload
 from funes._memo.bound_method import BoundMemo
+from funes._memo.key import Key
 from funes.errors import DamagedEntryError, UnhashableArgumentError
 
 if TYPE_CHECKING:
@@ -31,28 +32,16 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from funes._memo.options import Options
-    from funes._memo.remote import Sent
     from funes._tools.adopt.adopt import AdoptionResult
     from funes._tools.explain.explanation import Explanation
 
-__all__ = ["CacheInfo", "Key", "Memo"]
+__all__ = ["CacheInfo", "Memo"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S_co = TypeVar("S_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
-
-
-class Key(NamedTuple):
-    """What a call is remembered by."""
-
-    #: 40 hexadecimal characters that stand for the function's definition.
-    definition: str
-    #: 40 hexadecimal characters that stand for the arguments.
-    arguments: str
-    #: The file of the entry, whether it exists or not.
-    path: Path
 
 
 class CacheInfo(NamedTuple):
@@ -122,7 +111,7 @@ class Memo(Generic[P, R]):
         _warned: set[str]
         _described: dict[str, int]
         _extra: tuple[object, ...] | None
-        _sent: dict[tuple[object, ...], Sent]
+        _sent: dict[tuple[object, ...], Any]
         #: Of code that came by value: what it came as, and is sent on as.
         _arrived: tuple[Any, ...] | None
         #: The texts of the main program of the process that sent the function.
@@ -224,9 +213,8 @@ class Memo(Generic[P, R]):
             the nearest of all 12 stored ones is /home/me/cache/train/77b0.../1f0c....dill
               lr: 0.1 -> 0.01
         """
-        from funes._tools.explain.explain import explain
-
-        return explain(self, args, kwargs)
+        explanation: Explanation = hooks().explain()(self, args, kwargs)
+        return explanation
 
     def adopt(
         self,
@@ -263,11 +251,10 @@ class Memo(Generic[P, R]):
             >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
             copied 12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4
         """
-        from funes._memo.definition_record import subject_of
-        from funes._tools.adopt.adopt import plan
-
-        found = plan(subject_of(self), old, add=add, rename=rename, drop=drop, function=function)
-        return found.carry_out()
+        adopted: AdoptionResult = hooks().adopt()(
+            self, old, add=add, rename=rename, drop=drop, function=function
+        )
+        return adopted
 
     def cache_info(self) -> CacheInfo:
         """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
@@ -377,15 +364,11 @@ class Memo(Generic[P, R]):
         return self if instance is None else BoundMemo(self, instance)
 
     def __reduce__(self) -> Any:
-        from funes._memo import remote
-
-        return remote.reduce(self)
+        return hooks().reduce()(self)
 
     def __dask_tokenize__(self) -> object:
         # Dask takes tasks of equal tokens for one.
-        from funes._memo import remote
-
-        return remote.token_of(self)
+        return hooks().dask_token()(self)
 
     def __copy__(self) -> Memo[P, R]:
         return self

@@ -54,8 +54,13 @@ def cached_names(kind: type) -> frozenset[str]:
     return frozenset(names)
 
 
-def without_caches(value: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of an object that are part of its value, and what cannot be told, for a warning."""
+def without_caches(
+    value: Any, attributes: dict[str, Any], is_tool: Callable[[object], bool]
+) -> tuple[dict[str, Any], list[str]]:
+    """The attributes of an object that are part of its value, and what cannot be told, for a warning.
+
+    is_tool: whether an attribute counts by its type only.
+    """
     counted = dict(attributes)
     for name in {_ATTRS_HASH, *_found_out(type(value))}:
         counted.pop(name, None)
@@ -72,7 +77,8 @@ def without_caches(value: Any, attributes: dict[str, Any]) -> tuple[dict[str, An
             continue
         try:
             with _compared(value):
-                if _is_set(value, name, found, kept, counted):
+                others = {at: type(it) if is_tool(it) else it for at, it in counted.items()}
+                if _is_set(value, name, found, kept, others):
                     counted[name] = kept
         except UnhashableArgumentError:
             doubts.append(
@@ -127,15 +133,12 @@ def _is_one(one: object, other: object) -> bool:
 def _is_set(value: Any, name: str, found: Any, kept: Any, others: dict[str, Any]) -> bool:
     """Whether what is kept under a name is something else than what the property gives.
 
-    others: the other attributes of the object.
+    others: the other attributes of the object, as they count.
     """
-    from funes._values.rules import is_tool
-
     cls = type(value)
-    state = {other: type(part) if is_tool(part) else part for other, part in others.items()}
     kept_hash = hash_value(kept)
     try:
-        seen = hash_value((cls, name, kept_hash, state))
+        seen = hash_value((cls, name, kept_hash, others))
     except UnhashableArgumentError:
         return False  # The object is refused for its other attributes in any case.
     if seen in _as_computed:

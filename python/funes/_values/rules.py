@@ -17,8 +17,7 @@ from weakref import WeakKeyDictionary
 from funes._code.describe import CODE_TYPES, is_code
 from funes._code.third_party import is_library_class, is_mock
 from funes._funes import forget_strategies, is_memo_type
-from funes._values import libraries, standard
-from funes._values.caches import cached_names, without_caches
+from funes._values import caches, libraries, standard
 
 __all__ = ["is_tool", "register", "strategy"]
 
@@ -116,6 +115,11 @@ def _refusal(kind: type, among: Container[str]) -> str | None:
     return None
 
 
+def without_caches(value: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The attributes of an object that are part of its value, and what cannot be told, for a warning."""
+    return caches.without_caches(value, attributes, is_tool)
+
+
 def _of_values(kind: type) -> Strategy:
     firm = _refusal(kind, FIRM)
     for base in kind.__mro__:
@@ -166,7 +170,7 @@ def _of_values(kind: type) -> Strategy:
 
 def _kept(kind: type) -> tuple[object, ...]:
     """What is to be known of the attributes of a type's objects, as `Kept` in rust/py/src/strategy.rs reads it."""
-    return _slots(kind), cached_names(kind), not is_library_class(kind), _reduction(kind)
+    return _slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
 def has_reducer(kind: type) -> bool:
@@ -225,7 +229,7 @@ def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
                 attributes[name] = getattr(value, name)
         for name in covered or ():
             attributes.pop(name, None)
-        attributes, doubts = without_caches(value, attributes)
+        attributes, doubts = caches.without_caches(value, attributes, is_tool)
         if doubts:
             raise TypeError(doubts[0])
         if not is_library_class(type(value)):

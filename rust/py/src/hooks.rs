@@ -81,6 +81,12 @@ hooks! {
     UNHASHABLE_ARGUMENT_ERROR = "unhashable_argument_error";
 }
 
+/// The table, for Python code that must not import what the table imports.
+#[pyfunction]
+pub(crate) fn hooks(py: Python<'_>) -> Option<Py<PyAny>> {
+    TABLE.get().map(|table| table.clone_ref(py))
+}
+
 /// Registers the table. A second one, of a package that was loaded again, replaces nothing.
 #[pyfunction]
 pub(crate) fn register_hooks(table: Bound<'_, PyAny>) -> PyResult<()> {

@@ -38,7 +38,7 @@ mod _funes {
     #[pymodule_export]
     use crate::hash::strategy::forget_strategies;
     #[pymodule_export]
-    use crate::hooks::register_hooks;
+    use crate::hooks::{hooks, register_hooks};
     #[pymodule_export]
     use crate::memory::usage::{forget_usage, take_usage};
     #[pymodule_export]

@@ -11,11 +11,12 @@ from funes._code.definition_file import Content, read_definition, record_definit
 from funes._entries import codec, large_arguments, reader
 from funes._entries.function_identity import label
 from funes._funes import Entry
+from funes._memo.memo import Memo
 from funes._results.cache import Cache
 from funes._results.find_function import named
 from funes._results.stored_function import StoredFunction, functions_in
 from funes._results.stored_version import StoredVersion
-from funes._tools.adopt.subject import Subject
+from funes._tools.adopt.subject import Subject, subject_of
 from funes._tools.adopt.translation import (
     Parameters,
     Translation,
@@ -198,6 +199,11 @@ class Adoption(NamedTuple):
             self.translation.check(known)
         after = self.translation.inputs(before)
         return hash_of(self.translation.parameters, after, self.subject.reading)
+
+
+def adopt(memo: Memo[Any, Any], old: str, **how: Any) -> AdoptionResult:
+    """See `Memo.adopt`."""
+    return plan(subject_of(memo), old, **how).carry_out()
 
 
 def plan(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from funes._code.definition_file import Content
 from funes._funes import Store
+from funes._memo import definition_record
+from funes._memo.memo import Memo
 from funes._tools.adopt.translation import Parameters
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "subject_of"]
 
 
 class Subject(NamedTuple):
@@ -32,3 +34,19 @@ class Subject(NamedTuple):
     def folder(self, definition: str) -> str:
         """The folder of a version's entries."""
         return self.store.folder(self.function, definition)
+
+
+def subject_of(memo: Memo[Any, Any]) -> Subject:
+    """The present version of a function, as one that may adopt results."""
+    definition = memo._core.definition(memo)
+    return Subject(
+        store=memo._store,
+        function=memo._function_name,
+        definition=definition,
+        parameters=definition_record.parameters_of(memo),
+        reading=memo._core.reading(memo),
+        identity=memo._identity,
+        content=definition_record.of(memo, definition),
+        shared=memo._options.shared,
+        is_durable=memo._options.is_durable,
+    )

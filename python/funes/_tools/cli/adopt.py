@@ -134,7 +134,7 @@ def _subject(
 ) -> Subject:
     old, former = source
     if is_code(function):
-        from funes._memo.definition_record import subject_of
+        from funes._tools.adopt.subject import subject_of
 
         subject = subject_of(memo_named(function, folder))
         if new is not None and not subject.definition.startswith(new):

@@ -23,13 +23,16 @@ from funes.errors import DamagedEntryError, FunesError
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-__all__ = ["explain", "explain_miss"]
+__all__ = ["explain", "explain_miss", "miss_in_one_line"]
 
 #: Of so many versions it is asked whether they remember the same call.
 _VERSIONS = 50
 
 #: How far to look for the nearest arguments.
 SEARCH = Search(entries=100, size=256 << 20)
+
+#: How far to look for the line of a log, which must not take long.
+_SHORT_SEARCH = Search(entries=20, size=1 << 20)
 
 
 def explain(
@@ -46,6 +49,11 @@ def explain(
         return known
     found = _look(memo, known) or explain_miss(memo, call, None, SEARCH)
     return _renamed(memo, found) if found.why == "never called" else found
+
+
+def miss_in_one_line(memo: Memo[Any, Any], call: Call, entries: Iterable[str]) -> str:
+    """Why there is no entry for a call, as a line of a log; looks at the entries with these argument hashes."""
+    return explain_miss(memo, call, entries, _SHORT_SEARCH).line()
 
 
 def explain_miss(
