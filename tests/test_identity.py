@@ -13,7 +13,7 @@ import pytest
 
 from funes import AdoptionError, load_cached_results, memorious, open_cache
 from funes._entries.function_identity import as_one, identity_of, label, spellings
-from funes._results.stored_function import definitions_of
+from funes._results.stored import definitions_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from funes._code.user_code import track_package
     from funes._memo.decorator import memorious
     from funes._results.cache import open_cache
-    from funes._results.results import load_cached_results, load_cached_results_as_pandas
+    from funes._results.load import load_cached_results, load_cached_results_as_pandas
     from funes._values.rules import register
 
 __all__ = [
@@ -59,9 +59,9 @@ if not TYPE_CHECKING:
         if name == "memorious":
             from funes._memo.decorator import memorious as found
         elif name == "load_cached_results":
-            from funes._results.results import load_cached_results as found
+            from funes._results.load import load_cached_results as found
         elif name == "load_cached_results_as_pandas":
-            from funes._results.results import load_cached_results_as_pandas as found
+            from funes._results.load import load_cached_results_as_pandas as found
         elif name == "open_cache":
             from funes._results.cache import open_cache as found
         elif name == "explain_definition":

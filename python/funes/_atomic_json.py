@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["is_shared", "write_json"]
-
 
 def write_json(
     folder: str | os.PathLike[str],

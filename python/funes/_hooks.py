@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from funes._funes import Call
     from funes._memo.memo import Memo
-    from funes._tools.adopt.adopt import AdoptionResult
+    from funes._tools.adopt.result import AdoptionResult
     from funes._tools.explain.explanation import Explanation
     from funes.errors import UnhashableArgumentError
 

@@ -10,8 +10,6 @@ from types import FrameType
 
 from funes.errors import CacheWarning
 
-__all__ = ["grouped", "one_line", "warn"]
-
 _OWN = os.path.dirname(__file__) + os.sep
 #: The frames of an import, which `warnings.warn` does not count.
 _IMPORTING = "<frozen importlib"

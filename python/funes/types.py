@@ -8,11 +8,9 @@ from funes._memo.key import Key
 from funes._memo.memo import CacheInfo, Memo
 from funes._results.cache import Cache, StoredObject
 from funes._results.results import Results
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, Summary
 from funes._results.stored_files import CheckResult, DeletedFiles, StoredFile
-from funes._results.stored_function import StoredFunction
-from funes._results.stored_version import StoredVersion, Summary
-from funes._tools.adopt.adopt import AdoptionResult
+from funes._tools.adopt.result import AdoptionResult
 from funes._tools.explain.argument_diff import Difference
 from funes._tools.explain.explanation import Explanation
 

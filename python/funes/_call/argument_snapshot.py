@@ -10,8 +10,6 @@ from funes._entries.pickler import Pickled, attempt, dump, load_named
 from funes._funes import LONG
 from funes._warnings import one_line
 
-__all__ = ["ArgumentSnapshot", "take_snapshot"]
-
 
 class ArgumentSnapshot:
     """The arguments of a call as they were before it, whatever the function does to them.

@@ -26,8 +26,6 @@ from funes import _warnings
 from funes._call.generators import Saved, restore, save
 from funes._funes import set_seeded
 
-__all__ = ["SeededRun", "is_inside", "same_states", "waiting"]
-
 # Seconds for which the run on top must stand still before another thread goes ahead.
 _KNOWN = 0.05  # its thread waits for another thread, and we know that ours descends from it
 _SEEN = 2.0  # its thread waits for another thread

@@ -13,17 +13,6 @@ from typing import Any, NamedTuple
 
 from funes import _warnings
 
-__all__ = [
-    "SOURCES",
-    "Saved",
-    "Source",
-    "holds_generator",
-    "load",
-    "restore",
-    "save",
-    "save_others",
-]
-
 State = Any
 Module = Any
 

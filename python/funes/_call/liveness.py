@@ -11,8 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Watch", "pause"]
-
 #: How many times as long a process is waited for whose processor time cannot be read, or not all of it.
 _UNSEEN = 12
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from funes._funes import Call
     from funes._memo.memo import Memo
 
-__all__ = ["is_on", "tell", "tell_uncached"]
-
 _NAME, _INFO = "funes", 20
 
 #: How many entries, the newest, are compared with a call.

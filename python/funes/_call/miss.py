@@ -34,16 +34,6 @@ from funes.errors import (
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-__all__ = [
-    "Computation",
-    "begin",
-    "call_async",
-    "call_seeded",
-    "call_uncached",
-    "say_uncached",
-    "take_over",
-]
-
 
 #: Whether to seed, and with what.
 Seed = tuple[bool, int | None]

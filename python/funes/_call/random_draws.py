@@ -6,8 +6,6 @@ from funes._call.generator_lock import is_inside, same_states
 from funes._call.generators import save
 from funes._funes import GeneratorWords
 
-__all__ = ["Watched"]
-
 
 class Watched:
     """The global generators before a run.

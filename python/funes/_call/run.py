@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-__all__ = ["Run"]
-
 
 class Run:
     """How long one run of a function took, and why its result must not be kept, if so."""

@@ -15,10 +15,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from funes import _warnings
-from funes._call.generator_lock import SeededRun, waiting
+from funes._call.generator_lock import SeededRun
 from funes._call.generators import load
-
-__all__ = ["normalise", "run_seeded", "run_seeded_async", "waiting"]
 
 T = TypeVar("T")
 

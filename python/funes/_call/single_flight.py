@@ -38,8 +38,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SingleFlight"]
-
 #: The folder of the definition's entries, and the argument hash.
 Place = tuple[str, str]
 Waker = Callable[[], None]

@@ -11,8 +11,6 @@ from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import FILE_NAME, Content, read_definition
 from funes._results.usage import FILE_NAME as SAVINGS
 
-__all__ = ["unsteady_value"]
-
 #: What was described before was described by another process.
 _START = time.time_ns()
 

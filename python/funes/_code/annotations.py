@@ -12,21 +12,6 @@ from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_ori
 from funes._code.node import MISSING
 from funes._code.third_party import is_a, is_library_class, qualified_name
 
-__all__ = [
-    "Scope",
-    "acts_on_annotations",
-    "annotations_of",
-    "cleandoc",
-    "docstring_of",
-    "docstrings_of",
-    "fixed_annotations",
-    "hints_of",
-    "name_of",
-    "place_of",
-    "said",
-    "subclasses_of",
-]
-
 
 def annotations_of(thing: Any) -> tuple[object, ...]:
     """The annotations of a function, or of a class without those of its bases."""

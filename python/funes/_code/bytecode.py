@@ -10,8 +10,6 @@ from types import CodeType
 
 from funes._code.scopes import AttributePath, LocalImport, Names, Read
 
-__all__ = ["byte_code", "names_in", "nested_codes", "same_code", "same_constant", "words_in"]
-
 # Everything that a code object does, and nothing about where it stands: no file name, no lines.
 # Exceptions are handled by a table from 3.11 on.
 _PARTS = (

@@ -17,8 +17,6 @@ from funes._code.third_party import (
     qualified_name,
 )
 
-__all__ = ["DESCRIBERS", "describe_method", "is_named"]
-
 
 def _made_of(
     kind: str, name: str, parts: dict[str, object], references: References | None = None

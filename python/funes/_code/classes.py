@@ -57,8 +57,6 @@ from funes._code.third_party import (
 from funes._code.unordered import body_of, unordered
 from funes._funes import count_attributes
 
-__all__ = ["NOISE", "describe_class"]
-
 NOISE = frozenset(
     (
         "__abstractmethods__",

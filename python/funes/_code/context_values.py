@@ -11,8 +11,6 @@ import threading
 from contextvars import ContextVar
 from typing import Any, Final
 
-__all__ = ["DECIMAL", "current"]
-
 
 class _Current:
     """The value that a variable has in the context or thread that asks."""

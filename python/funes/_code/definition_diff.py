@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Change", "changes"]
-
 Node = dict[str, Any]
 Link = dict[str, Any]
 

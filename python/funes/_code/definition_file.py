@@ -11,16 +11,6 @@ from typing import Any, NamedTuple
 from funes._atomic_json import write_json
 from funes._funes import DESCRIPTION
 
-__all__ = [
-    "FILE_NAME",
-    "FORMAT",
-    "Content",
-    "is_recorded",
-    "read_definition",
-    "read_functions",
-    "record_definition",
-]
-
 FILE_NAME = DESCRIPTION
 
 #: Version of the file; docs/format.md describes all of them.

@@ -8,8 +8,6 @@ from typing import Any, TextIO
 
 from funes._funes import definition_graph
 
-__all__ = ["explain_definition"]
-
 Node = dict[str, Any]
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from funes._funes import hash_value, shown
 
-__all__ = ["File", "record", "resolve", "taken"]
-
 #: How much of a file is in memory at a time, in bytes.
 _CHUNK = 64 << 20
 

@@ -13,7 +13,7 @@ from typing import Any
 from funes._code.callables import DESCRIBERS, describe_method, is_named
 from funes._code.classes import describe_class
 from funes._code.functions import describe_function
-from funes._code.node import MISSING, Description, by_name
+from funes._code.node import Description, by_name
 from funes._code.read_parts import DOCSTRINGS
 from funes._code.sentinels import place_of
 from funes._code.third_party import (
@@ -29,8 +29,6 @@ from funes._code.wrappers import (
     describe_wrapper,
     is_wrapper,
 )
-
-__all__ = ["CODE_TYPES", "MISSING", "Description", "describe", "is_code"]
 
 CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
 """The exact types whose instances are always described. Of any other object, `is_code` tells."""

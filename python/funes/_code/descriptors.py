@@ -9,15 +9,6 @@ from funes._code import function_attributes
 from funes._code.function_attributes import COPIED
 from funes._funes import count_attributes
 
-__all__ = [
-    "DESCRIPTORS",
-    "MACHINERY",
-    "is_special_descriptor",
-    "parts_of",
-    "slots_of",
-    "state_of",
-]
-
 DESCRIPTORS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
     classmethod: ("__func__",),

@@ -9,8 +9,6 @@ from typing import Any
 from funes._code.third_party import is_memorious
 from funes._funes import count_attributes
 
-__all__ = ["COPIED", "MEMO_STATE", "attributes_of", "memo_attributes", "slots_of"]
-
 COPIED = frozenset(
     (*functools.WRAPPER_ASSIGNMENTS, "__annotate__", "__annotations__", "__type_params__")
 )

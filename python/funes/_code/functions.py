@@ -17,8 +17,6 @@ from funes._code.source import written
 from funes._funes import count_attributes
 from funes._warnings import warn
 
-__all__ = ["cells_of", "defaults_of", "describe_function", "warn_of_changes"]
-
 
 def describe_function(
     function: FunctionType, reading: int = 0, is_bare: bool = False

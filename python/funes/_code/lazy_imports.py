@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["resolve"]
-
 #: The type of such an object; None before Python 3.15.
 LAZY: type | None = getattr(types, "LazyImportType", None)
 

@@ -12,8 +12,6 @@ from typing import Any
 from funes._code.scopes import LocalImport, written_name
 from funes._code.user_code import is_user_code
 
-__all__ = ["Absent", "own_module"]
-
 
 class Absent:
     """A module that cannot be found: the function that tries to import it may find it at a later call.

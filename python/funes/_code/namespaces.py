@@ -11,8 +11,6 @@ from funes._code.scopes import AttributePath, key_of
 from funes._code.third_party import is_a, is_library_class
 from funes._funes import counted
 
-__all__ = ["Step", "step"]
-
 
 class Step(NamedTuple):
     """What a chain takes of a namespace."""

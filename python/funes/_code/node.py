@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-__all__ = ["MISSING", "Computed", "Description", "Missing", "by_name"]
-
 
 class Missing:
     """The type of `MISSING`."""

@@ -42,8 +42,6 @@ from typing import Any, NamedTuple
 
 from funes._code.read_parts import ALL_READERS, ASKED, asked_in, may_spell
 
-__all__ = ["Content", "FunctionNode", "content", "is_private", "is_text"]
-
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 

@@ -15,8 +15,6 @@ from funes._code.normalize import Content, FunctionNode, content
 from funes._code.read_parts import ALL_READERS
 from funes._code.scopes import Names, names_of
 
-__all__ = ["Fragment", "SourceFunction", "readers_among"]
-
 
 class SourceFunction:
     """A function as a text says it."""

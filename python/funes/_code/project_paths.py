@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
-__all__ = ["in_project"]
-
 
 def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
     """The folder from which a module's top-level package is imported, as it is spelled and with links followed.

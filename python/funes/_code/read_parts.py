@@ -10,20 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "ALL_READERS",
-    "ANNOTATIONS",
-    "ANY",
-    "ASKED",
-    "DOCSTRINGS",
-    "NAMES",
-    "PLACES",
-    "READERS",
-    "SUBCLASSES",
-    "asked_in",
-    "may_spell",
-]
-
 # Bits of `Description.reading`.
 DOCSTRINGS: Final = 1
 ANNOTATIONS: Final = 2

@@ -58,8 +58,6 @@ from funes._code.third_party import (
 )
 from funes._funes import counted
 
-__all__ = ["References"]
-
 # What a module holds about itself: where it lies and how it was loaded, which must not count.
 _MODULE_MACHINERY = frozenset(
     (

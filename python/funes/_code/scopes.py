@@ -20,17 +20,6 @@ from typing import Any, NamedTuple
 
 from funes._code.normalize import FunctionNode, is_private, is_text
 
-__all__ = [
-    "AttributePath",
-    "LocalImport",
-    "Names",
-    "Read",
-    "key_of",
-    "names_of",
-    "spelled",
-    "written_name",
-]
-
 #: A name, then what is taken one after the other: ("config", "LR") for `config.LR`,
 #: ("TABLE", "['a']") for `TABLE["a"]`.
 AttributePath = tuple[str, ...]

@@ -6,8 +6,6 @@ import re
 
 from funes._funes import hash_value
 
-__all__ = ["without_secrets"]
-
 #: What a name has in it that stands for a secret; rust/py/src/record.rs has the same for values.
 _WORDS = "key|token|secret|password|credential"
 

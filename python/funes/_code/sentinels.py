@@ -15,8 +15,6 @@ from typing import Any
 from funes._code import source_cache
 from funes._code.third_party import is_a, is_library_module, module_name, public_name
 
-__all__ = ["Place", "arrive", "name_in_its_library", "place_of"]
-
 
 class Place:
     """Where a module has an object."""

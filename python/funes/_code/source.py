@@ -26,8 +26,6 @@ from funes._code import source_cache
 from funes._code.parse import Fragment, SourceFunction
 from funes._code.source_cache import Text
 
-__all__ = ["statement_of", "written"]
-
 
 def written(function: FunctionType) -> SourceFunction | None:
     """The function as its source says it; None if no text compiles to the code that is running."""

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-__all__ = ["CARRIED", "Text", "arrive", "lock", "of", "remember"]
-
 
 class Text:
     """One text of a file."""

@@ -12,23 +12,6 @@ from typing import Any, TypeGuard, TypeVar
 from funes._code.user_code import is_user_code
 from funes._funes import is_memo_type
 
-__all__ = [
-    "depends_on",
-    "is_a",
-    "is_library_class",
-    "is_library_function",
-    "is_library_module",
-    "is_memorious",
-    "is_mock",
-    "library_of",
-    "module_name",
-    "named_in_library",
-    "public_name",
-    "qualified_name",
-    "stand_in",
-    "stands_for_builtin",
-]
-
 # One thing has several names: the module of an accelerator or of a platform is not the one that
 # people import, and not every platform, version and implementation has it.
 _PUBLIC_MODULES = {

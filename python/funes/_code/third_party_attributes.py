@@ -21,18 +21,6 @@ from funes._code.third_party import (
 from funes._code.third_party_bodies import Body, is_computed
 from funes._code.user_code import is_user_code
 
-__all__ = [
-    "attributes_of",
-    "describes_machine",
-    "foreign_name",
-    "imported",
-    "is_added_value",
-    "is_of_python",
-    "is_plain",
-    "is_users",
-    "look_up",
-]
-
 # Modules whose values say where the program runs, and not what it computes.
 _OF_MACHINE = frozenset(("nt", "ntpath", "os", "platform", "posix", "posixpath", "sys"))
 

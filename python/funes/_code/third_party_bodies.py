@@ -16,19 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from funes._code.bytecode import nested_codes, same_constant
 
-__all__ = [
-    "CODE",
-    "COMPUTED",
-    "Body",
-    "Imported",
-    "body_of_class",
-    "body_of_module",
-    "is_computed",
-    "is_kept",
-    "is_own_value",
-    "says",
-]
-
 
 class _Mark:
     """The type of `CODE` and `COMPUTED`."""

@@ -21,15 +21,6 @@ from funes._code.third_party_attributes import (
 from funes._code.third_party_bodies import CODE, COMPUTED, body_of_class, is_kept, says
 from funes._funes import class_version, count_attributes
 
-__all__ = [
-    "changeable",
-    "is_known_to_library",
-    "library_bases",
-    "part_of",
-    "set_by_user",
-    "usual_classes",
-]
-
 # Classes on which users register or set attributes that code takes of objects whose type it does not name.
 _EXTENDED = {
     "pandas": ("DataFrame", "Series", "Index"),

@@ -16,8 +16,6 @@ from funes._code import source_cache
 from funes._code.source_cache import Text
 from funes._code.third_party import is_a, library_of
 
-__all__ = ["body_of", "sorted_through", "unordered", "without_orders"]
-
 
 def body_of(cls: type, namespace: dict[str, Any], *, is_written_to: bool) -> tuple[str, ...] | None:
     """The names that the body of a class binds to anything but functions, in order.

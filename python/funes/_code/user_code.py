@@ -34,8 +34,6 @@ import os
 import sys
 from functools import lru_cache
 
-__all__ = ["is_own", "track_package"]
-
 _tracked_packages: set[str] = set()
 
 

@@ -35,13 +35,6 @@ from funes._code.third_party import (
 from funes._funes import count_attributes, counted
 from funes.errors import UnhashableArgumentError
 
-__all__ = [
-    "describe_library_function",
-    "describe_memorious",
-    "describe_wrapper",
-    "is_wrapper",
-]
-
 
 def describe_library_function(function: FunctionType) -> Description:
     """A library's function counts by its name.

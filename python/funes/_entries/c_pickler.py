@@ -15,16 +15,6 @@ from funes._entries import main_module
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector
 
-__all__ = [
-    "ATOMS",
-    "PROTOCOL",
-    "Careful",
-    "dump",
-    "dump_carefully",
-    "may_have_sentinels",
-    "names_main",
-]
-
 #: The types whose values never change and hold nothing else.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 

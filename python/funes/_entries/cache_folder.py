@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["absolute", "is_url"]
-
 
 def absolute(folder: str | None) -> str:
     """The absolute path of a cache folder; without one, of what `FUNES_CACHE_DIR` says, or of ``cache``.

@@ -9,8 +9,6 @@ from funes._entries.pickler import Beside, Buffered, Readable, dump, dump_beside
 from funes._funes import Entry, InlinedPickle
 from funes.errors import DamagedEntryError, UnpicklableResultError
 
-__all__ = ["Head", "PickledEntry", "dump_entry", "head_of", "load_entry", "load_head"]
-
 #: The seconds that a function ran, its inputs, and the same with names for what belongs to ``__main__``.
 Head = tuple[float, Beside, Beside | None]
 

@@ -22,11 +22,9 @@ import warnings
 from typing import Any, TypeVar
 
 from funes._entries import main_module
-from funes._entries.c_pickler import ATOMS, PROTOCOL, Sentinels, named
+from funes._entries.c_pickler import ATOMS, Sentinels, named
 from funes._entries.main_module import MAINS
-from funes._funes import BufferCollector
-
-__all__ = ["dump", "imported"]
+from funes._funes import PROTOCOL, BufferCollector
 
 _REFUSED: tuple[type, ...] = (
     # dill would open the file again when the entry is read; one that was open for writing, it

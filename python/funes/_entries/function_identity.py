@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 
-__all__ = ["as_one", "identity_of", "label", "spellings"]
-
 #: The names that the program's own module may have; a process started by spawn has the second.
 _PROGRAM = ("__main__", "__mp_main__")
 

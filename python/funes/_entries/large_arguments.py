@@ -17,8 +17,6 @@ from funes._entries import pickler
 from funes._funes import Store, hash_value
 from funes._warnings import one_line
 
-__all__ = ["GC_GRACE_SECONDS", "named_in", "named_in_file", "refer", "renew", "resolve"]
-
 #: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
 #: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
 GC_GRACE_SECONDS = 86400.0

@@ -14,18 +14,6 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = [
-    "MAINS",
-    "arrive",
-    "arrived",
-    "find",
-    "globals_of",
-    "is_own",
-    "last_name",
-    "name_of_own",
-    "stands_for",
-]
-
 #: The names that the program's own module may have; a process started by spawn has the second.
 MAINS = ("__main__", "__mp_main__")
 

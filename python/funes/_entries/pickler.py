@@ -18,24 +18,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from funes._entries import c_pickler, dill_pickler, main_module
-from funes._entries.c_pickler import PROTOCOL
 from funes._entries.main_module import MAINS
-from funes._funes import BufferCollector, BufferSpans, InlinedPickle
+from funes._funes import PROTOCOL, BufferCollector, BufferSpans, InlinedPickle
 from funes._warnings import one_line
 from funes.errors import UnpicklableResultError
-
-__all__ = [
-    "Beside",
-    "Buffered",
-    "Pickled",
-    "Readable",
-    "attempt",
-    "dump",
-    "dump_beside",
-    "load",
-    "load_body",
-    "load_named",
-]
 
 #: What a pickle can be read from.
 Readable = bytes | memoryview

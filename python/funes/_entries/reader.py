@@ -7,15 +7,6 @@ from typing import Any
 from funes._entries import codec, large_arguments
 from funes._funes import Entry, Store
 
-__all__ = [
-    "load",
-    "read_head",
-    "read_seconds",
-    "read_whole",
-    "resolved",
-    "whole_of",
-]
-
 
 def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | None:
     """The same result, with its large arguments in their places."""

@@ -7,8 +7,6 @@ from typing import Any
 
 from funes._entries.c_pickler import ATOMS
 
-__all__ = ["shares_memory"]
-
 
 def shares_memory(value: object) -> bool:
     """Returns whether two arrays in a result share memory, as an array and a view of it do, or a tensor has a gradient.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import threading
 
-__all__ = ["Secret", "checked", "from_environment", "is_withheld", "withheld"]
-
 _writing = threading.local()
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from funes._entries.c_pickler import ATOMS, PROTOCOL
 
-__all__ = ["has_graph"]
-
 
 def has_graph(value: object) -> bool:
     """Returns whether a tensor in a value leads back to the tensors that it was computed from.

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["register_with_autoreload"]
-
 
 def register_with_autoreload(kind: type) -> None:
     """Have memorious functions brought up to date as functions are, if `%autoreload` is there.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
         def explain(self, /, *args: Any, **kwargs: Any) -> Explanation: ...
 
 
-__all__ = ["BoundMemo", "MemoClassMethod"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from funes._memo.memo import Memo
     from funes._memo.options import Options
 
-__all__ = ["attributes_of", "dumps", "is_importable", "is_sent_by_name", "loads"]
-
 _PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
 
 _MAIN = ("__main__", "__mp_main__")

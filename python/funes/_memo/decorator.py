@@ -15,8 +15,6 @@ from funes._memo.bound_method import MemoClassMethod
 from funes._memo.memo import Memo
 from funes._memo.options import WAIT_SECONDS, Options
 
-__all__ = ["memorious"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

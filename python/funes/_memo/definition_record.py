@@ -20,8 +20,6 @@ from funes._funes import parameters_of as names_of_parameters
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-__all__ = ["graph_of", "keywords_of", "of", "parameters_of", "record"]
-
 
 def of(memo: Memo[Any, Any], definition: str) -> Content:
     """What is to be recorded of a definition of a function; docs/format.md describes it.

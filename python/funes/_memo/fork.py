@@ -17,8 +17,6 @@ from contextlib import suppress
 from importlib import _bootstrap
 from typing import Any
 
-__all__ = ["register"]
-
 _OURS = frozenset({"funes", "dill"}) | sys.stdlib_module_names
 
 #: The locks of the modules that are being imported: weak references, by name.

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Key"]
-
 
 class Key(NamedTuple):
     """What a call is remembered by."""

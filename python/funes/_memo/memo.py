@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from funes._memo.options import Options
-    from funes._tools.adopt.adopt import AdoptionResult
+    from funes._tools.adopt.result import AdoptionResult
     from funes._tools.explain.explanation import Explanation
-
-__all__ = ["CacheInfo", "Memo"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -13,8 +13,6 @@ from funes._entries import signing
 from funes._entries.cache_folder import absolute, is_url
 from funes._funes import Store
 
-__all__ = ["SYNC_AFTER_SECONDS", "Options"]
-
 #: Seconds of computing that are worth the milliseconds of a sync, or the tenths of one on a slow disk.
 SYNC_AFTER_SECONDS = 1.0
 

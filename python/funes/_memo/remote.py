@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from funes._memo.memo import Memo
     from funes._memo.options import Options
 
-__all__ = ["Sent", "reduce", "token_of"]
-
 _PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
 
 #: How many parcels of other processes stay open.

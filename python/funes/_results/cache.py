@@ -14,13 +14,11 @@ from funes._entries.cache_folder import absolute, is_url
 from funes._entries.large_arguments import GC_GRACE_SECONDS
 from funes._funes import OBJECTS, Listing, Store
 from funes._results.find_function import named
+from funes._results.stored import StoredFunction, functions_in, subfolders
 from funes._results.stored_files import CheckResult, StoredFile, damaged_files
-from funes._results.stored_function import StoredFunction, functions_in, subfolders
 
 if TYPE_CHECKING:
-    from funes._results.stored_version import StoredVersion
-
-__all__ = ["Cache", "StoredObject", "open_cache"]
+    from funes._results.stored import StoredVersion
 
 
 def open_cache(
@@ -87,7 +85,7 @@ class Cache:
             function
             for name in subfolders(root)
             if name != OBJECTS
-            for function in functions_in(self, os.path.join(root, name))
+            for function in functions_in(self._store, os.path.join(root, name))
         ]
         return sorted(found, key=lambda function: (function.name, function.qualified_name))
 

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["Cells", "Shape", "Table"]
-
 #: The cells of a column, by the number of the row.
 Cells = dict[int, Any]
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["to_pandas", "to_parquet", "to_polars"]
-
 _MISSING = float("nan")
 _EXACT = 2**53  # integers up to here are floats without loss
 

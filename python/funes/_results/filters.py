@@ -9,8 +9,6 @@ from funes._entries import large_arguments
 from funes._funes import Store, hash_value
 from funes.errors import UnhashableArgumentError
 
-__all__ = ["Condition", "Where", "condition"]
-
 #: What `where=` may be: values of inputs, or a function of the dict of inputs.
 Where = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 

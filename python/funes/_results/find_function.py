@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from funes._results.stored_function import StoredFunction
-
-__all__ = ["named"]
+from funes._results.stored import StoredFunction
 
 
 def named(functions: Iterable[StoredFunction], wanted: str) -> list[StoredFunction]:

@@ -8,8 +8,6 @@ from typing import Any
 
 from funes._results.columns import Cells, Table
 
-__all__ = ["as_html", "as_text"]
-
 #: How many characters of a value are shown, and how many columns.
 _WIDTH = 24
 _COLUMNS = 12

@@ -11,14 +11,11 @@ from funes._entries import codec, reader
 from funes._funes import Listing, Store
 from funes._results import dataframes, preview
 from funes._results.columns import Shape, Table
-from funes._results.filters import Where, condition
 from funes._warnings import one_line, warn
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-__all__ = ["Folder", "Results", "load_cached_results", "load_cached_results_as_pandas"]
 
 T = TypeVar("T")
 
@@ -29,90 +26,6 @@ _ORDERED = 1000
 #: How many rows `repr` shows, and from how many bytes on it does not load an output.
 _SHOWN = 10
 _LARGE = 1 << 20
-
-
-def load_cached_results(
-    fn: Callable[..., Any],
-    where: Where | None = None,
-    versions: str | Iterable[str] = "current",
-    inputs_only: bool = False,
-) -> Results:
-    """The stored results of a memorious function, as data. See `Results` for what can be done with them.
-
-    Args:
-        fn: A memorious function. It is not run.
-        where: Which results: a mapping from names of arguments to values, compared as arguments of calls are (by
-            `hash_value`: 1, 1.0 and True differ, arrays are equal by their elements); or a function that is given the
-            dict of the arguments and says whether the result is wanted. Outputs of others are not loaded.
-        versions: Which definitions of the function: ``"current"``, that of this moment; ``"all"`` of which anything is
-            stored; or definition hashes, of which the beginning is enough. With anything but ``"current"`` each result
-            has its definition hash under ``'definition'``. After an edit of the function, or of what it uses, the
-            results of before stay on disk under their own definition. Other functions of the same name, of other
-            modules or classes, have versions of their own.
-        inputs_only: Leave the outputs out: they are not loaded, and the dicts have no ``'output'``.
-
-    Raises:
-        TypeError: `fn` is not memorious; `where` is neither a mapping nor a function.
-        KeyError: `where` names an argument that the function does not have, which is looked at for ``"current"``; a
-            hash in `versions` has no results, or may be any of several.
-        UnhashableArgumentError: A value in `where` cannot be part of a key.
-
-    Example:
-        >>> list(load_cached_results(double))                         # doctest: +SKIP
-        [{'input': {'x': 21}, 'output': 42, 'time': 1.2e-06}]
-        >>> len(load_cached_results(train, where={"lr": 0.1}))        # doctest: +SKIP
-        12
-    """
-    return _of_memo(fn, "load_cached_results", where, versions, inputs_only)
-
-
-def _of_memo(
-    fn: Any,
-    caller: str,
-    where: Where | None = None,
-    versions: str | Iterable[str] = "current",
-    inputs_only: bool = False,
-) -> Results:
-    memo = getattr(fn, "__func__", fn)  # a method of an instance
-    if not all(hasattr(memo, name) for name in ("_store", "_function_name", "definition")):
-        name = getattr(fn, "__qualname__", None) or f"an object of type {type(fn).__name__}"
-        raise TypeError(
-            f"{caller} takes a function that is decorated with @memorious, and {name} is not"
-        )
-    store, function = memo._store, memo._function_name
-    shape = Shape.of(memo, is_mixed=versions != "current")
-    if versions == "current":
-        definitions = [memo.definition]
-        names = [*(shape.parameters or ()), "global_seed"]
-    else:
-        definitions = _definitions(memo, versions)
-        names = None
-    fulfils = condition(store, where, names, shape.keywords)
-    folders = [Folder(function, definition) for definition in definitions]
-    return Results(
-        store,
-        folders,
-        name=memo.__name__,
-        shape=shape,
-        fulfils=fulfils,
-        inputs_only=inputs_only,
-    )
-
-
-def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
-    from funes._results.cache import Cache
-    from funes._results.stored_function import StoredFunction
-
-    folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
-    stored = StoredFunction(Cache(memo._store), folder, memo._identity)
-    if versions == "all":
-        # Where file systems ignore case, versions of `F` lie in the folder of `f`.
-        own = (None, memo._function_name)
-        found = [each.definition for each in stored._versions() if each._true_name in own]
-        # Another function whose code is the same may have stored the results of the present one.
-        return list(dict.fromkeys((*found, memo.definition)))
-    wanted = [versions] if isinstance(versions, str) else versions
-    return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
 
 
 class Folder(NamedTuple):
@@ -384,39 +297,6 @@ class Results:
 
 def _warn_of(path: str, reason: str) -> None:  # noqa: ARG001 -- which is in the reason
     warn(f"a stored result was skipped: {reason}")
-
-
-def load_cached_results_as_pandas(
-    fn: Callable[..., Any],
-    exclude: str | Iterable[str] | None = None,
-    index: str | Iterable[str] | None = None,
-) -> pd.DataFrame:
-    """The stored results of a memorious function as a table: ``load_cached_results(fn).to_pandas(exclude, index)``.
-
-    `Results.to_pandas` says which columns there are.
-
-    Args:
-        fn: A memorious function. It is not run.
-        exclude: Name, or names, of columns to leave out.
-        index: Name, or names, of columns to make the index of.
-
-    Raises:
-        KeyError: `exclude` or `index` names a column that is not there.
-        TypeError: `fn` is not memorious.
-        ImportError: pandas is not installed.
-
-    Warns:
-        CacheWarning: A result cannot be read; it is left out.
-
-    Example:
-        >>> load_cached_results_as_pandas(train, index="lr")          # doctest: +SKIP
-              epochs  accuracy   time
-        lr
-        0.1       10      0.93   12.1
-        0.01      10      0.97   12.3
-    """
-    caller = "load_cached_results_as_pandas"
-    return _of_memo(fn, caller)._to_pandas(caller, exclude, index)
 
 
 def _names(given: str | Iterable[str] | None) -> list[str]:

@@ -13,16 +13,6 @@ from typing import NamedTuple
 
 from funes._funes import DAMAGED, EXTENSION, Listing, Store
 
-__all__ = [
-    "CheckResult",
-    "DeletedFiles",
-    "StoredFile",
-    "damaged_files",
-    "date",
-    "refuse_links",
-    "remove_folder",
-]
-
 #: What funes writes beside entries; see docs/format.md. The first of them go first: as long as there are entries, what
 #: says whose they are stays.
 _OWN_NAMES = (

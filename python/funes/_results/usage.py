@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from funes._funes import forget_usage, take_usage
 
-__all__ = ["FILE_NAME", "Stats", "arm", "read", "save"]
-
 FILE_NAME = "stats.json"
 
 #: Version of the file; docs/format.md describes it.

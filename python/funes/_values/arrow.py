@@ -11,8 +11,6 @@ from typing import Any
 
 from funes._funes import ArrayBytes
 
-__all__ = ["BLOCK", "REFUSALS", "RULES", "column", "data_type"]
-
 Rule = Callable[[Any], object]
 
 #: Rows of a block: large enough for every core, small beside a table that is too big to be copied.

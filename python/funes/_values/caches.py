@@ -19,8 +19,6 @@ from funes._funes import hash_value
 from funes._values.libraries import FOUND_OUT
 from funes.errors import UnhashableArgumentError
 
-__all__ = ["OF_WRAPPED", "cached_names", "without_caches"]
-
 #: What `functools.update_wrapper` copies to an object around a function: it is told by the function, which counts
 #: itself, differs between versions of Python, and says where the function stands.
 OF_WRAPPED = frozenset(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["REFUSALS"]
-
 _CACHE = (
     "what it holds lies elsewhere and may change at any time; pass the content, such as dict(it)"
 )

@@ -26,8 +26,6 @@ from funes._values import (
     xarray,
 )
 
-__all__ = ["COVERED", "FOUND_OUT", "REFUSALS", "RULES", "WHOLE"]
-
 _TABLES: tuple[ModuleType, ...] = (
     arrow,
     handles,

@@ -9,8 +9,6 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["REFUSALS", "RULES", "WHOLE"]
-
 Rule = Callable[[Any], object]
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["COVERED", "RULES"]
-
 Rule = Callable[[Any], object]
 
 

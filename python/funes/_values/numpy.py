@@ -12,8 +12,6 @@ from typing import Any
 
 from funes._funes import ArrayBytes
 
-__all__ = ["COVERED", "RULES", "array"]
-
 Rule = Callable[[Any], object]
 
 #: Kinds of data types whose name says everything, and whose memory is lent to others: bool, int, float, complex, text.

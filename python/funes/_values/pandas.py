@@ -15,8 +15,6 @@ from typing import Any
 from funes._funes import ArrayBytes
 from funes._values import arrow
 
-__all__ = ["COVERED", "FOUND_OUT", "REFUSALS", "RULES"]
-
 Rule = Callable[[Any], object]
 
 

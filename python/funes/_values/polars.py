@@ -11,8 +11,6 @@ from typing import Any
 
 from funes._funes import ArrayBytes
 
-__all__ = ["BLOCK", "COVERED", "REFUSALS", "RULES"]
-
 Rule = Callable[[Any], object]
 
 #: Rows of a block.

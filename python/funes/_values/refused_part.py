@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["steps"]
-
 
 def steps(value: Any, rule: str, part: int, inner: list[str]) -> list[str]:
     """The way to what lies in a part of what a rule gave, outermost step first.

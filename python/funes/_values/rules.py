@@ -19,8 +19,6 @@ from funes._code.third_party import is_library_class, is_mock
 from funes._funes import forget_strategies, is_memo_type
 from funes._values import caches, libraries, standard
 
-__all__ = ["is_tool", "register", "strategy"]
-
 Rule = Callable[[Any], object]
 Strategy = tuple[Any, ...]
 

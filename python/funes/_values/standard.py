@@ -13,18 +13,6 @@ from funes._code.third_party import public_name
 from funes._code.user_code import is_user_code
 from funes._funes import ArrayBytes
 
-__all__ = [
-    "COVERED",
-    "FIRM",
-    "MOCKS",
-    "REFUSALS",
-    "RULES",
-    "TOOLS",
-    "WEAK_KEYS",
-    "Tool",
-    "enum_member",
-]
-
 Rule = Callable[[Any], object]
 
 

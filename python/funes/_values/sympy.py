@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-__all__ = ["FOUND_OUT", "RULES", "WHOLE"]
-
 Rule = Callable[[Any], object]
 
 #: How objects of a class are taken apart: its name, if that says it; whether its arguments are all there is.

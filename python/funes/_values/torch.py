@@ -10,8 +10,6 @@ from typing import Any
 
 from funes._funes import ArrayBytes
 
-__all__ = ["COVERED", "RULES"]
-
 Rule = Callable[[Any], object]
 
 

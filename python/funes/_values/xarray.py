@@ -10,8 +10,6 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COVERED", "RULES"]
-
 Rule = Callable[[Any], object]
 
 

@@ -14,8 +14,8 @@ from funes._funes import Entry
 from funes._memo.memo import Memo
 from funes._results.cache import Cache
 from funes._results.find_function import named
-from funes._results.stored_function import StoredFunction, functions_in
-from funes._results.stored_version import StoredVersion
+from funes._results.stored import StoredFunction, StoredVersion, functions_in
+from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject, subject_of
 from funes._tools.adopt.translation import (
     Parameters,
@@ -24,44 +24,8 @@ from funes._tools.adopt.translation import (
     is_faithful,
     reading_in,
 )
-from funes._warnings import grouped, one_line
+from funes._warnings import one_line
 from funes.errors import AdoptionError
-
-__all__ = ["Adoption", "AdoptionResult", "plan"]
-
-#: How many kinds of results that were left out are shown.
-_SHOWN = 5
-
-
-class AdoptionResult(NamedTuple):
-    """The outcome of an adoption."""
-
-    #: The version whose results were copied.
-    definition: str
-    #: The version that has them now.
-    into: str
-    #: How many of them there are.
-    entries: int
-    #: The results that could not be copied, with the reason for each.
-    left_out: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join([f"copied {self.summary()}", *self.omissions()])
-
-    def summary(self) -> str:
-        """``12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4``."""
-        results = "1 result" if self.entries == 1 else f"{self.entries} results"
-        return f"{results} of {self.definition[:12]} to {self.into[:12]}"
-
-    def omissions(self) -> list[str]:
-        """What was left out, a line for each reason."""
-        told = [(path, reason) for path, _, reason in (x.partition(": ") for x in self.left_out)]
-        lines = [
-            f"left out: {f'{count} results: ' if count > 1 else ''}{text}"
-            for count, text in grouped(told)
-        ]
-        more = len(lines) - _SHOWN
-        return lines[:_SHOWN] + ([f"and {more} more reasons"] if more > 0 else [])
 
 
 class _Moved(NamedTuple):
@@ -239,8 +203,8 @@ def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:
     cache = Cache(subject.store)
     folder = os.path.dirname(subject.folder(subject.definition))
     if function is None:
-        owner = StoredFunction(cache, folder, subject.identity)
-        there = functions_in(cache, folder)
+        owner = StoredFunction(cache._store, folder, subject.identity)
+        there = functions_in(cache._store, folder)
     else:
         there = cache.functions()
         found = named(there, function)

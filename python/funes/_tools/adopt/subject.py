@@ -11,8 +11,6 @@ from funes._memo import definition_record
 from funes._memo.memo import Memo
 from funes._tools.adopt.translation import Parameters
 
-__all__ = ["Subject", "subject_of"]
-
 
 class Subject(NamedTuple):
     """The version of a function that adopts."""

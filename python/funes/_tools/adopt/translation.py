@@ -9,8 +9,6 @@ from funes._code.read_parts import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._funes import hash_arguments
 from funes.errors import AdoptionError
 
-__all__ = ["Parameters", "Translation", "hash_of", "is_faithful", "reading_in"]
-
 #: The names of a function's parameters in the order in which keys have them; None for one that is ignored.
 Parameters = Sequence[str | None]
 

@@ -9,8 +9,9 @@ import click
 from funes._atomic_json import is_shared
 from funes._code.definition_diff import Change
 from funes._memo.options import SYNC_AFTER_SECONDS
-from funes._results.stored_version import StoredVersion
-from funes._tools.adopt.adopt import AdoptionResult, plan
+from funes._results.stored import StoredVersion
+from funes._tools.adopt.adopt import plan
+from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject
 from funes._tools.adopt.translation import reading_in
 from funes._tools.cli import options, resolve
@@ -19,8 +20,6 @@ from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
 from funes._tools.cli.import_function import is_code, memo_named
 from funes._tools.cli.output import print_json, print_text
 from funes.errors import AdoptionError
-
-__all__ = ["command"]
 
 
 @click.command(short_help="Copy the results of version OLD to version NEW, after asking.")
@@ -162,7 +161,7 @@ def _recorded(version: StoredVersion) -> Subject:
             " name the function by MODULE:FUNCTION"
         )
     return Subject(
-        store=version.function.cache._store,
+        store=version._store,
         function=name,
         identity=version.function._identity,
         definition=version.definition,

@@ -8,8 +8,6 @@ import click
 
 from funes._funes import __version__
 
-__all__ = ["NAMES", "funes"]
-
 #: In the order in which the help lists them.
 NAMES = ("ls", "show", "diff", "explain", "adopt", "verify", "du", "gc", "rm")
 

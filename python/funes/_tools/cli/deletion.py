@@ -9,16 +9,13 @@ from typing import Any
 
 import click
 
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry, StoredVersion
 from funes._results.stored_files import DeletedFiles, StoredFile
-from funes._results.stored_version import StoredVersion
 from funes._tools.cli.disk_usage import room_of
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
 from funes._tools.cli.output import Column
 from funes._tools.cli.units import bytes_shown
 from funes._warnings import grouped
-
-__all__ = ["COLUMNS", "Removal", "counted", "rows_of"]
 
 COLUMNS = (
     Column("what"),

@@ -10,12 +10,10 @@ import click
 from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import Content
 from funes._results.cache import Cache
-from funes._results.stored_version import StoredVersion
+from funes._results.stored import StoredVersion
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_text
-
-__all__ = ["command", "print_changes", "rows_of"]
 
 
 @click.command(short_help="Show what changed in FUNCTION from version OLD to version NEW.")

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from funes._results.stored_files import DeletedFiles
 
-__all__ = ["disk_room_of", "room_of"]
-
-
 #: The unit of `st_blocks`, whatever the blocks of the file system are.
 _BLOCK_BYTES = 512
 

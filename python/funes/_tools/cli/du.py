@@ -9,13 +9,11 @@ import click
 
 from funes._funes import OBJECTS
 from funes._results.cache import Cache
-from funes._results.stored_function import StoredFunction, functions_in
+from funes._results.stored import StoredFunction, functions_in
 from funes._tools.cli import options, resolve
 from funes._tools.cli.disk_usage import disk_room_of
 from funes._tools.cli.output import Column, print_rows
 from funes._tools.cli.units import bytes_shown
-
-__all__ = ["command"]
 
 _COLUMNS = (
     Column("bytes", bytes_shown, right=True),
@@ -63,7 +61,7 @@ def _row(
 ) -> dict[str, Any]:
     """The room of a folder; of a function that shares its folder with others, that of its versions."""
     parts = [folder]
-    if function is not None and len(functions_in(function.cache, str(folder))) > 1:
+    if function is not None and len(functions_in(function._store, str(folder))) > 1:
         parts = [version.folder for version in function.versions()]
     rooms = [disk_room_of(part, seen) for part in parts]
     total = {part: sum(getattr(room, part) for room in rooms) for part in ("files", "bytes")}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["PROBLEMS_FOUND", "NotFound", "Refused"]
-
 #: The command did its work, and what it found is not in order.
 PROBLEMS_FOUND = 1
 

@@ -15,8 +15,6 @@ from funes._tools.cli.units import date_exact
 from funes._tools.explain.explanation import Explanation
 from funes._tools.explain.other_versions import Version
 
-__all__ = ["command"]
-
 
 # Negative numbers are arguments, not options.
 @click.command(

@@ -7,17 +7,14 @@ from collections.abc import Iterable, Iterator
 import click
 
 from funes._results.cache import Cache, open_cache
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry, StoredVersion
 from funes._results.stored_files import DeletedFiles
-from funes._results.stored_version import StoredVersion
 from funes._tools.cli import options
 from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
 from funes._tools.cli.gc_plan import Limits, Plan, is_dispensable, last_used, plan
 from funes._tools.cli.output import print_json, print_rows
 from funes._tools.cli.progress import progress
 from funes._tools.cli.units import age, bytes_shown, size
-
-__all__ = ["command"]
 
 
 @click.command()

@@ -11,11 +11,8 @@ from typing import NamedTuple
 from funes._entries.large_arguments import GC_GRACE_SECONDS
 from funes._results import usage
 from funes._results.cache import Cache, StoredObject
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry, StoredVersion
 from funes._results.stored_files import StoredFile
-from funes._results.stored_version import StoredVersion
-
-__all__ = ["Limits", "Plan", "is_dispensable", "last_used", "plan"]
 
 
 class Limits(NamedTuple):

@@ -14,8 +14,6 @@ from funes._memo.memo import Memo
 from funes._tools.cli.options import find_code
 from funes._warnings import one_line
 
-__all__ = ["is_code", "memo_named"]
-
 
 def is_code(wanted: str) -> bool:
     """Whether a function is named by where its code is."""

@@ -9,16 +9,12 @@ import click
 
 from funes._results import usage
 from funes._results.cache import Cache
-from funes._results.stored_entry import StoredEntry
-from funes._results.stored_function import StoredFunction
-from funes._results.stored_version import StoredVersion
+from funes._results.stored import StoredEntry, StoredFunction, StoredVersion
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import Column, print_rows
 from funes._tools.cli.progress import progress
 from funes._tools.cli.units import bytes_shown, date_shown, seconds_shown
-
-__all__ = ["command"]
 
 _NUMBERS = (
     Column("entries", right=True),

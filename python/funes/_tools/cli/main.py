@@ -7,8 +7,6 @@ import warnings
 from importlib.util import find_spec
 from typing import NoReturn
 
-__all__ = ["main"]
-
 #: What the extra ``funes[cli]`` brings.
 _NEEDED = ("click", "rich", "tqdm")
 

@@ -13,8 +13,6 @@ from funes._results.cache import Cache, open_cache
 from funes._tools.cli.exit_codes import NotFound, Refused
 from funes._tools.cli.resolve import named_values
 
-__all__ = ["as_json", "cache", "confirm", "find_code", "folder", "opened", "where", "yes"]
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

@@ -14,18 +14,6 @@ import click
 
 from funes._tools.cli.units import date_exact
 
-__all__ = [
-    "Column",
-    "in_terminal",
-    "one_line",
-    "print_json",
-    "print_rows",
-    "print_text",
-    "shown_safely",
-    "shown_whole",
-    "to_json",
-]
-
 Row = Mapping[str, Any]
 
 

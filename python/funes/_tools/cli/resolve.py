@@ -10,17 +10,8 @@ import click
 
 from funes._results.cache import Cache
 from funes._results.find_function import named
-from funes._results.stored_function import StoredFunction
-from funes._results.stored_version import StoredVersion
+from funes._results.stored import StoredFunction, StoredVersion
 from funes._tools.cli.exit_codes import NotFound
-
-__all__ = [
-    "by_prefix",
-    "call_arguments",
-    "function_named",
-    "named_values",
-    "versions_named",
-]
 
 T = TypeVar("T")
 

@@ -8,18 +8,14 @@ import click
 
 from funes._results.cache import Cache
 from funes._results.filters import condition
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, inputs_of
 from funes._results.stored_files import DeletedFiles
-from funes._results.stored_function import StoredFunction
-from funes._results.stored_version import StoredVersion, inputs_of
 from funes._tools.cli import options, resolve
 from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_rows
 from funes._tools.cli.progress import progress
 from funes._warnings import one_line
-
-__all__ = ["command"]
 
 
 @click.command(short_help="Delete what is stored of FUNCTION, after asking.")

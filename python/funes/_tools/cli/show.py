@@ -12,14 +12,12 @@ import click
 
 from funes._results.cache import Cache
 from funes._results.results import Results
-from funes._results.stored_version import results_of
+from funes._results.stored import results_of
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import Column, in_terminal, print_rows, shown_safely, shown_whole
 from funes._warnings import grouped, warn
 from funes.errors import FunesError
-
-__all__ = ["command"]
 
 #: How many characters of a value a table shows.
 _WIDTH = 60

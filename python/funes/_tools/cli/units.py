@@ -7,8 +7,6 @@ from datetime import datetime
 
 import click
 
-__all__ = ["age", "bytes_shown", "date_exact", "date_shown", "seconds_shown", "size"]
-
 _SIZES = "KMGTP"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 

@@ -9,14 +9,12 @@ from typing import Any
 import click
 
 from funes._results.cache import Cache, StoredObject
-from funes._results.stored_entry import StoredEntry
+from funes._results.stored import StoredEntry
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
 from funes._tools.cli.output import Column, print_json, print_rows
 from funes._tools.cli.progress import progress
 from funes._tools.cli.units import bytes_shown
-
-__all__ = ["command"]
 
 _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=True))
 

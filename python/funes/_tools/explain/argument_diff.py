@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 from funes._funes import hash_value, shown
 
-__all__ = ["Difference", "differences", "in_short"]
-
 #: A text that is longer is shown from where it differs on.
 _LONG = 60
 

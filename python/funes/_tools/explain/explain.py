@@ -23,8 +23,6 @@ from funes.errors import DamagedEntryError, FunesError
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-__all__ = ["explain", "explain_miss", "miss_in_one_line"]
-
 #: Of so many versions it is asked whether they remember the same call.
 _VERSIONS = 50
 

@@ -10,8 +10,6 @@ from funes._code.definition_diff import Change
 from funes._tools.explain.argument_diff import Difference
 from funes._tools.explain.other_versions import Version
 
-__all__ = ["Explanation", "Why"]
-
 Why = Literal[
     "memory",
     "disk",

@@ -11,8 +11,6 @@ from funes._entries import codec, large_arguments
 from funes._funes import Listing, Store
 from funes._tools.explain.argument_diff import Difference, differences
 
-__all__ = ["Nearest", "Search", "nearest", "newest_first"]
-
 #: An entry that differs in more places is not near.
 _MANY = 100
 

@@ -8,9 +8,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from funes._funes import Store
-from funes._results.stored_function import definitions_of
-
-__all__ = ["Version", "other_versions"]
+from funes._results.stored import definitions_of
 
 
 class Version(NamedTuple):

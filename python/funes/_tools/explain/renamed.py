@@ -11,9 +11,7 @@ from funes._code.definition_diff import changes
 from funes._code.definition_file import Content
 from funes._funes import Store
 from funes._results.cache import Cache
-from funes._results.stored_version import StoredVersion
-
-__all__ = ["equal_code"]
+from funes._results.stored import StoredVersion
 
 #: How many versions are compared, those that were added to last first.
 _VERSIONS = 200

@@ -115,7 +115,7 @@ impl Definition {
     ) -> Walked<Option<Bound<'py, Self>>> {
         let noted = || changed_state::note_running(root.py()).map_err(WalkError::interrupted);
         // What a call in another thread changed for the first time may have been read before it was noted.
-        for _ in 1..changes::ATTEMPTS {
+        for _ in 1..changed_state::ATTEMPTS {
             let before = noted()?;
             let found = Self::as_noted(root, purpose, reading);
             if noted()? == before {
