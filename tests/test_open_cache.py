@@ -20,7 +20,7 @@ from funes import (
     open_cache,
 )
 from funes._entries import large_arguments
-from funes.types import Cache, StoredEntry, StoredFunction, StoredVersion
+from funes.types import StoredEntry, StoredFunction, StoredVersion
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -1,5 +1,16 @@
-"""Seeds: `global_seed=`.
+"""Calls that the extension does not finish alone.
 
-`seeding` runs a function, `generators` knows the libraries, `turns` keeps threads apart, `draws` notices random numbers
-that were drawn without a seed.
+::
+
+    miss                 a call whose result is not in memory
+      single_flight        one call computes a key, the others wait
+        liveness             detects a holder that makes no progress
+      run                  runs the function
+      argument_snapshot    the arguments as they were before the run
+      log                  a line for each miss
+      unstable_definition  warns of a definition that differs in every process
+    seeding              runs a function with seeded generators
+      generators           the global random generators: seed, save, restore
+      generator_lock       one seeded run at a time owns them
+      random_draws         detects that a run drew numbers without a seed
 """

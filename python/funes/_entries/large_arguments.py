@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from funes._call.argument_snapshot import ArgumentSnapshot
 from funes._entries import pickler
 from funes._funes import Store, hash_value
 from funes._warnings import one_line
+
+if TYPE_CHECKING:
+    from funes._call.argument_snapshot import ArgumentSnapshot
 
 #: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
 #: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.

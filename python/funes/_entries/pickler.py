@@ -149,7 +149,7 @@ def load(
     Args:
         body: The portable pickle.
         fast: The fast pickle, which is tried first, and what it asks for. Arrays that it makes lie in that.
-        home: The module of the memorious function, see `mains`.
+        home: The module of the memorious function, see `main_module`.
         buffers: What `body` asks for, if that is a part of an entry.
 
     Raises:
@@ -207,8 +207,8 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-#: The name of `mains` in stored files: one of the format, see docs/format.md.
-_FINDERS = "funes._entries.main_module"
+#: The name of `main_module` in stored files: one of the format, see docs/format.md.
+_FINDERS = main_module.__name__
 
 
 class _Unpickler(pickle.Unpickler):

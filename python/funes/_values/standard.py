@@ -195,7 +195,7 @@ _RULES: dict[str, Rule] = {
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
-RULES["funes._values.standard.Tool"] = ("tool", lambda value: value.kind)
+RULES[f"{__name__}.Tool"] = ("tool", lambda value: value.kind)
 
 #: Attributes that the rule of a type speaks for, so that they are none of a derived class's own.
 COVERED: dict[str, frozenset[str]] = {
