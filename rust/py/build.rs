@@ -1,5 +1,15 @@
-//! Makes the interpreter's features (`Py_GIL_DISABLED`) known to `cfg`.
+//! Makes the interpreter's features (`Py_GIL_DISABLED`) known to `cfg`, and refuses interpreters that are not known.
+
+/// The last minor version of Python 3 whose structs (`PyFunctionObject`, `tp_version_tag`, `ma_version_tag`) were
+/// compared with what `guard.rs`, `namespace.rs`, `strategy.rs` and `memo_type.rs` read of them.
+const LAST_CHECKED: u8 = 15;
 
 fn main() {
+    let minor = pyo3_build_config::get().version().minor;
+    assert!(
+        minor <= LAST_CHECKED,
+        "funes reads fields of structs of CPython, which are not checked for Python 3.{minor} yet: compare them with \
+         the new headers, then raise LAST_CHECKED in rust/py/build.rs"
+    );
     pyo3_build_config::use_pyo3_cfgs();
 }

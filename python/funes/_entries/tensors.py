@@ -8,7 +8,8 @@ import sys
 import types
 from typing import Any
 
-from funes._entries.c_pickler import ATOMS, PROTOCOL
+from funes._entries.c_pickler import ATOMS
+from funes._funes import PROTOCOL
 
 
 def has_graph(value: object) -> bool:

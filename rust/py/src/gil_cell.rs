@@ -7,12 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-/// A value for whoever is attached to the interpreter.
+/// A value for threads that are attached to the interpreter.
 pub(crate) struct GilCell<T>(#[cfg(not(Py_GIL_DISABLED))] RefCell<T>, #[cfg(Py_GIL_DISABLED)] Mutex<T>);
 
 // SAFETY: the value is reached only through methods that ask for a `Python`, so by threads that hold the interpreter's
 // lock, one at a time; the lock orders what they do, the counting of borrows included. Were the lock given up within
-// `with`, another thread would find the value borrowed, and panic.
+// `with`, another thread would find the value borrowed, and panic. There is one such lock: PyO3 refuses to import the
+// extension into a second interpreter of the process (PEP 684).
 #[cfg(not(Py_GIL_DISABLED))]
 unsafe impl<T: Send> Sync for GilCell<T> {}
 

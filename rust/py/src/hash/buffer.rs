@@ -56,9 +56,9 @@ pub(crate) fn contiguous(buffer: &PyUntypedBuffer) -> &[u8] {
         return &[];
     }
     // SAFETY: the buffer is contiguous, so `len_bytes` bytes lie at `buf_ptr`; the export keeps them there as long as
-    // `buffer` lives: an exporter must not move or free exported memory. Another thread may write to it while it is
-    // read, as it may while numpy reads it: then the digest is of neither state, like everything else that is
-    // computed from an array in use; a byte has no invalid value.
+    // `buffer` lives: an exporter must not move or free exported memory. Another thread that writes to it meanwhile
+    // makes a data race, which the rules of Rust do not allow. It is accepted, as numpy accepts it: the digest is then of
+    // neither state, like any result computed from an array in use, and each byte read is a valid value.
     unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
 }
 

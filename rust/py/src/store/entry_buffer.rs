@@ -1,9 +1,9 @@
 //! The bytes of an entry as Python sees them: memory that arrays can lie in.
 
-use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::fs::File;
 use std::io;
+use std::ptr::NonNull;
 
 use funes_core::store::{Entry, Footer, Held, Span};
 use memmap2::{MmapMut, MmapOptions};
@@ -12,11 +12,13 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-/// The bytes of one entry, read for one reader, who may write to them: a private map of its file, or a copy of it. What
-/// is written is seen by nobody else, and never reaches the file.
+/// The bytes of one entry for one reader, which may write to them: a private map of the file, or a copy of it. No other
+/// reader sees what it writes, and the file does not change.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct EntryBuffer {
-    bytes: UnsafeCell<Held>,
+    /// Owns the memory behind `address`; it is never used again.
+    _held: Held,
+    address: NonNull<u8>,
     length: usize,
 }
 
@@ -28,23 +30,30 @@ pub(crate) fn map(file: &File, length: usize) -> io::Result<MmapMut> {
     unsafe { MmapOptions::new().len(length).map_copy(file) }
 }
 
-// SAFETY: what is shared is bytes behind a buffer, as of a bytearray: Python's threads may race for them, which is theirs
-// to avoid, as with any array. Nothing in here is moved or freed before the last export has gone.
+// SAFETY: the address is that of memory that this object owns: it moves with the object to another thread, and is not
+// moved or freed before the last export has gone. Threads share bytes as those of a bytearray: see `bytes` on races.
+unsafe impl Send for EntryBuffer {}
+// SAFETY: as above.
 unsafe impl Sync for EntryBuffer {}
 
 impl EntryBuffer {
     /// The body of what the store has found, and its footer.
     pub(crate) fn of(entry: Entry) -> (Self, Footer) {
         let length = entry.body().len();
-        let (held, footer) = entry.into_parts();
-        (Self { bytes: UnsafeCell::new(held), length }, footer)
+        let (mut held, footer) = entry.into_parts();
+        let address = NonNull::from(match &mut held {
+            Held::Bytes(bytes) => &mut bytes[..],
+            Held::Mapped(map) => &mut map[..],
+        });
+        (Self { _held: held, address: address.cast(), length }, footer)
     }
 
     /// The bytes as they are now.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: so many bytes lie there as long as `self` does. A thread of Python that writes into a view of them at the
-        // same time races with the reader, as it does with any reader of an array; a byte has no invalid value.
-        unsafe { std::slice::from_raw_parts(self.address(), self.length) }
+        // SAFETY: `length` bytes lie there as long as `self` lives. A Python thread that writes into a view of them
+        // meanwhile makes a data race, which the rules of Rust do not allow. It is accepted here, as in every extension
+        // that reads memory lent by the buffer protocol: the reader gets old or new bytes, and each is a valid value.
+        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.length) }
     }
 
     /// A view of all of it.
@@ -56,14 +65,6 @@ impl EntryBuffer {
     pub(crate) fn part<'py>(view: &Bound<'py, PyMemoryView>, span: Span) -> PyResult<Bound<'py, PyAny>> {
         let (start, end) = (span.offset, span.offset + span.length);
         view.get_item(pyo3::types::PySlice::new(view.py(), start.cast_signed() as isize, end.cast_signed() as isize, 1))
-    }
-
-    fn address(&self) -> *mut u8 {
-        // SAFETY: nobody else has a reference to what is in the cell, but to the bytes that it leads to.
-        match unsafe { &mut *self.bytes.get() } {
-            Held::Bytes(bytes) => bytes.as_mut_ptr(),
-            Held::Mapped(map) => map.as_mut_ptr(),
-        }
     }
 }
 
@@ -78,7 +79,8 @@ impl EntryBuffer {
         let length = this.length.cast_signed();
         // SAFETY: `view` is the interpreter's to fill; the address and length are those of memory that lives as long as
         // `slf`, to which the view gets a reference.
-        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), this.address().cast(), length, 0, flags) };
+        let filled =
+            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), this.address.as_ptr().cast(), length, 0, flags) };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 }
