@@ -130,7 +130,7 @@ CLAIMS: dict[str, list[Run]] = {
         ),
         (None, "from work import f; f(frozenset(map(str, range(9))))", ""),
     ],
-    "changing a result changes it for nobody else": [
+    "changing a result changes no other caller's copy": [
         (
             edit("work.py", "return near", "return [0] or near"),
             "from work import f; f(1).append(1); f(1).append(2); print(f(1))",

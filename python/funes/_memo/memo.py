@@ -226,7 +226,7 @@ class Memo(Generic[P, R]):
         """Copy the results of an earlier version to the present one, after an edit that changed no result.
 
         Nothing is computed, and nothing of the earlier version is changed. The copies are entries like any others: they
-        stay when the earlier version is deleted. What is stored under it later needs another `adopt`. docs/adopt.md
+        stay when the earlier version is deleted. What is stored under it later needs another `adopt`. docs/reuse-results.md
         tells more.
 
         Args:
