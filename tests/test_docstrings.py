@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 import funes
+import funes.types
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
-PUBLIC = {name: getattr(funes, name) for name in funes.__all__ if name != "__version__"}
+PUBLIC = {
+    **{name: getattr(funes, name) for name in funes.__all__ if name != "__version__"},
+    **{f"types.{name}": getattr(funes.types, name) for name in funes.types.__all__},
+}
 #: An example that says SKIP is to be looked at only.
 WITH_EXAMPLES = [
     name
@@ -22,10 +26,12 @@ WITH_EXAMPLES = [
 
 
 RUN = """
-import doctest, funes
+import doctest, operator, funes, funes.types
 
 public = {name: getattr(funes, name) for name in funes.__all__}
-example = doctest.DocTestParser().get_doctest(public[NAME].__doc__, public, NAME, None, None)
+public |= {name: getattr(funes.types, name) for name in funes.types.__all__}
+text = operator.attrgetter(NAME)(funes).__doc__
+example = doctest.DocTestParser().get_doctest(text, public, NAME, None, None)
 failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
 print(f"{failed} of {tried} failed")
 """
@@ -41,6 +47,6 @@ def test_the_example_of_a_docstring_runs(name: str, run_python: Callable[..., st
 
 def test_every_public_name_is_in_the_reference_and_has_a_docstring() -> None:
     text = REFERENCE.read_text(encoding="utf-8")
-    named = re.findall(r"^\.\. auto(?:function|class|exception):: funes\.(\w+)", text, re.M)
+    named = re.findall(r"^\.\. auto(?:function|class|exception):: funes\.([\w.]+)", text, re.M)
     assert sorted(named) == sorted(PUBLIC)
     assert [name for name in PUBLIC if not PUBLIC[name].__doc__] == []

@@ -137,7 +137,7 @@ def test_a_cache_is_opened_where_functions_would_store(
         open_cache(cache / "missing")
     with pytest.raises(NotADirectoryError):
         open_cache(double.key(1).path)
-    with pytest.raises(TypeError, match="key must be a text or bytes, and not empty"):
+    with pytest.raises(TypeError, match="signing_key must be text or bytes, and not empty"):
         open_cache(signing_key="")
     with pytest.raises(ValueError, match="verify must be"):
         open_cache(verify="sometimes")

@@ -57,7 +57,7 @@ def checked(key: object) -> Secret:
         TypeError: It is neither a text nor bytes, or empty.
     """
     if not isinstance(key, (str, bytes)) or not key:
-        raise TypeError("key must be a text or bytes, and not empty")
+        raise TypeError("signing_key must be text or bytes, and not empty")
     return Secret(key)
 
 
