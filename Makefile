@@ -29,7 +29,7 @@ test-python: build $(VENV)/.made/test
 	$(VENV)/bin/python -m pytest
 
 test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage, leaks; minutes
-	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults tests/test_call.py
+	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults tests/call/test_call.py
 
 test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm and MPI, started on this machine; minutes
 	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
@@ -99,7 +99,7 @@ test-wheel: wheel ## install the wheel into a new environment, without a compile
 	$(VENV)/bin/python scripts/test_package.py wheel
 
 test-sdist: sdist ## install the source distribution into a new environment, and try it there
-	$(VENV)/bin/python scripts/test_package.py sdist --group smoke tests/test_memorious.py tests/test_call.py
+	$(VENV)/bin/python scripts/test_package.py sdist --group smoke tests/memo/test_memorious.py tests/call/test_call.py
 
 build: $(VENV)/.made/build ## build the extension into the environment
 	@sh scripts/check_tools.sh $(VENV)/bin/python

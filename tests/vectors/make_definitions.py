@@ -1,4 +1,4 @@
-"""Writes definitions.json: the definition hashes of the projects in tests/definition_cases.py, in both versions.
+"""Writes definitions.json: the definition hashes of the projects in tests/code/definition_cases.py, in both versions.
 
     python tests/vectors/make_definitions.py
 
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 from definition_cases import CASES
 from definition_table import run_table

@@ -15,6 +15,8 @@ from typing import Any, Final
 class _Current:
     """The value that a variable has in the context or thread that asks."""
 
+    __module__ = "funes"  # part of keys: wherever this class lies
+
     def __init__(self, variable: Any) -> None:
         self.variable = variable
 
@@ -30,6 +32,8 @@ class _Current:
 
 class _Decimal:
     """The context in which `decimal` computes."""
+
+    __module__ = "funes"  # part of keys: wherever this class lies
 
     def __funes_key__(self) -> object:
         import decimal

@@ -31,6 +31,8 @@ class File:
     path: As it stands now, so that a later change of the working directory makes no difference.
     """
 
+    __module__ = "funes"  # part of keys: wherever this class lies
+
     def __init__(self, path: Path) -> None:
         #: As it was given: another process, like the code, takes a relative one from its own working directory.
         self._given = path
@@ -73,6 +75,8 @@ class Holder:
 
     value: As it was given: it may be changed later on.
     """
+
+    __module__ = "funes"  # part of keys: wherever this class lies
 
     def __init__(self, value: object) -> None:
         self.value = value

@@ -106,6 +106,8 @@ def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
 class _Unordered:
     """A list, tuple or dict that counts by what it holds, in no order."""
 
+    __module__ = "funes"  # part of keys: wherever this class lies
+
     def __init__(self, value: object) -> None:
         self.value = value
 

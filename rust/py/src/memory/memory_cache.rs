@@ -17,7 +17,7 @@ use crate::memory::counters::Counters;
 const DEFAULT_BOUND: u64 = 256 << 20;
 
 /// What a result costs beside its key and itself: its place in the cache and in the index, and what the allocator adds;
-/// measured by `tests/test_memory.py`.
+/// measured by `tests/call/test_memory.py`.
 const OVERHEAD: usize = 320;
 
 /// Into how many parts the results are divided, each with a bound of its own: where there is no interpreter's lock,

@@ -25,7 +25,8 @@ import pytest
 
 from funes import CacheWarning
 from funes._call import generator_lock, generators
-from funes._call.seeding import normalise, run_seeded, run_seeded_async, waiting
+from funes._call.generator_lock import waiting
+from funes._call.seeding import normalise, run_seeded, run_seeded_async
 
 NOTHING: frozenset[str] = frozenset()
 

@@ -9,7 +9,6 @@ import textwrap
 from typing import Any
 
 import pytest
-
 from patch_cases import LIBRARY, ROWS, Row
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each row runs in a process")

@@ -12,7 +12,7 @@ import pytest
 import funes
 import funes.types
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference.md"
 PUBLIC = {
     **{name: getattr(funes, name) for name in funes.__all__ if name != "__version__"},
     **{f"types.{name}": getattr(funes.types, name) for name in funes.types.__all__},

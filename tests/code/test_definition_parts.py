@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from definition_cases import CASES, Case
 from definition_runner import load_funes, outline
 from definition_table import run_table
@@ -40,8 +39,9 @@ from funes._code import (
     user_code,
 )
 from funes._code.bytecode import names_in, same_code
-from funes._code.describe import CODE_TYPES, MISSING, describe, is_code
+from funes._code.describe import CODE_TYPES, describe, is_code
 from funes._code.local_imports import Absent
+from funes._code.node import MISSING
 from funes._code.normalize import content
 from funes._code.scopes import names_of, spelled
 from funes._code.user_code import is_user_code, track_package

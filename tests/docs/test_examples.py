@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 

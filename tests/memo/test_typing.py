@@ -1,4 +1,4 @@
-"""What type checkers make of code that uses funes: tests/typing, with the funes that is installed."""
+"""What type checkers make of code that uses funes: tests/memo/typing, with the funes that is installed."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def test_who_holds_the_lock_is_not_waited_for(cache: Path, run_python: RunPython
     script = f"""
 from funes._results import usage
 from funes._funes import KeyLock
-stats._add({str(double.cache_path)!r}, stats.Stats(1, 1.0))
+usage._add({str(double.cache_path)!r}, usage.Stats(1, 1.0))
 """
     try:
         run_python(script)
@@ -254,8 +254,8 @@ def test_a_process_that_runs_finds_its_entries_after_others_have_added(
 ) -> None:
     out = run_python(
         DOUBLE
-        + "from funes._entries import stats\n"
-        + "double(1), double(1)\nstats.save()\ntime.sleep(1.1)\ndouble(1), double(1)\n"
+        + "from funes._results import usage\n"
+        + "double(1), double(1)\nusage.save()\ntime.sleep(1.1)\ndouble(1), double(1)\n"
         + "print(double.cache_info().misses, double.cache_info().memory_hits)"
     )
     assert out.split() == ["1", "3"]

@@ -11,7 +11,7 @@ import pytest
 
 from vectors import make
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 # Prints the names of the vectors that do not hold, and then how a set is laid out here.
 SCRIPT = """

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guard_cases import CHANGES, Change
 
 from funes import CacheWarning, memorious
-from guard_cases import CHANGES, Change
 
 pytestmark = pytest.mark.usefixtures("cache")
 

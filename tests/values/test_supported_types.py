@@ -9,7 +9,7 @@ import pytest
 
 from funes._values import rules
 
-PAGE = (Path(__file__).parent.parent / "docs" / "supported-types.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "supported-types.md").read_text(encoding="utf-8")
 TABLES, REFUSED = PAGE.split("\n## Refused\n")
 LIBRARIES = {name.partition(".")[0] for name, _ in rules.RULES.values()}
 

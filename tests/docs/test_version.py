@@ -12,7 +12,7 @@ import pytest
 
 import funes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "version.py"
 Python = Callable[..., "CompletedProcess[str]"]
 

@@ -51,7 +51,7 @@ async def work_async(x):
 
 def tell_when_waiting():
     def look():
-        while not any(lock_waiter.waker for lock_waiter in list(once._abroad.values())):
+        while not any(lock_waiter.waker for lock_waiter in list(single_flight._lock_waiters.values())):
             time.sleep(0.002)
         time.sleep(0.05)  # from here on it only sleeps
         note(f"waits-{os.getpid()}")
@@ -100,7 +100,7 @@ def start(act: object) -> Iterator[Start]:
     def run(code: str) -> subprocess.Popen[str]:
         # Imported, not run as a script, so that spawned children find the same functions.
         launch = (
-            "import sys, module; module.once._PAUSES = 0.05, 0.05; exec(sys.argv[1], vars(module))"
+            "import sys, module; module.single_flight._PAUSES = 0.05, 0.05; exec(sys.argv[1], vars(module))"
         )
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", launch, code],
@@ -180,7 +180,7 @@ def test_waiting_uses_no_processor_time(start: Start) -> None:
         start,
         "tell_when_waiting()\n"
         "used = time.process_time(); begun = time.monotonic()\n"
-        "once._PAUSES = 0.25, 2.0\n"
+        "single_flight._PAUSES = 0.25, 2.0\n"
         "work(1)\n"
         "print((time.process_time() - used) / (time.monotonic() - begun))",
     )
@@ -225,7 +225,7 @@ def test_of_those_who_wait_for_what_cannot_be_stored_few_compute_one_after_the_o
     # The second run does not end before the others have begun, so these do not wait for it.
     act("until('go')\nif os.path.getsize('ran-1') > 1: until('all')")
     Path("unstorable").touch()
-    waiter = "once._IN_VAIN = 1; wait_and_tell(1)"
+    waiter = "single_flight._MAX_EMPTY_TURNS = 1; wait_and_tell(1)"
     holder = start("print(work(1))")
     until("ran-1")
     waiters = [started_waiter(start, waiter) for _ in range(4)]
@@ -283,7 +283,7 @@ def test_a_child_that_its_parent_waits_for_computes(
         "if os.path.getsize('ran-1') == 1:"
         " import subprocess;"
         " subprocess.run([sys.executable, '-c',"
-        " 'import module; module.once._PAUSES = 0.1, 0.1;"
+        " 'import module; module.single_flight._PAUSES = 0.1, 0.1;"
         " module.patience(0.3); module.work(1)'], check=True)"
     )
     output(start("work(1)"))
@@ -327,7 +327,7 @@ def test_a_thread_that_waits_does_not_keep_a_process_from_ending(start: Start) -
     start("work(1)")
     until("ran-1")
     leaving = start(
-        "once._PAUSES = 60, 60\n"
+        "single_flight._PAUSES = 60, 60\n"
         "threading.Thread(target=work, args=(1,), daemon=True).start()\n"
         "tell_when_waiting()\n"
         "until(f'waits-{os.getpid()}')"
@@ -386,7 +386,7 @@ def test_a_task_waits_for_another_process_and_its_loop_goes_on(start: Start) -> 
     waiter = start(
         "async def main():\n"
         "    tasks = [asyncio.ensure_future(work_async(1)) for _ in range(3)]\n"
-        "    while not once._abroad: await asyncio.sleep(0)\n"
+        "    while not single_flight._lock_waiters: await asyncio.sleep(0)\n"
         "    note('ticks'); print(await asyncio.gather(*tasks))\n"
         "asyncio.run(main())"
     )

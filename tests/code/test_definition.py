@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from definition_cases import CASES, Case
 from definition_table import run_table
+
 from funes import CacheWarning, hash_definition, hash_value, memorious
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 Load = Callable[..., types.ModuleType]
 
 HERE = [case for case in CASES if case.since <= sys.version_info[:2]]
-PROMISED = Path(__file__).parent / "vectors" / "definitions.json"
+PROMISED = Path(__file__).parents[1] / "vectors" / "definitions.json"
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
