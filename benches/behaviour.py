@@ -1,8 +1,8 @@
-"""What funes and its peers do, tried: prints the table of the README, one row a claim, one column a library.
+"""Compares the behaviour of funes and its peers: prints the table of the README.
 
-Every claim is a small project that is run, edited and run again, each time in a fresh process. The answer is "yes"
-where the outcome is the claimed one, "no" where it is another, "error" where a run fails. lru_cache has nothing to show
-("-") where a second process takes part.
+Each row is a claim, each column a library. A claim is a small project that is run, edited and run
+again, each time in a fresh process. The answer is "yes" if the outcome is the claimed one, "no" if it
+is another one, "error" if a run fails, and "-" for lru_cache if a second process is involved.
 
     make behaviour
 """
@@ -46,7 +46,7 @@ def far(x):
     return 1
 """
 
-# A run is an edit of the project (file, old text, new text; or None), then a script, then the output it ought to have.
+# A run: an edit of the project (file, old text, new text; or None), a script, the expected output.
 Edit = Callable[[Path], None] | None
 Run = tuple[Edit, str, str]
 
@@ -54,7 +54,7 @@ CALL = "from work import f; print(f(2))"
 
 
 def edit(file: str, old: str, new: str) -> Edit:
-    """Return what replaces a text in a file of the project, which must have it once."""
+    """Returns a function that replaces a text in a file of the project, which must have it once."""
 
     def apply(project: Path) -> None:
         path = project / file
@@ -66,7 +66,7 @@ def edit(file: str, old: str, new: str) -> Edit:
 
 
 def cut_stored_files(project: Path) -> None:
-    """Leave the first half of every file in the cache, as a full disk or a crash may."""
+    """Truncates every file in the cache to its first half, as a full disk or a crash may."""
     for path in (project / "cache").rglob("*"):
         if path.is_file() and path.suffix != ".py":
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -145,7 +145,7 @@ CLAIMS: dict[str, list[Run]] = {
 
 
 def outcome(library: str, runs: list[Run]) -> str:
-    """Try one claim with one library: "yes", "no", "error" or "-"."""
+    """Tests one claim with one library; returns "yes", "no", "error" or "-"."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "work.py").write_text(WORK.format(remember=LIBRARIES[library]))
@@ -172,7 +172,7 @@ def outcome(library: str, runs: list[Run]) -> str:
 
 
 def rows() -> Iterator[list[str]]:
-    """The lines of the table: its head, then one for each claim."""
+    """Yields the lines of the table: the header, then one line per claim."""
     yield [" ", *(name if name == "lru_cache" else f"{name} {version(name)}" for name in LIBRARIES)]
     yield ["---"] * (len(LIBRARIES) + 1)
     for claim, runs in tqdm(CLAIMS.items(), unit="claim"):

@@ -1,13 +1,14 @@
-"""How long a call takes: by funes, by its peers, and beside the floors below which none of them can go.
+"""Measures the time of a call with funes, with its peers, and with lower bounds for all of them.
 
-Every answer is checked. Two tables are printed:
+Every result is checked. Two tables are printed:
 
-- each library in a process of its own for each row, so that none warms up another: a miss (another argument each
-  time), a hit on disk (the first call with a stored argument in a fresh process), a hit (the same call again);
-- the bars that a hit in memory is to keep, as medians of paired runs in one process: figures of one run can be
-  compared, those of two runs cannot.
+- a miss (a new argument each time), a disk hit (the first call with a stored argument in a fresh
+  process) and a memory hit (the same call again), with one process per library and row, so that no
+  library warms up another;
+- the limits for a memory hit, as medians of paired runs in one process: figures of one run can be
+  compared with each other, figures of two runs cannot.
 
-`--json FILE` keeps the figures; `--readme` puts the first table into the README.
+`--json FILE` stores the figures; `--readme` writes the first table to the README.
 
     make bench
 """
@@ -37,12 +38,12 @@ from measure import Figure, machine, paired, refuse_debug_build, write_json
 from peers import KEEPS_NOTHING, PEERS, Function
 from tqdm import tqdm
 
-BATCH = 20  # calls in one measurement; a clock reading is small beside it
+BATCH = 20  # calls per measurement, so that reading the clock does not matter
 ROWS = ("miss", "disk hit", "hit")
 README = Path(__file__).parent.parent / "README.md"
 MARKS = "<!-- performance, by benches/compare.py -->", "<!-- end of performance -->"
 
-# What is called in the second table.
+# The functions and values of the second table.
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class Point:
     x: int
 
     def norm(self, z: int) -> float:
-        """Something small."""
+        """Computes something small."""
         return self.x * z + 0.5
 
 
 @dataclass(frozen=True)
 class PlainPoint(Point):
-    """The same, for the rival."""
+    """A copy of the function above, for the rival."""
 
 
 A, B, C = 1, 2.5, "abc"
@@ -94,12 +95,12 @@ def ten_floats(x: Any) -> list[float]:
 
 
 def statement(code: str, **names: object) -> timeit.Timer:
-    """A statement to be measured in a loop of its own."""
+    """Compiles a statement that is measured in its own loop."""
     return timeit.Timer(code, globals=names)
 
 
 def hits(remember: Callable[..., Any], guarded: bool) -> dict[str, tuple[timeit.Timer, float]]:
-    """The five calls of which people make millions, each with what it returned."""
+    """Returns the five most frequent kinds of calls, each with its expected result."""
     f = remember(one_guarded if guarded else one)
     g = remember(three_guarded if guarded else three)
     kind = Point if remember is funes_memorious() else PlainPoint
@@ -131,7 +132,7 @@ def funes_memorious() -> Callable[..., Any]:
 
 
 def bars(folder: str) -> list[Figure]:
-    """The second table, measured in the process that this is called in."""
+    """Measures the second table in this process."""
     os.environ["FUNES_CACHE_DIR"] = folder
     memorious = funes_memorious()
     figures: list[Figure] = []
@@ -145,7 +146,7 @@ def bars(folder: str) -> list[Figure]:
             if answer != rival[name][1]:
                 raise AssertionError(f"wrong answer: {name}")
             took, other, _ = paired(call, rival[name][0])
-            # What the bench's own loop takes is neither's.
+            # Subtract the time of the loop of the benchmark.
             took, other = took - empty, other - empty
             ratios.append(took / other)
             hit_takes[name, guarded] = took
@@ -186,7 +187,7 @@ def bars(folder: str) -> list[Figure]:
 
 
 def guard_looked_up() -> float:
-    """Nanoseconds a guarded name, in a program that sets some global between any two calls."""
+    """Returns nanoseconds per guarded name, in a program that sets a global between any two calls."""
     from funes import memorious
 
     f, g = memorious(one), memorious(one_guarded)
@@ -199,7 +200,7 @@ def guard_looked_up() -> float:
 
 
 def memory(folder: str) -> list[Figure]:
-    """What a million hits and a million keys leave behind."""
+    """Returns the memory that a million hits and a million keys leave behind."""
     from funes import memorious
 
     def resident() -> float:
@@ -226,7 +227,7 @@ def memory(folder: str) -> list[Figure]:
     g = memorious(cache_dir=folder, memory=bound << 20, durability="never", single_flight=False)(
         three
     )
-    # The first ones open what is opened once.
+    # The first calls open files that are opened once.
     for x in range(1000):
         g(x, -1, -1)
     before = resident()
@@ -239,7 +240,7 @@ def memory(folder: str) -> list[Figure]:
 
 
 def import_time(statement: str, rounds: int = 15) -> float:
-    """Seconds that an import takes beyond what a bare Python does, the median of fresh processes."""
+    """Returns the median time of an import in fresh processes, minus the start of Python, in seconds."""
 
     def run(code: str) -> float:
         before = time.perf_counter()
@@ -250,7 +251,7 @@ def import_time(statement: str, rounds: int = 15) -> float:
 
 
 def microseconds(function: Function, arguments: list[float]) -> float:
-    """Call the function with each argument; return the median time of a call. Raises if an answer is wrong."""
+    """Calls the function with each argument; returns the median time of a call. Checks the results."""
     times = []
     for start in range(0, len(arguments), BATCH):
         batch = arguments[start : start + BATCH]
@@ -263,7 +264,7 @@ def microseconds(function: Function, arguments: list[float]) -> float:
 
 
 def measure(library: str, row: str, folder: Path, calls: int) -> float:
-    """Measure one row of one library, in the process that this is called in."""
+    """Measures one row of one library in this process."""
     function = PEERS[library](folder)
     function(-1.0)  # imports, connections and folders are made by the first call of all
     if row == "hit":
@@ -272,7 +273,7 @@ def measure(library: str, row: str, folder: Path, calls: int) -> float:
 
 
 def table(figures: dict[tuple[str, str], float]) -> list[str]:
-    """The first table, as Markdown."""
+    """Returns the first table as Markdown."""
     lines = [f"| microseconds a call | {' | '.join(ROWS)} |", "|---|---:|---:|---:|"]
     for library in PEERS:
         cells = [figures.get((library, row)) for row in ROWS]
@@ -282,7 +283,7 @@ def table(figures: dict[tuple[str, str], float]) -> list[str]:
 
 
 def put_into_readme(lines: list[str]) -> None:
-    """Replace the table of the README, and say what it was measured on."""
+    """Replaces the table of the README, and adds the machine that it was measured on."""
     text = README.read_text(encoding="utf-8")
     head, rest = text.split(MARKS[0])
     tail = rest.split(MARKS[1])[1]
@@ -291,7 +292,7 @@ def put_into_readme(lines: list[str]) -> None:
 
 
 def main() -> None:
-    """Measure, and print both tables."""
+    """Measures and prints both tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What a definition costs: to find it at the first call, and to see at each further call that it still holds."""
+"""Measures the cost of a definition: finding it at the first call, and checking it at later calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHAIN = "".join(f"def f{i}(x): return f{i + 1}(x) + {i}\n" for i in range(1000))
 HELPERS = "".join(f"def g{i}(x):\n    y = x + {i}\n    return [y, N{i}]\n" for i in range(20))
 NUMBERS = "".join(f"N{i} = {i}\n" for i in range(20))
 
-#: Name of the line -> text of the module, function, unit of the figure in seconds, bar in that unit.
+#: Name of the line -> source of the module, function, unit of the figure in seconds, limit in that unit.
 FIRST: dict[str, tuple[str, str, str, float]] = {
     "a trivial function": ("def f(x): return x + 1\n", "f", "us", 200),
     "with 20 helpers and 20 numbers": (
@@ -54,7 +54,7 @@ _SECONDS = {"us": MICRO, "ms": MILLI, "s": 1.0}
 
 @contextlib.contextmanager
 def loaded(folder: Path, text: str) -> Iterator[types.ModuleType]:
-    """A module that nobody has seen before."""
+    """Makes a module that is new to funes."""
     name = f"measured_{time.perf_counter_ns()}"
     (folder / f"{name}.py").write_text(text)
     importlib.invalidate_caches()
@@ -63,7 +63,7 @@ def loaded(folder: Path, text: str) -> Iterator[types.ModuleType]:
 
 
 def first(folder: Path) -> Iterator[Figure]:
-    """The first call's share: each time with a module that was just imported."""
+    """Measures the definition at the first call, each time with a module that was just imported."""
     from funes import hash_definition
 
     for name, (text, function, unit, bar) in FIRST.items():
@@ -76,7 +76,7 @@ def first(folder: Path) -> Iterator[Figure]:
         yield Figure(name, statistics.median(taken) / _SECONDS[unit], unit, bar)
 
 
-#: What is guarded -> the text that defines the n-th, and how the function uses it.
+#: Kind of guarded name -> source that defines the n-th one, and its use in the function.
 GUARDED: dict[str, tuple[str, str]] = {
     "a global number": ("N{} = {}\n", "N{}"),
     "a helper": ("def N{}(x): return {}\n", "N{}(x)"),
@@ -108,7 +108,7 @@ _BUILTINS = [
 
 
 def guards(folder: Path) -> Iterator[Figure]:
-    """How much longer a hit takes for each name that is watched."""
+    """Measures how much longer a hit takes per guarded name."""
     from funes import memorious
 
     count = len(_BUILTINS)

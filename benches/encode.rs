@@ -1,4 +1,4 @@
-//! The encoding without Python, beside its floor: BLAKE3 alone over as many bytes.
+//! Benchmarks the encoding without Python, compared to BLAKE3 alone over the same number of bytes.
 
 use std::hint::black_box;
 

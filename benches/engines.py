@@ -1,6 +1,7 @@
-"""Sending tasks: what a hit of a memorious function costs in a worker, beside the plain function.
+"""Measures a hit of a memorious function in the workers of task engines, compared to a plain function.
 
-The functions are those of this script, which engines pickle by value or look up in the main program of the worker.
+The functions are defined in this script, so engines pickle them by value or look them up in the main
+module of the worker.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROUNDS = 11
 WORKERS = 2
 BAR = 3.0
 
-#: Sends a function and waits for the results of its calls.
+#: Sends a function to the workers, and waits for the results of its calls.
 Map = Callable[[Callable[[int], int], range], object]
 
 
@@ -105,7 +106,7 @@ def measure(name: str) -> list[Figure]:
     with ENGINES[name]() as send:
         points = range(TASKS)
         for label, function in {"function": remembered, "closure": captured}.items():
-            # The results are stored and each worker has opened the function: that is not what is measured.
+            # Not measured: the results are stored and each worker has loaded the function.
             for _ in range(2):
                 send(function, points)
                 send(plain, points)

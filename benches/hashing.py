@@ -1,8 +1,8 @@
-"""How long `hash_value` takes, beside what else reads a whole value: pickle, joblib's hash, BLAKE3 alone.
+"""Measures `hash_value`, compared to pickle, to the hash of joblib, and to BLAKE3 alone.
 
-Each row measures funes and its rival alternately and takes the median of the ratios, so that whatever else the machine
-does falls on both. Next to the ratio stands the bar that it is meant to keep; the figures of one run can be compared,
-those of two runs cannot.
+Each row measures funes and its rival alternately and takes the median of the ratios, so that other
+load affects both. The limit is shown beside the ratio. Figures of one run can be compared with each
+other, figures of two runs cannot.
 
     make bench
 """
@@ -32,7 +32,7 @@ Work = Callable[[Any], object]
 
 @dataclasses.dataclass
 class Record:
-    """A small object, as people keep them in lists."""
+    """A small object, as it is often stored in lists."""
 
     number: int
     weight: float
@@ -40,7 +40,7 @@ class Record:
 
 
 def frame(rows: int) -> pd.DataFrame:
-    """A frame of mixed columns."""
+    """Makes a frame of mixed columns."""
     numbers = np.arange(rows)
     return pd.DataFrame(
         {
@@ -54,27 +54,27 @@ def frame(rows: int) -> pd.DataFrame:
 
 
 def with_pickle(value: Any) -> object:
-    """Pickle's own walk over the value."""
+    """Pickles the value."""
     return pickle.dumps(value, protocol=5)
 
 
 def with_blake3(value: Any) -> object:
-    """The hash function alone, on all cores."""
+    """Hashes the memory with BLAKE3 on all cores."""
     return blake3.blake3(value.view("u1"), max_threads=blake3.blake3.AUTO).digest()
 
 
 def mixed_dict() -> dict[str, Any]:
-    """Twenty keys with values of several types."""
+    """Makes a dict of twenty keys with values of several types."""
     values = [1, 2.5, "text", None, True]
     return {f"key {number}": values[number % 5] for number in range(20)}
 
 
 def records() -> list[Record]:
-    """A thousand small objects."""
+    """Makes a list of a thousand small objects."""
     return [Record(number, number * 1.5, f"name {number}") for number in range(1000)]
 
 
-#: Name, value, rival, the most that funes may take as a multiple of the rival's time.
+#: Name, value, rival, limit of the time of funes as a multiple of the rival's time.
 ROWS: list[tuple[str, Callable[[], Any], Work, float]] = [
     ("10,000 floats / pickle", lambda: [i * 1.1 for i in range(10_000)], with_pickle, 0.7),
     ("10,000 ints / pickle", lambda: list(range(10_000)), with_pickle, 0.7),
@@ -90,7 +90,7 @@ ROWS: list[tuple[str, Callable[[], Any], Work, float]] = [
 
 
 def compare(value: Any, rival: Work, seconds: float) -> tuple[float, float]:
-    """Median time of `hash_value`, in microseconds, and median of its ratios to the rival's."""
+    """Returns the median time of `hash_value` in microseconds, and the median ratio to the rival."""
     repeats = 1
     while timed(hash_value, value, repeats) < 0.002 and repeats < 1000:
         repeats *= 4
@@ -104,7 +104,7 @@ def compare(value: Any, rival: Work, seconds: float) -> tuple[float, float]:
 
 
 def timed(work: Work, value: Any, repeats: int) -> float:
-    """Seconds that some repeats take."""
+    """Returns the time of some repeats in seconds."""
     before = time.perf_counter()
     for _ in range(repeats):
         work(value)
@@ -112,7 +112,7 @@ def timed(work: Work, value: Any, repeats: int) -> float:
 
 
 def strided_megabytes() -> float:
-    """How much more memory it takes to hash a strided view of 512 MiB, in MiB: in a process with nothing else in it."""
+    """Returns the memory that hashing a strided view of 512 MiB takes in a fresh process, in MiB."""
     import resource
 
     view = np.full(1 << 27, 1.5)[::2]
@@ -124,7 +124,7 @@ def strided_megabytes() -> float:
 
 
 def main() -> None:
-    """Measure every row and print the table."""
+    """Measures every row and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3, help="for each row; default: 3")
     options = parser.parse_args()

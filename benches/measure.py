@@ -1,4 +1,4 @@
-"""What the benches share: paired measurements, tables with bars, and no figure of a debug build."""
+"""Helpers of the benchmarks: paired measurements, tables with limits, a check against debug builds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-#: What is timed: a call, or a statement that is compiled into the loop.
+#: The code to measure: a callable, or a statement that is compiled into the loop.
 Work = Callable[[], object] | timeit.Timer
 
 
 def refuse_debug_build() -> None:
-    """Exit unless the extension was built with optimizations."""
+    """Exits unless the extension was built with optimizations."""
     from funes import _funes
 
     if not _funes.IS_RELEASE:
@@ -31,16 +31,16 @@ class Figure:
     """One line of a table."""
 
     name: str
-    #: What was measured, in `unit`.
+    #: The measured figure, in `unit`.
     value: float
     unit: str
-    #: The most that `value` may be, if there is a bar.
+    #: The limit of `value`, if there is one.
     bar: float | None = None
     note: str = ""
 
     @property
     def is_met(self) -> bool:
-        """Whether the bar is kept, if there is one."""
+        """Returns whether the value is within the limit, if there is one."""
         return self.bar is None or self.value <= self.bar
 
     def __str__(self) -> str:
@@ -51,9 +51,9 @@ class Figure:
 
 
 def paired(own: Work, rival: Work, seconds: float = 1.0) -> tuple[float, float, float]:
-    """Median seconds of each of two, and the median of their ratios.
+    """Returns the median time of each of two in seconds, and the median of their ratios.
 
-    They run alternately, so that whatever else the machine does falls on both.
+    They run alternately, so that other load affects both.
     """
     repeats = 1
     while timed(own, repeats) < 0.002 and repeats < 1 << 16:
@@ -79,13 +79,13 @@ def timed(work: Work, repeats: int) -> float:
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line."""
+    """Returns a one-line description of the machine."""
     import os
 
     return f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
 def write_json(path: Path, figures: list[Figure]) -> None:
-    """Keep the figures of a run."""
+    """Writes the figures of a run to a file."""
     content = {"machine": machine(), "figures": [asdict(figure) for figure in figures]}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

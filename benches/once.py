@@ -1,6 +1,7 @@
-"""One computes, the others wait: how soon all have the result, and what a miss pays for it.
+"""Measures single flight: the time until all waiters have the result, and its cost for a miss.
 
-Sixteen processes ask for one computation of 50 ms; then one process makes misses with and without `once`.
+Sixteen processes request one computation of 50 ms; then one process makes misses with and without
+`single_flight`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ def functions(folder: str) -> tuple[Any, Any, Any]:
 
 
 def wait(work: Any, barrier: Any, round_: int, results: Any) -> None:
-    work.key(
-        round_
-    )  # the definition is hashed at the first call of a process, which is not what is measured
+    work.key(round_)  # not measured: the definition is hashed at the first call of a process
     barrier.wait()
     end = work(round_)
     results.put((end, time.monotonic() - end))
@@ -51,7 +50,7 @@ def waiters() -> None:
     for round_ in range(5):
         with tempfile.TemporaryDirectory() as folder:
             work, once, _ = functions(folder)
-            # The modules that a miss needs are loaded, and perhaps compiled: that is not what is measured.
+            # Not measured: the modules that a miss needs are loaded, and possibly compiled.
             once(0)
             barrier, results = context.Barrier(PROCESSES), context.SimpleQueue()
             arguments = (work, barrier, round_, results)

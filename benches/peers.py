@@ -1,4 +1,4 @@
-"""funes, its peers, and the floors below them: one function remembered by each."""
+"""One function that is cached by funes, by each peer, and by minimal implementations as lower bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Function = Callable[[float], float]
 
 
 def work(x: float) -> float:
-    """The function that is remembered: next to nothing, so that what is measured is the remembering."""
+    """Computes almost nothing, so that the measured time is that of the cache."""
     return x * 2.0
 
 
@@ -57,7 +57,7 @@ def with_lru_cache(_folder: Path) -> Function:
 
 
 def with_plain_files(folder: Path) -> Function:
-    """The floor: a pickle in a file, its name the argument; no hash, no check, no definition."""
+    """Stores a pickle in a file named by the argument, without hash, checksum or definition."""
     folder.mkdir(exist_ok=True)
     top = f"{folder}{os.sep}"
 

@@ -1,6 +1,6 @@
-"""Results as data: a hundred thousand small ones, and some that are large, beside reading the same files plainly.
+"""Measures loading cached results, many small ones and some large ones, compared to reading the files.
 
-The floor lists the folder, opens each file and unpickles it with pickle: no checksum, no order, outputs and all. Ratios
+The lower bound lists the folder, opens each file and unpickles it, without checksum and order. Ratios
 are medians of alternate runs, which can be compared; figures of two runs cannot.
 
     make bench
@@ -37,7 +37,7 @@ def functions(folder: str) -> tuple[Any, Any]:
 
 
 def fill(memo: Any, entries: Iterable[tuple[dict[str, Any], Any]]) -> None:
-    """Store entries as calls would, without the calls."""
+    """Stores entries like calls, without running them."""
     for inputs, output in entries:
         arguments = hashlib.sha1(repr(inputs).encode(), usedforsecurity=False).hexdigest()
         pickled = codec.dump_entry(inputs, output, 0.5)
@@ -45,7 +45,7 @@ def fill(memo: Any, entries: Iterable[tuple[dict[str, Any], Any]]) -> None:
 
 
 def plainly(memo: Any) -> Callable[[], int]:
-    """The floor."""
+    """Reads the files without funes: the lower bound."""
 
     def read() -> int:
         found = 0
@@ -62,7 +62,7 @@ def exhausted(results: Any) -> Callable[[], int]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The best of three: what the machine does besides only adds."""
+    """Returns the best of three times, since other load can only add."""
     taken = []
     for _ in range(3):
         before = time.perf_counter()
@@ -72,7 +72,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def peak(work: Callable[[], object]) -> float:
-    """The most memory that Python objects take meanwhile, in MiB."""
+    """Returns the peak memory of Python objects in MiB."""
     tracemalloc.start()
     work()
     most = tracemalloc.get_traced_memory()[1]

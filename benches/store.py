@@ -1,12 +1,12 @@
-"""What the disk costs: funes beside plain Python files, joblib and diskcache, with the bars that it is to keep.
+"""Measures the disk cache of funes, compared to plain Python files, joblib and diskcache, with limits.
 
-Every figure is a median of paired runs in one process, which is fresh for each row: what else the machine does falls on
-both of a pair. Small results are not kept in memory (`memory=0`), so that every hit reads its file. `--json FILE` keeps
-the figures.
+Every figure is a median of paired runs in a fresh process per row, so that other load affects both of
+a pair. Small results are not kept in memory (`memory=0`), so every hit reads its file. `--json FILE`
+stores the figures.
 
-An ext4 without a journal passes over the numbers of the files that were deleted in the last minutes, one by one, to
-find that of a new file, and is ten times slower then. That is the same for all who create a file for each result, as
-diskcache does not. `TMPDIR` names another folder.
+An ext4 file system without a journal skips the inodes of recently deleted files one by one to find a
+free one, which makes creating files ten times slower for some minutes. This affects every library that
+creates one file per result (not diskcache). `TMPDIR` sets another folder.
 
     make bench
 """
@@ -27,9 +27,9 @@ from typing import Any
 from measure import Figure, paired, refuse_debug_build, write_json
 from peers import with_diskcache, with_joblib, work
 
-SMALL = 500  # entries that small hits go through in turn
+SMALL = 500  # entries that the small hits read in turn
 LARGE = 1 << 20  # floats of the large array: 8 MiB
-SECONDS = 2.0  # for a pair
+SECONDS = 2.0  # per pair
 
 
 def array(x: float) -> Any:
@@ -39,7 +39,7 @@ def array(x: float) -> Any:
 
 
 def compared(name: str, own: Any, rivals: dict[str, tuple[Any, float]]) -> list[Figure]:
-    """A line for each rival: the ratio, which is to be at most what stands beside the rival."""
+    """Yields a line per rival with the ratio and its limit."""
     figures = []
     for rival, (call, bar) in rivals.items():
         took, other, ratio = paired(own, call, SECONDS)
@@ -49,7 +49,7 @@ def compared(name: str, own: Any, rivals: dict[str, tuple[Any, float]]) -> list[
 
 
 def in_turn(call: Callable[[float], Any], arguments: int) -> Callable[[], Any]:
-    """A call with each argument in turn. All are right, or it raises."""
+    """Returns a function that calls with each argument in turn and checks the results."""
     numbers = cycle(map(float, range(arguments))).__next__
     for _ in range(arguments):
         x = numbers()
@@ -59,7 +59,7 @@ def in_turn(call: Callable[[float], Any], arguments: int) -> Callable[[], Any]:
 
 
 def with_new(call: Callable[[float], Any]) -> Callable[[], Any]:
-    """A call with another argument each time."""
+    """Returns a function that calls with a new argument each time."""
     numbers = count().__next__
     return lambda: call(float(numbers()))
 
@@ -136,7 +136,7 @@ def large_hits(folder: Path) -> list[Figure]:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()

@@ -1,15 +1,15 @@
-"""Which random forest reads handwritten digits best? A search that never computes the same point twice.
+"""Searches the random forest that reads handwritten digits best, and computes no point twice.
 
     python examples/digits.py              # computes every point of the grid
-    python examples/digits.py              # remembers every point
-    python examples/digits.py --extend     # computes the points that are new
-    python examples/digits.py --grid full  # a wider grid: some minutes
+    python examples/digits.py              # every point is a cache hit
+    python examples/digits.py --extend     # computes the new points
+    python examples/digits.py --grid full  # a larger grid: some minutes
 
-Stop it with Ctrl-C whenever you like and start it again: what was computed is kept. Edit `train` or `load_pictures`,
-and every point is computed anew, since the old results are no longer what the code would give. Put the old code back,
-and the old results are there.
+Stop it with Ctrl-C and start it again: computed results are kept. If you edit `train` or
+`load_pictures`, every point is computed again, since the code may give other results. If you undo the
+edit, the old results are found again.
 
-The data are the 1,797 pictures that scikit-learn carries with it; nothing is downloaded.
+The data are the 1,797 pictures that are part of scikit-learn; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 from funes import load_cached_results_as_pandas, memorious
 
-# scikit-learn, pandas and matplotlib take longer to import than a remembered search takes to run. Each is imported by
-# the function that needs it, so that a run with nothing to compute never waits for scikit-learn.
+# Importing scikit-learn, pandas and matplotlib takes longer than a fully cached search. Each function
+# imports the libraries that it needs, so that such a search does not import scikit-learn.
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -50,7 +50,7 @@ EXTENSIONS = {"small": {"features": [32]}, "full": {"features": [64]}}
 
 @functools.lru_cache(maxsize=1)
 def load_pictures() -> tuple[np.ndarray, np.ndarray]:
-    """Return the pictures, shape (1797, 64), each pixel from 0 to 16, and the digits they show, shape (1797,)."""
+    """Returns the pictures, shape (1797, 64), pixels from 0 to 16, and their digits, shape (1797,)."""
     from sklearn.datasets import load_digits
 
     return load_digits(return_X_y=True)
@@ -58,17 +58,17 @@ def load_pictures() -> tuple[np.ndarray, np.ndarray]:
 
 @memorious
 def train(trees: int, features: int) -> dict[str, float]:
-    """Grow a forest on three quarters of the pictures and score it on the rest.
+    """Trains a forest on three quarters of the pictures and scores it on the rest.
 
-    The seed of the call decides all that is left to chance: how the pictures are divided, which of them each tree
-    learns from, and which pixels it looks at.
+    The seed of the call determines all random choices: how the pictures are split, which of them each
+    tree is trained on, and which pixels it uses.
 
     Args:
-        trees: how many trees vote.
-        features: how many of the 64 pixels, chosen anew for each branch, a tree may decide by.
+        trees: the number of trees.
+        features: the number of randomly chosen pixels, of 64, that each split of a tree may use.
 
     Returns:
-        The accuracy on the pictures that were learnt and on those held back, each from 0 to 1.
+        The accuracy on the training pictures and on the test pictures, each from 0 to 1.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import train_test_split
@@ -84,33 +84,34 @@ def train(trees: int, features: int) -> dict[str, float]:
 
 
 def points_of(grid: dict[str, list]) -> list[dict]:
-    """Return every combination of the grid's values, each as the keyword arguments of one call of `train`.
+    """Returns every combination of the values of the grid, as keyword arguments of `train`.
 
-    The first name varies slowest. It is the seed: a search that was stopped has seen the whole grid, with fewer seeds.
+    The first name varies slowest. It is the seed, so that a stopped search has covered the whole grid
+    with fewer seeds.
     """
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
 def search(points: list[dict]) -> tuple[int, int]:
-    """Call `train` on every point behind a progress bar; return how many were remembered and how many computed."""
-    remembered = computed = 0
+    """Calls `train` on every point with a progress bar; returns the numbers of hits and misses."""
+    hits = misses = 0
     with tqdm(points, unit="point") as bar:
         for point in bar:
             if train.is_cached(**point):
-                remembered += 1
+                hits += 1
             else:
-                computed += 1
-            bar.set_postfix_str(f"{remembered} remembered, {computed} computed", refresh=False)
+                misses += 1
+            bar.set_postfix_str(f"{hits} cached, {misses} computed", refresh=False)
             train(**point)
-    return remembered, computed
+    return hits, misses
 
 
 def summarize(points: list[dict]) -> pd.DataFrame:
-    """Return a row for each pair of hyperparameters, the best first: mean accuracy, its spread, the number of seeds."""
+    """Returns a row per pair of hyperparameters, best first: mean accuracy, deviation, number of seeds."""
     import pandas as pd
 
     results = load_cached_results_as_pandas(train)
-    # Other grids may have been searched before, and are remembered too: keep to the points of this one.
+    # Results of other grids may be cached too, so select the points of this grid.
     results = results.merge(pd.DataFrame(points))
     means = results.groupby(["trees", "features"])["accuracy"].agg(["mean", "std", "count"])
     means.columns = ["accuracy", "spread", "seeds"]
@@ -118,7 +119,7 @@ def summarize(points: list[dict]) -> pd.DataFrame:
 
 
 def draw(summary: pd.DataFrame, path: Path) -> None:
-    """Save a heat map of the mean accuracy: a column for each number of trees, a row for each number of features."""
+    """Saves a heat map of the mean accuracy: a column per number of trees, a row per number of features."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -129,7 +130,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     figure, axes = plt.subplots(
         figsize=(2.6 + 0.8 * columns, 1.8 + 0.55 * rows), layout="constrained"
     )
-    # The colours are spent on the best few per cent: what lies below is all equally bad.
+    # The colour scale covers the best few per cent; lower values share one colour.
     best = table.max(axis=None)
     image = axes.imshow(
         table, cmap="viridis", vmin=best - 4, vmax=best, aspect="auto", origin="lower"
@@ -150,20 +151,20 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     axes.set_xlabel("trees")
     axes.set_ylabel("features per branch")
     axes.set_title(f"Digits read correctly, mean of {summary['seeds'].max()} seeds")
-    figure.colorbar(image, label="accuracy on the pictures held back [%]", extend="min")
+    figure.colorbar(image, label="accuracy on the test pictures [%]", extend="min")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
 def main() -> int:
-    """Search the grid that the command line asks for, print the best points and save the picture."""
+    """Searches the grid of the command line, prints the best points and saves the picture."""
     start = time.perf_counter()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--grid", choices=GRIDS, default="small", help="default: small")
     parser.add_argument("--extend", action="store_true", help="widen the grid")
-    parser.add_argument("--cache-dir", type=Path, help="where to remember; default: cache")
+    parser.add_argument("--cache-dir", type=Path, help="cache folder; default: cache")
     parser.add_argument(
         "--picture", type=Path, default=Path("digits.png"), help="default: digits.png"
     )
@@ -178,24 +179,22 @@ def main() -> int:
     points = points_of(grid)
 
     try:
-        remembered, computed = search(points)
+        hits, misses = search(points)
     except KeyboardInterrupt:
         kept = sum(train.is_cached(**point) for point in points)
         print(
-            f"\nStopped: {kept} of {len(points)} points are kept. The same command goes on from there."
+            f"\nStopped: {kept} of {len(points)} points are cached. Run the same command to continue."
         )
-        return 130  # what a shell expects of a program that Ctrl-C ended
+        return 130  # the exit code of a program that was ended by Ctrl-C
     searched = time.perf_counter()
 
     summary = summarize(points)
     draw(summary, options.picture)
-    print(
-        f"{len(points)} points: {remembered} remembered, {computed} computed, in {searched - start:.2f} s"
-    )
-    print("\nThe best, by mean accuracy on the pictures held back:")
+    print(f"{len(points)} points: {hits} cached, {misses} computed, in {searched - start:.2f} s")
+    print("\nThe best, by mean accuracy on the test pictures:")
     print(summary.head(5).to_string(index=False, float_format="%.3f"))
     print(f"\nResults: {train.cache_path}\nPicture: {options.picture.resolve()}")
-    print(f"Time in all: {time.perf_counter() - start:.2f} s")
+    print(f"Total time: {time.perf_counter() - start:.2f} s")
     return 0
 
 

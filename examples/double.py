@@ -1,4 +1,4 @@
-"""The smallest use of funes: run it twice, and see that the second time nothing is computed."""
+"""A minimal example of funes. Run it twice: the second run computes nothing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from funes import load_cached_results, memorious
 
 @memorious
 def double(x: int) -> int:
-    """Twice x, slowly."""
+    """Returns twice x, slowly."""
     print("  doubling", x)
     sleep(0.2)
     return x * 2
 
 
 def main() -> None:
-    """Call double ten times in two ways, each time twice, and show everything that is remembered."""
+    """Calls double ten times in two ways, each twice, and shows all cached results."""
     print("five numbers: computed, if this is the first run")
     for x in range(5):
         double(x)
 
-    print("the same five: remembered")
+    print("the same five: cached")
     for x in range(5):
         double(x)
 
@@ -31,11 +31,11 @@ def main() -> None:
     for seed in range(5):
         double(0, global_seed=seed)
 
-    print("the same five: remembered")
+    print("the same five: cached")
     for seed in range(5):
         double(0, global_seed=seed)
 
-    print("everything that is remembered")
+    print("all cached results")
     for result in load_cached_results(double):
         print(" ", result)
 

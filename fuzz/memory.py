@@ -1,4 +1,6 @@
-"""One value of every kind that the extension reads through raw memory, and the errors on the way, for valgrind.
+"""Hashes one value of every kind that the extension reads through raw memory, for valgrind.
+
+It includes values that are refused.
 
 make memcheck
 """
@@ -20,14 +22,14 @@ class Plain:
 
 
 class Reduced(Plain):
-    """An object that says how it is made."""
+    """An object with its own reduction."""
 
     def __reduce__(self):
         return Reduced, (self.part,)
 
 
 def nested(depth):
-    """A list in a list in a list."""
+    """Makes a deeply nested list."""
     value = [1]
     for _ in range(depth):
         value = [value]

@@ -1,4 +1,4 @@
-"""Random Python values against the walk: never a crash, and the same hash however the value was built.
+"""Fuzzes the walk with random Python values: it must not crash, and equal values have equal hashes.
 
 make fuzz
 """
@@ -16,11 +16,11 @@ SCALARS = (None, True, False, 0, -1, 1 << 70, 1.5, float("nan"), "", "a" * 300, 
 
 
 class Thing:
-    """An object with attributes, so that cycles may go through it."""
+    """An object with attributes, which may be part of cycles."""
 
 
 class Hostile:
-    """An object whose reduction does what it should not."""
+    """An object whose reduction misbehaves."""
 
     def __init__(self, container, act):
         self.container, self.act = container, act
@@ -36,7 +36,7 @@ class Hostile:
 
 
 def build(data, made, depth=0):
-    """A value; parts that were made before may come again, which makes cycles."""
+    """Makes a value, which may contain earlier parts again; this makes cycles."""
     kind = data.ConsumeIntInRange(0, 11 if depth < 6 else 3)
     if kind <= 1:
         return SCALARS[data.ConsumeIntInRange(0, len(SCALARS) - 1)]
@@ -69,7 +69,7 @@ def build(data, made, depth=0):
 
 
 def one(buffer):
-    """One run of the fuzzer."""
+    """Runs the fuzzer once."""
     value = build(atheris.FuzzedDataProvider(buffer), [])
     try:
         first = hash_value(value)

@@ -1,4 +1,4 @@
-"""Checks the rules of the house that no linter knows: words, import directions, names of modules in strings.
+"""Checks rules of this project that no linter has: words, import directions, module names in strings.
 
     python scripts/check_house.py
 
@@ -18,17 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: A thread, process, caller, reader or file has a name of its own.
+#: Words for persons, which must not stand for a thread, process, caller, reader or file.
 WORDS = re.compile(
     r"\b(who|whoever|whom|somebody|someone|nobody|anybody|anyone|everybody|everyone|others)\b", re.I
 )
-#: What f-strings consist of from Python 3.12 on.
+#: The token type of the text in f-strings, from Python 3.12 on.
 FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)
 CHECKED = (".md", ".py", ".pyi", ".rs", ".sh", ".toml", ".yml")
-#: History is not rewritten; the licence and the code of conduct are texts of their own.
+#: Decisions are history, and the code of conduct is an external text.
 EXEMPT = ("docs/decisions/", "scripts/check_house.py", "CODE_OF_CONDUCT.md")
 
-#: Packages from the lowest to the highest. None imports one above it, except by the table of callbacks.
+#: Packages from the lowest to the highest. None imports a higher one, except by the table of callbacks.
 LAYERS = (
     ("funes.errors", "funes._funes", "funes._atomic_json", "funes._warnings"),
     ("funes._code", "funes._values", "funes._entries"),
@@ -40,7 +40,7 @@ LAYERS = (
 
 
 def files() -> Iterator[str]:
-    """The files that are checked, as paths below the root."""
+    """Yields the files that are checked, as paths below the root."""
     listed = subprocess.run(
         ["git",  # noqa: S607
          "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -52,7 +52,7 @@ def files() -> Iterator[str]:
 
 
 def words() -> Iterator[str]:
-    """Words that stand for a thread, process, caller or file without naming it."""
+    """Yields uses of words for persons."""
     for name in files():
         text = (ROOT / name).read_text(encoding="utf-8", errors="replace")
         for start, prose in prose_of(name, text):
@@ -64,7 +64,7 @@ def words() -> Iterator[str]:
 
 
 def prose_of(name: str, text: str) -> Iterator[tuple[int, str]]:
-    """The comments and strings of a source file, each with its first line; all of another file."""
+    """Yields comments and strings of a source file with their first lines; the whole text of other files."""
     if name.endswith((".py", ".pyi")):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type in (tokenize.COMMENT, tokenize.STRING, FSTRING_MIDDLE):
@@ -77,7 +77,7 @@ def prose_of(name: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def modules() -> dict[str, ast.Module]:
-    """The modules of the package, parsed."""
+    """Parses the modules of the package."""
     top = ROOT / "python"
     found = {}
     for path in sorted(top.glob("funes/**/*.py")):
@@ -89,9 +89,9 @@ def modules() -> dict[str, ast.Module]:
 def imports(
     name: str, tree: ast.Module, known: dict[str, ast.Module], for_types: bool = True
 ) -> dict[str, int]:
-    """The modules of funes that a module imports, also lazily, with a line for each.
+    """Returns the modules of funes that a module imports, also lazily, with a line for each.
 
-    for_types: also those that only type checkers import.
+    for_types: include imports for type checkers only.
     """
     found: dict[str, int] = {}
     typed = [
@@ -113,7 +113,7 @@ def imports(
 
 
 def layer(module: str) -> int:
-    """The number of the layer of a module; 0 is the lowest."""
+    """Returns the number of the layer of a module; 0 is the lowest."""
     for number, packages in enumerate(LAYERS):
         if any(
             module == package or module.startswith(f"{package}.")
@@ -125,7 +125,7 @@ def layer(module: str) -> int:
 
 
 def directions() -> Iterator[str]:
-    """Imports that point upwards, and circles."""
+    """Yields imports of higher layers, and import cycles."""
     known = modules()
     edges = {name: imports(name, tree, known) for name, tree in known.items()}
     for name in edges:
@@ -145,7 +145,7 @@ def directions() -> Iterator[str]:
 
 
 def circles(edges: dict[str, list[str]]) -> Iterator[list[str]]:
-    """The strongly connected components of more than one module (Tarjan 1972)."""
+    """Yields strongly connected components of more than one module (Tarjan 1972)."""
     order: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -173,7 +173,7 @@ def circles(edges: dict[str, list[str]]) -> Iterator[list[str]]:
 
 
 def strings() -> Iterator[str]:
-    """Modules of funes that are named by a string, in Rust or Python."""
+    """Yields strings in Rust or Python that name a module of funes."""
     private = re.compile(r"""["']funes\._(?!funes\b)\w+""")
     for name in files():
         if not name.startswith(("python/", "rust/py/src/")):
@@ -184,7 +184,7 @@ def strings() -> Iterator[str]:
 
 
 def main() -> int:
-    """Print what is found."""
+    """Prints the violations."""
     found = [*words(), *directions(), *strings()]
     print("\n".join(found), end="\n" if found else "")
     return bool(found)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says what is missing to build funes and what to do about it; silent when all is there.
+# Prints what is missing to build funes and how to install it; prints nothing if everything is there.
 # usage: check_tools.sh PYTHON      (from the top folder of funes)
 
 python=$1
@@ -13,7 +13,7 @@ say() {
     for line in "$@"; do printf '       %s\n' "$line" >&2; done
 }
 
-# Newest first, so that the one proposed is the one that serves longest.
+# Newest first, so that the proposed version is supported longest.
 newer_python() {
     for minor in 14 13 12 11 10; do
         if "python3.$minor" -c '' 2>/dev/null; then
@@ -33,33 +33,33 @@ propose_python() {
 }
 
 if ! version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then
-    say "there is no Python named '$python', or it does not start." "$(propose_python)"
+    say "Python '$python' was not found, or does not start." "$(propose_python)"
 elif ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
-    say "'$python' is Python $version; 3.10 or later is needed." "$(propose_python)"
+    say "'$python' is Python $version; 3.10 or later is required." "$(propose_python)"
 elif ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-    say "'$python' has no venv module, or no pip to put into an environment." \
+    say "'$python' has no venv module or no ensurepip module." \
         "On Debian and Ubuntu: apt install python$version-venv" \
-        'Elsewhere: a Python from python.org, pyenv or conda has it.'
+        'On other systems: use a Python from python.org, pyenv or conda.'
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then
-    say "there is no cargo: the Rust toolchain ($rust or later) is missing." \
-        'Install it as rust-lang.org/tools/install says; then open a new terminal.'
+    say "cargo was not found: the Rust toolchain ($rust or later) is missing." \
+        'Install it as described on rust-lang.org/tools/install; then open a new terminal.'
 elif ! version=$(cargo --version 2>/dev/null); then
-    say 'cargo is there, but does not start.' 'With rustup: rustup default stable'
+    say 'cargo is installed, but does not start.' 'With rustup: rustup default stable'
 else
     version=${version#cargo }
     version=${version%% *}
     # Compared field by field: as text, 1.9 would be newer than 1.85.
     if ! printf '%s %s\n' "$version" "$rust" |
         awk '{ split($1, have, "."); split($2, need, "."); exit have[1] * 1000 + have[2] < need[1] * 1000 + need[2] }'; then
-        say "cargo is $version; $rust or later is needed." 'With rustup: rustup update stable'
+        say "cargo is $version; $rust or later is required." 'With rustup: rustup update stable'
     fi
 fi
 
-# Cargo links with cc everywhere but on Windows, where rustup brings its own way.
+# Cargo links with cc, except on Windows, where rustup installs a linker.
 if [ "${OS:-}" != Windows_NT ] && ! command -v cc >/dev/null 2>&1; then
-    say 'there is no C compiler (cc), with which Rust links its programs.' \
+    say 'no C compiler (cc) was found, which Rust needs for linking.' \
         'On Debian and Ubuntu: apt install gcc. On macOS: xcode-select --install'
 fi
 

@@ -1,12 +1,12 @@
-"""Installs a package that was built, as a user will, and tests what was installed.
+"""Installs a built package in a new environment, and runs the tests against it.
 
     python scripts/test_package.py wheel [--group GROUP] [argument of pytest...]
     python scripts/test_package.py sdist [--group GROUP] [argument of pytest...]
 
-The package is taken from dist/ and installed into a new environment; of a wheel and its libraries nothing may be built,
-and but for Windows there is no compiler on the PATH. The tests run from a copy without the sources of the package: what
-they import can only be what was installed. `--group smoke` installs none of the libraries that funes works with, for
-systems that some of them have no wheel for.
+The package is taken from dist/. For a wheel, nothing may be built, and except on Windows there is no
+compiler on the PATH. The tests run from a copy without the sources of the package, so that they import
+the installed package. `--group smoke` installs none of the libraries that funes supports, for systems
+for which some of them have no wheel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from version import version
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What the tests read: all but the sources of the package.
+#: The files that the tests need: all except the sources of the package.
 COPIED = (
     "tests",
     "docs",
@@ -42,7 +42,7 @@ COMPILER = re.compile(r"(.*-)?(cc|gcc|[cg]\+\+|clang|clang\+\+|cargo|rustc|rustu
 
 
 def main(kind: str, group: str, arguments: list[str]) -> int:
-    """Install and test; the exit code is that of pytest."""
+    """Installs and tests the package; returns the exit code of pytest."""
     with tempfile.TemporaryDirectory(prefix="funes-") as name:
         copy, environment = Path(name, "copy"), Path(name, "environment")
         for part in COPIED:
@@ -83,7 +83,7 @@ def main(kind: str, group: str, arguments: list[str]) -> int:
 
 
 def _all_but_compilers(folder: Path) -> str:
-    """A PATH without compilers: a folder of links to all else. On Windows, where links need a privilege, the PATH."""
+    """Returns a PATH without compilers, a folder of links; on Windows, where links need a privilege, the PATH."""
     if os.name == "nt":
         return os.environ["PATH"]
     folder.mkdir()

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds and tests on every CPython from 3.10 on that pyenv or the PATH has, each in an environment of its own.
-# usage: test_pythons.sh      (from the top folder of funes; MAKE names the make to use)
+# Builds and tests on every CPython from 3.10 on in pyenv or on the PATH, each in its own environment.
+# usage: test_pythons.sh      (from the top folder of funes; the variable MAKE selects make)
 
-# Prints "3.12" for a CPython that is new enough, "3.13t" for a free-threaded one; fails for any other.
+# Prints "3.12" for a new enough CPython, "3.13t" for a free-threaded one; fails for any other Python.
 series() {
     "$1" - 2>/dev/null <<'END'
 import sys, sysconfig

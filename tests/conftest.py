@@ -15,16 +15,16 @@ from hypothesis import settings
 
 from funes import memorious
 
-# Derandomized by default, so that the suite gives one answer; FUNES_HYPOTHESIS=thorough searches at random, and long.
+# Derandomized by default, so that runs are reproducible. FUNES_HYPOTHESIS=thorough searches randomly and longer.
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FUNES_HYPOTHESIS", "quick"))
 
-# FUNES_FAULTS=full tries every fault that the tests know, not a choice of them. Read here: the fixture below takes the
-# variables of the person who runs the tests away.
+# FUNES_FAULTS=full tries every known fault instead of a selection. Read here, since the fixture below removes the
+# FUNES_ variables of the environment.
 FULL = os.environ.get("FUNES_FAULTS") == "full"
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, which the processes that it starts inherit.
+# A shell that starts the suite in the background makes it ignore Ctrl-C, and child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RunPython = Callable[..., str]
@@ -32,7 +32,7 @@ RunPython = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the FUNES_ variables of the person who runs the tests out of them."""
+    """Removes the FUNES_ variables of the environment for the tests."""
     for name in os.environ:
         if name.startswith("FUNES_"):
             monkeypatch.delenv(name)
@@ -40,13 +40,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def full() -> bool:
-    """Whether every fault is to be tried: `make test-faults`."""
+    """Returns whether every fault is tried: `make test-faults`."""
     return FULL
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that memorious functions of this test store in; the working directory is its parent."""
+    """Returns the cache folder of this test; the working directory is its parent."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("FUNES_CACHE_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
@@ -55,7 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def double() -> Any:
-    """A function with a cache of its own in each test: the folder is settled at the first call."""
+    """Returns a new memorious function per test, since the cache folder is fixed at the first call."""
 
     @memorious
     def double(x: float) -> float:
@@ -66,9 +66,10 @@ def double() -> Any:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
-    """``printed()`` gives the lines printed since the last time: how tests see that a function ran.
+    """Returns ``printed()``, which returns the lines printed since its last call.
 
-    A global list to append to would be an input of the function like any other global.
+    Tests use it to detect that a function ran. Appending to a global list would not work: the list
+    would be an input of the function.
     """
 
     def lines() -> list[str]:
@@ -79,9 +80,9 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``python(*arguments, cwd=..., **environment)`` runs this interpreter and returns the finished process.
+    """Returns ``python(*arguments, cwd=..., **environment)``, which runs this interpreter to its end.
 
-    It starts in the test's own folder with nothing to read; an environment variable set to None is taken away.
+    It starts in the folder of the test with empty input; an environment variable that is None is removed.
     """
 
     def run(
@@ -105,7 +106,9 @@ def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 def run_python(
     tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> RunPython:
-    """``run_python(script, **environment)`` runs the text as script.py in a fresh process; returns what it printed.
+    """Returns ``run_python(script, **environment)``, which runs a script and returns its output.
+
+    The text runs as script.py in a fresh process.
 
     Raises AssertionError with the output and the traceback if the script fails.
     """

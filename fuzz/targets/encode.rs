@@ -1,5 +1,5 @@
-//! Random values: their encoding can be read back, so that no two values share one, and order does not count where a
-//! value has none.
+//! Fuzzes the encoding with random values: it is self-delimiting, so that no two values share an
+//! encoding, and the order of unordered children does not count.
 
 #![no_main]
 
@@ -57,7 +57,7 @@ impl Any {
     }
 }
 
-/// The bytes after one node; panics if there is none.
+/// Returns the bytes after one node; panics if there is no node.
 fn skip(bytes: &[u8]) -> &[u8] {
     let (&tag, rest) = bytes.split_first().expect("a node has a tag");
     match tag {
@@ -90,7 +90,7 @@ fn length(bytes: &[u8]) -> (usize, &[u8]) {
 
 fuzz_target!(|any: Any| {
     let encoding = any.value(false).encoding();
-    assert!(encoding.len() <= INLINE_LIMIT, "a long node gives way to its digest");
-    assert!(skip(&encoding).is_empty(), "a node says itself where it ends");
+    assert!(encoding.len() <= INLINE_LIMIT, "a long node is replaced by its digest");
+    assert!(skip(&encoding).is_empty(), "a node is self-delimiting");
     assert_eq!(encoding, any.value(true).encoding(), "order does not count");
 });

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of public names run, and every public name is in the reference."""
+"""The examples in docstrings of public names run, and every public name is in the API reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PUBLIC = {
     **{name: getattr(funes, name) for name in funes.__all__ if name != "__version__"},
     **{f"types.{name}": getattr(funes.types, name) for name in funes.types.__all__},
 }
-#: An example that says SKIP is to be looked at only.
+#: Examples marked with SKIP are not run.
 WITH_EXAMPLES = [
     name
     for name, thing in PUBLIC.items()
@@ -39,7 +39,7 @@ print(f"{failed} of {tried} failed")
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_the_example_of_a_docstring_runs(name: str, run_python: Callable[..., str]) -> None:
-    """In a process of its own: `register` is for the rest of the process."""
+    """Runs in a separate process, since `register` affects the whole process."""
     tried = doctest.DocTestParser().get_examples(PUBLIC[name].__doc__)
     outcome = run_python(f"NAME = {name!r}\n{RUN}")
     assert outcome.endswith(f"0 of {len(tried)} failed\n")

@@ -1,4 +1,4 @@
-"""The examples do what they say: what is computed once is remembered by the next process."""
+"""The examples work as described: results of one process are cached for the next one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def doubling(numbers: list[int]) -> list[str]:
 
 
 def sections(output: str) -> list[list[str]]:
-    """The indented lines under each heading of double.py."""
+    """Returns the indented lines under each heading of double.py."""
     groups: list[list[str]] = []
     for line in output.splitlines():
         if line.startswith(" "):
@@ -33,9 +33,7 @@ def sections(output: str) -> list[list[str]]:
     return groups
 
 
-def test_double_computes_once_and_remembers_in_the_next_process(
-    cache: Path, python: Python
-) -> None:
+def test_double_is_cached_for_the_next_process(cache: Path, python: Python) -> None:
     first, second = (python(EXAMPLES / "double.py") for _ in range(2))
     assert (first.returncode, first.stderr) == (0, "")
     assert (second.returncode, second.stderr) == (0, "")
@@ -56,13 +54,13 @@ def test_double_computes_once_and_remembers_in_the_next_process(
 
 
 class Search(NamedTuple):
-    """What one run of digits.py says of itself."""
+    """The output of one run of digits.py."""
 
     points: int
     remembered: int
     computed: int
     best: list[str]
-    seconds: float  # of the whole process, start to end
+    seconds: float  # the running time of the whole process
 
 
 @pytest.fixture
@@ -82,8 +80,8 @@ def digits(cache: Path, python: Python) -> Callable[..., Search]:
 
 
 def start_and_interrupt(cache: Path, *, after: int) -> subprocess.CompletedProcess[str]:
-    """Run digits.py and press Ctrl-C once so many points are stored."""
-    # A suite that was itself started in the background ignores Ctrl-C, and its children would inherit that.
+    """Runs digits.py, and sends Ctrl-C once the given number of points is stored."""
+    # A suite that was started in the background ignores Ctrl-C, and its children would inherit that.
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, EXAMPLES / "digits.py"],
@@ -106,7 +104,7 @@ def start_and_interrupt(cache: Path, *, after: int) -> subprocess.CompletedProce
 def test_digits_stopped_resumed_repeated_and_extended(
     cache: Path, digits: Callable[..., Search]
 ) -> None:
-    """One story, since each chapter needs the points of the one before."""
+    """One test, since each step needs the points of the previous one."""
     start = time.perf_counter()
     stopped = start_and_interrupt(cache, after=12)
     seconds = time.perf_counter() - start
@@ -132,14 +130,14 @@ def test_digits_stopped_resumed_repeated_and_extended(
 
     picture = cache.parent / "digits.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    # The first grid is still what it was: the wider one is no part of it.
+    # The results of the first grid are unchanged: the larger grid is not part of them.
     assert digits().best == resumed.best
 
 
 def test_digits_gives_the_same_scores_in_another_folder(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
-    """A seed decides all that chance decides, on the first call of a process as well as on later ones."""
+    """A seed determines all random choices, at the first call of a process and at later ones."""
     script = f"""
 import sys
 sys.path.insert(0, {str(EXAMPLES)!r})

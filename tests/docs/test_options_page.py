@@ -23,7 +23,7 @@ def test_options_page_lists_every_option_and_default() -> None:
     documented = dict(re.findall(r"^\| `(\w+)=` \| (.*?) \|", PAGE, re.M))
     assert list(documented) == list(defaults)
     for name, default in defaults.items():
-        if default is not None:  # None: the page says in words where the value comes from
+        if default is not None:  # None: the page describes the default in words
             shown = documented[name].strip("`").replace("1 << 20", str(1 << 20))
             assert ast.literal_eval(shown) == default, name
 

@@ -1,4 +1,4 @@
-"""What the pages show works: every block of Python in them runs, and prints what it says."""
+"""The Python blocks of README and docs run and print the shown output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PAGES = [
     *sorted((ROOT / "examples").glob("*.md")),
     ROOT / "tests" / "vectors" / "README.md",
 ]
-#: What a block may be besides Python: commands, what is only to be looked at, and directives of `make docs`.
+#: Kinds of blocks besides Python: commands, examples that are not run, and directives of `make docs`.
 NOT_RUN = ("sh", "text", "{eval-rst}", "{include}")
 
 
 def script_of(page: str) -> str:
-    """The page with all but its Python blocked out, line for line, so that a traceback names the page's own line."""
+    """Blanks all lines of a page except Python blocks, so that tracebacks have the lines of the page."""
     lines = []
     inside = False
     for line in page.splitlines():
@@ -34,12 +34,12 @@ def script_of(page: str) -> str:
 
 
 def fences(page: str) -> list[str]:
-    """What the blocks of a page say that they are."""
+    """Returns the declared kinds of the blocks of a page."""
     return [line[3:].strip() for line in page.splitlines() if line.startswith("```")][::2]
 
 
 def promised_output(script: str) -> list[str]:
-    """What stands in a comment behind each print."""
+    """Returns the comment after each print."""
     return re.findall(r"^ *print\(.*\) +# (.*)$", script, re.M)
 
 
@@ -48,7 +48,7 @@ def promised_output(script: str) -> list[str]:
     [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
-def test_the_code_of_a_page_runs_and_prints_what_it_says(
+def test_code_blocks_of_a_page_print_the_shown_output(
     page: Path, cache: Path, run_python: Callable[..., str]
 ) -> None:
     script = script_of(page.read_text(encoding="utf-8"))
@@ -59,12 +59,12 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_block_of_a_page_is_run_or_says_that_it_is_no_python(page: Path) -> None:
+def test_every_block_is_python_or_marked(page: Path) -> None:
     kinds = fences(page.read_text(encoding="utf-8"))
     assert [kind for kind in kinds if kind != "python" and not kind.startswith(NOT_RUN)] == []
 
 
-def test_the_recipes_that_pages_name_exist() -> None:
+def test_named_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipes = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
     named = {
@@ -83,13 +83,13 @@ BEHAVIOUR = runpy.run_path(str(ROOT / "benches" / "behaviour.py"))
 
 
 @pytest.mark.parametrize("claim", BEHAVIOUR["CLAIMS"])
-def test_funes_does_what_the_table_of_the_readme_says(claim: str) -> None:
+def test_funes_behaves_as_in_the_readme_table(claim: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"\n| {claim} | yes |" in readme
     assert BEHAVIOUR["outcome"]("funes", BEHAVIOUR["CLAIMS"][claim]) == "yes"
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in PAGES
@@ -106,7 +106,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert recipes[-3:] == ["make lint", "make docs", "make test"]
 
 
-def test_the_readme_names_the_rust_that_is_needed() -> None:
+def test_readme_names_the_required_rust() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
     needed = re.search(r'^rust-version = "(.*)"', manifest, re.M)

@@ -1,4 +1,4 @@
-"""The vectors of the value encoding: file, reference and extension agree, and what was released stays."""
+"""The vectors of the value encoding: file, reference and extension agree; released hashes are kept."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def each(entries: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", entries, ids=[entry["name"] for entry in entries])
 
 
-def test_no_hash_that_was_released_has_changed() -> None:
-    """Whoever changes one changes the keys of results that people have on disk.
+def test_released_hashes_are_unchanged() -> None:
+    """A changed hash would change the keys of results that users have on disk.
 
-    That takes a new version of the encoding (docs/format.md), whose hashes come beside those of the old one.
+    It requires a new version of the encoding (docs/format.md), whose hashes are added beside the old ones.
     """
     promised = json.loads(make.RELEASED.read_text(encoding="utf-8"))
     now = {entry["name"]: entry["hash"] for entry in VECTORS + CALLS}
@@ -42,7 +42,7 @@ def test_all_vectors_are_released() -> None:
     assert names == set(promised[f"encoding {DOCUMENT['encoding']}"]), "run tests/vectors/make.py"
 
 
-def test_the_file_is_what_the_reference_gives() -> None:
+def test_vectors_match_the_reference() -> None:
     assert make.FILE.read_text(encoding="utf-8") == make.document(), "run tests/vectors/make.py"
 
 
@@ -56,12 +56,12 @@ def test_the_extension_hashes_as_the_reference(vector: dict[str, Any]) -> None:
     assert hash_value(make.build(vector["python"])) == vector["hash"]
 
 
-def test_vectors_have_one_name_each() -> None:
+def test_names_of_vectors_are_unique() -> None:
     times = Counter(entry["name"] for entry in VECTORS + CALLS)
     assert [name for name in times if times[name] > 1] == []
 
 
-def test_vectors_said_to_be_equal_are_and_all_others_differ() -> None:
+def test_vectors_are_equal_iff_declared() -> None:
     first_of: dict[str, str] = {}
     for vector in VECTORS:
         first = first_of.setdefault(vector["hash"], vector["name"])
@@ -74,7 +74,7 @@ def test_encodings_differ_as_hashes_do() -> None:
     )
 
 
-def test_nodes_up_to_256_bytes_stand_inline() -> None:
+def test_nodes_up_to_256_bytes_are_inline() -> None:
     for vector in VECTORS:
         if "node of 256 bytes" in vector["name"]:
             assert len(vector["encoding"]) == 2 * 256, vector["name"]
@@ -95,7 +95,7 @@ def test_every_tag_is_in_a_vector() -> None:
 
     for vector in VECTORS:
         collect(canonical.graph(make.build(vector["python"]), canonical.no_token), set())
-    # DIGEST and MEMBER stand for nodes; DEFINITION is always replaced, ARGUMENTS is the root of a call.
+    # DIGEST and MEMBER replace nodes; DEFINITION is always replaced by its digest; ARGUMENTS is the root of a call.
     assert found == {*range(0x0D), *range(0x10, 0x19), *range(0x20, 0x25), 0x30, 0x31, 0x33}
 
 
@@ -104,7 +104,7 @@ def test_every_tag_is_in_a_vector() -> None:
 
 @pytest.fixture
 def function(tmp_path: Path) -> Callable[[str], Any]:
-    """``function(header)`` defines a function in a file."""
+    """Returns ``function(header)``, which defines a function in a file."""
 
     def define(header: str) -> Any:
         path = tmp_path / "defined.py"
@@ -141,14 +141,14 @@ def test_an_entry_is_named_by_the_arguments_as_the_reference_hashes_them(
     assert [path.stem for path in cache.rglob("*.dill")] == [vector["hash"]]
 
 
-def test_a_definition_is_hashed_for_a_use_of_its_own(function: Callable[[str], Any]) -> None:
+def test_definition_hash_has_its_own_use(function: Callable[[str], Any]) -> None:
     defined = function("a")
     assert hash_definition(defined) == canonical.hash_definition(encode_value(defined))
     assert hash_value(defined) == canonical.hash_value(defined, encode_value)
     assert hash_definition(defined) != hash_value(defined)
 
 
-def test_a_definition_stands_as_a_digest_however_short(function: Callable[[str], Any]) -> None:
+def test_short_definition_is_a_digest(function: Callable[[str], Any]) -> None:
     token = encode_value(function("a"))
     assert len(token) == 33
     assert token[0] == canonical.DIGEST

@@ -1,4 +1,4 @@
-"""The version is said in one place, and a tag has to be the same."""
+"""The version is defined in one place, and a tag must match it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = ROOT / "scripts" / "version.py"
 Python = Callable[..., "CompletedProcess[str]"]
 
 
-def test_the_version_is_that_of_cargo_toml() -> None:
+def test_version_matches_cargo_toml() -> None:
     manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
     [version] = re.findall(r'^version = "(.*)"', manifest, re.M)
     assert funes.__version__ == metadata.version("funes") == version
@@ -29,7 +29,7 @@ def test_a_tag_of_this_version_passes(python: Python) -> None:
 
 
 @pytest.mark.parametrize("tag", ["v99.0.0", funes.__version__, f"v{funes.__version__}rc1", ""])
-def test_another_tag_fails_and_says_why(python: Python, tag: str) -> None:
+def test_another_tag_fails_with_a_reason(python: Python, tag: str) -> None:
     done = python(SCRIPT, tag)
     assert done.returncode == 1
     assert "Cargo.toml" in done.stderr

@@ -1,4 +1,4 @@
-"""Runs the driver programs, each once, two at a time."""
+"""Runs each driver program once, two at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Case(NamedTuple):
 
 
 def environment(home: Path, engine: str, place: str) -> dict[str, str]:
-    """Return the variables of a driver program; its cache folder is `cache`, relative to its working directory."""
+    """Returns the environment of a driver program; its cache folder is `cache` in its working directory."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FUNES_")}
     return {
         **kept,
@@ -40,7 +40,7 @@ def environment(home: Path, engine: str, place: str) -> dict[str, str]:
         "DRIVER_PLACE": place,
         "DRIVER_HOME": str(home),
         "PYTHONPATH": os.pathsep.join([str(home), str(HERE)]),
-        # A file that is edited twice in a second would be taken for the one that is compiled.
+        # Python would use stale bytecode for a file that is edited twice in a second.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -52,9 +52,9 @@ def environment(home: Path, engine: str, place: str) -> dict[str, str]:
 
 
 def run(command: list[str], home: Path, engine: str, place: str) -> str:
-    """Run a program; return how it failed, or an empty text."""
+    """Runs a program; returns the reason of a failure, or an empty string."""
     output = home / f"output-{engine}"
-    # Not a pipe: a worker that outlives the program would hold it open.
+    # Not a pipe: a worker that outlives the program would keep it open.
     with output.open("w") as out:
         process = subprocess.Popen(
             command,
@@ -75,7 +75,7 @@ def run(command: list[str], home: Path, engine: str, place: str) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the program and what it left behind."""
+    """Ends the program and its remaining processes."""
     if sys.platform == "win32":
         process.kill()
     else:
@@ -85,7 +85,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def report(home: Path, engine: str, place: str) -> list[Case]:
-    """Run the driver program of an engine and a place, then the fresh process; return what they report."""
+    """Runs the driver program of an engine and a place, then a fresh process; returns their reports."""
     program = texts.prepare(home, place)
     failed = run(ENGINES[engine].command(program), home, engine, place)
     cases = [Case("runs", "the driver program", not failed, failed)]
@@ -99,7 +99,7 @@ def report(home: Path, engine: str, place: str) -> list[Case]:
 def reports(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Any, Future[list[Case]]]]:
-    """The reports that the selected tests need, by engine and place."""
+    """Returns the reports that the selected tests need, by engine and place."""
     needed: dict[Any, None] = {}
     for item in request.session.items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})

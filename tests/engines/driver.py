@@ -1,7 +1,8 @@
-"""The driver: makes every claim about one engine and one place, and writes a line of JSON about each case.
+"""The driver: tests every claim for one engine and one place, and writes a line of JSON per case.
 
-It runs in the program that `texts.prepare` writes, with the environment variables DRIVER_ENGINE, DRIVER_PLACE and
-DRIVER_HOME. With the engine "none" it is the fresh process that looks at what is stored.
+It runs in the program that `texts.prepare` writes, with the environment variables DRIVER_ENGINE,
+DRIVER_PLACE and DRIVER_HOME. With the engine "none" it is the fresh process that reads the stored
+results.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from texts import EDITED, ORIGINAL
 
 from engines import ENGINES, Engine, failure
 
-#: Case: the outcome, and the values that pass. `MISMATCH` passes too where an edit is under way.
+#: A case: the outcome, and the accepted values. `MISMATCH` is accepted too during an edit.
 MISMATCH = "DefinitionMismatch"
 
-#: Functions whose code is not edited, but the class of what they are called with.
+#: Functions whose code is not edited; the class of their argument is.
 CLASSES_OF_ARGUMENTS = ("argument", "method", "classmethod")
 
-#: What the driver makes claims about, in this order.
+#: The functions that the driver tests, in this order.
 CLAIMS = {
     "runs": "the value of the plain function",
     "folder": "stored in the folder of the driver, nothing in that of the worker",
@@ -55,7 +56,7 @@ CLAIMS = {
 
 
 class Driver:
-    """One engine, one place, and the report."""
+    """Tests one engine and one place, and writes the report."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
@@ -64,7 +65,7 @@ class Driver:
         self.report = (self.home / "report").open("a", encoding="utf-8")
 
     def say(self, claim: str, case: str, is_kept: bool | None, detail: object = "") -> None:
-        """Report a case; None is one that does not apply."""
+        """Reports a case; None if it does not apply."""
         line = {"claim": claim, "case": case, "kept": is_kept, "detail": str(detail)[:2000]}
         print(json.dumps(line), file=self.report, flush=True)
 
@@ -75,11 +76,11 @@ class Driver:
         self.say(claim, case, kept, f"{outcome[0]}: {outcome[1]}; right is {value!r}")
 
     def computed(self, name: str) -> int:
-        """Return how often the function of this name was computed, by any process."""
+        """Returns how often the function of this name was computed in all processes."""
         return (self.home / "log").read_text().split().count(name)
 
     def functions(self, name: str, *, load_again: bool = False) -> dict[str, tuple[Any, int]]:
-        """Return the functions of a set, as they now are in this process."""
+        """Returns the current functions of a set in this process."""
         if load_again:
             importlib.reload(importlib.import_module(f"{name}_helpers"))
         if self.place != "module":
@@ -93,13 +94,13 @@ class Driver:
         }
 
     def edited(self, functions: dict[str, tuple[Any, int]]) -> dict[str, tuple[Any, int]]:
-        """Leave out what kept a name of the module of helpers as it was before that was loaded again."""
+        """Excludes functions that refer to names of the helper module from before it was reloaded."""
         kept = () if self.place == "module" else ("from import", "argument")
         return {name: both for name, both in functions.items() if name not in kept}
 
 
 class Claims(Driver):
-    """What is claimed of an engine."""
+    """The claims about an engine."""
 
     def __init__(self, namespace: dict[str, Any], engine: Engine) -> None:
         super().__init__(namespace)
@@ -128,7 +129,7 @@ class Claims(Driver):
             self.say(claim, "the driver itself", False, traceback.format_exc()[-1500:])
 
     def ask(self, calls: list[tuple[Any, ...]], *, some_fail: bool = False) -> list[Outcome]:
-        """Let workers make calls; if one breaks the engine, make each by itself in an engine that is whole."""
+        """Lets workers make calls; if one breaks the engine, makes each in a new engine."""
         got = self.engine.ask_where_some_fail(calls) if some_fail else self.engine.ask(calls)
         if any(is_broken(outcome) for outcome in got):
             got = []
@@ -190,7 +191,7 @@ class Claims(Driver):
         import numpy as np
 
         array = self.namespace["array"]
-        # joblib and Dask send arrays from 1 MB on in other ways.
+        # joblib and Dask send arrays of 1 MB and more differently.
         arrays = {"small": np.arange(5.0), "large": np.arange(300_000.0)}
         got = self.ask([(array, values) for values in arrays.values()])
         for (name, values), (kind, value) in zip(arrays.items(), got, strict=True):
@@ -273,13 +274,13 @@ class Claims(Driver):
     def step(
         self, claim: str, functions: dict[str, Any], x: int, rate: Callable[[str], int]
     ) -> None:
-        """Let workers call each function with x; `rate` tells the one of the submitted code by name."""
+        """Lets workers call each function with x; `rate` maps names to the rate of the submitted code."""
         calls = [(function, x) for function, _ in functions.values()]
         got = self.ask(calls, some_fail=True)
         for (name, (_, offset)), outcome in zip(functions.items(), got, strict=True):
             if name in CLASSES_OF_ARGUMENTS and outcome[0] == "value":
-                # Pickle brings the class of the worker, for a plain function too, so the call has another key. It must
-                # not be stored under that of the driver, which `fresh` sees.
+                # Pickle uses the class of the worker, for a plain function too, so the call has another key. It must
+                # not be stored under the key of the driver, which `fresh` checks.
                 self.say(claim, name, outcome[1] in (x * ORIGINAL + offset, x * EDITED + offset))
                 continue
             value = x * rate(name) + offset
@@ -298,7 +299,7 @@ class Claims(Driver):
             for name, (_, offset) in functions.items()
         }
         self.step("queued", queued, 2, original.get)
-        # The submitted code does not run where a class of the user belongs to it.
+        # The submitted code does not run if it includes a user-defined class.
         self.travels(functions["class inside"][0])
         texts.edit(self.home, "newer", ORIGINAL)
         self.step("newer-back", functions, 3, original.get)
@@ -339,7 +340,7 @@ class Claims(Driver):
         texts.edit(self.home, "stale", ORIGINAL)
         functions = self.edited(self.functions("stale", load_again=True))
         original = dict.fromkeys(functions, ORIGINAL)
-        # A worker that met the code while the file was another one may not know it again.
+        # A worker that loaded the code while the file was different may not recognize it.
         self.step("stale", functions, 2, original.get)
 
     def killed(self) -> None:
@@ -358,7 +359,7 @@ class Claims(Driver):
 
 
 class Fresh(Driver):
-    """A later process: with the original code, then with the edited code."""
+    """Tests a later process with the original code, then with the edited code."""
 
     def all(self) -> None:
         for name, (function, one, _) in self.namespace["KINDS"].items():
@@ -387,7 +388,7 @@ class Fresh(Driver):
 
 
 def task(name: str, function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the call that a worker is to make; engines send no coroutine back."""
+    """Returns the call that a worker makes; engines cannot send coroutines back."""
     return (call, function, *args) if name == "async" else (function, *args)
 
 
@@ -396,7 +397,7 @@ def is_broken(outcome: Outcome) -> bool:
 
 
 def memo_of(function: Any) -> Any:
-    """Return the memorious function behind a partial or bound one."""
+    """Returns the memorious function of a partial or bound one."""
     while True:
         inner = getattr(function, "__func__", None) or getattr(function, "func", None)
         if inner is None:

@@ -1,4 +1,4 @@
-"""The engines behind one interface: start, submit, gather, stop."""
+"""A common interface to the engines: start, submit, gather, stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 120
 
 
 def failure(error: BaseException) -> Outcome:
-    """Return the name and the message of an exception; an engine may have derived a class of its own from it."""
+    """Returns name and message of an exception; an engine may have derived its own class from it."""
     names = [kind.__name__ for kind in type(error).__mro__]
     name = "DefinitionMismatch" if "DefinitionMismatch" in names else names[0]
     return name, str(error)
@@ -32,18 +32,18 @@ def failure(error: BaseException) -> Outcome:
 class Engine:
     """An engine whose handles are futures."""
 
-    #: Modules and programs that must be there, and what installs them.
+    #: Required modules and programs, and the command that installs them.
     needs: ClassVar[list[str]] = []
     install = ""
-    #: Whether a class of the notebook can be sent: plain pickle refers to `__main__`.
+    #: True if a class of a notebook can be sent; plain pickle refers to `__main__`.
     sends_classes = True
-    #: Whether workers start with what the driver has imported.
+    #: True if workers start with the modules that the driver has imported.
     forks = False
-    #: Whether an exception of a task ends the workers.
+    #: True if an exception of a task ends the workers.
     ends_at_exceptions = False
-    #: Whether a task whose worker died can be asked for again.
+    #: True if a task whose worker died can be submitted again.
     survives = True
-    #: Whether tasks cost seconds, so that several calls are to be one task.
+    #: True if a task takes seconds, so that several calls should be one task.
     is_slow = False
     workers = 2
     dumps: Callable[[Any], bytes] = staticmethod(pickle.dumps)
@@ -54,7 +54,7 @@ class Engine:
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return which thing is missing and how to install it."""
+        """Returns the missing requirement and how to install it."""
         for name in cls.needs:
             if importlib.util.find_spec(name) is None and shutil.which(name) is None:
                 return f"{name} is not installed: {cls.install}"
@@ -62,7 +62,7 @@ class Engine:
 
     @staticmethod
     def command(program: Path) -> list[str]:
-        """Return the command that runs a driver program."""
+        """Returns the command that runs a driver program."""
         return [sys.executable, str(program)]
 
     def start(self) -> None:
@@ -78,14 +78,14 @@ class Engine:
         self.executor.shutdown(wait=True)
 
     def ask(self, calls: list[tuple[Any, ...]]) -> list[Outcome]:
-        """Submit calls ``(function, *args)``; return an outcome for each."""
+        """Submits calls ``(function, *args)``; returns an outcome for each."""
         if self.is_slow:
             (got,) = self.gather([self.submit(tasks.several, calls)])
             return got[1] if got[0] == "value" else [got] * len(calls)
         return self.gather([self._try_submit(call) for call in calls])
 
     def ask_where_some_fail(self, calls: list[tuple[Any, ...]]) -> list[Outcome]:
-        """As `ask`. An engine that ends its workers at an exception makes the calls within another one."""
+        """Like `ask`; an engine that ends its workers at an exception catches exceptions in the task."""
         return self.ask(calls)
 
     def _try_submit(self, call: tuple[Any, ...]) -> Any:
@@ -106,7 +106,7 @@ class Engine:
         return handle.result(timeout=SECONDS)
 
     def settle(self) -> None:
-        """Start every worker, let it import what it is to know before an edit, and let it work in another folder."""
+        """Starts every worker, lets it import modules before an edit, and changes its folder."""
         with rendezvous(self.workers) as address:
             settle = tasks.settle, address, str(self.elsewhere)
             for kind, value in self.gather([self.submit(*settle) for _ in range(self.workers)]):
@@ -116,7 +116,7 @@ class Engine:
 
 @contextmanager
 def rendezvous(count: int) -> Iterator[tuple[str, int]]:
-    """Yield an address where `count` workers wait until all of them are there."""
+    """Yields an address at which `count` workers wait for each other."""
 
     def release() -> None:
         connections = [server.accept()[0] for _ in range(count)]
@@ -226,7 +226,7 @@ class Joblib(Engine):
     def parallel(self, handles: list[Any]) -> list[Any]:
         import joblib
 
-        # A new one each time: late answers of calls that failed would be taken for those of the next ones.
+        # A new one each time: late results of failed calls would be taken for those of later calls.
         found: list[Any] = joblib.Parallel(self.workers, batch_size=1, timeout=SECONDS)(handles)
         return found
 
@@ -237,7 +237,7 @@ class Joblib(Engine):
         return self.parallel([self.submit(tasks.outcome, *call) for call in calls])
 
     def settle(self) -> None:
-        # Parallel returns when its tasks have ended, so another thread lets the workers go on.
+        # Parallel returns when its tasks have ended, so another thread releases the workers.
         with rendezvous(self.workers) as address:
             self.parallel([self.submit(tasks.settle, address, str(self.elsewhere))] * self.workers)
 
@@ -291,7 +291,7 @@ class DaskLocal(Engine):
 
 
 class DaskApart(DaskLocal):
-    """A scheduler and a worker of the command line, started in another folder."""
+    """A scheduler and a worker, started from the command line in another folder."""
 
     def start(self) -> None:
         import distributed
@@ -355,7 +355,7 @@ class Ray(Engine):
         return self.ray.get(handle, timeout=SECONDS)
 
     def settle(self) -> None:
-        """Leave the workers in the folder of the driver, where Ray starts them."""
+        """Does nothing: Ray starts the workers in the folder of the driver."""
 
     def stop(self) -> None:
         self.ray.shutdown()
@@ -379,13 +379,13 @@ class Submitit(Engine):
         self.executor: Any = executor
 
     def settle(self) -> None:
-        """Jobs start in the folder of the driver."""
+        """Does nothing: jobs start in the folder of the driver."""
 
     def _wait(self, handle: Any) -> Any:
         return handle.result()
 
     def stop(self) -> None:
-        """Jobs have ended when their result is there."""
+        """Does nothing: jobs have ended when their result is available."""
 
 
 class Slurm(Submitit):
@@ -394,7 +394,7 @@ class Slurm(Submitit):
     needs: ClassVar = ["submitit", "sbatch"]
     install = "pip install submitit; apt-get install slurm-wlm; run by `make test-engines`"
     cluster = "slurm"
-    survives = False  # without accounting, submitit waits for ever for a job that died
+    survives = False  # without accounting, submitit waits forever for a job that died
     options: ClassVar = {"timeout_min": 5, "cpus_per_task": 1, "slurm_mem": "500MB"}
 
     @classmethod
@@ -422,7 +422,7 @@ class Mpi(Engine):
         self.executor: Any = MPIPoolExecutor()
 
 
-#: Part of `make test`.
+#: Engines of `make test`.
 QUICK: dict[str, type[Engine]] = {
     "pool-spawn": Spawn,
     "pool-fork": Fork,
@@ -433,7 +433,7 @@ QUICK: dict[str, type[Engine]] = {
     "dask-local": DaskLocal,
 }
 
-#: Part of `make test-engines` besides.
+#: Additional engines of `make test-engines`.
 SLOW: dict[str, type[Engine]] = {
     "dask-apart": DaskApart,
     "ray": Ray,

@@ -4,8 +4,8 @@
 
     python tests/engines/services.py python -m pytest tests/engines
 
-The daemons listen on loopback and keep their files in a temporary folder. They need root. Where Slurm is missing or
-does not start, the command runs without it. The other engines are started by the driver programs.
+The daemons listen on loopback and keep their files in a temporary folder. They need root. If Slurm is
+missing or does not start, the command runs without it. The driver programs start the other engines.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ PartitionName=debug Nodes=ALL Default=YES State=UP
 
 @contextmanager
 def slurm() -> Iterator[Path]:
-    """Run munged, slurmctld and slurmd; yield the configuration once the node is idle."""
+    """Runs munged, slurmctld and slurmd; yields the configuration once the node is idle."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="funes-slurm-")))
         folder.chmod(0o755)
@@ -95,7 +95,7 @@ def free_port() -> int:
 
 @contextmanager
 def daemon(command: list[str], folder: Path) -> Iterator[None]:
-    """Run a daemon in the foreground; end it by its process id."""
+    """Runs a daemon in the foreground; ends it by its process id."""
     with (folder / "daemons.log").open("a") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -110,7 +110,7 @@ def daemon(command: list[str], folder: Path) -> Iterator[None]:
 
 
 def wait_for(command: list[str], expected: str) -> None:
-    """Ask until the daemon answers; it announces nothing that could be awaited."""
+    """Polls until the daemon answers; it sends no signal when it is ready."""
     deadline = time.monotonic() + SECONDS
     while True:
         asked = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
@@ -122,7 +122,7 @@ def wait_for(command: list[str], expected: str) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run the command, with Slurm if it can be had."""
+    """Runs the command, with Slurm if it is available."""
     os.environ["FUNES_ENGINES"] = "all"
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(143)

@@ -1,4 +1,4 @@
-"""What the driver programs let the workers do, beside calling the functions under test."""
+"""Tasks that the driver programs run in workers, besides the functions under test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KNOWN_BEFORE_AN_EDIT = ["older_helpers", "stale_helpers", "older", "stale"]
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function; run what it returns if it is a coroutine function."""
+    """Calls a function; runs the coroutine that a coroutine function returns."""
     result = function(*args)
     return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
@@ -29,7 +29,7 @@ async def _awaited(awaitable: Any) -> Any:
 
 
 def outcome(function: Callable[..., Any], *args: Any) -> Outcome:
-    """Call a function; return what it raises instead of raising it."""
+    """Calls a function; returns an exception instead of raising it."""
     try:
         return "value", call(function, *args)
     except Exception as error:
@@ -37,12 +37,12 @@ def outcome(function: Callable[..., Any], *args: Any) -> Outcome:
 
 
 def opened(pickled: bytes, *args: Any) -> Any:
-    """Unpickle a function and call it, as a job does that waited in a queue."""
+    """Unpickles a function and calls it, like a job from a queue."""
     return call(pickle.loads(pickled), *args)
 
 
 def key(function: Any, *args: Any) -> tuple[str, str]:
-    """Return the key of a call as this process finds it."""
+    """Returns the key of a call in this process."""
     keywords = getattr(function, "keywords", {})
     if "global_seed" in keywords:
         function = function.func
@@ -51,19 +51,19 @@ def key(function: Any, *args: Any) -> tuple[str, str]:
 
 
 def several(calls: list[tuple[Any, ...]]) -> list[Outcome]:
-    """Make calls one after the other, for engines whose tasks cost seconds."""
+    """Makes calls one after the other, for engines whose tasks take seconds."""
     return [outcome(*call) for call in calls]
 
 
 def settle(address: tuple[str, int], folder: str) -> None:
-    """Wait until the driver sees all workers at the same time, then prepare."""
+    """Waits until all workers are connected to the driver, then prepares."""
     with socket.create_connection(address, timeout=120) as connection:
         connection.recv(1)
     prepare(folder)
 
 
 def prepare(folder: str) -> None:
-    """Import what is edited later on, and work in `folder`."""
+    """Imports the modules that are edited later, and changes to `folder`."""
     for name in KNOWN_BEFORE_AN_EDIT:
         importlib.import_module(name)
     os.chdir(folder)

@@ -1,7 +1,8 @@
-"""What holds in the workers of every engine, for functions of a module, a script and a notebook.
+"""Claims about calls in the workers of every engine, for functions of a module, a script, a notebook.
 
-A program for each engine and place makes all claims and reports each case of them; a test is one claim.
-`make test` runs the engines that need no service; FUNES_ENGINES=all, set by `make test-engines`, runs all of them.
+One program per engine and place tests all claims and reports each case; a test is one claim.
+`make test` runs the engines that need no service; FUNES_ENGINES=all, set by `make test-engines`, runs
+all of them.
 """
 
 from __future__ import annotations

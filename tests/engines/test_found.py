@@ -1,6 +1,6 @@
-"""Faults that were found in remote calls, each with the script that showed it.
+"""Regression tests of remote calls, each with the script that failed.
 
-A program sends functions or values to a fresh process, which has no main program of its own or that of the sender.
+A program sends functions or values to a fresh process, which has no main module or that of the sender.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from funes.errors import DefinitionMismatch, FunesError
 
 RunPython = Callable[..., str]
 
-# A file that is edited twice in a second would be taken for the one that is compiled.
+# Python would use stale bytecode for a file that is edited twice in a second.
 EDITS = {"FUNES_CACHE_DIR": None, "PYTHONDONTWRITEBYTECODE": "1"}
 
 FAR = """
@@ -73,7 +73,7 @@ def edit(folder: Path, rate: int) -> None:
     (folder / "helpers.py").write_text(f"RATE = {rate}\ndef rate():\n    return {rate}\n")
 
 
-def test_worker_that_starts_after_an_edit_runs_the_submitted_code(
+def test_worker_started_after_an_edit_runs_submitted_code(
     tmp_path: Path, run_python: RunPython
 ) -> None:
     edit(tmp_path, 1000)
@@ -104,7 +104,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("pickler", ["pickle", "cloudpickle"])
-def test_function_of_a_script_keeps_the_helper_that_it_was_sent_with(
+def test_function_of_a_script_keeps_its_helper(
     pickler: str, tmp_path: Path, run_python: RunPython
 ) -> None:
     edit(tmp_path, 1)
@@ -201,12 +201,12 @@ if __name__ == "__main__":
 MAIN_CASES = ["constant", "class attribute", "patched helper", "partial", "method", "classmethod"]
 
 
-def test_what_the_main_block_sets_is_part_of_the_submitted_code(run_python: RunPython) -> None:
+def test_values_set_in_main_block_are_part_of_submitted_code(run_python: RunPython) -> None:
     far, here, guarded = json.loads(run_python(MAIN_BLOCK, FUNES_CACHE_DIR=None))
     assert here == dict.fromkeys(MAIN_CASES, 50)
     assert {case for case in MAIN_CASES if far[case] not in (50, "mismatch")} == set()
-    assert far["constant"] == 50  # no class is in the way of the submitted code
-    # The submitted code has its own constant; the main program of the worker is another one.
+    assert far["constant"] == 50  # the submitted code includes no class
+    # The submitted code has its own constant, which differs from that of the worker's main module.
     assert guarded in ([100] * 4, [20, 40, 60, 20])
 
 
@@ -404,7 +404,7 @@ DYNAMIC = '"".join("<dynamic-code>")'
 
 
 def older_cloudpickle(folder: Path) -> Path:
-    """Copy the installed version, and let its code objects keep their file names as those of 3.1.2 do."""
+    """Copies the installed version, and keeps the file names of code objects as version 3.1.2 does."""
     spec = importlib.util.find_spec("cloudpickle")
     assert spec is not None
     assert spec.origin is not None
@@ -420,7 +420,7 @@ def older_cloudpickle(folder: Path) -> Path:
 def carried(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The keys that the driver finds, and those of a process without its main program."""
+    """Returns the keys in the driver, and those in a process without its main module."""
     home = tmp_path_factory.mktemp("carried")
     path = home / "packages"
     if request.param == "file names":
@@ -534,7 +534,9 @@ def functions():
 
 
 @pytest.mark.parametrize("place", ["module", "script"])
-def test_methods_take_their_folder_along(place: str, tmp_path: Path, run_python: RunPython) -> None:
+def test_pickled_methods_keep_their_cache_folder(
+    place: str, tmp_path: Path, run_python: RunPython
+) -> None:
     values = [8, 6, 8, -7, 14, 14, 21, 8, 8]
     if place == "module":
         (tmp_path / "mine.py").write_text(METHODS)
@@ -686,7 +688,7 @@ def test_equal_functions_give_equal_bytes(name: str) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_other_functions_give_other_bytes() -> None:
+def test_different_functions_give_different_bytes() -> None:
     dask = pytest.importorskip("dask.base")
     joblib = pytest.importorskip("joblib")
     for digest in (pickle.dumps, cloudpickle.dumps, joblib.hash, dask.tokenize):
@@ -704,7 +706,7 @@ SENDERS = {
 
 
 @pytest.mark.parametrize("name", SENDERS)
-def test_bytes_are_opened_once_in_a_process(name: str, run_python: RunPython) -> None:
+def test_bytes_are_unpickled_once_per_process(name: str, run_python: RunPython) -> None:
     sent = f"import pickle\nfrom funes import memorious\n{SENDERS[name]}"
     run_python(
         sent + "pickle.dump([pickle.dumps(f)] * 3, open('sent', 'wb'))", FUNES_CACHE_DIR=None
@@ -719,7 +721,7 @@ def test_bytes_are_opened_once_in_a_process(name: str, run_python: RunPython) ->
 
 @pytest.mark.parametrize("first", ["pickle", "cloudpickle"])
 @pytest.mark.parametrize("second", ["pickle", "cloudpickle"])
-def test_code_that_is_sent_on_stays_whole(
+def test_forwarded_code_is_complete(
     first: str, second: str, tmp_path: Path, run_python: RunPython
 ) -> None:
     edit(tmp_path, 3)
@@ -745,7 +747,7 @@ open("sent", "wb").write({first}.dumps(make()))
 
 @pytest.mark.parametrize("first", ["pickle", "cloudpickle"])
 @pytest.mark.parametrize("second", ["pickle", "cloudpickle"])
-def test_code_that_is_sent_on_is_held_to_the_first_definition(
+def test_forwarded_code_is_checked_against_the_first_definition(
     first: str, second: str, tmp_path: Path, run_python: RunPython
 ) -> None:
     helpers = tmp_path / "helpers.py"
@@ -776,7 +778,7 @@ except DefinitionMismatch:
 
 
 @pytest.mark.parametrize("place", ["script", "module"])
-def test_argument_that_is_sent_on_keeps_its_key(
+def test_forwarded_argument_keeps_its_key(
     place: str, tmp_path: Path, run_python: RunPython
 ) -> None:
     function = "from funes import memorious\n@memorious\ndef f(value):\n    return 1\n"
@@ -815,7 +817,7 @@ def test_the_error_survives_pickling(pickler: Any) -> None:
 
 
 @pytest.mark.parametrize("edited", ["class", "file"])
-def test_a_mismatch_is_raised_by_the_call_and_leaves_the_pool_whole(
+def test_mismatch_is_raised_by_the_call_and_the_pool_survives(
     edited: str, tmp_path: Path, run_python: RunPython
 ) -> None:
     module = tmp_path / "mine.py"
@@ -853,7 +855,7 @@ if __name__ == "__main__":
     assert not list(tmp_path.glob("cache/f/*/*.dill"))
 
 
-def test_results_read_by_a_worker_are_of_the_classes_at_hand(run_python: RunPython) -> None:
+def test_results_in_a_worker_have_its_classes(run_python: RunPython) -> None:
     printed = run_python(
         """
 from dataclasses import dataclass
@@ -884,7 +886,7 @@ if __name__ == "__main__":
     assert printed.split() == ["True"] * 13
 
 
-def test_state_of_a_class_that_calls_changed_is_no_edit(run_python: RunPython) -> None:
+def test_class_state_changed_by_calls_is_not_an_edit(run_python: RunPython) -> None:
     printed = run_python(
         """
 import warnings

@@ -1,6 +1,6 @@
-"""The user's code of a driver program, as a module, a script or the cells of a notebook.
+"""The user code of a driver program, as a module, a script or the cells of a notebook.
 
-Every function says which value it returns: ``x * rate + offset``, where an edit changes the rate and nothing else.
+Every function returns ``x * rate + offset``; an edit changes only the rate.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ PLACES = ["module", "script", "notebook"]
 #: The rate before and after an edit.
 ORIGINAL, EDITED = 1, 1000
 
-#: Three sets of functions that are edited. Workers first import the first one after its edit. The others they import
-#: before it; of the last one, nothing is called before the edit.
+#: Three sets of functions that are edited. Workers import the first set after its edit and the other two
+#: before; functions of the last set are not called before the edit.
 SETS = ["newer", "older", "stale"]
 
 IMPORTS = """
@@ -29,7 +29,7 @@ FLAG = @flag@
 DATA = @data@
 """
 
-#: One function of each kind. Each call adds a line to the log.
+#: One function of each kind. Each call appends a line to the log.
 KINDS = """
 def mark(name):
     with open(LOG, "a") as file:
@@ -183,7 +183,7 @@ class Scale:
         return x * @rate@
 """
 
-#: What an edit changes in this text itself; only a module's text can be edited below a living driver.
+#: The edits of this text; only the text of a module can be edited while the driver runs.
 OWN = """
 @memorious
 def @set@_own(x):
@@ -238,7 +238,7 @@ class @set@_Owner:
 }
 """
 
-#: What an edit of the module of helpers changes.
+#: The edits of the helper module.
 BEHIND = """
 import @set@_helpers
 from @set@_helpers import rate as @set@_imported
@@ -317,7 +317,7 @@ for cell in {cells!r}:
 
 
 def fill(text: str, home: Path, name: str = "", rate: int = ORIGINAL) -> str:
-    """Put the paths of `home`, the name of a set and the rate into a text."""
+    """Inserts the paths of `home`, the name of a set and the rate into a text."""
     values = {
         "log": repr(str(home / "log")),
         "flag": repr(str(home / "flag")),
@@ -332,20 +332,20 @@ def fill(text: str, home: Path, name: str = "", rate: int = ORIGINAL) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file at once: a worker may import it at this moment."""
+    """Replaces a file atomically: a worker may import it at this moment."""
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def edit(home: Path, name: str, rate: int) -> None:
-    """Write the files of a set with the given rate."""
+    """Writes the files of a set with the given rate."""
     write(home / f"{name}_helpers.py", fill(HELPERS, home, rate=rate))
     write(home / f"{name}.py", fill(IMPORTS + OWN + BEHIND, home, name, rate))
 
 
 def prepare(home: Path, place: str) -> Path:
-    """Write a driver program and its modules into `home`; return the program."""
+    """Writes a driver program and its modules to `home`; returns the program."""
     home.mkdir(parents=True)
     (home / "elsewhere").mkdir()
     for name in ("log", "report"):

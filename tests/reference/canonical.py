@@ -1,17 +1,18 @@
-"""The value encoding of funes, written a second time from docs/format.md alone.
+"""The reference implementation of the value encoding, written from docs/format.md alone.
 
-Slow, plain, in one file: a specification that runs. It shares nothing with the extension but the BLAKE3 primitive, so
-that where both agree the document is understood, and where they differ one of the three is wrong.
+It is slow, simple, and in one file: an executable specification. It shares only the BLAKE3 primitive
+with the extension. If both agree, the document is clear; if they differ, one of the three is wrong.
 
-It has the parts of the document, in its order: the hash, nodes, objects, cycles. A value becomes a graph of `Node`s,
-and `settle` gives each node the bytes that stand for it wherever it occurs.
+Its parts follow the document: the hash, nodes, objects, cycles. A value becomes a graph of `Node`s, and
+`settle` computes the bytes that replace each node wherever it occurs.
 
-What it leaves to others:
+It does not cover:
 
-- What the code of a user's function or class counts by: `class_token` is asked for the bytes that stand for it.
-  Functions and classes of the standard library are names and need no token.
-- Refusals. What funes refuses, a lock or an iterator, may get an encoding here; there is no limit to levels.
-- Types of other libraries that have a rule, and those that are registered; type variables and new types.
+- The definitions of functions and classes of user code: `class_token` returns the bytes that replace
+  them. Functions and classes of the standard library count by name and need no token.
+- Refusals. A value that funes refuses, such as a lock or an iterator, may get an encoding here; there
+  is no limit of the depth.
+- Types of third-party libraries with a type rule, registered types, type variables and new types.
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ ClassToken = Callable[[object], bytes]
 
 
 def digest(use: str, content: bytes) -> bytes:
-    """32 bytes of keyed BLAKE3; the key is derived from the use, so no two uses share a hash."""
+    """Returns 32 bytes of keyed BLAKE3; the key is derived from the use, so no two uses share a hash."""
     return blake3.blake3(content, key=derived_key(use)).digest()
 
 
 @functools.cache
 def derived_key(use: str) -> bytes:
-    """The key of a use, which carries the version of the encoding."""
+    """Returns the key of a use, which includes the version of the encoding."""
     return blake3.blake3(b"", derive_key_context=f"funes 2026-11 encoding 1 {use}").digest()
 
 
@@ -73,7 +74,7 @@ LONGEST_INLINE = 256
 
 @dataclass(frozen=True)
 class Leaf:
-    """A node without children, complete."""
+    """A complete node without children."""
 
     encoding: bytes
 
@@ -82,7 +83,7 @@ class Leaf:
 class Composite:
     """A node with children: Python values, leaves and composites.
 
-    `group` says what is sorted: nothing (0), the children (1), or pairs of them, key and value (2).
+    `group` is the sorted unit: nothing (0), single children (1), or pairs of key and value (2).
     """
 
     tag: int
@@ -91,7 +92,7 @@ class Composite:
 
 
 def leb128(number: int) -> bytes:
-    """An unsigned number, seven bits a byte, lowest first, the high bit on all but the last."""
+    """Encodes an unsigned number: seven bits per byte, lowest first, the high bit on all but the last."""
     out = bytearray()
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
@@ -101,17 +102,17 @@ def leb128(number: int) -> bytes:
 
 
 def fixed(number: int) -> bytes:
-    """A number of eight bytes."""
+    """Encodes a number in eight bytes."""
     return number.to_bytes(8, "little")
 
 
 def blob(tag: int, content: bytes) -> Leaf:
-    """A node that is a length and bytes."""
+    """Makes a node of a length and bytes."""
     return Leaf(bytes([tag]) + leb128(len(content)) + content)
 
 
 def integer(number: int) -> Leaf:
-    """Two's complement in as few bytes as it takes: n bytes hold -2**(8n-1) to 2**(8n-1) - 1, and 0 has none."""
+    """Encodes an int in the shortest two's complement: n bytes hold -2**(8n-1) to 2**(8n-1) - 1, 0 has none."""
     size = 0
     while not -(1 << 8 * size) <= 2 * number < 1 << 8 * size:
         size += 1
@@ -120,22 +121,22 @@ def integer(number: int) -> Leaf:
 
 
 def binary64(number: float) -> bytes:
-    """IEEE 754, with one NaN for all."""
+    """Encodes a float in IEEE 754, with one pattern for every NaN."""
     return bytes.fromhex("000000000000f87f") if math.isnan(number) else struct.pack("<d", number)
 
 
 def text(string: str) -> Leaf:
-    """UTF-8; each lone surrogate is three bytes."""
+    """Encodes a str in UTF-8; each lone surrogate takes three bytes."""
     return blob(STR, string.encode("utf-8", "surrogatepass"))
 
 
 def name(qualified: str) -> Composite:
-    """What stands for a library's function or class."""
+    """Makes the node of a third-party function or class."""
     return Composite(NAME, [text(qualified)])
 
 
 def dictionary(items: Iterable[tuple[object, object]]) -> Composite:
-    """Items in no order."""
+    """Makes a node of unordered items."""
     return Composite(DICT, [part for item in items for part in item], group=2)
 
 
@@ -167,7 +168,7 @@ BUILTIN: dict[type, Callable[..., Leaf | Composite]] = {
 
 
 def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
-    """The node that a value becomes; its children are yet to be described."""
+    """Returns the node of a value; its children are not described yet."""
     kind = type(value)
     if id(value) in ATOMS:
         return ATOMS[id(value)]
@@ -184,7 +185,7 @@ def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
     if isinstance(value, enum.Enum):
         return rule("enum.Enum", enum_member(value))
     for base in kind.__mro__:
-        # A class that says itself how it is pickled is taken by its word.
+        # How a class pickles itself takes precedence over a rule for its base class.
         if base in RULES and not overrides_reduction(kind, base):
             label, give = RULES[base]
             return rule(label, (kind, attributes(value), give(value)))
@@ -198,7 +199,7 @@ def describe(value: object, class_token: ClassToken) -> Leaf | Composite:
 
 
 def overrides_reduction(kind: type, base: type) -> bool:
-    """Whether a class defines another reduction, or another state, than a base of it."""
+    """Returns whether a class defines another reduction or state than a base class."""
     return any(
         getattr(kind, method, None) is not getattr(base, method, None)
         for method in ("__reduce_ex__", "__reduce__", "__getstate__")
@@ -206,7 +207,7 @@ def overrides_reduction(kind: type, base: type) -> bool:
 
 
 def is_definition(value: object) -> bool:
-    """Whether a value counts by its definition or name: a class, or a function of any kind."""
+    """Returns whether a value counts by definition or name: a class, or a function of any kind."""
     return issubclass(type(value), type) or isinstance(
         value,
         types.FunctionType
@@ -219,7 +220,7 @@ def is_definition(value: object) -> bool:
     )
 
 
-# Where a module is an implementation of another, its functions and classes go by the public name.
+# Functions and classes of implementation modules count by the name of the public module.
 PUBLIC_MODULES = {
     **{f"_{module}": module for module in ("abc", "bisect", "collections", "decimal", "functools")},
     **{f"_{module}": module for module in ("heapq", "io", "json", "operator", "random", "struct")},
@@ -237,7 +238,7 @@ PUBLIC_MODULES = {
 
 
 def library_name(value: object) -> str | None:
-    """The qualified name under which the standard library has a class or function, if it does."""
+    """Returns the qualified name of a class or function of the standard library, else None."""
     owner = getattr(value, "__objclass__", value)
     module = getattr(owner, "__module__", None) or "builtins"
     qualified = getattr(value, "__qualname__", None)
@@ -245,7 +246,7 @@ def library_name(value: object) -> str | None:
         return None
     if not isinstance(getattr(value, "__self__", None), types.ModuleType | None):
         return None  # bound to an object, which counts too
-    # Some classes of builtins are in no module: that of None, that of functions.
+    # Some builtin classes are in no module: those of None and of functions.
     if module != "builtins":
         found: object = sys.modules.get(module)
         for part in qualified.split("."):
@@ -256,7 +257,7 @@ def library_name(value: object) -> str | None:
 
 
 def is_plain(kind: type) -> bool:
-    """Whether instances pickle as their attributes and no more: nothing about pickling is said but by `object`."""
+    """Returns whether instances pickle as their attributes: only `object` defines how they are pickled."""
     return (
         kind.__reduce_ex__ is object.__reduce_ex__
         and kind.__reduce__ is object.__reduce__
@@ -269,7 +270,7 @@ def is_plain(kind: type) -> bool:
 
 
 def attributes(value: object) -> Composite:
-    """Attributes from `__dict__` and slots, caches left out."""
+    """Returns the attributes of `__dict__` and slots, without caches."""
     found: dict[object, object] = dict(getattr(value, "__dict__", {}))
     for base in type(value).__mro__:
         slots = base.__dict__.get("__slots__", ())
@@ -282,18 +283,18 @@ def attributes(value: object) -> Composite:
 
 
 def without_caches(kind: type, found: dict[object, object]) -> dict[object, object]:
-    """The attributes that a value has of itself."""
+    """Returns the attributes of an instance."""
     return {key: of for key, of in found.items() if not is_cache(kind, key)}
 
 
 def is_cache(kind: type, attribute: object) -> bool:
-    """Whether an attribute was computed from the others: a cached property, or the hash that attrs keeps."""
+    """Returns whether an attribute is a cache: a cached property, or the hash that attrs stores."""
     of_class = getattr(kind, attribute, None) if isinstance(attribute, str) else None
     return isinstance(of_class, functools.cached_property) or attribute == "_attrs_cached_hash"
 
 
 def reduction(value: object) -> Composite:
-    """What `__reduce_ex__(4)`, or the table of copyreg, says."""
+    """Makes a node of the result of `__reduce_ex__(4)` or of the reducer in copyreg."""
     of_table = None if isinstance(value, BaseException) else type(value)
     reduce = copyreg.dispatch_table.get(of_table)  # type: ignore[arg-type]
     reduced = reduce(value) if reduce else value.__reduce_ex__(4)
@@ -320,7 +321,7 @@ def reduction(value: object) -> Composite:
 
 
 def causes(value: object) -> dict[object, object]:
-    """What an exception says of those before it."""
+    """Returns the causes of an exception."""
     found: dict[object, object] = {}
     if isinstance(value, BaseException):
         found = {name: getattr(value, name) for name in ("__cause__", "__context__")}
@@ -331,34 +332,34 @@ def causes(value: object) -> dict[object, object]:
 
 
 def text_buffer(value: io.StringIO) -> tuple[object, ...]:
-    """The text, the position, and how lines end, if that is not the usual way."""
+    """Returns the text, the position, and the newline if it is not the default."""
     text, newline, position, _ = value.__getstate__()
     return (text, position) if newline == "\n" else (text, position, newline)
 
 
 def rule(label: str, given: object) -> Composite:
-    """A rule's name, and the elements of the tuple that it gives, or the one value that is no tuple."""
+    """Makes a node of the name of a rule and the elements of its tuple, or its one value."""
     return Composite(RULE, [text(label), *(given if type(given) is tuple else (given,))])
 
 
 def memory(view: memoryview) -> Leaf:
-    """The bytes of a buffer in C order."""
+    """Returns the bytes of a buffer in C order."""
     return blob(BUFFER, view.tobytes("C"))
 
 
 def datetime_fields(value: datetime.datetime) -> tuple[object, ...]:
-    """From year to time zone."""
+    """Returns the fields from year to time zone."""
     clock = (value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
     return (value.year, value.month, value.day, *clock)
 
 
 def time_fields(value: datetime.time) -> tuple[object, ...]:
-    """From hour to time zone."""
+    """Returns the fields from hour to time zone."""
     return (value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo)
 
 
 def enum_member(value: enum.Enum) -> tuple[object, ...]:
-    """Class, name and value. A combination of flags is no member, and has a name in some versions of Python only."""
+    """Returns class, name and value; a combination of flags has a name in some versions of Python only."""
     named = value.name is not None and value.name in type(value).__members__
     return (type(value), value.name if named else None, value.value)
 
@@ -390,7 +391,7 @@ RULES: dict[type, Rule] = {
         "datetime.timedelta",
         lambda value: (value.days, value.seconds, value.microseconds),
     ),
-    # Its arguments: the offset, and the name if it was given one.
+    # The arguments are the offset, and the name if there is one.
     datetime.timezone: ("datetime.timezone", lambda value: value.__getinitargs__()),
     zoneinfo.ZoneInfo: ("zoneinfo.ZoneInfo", lambda value: value.key),
     decimal.Decimal: ("decimal.Decimal", lambda value: str(value).replace("e", "E")),
@@ -399,7 +400,7 @@ RULES: dict[type, Rule] = {
         lambda value: (value.numerator, value.denominator),
     ),
     uuid.UUID: ("uuid.UUID", lambda value: value.int),
-    # An interface is an address too; what is more special stands first in its method resolution order.
+    # An interface is an address too; the subclass is first in the method resolution order.
     ipaddress.IPv4Address: ("ipaddress.IPv4Address", lambda value: (int(value), None)),
     ipaddress.IPv6Address: ("ipaddress.IPv6Address", lambda value: (int(value), value.scope_id)),
     ipaddress.IPv4Interface: (
@@ -427,7 +428,7 @@ RULES: dict[type, Rule] = {
     logging.Logger: ("logging.Logger", lambda value: value.name),
     types.GenericAlias: ("types.GenericAlias", lambda value: (value.__origin__, value.__args__)),
     types.UnionType: ("types.UnionType", lambda value: value.__args__),
-    # A class of its own before Python 3.14.
+    # A separate class before Python 3.14.
     type(typing.Union[int, str]): ("types.UnionType", lambda value: value.__args__),  # noqa: UP007
     typing.ForwardRef: (
         "typing.ForwardRef",
@@ -443,7 +444,7 @@ RULES: dict[type, Rule] = {
 
 @dataclass(eq=False)
 class Node:
-    """A node of the graph: `head` is the tag and the count of a composite, or all of a leaf."""
+    """A node of the graph: `head` is the tag and the count of a composite, or a whole leaf."""
 
     head: bytes = b""
     children: list[Node] = field(default_factory=list)
@@ -451,9 +452,9 @@ class Node:
 
 
 def graph(value: object, class_token: ClassToken) -> Node:
-    """The nodes of a value. An object met again is the node that it was, so cycles close."""
+    """Returns the nodes of a value. An object that occurs again has the same node, which closes cycles."""
     nodes: dict[int, Node] = {}
-    alive: list[object] = []  # an id means nothing once its object is gone
+    alive: list[object] = []  # keeps objects alive, so that their ids are not reused
     unfinished: list[tuple[Node, object]] = []
 
     def node_of(part: object) -> Node:
@@ -478,7 +479,7 @@ def graph(value: object, class_token: ClassToken) -> Node:
 
 
 def content(node: Node, standing: Callable[[Node], bytes]) -> bytes:
-    """The bytes of a node, with what stands for its children."""
+    """Returns the bytes of a node, with the bytes that replace its children."""
     children = [standing(child) for child in node.children]
     if node.group:
         size = node.group
@@ -490,11 +491,11 @@ def content(node: Node, standing: Callable[[Node], bytes]) -> bytes:
 
 
 def settle(root: Node) -> dict[Node, bytes]:
-    """The bytes that stand for each node that `root` reaches."""
+    """Returns the bytes that replace each node that is reachable from `root`."""
     settled: dict[Node, bytes] = {}
-    same: dict[Node, Node] = {}  # a node -> the member of a settled cycle that it is
+    same: dict[Node, Node] = {}  # a node -> the equal member of a finished cycle
     cycles: list[list[Node]] = []
-    members: dict[bytes, Node] = {}  # the bytes of the members of settled cycles
+    members: dict[bytes, Node] = {}  # the bytes of the members of finished cycles
     for component in components(root):
         if len(component) == 1 and component[0] not in component[0].children:
             (node,) = component
@@ -522,14 +523,14 @@ def settle(root: Node) -> dict[Node, bytes]:
 
 
 def inline(own: bytes) -> bytes:
-    """A node as it stands in its parent: a long one by its digest."""
+    """Returns the bytes of a node in its parent: the digest of a long one."""
     return own if len(own) <= LONGEST_INLINE else bytes([DIGEST]) + digest("node", own)
 
 
 def refine(
     component: list[Node], settled: dict[Node, bytes], same: dict[Node, Node]
 ) -> dict[Node, bytes]:
-    """Colours that tell the nodes apart, in rounds until no round tells more."""
+    """Assigns colors to nodes, in rounds until the number of colors stops growing."""
     colours = dict.fromkeys(component, bytes(32))
     different = 1
     while True:
@@ -545,7 +546,7 @@ def refine(
 
 
 def close(component: list[Node], settled: dict[Node, bytes]) -> dict[Node, bytes]:
-    """What stands for the members of a cycle."""
+    """Returns the bytes that replace the members of a cycle."""
     colours = refine(component, settled, {})
     order = sorted(set(colours.values()))
     rank = {node: order.index(colours[node]) for node in component}
@@ -564,7 +565,7 @@ def close(component: list[Node], settled: dict[Node, bytes]) -> dict[Node, bytes
 
 
 def components(root: Node) -> list[list[Node]]:
-    """The strongly connected components, those that others refer to first."""
+    """Returns the strongly connected components, each after the components that it refers to."""
     after = depth_first([root], lambda node: node.children)
     parents: dict[Node, list[Node]] = {node: [] for node in after}
     for node in after:
@@ -582,7 +583,7 @@ def components(root: Node) -> list[list[Node]]:
 def depth_first(
     roots: list[Node], edges: Callable[[Node], list[Node]], seen: set[Node] | None = None
 ) -> list[Node]:
-    """The nodes that are reached and were not seen before, each after all that it leads to first."""
+    """Returns the reachable nodes that were not seen before, in postorder."""
     seen = set() if seen is None else seen
     finished: list[Node] = []
     for root in roots:
@@ -602,22 +603,22 @@ def depth_first(
     return finished
 
 
-# --- What is hashed -------------------------------------------------------------------------------
+# --- Interface ------------------------------------------------------------------------------------
 
 
 def no_token(definition: object) -> bytes:
-    """Knows no definitions."""
+    """Raises: there are no definitions."""
     raise TypeError(f"{definition!r} belongs to the user: its encoding is decided elsewhere")
 
 
 def encode_value(value: object, class_token: ClassToken = no_token) -> bytes:
-    """The one node that is left of a value: what `hash_value` hashes."""
+    """Returns the encoding of a value, which `hash_value` hashes."""
     root = graph(value, class_token)
     return settle(root)[root]
 
 
 def hash_value(value: object, class_token: ClassToken = no_token) -> str:
-    """40 hexadecimal digits, as `funes.hash_value`."""
+    """Returns 40 hexadecimal digits, like `funes.hash_value`."""
     return digest("value", encode_value(value, class_token))[:20].hex()
 
 
@@ -631,8 +632,8 @@ def arguments_node(
 ) -> Composite:
     """Returns the bound arguments of a call, defaults filled in.
 
-    is_wrapped: whether the signature is that of the function behind a wrapper `(*args, **kwargs)`, which may take what
-        that does not. Such arguments stand as the wrapper gets them, and none is ignored.
+    is_wrapped: True if the signature is that of the function in a wrapper `(*args, **kwargs)`. The wrapper may accept
+        other arguments; these are bound to the wrapper, and none is ignored.
     """
     seed: object = NOTHING
     if "global_seed" not in signature.parameters and "global_seed" in keywords:
@@ -656,5 +657,5 @@ def hash_arguments(node: Composite, class_token: ClassToken = no_token) -> str:
 
 
 def hash_definition(token: bytes) -> str:
-    """The hash of a definition, by the bytes that stand for it."""
+    """Returns the hash of a definition from the bytes that replace it."""
     return digest("definition", token)[:20].hex()

@@ -1,6 +1,7 @@
-"""The file of an entry, written a second time from docs/format.md alone: a writer and a reader.
+"""The reference implementation of entry files, written from docs/format.md alone: writer and reader.
 
-Slow and plain: a specification that runs. It shares nothing with the extension but the BLAKE3 primitive.
+It is slow and simple: an executable specification. It shares only the BLAKE3 primitive with the
+extension.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TAGS = (b"head", b"main", b"fast")
 
 
 class Name(NamedTuple):
-    """The names that the checksum of an entry has in it."""
+    """The names that the checksum of an entry covers."""
 
     function: str
     definition: str
@@ -29,7 +30,7 @@ class Name(NamedTuple):
 
 
 class Buffered(NamedTuple):
-    """A pickle with buffers, which lie in the body: pairs of offset and length."""
+    """A pickle with the positions of its buffers in the body: pairs of offset and length."""
 
     pickle: bytes
     buffers: tuple[tuple[int, int], ...] = ()
@@ -44,30 +45,30 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """What a file holds."""
+    """The content of a file."""
 
     body: bytes
     head: Head | None = None
     main: Buffered | None = None
     fast: Buffered | None = None
-    #: Sections of other tags.
+    #: Sections with unknown tags.
     unknown: tuple[tuple[bytes, bytes], ...] = field(default=())
 
 
 class DamagedError(ValueError):
-    """The file is not what was written under its name."""
+    """The file is damaged, or was stored under another name."""
 
 
 class ForeignError(ValueError):
-    """The file is sound, and not signed with the reader's key."""
+    """The file is intact, but not signed with the reader's signing key."""
 
 
 class OtherFormatError(ValueError):
-    """The file is in another version of the format."""
+    """The file has another version of the format."""
 
 
 def write(name: Name, entry: Entry, key: bytes | None = None) -> bytes:
-    """Return the bytes of an entry's file, signed if there is a key."""
+    """Returns the bytes of an entry's file, signed if there is a signing key."""
     sections = []
     if entry.head is not None:
         time = struct.pack("<d", entry.head.seconds)
@@ -84,12 +85,12 @@ def write(name: Name, entry: Entry, key: bytes | None = None) -> bytes:
 
 
 def read(name: Name, file: bytes, key: bytes | None = None) -> Entry:
-    """Take the file of an entry apart.
+    """Parses the file of an entry.
 
     Raises:
-        DamagedError: It is not what was written under this name.
-        OtherFormatError: It is in another version of the format.
-        ForeignError: There is a key, and it was signed with none or another one.
+        DamagedError: It is damaged, or was stored under another name.
+        OtherFormatError: It has another version of the format.
+        ForeignError: There is a signing key, and the file was signed with none or another one.
     """
     if len(file) < 16 or file[-8:] != MAGIC:
         raise DamagedError("the end")

@@ -1,4 +1,4 @@
-"""What the tests of values share: many values at a time, every pair compared."""
+"""Helpers that compare every pair of many values by their hashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["assert_all_differ", "assert_all_equal"]
 
 
 def assert_all_differ(values: Iterable[Any]) -> None:
-    """No two of the values have the same hash."""
+    """Asserts that no two of the values have the same hash."""
     seen: dict[str, Any] = {}
     for value in values:
         digest = hash_value(value)
@@ -20,7 +20,7 @@ def assert_all_differ(values: Iterable[Any]) -> None:
 
 
 def assert_all_equal(values: Iterable[Any]) -> None:
-    """All of the values have the same hash."""
+    """Asserts that all values have the same hash."""
     first, *others = values
     for other in others:
         assert hash_value(other) == hash_value(first), f"{other!r} and {first!r} differ"

@@ -1,4 +1,4 @@
-"""What the tests of values share: the same hashes in another process, with another seed of its hashes."""
+"""A helper that compares hashes with those in a fresh process with another hash seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["assert_same_elsewhere"]
 
 
 def assert_same_elsewhere(run_python: Callable[..., str], script: str) -> None:
-    """The ``values`` that a script makes have the same hashes here and in a fresh process."""
+    """Asserts that the ``values`` of a script have the same hashes here and in a fresh process."""
     here: dict[str, Any] = {}
     exec(script, here)
     shown = "\nfrom funes import hash_value\nprint(*map(hash_value, values))\n"

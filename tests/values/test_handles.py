@@ -1,4 +1,4 @@
-"""Handles of libraries to what lies elsewhere are refused, also in containers, attributes and derived classes."""
+"""Third-party handles to external content are refused, also in containers, attributes and subclasses."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_diskcache(kind: str, tmp_path: Path) -> None:
     value = makers[kind](str(tmp_path))
     inner = value if kind == "FanoutCache" else getattr(value, "_cache", value)
     try:
-        assert_refused(value, "lies elsewhere")
+        assert_refused(value, "stored elsewhere")
     finally:
         getattr(inner, "close", lambda: None)()
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_call_with_a_diskcache_gives_what_it_holds_now(tmp_path: Path) -> None:
+def test_call_with_diskcache_is_not_cached(tmp_path: Path) -> None:
     diskcache = pytest.importorskip("diskcache")
     memo = memorious(lambda table: table["a"])
     with diskcache.Cache(str(tmp_path / "disk")) as table:
@@ -109,14 +109,14 @@ def test_h5py(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"] = [1, 2]
         for value in (file, file["a"], file.create_group("b"), file["a"].attrs):
-            assert_refused(value, "lies in a file|h5py")
+            assert_refused(value, "reads from a file|h5py")
 
 
 def test_zarr(tmp_path: Path) -> None:
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(str(tmp_path / "a"), mode="w")
     for value in (group, zarr.zeros((2,), store=str(tmp_path / "b"))):
-        assert_refused(value, "lies in a file")
+        assert_refused(value, "reads from a file")
 
 
 def test_redis() -> None:

@@ -27,7 +27,7 @@ def adapted(name: str) -> Any:
 
 @pytest.mark.parametrize("make", [logging.getLogger, adapted, lambda name: Rated(name, 1)])
 @pytest.mark.parametrize("place", [lambda log: log, lambda log: [log], Model])
-def test_the_name_counts_and_nothing_else(make: Any, place: Any) -> None:
+def test_loggers_count_by_name_only(make: Any, place: Any) -> None:
     one = make("tests.one")
     before = hash_value(place(one))
     own = getattr(one, "logger", one)
@@ -39,12 +39,12 @@ def test_the_name_counts_and_nothing_else(make: Any, place: Any) -> None:
     assert hash_value(place(make("tests.other"))) != before
 
 
-def test_what_a_derived_class_adds_counts() -> None:
+def test_attributes_of_logger_subclass_count() -> None:
     assert hash_value(Rated("a", 1)) != hash_value(Rated("a", 2))
     assert hash_value(Rated("a", 1)) != hash_value(logging.getLogger("a"))
 
 
-def test_the_root_logger_has_a_name_too() -> None:
+def test_root_logger_counts_by_name() -> None:
     before = hash_value(logging.getLogger())
     handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
@@ -54,7 +54,7 @@ def test_the_root_logger_has_a_name_too() -> None:
         logging.getLogger().removeHandler(handler)
 
 
-def test_a_captured_logger_counts_by_its_name() -> None:
+def test_captured_logger_counts_by_name() -> None:
     def make(log: Any) -> Any:
         return lambda x: log.info(x + 1)
 

@@ -1,4 +1,4 @@
-"""Values of matplotlib: colour maps and the like count, what is drawn is refused."""
+"""matplotlib: colour maps and norms are hashed, artists are refused."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ DRAWN: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_what_is_drawn_is_refused(kind: str) -> None:
+def test_artists_are_refused(kind: str) -> None:
     value = DRAWN[kind](Figure().subplots())
     for held in (value, [value]):
-        with pytest.raises(UnhashableArgumentError, match="what is drawn with matplotlib"):
+        with pytest.raises(UnhashableArgumentError, match="a drawing of matplotlib"):
             hash_value(held)
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_call_with_a_figure_runs_uncached() -> None:
+def test_call_with_figure_runs_uncached() -> None:
     memo = memorious(lambda figure: len(figure.axes))
     figure = Figure()
     with pytest.warns(CacheWarning, match="pass what it is drawn from"):
@@ -77,7 +77,7 @@ def test_colour_maps() -> None:
     )
 
 
-def test_what_is_not_drawn_counts() -> None:
+def test_norms_and_markers_are_hashed() -> None:
     makers: list[Callable[[int], Any]] = [
         lambda n: colors.Normalize(0, n),
         lambda n: Path([[0, 0], [n, n]]),
@@ -89,7 +89,7 @@ def test_what_is_not_drawn_counts() -> None:
     assert_all_differ(make(n) for make in makers for n in (1, 2))
 
 
-def test_what_is_drawn_with_a_norm_does_not_change_it() -> None:
+def test_listeners_of_a_norm_do_not_count() -> None:
     norm = colors.Normalize(0, 1)
     Figure().subplots().imshow([[0, 1]], norm=norm)
     cm.ScalarMappable(norm)
@@ -98,7 +98,7 @@ def test_what_is_drawn_with_a_norm_does_not_change_it() -> None:
     assert_all_equal([norm, colors.Normalize(0, 2)])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

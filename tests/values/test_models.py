@@ -1,4 +1,4 @@
-"""Values of pydantic's and attrs' classes: class and fields; what an instance has cached is not."""
+"""pydantic and attrs: instances count by class and fields, not by cached values."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_models_count_by_class_and_fields() -> None:
     )
 
 
-def test_which_fields_were_given_counts() -> None:
-    # `model_dump(exclude_unset=True)` tells them apart.
+def test_set_fields_count() -> None:
+    # `model_dump(exclude_unset=True)` differs between the two.
     assert_all_differ([Layer(width=1), Layer(width=1, activation="relu")])
 
 
@@ -102,7 +102,7 @@ def test_private_attributes_count() -> None:
     assert_all_differ([one, two])
 
 
-def test_what_a_model_has_cached_is_no_value() -> None:
+def test_cached_values_of_models_do_not_count() -> None:
     net = Net(layers=[Layer(width=1)])
     before = hash_value(net)
     assert net.width == 1
@@ -169,7 +169,7 @@ def test_attrs_count_by_class_and_fields() -> None:
     assert_all_equal([Derived(1, [2], 1), Derived(1, [2], "1"), copy.deepcopy(Derived(1, [2]))])
 
 
-def test_what_attrs_have_cached_is_no_value() -> None:
+def test_cached_values_of_attrs_do_not_count() -> None:
     for make in (lambda: Hashed(1), lambda: Loose(1), lambda: Slotted(1)):
         used = make()
         before = hash_value(used)
@@ -188,7 +188,7 @@ def test_a_change_changes_the_hash() -> None:
         assert hash_value(value) != before
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

@@ -1,4 +1,4 @@
-"""Values of networkx: a graph is its nodes, its edges and their attributes."""
+"""networkx: graphs count by nodes, edges and their attributes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def made(kind: type[Any], edges: tuple[tuple[int, int], ...] = ((1, 2), (2, 3), 
 
 
 @with_each
-def test_where_it_comes_from_is_no_value(kind: type[Any]) -> None:
+def test_history_does_not_count(kind: type[Any]) -> None:
     graph = made(kind)
     assert_all_equal(
         [
@@ -80,7 +80,7 @@ def test_kinds_differ() -> None:
 
 @with_each
 def test_the_order_of_nodes_counts(kind: type[Any]) -> None:
-    # It is that of the rows of a matrix made from the graph.
+    # It is the order of the rows of a matrix made from the graph.
     one, two = kind(), kind()
     one.add_nodes_from([1, 2])
     two.add_nodes_from([2, 1])
@@ -102,7 +102,7 @@ def test_the_order_of_edges_does_not_count(kind: type[Any]) -> None:
         graphs.append(graph)
     assert_all_equal(graphs)
     if graphs[0].is_multigraph():
-        # The key of an edge counts, which tells parallel edges apart.
+        # The key of an edge counts, since it distinguishes parallel edges.
         one, two = kind(), kind()
         for graph, weights in ((one, (1, 2)), (two, (2, 1))):
             for weight in weights:
@@ -110,7 +110,7 @@ def test_the_order_of_edges_does_not_count(kind: type[Any]) -> None:
         assert_all_differ([one, two])
 
 
-def test_what_a_graph_keeps_is_no_value() -> None:
+def test_caches_of_a_graph_do_not_count() -> None:
     for kind in KINDS:
         graph = made(kind)
         before = hash_value(graph)
@@ -123,7 +123,7 @@ class Network(nx.DiGraph):
     pass
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     one, two, three = (made(Network) for _ in range(3))
     list(two.edges), two.adj, two.nodes
     three.unit = "km"
@@ -131,7 +131,7 @@ def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
     assert_all_differ([one, three, made(nx.DiGraph)])
 
 
-def test_a_graph_in_itself() -> None:
+def test_graph_that_contains_itself() -> None:
     def ring() -> Any:
         graph = nx.Graph()
         graph.add_node(1, within=graph)
@@ -140,7 +140,7 @@ def test_a_graph_in_itself() -> None:
     assert_all_equal([ring(), ring()])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

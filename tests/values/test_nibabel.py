@@ -1,4 +1,4 @@
-"""Values of nibabel: an image is its class, data, affine and header, wherever it is read from."""
+"""nibabel: images count by class, data, affine and header, not by their file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_part_counts() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz"])
-def test_what_was_read_and_where_it_lies_is_no_value(name: str, tmp_path: Path) -> None:
+def test_path_and_unchanged_cache_do_not_count(name: str, tmp_path: Path) -> None:
     kind = nibabel.MGHImage if name.endswith("mgz") else nibabel.Nifti1Image
     nibabel.save(image(kind, np.arange(27, dtype="f4").reshape(3, 3, 3)), tmp_path / name)
     (tmp_path / "elsewhere").mkdir()
@@ -63,7 +63,7 @@ def test_what_was_read_and_where_it_lies_is_no_value(name: str, tmp_path: Path) 
     assert not fresh.in_memory
 
 
-def test_kept_data_that_were_changed_count(tmp_path: Path) -> None:
+def test_changed_cached_data_count(tmp_path: Path) -> None:
     nibabel.save(image(), tmp_path / "a.nii")
     for make in (image, lambda: nibabel.load(tmp_path / "a.nii")):
         used, one, two = make(), make(), make()
@@ -77,7 +77,7 @@ def test_kept_data_that_were_changed_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_an_image_that_was_read_is_the_same_argument() -> None:
+def test_loaded_image_is_a_cache_hit() -> None:
     memo = memorious(lambda image: image.shape)
     value = image()
     memo(value)
@@ -89,7 +89,7 @@ class Scan(nibabel.Nifti1Image):
     """An image with an attribute."""
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     one, two, three = (image(Scan) for _ in range(3))
     two.get_fdata()
     three.unit = "mm"
@@ -97,7 +97,7 @@ def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
     assert_all_differ([one, three, image()])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     from values.fresh import assert_same_elsewhere
 
     assert_same_elsewhere(

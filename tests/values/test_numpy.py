@@ -1,4 +1,4 @@
-"""Values of numpy: data type, shape and elements count; where and how they lie in memory does not."""
+"""numpy: data type, shape and elements count; the memory layout does not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from funes import UnhashableArgumentError, hash_value
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
-#: A data type of each kind; the elements of an array of it are given as ints.
+#: Data types of each kind; the elements of their arrays are given as ints.
 PLAIN = """
 ? i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 g F D G S3 U3 M8[D] M8[ns] M8[25s] m8[D] m8[us] O
 """
@@ -52,7 +52,7 @@ KINDS = (*map(np.dtype, PLAIN.split()), *map(np.dtype, SWAPPED.split()), *STRUCT
 
 
 def filled(kind: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """An array whose elements differ from their neighbours."""
+    """Makes an array whose elements differ from their neighbours."""
     made = np.zeros(shape, kind)
     size = made.size
     if kind.names is not None:
@@ -71,7 +71,7 @@ def filled(kind: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
 
 
 def layouts(value: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    """The same elements, elsewhere and otherwise in memory."""
+    """Yields arrays of the same elements with other memory layouts."""
     wide = np.empty((value.shape[0], 2 * value.shape[1]), value.dtype)
     wide[:, ::2] = value
     backwards = value[::-1, ::-1].copy()
@@ -81,7 +81,7 @@ def layouts(value: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
         value,
         value.copy(),
         copy.copy(value),
-        # Pickle may bring back other bytes first.
+        # Pickle may change the byte order.
         pickle.loads(pickle.dumps(value)).astype(value.dtype, copy=False),
         value.copy(order="F"),
         wide[:, ::2],
@@ -91,7 +91,7 @@ def layouts(value: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_layout_is_no_value(kind: np.dtype[Any]) -> None:
+def test_memory_layout_does_not_count(kind: np.dtype[Any]) -> None:
     assert_all_equal(layouts(filled(kind, (3, 4))))
     assert_all_equal([filled(kind, ()), filled(kind, ()).copy()])
     assert_all_equal([np.zeros((0, 3), kind), np.zeros((5, 3), kind)[5:]])
@@ -118,10 +118,10 @@ def test_data_types_differ() -> None:
     )
 
 
-def test_data_types_are_values_in_themselves() -> None:
+def test_data_types_are_hashed() -> None:
     for kind in KINDS:
         assert_all_equal([kind, pickle.loads(pickle.dumps(kind)), np.zeros(1, kind).dtype])
-    # Two names for one: which of them an integer has depends on the platform.
+    # Two names of one type; which of them an integer has depends on the platform.
     assert_all_equal(
         [np.dtype("l"), np.dtype("q") if np.dtype("q") == np.dtype("l") else np.dtype("l")]
     )
@@ -129,7 +129,7 @@ def test_data_types_are_values_in_themselves() -> None:
     assert hash_value(np.float64) != hash_value(np.dtype(np.float64))
 
 
-def test_what_people_take_for_the_same_differs() -> None:
+def test_similar_values_differ() -> None:
     numbers = np.arange(6)
     square = numbers.reshape(2, 3)
     assert_all_differ([numbers[0:3], numbers[1:4]])
@@ -147,9 +147,9 @@ def test_what_people_take_for_the_same_differs() -> None:
     )
 
 
-# Numpy 2.5 does not want time differences without a unit to be made any more; there are such.
+# numpy 2.5 deprecates time differences without a unit, but they exist.
 @pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")
-def test_scalars_are_apart_from_those_of_python() -> None:
+def test_scalars_differ_from_python_scalars() -> None:
     assert_all_differ(
         [
             *(kind(1) for kind in (int, float, complex, bool, str)),
@@ -173,14 +173,14 @@ def test_scalars_are_apart_from_those_of_python() -> None:
         assert_all_equal([scalar, copy.copy(scalar), pickle.loads(pickle.dumps(scalar))])
 
 
-def test_two_scalar_types_of_one_data_type_are_one() -> None:
+def test_scalar_types_of_one_data_type_are_equal() -> None:
     for one, other in itertools.combinations("bhilqBHILQ", 2):
         first, second = np.dtype(one), np.dtype(other)
         same = hash_value(first.type(1)) == hash_value(second.type(1))
         assert same == (first == second)
 
 
-def test_padding_is_no_value() -> None:
+def test_padding_does_not_count() -> None:
     aligned = np.dtype("i1,f8,g", align=True)
     for fill in (0, 255):
         memory = np.full(3 * aligned.itemsize, fill, "u1").view(aligned)
@@ -213,7 +213,7 @@ def test_objects_count_one_by_one() -> None:
     assert_all_differ([scalar, np.array([1, 2], object), np.array([[1, 2]], object)])
 
 
-def test_an_array_that_holds_itself() -> None:
+def test_array_that_contains_itself() -> None:
     def ring() -> np.ndarray[Any, Any]:
         made = np.empty(1, object)
         made[0] = made
@@ -222,7 +222,7 @@ def test_an_array_that_holds_itself() -> None:
     assert_all_equal([ring(), ring()])
 
 
-def test_what_cannot_be_hashed_is_refused_with_its_place() -> None:
+def test_refusal_has_path_to_element() -> None:
     values = np.array([1, (n for n in "ab")], dtype=object)
     with pytest.raises(UnhashableArgumentError, match=r"value -> \[1\]: a generator"):
         hash_value(values)
@@ -230,7 +230,7 @@ def test_what_cannot_be_hashed_is_refused_with_its_place() -> None:
         hash_value(np.arange(3).flat)
 
 
-def test_masked_elements_are_no_value() -> None:
+def test_masked_elements_do_not_count() -> None:
     def masked(data: list[int], mask: Any = (False, True, False), **options: Any) -> Any:
         return np.ma.masked_array(data, mask=mask, **options)
 
@@ -260,7 +260,7 @@ def test_masked_elements_are_no_value() -> None:
     assert_all_equal(records)
 
 
-def test_hashing_changes_no_array() -> None:
+def test_hashing_does_not_change_arrays() -> None:
     masked = np.ma.masked_array([1, 2], mask=[0, 1])
     before = dict(vars(masked))
     hash_value(masked)
@@ -284,7 +284,7 @@ def test_kinds_of_arrays() -> None:
     assert_all_equal([np.char.array(["a"]), np.char.array(["a", "b"])[:1]])
 
 
-def test_a_mapped_file_is_its_content(tmp_path: Path) -> None:
+def test_mapped_file_equals_its_content(tmp_path: Path) -> None:
     values = np.arange(10.0)
     np.save(tmp_path / "one.npy", values)
     np.save(tmp_path / "two.npy", values)
@@ -295,13 +295,13 @@ def test_a_mapped_file_is_its_content(tmp_path: Path) -> None:
 
 
 class Signal(np.ndarray[Any, Any]):
-    """As the documentation of numpy recommends for arrays with attributes."""
+    """An array with attributes, as the documentation of numpy recommends."""
 
     def __array_finalize__(self, source: Any) -> None:
         self.rate = getattr(source, "rate", 1)
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     one, two, three = (np.arange(3).view(Signal) for _ in range(3))
     three.rate = 2
     assert_all_equal([one, two])
@@ -312,7 +312,7 @@ class Mapped(np.memmap[Any, Any]):
     pass
 
 
-def test_a_class_derived_from_a_map_is_its_content(tmp_path: Path) -> None:
+def test_memmap_subclass_counts_by_content(tmp_path: Path) -> None:
     made = []
     for name in "ab":
         value = Mapped(tmp_path / name, dtype="i8", mode="w+", shape=(3,))
@@ -321,7 +321,7 @@ def test_a_class_derived_from_a_map_is_its_content(tmp_path: Path) -> None:
     assert_all_equal(made)
 
 
-def test_data_types_of_others() -> None:
+def test_third_party_data_types() -> None:
     values = np.array([rational(1, 2), rational(3, 4)])
     assert_all_equal([values, values[::-1].copy()[::-1]])
     assert_all_differ([values, values[:1], values[::-1], values.view("V8"), values.view("i8")])
@@ -338,7 +338,7 @@ def test_generators_count_by_state(name: str) -> None:
     drawn.random()
     spawned.spawn(1)
     assert_all_differ([bits, make(4), generator, drawn, spawned, np.random.RandomState(make(3))])
-    # A half of a number was kept and is used up: its bits are still there.
+    # Half of a number was buffered and is used; its bits are still in the state.
     kept = np.random.Generator(make(3))
     kept.integers(2**32, size=4, dtype="u4")
     aligned = np.random.Generator(make(3))
@@ -354,7 +354,7 @@ def test_random_state() -> None:
     assert_all_differ([one, drawn, normal, np.random.RandomState(4), np.random.default_rng(3)])
 
 
-def test_the_global_generator_counts_by_name() -> None:
+def test_global_generator_counts_by_name() -> None:
     shared = np.random.mtrand._rand
     before = hash_value(shared)
     np.random.random()
@@ -370,7 +370,7 @@ def test_seed_sequences() -> None:
     assert_all_differ([one, spawned, *children, np.random.SeedSequence(3, pool_size=8)])
 
 
-def test_other_objects_of_numpy() -> None:
+def test_other_numpy_objects() -> None:
     assert_all_differ(
         [
             np.poly1d([1, 2]),
@@ -393,7 +393,7 @@ def test_other_objects_of_numpy() -> None:
     assert_all_equal([called, np.vectorize(len, otypes=[int])])
 
 
-def test_hashing_copies_nothing() -> None:
+def test_hashing_does_not_copy_arrays() -> None:
     values = np.ones((64 << 20) // 8)
     for value in (values, values[::-1], values.reshape(1024, -1).T, values.view("M8[ns]")[::2]):
         tracemalloc.start()
@@ -403,7 +403,7 @@ def test_hashing_copies_nothing() -> None:
         assert peak < 100_000
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

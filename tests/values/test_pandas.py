@@ -1,4 +1,4 @@
-"""Values of pandas: labels, names, types and elements count; blocks, chunks and stores do not."""
+"""pandas: labels, names, types and elements count; blocks, chunks and storage do not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from values.fresh import assert_same_elsewhere
 
 NAN_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
-#: A column of each kind: its values and its type.
+#: Columns of each kind: values and type.
 COLUMNS: dict[str, tuple[list[Any], Any]] = {
     "bool": ([True, False, False], "bool"),
     "int64": ([1, 2, 4], "int64"),
@@ -64,7 +64,7 @@ def column(values: list[Any], kind: Any, **options: Any) -> pd.Series[Any]:
 
 
 @with_each
-def test_a_column_is_its_elements(values: list[Any], kind: Any) -> None:
+def test_column_counts_by_elements(values: list[Any], kind: Any) -> None:
     whole = column(values, kind)
     longer = column(values + values, whole.dtype)
     assert_all_equal(
@@ -127,7 +127,7 @@ def test_types_differ() -> None:
         assert_all_equal([each.dtype, pickle.loads(pickle.dumps(each.dtype))])
 
 
-def test_texts_are_the_same_whoever_stores_them() -> None:
+def test_text_storage_does_not_count() -> None:
     texts = ["a", None, "ä\U0001f600", "", "c"]
     for missing in (np.nan, pd.NA):
         stores = [pd.StringDtype(store, na_value=missing) for store in ("python", "pyarrow")]
@@ -142,7 +142,7 @@ def test_texts_are_the_same_whoever_stores_them() -> None:
     )
 
 
-def test_blocks_are_no_value() -> None:
+def test_blocks_do_not_count() -> None:
     rows = np.arange(12.0).reshape(4, 3)
     one_block = pd.DataFrame(rows, columns=list("abc"))
     grown = pd.DataFrame(index=range(4))
@@ -168,7 +168,7 @@ def mixed() -> pd.DataFrame:
     return pd.DataFrame({name: column(values, kind) for name, (values, kind) in COLUMNS.items()})
 
 
-def test_a_frame_of_everything() -> None:
+def test_frame_with_all_column_types() -> None:
     frame = mixed()
     assert_all_equal(
         [
@@ -217,14 +217,14 @@ def test_labels_count() -> None:
     assert_all_equal([twice, pd.concat([frame["a"], frame["b"].rename("a")], axis=1)])
 
 
-def test_notes_are_no_value() -> None:
+def test_attrs_do_not_count() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
     noted = frame.copy()
     noted.attrs["source"] = "somewhere"
     assert_all_equal([frame, noted])
 
 
-def test_a_range_is_an_index_of_integers() -> None:
+def test_range_index_equals_integer_index() -> None:
     assert_all_equal([pd.RangeIndex(3), pd.Index([0, 1, 2]), pd.Index(np.arange(6)[::2]) // 2])
     assert_all_equal([pd.RangeIndex(4, 0, -2), pd.Index([4, 2])])
     assert_all_equal(
@@ -253,7 +253,7 @@ def test_a_range_is_an_index_of_integers() -> None:
     )
 
 
-def test_levels_that_are_not_used_are_no_value() -> None:
+def test_unused_levels_do_not_count() -> None:
     product = pd.MultiIndex.from_product([["a", "b", "c"], [1, 2]], names=["x", "y"])
     part = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["x", "y"])
     assert_all_equal([part, product[:3], pickle.loads(pickle.dumps(product[:3])), part.copy()])
@@ -287,11 +287,11 @@ def test_the_frequency_of_an_index_counts() -> None:
     assert_all_differ(
         [days, pd.DatetimeIndex(list(days)), pd.date_range("2020", periods=3, freq="2D")]
     )
-    # A column has none.
+    # A column has no frequency.
     assert_all_equal([pd.Series(days), pd.Series(list(days), dtype=days.dtype)])
 
 
-def test_what_lies_under_a_missing_value_is_no_value() -> None:
+def test_memory_under_missing_value_does_not_count() -> None:
     mask = np.array([False, True, False])
     for kind in (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray):
         data = {"IntegerArray": "int64", "FloatingArray": "float64", "BooleanArray": "bool"}[
@@ -302,7 +302,7 @@ def test_what_lies_under_a_missing_value_is_no_value() -> None:
         assert_all_equal(map(pd.Series, values))
 
 
-def test_sparse_arrays_are_their_elements() -> None:
+def test_sparse_arrays_count_by_elements() -> None:
     dense = np.array([0, 0, 1, 0, 2])
     places = pd.arrays.SparseArray([1, 0, 1, 0, 1]).sp_index
     stored = pd.arrays.SparseArray._simple_new(np.array([0, 1, 2]), places, pd.SparseDtype("int64"))
@@ -364,7 +364,7 @@ def test_scalars() -> None:
         assert_all_equal([value, pickle.loads(pickle.dumps(value))])
 
 
-def test_a_time_zone_counts_by_its_name() -> None:
+def test_time_zone_counts_by_name() -> None:
     zones = [zoneinfo.ZoneInfo("Europe/Paris"), "Europe/Paris"]
     assert_all_equal(pd.Series(pd.to_datetime(["2020"]).tz_localize(zone)) for zone in zones)
     zones = [dt.timezone.utc, "UTC", zoneinfo.ZoneInfo("UTC")]
@@ -387,7 +387,7 @@ def test_categories() -> None:
 
 
 class Rows(pd.DataFrame):
-    """As the documentation of pandas recommends for frames with attributes."""
+    """A frame with attributes, as the documentation of pandas recommends."""
 
     _metadata = ["unit"]  # noqa: RUF012 - as pandas wants it
 
@@ -396,7 +396,7 @@ class Rows(pd.DataFrame):
         return Rows
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     def made(unit: str, grown: bool = False) -> Rows:
         rows = Rows({"a": [1.0, 2.0]})
         if grown:
@@ -437,14 +437,14 @@ LOOKS: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 @pytest.mark.parametrize("kind", LOOKS)
-def test_ways_to_look_at_a_frame_are_refused(kind: str) -> None:
+def test_indexers_and_groupings_are_refused(kind: str) -> None:
     frame = pd.DataFrame({"a": [1, 2, 1], "b": [1.0, 2, 3]}, pd.date_range("2020", periods=3))
     for value in (LOOKS[kind](frame), [LOOKS[kind](frame)]):
         with pytest.raises(UnhashableArgumentError, match="pass the frame"):
             hash_value(value)
 
 
-def test_what_says_how_to_look_counts() -> None:
+def test_grouping_specifications_count() -> None:
     makers: list[Callable[[int], Any]] = [
         lambda n: pd.Grouper(key="ab"[n]),
         lambda n: pd.Grouper(freq="Dh"[n]),
@@ -462,7 +462,7 @@ class Holidays(pd.tseries.holiday.AbstractHolidayCalendar):
 
 
 @pytest.mark.parametrize("kind", [Holidays, pd.tseries.holiday.USFederalHolidayCalendar])
-def test_the_days_that_a_calendar_has_found_are_no_value(kind: Any) -> None:
+def test_cached_holidays_do_not_count(kind: Any) -> None:
     one, two, other = kind(), kind(), kind()
     assert len(two.holidays("2020", "2021"))
     other.rules = []
@@ -470,7 +470,7 @@ def test_the_days_that_a_calendar_has_found_are_no_value(kind: Any) -> None:
     assert_all_differ([one, other])
 
 
-def test_hashing_changes_nothing() -> None:
+def test_hashing_does_not_change_values() -> None:
     frame = mixed()
     before = pickle.dumps(frame)
     attributes = {name: id(value) for name, value in vars(frame).items()}
@@ -488,7 +488,7 @@ def test_hashing_changes_nothing() -> None:
         assert index._cache.keys() == kept.keys()
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

@@ -1,4 +1,4 @@
-"""Values of polars: names, types and elements count; chunks, slices and what lies under a null do not."""
+"""polars: names, types and elements count; chunks, slices and memory under nulls do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from values.fresh import assert_same_elsewhere
 
 PAIR = pl.Struct({"a": pl.Int8, "b": pl.String})
 
-#: Each data type with values, the second of them a null.
+#: Data types with values, of which the second is null.
 KINDS: dict[str, tuple[Any, list[Any]]] = {
     str(kind): (kind, values)
     for kind, values in [
@@ -63,7 +63,7 @@ def made(kind: Any, values: list[Any]) -> pl.Series:
 
 
 @with_each
-def test_chunks_and_slices_are_no_value(kind: Any, values: list[Any]) -> None:
+def test_chunks_and_slices_do_not_count(kind: Any, values: list[Any]) -> None:
     whole = made(kind, values)
     chunked = pl.concat([whole[:1], whole[1:2], whole[2:]], rechunk=False)
     longer = made(kind, values + values)
@@ -111,7 +111,7 @@ def test_types_differ() -> None:
     assert_all_differ([*kinds, pl.Struct({"b": pl.String, "a": pl.Int8}), pl.Null(), "Int8"])
 
 
-def test_what_lies_under_a_null_is_no_value() -> None:
+def test_memory_under_null_does_not_count() -> None:
     for values in ([1, 2, 3], ["a", "b", "c"], [[1], [2, 5], [3]], [True, False, True]):
         whole = pl.Series(values)
         masked = (
@@ -120,18 +120,18 @@ def test_what_lies_under_a_null_is_no_value() -> None:
         assert_all_equal([masked, pl.Series([values[0], None, values[2]])])
 
 
-def test_texts_are_cut_where_they_were() -> None:
+def test_boundaries_between_texts_count() -> None:
     rows = (["ab", ""], ["a", "b"], ["", "ab"], ["ab"], ["ab", None], [None, "ab"])
     assert_all_differ(made(pl.String, texts) for texts in rows)
     assert_all_differ(made(pl.Binary, [t and t.encode() for t in texts]) for texts in rows)
 
 
-def test_how_lists_are_nested_counts() -> None:
+def test_list_nesting_counts() -> None:
     rows = ([[1, 2], []], [[1], [2]], [[], [1, 2]], [[1, 2]], [[1, 2], None], [[1, 2], [None]])
     assert_all_differ(made(pl.List(pl.Int8), lists) for lists in rows)
 
 
-def test_the_numbers_of_categories_are_no_value() -> None:
+def test_category_codes_do_not_count() -> None:
     before = hash_value(made(pl.Categorical, ["p", "q"]))
     made(pl.Categorical, [str(number) for number in range(100)])
     assert hash_value(made(pl.Categorical, ["q", "p"])[::-1]) == before
@@ -187,7 +187,7 @@ def test_the_order_of_columns_counts() -> None:
     )
 
 
-def test_an_order_that_polars_was_told_of_and_that_is_not_there_counts() -> None:
+def test_wrong_sorted_flag_counts() -> None:
     wrong = [pl.Series([3, 1, 2]).set_sorted(), pl.Series([3, 1, 2]).set_sorted(descending=True)]
     assert_all_differ([pl.Series([3, 1, 2]), *wrong])
     right = pl.Series([1, None, 2, 3])
@@ -197,7 +197,7 @@ def test_an_order_that_polars_was_told_of_and_that_is_not_there_counts() -> None
     assert_all_differ([told, told.set_sorted("a")])
 
 
-def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polars, "BLOCK", 4)
     texts = [str(number) if number % 5 else None for number in range(22)]
     for whole in (pl.Series(texts), pl.Series([[text, None] for text in texts])):
@@ -216,7 +216,7 @@ class Rows(pl.DataFrame):
     unit = "m"
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     one, two, three = Rows({"a": [1]}), Rows({"a": [1]}), Rows({"a": [1]})
     two.unit = three.unit = "s"
     assert_all_equal([two, three])
@@ -238,11 +238,11 @@ def test_expressions() -> None:
         [pl.col("a") + 1, pl.col("a") + 1, pickle.loads(pickle.dumps(pl.col("a") + 1))]
     )
     assert_all_differ([pl.col("a"), pl.col("b"), pl.col("a") + 1, pl.col("a") + 2, pl.lit(1)])
-    with pytest.raises(UnhashableArgumentError, match="function of Python"):
+    with pytest.raises(UnhashableArgumentError, match="Python function"):
         hash_value(pl.col("a").map_batches(len, return_dtype=pl.Int64))
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

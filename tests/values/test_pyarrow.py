@@ -1,4 +1,4 @@
-"""Values of pyarrow: type and elements count; chunks, slices and what lies under a null do not."""
+"""pyarrow: type and elements count; chunks, slices and memory under nulls do not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAIR = pa.struct([("a", pa.int8()), ("b", pa.string())])
 
 
 class Point(pa.ExtensionType):
-    """As users of pyarrow define types of their own."""
+    """A user-defined extension type."""
 
     def __init__(self, unit: str = "m") -> None:
         self.unit = unit
@@ -37,7 +37,7 @@ class Point(pa.ExtensionType):
         return cls(written.decode())
 
 
-#: Each type with values; the second and the last of them are to differ.
+#: Types with values, of which the second and the last differ.
 KINDS: dict[str, tuple[pa.DataType, list[Any]]] = {
     str(kind): (kind, values)
     for kind, values in [
@@ -87,7 +87,7 @@ def made(kind: pa.DataType, values: list[Any]) -> pa.Array:
 
 
 @with_each
-def test_where_it_lies_is_no_value(kind: pa.DataType, values: list[Any]) -> None:
+def test_memory_location_does_not_count(kind: pa.DataType, values: list[Any]) -> None:
     array = made(kind, values)
     before = [] if pa.types.is_dictionary(kind) else values[1:]
     assert_all_equal(
@@ -110,7 +110,7 @@ def _sent(array: pa.Array) -> pa.Buffer:
 
 
 @with_each
-def test_chunks_are_no_value(kind: pa.DataType, values: list[Any]) -> None:
+def test_chunks_do_not_count(kind: pa.DataType, values: list[Any]) -> None:
     array = made(kind, values)
     whole = pa.chunked_array([array])
     pieces = [array[:1], array[1:1], array[1:2], array[2:]]
@@ -163,11 +163,11 @@ def test_types_differ() -> None:
     )
     for kind in kinds:
         assert_all_equal([kind, pickle.loads(pickle.dumps(kind)), made(kind, []).type])
-    # Parquet calls the parts of a list otherwise; pyarrow takes the types for one.
+    # Parquet uses other names for the parts of a list; pyarrow treats the types as equal.
     assert_all_equal([pa.list_(pa.int8()), pa.list_(pa.field("element", pa.int8()))])
 
 
-def test_what_lies_under_a_null_is_no_value() -> None:
+def test_memory_under_null_does_not_count() -> None:
     valid = pa.py_buffer(b"\x05")
 
     def numbers(middle: int) -> pa.Array:
@@ -197,7 +197,7 @@ def test_what_lies_under_a_null_is_no_value() -> None:
     assert_all_equal([structs(0), structs(7), pa.array([{"a": 1}, None, {"a": 3}])])
     assert hash_value(structs(0)) != hash_value(pa.array([{"a": 1}, {"a": None}, {"a": 3}]))
 
-    # No bits at all, or all of them set.
+    # No validity bits, or all of them set.
     all_valid = pa.Array.from_buffers(pa.int8(), 2, [pa.py_buffer(b"\xff"), pa.py_buffer(b"\1\2")])
     assert_all_equal([all_valid, pa.array([1, 2], pa.int8())])
     # Bits beyond the end.
@@ -205,7 +205,7 @@ def test_what_lies_under_a_null_is_no_value() -> None:
     assert_all_equal([*some, pa.array([False, True])])
 
 
-def test_texts_are_cut_where_they_were() -> None:
+def test_boundaries_between_texts_count() -> None:
     assert_all_differ(
         pa.array(texts) for texts in (["ab", ""], ["a", "b"], ["", "ab"], ["ab"], ["ab", None])
     )
@@ -224,7 +224,7 @@ def test_a_dictionary_counts_in_its_order() -> None:
             pa.array(["a", "b", None]),
         ]
     )
-    # Pieces may have dictionaries of their own; together they have one.
+    # Chunks may have separate dictionaries, which are unified.
     pieces = [encoded(["a", "b"], [0, 1]), encoded(["b", "c"], [0, 1])]
     together = pa.chunked_array([encoded(["a", "b", "c"], [0, 1, 1, 2])])
     assert_all_equal([pa.chunked_array(pieces), together])
@@ -268,7 +268,7 @@ def test_runs() -> None:
     assert_all_differ([encoded, encoded[:4], values])
 
 
-def test_types_of_ones_own() -> None:
+def test_extension_types() -> None:
     storage = pa.array([[1.0, 2.0], None], Point().storage_type)
     assert_all_differ(
         [
@@ -327,7 +327,7 @@ def test_schemas() -> None:
     )
 
 
-def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrow, "BLOCK", 4)
     texts = [str(number) if number % 5 else None for number in range(22)]
     array = pa.array(texts).dictionary_encode()
@@ -341,7 +341,7 @@ def test_blocks_are_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
-def test_what_would_be_consumed_or_may_change_is_refused(tmp_path: Any) -> None:
+def test_readers_and_data_sets_are_refused(tmp_path: Any) -> None:
     table = pa.table({"a": [1]})
     for value, reason in [
         (table.to_reader(), "reader"),
@@ -352,7 +352,7 @@ def test_what_would_be_consumed_or_may_change_is_refused(tmp_path: Any) -> None:
             hash_value(value)
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

@@ -1,4 +1,4 @@
-"""Values of scipy: a sparse matrix is what it stores, in whichever order; objects by their parts."""
+"""scipy: sparse matrices count by stored elements in any order, other objects by their parts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def made(kind: str, dense: Any = DENSE) -> Any:
 
 
 @with_each
-def test_where_it_comes_from_is_no_value(kind: str) -> None:
+def test_history_does_not_count(kind: str) -> None:
     value = made(kind)
     assert_all_equal(
         [
@@ -65,7 +65,7 @@ def test_formats_differ() -> None:
 
 
 @pytest.mark.parametrize("kind", ["csr_array", "csc_array", "csr_matrix", "csc_matrix"])
-def test_order_duplicates_and_room_to_spare_are_no_value(kind: str) -> None:
+def test_order_duplicates_and_spare_room_do_not_count(kind: str) -> None:
     make = getattr(sparse, kind)
     tidy = make(
         (np.array([1.0, 5.0, 4.0]), np.array([0, 2, 1]), np.array([0, 2, 3, 3])), shape=(3, 3)
@@ -150,7 +150,7 @@ class Weights(sparse.csr_array):
     pass
 
 
-def test_a_class_of_ones_own_counts_with_its_attributes() -> None:
+def test_subclass_counts_with_its_attributes() -> None:
     one, two, three = (Weights(DENSE) for _ in range(3))
     two.has_canonical_format  # noqa: B018 - now it knows
     three.unit = "m"
@@ -181,7 +181,7 @@ def test_other_objects() -> None:
 POINTS = np.random.default_rng(0).random((60, 3))
 SPACES = np.array([[-1.0, 0, 0], [0, -1, 0], [1, 1, -1]])
 
-#: How they are made of points, and what makes them fill in more.
+#: Functions that make them of points, and functions that make them compute lazy attributes.
 HULLS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
     "Delaunay": (
         scipy.spatial.Delaunay,
@@ -217,7 +217,7 @@ HULLS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("kind", HULLS)
-def test_what_is_found_out_of_points_is_no_value(kind: str) -> None:
+def test_lazy_attributes_of_points_do_not_count(kind: str) -> None:
     make, ask = HULLS[kind]
     asked = make(POINTS)
     before = hash_value(asked)
@@ -233,7 +233,7 @@ def test_what_is_found_out_of_points_is_no_value(kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", [kind for kind in HULLS if "Interp" not in kind and "Tree" not in kind]
 )
-def test_what_takes_further_points_is_refused(kind: str) -> None:
+def test_incremental_objects_are_refused(kind: str) -> None:
     value = HULLS[kind][0](POINTS, incremental=True)
     with pytest.raises(UnhashableArgumentError, match="_qhull"):
         hash_value(value)
@@ -241,7 +241,7 @@ def test_what_takes_further_points_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [scipy.spatial.cKDTree, scipy.spatial.KDTree])
-def test_how_a_tree_divides_its_points_counts(kind: Any) -> None:
+def test_splits_of_a_tree_count(kind: Any) -> None:
     options: list[dict[str, Any]] = [
         {},
         {"leafsize": 5},
@@ -258,7 +258,7 @@ class Mesh(scipy.spatial.Delaunay):
     pass
 
 
-def test_a_triangulation_of_ones_own_counts_with_its_attributes() -> None:
+def test_triangulation_subclass_counts_with_its_attributes() -> None:
     one, two, three = (Mesh(POINTS) for _ in range(3))
     two.vertex_to_simplex  # noqa: B018 - now it keeps that
     three.unit = "m"
@@ -266,7 +266,7 @@ def test_a_triangulation_of_ones_own_counts_with_its_attributes() -> None:
     assert_all_differ([one, three, scipy.spatial.Delaunay(POINTS)])
 
 
-def test_hashing_changes_nothing() -> None:
+def test_hashing_does_not_change_values() -> None:
     for kind in KINDS:
         value = made(kind)
         before = pickle.dumps(value)
@@ -274,7 +274,7 @@ def test_hashing_changes_nothing() -> None:
         assert pickle.dumps(value) == before
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     names = ", ".join(f"sparse.{kind}(dense)" for kind in KINDS)
     assert_same_elsewhere(
         run_python,

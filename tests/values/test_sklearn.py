@@ -1,4 +1,4 @@
-"""Values of scikit-learn: an estimator is its class, its parameters and what it has learnt."""
+"""scikit-learn: estimators count by class, parameters and fitted state."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ ESTIMATORS: list[Callable[[], Any]] = [
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("make", ESTIMATORS)
-def test_an_estimator_is_its_parameters_and_what_it_learnt(make: Callable[[], Any]) -> None:
+def test_estimator_counts_by_parameters_and_fitted_state(make: Callable[[], Any]) -> None:
     fresh, fitted, again = make(), make().fit(DATA, KNOWN), make().fit(DATA.copy(), KNOWN.copy())
     other = make().fit(DATA[::-1] * 2 + 1, KNOWN)
     assert_all_equal([fresh, make(), clone(fitted), pickle.loads(pickle.dumps(fresh))])
@@ -100,7 +100,7 @@ def test_classes_and_parameters_differ() -> None:
     )
 
 
-def test_the_version_of_the_library_is_no_part_of_an_estimator(
+def test_library_version_does_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = hash_value(LogisticRegression())
@@ -126,13 +126,13 @@ class Minority(ClassifierMixin, BaseEstimator):
         return self
 
 
-def test_an_estimator_of_ones_own() -> None:
+def test_user_defined_estimator() -> None:
     fitted = Majority().fit(DATA, KNOWN)
     assert_all_equal([fitted, Majority().fit(DATA, KNOWN), pickle.loads(pickle.dumps(fitted))])
     assert_all_differ([fitted, Majority(), Majority(2), Minority(), make_pipeline(Majority())])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

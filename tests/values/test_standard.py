@@ -1,4 +1,4 @@
-"""Values of the standard library: which are one, which differ, which are refused."""
+"""The standard library: which values are equal, which differ, which are refused."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def scale(weight: int, x: int) -> int:
     return weight * x
 
 
-#: No two of these are the same value.
+#: Values that all differ.
 DIFFERENT: list[Any] = [
     *(None, "None", "", b"", bytearray(), (), [], {}, set(), frozenset(), False, 0, 0.0, -0.0, 0j),
     *(True, 1, 1.0, 1 + 0j, "1", b"1", bytearray(b"1"), Int(1), Float(1.0), Number.ONE),
@@ -255,7 +255,7 @@ def test_different_values_differ() -> None:
 
 
 @pytest.mark.parametrize("value", DIFFERENT, ids=lambda value: type(value).__name__)
-def test_a_value_is_its_copies(value: Any) -> None:
+def test_copies_are_equal(value: Any) -> None:
     copies = [value]
     for make in (copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))):
         with contextlib.suppress(Exception):  # not everything can be copied
@@ -268,7 +268,7 @@ def test_a_value_is_its_copies(value: Any) -> None:
 
 
 def rebuilt(*parts: str) -> str:
-    """A str of its own, equal but not identical to others of the same parts."""
+    """Returns a new str, equal but not identical to another one of the same parts."""
     return "".join(parts)
 
 
@@ -291,11 +291,11 @@ SAME: list[list[Any]] = [
 
 
 @pytest.mark.parametrize("values", SAME, ids=lambda values: type(values[0]).__name__)
-def test_equal_values_are_one(values: list[Any]) -> None:
+def test_equal_values_have_equal_hashes(values: list[Any]) -> None:
     assert_all_equal(values)
 
 
-def test_sharing_does_not_show() -> None:
+def test_sharing_does_not_count() -> None:
     part = ["x" * 300, {"y": 1.5}]
     assert_all_equal([[part, part], [part, copy.deepcopy(part)]])
     shared = Plain(part, part)
@@ -330,7 +330,7 @@ class Node:
         return child
 
 
-def test_equal_cycles_are_one() -> None:
+def test_equal_cycles_have_equal_hashes() -> None:
     itself = ring(1)
     assert_all_equal(
         [itself, ring(1), ring(1, 1), ring(1, 1, 1), [1, itself], [1, [1, ring(1, 1)]]]
@@ -361,7 +361,7 @@ def test_cycles_through_objects_and_dicts() -> None:
     assert_all_equal([one, other])
 
 
-def test_deep_values_are_hashed_or_refused_never_more() -> None:
+def test_deep_values_are_hashed_or_refused() -> None:
     def nested(depth: int, make: Callable[[Any], Any]) -> Any:
         value: Any = 1
         for _ in range(depth):
@@ -435,9 +435,9 @@ def refused_values() -> list[tuple[Any, str]]:
         (asyncio.Event(), "an event"),
         (asyncio.Queue(), "a queue"),
         (multiprocessing.Lock(), "a lock"),
-        (weakref.WeakValueDictionary(), "held weakly"),
-        (weakref.WeakKeyDictionary(), "held weakly"),
-        (weakref.WeakSet(), "held weakly"),
+        (weakref.WeakValueDictionary(), "weakly referenced"),
+        (weakref.WeakKeyDictionary(), "weakly referenced"),
+        (weakref.WeakSet(), "weakly referenced"),
         (sys._getframe(), "a frame"),
         (object(), r"a bare object\(\)"),
         (contextvars.ContextVar("x"), "a context variable"),
@@ -448,7 +448,7 @@ def refused_values() -> list[tuple[Any, str]]:
 
 
 @pytest.mark.parametrize(("value", "what"), refused_values(), ids=lambda it: type(it).__name__)
-def test_what_has_no_value_is_refused(value: Any, what: str) -> None:
+def test_objects_without_a_value_are_refused(value: Any, what: str) -> None:
     for inside in (value, [value], {"key": value}):
         with pytest.raises(
             UnhashableArgumentError, match=f"{what}.*cannot be part of a key|{what}"
@@ -456,7 +456,7 @@ def test_what_has_no_value_is_refused(value: Any, what: str) -> None:
             hash_value(inside)
 
 
-def test_what_is_open_is_refused() -> None:
+def test_open_files_are_refused() -> None:
     with (
         sqlite3.connect(":memory:") as connection,
         socket.socket() as connected,
@@ -497,7 +497,7 @@ def test_a_generator_is_not_consumed() -> None:
     ],
     ids=str,
 )
-def test_a_refusal_shows_the_way(value: Any, path: str) -> None:
+def test_refusal_message_has_the_path(value: Any, path: str) -> None:
     with pytest.raises(UnhashableArgumentError, match=path) as refused:
         hash_value(value)
     assert len(str(refused.value)) < 400
@@ -506,10 +506,10 @@ def test_a_refusal_shows_the_way(value: Any, path: str) -> None:
     assert "__funes_key__" in str(refused.value)
 
 
-# Classes of the user's own
+# User-defined classes
 
 
-def test_classes_of_one_name_and_other_bodies_differ() -> None:
+def test_classes_of_one_name_with_different_bodies_differ() -> None:
     def make(step: int) -> Any:
         class Counter:
             def __init__(self) -> None:
@@ -524,7 +524,7 @@ def test_classes_of_one_name_and_other_bodies_differ() -> None:
     assert_all_equal([make(1)(), make(1)()])
 
 
-def test_what_is_kept_in_dict_or_slots_is_one() -> None:
+def test_dict_and_slots_are_equal() -> None:
     class Dicted:
         pass
 
@@ -538,13 +538,13 @@ def test_what_is_kept_in_dict_or_slots_is_one() -> None:
     assert_all_differ([make("a", "b"), make("a"), make()])
 
 
-def test_caches_are_no_value() -> None:
+def test_caches_do_not_count() -> None:
     warm, cold = Cached(1), Cached(1)
     assert warm.double == 2
     assert_all_equal([warm, cold])
 
 
-def test_a_cached_property_that_was_set_counts() -> None:
+def test_assigned_cached_property_counts() -> None:
     cold, five, six, stale = Cached(1), Cached(1), Cached(1), Cached(1)
     vars(five)["double"], vars(six)["double"] = 5, 6
     assert stale.double == 2
@@ -553,7 +553,7 @@ def test_a_cached_property_that_was_set_counts() -> None:
     assert_all_differ([cold, five, six, stale, Cached(3)])
 
 
-def test_a_cached_property_that_is_deleted_is_none() -> None:
+def test_deleted_cached_property_does_not_count() -> None:
     class Edited:
         @functools.cached_property
         def x(self) -> int:
@@ -667,7 +667,7 @@ def test_a_lock_in_an_attribute_counts_by_its_type() -> None:
         multiprocessing.Process,
     ],
 )
-def test_what_a_program_tells_its_threads_by_is_refused_everywhere(make: Any) -> None:
+def test_thread_coordination_is_refused_everywhere(make: Any) -> None:
     class Holder:
         def __init__(self) -> None:
             self.part = make()
@@ -677,7 +677,7 @@ def test_what_a_program_tells_its_threads_by_is_refused_everywhere(make: Any) ->
             hash_value(value)
 
 
-def test_handles_to_what_lies_elsewhere_are_refused(tmp_path: pathlib.Path) -> None:
+def test_handles_to_external_content_are_refused(tmp_path: pathlib.Path) -> None:
     class Own(shelve.Shelf[Any]):
         def __reduce__(self) -> Any:
             return Own, ()
@@ -703,7 +703,7 @@ def test_handles_to_what_lies_elsewhere_are_refused(tmp_path: pathlib.Path) -> N
 
 
 def test_proxies_of_a_manager_are_refused() -> None:
-    # Without a process of its own: the address is all that one has.
+    # Without a manager process, since the proxy has only an address.
     for kind in (multiprocessing.managers.DictProxy, multiprocessing.managers.ListProxy):
         with pytest.raises(UnhashableArgumentError, match="elsewhere"):
             hash_value([kind.__new__(kind)])
@@ -712,7 +712,7 @@ def test_proxies_of_a_manager_are_refused() -> None:
 
 
 class Kept:
-    """A descriptor that keeps its values by the object."""
+    """A descriptor that stores values in a weak dict by object."""
 
     def __init__(self) -> None:
         self.values: Any = weakref.WeakKeyDictionary()
@@ -738,10 +738,10 @@ class Seen:
         return self in self.objects
 
 
-def test_an_object_whose_values_are_kept_elsewhere_is_refused() -> None:
+def test_object_with_values_in_a_weak_container_is_refused() -> None:
     for value in (Order(1), [Order, Order(1)], Seen()):
         with pytest.raises(
-            UnhashableArgumentError, match="its class may keep values of it elsewhere"
+            UnhashableArgumentError, match="its class may store attributes of it elsewhere"
         ):
             hash_value(value)
     assert_all_differ([Order, Seen])
@@ -836,7 +836,7 @@ def test_every_digit_of_a_decimal_counts() -> None:
     assert_all_equal([contexts[0], decimal.Context(prec=3), copy.copy(contexts[0])])
 
 
-def test_how_a_text_buffer_ends_lines_counts() -> None:
+def test_newline_of_a_text_buffer_counts() -> None:
     assert_all_equal([io.StringIO("a\n"), io.StringIO("a\n", newline="\n")])
     assert_all_differ([io.StringIO("a\n", newline=end) for end in ("\n", "", None, "\r\n")])
 
@@ -847,7 +847,7 @@ def _pair(kind: Any, left: Any, right: Any) -> Any:
     return made
 
 
-def test_parts_that_are_shared_are_walked_once() -> None:
+def test_shared_parts_are_walked_once() -> None:
     class Pair:
         def __init__(self, part: Any) -> None:
             self.left = self.right = part
@@ -901,7 +901,7 @@ def test_long_rings_are_hashed() -> None:
 
 
 def chain(length: int, end: Any) -> Any:
-    """A list that leads back to itself over many that are alike but for one."""
+    """Makes a cycle of many lists that are equal except for one."""
     first: list[Any] = [end]
     last = first
     for _ in range(length - 1):
@@ -912,7 +912,7 @@ def chain(length: int, end: Any) -> Any:
 
 
 def entangled(kind: str, length: int) -> Any:
-    """One of `length` members that are alike but for the distance from one of them."""
+    """Makes a cycle of `length` members that differ only in their distance from one of them."""
     if kind == "lists":
         return chain(length, 1)
     if kind == "objects":
@@ -927,7 +927,7 @@ def entangled(kind: str, length: int) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["lists", "objects", "functions"])
-def test_rings_that_would_take_too_long_to_tell_apart_are_refused(kind: str) -> None:
+def test_rings_that_take_too_long_are_refused(kind: str) -> None:
     assert_all_equal([entangled(kind, 400), entangled(kind, 400)])
     assert_all_differ([entangled(kind, 400), entangled(kind, 401)])
     start = time.monotonic()
@@ -937,14 +937,14 @@ def test_rings_that_would_take_too_long_to_tell_apart_are_refused(kind: str) -> 
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_call_with_a_ring_that_is_refused_runs_uncached() -> None:
+def test_call_with_refused_ring_runs_uncached() -> None:
     memo = memorious(lambda ring: ring[0])
     with pytest.warns(CacheWarning, match="refer to each other"):
         assert memo(chain(3_000, 1)) == 1
     assert memo(chain(3_000, 2)) == 2
 
 
-def test_hashing_changes_nothing() -> None:
+def test_hashing_does_not_change_values() -> None:
     class Fresh:
         def __init__(self) -> None:
             self.x = [1]
@@ -956,7 +956,7 @@ def test_hashing_changes_nothing() -> None:
     assert vars(fresh) == before
 
 
-def test_what_getstate_and_reduce_leave_out_is_no_value() -> None:
+def test_state_that_getstate_and_reduce_omit_does_not_count() -> None:
     assert_all_equal([WithState(1), WithState(1)])
     assert_all_equal([WithReduce(1), WithReduce(1)])
 
@@ -973,7 +973,7 @@ class KeyedFurther(Keyed):
     pass
 
 
-def test_a_class_may_say_what_its_objects_are() -> None:
+def test_funes_key_method() -> None:
     assert_all_equal([Keyed("a"), Keyed("a")])
     assert_all_differ([Keyed("a"), Keyed("b"), KeyedFurther("a"), "a"])
 
@@ -997,9 +997,9 @@ def test_types_can_be_registered() -> None:
     assert_all_equal([Registered("a"), Registered("a")])
     assert_all_differ([Registered("a"), Registered("b"), RegisteredFurther("a", 1)])
     assert_all_differ([RegisteredFurther("a", 1), RegisteredFurther("a", 2)])
-    with pytest.raises(TypeError, match="register takes a type first"):
+    with pytest.raises(TypeError, match="first argument of register must be a type"):
         register("Registered", lambda value: 1)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="register takes a function of an object second"):
+    with pytest.raises(TypeError, match="second argument of register must be callable"):
         register(Registered, "name")  # type: ignore[arg-type]
 
 
@@ -1030,7 +1030,7 @@ class Hostile:
         lambda: sys.exit.__call__.__nothing__,  # type: ignore[attr-defined]
     ],
 )
-def test_a_hostile_reduce_is_a_refusal(act: Callable[[], Any]) -> None:
+def test_hostile_reduce_is_refused(act: Callable[[], Any]) -> None:
     with pytest.raises(UnhashableArgumentError):
         hash_value([Hostile(act)])
 
@@ -1039,13 +1039,13 @@ def endless() -> Any:
     return Hostile, (Hostile(endless),)
 
 
-def test_an_endless_reduce_is_a_refusal() -> None:
+def test_endless_reduce_is_refused() -> None:
     with pytest.raises(UnhashableArgumentError, match="levels deep"):
         hash_value(Hostile(endless))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interruption_goes_through(error: type[BaseException]) -> None:
+def test_keyboard_interrupt_propagates(error: type[BaseException]) -> None:
     def act() -> None:
         raise error
 
@@ -1054,7 +1054,7 @@ def test_an_interruption_goes_through(error: type[BaseException]) -> None:
 
 
 @pytest.mark.parametrize("kind", [list, dict, set])
-def test_containers_that_change_meanwhile_are_refused(kind: type) -> None:
+def test_containers_that_change_while_hashed_are_refused(kind: type) -> None:
     container: Any
 
     def grow() -> Any:
@@ -1078,7 +1078,7 @@ def test_containers_that_change_meanwhile_are_refused(kind: type) -> None:
 
 
 class Liar:
-    """Says that it is equal to everything, hashes alike, and shows other attributes than it has."""
+    """Is equal to everything, has a constant hash, and hides its attributes."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -1095,11 +1095,11 @@ class Liar:
         return 1
 
 
-def test_equality_and_hash_of_objects_are_not_asked() -> None:
+def test_eq_and_hash_are_not_called() -> None:
     assert_all_differ([Liar(1), Liar(2), [Liar(1), Liar(2)], [Liar(2), Liar(1)]])
 
 
-def test_what_an_object_holds_counts_and_not_what_it_shows() -> None:
+def test_attributes_count_despite_overridden_access() -> None:
     class Raises:
         def __init__(self, held: int) -> None:
             object.__setattr__(self, "held", held)
@@ -1132,7 +1132,7 @@ def test_what_an_object_holds_counts_and_not_what_it_shows() -> None:
 
 
 class Silent:
-    """Shows nothing of what it holds."""
+    """Hides its items."""
 
     def __iter__(self) -> Any:
         return iter(())
@@ -1160,7 +1160,7 @@ class Silent:
     ],
     ids=str,
 )
-def test_a_derived_container_counts_by_what_it_holds(base: Any) -> None:
+def test_container_subclass_counts_by_items(base: Any) -> None:
     first = base.args if isinstance(base, functools.partial) else ()
     kind = type("Derived", (Silent, base.func if first else base), {})
     is_mapping = issubclass(kind, dict)
@@ -1185,11 +1185,11 @@ def test_attributes_that_a_base_class_does_not_pickle_count() -> None:
         assert_all_differ([kind(), made(kind(), x=1), made(kind(), x=2), made(kind(), y=1)])
 
 
-# What a method, a closure or a partial holds
+# Values captured by a method, a closure or a partial
 
 
 class Engine:
-    """Has a part that cannot be hashed beside one that matters."""
+    """Has an unhashable attribute and one that affects the result."""
 
     def __init__(self, power: int) -> None:
         self.power, self.ready = power, threading.Event()
@@ -1232,10 +1232,8 @@ def with_attribute(held: Any) -> type:
         (lambda: [with_attribute(Engine(1))()], r"value -> \[0\]\.part\.ready: an event"),
     ],
 )  # fmt: skip
-def test_what_a_piece_of_code_holds_is_hashed_or_refused(
-    make: Callable[[], Any], path: str
-) -> None:
-    """There are many of one code; if what they hold counted by its type, all of them would be one value."""
+def test_captured_values_are_hashed_or_refused(make: Callable[[], Any], path: str) -> None:
+    """Many objects share one code; counting captured values by type would make all of them equal."""
     with pytest.raises(UnhashableArgumentError, match=path):
         hash_value(make())
 
@@ -1249,16 +1247,16 @@ def reads_a_global() -> Any:
 
 
 def test_globals_that_cannot_be_hashed_count_by_their_type() -> None:
-    # There is one of them, whichever piece of code reads it.
+    # There is only one such global for all code that reads it.
     assert_all_equal([reads_a_global, reads_a_global])
     assert_all_differ([reads_a_global, lambda: (UNHASHABLE, NUMBERS), lambda: UNHASHABLE])
 
 
-def test_loggers_may_be_held() -> None:
+def test_captured_loggers_are_hashed() -> None:
     assert_all_equal([closure(logging.getLogger("a")), closure(logging.getLogger("a"))])
 
 
-# Derived classes that show less than they hold
+# Subclasses that hide a part of their content
 
 
 class Money(decimal.Decimal):
@@ -1277,7 +1275,7 @@ class Ageless(dt.datetime):
         return 1
 
 
-def test_a_derived_class_is_not_asked_to_show_itself() -> None:
+def test_overridden_methods_of_subclasses_are_not_called() -> None:
     assert_all_differ([Money("1.001"), Money("1.002"), decimal.Decimal("1.001")])
     assert_all_differ([ShortPath("a/c"), ShortPath("b/c")])
     assert_all_differ([Ageless(2020, 1, 1), Ageless(2021, 1, 1)])
@@ -1286,7 +1284,7 @@ def test_a_derived_class_is_not_asked_to_show_itself() -> None:
 # Typing constructs
 
 
-def test_type_variables_and_new_types_count_by_what_they_say() -> None:
+def test_type_variables_and_new_types_count_by_content() -> None:
     variable = typing.TypeVar
     assert_all_differ(
         [
@@ -1307,7 +1305,7 @@ def test_type_variables_and_new_types_count_by_what_they_say() -> None:
     assert_all_equal([typing.NewType("T", int), typing.NewType("T", int)])
 
 
-def test_a_union_is_one_however_it_is_spelled() -> None:
+def test_spelling_of_a_union_does_not_count() -> None:
     assert_all_equal([int | None, typing.Optional[int], typing.Union[int, None]])  # noqa: UP007, UP045
     assert_all_differ([int | None, int | str, typing.Optional["Money"]])
 
@@ -1327,7 +1325,7 @@ print(hash_value(ALONE))
 """
 
 
-def test_an_object_that_is_a_name_is_one_imported_and_run(
+def test_object_that_pickles_as_a_name_is_equal_imported_and_run(
     tmp_path: pathlib.Path, run_python: Callable[..., str]
 ) -> None:
     run = run_python(ALONE)
@@ -1354,12 +1352,12 @@ def test_registered_classes_of_one_name_differ() -> None:
 
 
 @pytest.mark.parametrize("kind", [int, str, list, dict, type(None), type, types.FunctionType])
-def test_what_is_hashed_in_one_way_cannot_be_registered(kind: type) -> None:
-    with pytest.raises(TypeError, match=rf"how a {kind.__qualname__} is hashed: that is fixed"):
+def test_types_with_fixed_hash_cannot_be_registered(kind: type) -> None:
+    with pytest.raises(TypeError, match=rf"cannot change how {kind.__qualname__} is hashed"):
         register(kind, str)
 
 
-def test_exceptions_count_alike_when_a_library_registers_reducers_for_them(
+def test_registered_reducers_of_exceptions_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     error = ValueError("mine", 1)
@@ -1382,7 +1380,7 @@ class DictThatHides(dict):  # type: ignore[type-arg]
         return DictThatHides, ()
 
 
-def test_containers_count_by_what_they_hold_whatever_their_reduction_says() -> None:
+def test_containers_count_by_items_despite_reduction() -> None:
     lists = [ListThatHides(items) for items in ([], [1], [1, 2], [[1], 2])]
     dicts = [DictThatHides(items) for items in ({}, {"a": 1}, {"a": 2}, {"b": [1]})]
     assert_all_differ(lists)

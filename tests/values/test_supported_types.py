@@ -1,4 +1,4 @@
-"""docs/supported-types.md names every rule and every refusal, and no rule that is none."""
+"""docs/supported-types.md names every type rule and every refusal, and no other."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def test_every_refused_type_is_in_the_table(name: str) -> None:
     assert f"`{name.rpartition('.')[2].lstrip('_')}`" in REFUSED
 
 
-def test_every_type_that_the_tables_name_in_full_has_a_rule() -> None:
+def test_every_fully_named_type_has_a_rule() -> None:
     named = set(re.findall(r"`((?:\w+\.)+\w+)`", TABLES))
-    # Types that count by what they pickle as or by their definition, and what is no type.
+    # Types that count by their pickle or by their definition, and names that are not types.
     known = {"functools.partial", "functools.cached_property", "random.Random", "enum.Enum", "funes.register",
              "numpy.random.seed"}  # fmt: skip
     assert {name for name in named if name.partition(".")[0] in LIBRARIES} <= known | {

@@ -1,4 +1,4 @@
-"""Values of sympy: an expression is what it is made of; what it remembers about itself is not."""
+"""sympy: expressions count by their parts, not by cached assumptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from funes import hash_value
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
-#: Run in other processes, too.
+#: This code also runs in other processes.
 EXPRESSIONS = """
 import sympy as sp
 from sympy.physics.units import meter, second
@@ -59,7 +59,7 @@ def test_an_expression_equals_its_pickle(values: list[object]) -> None:
             assert_all_equal([value, copy.copy(value), pickle.loads(pickle.dumps(value))])
 
 
-def test_equal_expressions_from_different_histories() -> None:
+def test_equal_expressions_have_equal_hashes() -> None:
     x, y = sp.symbols("x y")
     assert_all_equal([x + y, y + x, sp.expand((x + y) ** 2 / (x + y)).simplify(), 2 * x + y - x])
     assert_all_equal([sp.Integer(4), sp.Rational(8, 2), sp.sqrt(16), sp.sympify("4")])
@@ -71,7 +71,7 @@ def test_equal_expressions_from_different_histories() -> None:
     )
 
 
-def test_the_order_of_what_commutes_is_no_value() -> None:
+def test_order_of_commutative_arguments_does_not_count() -> None:
     x, y, z = sp.symbols("x y z")
     pairs = [
         (x + y, y + x),
@@ -97,7 +97,7 @@ def test_the_order_of_what_commutes_is_no_value() -> None:
     )
 
 
-def test_what_a_wild_symbol_stands_for_counts() -> None:
+def test_properties_of_wild_symbols_count() -> None:
     x, y = sp.symbols("x y")
     options: list[dict[str, list[object]]] = [
         {},
@@ -137,14 +137,14 @@ def test_rings_count_by_symbols_domain_and_order() -> None:
     )
 
 
-def test_what_a_field_has_found_out_is_no_value() -> None:
+def test_lazy_attributes_of_fields_do_not_count() -> None:
     field = sp.QQ.algebraic_field(sp.sqrt(2))
     before = hash_value(field)
     field.maximal_order(), field.discriminant(), field.primes_above(2)
     assert hash_value(field) == before != hash_value(sp.QQ.algebraic_field(sp.sqrt(3)))
 
 
-def test_what_an_expression_remembers_is_no_value(values: list[object]) -> None:
+def test_cached_assumptions_do_not_count(values: list[object]) -> None:
     before = [hash_value(value) for value in values]
     for value in values:
         if type(value).__hash__ is not None:
@@ -179,13 +179,13 @@ class Tripled(sp.Function):
         return 3 * x if x == 1 else None
 
 
-def test_functions_of_ones_own() -> None:
+def test_user_defined_functions() -> None:
     x = sp.Symbol("x")
     assert_all_equal([Doubled(x), Doubled(x)])
     assert_all_differ([Doubled(x), Tripled(x), Doubled(2 * x), sp.Function("Doubled")(x)])
 
 
-def test_a_large_expression_with_shared_parts_is_quick() -> None:
+def test_large_expression_with_shared_parts_is_fast() -> None:
     value = sp.Symbol("x")
     for _ in range(100):
         value = sp.sin(value, evaluate=False) + sp.cos(value, evaluate=False)
@@ -196,5 +196,5 @@ def test_units() -> None:
     assert_all_equal([3 * meter / second, 3 * meter * second**-1])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(run_python, EXPRESSIONS)

@@ -1,4 +1,4 @@
-"""Values that are deep, large or changed by others while they are hashed: a hash or an error, never a crash."""
+"""Values that are deep, large or changed by other threads get a hash or an error, never a crash."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_other_threads_run_while_a_large_buffer_is_hashed() -> None:
             begin = time.perf_counter()
             hash_value(array)
             end = time.perf_counter()
-            # With the interpreter held, no tick can fall inside.
+            # If the interpreter lock is held, no tick can be counted meanwhile.
             if any(begin + 0.001 < at < end - 0.001 for at in ticks):
                 return
     finally:
@@ -93,7 +93,7 @@ def test_other_threads_run_while_a_large_buffer_is_hashed() -> None:
     raise AssertionError("no other thread ran")
 
 
-def test_containers_that_other_threads_change_are_hashed_or_refused(
+def test_containers_changed_by_threads_are_hashed_or_refused(
     run_python: Callable[..., str],
 ) -> None:
     assert run_python(CHANGING).split() == ["list", "dict", "object", "deque", "bytearray"]

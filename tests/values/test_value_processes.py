@@ -1,4 +1,4 @@
-"""The vectors hold in fresh processes, whatever order their sets and dicts have there."""
+"""The vectors are reproduced in fresh processes, for any order of their sets and dicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vectors import make
 
 TESTS = Path(__file__).parents[1]
 
-# Prints the names of the vectors that do not hold, and then how a set is laid out here.
+# Prints the names of the vectors that are not reproduced, and then the order of a set in this process.
 SCRIPT = """
 import json, sys
 from funes import hash_value
@@ -41,7 +41,7 @@ def test_the_vectors_hold_in_a_fresh_process(python: Run, seed: str) -> None:
     assert failed == ""
 
 
-def test_the_seeds_do_change_the_order_of_sets(python: Run) -> None:
+def test_hash_seed_changes_set_order(python: Run) -> None:
     layouts = {
         python("-c", "print(*set('abcdefgh'))", PYTHONHASHSEED=seed).stdout for seed in "012"
     }
@@ -49,7 +49,7 @@ def test_the_seeds_do_change_the_order_of_sets(python: Run) -> None:
 
 
 def test_the_vectors_hold_in_another_order(python: Run) -> None:
-    """What was hashed before, and what it left in caches, does not count."""
+    """Earlier hashes and their caches do not count."""
     done = python("-c", SCRIPT, "reversed", PYTHONPATH=str(TESTS))
     assert done.stdout.startswith("done"), done.stdout + done.stderr
 
@@ -60,7 +60,7 @@ def test_the_reference_writes_the_same_file_in_a_fresh_process(python: Run) -> N
         assert done.returncode == 0, done.stderr
 
 
-# Instances of the user's own classes, whose digests take the definition of the class in.
+# Instances of user-defined classes, whose hashes include the definition of the class.
 PROJECT = """
 import dataclasses, enum, json, sys
 from funes import hash_value
@@ -91,7 +91,7 @@ if __name__ == "__main__":
 """
 
 
-def test_values_of_own_classes_hash_alike_in_every_process(python: Run, tmp_path: Path) -> None:
+def test_user_classes_hash_equal_in_every_process(python: Run, tmp_path: Path) -> None:
     (tmp_path / "project.py").write_text(PROJECT, encoding="utf-8")
     outputs = [python("project.py", PYTHONHASHSEED=seed) for seed in ("0", "1", "2", "random")]
     assert {done.stderr for done in outputs} == {""}
@@ -99,7 +99,7 @@ def test_values_of_own_classes_hash_alike_in_every_process(python: Run, tmp_path
     assert len(set(json.loads(outputs[0].stdout))) == 5
 
 
-def test_values_of_own_classes_hash_alike_imported_and_run(python: Run, tmp_path: Path) -> None:
+def test_user_classes_hash_equal_imported_and_run(python: Run, tmp_path: Path) -> None:
     (tmp_path / "project.py").write_text(PROJECT, encoding="utf-8")
     imports = (
         "import json, project; print(json.dumps([project.hash_value(v) for v in project.values]))"

@@ -1,4 +1,4 @@
-"""The value encoding on random values: as the reference has it, equal where values are equal, different elsewhere."""
+"""Property tests of the value encoding: it matches the reference, and is equal iff values are equal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from funes import hash_value
 from funes._funes import encode_value
 from reference import canonical
 
-# --- Classes of the user --------------------------------------------------------------------------
+# --- User-defined classes -------------------------------------------------------------------------
 
 
 class Plain:
@@ -78,7 +78,7 @@ class WithState:
 
 
 class WithArguments:
-    """Reduced to a call that makes it."""
+    """Reduces to a call of its class."""
 
     def __init__(self, first: Any, second: Any) -> None:
         self.first, self.second = first, second
@@ -88,7 +88,7 @@ class WithArguments:
 
 
 class WithKey:
-    """Says itself what it counts by."""
+    """Defines `__funes_key__`."""
 
     def __init__(self, first: Any, second: Any) -> None:
         self.first, self.second = first, second
@@ -141,7 +141,7 @@ class Access(enum.IntFlag):
 
 # --- Random values --------------------------------------------------------------------------------
 
-# Wide enough that nodes of 256 bytes, and counts of 128, are passed now and then.
+# Sizes that sometimes exceed nodes of 256 bytes and counts of 128.
 TEXTS = st.text(st.characters(), max_size=8) | st.integers(100, 300).map(lambda n: "a" * n)
 BLOBS = st.binary(max_size=8) | st.integers(100, 300).map(bytes)
 INTS = (
@@ -190,7 +190,7 @@ HASHABLES = st.recursive(
 
 
 def holders(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Everything that has parts."""
+    """Returns a strategy for values that have parts."""
     lists = st.lists(parts, max_size=5)
     dicts = st.dictionaries(HASHABLES, parts, max_size=5)
     attributes = st.dictionaries(st.sampled_from("abcd"), parts, max_size=3)
@@ -240,7 +240,7 @@ def test_the_extension_encodes_as_the_reference(value: Any) -> None:
 
 
 def rebuilt(value: Any) -> Any:
-    """A copy of what is builtin, dicts and sets filled in the opposite order."""
+    """Copies builtin values, and fills dicts and sets in the opposite order."""
     if type(value) in (list, tuple, collections.deque):
         parts = [rebuilt(part) for part in value]
         return (
@@ -266,7 +266,7 @@ def rebuilt(value: Any) -> Any:
 
 
 @given(VALUES)
-def test_a_value_built_again_is_equal(value: Any) -> None:
+def test_rebuilt_value_is_equal(value: Any) -> None:
     assert hash_value(rebuilt(value)) == hash_value(value)
 
 
@@ -276,20 +276,20 @@ def test_shared_and_copied_parts_are_equal(value: Any) -> None:
 
 
 @given(VALUES)
-def test_hashing_leaves_a_value_as_it_is(value: Any) -> None:
+def test_hashing_does_not_change_a_value(value: Any) -> None:
     assert hash_value(value) == hash_value(value)
 
 
 def picklable(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except TypeError:  # memory views and mapping proxies are not, and are hashed all the same
+    except TypeError:  # memory views and mapping proxies cannot be copied
         return False
     return True
 
 
 @given(VALUES.filter(picklable))
-def test_a_value_that_travelled_is_equal(value: Any) -> None:
+def test_pickled_value_is_equal(value: Any) -> None:
     assert hash_value(pickle.loads(pickle.dumps(value))) == hash_value(value)
 
 
@@ -310,14 +310,14 @@ UNLIKE: list[Any] = [
     int, bool,
 ]  # fmt: skip
 
-# Beside the place that changes: short, since there are many of them.
+# Parts beside the one that changes; short, since there are many.
 SIBLINGS = st.none() | st.integers(-2, 300) | st.text(max_size=2) | st.sampled_from(UNLIKE)
 
 Wrapper = Callable[[Any], Any]
 
 
 def wrappers(siblings: st.SearchStrategy[Any]) -> st.SearchStrategy[Wrapper]:
-    """Ways to put a hashable value into a place of a larger one, whose other places stay the same."""
+    """Returns ways to put a hashable value into a larger one, whose other parts stay the same."""
     lists = st.lists(siblings, max_size=3)
     return st.one_of(
         st.builds(lambda before, after: lambda it: [*before, it, *after], lists, lists),
@@ -340,7 +340,7 @@ def wrappers(siblings: st.SearchStrategy[Any]) -> st.SearchStrategy[Wrapper]:
 
 
 def keyed(siblings: st.SearchStrategy[Any]) -> st.SearchStrategy[Wrapper]:
-    """Places where a value must be hashable."""
+    """Returns ways to put a value into a larger one where it must be hashable."""
     marks = st.text("xyz", min_size=3, max_size=4)
     return st.one_of(
         st.builds(lambda rest: lambda it: {(it, 0), *rest}, st.sets(marks, max_size=3)),
@@ -355,7 +355,7 @@ def keyed(siblings: st.SearchStrategy[Any]) -> st.SearchStrategy[Wrapper]:
 
 @st.composite
 def places(draw: st.DrawFn) -> Wrapper:
-    """A place somewhere in a value."""
+    """Returns a strategy for a position in a value."""
     steps: list[Wrapper] = draw(st.lists(wrappers(SIBLINGS), max_size=4))
     inmost = draw(st.none() | keyed(SIBLINGS))
     if inmost is not None:
@@ -378,7 +378,7 @@ def test_a_value_changed_in_one_place_differs(put: Wrapper, pair: list[int]) -> 
     assert hash_value(put(first)) != hash_value(put(second))
 
 
-def test_unlike_values_differ() -> None:
+def test_different_values_differ() -> None:
     assert len({hash_value(value) for value in UNLIKE}) == len(UNLIKE)
 
 
@@ -386,10 +386,10 @@ def test_unlike_values_differ() -> None:
 
 
 class Spot(NamedTuple):
-    """A node of a random graph: what holds, a mark that tells it apart, and the numbers of the nodes that it holds.
+    """A node of a random graph: its kind, a mark that may differ, and the numbers of its children.
 
-    Kinds: a list, a list that holds a tuple of its parts, a dict, an object, a dict held by an object, an object with a
-    frozenset of objects that hold one part each, an ordered dict, an exception, a simple namespace.
+    Kinds: a list, a list with a tuple of its parts, a dict, an object, a dict in an object, an object with a
+    frozenset of objects with one part each, an ordered dict, an exception, a simple namespace.
     """
 
     kind: str
@@ -409,7 +409,7 @@ def graphs(draw: st.DrawFn) -> list[Spot]:
 
 
 def built(spots: list[Spot], copies: int, number: Iterator[int]) -> list[list[Any]]:
-    """Each node so many times over; where it is referred to, one or another of its copies, as the numbers have it."""
+    """Copies each node; references go to one of the copies, as chosen by the numbers."""
     makers: dict[str, Callable[[], Any]] = {
         "list": list,
         "tuple": list,
@@ -444,9 +444,9 @@ def built(spots: list[Spot], copies: int, number: Iterator[int]) -> list[list[An
 
 
 def classes(spots: list[Spot]) -> list[int]:
-    """Nodes with equal numbers are equal: by telling apart, round for round, what can be told apart.
+    """Numbers the nodes so that equal nodes have equal numbers, by partition refinement.
 
-    It looks at the description alone, so it shares nothing with what it tests.
+    It uses the description only, so it shares no code with the tested encoding.
     """
     of = [0] * len(spots)
     for _ in spots:
@@ -462,7 +462,7 @@ def classes(spots: list[Spot]) -> list[int]:
 
 
 def numbers(seed: list[int]) -> Iterator[int]:
-    """The seed, over and over."""
+    """Repeats the seed."""
     while True:
         yield from seed
 
@@ -480,16 +480,14 @@ def test_the_extension_encodes_cycles_as_the_reference(spots: list[Spot]) -> Non
 @given(graphs(), SEEDS)
 @example([Spot("list", 0, [0, 0])], [0, 1, 1])
 @example([Spot("list", 0, [1, 0]), Spot("list", 0, [0, 1])], [0, 1, 1, 0, 0])
-def test_cyclic_values_are_equal_however_they_are_spelled(
-    spots: list[Spot], seed: list[int]
-) -> None:
+def test_spelling_of_cyclic_values_does_not_count(spots: list[Spot], seed: list[int]) -> None:
     once = [hash_value(node) for (node,) in built(spots, 1, numbers([0]))]
     for alike, expected in zip(built(spots, 3, numbers(seed)), once, strict=True):
         assert [hash_value(node) for node in alike] == [expected] * 3
 
 
 @given(graphs())
-def test_cyclic_values_are_equal_just_where_nothing_tells_them_apart(spots: list[Spot]) -> None:
+def test_cyclic_values_are_equal_iff_bisimilar(spots: list[Spot]) -> None:
     hashes = [hash_value(node) for (node,) in built(spots, 1, numbers([0]))]
     kinds = classes(spots)
     for i, first in enumerate(hashes):
@@ -498,7 +496,7 @@ def test_cyclic_values_are_equal_just_where_nothing_tells_them_apart(spots: list
 
 
 @given(graphs(), SEEDS)
-def test_the_reference_finds_cyclic_values_equal_however_they_are_spelled(
+def test_spelling_of_cyclic_values_does_not_count_in_reference(
     spots: list[Spot], seed: list[int]
 ) -> None:
     for first, second in zip(
@@ -508,12 +506,12 @@ def test_the_reference_finds_cyclic_values_equal_however_they_are_spelled(
 
 
 def travels(spots: list[Spot]) -> bool:
-    """What pickles as a call cannot be an argument of that call."""
+    """Excludes objects that are an argument of the call that they pickle as."""
     return all(spot.kind != "error" for spot in spots)
 
 
 @given(graphs().filter(travels))
-def test_a_cyclic_value_that_travelled_is_equal(spots: list[Spot]) -> None:
+def test_pickled_cyclic_value_is_equal(spots: list[Spot]) -> None:
     nodes = [node for (node,) in built(spots, 1, numbers([0]))]
     travelled = pickle.loads(pickle.dumps(nodes))
     assert [hash_value(node) for node in travelled] == [hash_value(node) for node in nodes]

@@ -1,4 +1,4 @@
-"""Values of xarray: dimensions, data, coordinates, names and attributes count."""
+"""xarray: dimensions, data, coordinates, names and attributes count."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def made() -> xr.DataArray:
     )
 
 
-def test_where_it_comes_from_is_no_value() -> None:
+def test_history_does_not_count() -> None:
     value = made()
     assert_all_equal(
         [
@@ -96,7 +96,7 @@ def test_data_sets() -> None:
     assert_all_differ(
         [
             value,
-            # As the columns of the frame that it can be made to.
+            # The order counts, like that of the columns of a frame.
             value[["u", "t"]],
             value[["t"]],
             value.rename(u="w"),
@@ -129,14 +129,14 @@ def test_coordinates_of_each_kind() -> None:
         assert_all_equal([array, array.copy(), pickle.loads(pickle.dumps(array))])
 
 
-def test_how_it_is_written_is_no_value() -> None:
+def test_file_encoding_does_not_count() -> None:
     value = made()
     encoded = value.copy()
     encoded.encoding["dtype"] = "int16"
     assert_all_equal([value, encoded])
 
 
-def test_what_is_not_read_yet_is_read_and_not_kept(tmp_path: Path) -> None:
+def test_lazy_data_is_read_and_not_cached(tmp_path: Path) -> None:
     value = xr.Dataset({"t": ("x", np.arange(5.0))})
     value.to_netcdf(tmp_path / "t.nc", engine="scipy")
     with xr.open_dataset(tmp_path / "t.nc", engine="scipy") as read:
@@ -156,7 +156,7 @@ def test_trees() -> None:
     assert_all_differ([tree(2), tree(3), tree(2, "c"), tree(2)["b"], tree(2).to_dataset()])
 
 
-def test_hashing_changes_nothing() -> None:
+def test_hashing_does_not_change_values() -> None:
     value = made()
     before = pickle.dumps(value)
     hash_value(value)
@@ -164,7 +164,7 @@ def test_hashing_changes_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:xarray subclass")
-def test_a_class_of_ones_own_counts() -> None:
+def test_subclass_counts() -> None:
     class Field(xr.DataArray):
         __slots__ = ("unit",)
 
@@ -174,7 +174,7 @@ def test_a_class_of_ones_own_counts() -> None:
     assert_all_differ([one, two, made()])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

@@ -48,7 +48,7 @@ def moment(zone: dt.tzinfo | None) -> dt.datetime:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_zone_is_its_copies(name: str) -> None:
+def test_zone_equals_its_copies(name: str) -> None:
     make = MAKERS[name]
     used = make()
     assert used is not None
@@ -64,7 +64,7 @@ def test_zones_differ() -> None:
     assert_all_differ(map(moment, zones))
 
 
-def test_pandas_takes_a_zone_by_its_name() -> None:
+def test_zone_in_pandas_counts_by_name() -> None:
     for city in ("Paris", "London"):
         names = [MAKERS[f"{library} {city}"]() for library in ("zoneinfo", "pytz", "dateutil")]
         zones = [*names, f"Europe/{city}"]
@@ -84,7 +84,7 @@ def test_pandas_takes_a_zone_by_its_name() -> None:
 
 
 class Named(dt.tzinfo):
-    """A zone with a name that libraries give to theirs."""
+    """A zone with an attribute that libraries use for the name."""
 
     def __init__(self, key: str, hours: int) -> None:
         self.key = self.zone = key
@@ -100,7 +100,7 @@ class Named(dt.tzinfo):
         return self.key
 
 
-def test_a_zone_of_ones_own_counts_by_what_it_is() -> None:
+def test_user_defined_zone_counts_by_content() -> None:
     zones = [Named("UTC", 0), Named("UTC", 1), Named("Europe/Paris", 1)]
     for make in (
         lambda zone: zone,
@@ -120,7 +120,7 @@ def test_spans_of_dateutil() -> None:
     assert_all_differ(make(n) for make in makers for n in (1, 2))
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """

@@ -1,6 +1,6 @@
-"""Values of torch: data type, shape, elements and `requires_grad` count; device, strides and gradients do not.
+"""torch: data type, shape, elements and `requires_grad` count; device, strides and gradients do not.
 
-torch is too large to be installed by `make test`: `make test-torch` does so and runs this file.
+torch is too large for `make test`: `make test-torch` installs it and runs this file.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ TYPES = [
     torch.float8_e4m3fn,
     torch.float8_e5m2,
 ]
-#: What torch.save can write, and pickle.dump cannot.
+#: Values that torch.save can write and pickle.dump cannot.
 NOT_PICKLED = TYPES[6:9] + TYPES[-2:]
 
 
 def saved(value: Any) -> Any:
-    """The value from a file of torch."""
+    """Saves a value with torch, and loads it."""
     file = io.BytesIO()
     torch.save(value, file)
     file.seek(0)
@@ -57,7 +57,7 @@ def saved(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
-def test_where_it_lies_is_no_value(kind: torch.dtype) -> None:
+def test_memory_location_does_not_count(kind: torch.dtype) -> None:
     value = torch.tensor([[0, 1, 0], [1, 1, 0]]).to(kind)
     wide = torch.zeros(2, 6).to(kind)
     wide[:, ::2] = value
@@ -95,7 +95,7 @@ def test_types_and_elements_differ() -> None:
     )
 
 
-def test_gradients_are_no_value() -> None:
+def test_gradients_do_not_count() -> None:
     asked = torch.ones(3, requires_grad=True)
     used = torch.ones(3, requires_grad=True)
     (used * 2).sum().backward()
@@ -103,7 +103,7 @@ def test_gradients_are_no_value() -> None:
     assert_all_equal([asked, used, asked + 0, asked.detach().requires_grad_()])
 
 
-def test_whether_a_gradient_is_asked_for_counts() -> None:
+def test_requires_grad_counts() -> None:
     assert_all_differ([torch.ones(3), torch.ones(3, requires_grad=True)])
     weight = nn.Parameter(torch.ones(2))
     assert_all_differ([weight, nn.Parameter(torch.ones(2), requires_grad=False)])
@@ -132,7 +132,7 @@ def test_attributes_that_were_set_on_a_tensor_count(make: Callable[[], Any]) -> 
     assert_all_equal([values[3], again, pickle.loads(pickle.dumps(again))])
 
 
-def test_what_is_put_off_is_done() -> None:
+def test_lazy_conjugation_is_resolved() -> None:
     value = torch.tensor([1 + 2j, 3 - 4j])
     assert_all_equal([value.conj(), value.conj().resolve_conj(), torch.tensor([1 - 2j, 3 + 4j])])
     assert_all_equal([value.conj().imag, torch.tensor([-2.0, 4.0])])
@@ -162,7 +162,7 @@ def test_sparse_tensors() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-def test_what_has_no_elements_is_refused() -> None:
+def test_meta_tensors_are_refused() -> None:
     with pytest.raises(UnhashableArgumentError, match="meta device"):
         hash_value(torch.zeros(2, device="meta"))
     with pytest.raises(UnhashableArgumentError, match="meta device"):
@@ -284,7 +284,7 @@ def layers(kind: str) -> nn.Module:
 SHARED = ("nothing", "shared module", "shared weight", "shared bias")
 
 
-def test_parameters_that_parts_share_count() -> None:
+def test_shared_parameters_count() -> None:
     values = [layers(kind) for kind in SHARED]
     assert_all_differ(values)
     for kind, value in zip(SHARED, values, strict=True):
@@ -318,7 +318,7 @@ class Net(nn.Module):
         return self.factor * self.layer(x)
 
 
-def test_a_module_of_ones_own() -> None:
+def test_user_defined_module() -> None:
     def seeded(width: int = 2) -> Net:
         torch.manual_seed(0)
         return Net(width)
@@ -371,7 +371,7 @@ def test_data_sets() -> None:
     assert_all_differ([TensorDataset(torch.ones(2)), TensorDataset(torch.zeros(2))])
 
 
-def test_the_same_in_another_process(run_python: Callable[..., str]) -> None:
+def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,
         """
@@ -399,7 +399,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_device_is_no_value(device: str) -> None:
+def test_device_does_not_count(device: str) -> None:
     model = made()
     there = copy.deepcopy(model).to(device)
     value = torch.arange(6.0).reshape(2, 3)
@@ -410,7 +410,7 @@ def test_the_device_is_no_value(device: str) -> None:
 
 
 class Elsewhere:
-    """Stands for a tensor on a device that this host lacks: it pickles as that does."""
+    """Pickles like a tensor on a device that this host does not have."""
 
     def __init__(self, value: torch.Tensor, location: str) -> None:
         self.value, self.location = value, location
@@ -443,7 +443,7 @@ ABSENT = [
 
 
 @pytest.mark.parametrize("location", ABSENT)
-def test_a_result_of_a_device_that_is_not_there_is_loaded(tmp_path: Path, location: str) -> None:
+def test_result_of_missing_device_is_loaded(tmp_path: Path, location: str) -> None:
     value = torch.arange(6.0).reshape(2, 3)
 
     def compute(x: int) -> Any:
@@ -496,7 +496,7 @@ TENSORS: dict[str, Callable[[], torch.Tensor]] = {
 
 
 @pytest.mark.parametrize("kind", TENSORS)
-def test_a_tensor_is_itself_at_a_hit(kind: str, tmp_path: Path) -> None:
+def test_hit_returns_equal_tensor(kind: str, tmp_path: Path) -> None:
     def make() -> torch.Tensor:
         return TENSORS[kind]()
 
@@ -553,7 +553,7 @@ def test_a_result_with_a_graph_is_not_stored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a view", "a gradient", "a state dict"])
-def test_what_a_pickle_drops_is_missing_from_the_first_call_on(kind: str, tmp_path: Path) -> None:
+def test_state_that_pickle_drops_is_missing_from_first_call(kind: str, tmp_path: Path) -> None:
     def make() -> Any:
         value = torch.zeros(4, requires_grad=kind == "a gradient")
         if kind == "a gradient":
@@ -574,7 +574,7 @@ def test_what_a_pickle_drops_is_missing_from_the_first_call_on(kind: str, tmp_pa
         assert not other.any()
 
 
-def test_a_tensor_twice_is_one_tensor_each_time(tmp_path: Path) -> None:
+def test_tensor_identity_within_a_result_is_kept(tmp_path: Path) -> None:
     def make() -> Any:
         value = torch.zeros(4)
         return value, [value]

@@ -1,9 +1,9 @@
-"""Writes values.json: the vectors of the value encoding, as the reference implementation computes them.
+"""Writes values.json: the vectors of the value encoding, from the reference implementation.
 
-    python tests/vectors/make.py            writes values.json, and adds new vectors to released.json
-    python tests/vectors/make.py --check    exits with 1 if the files are not what would be written
+python tests/vectors/make.py            writes values.json, and adds new vectors to released.json
+python tests/vectors/make.py --check    exits with 1 if the files would change
 
-The extension has no part in it, so that a vector never agrees with it because it came from it. Needs `blake3`.
+The extension is not used, so that the vectors are independent of it. Needs `blake3`.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ MODULES = (
 
 
 def namespace() -> dict[str, Any]:
-    """The names that the expressions of the vectors use."""
+    """Returns the names that the expressions of the vectors use."""
     return {module.__name__: module for module in MODULES}
 
 
 def build(expression: str) -> Any:
-    """The value of a vector, new at each call."""
+    """Evaluates the value of a vector, new at each call."""
     return eval(expression, namespace())
 
 
 class Vector(NamedTuple):
-    """A value, why it is worth a vector, and the name of an earlier vector if it is equal to that."""
+    """A value, the reason for the vector, and the name of an earlier vector that is equal, if any."""
 
     name: str
     why: str
@@ -70,19 +70,19 @@ class Vector(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call of a memorious function, whose bound arguments have a hash."""
+    """A call of a memorious function, whose bound arguments are hashed."""
 
     name: str
     why: str
     signature: str
     arguments: str
     ignore: tuple[str, ...] = ()
-    #: Whether a wrapper `(*args, **kwargs)` around a function of that signature is called.
+    #: True if a wrapper `(*args, **kwargs)` around a function of that signature is called.
     is_wrapped: bool = False
 
 
 def calls() -> Iterator[Call]:
-    """Tag 0x34, and the use `arguments`."""
+    """Returns the calls: tag 0x34 and the use `arguments`."""
     yield Call("no parameter", "what stands for global_seed is always there", "", "")
     yield Call("a parameter", "its value", "a", "1")
     yield Call("by keyword", "as bound: no other hash than by position", "a", "a=1")
@@ -105,7 +105,7 @@ def calls() -> Iterator[Call]:
 
 
 def wrapped_calls() -> Iterator[Call]:
-    """Calls of a wrapper: by the signature of the function behind it, or as the wrapper gets them."""
+    """Returns calls of a wrapper, by the signature of the wrapped function or of the wrapper."""
 
     def call(name: str, why: str, signature: str, arguments: str, ignore: str = "") -> Call:
         return Call(f"wrapper, {name}", why, signature, arguments, tuple(ignore.split()), True)
@@ -131,7 +131,7 @@ def wrapped_calls() -> Iterator[Call]:
 
 
 def vectors() -> Iterator[Vector]:
-    """All vectors, in the order of docs/format.md."""
+    """Returns all vectors, in the order of docs/format.md."""
     yield from atoms()
     yield from numbers()
     yield from texts()
@@ -635,7 +635,7 @@ def standard_types() -> Iterator[Vector]:
     yield Vector("memory view", "format, shape, memory", "memoryview(b'abcdef')")
     yield Vector(
         "memory view of a bytearray",
-        "who owns the memory does not count",
+        "the owner of the memory does not count",
         "memoryview(bytearray(b'abcdef'))",
         "memory view",
     )
@@ -742,9 +742,9 @@ def standard_types() -> Iterator[Vector]:
     )
 
 
-# --- What is written ------------------------------------------------------------------------------
+# --- Output ---------------------------------------------------------------------------------------
 
-# Beyond these a value is written without its tree. Parsers of JSON limit the depth, by 128 brackets or more.
+# A value beyond these limits has no tree. JSON parsers limit the depth to 128 brackets or more.
 MOST_NODES, MOST_LEVELS = 50_000, 50
 
 TAGS = {
@@ -774,11 +774,11 @@ TAGS = {
 
 
 class NoTreeError(Exception):
-    """A value has cycles, or more leaves than are worth writing down."""
+    """A value has cycles, or too many leaves."""
 
 
 def tree(root: canonical.Node) -> list[Any]:
-    """The nodes of a value as JSON: what the core can build without Python. See README.md."""
+    """Returns the nodes of a value as JSON, which the core can build without Python. See README.md."""
     left = MOST_NODES
 
     def described(node: canonical.Node, path: frozenset[canonical.Node]) -> list[Any]:
@@ -808,7 +808,7 @@ def tree(root: canonical.Node) -> list[Any]:
         if node.group == 2:
             children = [list(pair) for pair in zip(children[::2], children[1::2], strict=True)]
         if node.group:
-            # A set has another order in each process; this one is always wrong, so sorting is put to the test.
+            # The order of a set differs between processes; this order is always wrong, which tests sorting.
             children.sort(key=json.dumps, reverse=True)
         if len(children) > 8 and all(child == children[0] for child in children):
             return [label, children[:1], len(children)]
@@ -818,14 +818,14 @@ def tree(root: canonical.Node) -> list[Any]:
 
 
 def blob(label: str, content: bytes) -> list[Any]:
-    """A length and bytes; of long ones that repeat one byte, that byte and how often."""
+    """Returns bytes in hexadecimal; long ones that repeat one byte as that byte and a count."""
     if len(content) > 8 and content == content[:1] * len(content):
         return [label, content[:1].hex(), len(content)]
     return [label, content.hex()]
 
 
 def entry(vector: Vector) -> dict[str, Any]:
-    """A vector as it is written."""
+    """Returns a vector as JSON."""
     value = build(vector.python)
     written: dict[str, Any] = {
         "name": vector.name,
@@ -842,7 +842,7 @@ def entry(vector: Vector) -> dict[str, Any]:
 
 
 def call_entry(call: Call) -> dict[str, Any]:
-    """A call as it is written."""
+    """Returns a call as JSON."""
     arguments, keywords = eval(f"(lambda *a, **k: (a, k))({call.arguments})", namespace())
     signature = inspect_signature(call.signature)
     node = canonical.arguments_node(
@@ -859,14 +859,14 @@ def call_entry(call: Call) -> dict[str, Any]:
 
 
 def inspect_signature(written: str) -> inspect.Signature:
-    """The signature of a function whose header is written so."""
+    """Returns the signature of a function with the given header."""
     names: dict[str, Any] = {}
     exec(f"def function({written}): pass", names)
     return inspect.signature(names["function"])
 
 
 def document() -> str:
-    """The text of values.json: a line for each field, so that a change shows as what it is."""
+    """Returns the text of values.json with one line per field, for readable diffs."""
     sections = {
         "vectors": [entry(vector) for vector in vectors()],
         "calls": [call_entry(call) for call in calls()],
@@ -879,15 +879,15 @@ def document() -> str:
 
 
 def block(fields: dict[str, Any]) -> str:
-    """An object of values.json."""
+    """Formats an object of values.json."""
     lines = ",\n".join(f"      {json.dumps(key)}: {json.dumps(of)}" for key, of in fields.items())
     return f"    {{\n{lines}\n    }}"
 
 
 def released(text: str) -> str:
-    """The text of released.json: the hashes that were promised before, and those of new vectors.
+    """Returns the text of released.json: the released hashes, and those of new vectors.
 
-    Raises SystemExit if a promised hash is no longer what the reference gives.
+    Raises SystemExit if a released hash differs from that of the reference.
     """
     written = json.loads(text)
     version = f"encoding {written['encoding']}"
@@ -901,7 +901,7 @@ def released(text: str) -> str:
 
 
 def main() -> None:
-    """Write the files, or check them."""
+    """Writes the files, or checks them."""
     text = document()
     files = {FILE: text, RELEASED: released(text)}
     if "--check" in sys.argv[1:]:

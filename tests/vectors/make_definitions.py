@@ -2,8 +2,8 @@
 
     python tests/vectors/make_definitions.py
 
-Every version of Python must come to these hashes. One that changes costs people the results that they have stored:
-CHANGELOG.md must say so.
+Every version of Python must produce these hashes. A changed hash makes users lose stored results, and
+must be in CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILE = Path(__file__).with_name("definitions.json")
 
 
 def main() -> None:
-    """Write the file; keep the hashes of cases that this interpreter is too old for."""
+    """Writes the file; keeps the hashes of cases for which this interpreter is too old."""
     before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         now = run_table(sys.executable, sys.version_info[:2], "hash", Path(folder))

@@ -1,4 +1,4 @@
-"""Writes entries.json: files of entries, and what is in them, by the reference implementation.
+"""Writes entries.json: files of entries and their content, from the reference implementation.
 
 python tests/vectors/make_entries.py
 """
@@ -29,7 +29,7 @@ BODY = (
 )
 INPUTS = b"\x80\x05}\x8c\x05input}\x8c\x01xK\x01ss."
 
-#: A name, the names of the entry, its content, the key that it is signed with.
+#: A name, the key of the entry, its content, its signing key.
 ENTRIES: list[tuple[str, Name, Entry, bytes | None]] = [
     ("as most are", NAME, Entry(BODY, Head(0.25, Buffered(INPUTS))), None),
     ("signed", NAME, Entry(BODY, Head(0.25, Buffered(INPUTS))), b"a key"),
@@ -60,7 +60,7 @@ ENTRIES: list[tuple[str, Name, Entry, bytes | None]] = [
 
 
 def document() -> str:
-    """The text of the file."""
+    """Returns the text of the file."""
     vectors = []
     for name, names, entry, key in ENTRIES:
         vector: dict[str, Any] = {"name": name, **names._asdict(), "key": key and key.hex()}

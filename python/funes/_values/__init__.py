@@ -1,1 +1,1 @@
-"""Values: one rule a type for how it is hashed, one file a library. `rules` has the table that the extension asks."""
+"""Type rules: how values of each type are hashed, one file per library. `rules` has the table."""

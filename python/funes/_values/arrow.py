@@ -1,7 +1,7 @@
-"""Rules for pyarrow: type and elements, however they are cut into chunks or slices, and whatever lies under a null.
+"""Type rules for pyarrow: type and elements, independent of chunks, slices and memory under nulls.
 
-A column is written as blocks of `BLOCK` rows each, the last one of what is left. So its encoding does not depend on its
-chunks, and no more than a block of it is copied to put chunks together.
+A column is written in blocks of `BLOCK` rows; the last one may be shorter. So the encoding does not
+depend on the chunks, and joining chunks copies at most one block at a time.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from funes._funes import ArrayBytes
 
 Rule = Callable[[Any], object]
 
-#: Rows of a block: large enough for every core, small beside a table that is too big to be copied.
+#: Rows per block: enough to use every core, and little memory compared to a large table.
 BLOCK = 1 << 20
 
 
 def column(values: Any) -> list[object]:
-    """The elements of an array or chunked array without their type."""
+    """Returns the elements of an array or chunked array, without their type."""
     values = _unified(values)
     return [
         _block(_in_one_piece(values.slice(start, BLOCK))) for start in range(0, len(values), BLOCK)
@@ -26,7 +26,7 @@ def column(values: Any) -> list[object]:
 
 
 def _unified(values: Any) -> Any:
-    """Chunks that share one dictionary, if they have any."""
+    """Makes all chunks share one dictionary, if they have dictionaries."""
     return values.unify_dictionaries() if hasattr(values, "chunks") else values
 
 
@@ -35,20 +35,20 @@ def _in_one_piece(values: Any) -> Any:
 
     if not hasattr(values, "chunks"):
         return _plain(values)
-    # A slice keeps empty chunks at its ends.
+    # A slice may have empty chunks at its ends.
     chunks = [_plain(chunk) for chunk in values.chunks if len(chunk)]
     return chunks[0] if len(chunks) == 1 else concat_arrays(chunks)
 
 
 def _block(values: Any) -> tuple[object, ...]:
-    """How many elements there are, which of them are nulls (None if none is), the others."""
+    """Returns the length, a mask of the valid elements (None without nulls), the valid elements."""
     if values.null_count == 0:
         return len(values), None, _elements(values)
     return len(values), _bits(values.is_valid()), _elements(values.drop_null())
 
 
 def _plain(values: Any) -> Any:
-    """The same elements under a type with fewer ways to lay them out."""
+    """Converts elements to a type with fewer memory layouts."""
     from pyarrow import ExtensionArray, compute, large_binary, large_string, types
 
     if isinstance(values, ExtensionArray):
@@ -66,7 +66,7 @@ def _plain(values: Any) -> Any:
 
 
 def _is(kind: Any, name: str) -> bool:
-    """Whether a type is one that older versions do not have."""
+    """Tests a type by name, since older versions of pyarrow do not have it."""
     from pyarrow import types
 
     test = getattr(types, f"is_{name}", None)
@@ -74,7 +74,7 @@ def _is(kind: Any, name: str) -> bool:
 
 
 def _elements(values: Any) -> object:
-    """Elements none of which is a null."""
+    """Returns the elements of an array without nulls."""
     from pyarrow import types
 
     kind = values.type
@@ -98,7 +98,7 @@ def _elements(values: Any) -> object:
 
 
 def _fixed(values: Any) -> ArrayBytes:
-    """Elements of a fixed size, one after the other in memory."""
+    """Returns the memory of elements of a fixed size."""
     memory = values.buffers()[1]
     if memory is None or len(values) == 0:
         return ArrayBytes(b"")
@@ -109,7 +109,7 @@ def _fixed(values: Any) -> ArrayBytes:
 def _bits(values: Any) -> ArrayBytes:
     from pyarrow import uint8
 
-    # A byte each: bits of a slice begin anywhere in a byte.
+    # One byte per element: the bits of a slice may begin anywhere in a byte.
     return _fixed(values.cast(uint8()))
 
 
@@ -120,7 +120,7 @@ def _lengths(values: Any) -> ArrayBytes:
 
 
 def _texts(values: Any) -> object:
-    """Where each text ends, counted from the first one, and the texts in a row."""
+    """Returns the end offset of each text, relative to the first text, and the joined texts."""
     from pyarrow import Array, compute, int64
 
     if len(values) == 0:
@@ -134,14 +134,14 @@ def _texts(values: Any) -> object:
 
 
 def _pairs(values: Any) -> Any:
-    """A map as the list that it is: a list has the means to take a part of it."""
+    """Converts a map to a list of pairs, since only lists support slicing."""
     from pyarrow import list_, struct
 
     return values.cast(list_(struct([values.type.key_field, values.type.item_field])))
 
 
 def _union(values: Any) -> object:
-    """Which kind each element is of, and for each kind the elements of that kind."""
+    """Returns the type code of each element, and the elements of each type."""
     from pyarrow import Array, compute, int8, int32
 
     memory = values.buffers()
@@ -162,19 +162,19 @@ def _union(values: Any) -> object:
 
 
 def data_type(kind: Any) -> object:
-    """What two types differ in, if they are not equal."""
+    """Reduces a type to a value that is equal for equal types only."""
     from pyarrow import BaseExtensionType, types
 
     name = str(kind).partition("<")[0]
     if isinstance(kind, BaseExtensionType):
-        written = getattr(kind, "__arrow_ext_serialize__", bytes)()
-        return kind.extension_name, str(kind), written, data_type(kind.storage_type)
+        serialized = getattr(kind, "__arrow_ext_serialize__", bytes)()
+        return kind.extension_name, str(kind), serialized, data_type(kind.storage_type)
     if types.is_dictionary(kind):
         return name, data_type(kind.index_type), data_type(kind.value_type), kind.ordered
     if types.is_run_end_encoded(kind):
         return name, data_type(kind.run_end_type), data_type(kind.value_type)
     if types.is_map(kind):
-        # What the parts of a list or map are called is a matter of who wrote it.
+        # The field names of a list or map depend on the program that wrote it.
         return name, kind.keys_sorted, _unnamed(kind.key_field), _unnamed(kind.item_field)
     if types.is_union(kind):
         fields = [_field(kind.field(index)) for index in range(kind.num_fields)]
@@ -185,7 +185,7 @@ def data_type(kind: Any) -> object:
         return name, kind.list_size, _unnamed(kind.value_field)
     if types.is_nested(kind):
         return name, _unnamed(kind.value_field)
-    # Unit, time zone, precision, size.
+    # The text contains unit, time zone, precision and size.
     return str(kind)
 
 
@@ -212,7 +212,7 @@ def _scalar(value: Any) -> object:
 
 
 def _wrapped_scalar(value: Any) -> object:
-    # That of a dictionary holds the whole dictionary.
+    # A dictionary scalar contains the whole dictionary.
     return data_type(value.type), value.value if value.is_valid else None
 
 
@@ -220,7 +220,7 @@ def _table(value: Any) -> object:
     return _schema(value.schema), value.num_rows, [column(values) for values in value.columns]
 
 
-# Those that say how they are pickled, besides.
+# These define how they are pickled, which would take precedence over the rule of `DataType`.
 _TYPES = """
 Bool8 Decimal32 Decimal64 Decimal128 Decimal256 DenseUnion Dictionary Duration FixedShapeTensor
 FixedSizeBinary FixedSizeList Json LargeList LargeListView List ListView Map Opaque RunEndEncoded
@@ -252,7 +252,7 @@ RULES.update(
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
     **{
-        f"pyarrow._dataset.{name}": "a data set is a list of files, whose content may change;"
+        f"pyarrow._dataset.{name}": "a data set is a list of files whose content may change;"
         " pass a table"
         for name in ("Dataset", "FileSystemDataset", "InMemoryDataset", "UnionDataset")
     },

@@ -1,7 +1,8 @@
-"""Attributes that can be computed again: they are no part of a value, as long as they are what they would be.
+"""Separates attributes that are caches from attributes that are part of a value.
 
-A `functools.cached_property` keeps its result as an attribute, and an assignment under its name looks just the same. So
-what is kept is compared with what the property gives now, once for each state of an object.
+A `functools.cached_property` stores its result as an attribute. An assignment to that attribute
+looks the same. The stored value is therefore compared with what the property returns now, once for
+each state of an object: if both are equal, the attribute is a cache and is left out.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 
 from funes._code.third_party import is_library_class
 from funes._funes import hash_value
-from funes._values.libraries import FOUND_OUT
+from funes._values.libraries import LAZY_ATTRIBUTES
 from funes.errors import UnhashableArgumentError
 
-#: What `functools.update_wrapper` copies to an object around a function: it is told by the function, which counts
-#: itself, differs between versions of Python, and says where the function stands.
-OF_WRAPPED = frozenset(
+#: Attributes that `functools.update_wrapper` copies to a wrapper. The wrapped function counts
+#: itself, and the copies differ between versions of Python and name the module of the function.
+WRAPPER_ATTRIBUTES = frozenset(
     {
         "__annotate__",
         "__annotations__",
@@ -32,61 +33,64 @@ OF_WRAPPED = frozenset(
         "__type_params__",
     }
 )
-#: Where attrs keeps the hash of an object.
+#: The attribute in which attrs caches the hash of an object.
 _ATTRS_HASH = "_attrs_cached_hash"
 
 _MISSING = object()
 
-#: States of objects whose kept result was found to be what the property gives.
-_as_computed: OrderedDict[str, None] = OrderedDict()
-_LIMIT = 4096
+#: Hashes of object states whose stored result was equal to what the property returns.
+_verified_states: OrderedDict[str, None] = OrderedDict()
+_MAX_VERIFIED_STATES = 4096
 
 
 def cached_names(kind: type) -> frozenset[str]:
-    """The names of attributes of a type's objects that may be caches."""
-    names = set(_properties(kind)) | _found_out(kind)
+    """Returns the names of attributes that may be caches in objects of a type."""
+    names = set(_properties(kind)) | _lazy_attributes(kind)
     if hasattr(kind, "__attrs_attrs__"):
         names.add(_ATTRS_HASH)
     if issubclass(kind, Callable):  # type: ignore[arg-type]
-        names |= OF_WRAPPED
+        names |= WRAPPER_ATTRIBUTES
     return frozenset(names)
 
 
 def without_caches(
-    value: Any, attributes: dict[str, Any], is_tool: Callable[[object], bool]
+    value: Any, attributes: dict[str, Any], is_opaque: Callable[[object], bool]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of an object that are part of its value, and what cannot be told, for a warning.
+    """Returns the attributes of an object that are part of its value, and warnings.
 
-    is_tool: whether an attribute counts by its type only.
+    A warning names a cached property whose stored result cannot be hashed.
+
+    is_opaque: returns whether an attribute counts by its type only.
     """
     counted = dict(attributes)
-    for name in {_ATTRS_HASH, *_found_out(type(value))}:
+    for name in {_ATTRS_HASH, *_lazy_attributes(type(value))}:
         counted.pop(name, None)
     wrapped = attributes.get("__wrapped__", _MISSING)
-    for name in OF_WRAPPED & counted.keys():
-        if wrapped is not _MISSING and _is_one(counted[name], getattr(wrapped, name, _MISSING)):
+    for name in WRAPPER_ATTRIBUTES & counted.keys():
+        if wrapped is not _MISSING and _are_equal(counted[name], getattr(wrapped, name, _MISSING)):
             del counted[name]
-    doubts = []
+    warnings = []
     for name, found in _properties(type(value)).items():
         if name not in counted:
             continue
-        kept = counted.pop(name)
-        if found is None or id(value) in _compared.objects:
+        stored = counted.pop(name)
+        if found is None or id(value) in _in_comparison.objects:
             continue
         try:
-            with _compared(value):
-                others = {at: type(it) if is_tool(it) else it for at, it in counted.items()}
-                if _is_set(value, name, found, kept, others):
-                    counted[name] = kept
+            with _in_comparison(value):
+                rest = {at: type(it) if is_opaque(it) else it for at, it in counted.items()}
+                if _was_assigned(value, name, found, stored, rest):
+                    counted[name] = stored
         except UnhashableArgumentError:
-            doubts.append(
-                f"the cached property {type(value).__qualname__}.{name} holds what cannot be hashed"
+            warnings.append(
+                f"the cached property {type(value).__qualname__}.{name} holds a value that cannot"
+                " be hashed"
             )
-    return counted, doubts
+    return counted, warnings
 
 
-class _Compared(threading.local):
-    """The objects whose kept results are being compared: a result may hold its object."""
+class _InComparison(threading.local):
+    """The objects whose stored results this thread compares: a result may refer to its object."""
 
     def __init__(self) -> None:
         self.objects: set[int] = set()
@@ -100,57 +104,57 @@ class _Compared(threading.local):
             self.objects.discard(id(value))
 
 
-_compared = _Compared()
+_in_comparison = _InComparison()
 
 
 def _properties(kind: type) -> dict[str, Any]:
-    """The cached properties of a type, by the names of the attributes; None in place of a library's."""
+    """Returns the cached properties of a type by attribute name; None for third-party ones."""
     found: dict[str, Any] = {}
     for base in kind.__mro__:
         for attribute in base.__dict__.values():
             if isinstance(attribute, functools.cached_property) and attribute.attrname is not None:
-                own = None if is_library_class(base) else attribute
-                found.setdefault(attribute.attrname, own)
+                found_property = None if is_library_class(base) else attribute
+                found.setdefault(attribute.attrname, found_property)
     return dict(sorted(found.items()))
 
 
-def _found_out(kind: type) -> frozenset[str]:
-    """The attributes that objects of a library's class, or of one derived from it, fill in as they are asked."""
-    names = (FOUND_OUT.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
+def _lazy_attributes(kind: type) -> frozenset[str]:
+    """Returns the attributes that a third-party class or a subclass of it fills in on demand."""
+    names = (LAZY_ATTRIBUTES.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
     return frozenset().union(*filter(None, names))
 
 
-def _is_one(one: object, other: object) -> bool:
-    """Whether two texts or annotations are one; a copy of a function has copies of its annotations."""
+def _are_equal(one: object, other: object) -> bool:
+    """Returns whether two strings or annotations are equal; a copied function has copied ones."""
     try:
         return one is other or (type(one) is type(other) and bool(one == other))
-    except Exception:  # the comparison may be the user's own
+    except Exception:  # the comparison may be user code
         return False
 
 
-def _is_set(value: Any, name: str, found: Any, kept: Any, others: dict[str, Any]) -> bool:
-    """Whether what is kept under a name is something else than what the property gives.
+def _was_assigned(value: Any, name: str, found: Any, stored: Any, rest: dict[str, Any]) -> bool:
+    """Returns whether a stored value differs from what the cached property returns.
 
-    others: the other attributes of the object, as they count.
+    rest: the other attributes of the object, as they are hashed.
     """
     cls = type(value)
-    kept_hash = hash_value(kept)
+    stored_hash = hash_value(stored)
     try:
-        seen = hash_value((cls, name, kept_hash, others))
+        state = hash_value((cls, name, stored_hash, rest))
     except UnhashableArgumentError:
-        return False  # The object is refused for its other attributes in any case.
-    if seen in _as_computed:
+        return False  # the object is refused for its other attributes in any case
+    if state in _verified_states:
         return False
     try:
-        # A copy, since the property may keep other results in the object.
+        # Use a copy: the property may store other results in the object.
         fresh = copy.copy(value)
         vars(fresh).pop(name, None)
-        with _compared(fresh):
-            if hash_value(found.func(fresh)) != kept_hash:
+        with _in_comparison(fresh):
+            if hash_value(found.func(fresh)) != stored_hash:
                 return True
-    except Exception:  # the user's own code may raise anything
+    except Exception:  # user code may raise anything
         return True
-    _as_computed[seen] = None
-    while len(_as_computed) > _LIMIT:
-        _as_computed.popitem(last=False)
+    _verified_states[state] = None
+    while len(_verified_states) > _MAX_VERIFIED_STATES:
+        _verified_states.popitem(last=False)
     return False

@@ -1,15 +1,13 @@
-"""Refusals of handles of other people's libraries: to databases, files and caches, whose content may change."""
+"""Refuses third-party handles: databases, files and caches, whose content may change."""
 
 from __future__ import annotations
 
 _CACHE = (
-    "what it holds lies elsewhere and may change at any time; pass the content, such as dict(it)"
+    "its content is stored elsewhere and may change at any time; pass the content, such as dict(it)"
 )
-_DATABASE = "a database connection cannot be part of a key: what it leads to may change"
-_FILE = "what it reads lies in a file that may change; pass the path or the content"
-_STATEMENT = (
-    "an expression of SQLAlchemy keeps what it has found out about itself; pass its text, str(it)"
-)
+_DATABASE = "a database connection cannot be part of a key: the content of the database may change"
+_FILE = "it reads from a file that may change; pass the path or the content"
+_STATEMENT = "an expression of SQLAlchemy caches derived values in itself; pass its text, str(it)"
 
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {

@@ -1,7 +1,7 @@
-"""The rules for other people's libraries, one file a library, in one table.
+"""Merges the type rules for third-party libraries into one table.
 
-None of the libraries is imported: a type is found by its qualified name, and a rule that needs its library finds it
-imported by whoever made the object.
+No library is imported here: a type is found by its qualified name. A rule that needs its library
+imports it when it runs; the code that made the object has imported it already.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _merged(name: str) -> dict[str, Any]:
 RULES: dict[str, tuple[str, Callable[[Any], object]]] = _merged("RULES")
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = _merged("REFUSALS")
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = _merged("COVERED")
-#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
-FOUND_OUT: dict[str, frozenset[str]] = _merged("FOUND_OUT")
-#: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.
-WHOLE: frozenset[str] = matplotlib.WHOLE | sympy.WHOLE
+#: Qualified name of a class -> attributes that its objects fill in on demand.
+LAZY_ATTRIBUTES: dict[str, frozenset[str]] = _merged("LAZY_ATTRIBUTES")
+#: Qualified names of types whose rule also covers subclasses: it writes the class itself.
+COVERS_SUBCLASSES: frozenset[str] = matplotlib.COVERS_SUBCLASSES | sympy.COVERS_SUBCLASSES

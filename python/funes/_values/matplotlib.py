@@ -1,6 +1,6 @@
-"""Rules for matplotlib: colour maps by their colours, norms without what is drawn with them.
+"""Type rules for matplotlib: colour maps by their colours, norms without their listeners.
 
-What is drawn is refused: its state holds addresses.
+Artists and canvases are refused: their state contains addresses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Rule = Callable[[Any], object]
 
 
 def _colormap(value: Any) -> object:
-    """All that it keeps, with the table of colours, which is made when the first value is looked up."""
+    """Reduces a colour map to its attributes; the colour table is otherwise made on demand."""
     if not value._isinit:
         value = copy.copy(value)
         value._init()
@@ -21,7 +21,7 @@ def _colormap(value: Any) -> object:
 
 
 def _callbacks(value: Any) -> object:
-    """The signals, not the drawings that listen for them: what is drawn with a norm does not change it."""
+    """Reduces a registry to its signals; the artists that listen do not change the value."""
     return type(value), value._signals
 
 
@@ -31,7 +31,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "matplotlib.colors.Colormap": ("matplotlib.colors.Colormap", _colormap),
 }
 
-_DRAWN = "what is drawn with matplotlib cannot be part of a key; pass what it is drawn from"
+_DRAWN = "a drawing of matplotlib cannot be part of a key; pass the data that it is drawn from"
 
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
@@ -40,5 +40,5 @@ REFUSALS: dict[str, str] = {
     "matplotlib.transforms.TransformNode": _DRAWN,
 }
 
-#: Qualified names of types whose rule speaks for derived classes as well.
-WHOLE = frozenset(RULES)
+#: Qualified names of types whose rule also covers subclasses.
+COVERS_SUBCLASSES = frozenset(RULES)

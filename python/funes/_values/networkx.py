@@ -1,7 +1,8 @@
-"""Rules for networkx: a graph by its nodes in their order, its edges, and their attributes.
+"""Type rules for networkx: a graph by its nodes in their order, its edges, and their attributes.
 
-The order of the nodes is that of the rows of a matrix made from the graph; that of the edges changes when a graph is
-copied. What a graph keeps for the next call, and whether it is frozen or a view of another one, is no value.
+The order of the nodes counts: it is the order of the rows of a matrix made from the graph. The
+order of the edges does not: copying a graph changes it. Caches of a graph, and whether it is frozen
+or a view of another graph, are not part of its value.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ Rule = Callable[[Any], object]
 
 
 def _graph(value: Any) -> object:
-    # From each node to the others, then the attributes of the edge, or of each of the edges by its key.
+    # Node -> neighbour -> attributes of the edge; in a multigraph, the edges by key come between.
     levels = 4 if value.is_multigraph() else 3
     return value.graph, list(value._node.items()), _plain(value._adj, levels)
 
 
 def _plain(mapping: Mapping[Any, Any], levels: int) -> Mapping[Any, Any]:
-    """Dicts in the place of the windows that a view looks through."""
+    """Replaces the filtered mappings of a view by dicts."""
     if type(mapping) is dict or levels == 0:
         return mapping
     return {key: _plain(value, levels - 1) for key, value in mapping.items()}
@@ -31,7 +32,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     for name in ("Graph", "DiGraph", "MultiGraph", "MultiDiGraph")
 }
 
-_KEPT = frozenset(
+_COVERED = frozenset(
     {
         "_EDGE_OK",
         "_NODE_OK",
@@ -52,5 +53,5 @@ _KEPT = frozenset(
     }
 )
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
-COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _KEPT)
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
+COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _COVERED)

@@ -1,7 +1,7 @@
-"""Rules for nibabel: an image by its class, data, affine and header.
+"""Type rules for nibabel: an image by its class, data, affine and header.
 
-What an image has read from its file, where that lies, and whether it keeps what it has read is no value. What it keeps
-and was changed since is: it is what the image gives.
+The path of the file and whether the image caches what it has read are not part of its value. Cached
+data that was changed since is part of it: the image returns that data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _IMAGE = "nibabel.dataobj_images.DataobjImage"
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {_IMAGE: ("nibabel.DataobjImage", _image)}
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     _IMAGE: frozenset({"_data_cache", "_dataobj", "_fdata_cache", "_load_cache", "file_map"})
 }

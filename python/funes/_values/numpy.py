@@ -1,7 +1,7 @@
-"""Rules for numpy: data type, shape and elements in C order, whatever the memory layout.
+"""Type rules for numpy: data type, shape and elements in C order, for any memory layout.
 
-What cannot be seen is no value: strides, padding of structs and long doubles, whether a file is mapped, what lies under
-a mask. What can be seen is: byte order, offsets of fields, the bits of a NaN.
+Not part of the value: strides, padding of structs and long doubles, whether a file is mapped, the
+elements under a mask. Part of the value: byte order, offsets of fields, the bits of a NaN.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from funes._funes import ArrayBytes
 
 Rule = Callable[[Any], object]
 
-#: Kinds of data types whose name says everything, and whose memory is lent to others: bool, int, float, complex, text.
-_PLAIN = frozenset("biufcSU")
-#: Kinds whose scalars are the bytes that they give.
-_BYTES = _PLAIN | frozenset("mMV")
-#: Long doubles: most processors leave some of their bytes unused.
-_LONG = frozenset("gG")
+#: Kinds of data types that are defined by their name and support the buffer protocol: bool, int,
+#: float, complex, text.
+_BUFFER_KINDS = frozenset("biufcSU")
+#: Kinds whose scalars are defined by `tobytes`.
+_BYTES_KINDS = _BUFFER_KINDS | frozenset("mMV")
+#: Type characters of long doubles, which have unused bytes on most processors.
+_LONG_DOUBLES = frozenset("gG")
 _USER_DEFINED = 2
 
 
 def array(value: Any) -> tuple[object, ...]:
-    """Data type, shape, elements."""
+    """Returns data type, shape and elements of an array."""
     return _dtype(value.dtype), value.shape, _elements(value)
 
 
@@ -32,35 +33,39 @@ def _elements(value: Any) -> object:
     kind = value.dtype
     if value.ndim == 0:
         value = value.reshape(1)
-    if kind.kind in _PLAIN and kind.char not in _LONG and kind.isbuiltin != _USER_DEFINED:
+    if (
+        kind.kind in _BUFFER_KINDS
+        and kind.char not in _LONG_DOUBLES
+        and kind.isbuiltin != _USER_DEFINED
+    ):
         return ArrayBytes(value)
     if kind.names is not None:
         return _records(value)
     if kind.hasobject:
         return value.tolist()
-    if kind.char in _LONG:
-        return _long(value)
-    # Dates and the data types of others do not lend their memory under their own name.
+    if kind.char in _LONG_DOUBLES:
+        return _long_doubles(value)
+    # Dates and user-defined data types do not support the buffer protocol.
     return ArrayBytes(value.view(f"V{kind.itemsize}")) if kind.itemsize else ArrayBytes(b"")
 
 
 def _records(value: Any) -> object:
-    """Structs: one after the other if they have no bytes that cannot be seen, otherwise field after field."""
+    """Returns structs one after the other if every byte is visible, else field by field."""
     if _is_packed(value.dtype):
         return ArrayBytes(value.view(f"V{value.dtype.itemsize}"))
     from numpy import ndarray
 
-    # A class of its own (recarray) may give something else for a field.
+    # A subclass such as recarray may return something else for a field.
     plain = value.view(ndarray)
     return [_elements(plain[name]) for name in value.dtype.names]
 
 
 def _is_packed(kind: Any) -> bool:
-    """Whether every byte of a data type is a value."""
+    """Returns whether every byte of a data type is part of its value."""
     if kind.subdtype is not None:
         return _is_packed(kind.subdtype[0])
     if kind.names is None:
-        return not kind.hasobject and kind.char not in _LONG
+        return not kind.hasobject and kind.char not in _LONG_DOUBLES
     fields = [kind.fields[name][0] for name in kind.names]
     return (
         0 < kind.itemsize == sum(field.itemsize for field in fields)
@@ -70,25 +75,26 @@ def _is_packed(kind: Any) -> bool:
 
 
 def _overlap(kind: Any) -> bool:
-    """Whether fields share bytes, as those of a union in C do."""
+    """Returns whether fields share bytes, like those of a union in C."""
     ends = sorted((kind.fields[name][1], kind.fields[name][0].itemsize) for name in kind.names)
     return any(
         offset + size > following for (offset, size), (following, _) in itertools.pairwise(ends)
     )
 
 
-def _long(value: Any) -> object:
-    """Long doubles without their padding: real parts, and imaginary parts if there are any."""
+def _long_doubles(value: Any) -> object:
+    """Returns long doubles without their padding: real parts, and imaginary parts if any."""
     from numpy import dtype, finfo, longdouble
 
-    # 63 bits of fraction, one before the point, 16 of sign and exponent: the format of the x87. Others have no padding.
+    # The x87 format has 10 used bytes: 64 bits of significand, 16 bits of sign and exponent. Other
+    # formats have no padding.
     size = dtype(longdouble).itemsize
     used = 10 if finfo(longdouble).nmant == 63 else size
-    # Swapped, the padding comes first.
+    # In swapped byte order the padding comes first.
     skipped = 0 if value.dtype.isnative else size - used
     parts = range(value.dtype.itemsize // size)
-    # Seen as structs, whose one field is what counts, they need no copy.
-    seen = dtype(
+    # A view as structs with one field for the used bytes needs no copy.
+    as_structs = dtype(
         {
             "names": [str(part) for part in parts],
             "formats": [f"V{used}" for _ in parts],
@@ -96,11 +102,11 @@ def _long(value: Any) -> object:
             "itemsize": value.dtype.itemsize,
         }
     )
-    return [ArrayBytes(value.view(seen)[str(part)]) for part in parts]
+    return [ArrayBytes(value.view(as_structs)[str(part)]) for part in parts]
 
 
 def _dtype(value: Any) -> object:
-    """What two data types differ in, if they are not equal."""
+    """Reduces a data type to a value that is equal for equal data types only."""
     if value.names is not None:
         fields = [(name, *_field(*value.fields[name])) for name in value.names]
         return _kind_name(value), value.itemsize, fields
@@ -111,7 +117,7 @@ def _dtype(value: Any) -> object:
         missing = (value.na_object,) if hasattr(value, "na_object") else ()
         return "StringDType", value.coerce, missing
     if value.isbuiltin == _USER_DEFINED:
-        # Others of the same size have the same `str`.
+        # `str` is the same for all user-defined data types of one size.
         return _kind_name(value), value.str
     return value.str
 
@@ -126,13 +132,13 @@ def _kind_name(value: Any) -> str:
 
 def _scalar(value: Any) -> object:
     kind = value.dtype
-    if kind.kind in _BYTES and kind.char not in _LONG and kind.names is None:
+    if kind.kind in _BYTES_KINDS and kind.char not in _LONG_DOUBLES and kind.names is None:
         return _dtype(kind), value.tobytes()
     from numpy import ndarray
 
-    whole = ndarray((), kind)
-    whole[()] = value
-    return _dtype(kind), _elements(whole)
+    holder = ndarray((), kind)
+    holder[()] = value
+    return _dtype(kind), _elements(holder)
 
 
 def _masked(value: Any) -> object:
@@ -140,14 +146,14 @@ def _masked(value: Any) -> object:
     from numpy.ma import getmaskarray
 
     unmasked = _unmasked(value.view(ndarray), asarray(getmaskarray(value)))
-    # Asked for its fill value, an array keeps it; so another view of the same memory is asked.
+    # Reading `fill_value` stores it in the array, so read it from another view of the memory.
     parts = _dtype(value.dtype), value.shape, value.view().fill_value, unmasked
-    # An assignment leaves the elements under a hard mask as they are.
+    # With a hard mask, an assignment does not change masked elements.
     return (*parts, "hard") if value.hardmask else parts
 
 
 def _unmasked(data: Any, mask: Any) -> object:
-    """The mask and the elements that it leaves, or the same for each field."""
+    """Returns the mask and the unmasked elements; for structs, those of each field."""
     if mask.dtype.names is not None:
         return [_unmasked(data[name], mask[name]) for name in mask.dtype.names]
     if mask.any():
@@ -160,22 +166,23 @@ def _generator(value: Any) -> object:
 
 
 def _bit_generator(value: Any) -> object:
-    # What `spawn` gives follows from the seed sequence, not from the state.
-    return _tidy(value.state), value.seed_seq
+    # The generators that `spawn` returns follow from the seed sequence, not from the state.
+    return _without_used(value.state), value.seed_seq
 
 
 def _random_state(value: Any) -> object:
     from numpy.random import mtrand
 
     if value is mtrand._rand:
-        # That of `numpy.random.random` and the like: a name for what is drawn from, in another state in each process.
-        # Distributions of scipy and estimators of scikit-learn hold it.
+        # The generator of `numpy.random.random` and similar functions counts by name: its state
+        # differs between processes. Distributions of scipy and estimators of scikit-learn refer to
+        # it.
         return "global"
-    return _tidy(value.get_state(legacy=False))
+    return _without_used(value.get_state(legacy=False))
 
 
-def _tidy(state: dict[str, Any]) -> dict[str, Any]:
-    """The state without numbers that were kept for the next call and are used up."""
+def _without_used(state: dict[str, Any]) -> dict[str, Any]:
+    """Removes buffered numbers that were already used."""
     for kept, flag in (("uinteger", "has_uint32"), ("gauss", "has_gauss")):
         if state.get(flag) == 0:
             state[kept] = None
@@ -187,7 +194,7 @@ def _seed_sequence(value: Any) -> object:
 
 
 def _vectorize(value: Any) -> object:
-    # Its attributes hold the functions that were made for the first calls, too.
+    # The other attributes contain functions that were compiled for earlier calls.
     return value.pyfunc, value.otypes, value.excluded, value.cache, value.signature
 
 
@@ -210,7 +217,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "numpy.generic": ("numpy.generic", _scalar),
     **{f"numpy.{name}": ("numpy.generic", _scalar) for name in _SCALARS.split()},
     "numpy.ndarray": ("numpy.ndarray", array),
-    # Where the memory comes from is no value.
+    # A mapped file counts as the array that it contains.
     "numpy.memmap": ("numpy.ndarray", array),
     "numpy.matrix": ("numpy.matrix", array),
     **{f"numpy.{where}chararray": ("numpy.chararray", array) for where in ("", "char.")},
@@ -239,7 +246,7 @@ RULES.update(
     }
 )
 
-_MASKED = frozenset(
+_COVERED = frozenset(
     {
         "_basedict",
         "_baseclass",
@@ -252,9 +259,9 @@ _MASKED = frozenset(
     }
 )
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     "numpy.memmap": frozenset({"_mmap", "filename", "mode", "offset"}),
-    "numpy.ma.MaskedArray": _MASKED,
-    "numpy.ma.core.MaskedArray": _MASKED,
+    "numpy.ma.MaskedArray": _COVERED,
+    "numpy.ma.core.MaskedArray": _COVERED,
 }

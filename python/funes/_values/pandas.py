@@ -1,9 +1,10 @@
-"""Rules for pandas: labels, names, data types and elements, however the memory is laid out.
+"""Type rules for pandas: labels, names, data types and elements, for any memory layout.
 
-A frame counts column by column, whatever blocks the columns stand in; a text column by its texts, whoever stores
-them; an index by its labels, so that a `RangeIndex` is an index of the same integers. What lies under a missing value,
-`attrs`, and levels that a `MultiIndex` does not use are no value. Names, the order of rows, columns and categories, the
-categories that no row has, and the frequency of an index are.
+A frame counts column by column, independent of its blocks; a text column by its texts, independent
+of the storage; an index by its labels, so that a `RangeIndex` equals an index of the same integers.
+Part of the value: names, the order of rows, columns and categories, unused categories, the
+frequency of an index. Not part of the value: the memory under a missing value, `attrs`, unused
+levels of a `MultiIndex`.
 """
 
 from __future__ import annotations
@@ -32,30 +33,30 @@ def _index(value: Any) -> object:
 
 
 def _multi_index(value: Any) -> object:
-    # `levels` is public, and an index that is asked for it keeps what it made.
+    # The public attribute `levels` would store its result in the index.
     levels = [_used(level, codes) for level, codes in zip(value._levels, value.codes, strict=True)]
     return list(value.names), levels
 
 
 def _used(level: Any, codes: Any) -> tuple[object, object]:
-    """A level without the labels that no row has (any more), and the codes of the rows; -1 is none."""
+    """Returns a level without unused labels, and the codes of the rows; -1 means missing."""
     from numpy import arange, bincount, full
 
     used = bincount(codes[codes >= 0], minlength=len(level)).nonzero()[0]
-    # The last place is that of -1.
+    # The last position is for code -1.
     renumbered = full(len(level) + 1, -1, dtype="i8")
     renumbered[used] = arange(len(used))
     return _labels(level.take(used)), renumbered[codes]
 
 
 def _array(value: Any) -> Any:
-    """The elements of a series or index, as a column of a frame has them."""
-    # `array` is public, and an index that is asked for it keeps what it made.
+    """Returns the elements of a series or index, as for a column of a frame."""
+    # The public attribute `array` would store its result in the index.
     return value._values
 
 
 def _labels(value: Any) -> object:
-    """The labels of an index; for integers at even distances the first, the distance and how many there are."""
+    """Returns the labels of an index; for evenly spaced integers start, step and count."""
     if hasattr(value, "step"):
         return _evenly(value.start, value.step, len(value))
     array = _array(value)
@@ -65,7 +66,7 @@ def _labels(value: Any) -> object:
         return _evenly(int(array[0]) if len(array) else 0, 1, len(array))
     first, second, last = (int(array[place]) for place in (0, 1, -1))
     step = second - first
-    # Most are turned away here, without a look at the others. If the last one fits, no difference overflows.
+    # Comparing the last label first rejects most arrays. If it fits, no difference overflows.
     if first + step * (len(array) - 1) == last and (array[1:] - array[:-1] == step).all():
         return _evenly(first, step, len(array))
     return array
@@ -76,7 +77,7 @@ def _evenly(first: int, step: int, count: int) -> object:
 
 
 def _dates(value: Any) -> object:
-    """Dates and time differences: unit, time zone, count of units since 1970 or 0."""
+    """Reduces dates and time differences to unit, time zone, and units since 1970 or 0."""
     zone = _zone(getattr(value, "tz", None))
     return value.asi8.dtype.str, getattr(value, "unit", "ns"), zone, ArrayBytes(value.asi8)
 
@@ -90,10 +91,10 @@ def _intervals(value: Any) -> object:
 
 
 def _zone(zone: Any) -> object:
-    """A time zone by its name, from whichever library it is; others by what they are."""
+    """Returns the name of a time zone of a known library; another one as it is."""
     library = type(zone).__module__.partition(".")[0]
     if library not in _ZONES:
-        # One of the user's own, which may have an attribute of any name.
+        # A class of user code may have a `key` or `zone` of another meaning.
         return zone
     if library == "datetime":
         is_utc = zone == datetime.timezone.utc and zone.tzname(None) == "UTC"
@@ -106,7 +107,7 @@ def _zone(zone: Any) -> object:
     return zone
 
 
-#: Where zones come from that are known by their names.
+#: Packages whose time zones are identified by their names.
 _ZONES = frozenset(("backports", "datetime", "dateutil", "pytz", "zoneinfo"))
 
 
@@ -126,7 +127,7 @@ def _sparse(value: Any) -> object:
 
     fill = value.fill_value
     stored = value.sp_values
-    # What is stored may be the fill value all the same.
+    # Stored elements may be equal to the fill value.
     kept = ~isna(stored) if isna(fill) else stored != fill
     places = value.sp_index.to_int_index().indices
     return value.dtype.subtype, fill, len(value), places[kept], stored[kept]
@@ -140,13 +141,13 @@ def _arrow(value: Any) -> object:
 def _arrow_texts(value: Any) -> object:
     from pyarrow import large_string
 
-    # A string column may be stored as dictionary, too.
+    # A string column may also be stored as a dictionary.
     array = value.__arrow_array__().cast(large_string())
     return value.dtype.na_value, arrow.column(array)
 
 
 def _object_texts(value: Any) -> object:
-    """Texts that are kept as objects of Python, in the form of those that are kept by pyarrow."""
+    """Returns texts that are stored as Python objects in the form of those in pyarrow."""
     block = arrow.BLOCK
     pieces = (value[start : start + block] for start in range(0, len(value), block))
     return getattr(value.dtype, "na_value", None), [_text_block(piece) for piece in pieces]
@@ -189,7 +190,7 @@ Int8Dtype Int16Dtype Int32Dtype Int64Dtype UInt8Dtype UInt16Dtype UInt32Dtype UI
 Float32Dtype Float64Dtype BooleanDtype
 """
 
-# In which module it is before pandas 3, name, rule.
+# Module of the type before pandas 3, name, rule.
 _TABLE: list[tuple[str, str, Rule]] = [
     ("core.frame", "DataFrame", _frame),
     ("core.series", "Series", _series),
@@ -235,7 +236,7 @@ _TABLE: list[tuple[str, str, Rule]] = [
     *(("core.arrays.boolean", name, _name) for name in _NUMBERS.split()),
 ]
 
-# One thing to those who use it, one name in the encoding.
+# Types that mean the same to a user have one name in the encoding.
 _ALIASES = {
     "arrays.ArrowStringArray": "StringArray",
     "arrays.ArrowStringArrayNumpySemantics": "StringArray",
@@ -256,21 +257,21 @@ RULES: dict[str, tuple[str, Rule]] = {
     for qualified in (name, f"{module}.{name.rpartition('.')[2]}")
 }
 
-_GROUPS = "it keeps what it has computed; pass the frame and what to group by"
+_GROUPS = "it caches its results in itself; pass the frame and the grouping keys"
 
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
-    "pandas._libs.indexing.NDFrameIndexerBase": "it is a way to look into a frame; pass the frame",
+    "pandas._libs.indexing.NDFrameIndexerBase": "it is an indexer of a frame; pass the frame",
     "pandas.core.groupby.groupby.BaseGroupBy": _GROUPS,
     "pandas.core.window.rolling.BaseWindow": _GROUPS,
 }
 
-#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
-FOUND_OUT: dict[str, frozenset[str]] = {
+#: Qualified name of a class -> attributes that its objects fill in on demand.
+LAZY_ATTRIBUTES: dict[str, frozenset[str]] = {
     "pandas.tseries.holiday.AbstractHolidayCalendar": frozenset({"_cache"})
 }
 
-_KEPT = frozenset(
+_COVERED = frozenset(
     {
         "_attrs",
         "_cacher",
@@ -284,10 +285,10 @@ _KEPT = frozenset(
     }
 )
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
-    "pandas.DataFrame": _KEPT,
-    "pandas.Series": _KEPT,
-    "pandas.core.frame.DataFrame": _KEPT,
-    "pandas.core.series.Series": _KEPT,
+    "pandas.DataFrame": _COVERED,
+    "pandas.Series": _COVERED,
+    "pandas.core.frame.DataFrame": _COVERED,
+    "pandas.core.series.Series": _COVERED,
 }

@@ -1,7 +1,7 @@
-"""Rules for polars: names, data types and elements, however they are cut into chunks, and whatever lies under a null.
+"""Type rules for polars: names, data types and elements, for any chunks and memory under nulls.
 
-A column is written as blocks of `BLOCK` rows each, as in `arrow`. Frames that are lazy are refused: what they
-read, such as files, may change between the hash and the reading.
+A column is written in blocks of `BLOCK` rows, as in `arrow`. Lazy frames are refused: the files
+that they read may change between hashing and reading.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from funes._funes import ArrayBytes
 
 Rule = Callable[[Any], object]
 
-#: Rows of a block.
+#: Rows per block.
 BLOCK = 1 << 20
 
-#: Data types whose elements numpy has, under the same name.
+#: Data types that numpy has under the same name.
 _NUMBERS = frozenset(
     {"Boolean", "Float16", "Float32", "Float64"}
     | {f"{sign}{size}" for sign in ("Int", "UInt") for size in (8, 16, 32, 64)}
 )
-#: Those that are such numbers in memory: since 1970, of units, of categories.
-_COUNTED = frozenset({"Date", "Datetime", "Duration", "Time", "Enum"})
-#: Those whose numbers are too long for numpy.
-_LONG = frozenset({"Decimal", "Int128", "UInt128"})
+#: Data types that are stored as such numbers: time units since 1970, category codes.
+_STORED_AS_NUMBERS = frozenset({"Date", "Datetime", "Duration", "Time", "Enum"})
+#: Data types whose numbers are too long for numpy.
+_LONG_NUMBERS = frozenset({"Decimal", "Int128", "UInt128"})
 
 
 def _frame(value: Any) -> object:
@@ -37,12 +37,12 @@ def _series(value: Any) -> tuple[object, ...]:
 
 
 def _order(value: Any) -> str:
-    """In which order polars takes the elements to be, since it sorted them or was told so; "" for none."""
+    """Returns the sort order that polars assumes for the elements; "" if none."""
     return "".join(sorted(name for name, is_set in value.flags.items() if is_set))
 
 
 def _is_out_of_order(value: Any) -> bool:
-    """Whether polars was told of an order that the elements do not have: it finds other results then."""
+    """Returns whether the assumed sort order is wrong, which changes the results of polars."""
     order = _order(value)
     if "SORTED" not in order:
         return False
@@ -50,7 +50,7 @@ def _is_out_of_order(value: Any) -> bool:
     before, after = present.slice(0, max(len(present) - 1, 0)), present.slice(1)
     try:
         return not (after <= before if "DESC" in order else before <= after).all()
-    except Exception:  # not every data type can be compared
+    except Exception:  # some data types cannot be compared
         return True
 
 
@@ -59,33 +59,33 @@ def _column(values: Any) -> list[object]:
 
 
 def _block(values: Any) -> tuple[object, ...]:
-    """How many elements there are, which of them are nulls (None if none is), the others."""
+    """Returns the length, a mask of the nulls (None if there are none), the other elements."""
     if values.null_count() == 0:
         return len(values), None, _elements(values)
     return len(values), ArrayBytes(values.is_null().to_numpy()), _elements(values.drop_nulls())
 
 
 def _elements(values: Any) -> object:
-    """Elements none of which is a null."""
+    """Returns the elements of a column without nulls."""
     kind = _kind(values.dtype)
     if kind in _NUMBERS:
         return ArrayBytes(values.to_numpy())
-    if kind in _COUNTED:
+    if kind in _STORED_AS_NUMBERS:
         return ArrayBytes(values.to_physical().to_numpy())
     if kind == "String":
-        # One text after the other, and where each ends.
+        # The length of each text, and the joined texts.
         return ArrayBytes(values.str.len_bytes().to_numpy()), values.str.join("").item()
     if kind == "Categorical":
-        # Which number stands for a text depends on what else the process has seen.
-        return _elements(values.cast(_named("String")))
+        # The code of a text depends on the categoricals that the process made before.
+        return _elements(values.cast(_polars_type("String")))
     if kind == "Binary":
         texts = values.to_list()
         return [len(text) for text in texts], b"".join(texts)
-    if kind in _LONG:
-        # As int; a decimal counts its last digit, and the type says where the point is.
+    if kind in _LONG_NUMBERS:
+        # As ints; a decimal in units of its last digit, since the data type has the scale.
         return (values.to_physical() if kind == "Decimal" else values).to_list()
     if kind == "List":
-        # An empty list would be exploded to a null.
+        # `explode` turns an empty list into a null.
         lengths = values.list.len()
         return ArrayBytes(lengths.to_numpy()), _column(values.filter(lengths > 0).explode())
     if kind == "Array":
@@ -103,19 +103,19 @@ def _elements(values: Any) -> object:
     raise TypeError(f"there is no rule for a column of {kind}")
 
 
-def _named(kind: str) -> Any:
+def _polars_type(kind: str) -> Any:
     import polars
 
     return getattr(polars, kind)
 
 
 def _kind(value: Any) -> str:
-    # `List(Int8)` holds the class, and means an instance of it.
+    # `List(Int8)` contains the class, but means an instance of it.
     return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def _data_type(value: Any) -> object:
-    """What two data types differ in, if they are not equal."""
+    """Reduces a data type to a value that is equal for equal data types only."""
     kind = _kind(value)
     if isinstance(value, type):
         return kind
@@ -143,7 +143,7 @@ def _data_type(value: Any) -> object:
 
 
 def _categories(value: Any) -> object:
-    """Where a categorical has its categories from; before polars 1.32, how it is sorted."""
+    """Returns name and namespace of the categories; before polars 1.32, the sort order."""
     categories = getattr(value, "categories", None)
     if categories is None:
         return getattr(value, "ordering", None)
@@ -151,10 +151,10 @@ def _categories(value: Any) -> object:
 
 
 def _expression(value: Any) -> object:
-    written = value.__getstate__()
-    if b"PLPYFN" in written:
-        raise TypeError("an expression with a function of Python in it does not say what that does")
-    return written
+    serialized = value.__getstate__()
+    if b"PLPYFN" in serialized:
+        raise TypeError("the expression contains a Python function, whose code it does not expose")
+    return serialized
 
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
@@ -167,11 +167,11 @@ RULES: dict[str, tuple[str, Rule]] = {
 
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
-    "polars.lazyframe.frame.LazyFrame": "a lazy frame cannot be part of a key: what it reads may"
-    " change; collect it, or pass what it is made from",
+    "polars.lazyframe.frame.LazyFrame": "a lazy frame cannot be part of a key: the data that it"
+    " reads may change; collect it, or pass its sources",
 }
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     "polars.dataframe.frame.DataFrame": frozenset({"_accessors", "_df"}),
     "polars.series.series.Series": frozenset({"_accessors", "_s"}),

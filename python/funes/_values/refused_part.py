@@ -1,7 +1,7 @@
-"""Where in an object a refused part lies, in the user's terms.
+"""Describes the path from an object to its refused part in the terms of the object.
 
-A rule turns an object into a simpler value, and the way through that value means nothing to them: of a frame, the third
-part is the list of its columns.
+A type rule turns an object into a simpler value. A path through that value means nothing to the
+user: the third part of a frame is the list of its columns.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def steps(value: Any, rule: str, part: int, inner: list[str]) -> list[str]:
-    """The way to what lies in a part of what a rule gave, outermost step first.
+    """Returns the path into one part of the value that a rule returned, outermost step first.
 
-    inner: the way within that part.
+    inner: the path within that part.
     """
     if part == 2 and inner and rule in _IN_PARTS and _is_derived(value, rule):
-        # Of a derived class, the third part is what the rule gives.
+        # For a subclass, the third part is the value of the rule.
         part, inner = _index(inner[0]), inner[1:]
     attributes = _ATTRIBUTES.get(rule, ())
     if rule.startswith("networkx.") and part == 1 and len(inner) > 1:
@@ -35,7 +35,7 @@ def steps(value: Any, rule: str, part: int, inner: list[str]) -> list[str]:
     return inner
 
 
-#: Rules whose parts are attributes, in their order; "" for a part that the inner way says enough about.
+#: The attributes that the parts of a rule's value stand for; "" if the inner path is enough.
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "builtins.range": (".start", ".stop", ".step"),
     "builtins.slice": (".start", ".stop", ".step"),
@@ -52,12 +52,12 @@ _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "xarray.Variable": (".dims", ".data", ".attrs"),
 }
 _FRAMES = frozenset({"pandas.DataFrame", "polars.DataFrame", "xarray.Dataset"})
-#: Rules that give a tuple whose parts are told apart here.
+#: Rules that return a tuple whose parts have a path of their own.
 _IN_PARTS = _FRAMES | {"pandas.Series"}
 
 
 def _is_derived(value: Any, rule: str) -> bool:
-    """Whether the parts are those of a derived class: itself, its attributes, what the rule gives."""
+    """Returns whether the parts belong to a subclass: class, attributes, value of the rule."""
     return not rule.endswith(f".{type(value).__qualname__}")
 
 
@@ -72,7 +72,7 @@ def _in_frame(value: Any, rule: str, part: int, inner: list[str]) -> list[str]:
         # A numpy array is a column of its elements, row by row.
         return [f"[{column}]", *(f".iloc{row}" for row in inner[1:2]), *inner[2:]]
     if rule == "polars.DataFrame":
-        # Name, data type, blocks; of a block the third part has the elements.
+        # Parts: name, data type, blocks. The third part of a block has the elements.
         row = inner[4:5] if len(inner) > 4 else inner[1:]
         return [f"[{_shown(value.columns[index])}]", *row, *inner[5:]]
     variables = [name for name in value._variables if name not in value._coord_names]
@@ -80,7 +80,7 @@ def _in_frame(value: Any, rule: str, part: int, inner: list[str]) -> list[str]:
 
 
 def _in_items(keys: list[Any], inner: list[str]) -> list[str]:
-    """The way into one of the pairs of keys and values that stand in a list."""
+    """Returns the path into one pair of a list of keys and values."""
     key = _shown(keys[_index(inner[0])])
     if inner[1] == "[0]":
         return [f" (the key {key})", *inner[2:]]
@@ -88,7 +88,7 @@ def _in_items(keys: list[Any], inner: list[str]) -> list[str]:
 
 
 def _attribute(step: str) -> str:
-    """``['name']`` as ``.name``."""
+    """Returns ``['name']`` as ``.name``."""
     return f".{step[2:-2]}" if step.startswith("['") and step[2:-2].isidentifier() else step
 
 

@@ -1,9 +1,11 @@
-"""How values of each type are hashed: one rule a type.
+"""Chooses the hash strategy of each type.
 
-`strategy` is asked once a type by the extension, which then walks the objects itself. A rule turns an object into a simpler
-value that says the same; the extension writes the rule's name and that value.
+The extension calls `strategy` once per type and then walks the objects itself. A type rule turns an
+object into a simpler value with the same content. The extension writes the name of the rule and
+that value.
 
-Rules for other people's types are found by the type's qualified name, so that funes imports none of their libraries.
+Rules for third-party types are found by the qualified name of the type, so that funes does not
+import their libraries.
 """
 
 from __future__ import annotations
@@ -26,17 +28,17 @@ Strategy = tuple[Any, ...]
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
 COVERED: dict[str, frozenset[str]] = {**standard.COVERED, **libraries.COVERED}
-#: Qualified names of types that are refused whatever a derived class says of how it is pickled.
-FIRM = standard.FIRM | libraries.REFUSALS.keys()
+#: Qualified names of types that are refused even if a subclass defines how it is pickled.
+ALWAYS_REFUSED = standard.ALWAYS_REFUSED | libraries.REFUSALS.keys()
 
-#: Types that the extension knows without a strategy.
+#: Types that the extension hashes without asking for a strategy.
 _FIXED = frozenset(
     (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
 ).union(map(type, (None, ..., NotImplemented)))
 _DEFINITION: Strategy = ("definition",)
-_TOOL = "refuse a tool"
-#: The methods that say how an object is pickled.
-_SAY = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
+_OPAQUE = "refuse opaque"
+#: The methods that define how an object is pickled.
+_PICKLE_METHODS = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
 
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
 
@@ -44,22 +46,23 @@ T = TypeVar("T")
 
 
 def register(kind: type[T], reduce: Callable[[T], object]) -> None:
-    """Say how objects of a type are hashed, where the rules of funes do not suit it.
+    """Registers a function that reduces objects of a type to a value that funes can hash.
 
-    An object then counts by its class and by what `reduce` makes of it; an object of a derived
-    class by its attributes besides. The class counts as ever: your own by its definition, a
-    library's by its qualified name. The code of `reduce` is no part of the key. Register before the
-    first call of a memorious function that uses the type: hashes that were found before stay as
-    they are.
+    Use it where the type rules of funes do not suit a type. An object then counts by its class and
+    by the result of `reduce`; an object of a subclass also by its attributes. The class counts as
+    usual: a class of user code by its definition, a third-party class by its qualified name. The
+    code of `reduce` is not part of the key. Register before the first call of a memorious function
+    that uses the type: hashes that were computed before do not change.
 
     Args:
-        kind: The type. A class of your own may have a method ``__funes_key__`` instead.
-        reduce: Takes an object of the type and gives a simpler value that says the same: of a type that funes can
-            hash, without `kind` itself in it. Equal objects must give equal values, in every process.
+        kind: The type. A class of your own can define a method ``__funes_key__`` instead.
+        reduce: Takes an object of the type and returns a simpler value with the same content. The
+            value has a type that funes can hash and does not contain `kind` itself. Equal objects
+            must give equal values, in every process.
 
     Raises:
-        TypeError: `kind` is no type, or one whose objects are always hashed in one way (such as
-            int, list, functions and classes), or `reduce` cannot be called.
+        TypeError: `kind` is not a type, or its objects are always hashed in one way (int, list,
+            functions, classes, ...), or `reduce` is not callable.
 
     Example:
         >>> import threading, funes
@@ -68,36 +71,37 @@ def register(kind: type[T], reduce: Callable[[T], object]) -> None:
         True
     """
     if not isinstance(kind, type):
-        raise TypeError(f"register takes a type first, not {kind!r}")
+        raise TypeError(f"the first argument of register must be a type, not {kind!r}")
     if kind in _FIXED or strategy(kind) == _DEFINITION:
         raise TypeError(
-            f"register cannot say how a {kind.__qualname__} is hashed: that is fixed; wrap it in a class"
+            f"register cannot change how {kind.__qualname__} is hashed; wrap the value in a class"
         )
     if not callable(reduce):
-        raise TypeError(f"register takes a function of an object second, not {reduce!r}")
+        raise TypeError(f"the second argument of register must be callable, not {reduce!r}")
     _registered[kind] = reduce
     forget_strategies()
 
 
 def strategy(kind: type) -> Strategy:
-    """The way to hash the objects of exactly this type, as `Strategy` in rust/py/src/strategy.rs reads it."""
+    """Returns how objects of exactly this type are hashed; `Strategy` in strategy.rs parses it."""
     if is_mock(kind):
-        # Told by the type, since an object of it answers any question with a new mock.
+        # The type decides: a mock returns a new mock for any attribute that is read.
         return ("forbid", "a mock cannot be part of a key")
     if issubclass(kind, type) and qualified_name(kind) in RULES:
-        # Its classes are made while the program runs, and have no code to be known by.
-        return _of_values(kind)
+        # Classes of such a metaclass are made at run time and have no code.
+        return _value_strategy(kind)
     if issubclass(kind, type) or kind in CODE_TYPES or is_memo_type(kind):
         return _DEFINITION
     if _refusal(kind, standard.MOCKS) is None and _is_callable_of_library(kind):
-        # An instance may be a function in all but its type, such as numpy's ufuncs and what lru_cache returns.
-        return ("perhaps definition", is_code, _of_values(kind))
-    return _of_values(kind)
+        # An instance may be a function in disguise, such as a ufunc of numpy or an lru_cache
+        # wrapper.
+        return ("perhaps definition", is_code, _value_strategy(kind))
+    return _value_strategy(kind)
 
 
-def is_tool(value: object) -> bool:
-    """Whether an object is a lock, thread or handler, which in an attribute counts by its type."""
-    return type(value) not in _FIXED and strategy(type(value))[0] == _TOOL
+def is_opaque(value: object) -> bool:
+    """Returns whether a value is opaque: a lock, thread or handler, which counts by its type."""
+    return type(value) not in _FIXED and strategy(type(value))[0] == _OPAQUE
 
 
 def _is_callable_of_library(kind: type) -> bool:
@@ -105,7 +109,7 @@ def _is_callable_of_library(kind: type) -> bool:
 
 
 def _refusal(kind: type, among: Container[str]) -> str | None:
-    """Why objects of a type are refused, if it is derived from one of the named types."""
+    """Returns why objects of a type are refused, if one of its base classes is in `among`."""
     for base in kind.__mro__:
         name = qualified_name(base)
         if name in among:
@@ -114,26 +118,26 @@ def _refusal(kind: type, among: Container[str]) -> str | None:
 
 
 def without_caches(value: Any, attributes: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of an object that are part of its value, and what cannot be told, for a warning."""
-    return caches.without_caches(value, attributes, is_tool)
+    """Returns the attributes of an object that are part of its value, and warnings."""
+    return caches.without_caches(value, attributes, is_opaque)
 
 
-def _of_values(kind: type) -> Strategy:
-    firm = _refusal(kind, FIRM)
+def _value_strategy(kind: type) -> Strategy:
+    firm = _refusal(kind, ALWAYS_REFUSED)
     for base in kind.__mro__:
         own = _registered.get(base)
         if own is not None:
             return (
                 "rule",
                 "funes.register",
-                _of_registered(own) if base is kind else _of_subclass(own),
+                _with_class(own) if base is kind else _with_attributes(own),
             )
         if "__funes_key__" in vars(base):
-            return ("rule", "__funes_key__", _own_key)
+            return ("rule", "__funes_key__", _funes_key)
         if base is enum.Enum:
             return ("rule", "enum.Enum", standard.enum_member)
         if issubclass(kind, enum.Enum):
-            # Enumerations give their classes a `__reduce_ex__`, a different one in each version of Python.
+            # Enumerations get a `__reduce_ex__` that differs between versions of Python.
             continue
         if firm is not None:
             continue
@@ -142,18 +146,18 @@ def _of_values(kind: type) -> Strategy:
             return _refused(qualified_name(base), reason)
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
-            if base is not kind and qualified_name(base) not in libraries.WHOLE:
-                rule = _of_subclass(rule, COVERED.get(qualified_name(base)))
+            if base is not kind and qualified_name(base) not in libraries.COVERS_SUBCLASSES:
+                rule = _with_attributes(rule, COVERED.get(qualified_name(base)))
             return ("rule", name, rule)
-        if not _SAY.isdisjoint(vars(base)):
-            # A class that says how it is pickled knows better than a rule for its base.
+        if not _PICKLE_METHODS.isdisjoint(vars(base)):
+            # How a class pickles itself takes precedence over a rule for its base class.
             break
     if firm is not None:
         return ("refuse", firm)
     if kind is object:
         refusal = (
             "refuse",
-            "a bare object() has no value, only an identity, and no module has it under a name",
+            "a bare object() has an identity but no value, and no module has it under a name",
         )
         return ("perhaps definition", is_code, refusal)
     if hasattr(kind, "__next__") and is_library_class(kind):
@@ -162,32 +166,33 @@ def _of_values(kind: type) -> Strategy:
             "an iterator cannot be part of a key: hashing would consume it; pass a list",
         )
     if issubclass(kind, (set, frozenset)):
-        return "set" if issubclass(kind, set) else "frozenset", *_kept(kind)
-    return "attributes" if _is_plain(kind) else "reduce", *_kept(kind)
+        return "set" if issubclass(kind, set) else "frozenset", *_attribute_rules(kind)
+    return "attributes" if _is_plain(kind) else "reduce", *_attribute_rules(kind)
 
 
-def _kept(kind: type) -> tuple[object, ...]:
-    """What is to be known of the attributes of a type's objects, as `Kept` in rust/py/src/strategy.rs reads it."""
+def _attribute_rules(kind: type) -> tuple[object, ...]:
+    """Returns how attributes are hashed; `AttributeRules` in strategy.rs parses it."""
     return _slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
 def has_reducer(kind: type) -> bool:
-    """Returns whether `copyreg` says how objects of a type are reduced.
+    """Returns whether `copyreg` has a reducer for a type.
 
-    Not of exceptions: a library that sends them elsewhere (tblib) registers all, with their tracebacks.
+    Ignores exceptions: tblib registers reducers for all of them, which include tracebacks.
     """
     return kind in copyreg.dispatch_table and not issubclass(kind, BaseException)
 
 
 def _reduction(kind: type) -> str:
-    """What the reduction of a type's objects is like.
+    """Classifies how objects of a type are reduced.
 
-    "default": that of every object, which asks a list or dict for its items; "partial": that of a base class of a
-    library, which knows nothing of the attributes that a derived class adds; else "own".
+    "default": by `object.__reduce_ex__`, which iterates over a list or dict for its items.
+    "partial": by a third-party base class, which omits the attributes that a subclass adds.
+    "own": by the class itself.
     """
     if has_reducer(kind):
         return "own"
-    base = next(base for base in kind.__mro__ if not _SAY.isdisjoint(vars(base)))
+    base = next(base for base in kind.__mro__ if not _PICKLE_METHODS.isdisjoint(vars(base)))
     if base is object:
         return "default"
     is_partial = base is not kind and is_library_class(base)
@@ -196,28 +201,28 @@ def _reduction(kind: type) -> str:
 
 
 def _refused(name: str, reason: str) -> Strategy:
-    if name in standard.TOOLS:
-        return _TOOL, reason
-    return "refuse weakly" if name in standard.WEAK_KEYS else "refuse", reason
+    if name in standard.OPAQUE:
+        return _OPAQUE, reason
+    return "refuse weak" if name in standard.WEAK_KEYS else "refuse", reason
 
 
 def qualified_name(kind: type) -> str:
-    """`module.qualname` of a type, as its class statement says."""
+    """Returns `module.qualname` of a type."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _own_key(value: Any) -> object:
+def _funes_key(value: Any) -> object:
     return type(value), value.__funes_key__()
 
 
-def _of_registered(rule: Rule) -> Rule:
+def _with_class(rule: Rule) -> Rule:
     return lambda value: (type(value), rule(value))
 
 
-def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
-    """The rule of a base class for instances of a class derived from it, which may have attributes of their own.
+def _with_attributes(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
+    """Extends the rule of a base class by the attributes of instances of a subclass.
 
-    covered: attributes that `rule` speaks for already.
+    covered: attributes that `rule` already covers.
     """
 
     def reduce(value: Any) -> object:
@@ -227,24 +232,25 @@ def _of_subclass(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
                 attributes[name] = getattr(value, name)
         for name in covered or ():
             attributes.pop(name, None)
-        attributes, doubts = caches.without_caches(value, attributes, is_tool)
-        if doubts:
-            raise TypeError(doubts[0])
+        attributes, warnings = caches.without_caches(value, attributes, is_opaque)
+        if warnings:
+            raise TypeError(warnings[0])
         if not is_library_class(type(value)):
-            attributes = {name: _counted(part) for name, part in attributes.items()}
+            attributes = {name: _without_opaque(part) for name, part in attributes.items()}
         return type(value), attributes, rule(value)
 
     return reduce
 
 
-def _counted(attribute: Any) -> object:
-    return standard.Tool(type(attribute)) if is_tool(attribute) else attribute
+def _without_opaque(attribute: Any) -> object:
+    return standard.Opaque(type(attribute)) if is_opaque(attribute) else attribute
 
 
 def _is_plain(kind: type) -> bool:
-    """Whether an object is its attributes and no more: what `object.__reduce_ex__` can copy.
+    """Returns whether objects of a type consist of their attributes only.
 
-    The sizes tell whether a type written in C keeps something where Python cannot see it; pickle asks the same.
+    `object.__reduce_ex__` can copy such objects. The size of the type shows whether a type written
+    in C has state that Python cannot see; pickle makes the same check.
     """
     if (
         any(getattr(kind, name, None) is not getattr(object, name, None) for name in _PICKLE_HOOKS)
@@ -271,7 +277,7 @@ class _Slot:
 
 
 def _slots(kind: type) -> tuple[str, ...]:
-    """The names of all slots, as attributes are called: private names mangled."""
+    """Returns the attribute names of all slots, with private names mangled."""
     names = []
     for base in kind.__mro__:
         own = base.__dict__.get("__slots__", ())

@@ -1,7 +1,8 @@
-"""Rules for scipy: sparse matrices and arrays by what they store, in one form for each format; k-d trees.
+"""Type rules for scipy: sparse matrices and arrays in a canonical form per format; k-d trees.
 
-Indices are sorted, duplicates summed, indices as wide as the shape asks for; the object itself stays as it is. Which
-format it is counts, and so does a zero that is stored: `nnz` and graph algorithms see it.
+In the canonical form, indices are sorted, duplicates are summed, and the index width follows from
+the shape; the object itself is not changed. The format counts, and so do stored zeros: `nnz` and
+graph algorithms see them.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ Rule = Callable[[Any], object]
 
 
 def _compressed(value: Any) -> object:
-    """By row (csr, bsr) or by column (csc)."""
+    """Reduces a matrix that is compressed by row (csr, bsr) or by column (csc)."""
     from scipy import sparse
 
-    # Another object over the same memory: what it finds out about itself is not kept in the first one.
+    # A second object over the same memory, so that no flag is set in the first one.
     tidy = getattr(sparse, f"{value.format}_array")(
         (value.data, value.indices, value.indptr), shape=value.shape, copy=False
     )
     if not tidy.has_canonical_format:
         tidy = tidy.copy()
         tidy.sum_duplicates()
-    # There may be room for more at the end.
+    # The arrays may be longer than the number of stored elements.
     count = int(tidy.indptr[-1])
     width = _width(value.shape, count)
     indices, starts = (each.astype(width, copy=False) for each in (tidy.indices, tidy.indptr))
@@ -52,7 +53,7 @@ def _coordinates(value: Any) -> object:
 
 
 def _diagonals(value: Any) -> object:
-    """Diagonal by diagonal, without the places that lie outside."""
+    """Reduces a matrix to its diagonals, without positions outside of the matrix."""
     from numpy import zeros
 
     rows, columns = value.shape
@@ -77,20 +78,20 @@ def _lists(value: Any) -> object:
 
 
 def _tree(value: Any) -> object:
-    """A k-d tree by its points and by how it divides them: its own state has addresses in it."""
+    """Reduces a k-d tree to its points and splits: its pickled state contains addresses."""
     from numpy import array
     from scipy.spatial import cKDTree
 
     places, splits = [], []
-    todo = [cKDTree.tree.__get__(value)]  # `KDTree` shows nodes of another kind
+    todo = [cKDTree.tree.__get__(value)]  # `KDTree.tree` has nodes of another type
     while todo:
         node = todo.pop()
         places.append((node.start_idx, node.end_idx, node.split_dim))
         if node.split_dim >= 0:
             splits.append(node.split)
             todo += node.lesser, node.greater
-    told = value.data, value.boxsize, value.leafsize, value.indices
-    return *told, array(places, "i8"), array(splits, "f8")
+    parts = value.data, value.boxsize, value.leafsize, value.indices
+    return *parts, array(places, "i8"), array(splits, "f8")
 
 
 _FORMATS: dict[str, Rule] = {
@@ -113,8 +114,8 @@ RULES: dict[str, tuple[str, Rule]] = {
 _TREES = ("scipy.spatial._ckdtree.cKDTree", "scipy.spatial.ckdtree.cKDTree")
 RULES.update((name, ("scipy.spatial.cKDTree", _tree)) for name in _TREES)
 
-#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
-FOUND_OUT: dict[str, frozenset[str]] = dict.fromkeys(
+#: Qualified name of a class -> attributes that its objects fill in on demand.
+LAZY_ATTRIBUTES: dict[str, frozenset[str]] = dict.fromkeys(
     ("scipy.spatial._qhull._QhullUser", "scipy.spatial.qhull._QhullUser"),
     frozenset(
         {
@@ -127,7 +128,7 @@ FOUND_OUT: dict[str, frozenset[str]] = dict.fromkeys(
     ),
 )
 
-_KEPT = frozenset(
+_COVERED = frozenset(
     {
         "_dict",
         "_has_canonical_format",
@@ -147,8 +148,8 @@ _KEPT = frozenset(
     }
 )
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
-    **dict.fromkeys(RULES, _KEPT),
+    **dict.fromkeys(RULES, _COVERED),
     **dict.fromkeys(_TREES, frozenset({"_tree"})),
 }

@@ -1,4 +1,4 @@
-"""Rules for the types of the standard library."""
+"""Type rules for the standard library."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from funes._funes import ArrayBytes
 Rule = Callable[[Any], object]
 
 
-class Tool:
-    """Stands for a lock, thread or handler in an attribute: for its type."""
+class Opaque:
+    """Replaces a lock, thread or handler in an attribute: only the type counts."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
 
 
-# A derived class may show less than it holds: what it has inherited is asked, not what it says instead.
+# A subclass may override methods to hide items, so these rules call the methods of the base class.
 
 
 _MAXLEN = vars(deque)["maxlen"].__get__
@@ -71,18 +71,18 @@ _TIME_OF_DATETIME = _fields(datetime, "hour minute second microsecond fold tzinf
 def _decimal(value: Any) -> object:
     from decimal import Decimal
 
-    # The context of the thread says whether the exponent has a capital letter.
+    # The decimal context of the thread decides whether the exponent letter is a capital.
     return Decimal.__str__(value).replace("e", "E")
 
 
 def _time_zone(value: Any) -> object:
-    # Offset, and the name if one was given.
+    # The offset, and the name if there is one.
     return value.__getinitargs__()
 
 
 def _zone_info(value: Any) -> object:
     if value.key is None:
-        raise TypeError("a ZoneInfo read from a file has no name to be known by")
+        raise TypeError("a ZoneInfo that was read from a file has no name")
     return value.key
 
 
@@ -99,11 +99,11 @@ def _interface(value: Any) -> object:
 
 
 def enum_member(value: Any) -> object:
-    """Class, name and value of a member of an enumeration."""
-    # A combination of flags may have no name of its own; `_name_` differs between versions of Python for those.
+    """Returns class, name and value of a member of an enumeration."""
+    # A combination of flags may have no name; its `_name_` differs between versions of Python.
     name = value._name_ if value._name_ in type(value).__members__ else None
     if type(value._value_) is object:
-        # The name is the identity that such a value gives its member.
+        # The value is a bare object(), so the name identifies the member.
         return type(value), name
     return type(value), name, value._value_
 
@@ -114,7 +114,7 @@ def _path(value: Any) -> object:
 
 def _text_buffer(value: Any) -> object:
     text, newline, position, _ = _TEXT_STATE(value)
-    # What it makes of the ends of lines, if that is not what it mostly does.
+    # The newline translation, unless it is the default.
     return (text, position) if newline == "\n" else (text, position, newline)
 
 
@@ -123,13 +123,16 @@ def _memory(value: Any) -> object:
 
 
 def _type_variable(value: Any) -> object:
-    """A type variable, parameter specification or new type: what it says, but for a library's, which has a name."""
+    """Reduces a type variable, parameter specification or new type; skips third-party ones.
+
+    Third-party ones count by their name.
+    """
     if not is_user_code(value.__module__ or ""):
         return NotImplemented
-    told = {name: getattr(value, name, None) for name in _TYPE_VARIABLE}
-    # Without one there is an object that stands for none, or there is not even that in older versions.
+    parts = {name: getattr(value, name, None) for name in _TYPE_VARIABLE}
+    # Without a default, `__default__` is a sentinel, or missing in older versions.
     default = value.__default__ if hasattr(value, "has_default") and value.has_default() else None
-    return value.__name__, {name: part for name, part in told.items() if part}, default
+    return value.__name__, {name: part for name, part in parts.items() if part}, default
 
 
 _TYPE_VARIABLE = (
@@ -195,9 +198,9 @@ _RULES: dict[str, Rule] = {
 
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
-RULES[f"{__name__}.Tool"] = ("tool", lambda value: value.kind)
+RULES[f"{__name__}.Opaque"] = ("tool", lambda value: value.kind)
 
-#: Attributes that the rule of a type speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     "logging.Logger": frozenset(
         (
@@ -214,7 +217,7 @@ COVERED: dict[str, frozenset[str]] = {
     )
 }
 
-# Where some versions of Python define a type, and how it is called in keys.
+# Other modules in which some versions of Python define a type -> its name in keys.
 RULES.update(
     {
         elsewhere: RULES[name]
@@ -232,11 +235,11 @@ RULES.update(
     }
 )
 
-_CONNECTION = "a connection cannot be part of a key: what it leads to may change; pass the content"
-_DATABASE = "a database connection cannot be part of a key: what it leads to may change"
-_CURSOR = "a database cursor cannot be part of a key: what it leads to may change"
+_CONNECTION = "a connection cannot be part of a key; pass the data that is received from it"
+_DATABASE = "a database connection cannot be part of a key: the content of the database may change"
+_CURSOR = "a database cursor cannot be part of a key: the content of the database may change"
 _ELSEWHERE = (
-    "what it holds lies elsewhere and may change at any time; pass the content, such as dict(it)"
+    "its content is stored elsewhere and may change at any time; pass the content, such as dict(it)"
 )
 _EVENT = "an event cannot be part of a key"
 _EXECUTOR = "an executor cannot be part of a key"
@@ -244,7 +247,7 @@ _FILE = "an open file cannot be part of a key; pass its path or its content"
 _FUTURE = "a future cannot be part of a key; pass its result"
 _HANDLER = "a logging handler cannot be part of a key"
 _LOCK = "a lock cannot be part of a key"
-_MOCK = "a mock cannot be part of a key: it answers every question with another mock"
+_MOCK = "a mock cannot be part of a key: it returns another mock for every attribute"
 _QUEUE = "a queue cannot be part of a key; pass a list"
 _SEMAPHORE = "a semaphore cannot be part of a key"
 _SHARED = (
@@ -253,7 +256,7 @@ _SHARED = (
 _THREAD = "a thread cannot be part of a key"
 _VIEW = "a view of a dict cannot be part of a key: it changes with the dict; pass a list or a set"
 _WEAK = "a weak reference cannot be part of a key"
-_WEAKLY = "what is held weakly cannot be part of a key: it may vanish at any time"
+_WEAKLY = "weakly referenced values cannot be part of a key: they may be deleted at any time"
 
 
 def _named(where: str, names: str, reason: str) -> dict[str, str]:
@@ -264,8 +267,8 @@ _MOCKS: dict[str, str] = {
     **_named("unittest.mock", "NonCallableMock _Call _CallList MagicProxy _patch", _MOCK),
     **_named("mock.mock", "NonCallableMock _Call _CallList MagicProxy _patch", _MOCK),
 }
-# What an object does with them is no part of its value.
-_TOOLS: dict[str, str] = {
+# Opaque resources: they are not part of the value of the object that uses them.
+_OPAQUE: dict[str, str] = {
     **_named("_thread", "RLock lock", _LOCK),
     **_named("threading", "Condition _RLock", _LOCK),
     **_named("asyncio.locks", "Condition Lock", _LOCK),
@@ -273,8 +276,8 @@ _TOOLS: dict[str, str] = {
     "logging.Handler": _HANDLER,
     "threading.Thread": _THREAD,
 }
-# Handles to a state that lies elsewhere, and what a program tells its threads by.
-_FIRM: dict[str, str] = {
+# Handles to state that is stored elsewhere, and objects that coordinate threads.
+_HANDLES: dict[str, str] = {
     **_MOCKS,
     **_named("_dbm", "dbm", _DATABASE),
     **_named("_gdbm", "gdbm", _DATABASE),
@@ -307,21 +310,21 @@ _FIRM: dict[str, str] = {
 
 #: Qualified name of a type -> why its objects cannot be hashed.
 REFUSALS: dict[str, str] = {
-    **_FIRM,
-    **_TOOLS,
+    **_HANDLES,
+    **_OPAQUE,
     "_asyncio.Future": _FUTURE,
     "_contextvars.Context": "a context cannot be part of a key",
     "_contextvars.ContextVar": "a context variable cannot be part of a key; pass its value",
     "_contextvars.Token": "a token of a context variable cannot be part of a key",
     "_io._IOBase": _FILE,
-    # They say that they cannot be pickled, from Python 3.12 on.
+    # From Python 3.12 on, these define `__reduce_ex__` to refuse pickling.
     **_named("_io", "BufferedRWPair BufferedRandom BufferedReader BufferedWriter", _FILE),
     **_named("_io", "FileIO TextIOWrapper", _FILE),
     "_thread._local": "thread-local data cannot be part of a key",
     "_weakrefset.WeakSet": _WEAKLY,
     "asyncio.futures.Future": _FUTURE,
     "builtins.async_generator": "a generator cannot be part of a key; pass a list",
-    "builtins.cell": "a cell cannot be part of a key; pass what it holds",
+    "builtins.cell": "a cell cannot be part of a key; pass its content",
     "builtins.code": "a code object cannot be part of a key; pass the function",
     "builtins.coroutine": "a coroutine cannot be part of a key",
     "builtins.frame": "a frame cannot be part of a key",
@@ -344,13 +347,13 @@ REFUSALS: dict[str, str] = {
     "weakref.finalize": "a finalizer cannot be part of a key",
 }
 
-#: Test doubles, which no question about what they are may be put to.
+#: Test doubles. Their attributes must not be read: each read returns a new mock.
 MOCKS: frozenset[str] = frozenset(_MOCKS)
-#: Those that as an attribute of the user's own object count by their type.
-TOOLS: frozenset[str] = frozenset(_TOOLS)
-#: Those that are refused whatever a derived class says of how it is pickled.
-FIRM: frozenset[str] = frozenset(_FIRM)
-#: Those that know their keys weakly, and so may hold attributes of other objects.
+#: Types whose objects count by their type when they are attributes of user code's objects.
+OPAQUE: frozenset[str] = frozenset(_OPAQUE)
+#: Types that are refused even if a subclass defines how it is pickled.
+ALWAYS_REFUSED: frozenset[str] = frozenset(_HANDLES)
+#: Types that refer to their keys weakly, so that they may hold attributes of other objects.
 WEAK_KEYS: frozenset[str] = frozenset(
     ("_weakrefset.WeakSet", "weakref.WeakKeyDictionary", "weakref.WeakSet")
 )

@@ -1,6 +1,6 @@
-"""Rules for sympy: an expression by what it is made of, which is what it pickles as.
+"""Type rules for sympy: an expression by its parts, which is also what it pickles as.
 
-What it found out about itself (its hash, assumptions that were asked for) is no value.
+Derived values that an expression caches (its hash, assumptions) are not part of its value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 Rule = Callable[[Any], object]
 
-#: How objects of a class are taken apart: its name, if that says it; whether its arguments are all there is.
+#: Class -> its name if it counts by name, else None; whether `args` is its whole state.
 _known: WeakKeyDictionary[type, tuple[str | None, bool]] = WeakKeyDictionary()
 
 
@@ -22,27 +22,27 @@ def _basic(value: Any) -> object:
         known = _known[kind] = _name(kind), _is_its_arguments(kind)
     name, is_its_arguments = known
     if is_its_arguments:
-        further = _further(value)
-        return (name or kind, *value.args, further) if further else (name or kind, *value.args)
-    # Symbols, numbers and the like: how to make one, from what, and its state if there is any.
+        extra = _extra_state(value)
+        return (name or kind, *value.args, extra) if extra else (name or kind, *value.args)
+    # Symbols, numbers and similar: constructor, its arguments, and the state if there is any.
     _, arguments, *rest = value.__reduce_ex__(4)
-    further = _further(value)
-    rest += [further] if further else []
+    extra = _extra_state(value)
+    rest += [extra] if extra else []
     return name or kind, [part for part in arguments if part is not kind], *rest
 
 
-def _further(value: Any) -> dict[str, object]:
-    """What an expression does not tell by its arguments, nor by what it pickles as."""
-    names = _FURTHER.get(type(value).__qualname__, {})
+def _extra_state(value: Any) -> dict[str, object]:
+    """Returns the state that neither the arguments nor the pickle of an expression contain."""
+    names = _EXTRA_ATTRIBUTES.get(type(value).__qualname__, {})
     return {
         name: part
-        for name, usual in names.items()
-        if (part := getattr(value, name, usual)) != usual
+        for name, default in names.items()
+        if (part := getattr(value, name, default)) != default
     }
 
 
-#: Attributes that some classes keep to themselves, and what they mostly are.
-_FURTHER: dict[str, dict[str, object]] = {
+#: Class name -> attributes that its pickle omits, with their default values.
+_EXTRA_ATTRIBUTES: dict[str, dict[str, object]] = {
     "IndexedBase": {"offset": 0, "strides": None},
     "Quaternion": {"real_field": True},
     "Wild": {"exclude": (), "properties": ()},
@@ -51,7 +51,11 @@ _FURTHER: dict[str, dict[str, object]] = {
 
 
 def _name(kind: type) -> str | None:
-    """A class of sympy counts by its name anyway; expressions have many objects of few classes."""
+    """Returns the name of a class of sympy, else None.
+
+    Writing the name is cheaper than hashing the class: expressions have many objects of few
+    classes.
+    """
     return kind.__qualname__ if (kind.__module__ or "").startswith("sympy.") else None
 
 
@@ -65,7 +69,7 @@ def _is_its_arguments(kind: type) -> bool:
 
 
 def _polynomial(value: Any) -> object:
-    # Its arguments do not tell whether the coefficients are numbers modulo 5.
+    # The arguments do not contain the domain of the coefficients, such as integers modulo 5.
     return _name(type(value)) or type(value), value.gens, value.get_domain(), value.terms()
 
 
@@ -73,7 +77,7 @@ def _matrix(value: Any) -> object:
     return _name(type(value)) or type(value), value.shape, dict(value.todok())
 
 
-# Rings and fields of polynomials make their tables as they are used, and cannot be pickled while they do.
+# Rings and fields of polynomials build their tables on use, and cannot be pickled meanwhile.
 
 
 def _ring(value: Any) -> object:
@@ -89,7 +93,7 @@ def _field_element(value: Any) -> object:
 
 
 def _function(value: Any) -> object:
-    """A function that is a name only, such as `Function("f")`: a class that is made for it."""
+    """Reduces an undefined function, such as `Function("f")`, which is a class made at run time."""
     return value.__name__, value._kwargs
 
 
@@ -113,12 +117,12 @@ RULES: dict[str, tuple[str, Rule]] = {
     "sympy.polys.rings.PolyRing": ("sympy.PolyRing", _ring),
 }
 
-#: Qualified name of a class -> attributes that its objects fill in when they are asked for something.
-FOUND_OUT: dict[str, frozenset[str]] = {
+#: Qualified name of a class -> attributes that its objects fill in on demand.
+LAZY_ATTRIBUTES: dict[str, frozenset[str]] = {
     "sympy.polys.domains.algebraicfield.AlgebraicField": frozenset(
         {"_discriminant", "_maximal_order", "_nilradicals_mod_p"}
     )
 }
 
-#: Qualified names of types whose rule speaks for derived classes as well: it looks at the class itself.
-WHOLE = frozenset(RULES)
+#: Qualified names of types whose rule also covers subclasses: it writes the class itself.
+COVERS_SUBCLASSES = frozenset(RULES)

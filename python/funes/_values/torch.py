@@ -1,6 +1,6 @@
-"""Rules for torch: a tensor by its data type, shape and elements, a module by its class, attributes and parts.
+"""Type rules for torch: tensors by type, shape and elements, modules by attributes and parts.
 
-Where a tensor is computed (the device), its strides, its gradient and the graph that leads to it are no value.
+Not part of the value of a tensor: its device, its strides, its gradient and its autograd graph.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def _tensor(value: Any) -> object:
         kind = "quantized" if value.is_quantized else "nested"
         raise TypeError(f"there is no rule for {kind} tensors")
     head = str(value.dtype), tuple(value.shape)
-    further = _further(value)
-    tail = (further,) if further else ()
+    extra = _extra_state(value)
+    tail = (extra,) if extra else ()
     value = value.detach().cpu()
     if value.layout == torch.strided:
         return *head, _elements(value), *tail
@@ -39,18 +39,18 @@ def _tensor(value: Any) -> object:
     return *head, str(value.layout), parts, *tail
 
 
-def _further(value: Any) -> dict[str, object]:
-    """Attributes that were set on a tensor, and `requires_grad` where it is not what the class mostly has."""
+def _extra_state(value: Any) -> dict[str, object]:
+    """Returns attributes set on a tensor, and `requires_grad` if it is not the default."""
     from torch.nn import Parameter
 
-    further = dict(vars(value))
+    extra = dict(vars(value))
     if value.requires_grad is not isinstance(value, Parameter):
-        further["requires_grad"] = value.requires_grad
-    return further
+        extra["requires_grad"] = value.requires_grad
+    return extra
 
 
 def _elements(value: Any) -> ArrayBytes:
-    """The memory of a tensor as numpy lends it: numpy has not every data type, so as integers of their size."""
+    """Returns the memory of a tensor, viewed as integers since numpy lacks some data types."""
     import torch
 
     value = value.resolve_conj().resolve_neg()
@@ -66,18 +66,21 @@ def _generator(value: Any) -> object:
 
 
 def _module(value: Any) -> object:
-    """Parts in their order, which is that of the computation in a `Sequential`; hooks without their numbers."""
+    """Reduces a module to its parts and hooks, both in order: `Sequential` runs its parts in order.
+
+    The numbers of the hooks do not count.
+    """
     attributes = vars(value)
     if "_parameters" not in attributes:
-        raise TypeError("there is no rule for modules that were compiled to TorchScript")
+        raise TypeError("modules that were compiled to TorchScript are not supported")
     parts = [list(attributes[name].items()) for name in _PARTS]
-    told = value.training, parts, attributes.get("_non_persistent_buffers_set"), _hooks(attributes)
+    state = value.training, parts, attributes.get("_non_persistent_buffers_set"), _hooks(attributes)
     shared = _shared(value)
-    return (*told, shared) if shared else told
+    return (*state, shared) if shared else state
 
 
 def _hooks(attributes: dict[str, Any]) -> dict[str, object]:
-    """The hooks of each kind in their order, each with the names of the options that it was registered with."""
+    """Returns the hooks of each kind in order, each with its registration options."""
     hooks: dict[str, object] = {
         name: [
             (hook, [option for option in _OPTIONS if number in (attributes.get(option) or ())])
@@ -92,10 +95,10 @@ def _hooks(attributes: dict[str, Any]) -> dict[str, object]:
 
 
 def _shared(value: Any) -> list[list[str]]:
-    """The names of parts, parameters and buffers that are one object: they are trained as one."""
+    """Returns groups of names that refer to the same part, parameter or buffer."""
     names: dict[int, list[str]] = {}
-    for told in (value.named_modules, value.named_parameters, value.named_buffers):
-        for name, part in told(remove_duplicate=False):
+    for named in (value.named_modules, value.named_parameters, value.named_buffers):
+        for name, part in named(remove_duplicate=False):
             names.setdefault(id(part), []).append(name)
     return [group for group in names.values() if len(group) > 1]
 
@@ -126,7 +129,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "torch.nn.modules.module.Module": ("torch.nn.Module", _module),
 }
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     "torch.nn.modules.module.Module": frozenset(
         {

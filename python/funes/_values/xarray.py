@@ -1,7 +1,7 @@
-"""Rules for xarray: dimensions, data, coordinates, names and attributes.
+"""Type rules for xarray: dimensions, data, coordinates, names and attributes.
 
-How the data would be written to a file (`encoding`) and whether it has been read yet is no value. The order of the
-variables of a data set is one, as that of the columns of a frame.
+How the data is written to a file (`encoding`) and whether it was read already do not count. The
+order of the variables of a data set counts, like the order of the columns of a frame.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ Rule = Callable[[Any], object]
 
 
 def _variable(value: Any) -> object:
-    # `attrs` is public, and an object that is asked for it may keep a new dict.
+    # The public attribute `attrs` may store a new dict in the object.
     return value.dims, _data(value._data), value._attrs or {}
 
 
 def _data(data: Any) -> object:
-    """An array of numpy, or of another library, which has a rule of its own."""
+    """Returns an array of numpy, or of another library, which has its own rule."""
     from numpy import asarray
     from xarray.core.indexing import ExplicitlyIndexed
 
     if not isinstance(data, ExplicitlyIndexed):
         return data
-    # What is read from a file is kept by the object that reads it: here by a copy.
+    # Read through a copy: the object that reads from a file caches the data in itself.
     return asarray(copy.copy(data))
 
 
@@ -41,7 +41,7 @@ def _dataset(value: Any) -> object:
 
 
 def _indexed(value: Any) -> object:
-    """The coordinates that are looked up by, and the kind of their index."""
+    """Returns the indexed coordinates and the type of their index."""
     return {name: type(index) for name, index in value.xindexes.items()}
 
 
@@ -58,7 +58,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "xarray.core.variable.Variable": ("xarray.Variable", _variable),
 }
 
-#: Qualified name of a type -> attributes that its rule speaks for, so that they are none of a derived class's own.
+#: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = dict.fromkeys(
     RULES,
     frozenset(

@@ -1,16 +1,16 @@
-//! A digest: what stands for a value, a definition or a call.
+//! Digests of values, definitions and calls.
 
 use std::fmt;
 
-/// How many hexadecimal characters of a digest people see: 160 bits, as git and ccache show.
+/// The number of hexadecimal characters of a digest that are shown: 160 bits, as in git and ccache.
 pub const HEX_LENGTH: usize = 40;
 
-/// 32 bytes of BLAKE3. Inside encodings all of them count; in paths and in Python the first 20 do.
+/// A BLAKE3 hash of 32 bytes. Encodings contain all of them, paths and the Python API the first 20.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The first [`HEX_LENGTH`] hexadecimal characters, lower case.
+    /// Returns the first [`HEX_LENGTH`] hexadecimal characters, in lower case.
     pub fn to_hex(self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex()[..HEX_LENGTH].to_owned()
     }

@@ -1,31 +1,33 @@
-//! What a hash is of. Each use has a BLAKE3 key of its own, so that equal bytes in two uses never share a digest.
+//! Domain separation: each use of the hash has its own BLAKE3 key, so that equal bytes in two uses
+//! never have the same digest.
 
 use std::sync::LazyLock;
 
 use crate::digest::Digest;
 use crate::parallel;
 
-/// The version of the encoding: a part of every key below. Any change of a released hash raises it.
+/// The version of the encoding, a part of every key below. Any change of a released hash raises it.
 pub const ENCODING_VERSION: u32 = 1;
 
 /// A use of the hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
-    /// A node inside an encoding that is too long to stand inline.
+    /// A node inside an encoding that is too long to be inline.
     Node,
-    /// One round of telling the members of a cycle apart.
+    /// One round of the refinement that distinguishes the members of a cycle.
     Round,
-    /// A whole cycle, and a member of it.
+    /// A whole cycle, or a member of it.
     Cycle,
     /// The result of `hash_value`.
     Value,
-    /// The result of `hash_definition` and the folder of a definition.
+    /// The result of `hash_definition`; it names the folder of a definition.
     Definition,
-    /// The arguments of a call: the name of an entry.
+    /// The arguments of a call; it names an entry.
     Arguments,
 }
 
-/// `derive_key` contexts, as BLAKE3 asks: unique, hard-coded, with a date.
+/// The keys, made with `derive_key`. BLAKE3 requires contexts that are unique, hard-coded and
+/// dated.
 static KEYS: LazyLock<[[u8; 32]; 6]> = LazyLock::new(|| {
     ["node", "round", "cycle", "value", "definition", "arguments"]
         .map(|domain| blake3::derive_key(&format!("funes 2026-11 encoding {ENCODING_VERSION} {domain}"), b""))
@@ -41,7 +43,7 @@ impl Domain {
         self.hash_parts(bytes, &[])
     }
 
-    /// Hashes `head` followed by `body`, without joining them in memory.
+    /// Hashes `head` followed by `body` without joining them in memory.
     pub fn hash_parts(self, head: &[u8], body: &[u8]) -> Digest {
         let hash = if body.is_empty() && head.len() < parallel::PARALLEL_SIZE {
             blake3::keyed_hash(self.key(), head)
@@ -54,7 +56,7 @@ impl Domain {
         Digest(hash.into())
     }
 
-    /// A hasher for data that comes in pieces.
+    /// Returns a hasher for data that comes in pieces.
     pub fn hasher(self) -> blake3::Hasher {
         blake3::Hasher::new_keyed(self.key())
     }
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn domains_are_apart_and_splitting_the_input_changes_nothing() {
+    fn domains_are_separate_and_splitting_the_input_does_not_matter() {
         let bytes = vec![7; 3 << 20];
         assert_ne!(Domain::Node.hash(b"x"), Domain::Value.hash(b"x"));
         for cut in [0, 1, 1000, bytes.len()] {

@@ -1,12 +1,14 @@
-//! The canonical encoding: values to bytes, the same bytes for equal values however they were built.
+//! The canonical encoding: equal values have the same bytes, independent of how they were built.
 //!
-//! Every node is self-delimiting and begins with a tag. A composite is opened with [`Encoder::begin`], its children
-//! are written, and it is closed with [`Encoder::end`]: a closed node of at most [`INLINE_LIMIT`] bytes stays where it
-//! is, a longer one gives way to its digest. So a part that occurs twice, shared or copied, is the same bytes twice,
-//! and a caller that remembers the [`Sealed`] form of a part need not walk it again.
+//! Every node is self-delimiting and begins with a tag. [`Encoder::begin`] opens a composite, its
+//! children are written, and [`Encoder::end`] closes it: a closed node of at most [`INLINE_LIMIT`]
+//! bytes stays in place, a longer one is replaced by its digest. So a part that occurs twice,
+//! shared or copied, has the same bytes twice, and a caller that remembers the [`Sealed`] form of a
+//! part need not walk it again.
 //!
-//! What cannot be written yet (a function still to be described, an object that is being walked right now) is a hole
-//! that refers to a node of the [`Graph`]; [`Encoder::finish`] settles the graph and fills the holes.
+//! A part that cannot be written yet (a function that is described later, an object that is being
+//! walked) is a hole that refers to a node of the [`Graph`]. [`Encoder::finish`] computes the
+//! digests of the graph and fills the holes.
 
 use crate::digest::Digest;
 use crate::domain::Domain;
@@ -16,26 +18,27 @@ use crate::tags;
 
 use rustc_hash::FxHashMap;
 
-/// The longest node that stands inline in its parent, in bytes. A part of the format.
+/// The longest node that is inline in its parent, in bytes. A part of the format.
 ///
-/// Large enough that small records cost no hash of their own; small enough that sharing cannot blow up the encoding.
+/// It is large enough that small records need no hash, and small enough that sharing cannot make
+/// the encoding grow exponentially.
 pub const INLINE_LIMIT: usize = 256;
 
-/// Where a composite began.
+/// The position where a composite began.
 #[derive(Debug)]
 pub struct Mark {
     start: usize,
     holes: usize,
 }
 
-/// The closed form of a node: what [`Encoder::put`] needs to write it again.
+/// The closed form of a node, which [`Encoder::put`] can write again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
-    /// It stands inline; walk it again, it is short.
+    /// The node is inline. The caller walks it again, since it is short.
     Inline,
-    /// It is longer than [`INLINE_LIMIT`].
+    /// The digest of a node that is longer than [`INLINE_LIMIT`].
     Digest(Digest),
-    /// It holds something that is not settled yet.
+    /// A node that contains a hole.
     Node(NodeId),
 }
 
@@ -54,18 +57,18 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// An encoder that has written nothing.
+    /// Makes an empty encoder.
     pub fn new() -> Self {
-        // Room for a short value, so that it need not be moved as it grows.
+        // Room for a short value, so that the buffer need not grow.
         Self { buffer: Vec::with_capacity(INLINE_LIMIT), holes: Vec::new(), graph: Graph::default() }
     }
 
-    /// A node that is its tag and nothing more: [`tags::NONE`], [`tags::TRUE`] and the like.
+    /// Writes a node that consists of its tag: [`tags::NONE`], [`tags::TRUE`] and similar.
     pub fn atom(&mut self, tag: u8) {
         self.buffer.push(tag);
     }
 
-    /// An int that fits 64 bits.
+    /// Writes an int that fits 64 bits.
     pub fn int(&mut self, value: i64) {
         let (node, length) = int(value);
         let start = self.buffer.len();
@@ -73,7 +76,8 @@ impl Encoder {
         self.buffer.truncate(start + length);
     }
 
-    /// An int of any size, as two's complement, little-endian; superfluous sign bytes are taken off here.
+    /// Writes an int of any size, given in two's complement, little-endian. Removes redundant sign
+    /// bytes.
     pub fn big_int(&mut self, twos_complement: &[u8]) {
         let mut bytes = twos_complement;
         while let [rest @ .., before, last] = bytes {
@@ -93,19 +97,19 @@ impl Encoder {
         }
     }
 
-    /// A float.
+    /// Writes a float.
     pub fn float(&mut self, value: f64) {
         self.buffer.extend_from_slice(&float(value));
     }
 
-    /// A complex number.
+    /// Writes a complex number.
     pub fn complex(&mut self, real: f64, imaginary: f64) {
         self.buffer.push(tags::COMPLEX);
         self.buffer.extend_from_slice(&canonical_bits(real));
         self.buffer.extend_from_slice(&canonical_bits(imaginary));
     }
 
-    /// Bytes under one of the tags that a length follows: str, bytes, bytearray, buffer.
+    /// Writes bytes under a tag that is followed by a length: str, bytes, bytearray, buffer.
     pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> Sealed {
         if bytes.len() < 0x80 {
             self.buffer.reserve(2 + bytes.len());
@@ -127,7 +131,7 @@ impl Encoder {
         }
     }
 
-    /// The same for `length` bytes that `pieces` feeds one after the other.
+    /// Writes `length` bytes like [`Encoder::blob`], which `pieces` feeds one after the other.
     pub fn blob_in_pieces(&mut self, tag: u8, length: usize, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Sealed {
         if length <= INLINE_LIMIT {
             let mut whole = Vec::with_capacity(length);
@@ -151,32 +155,33 @@ impl Encoder {
             return mark;
         }
         let (header, length) = header(tag, count as u64);
-        // All of it, since a copy of a known length is a few instructions, and then what it really takes.
+        // Copying a fixed length and truncating is faster than copying a variable length.
         self.buffer.extend_from_slice(&header);
         self.buffer.truncate(mark.start + length);
         mark
     }
 
-    /// Where what is written next begins: for [`Encoder::abandon`].
+    /// Returns the current position, for [`Encoder::abandon`].
     pub fn mark(&self) -> Mark {
         Mark { start: self.buffer.len(), holes: self.holes.len() }
     }
 
-    /// Where the next child begins, or the last one ended: what [`Encoder::end_unordered`] asks for.
+    /// Returns the position between two children, for [`Encoder::end_unordered`].
     pub fn boundary(&self) -> Boundary {
         Boundary { offset: self.buffer.len(), holes: self.holes.len() }
     }
 
-    /// Closes a composite whose children stand in their order.
+    /// Closes a composite whose children are ordered.
     ///
-    /// `cycle` is the node that was reserved when the composite turned out to hold itself.
+    /// `cycle`: the node that was reserved when the composite turned out to contain itself.
     pub fn end(&mut self, mark: Mark, cycle: Option<NodeId>) -> Sealed {
         if self.holes.len() == mark.holes { self.seal(&mark) } else { self.close(mark, cycle, Layout::Ordered) }
     }
 
-    /// Closes a composite whose children have no order: a set's elements, a dict's items.
+    /// Closes a composite whose children are unordered: the elements of a set, the items of a dict.
     ///
-    /// `boundaries` holds where each child begins, in the order they were written, then where the last one ends.
+    /// `boundaries`: the start of each child, in the order in which they were written, and the end of
+    /// the last one.
     pub fn end_unordered(&mut self, mark: Mark, boundaries: &[Boundary], cycle: Option<NodeId>) -> Sealed {
         if self.holes.len() == mark.holes {
             self.sort(boundaries);
@@ -187,19 +192,19 @@ impl Encoder {
         self.close(mark, cycle, layout)
     }
 
-    /// A node to refer to before its content is known.
+    /// Reserves a node, which can be referred to before its content is known.
     pub fn reserve(&mut self) -> NodeId {
         self.graph.add()
     }
 
-    /// Closes what was written since `mark` as the content of a reserved node, which leaves nothing in its place.
-    /// Such a node always counts by its digest, however short it is.
+    /// Moves the bytes since `mark` into a reserved node. Such a node always counts by its digest,
+    /// even if it is short.
     pub fn define(&mut self, mark: Mark, node: NodeId) {
         self.move_to(&mark, node, Layout::Ordered, true);
     }
 
-    /// Gives a reserved node what was written since `mark`, one closed node, which leaves nothing in its place. If it
-    /// was closed as that node (`is_closed`), what is left of it is a reference, or nothing has been given to it.
+    /// Moves the bytes since `mark`, one closed node, into a reserved node. If it was closed as
+    /// that node (`is_closed`) and is a reference to it, the reference is dropped instead.
     pub fn fill(&mut self, mark: Mark, node: NodeId, is_closed: bool) {
         if is_closed && self.holes.len() > mark.holes {
             self.abandon(&mark);
@@ -208,17 +213,17 @@ impl Encoder {
         }
     }
 
-    /// What was written since the boundary.
+    /// Returns the bytes since a boundary.
     pub fn since(&self, start: Boundary) -> &[u8] {
         &self.buffer[start.offset..]
     }
 
-    /// Writes a closed node that is inline once more.
+    /// Writes an inline closed node again.
     pub fn put_short(&mut self, node: &[u8]) {
         self.buffer.extend_from_slice(node);
     }
 
-    /// Writes a closed node that is not inline.
+    /// Writes a closed node that is not inline again.
     pub fn put(&mut self, sealed: Sealed) {
         match sealed {
             Sealed::Inline => debug_assert!(false, "an inline node has to be walked again"),
@@ -227,18 +232,18 @@ impl Encoder {
         }
     }
 
-    /// Takes back what was written since `mark`: a refused value leaves nothing behind.
+    /// Removes the bytes since `mark`, for a value that was refused.
     pub fn abandon(&mut self, mark: &Mark) {
         self.buffer.truncate(mark.start);
         self.holes.truncate(mark.holes);
     }
 
-    /// The digest of what was written.
+    /// Returns the digest of the encoding.
     pub fn finish(self, domain: Domain) -> Digest {
         domain.hash(&self.into_bytes())
     }
 
-    /// Fills all holes; whether that could be done, see [`Settled::is_complete`].
+    /// Fills all holes. Returns false if that takes too long, see [`Settled::is_complete`].
     #[inline]
     pub fn fill_holes(&mut self) -> bool {
         self.holes.is_empty() || self.fill_some()
@@ -252,29 +257,31 @@ impl Encoder {
         settled.is_complete()
     }
 
-    /// What was written, complete: what [`Encoder::finish`] hashes.
+    /// Returns the complete encoding, which [`Encoder::finish`] hashes.
     #[inline]
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.fill_holes();
         self.buffer
     }
 
-    /// The digests of reserved nodes, once all of them are defined.
+    /// Computes the digests of the reserved nodes, once all of them are defined.
     pub fn settle(self) -> Settled {
         self.graph.settle()
     }
 
-    /// What `hash_value` gives for what was written since `mark`, one closed value; `None` if it is not settled yet.
+    /// Returns the result of `hash_value` for the one closed value since `mark`; `None` if it has
+    /// holes.
     pub fn digest_since(&self, mark: &Mark) -> Option<Digest> {
         (self.holes.len() == mark.holes).then(|| Domain::Value.hash(&self.buffer[mark.start..]))
     }
 
-    /// The reserved nodes that what was written since `mark` leads to, not through one of them to another.
+    /// Returns the reserved nodes that the bytes since `mark` refer to directly or through
+    /// composites.
     pub fn definitions_since(&self, mark: &Mark) -> Vec<NodeId> {
         self.graph.definitions_below(self.holes[mark.holes..].iter().map(|hole| hole.node))
     }
 
-    /// What was written since `mark`, one closed value, to be written again by [`Encoder::replay`].
+    /// Copies the one closed value since `mark`, for [`Encoder::replay`].
     pub fn snapshot_since(&self, mark: &Mark) -> Snapshot {
         let holes: Vec<Hole> = self.holes[mark.holes..]
             .iter()
@@ -284,7 +291,8 @@ impl Encoder {
         Snapshot { content: self.buffer[mark.start..].to_vec(), holes, composites, definitions }
     }
 
-    /// Writes what a snapshot holds. `definitions`: the nodes here of the definitions that it refers to, in their order.
+    /// Writes a snapshot. `definitions`: the nodes in this encoder that replace the definitions of
+    /// the snapshot, in the same order.
     pub fn replay(&mut self, snapshot: &Snapshot, definitions: &[NodeId]) {
         let mut names: FxHashMap<NodeId, NodeId> =
             snapshot.definitions.iter().copied().zip(definitions.iter().copied()).collect();
@@ -337,7 +345,8 @@ impl Encoder {
     }
 }
 
-/// A value as it was written once: it can be written again when the value has changed, by another encoder too.
+/// The encoding of a value at one time. It can be written after the value has changed, also by
+/// another encoder.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     content: Vec<u8>,
@@ -347,30 +356,30 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The nodes of the definitions that the value refers to, as the encoder that wrote it knew them.
+    /// Returns the nodes of the definitions that the value refers to, in the encoder that wrote it.
     pub fn definitions(&self) -> &[NodeId] {
         &self.definitions
     }
 }
 
-/// A place between two children of an unordered composite.
+/// A position between two children of an unordered composite.
 #[derive(Clone, Copy, Debug)]
 pub struct Boundary {
     offset: usize,
     holes: usize,
 }
 
-/// How a node refers to another one by its digest.
+/// Returns the bytes by which a node refers to another one by its digest.
 pub(crate) fn digest_token(digest: Digest) -> [u8; 33] {
     let mut token = [tags::DIGEST; 33];
     token[1..].copy_from_slice(&digest.0);
     token
 }
 
-/// The node of an int that fits 64 bits, and its length.
+/// Returns the node of an int that fits 64 bits, and its length in bytes.
 pub(crate) fn int(value: i64) -> ([u8; 9], usize) {
     let significant = 64 - if value < 0 { value.leading_ones() } else { value.leading_zeros() };
-    // One bit more for the sign, but for 0, which needs no byte at all.
+    // One more bit for the sign, except for 0, which needs no bytes.
     let length = if value == 0 { 0 } else { (significant as usize + 8) / 8 };
     let mut node = [0; 9];
     node[0] = tags::INT + length as u8;
@@ -378,7 +387,7 @@ pub(crate) fn int(value: i64) -> ([u8; 9], usize) {
     (node, 1 + length)
 }
 
-/// The node of a float.
+/// Returns the node of a float.
 pub(crate) fn float(value: f64) -> [u8; 9] {
     let mut node = [0; 9];
     node[0] = tags::FLOAT;
@@ -386,7 +395,7 @@ pub(crate) fn float(value: f64) -> [u8; 9] {
     node
 }
 
-/// A tag and a length or count: LEB128, as short as it can be.
+/// Returns a tag and a length or count in the shortest LEB128 form, and the number of bytes.
 pub(crate) fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
     let mut header = [tag; 11];
     let mut length = 1;
@@ -401,8 +410,11 @@ pub(crate) fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
     }
 }
 
-/// Every NaN is one value: which bits a NaN has depends on the processor that made it (0/0 is negative on x86-64 and
-/// positive on ARM), and only `math.copysign` and `struct` can tell.
+/// Returns the bits of a float, with one pattern for every NaN.
+///
+/// The bits of a NaN depend on the processor (0/0 is negative on x86-64 and positive on ARM), and
+/// only
+/// `math.copysign` and `struct` show them.
 fn canonical_bits(value: f64) -> [u8; 8] {
     let bits = if value.is_nan() { 0x7FF8_0000_0000_0000 } else { value.to_bits() };
     bits.to_le_bytes()

@@ -1,50 +1,52 @@
-//! What can go wrong below Python. Each message says what was being done, to what, and, where it helps, what to do.
+//! Errors of this crate. Each message says what failed, for which file, and, where it helps, what
+//! to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::store::ENTRY_VERSION;
 
-/// The result of everything in this crate that can fail.
+/// The result of fallible functions in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why something could not be done. A damaged entry is none of these: finding one is an outcome of reading, not a
-/// failure to read (see [`crate::store::Reading`]).
+/// The reason why an operation failed. A damaged entry is not an error but a result of reading, see
+/// [`crate::store::Reading`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused: full disk, missing permission, too many open files. It may well work later.
+    /// The operating system refused: full disk, missing permission, too many open files. It may
+    /// work later.
     #[error("could not {doing} {}: {source}", path.display())]
     Io {
-        /// What was being done, to follow "could not".
+        /// The operation, as a phrase that follows "could not".
         doing: &'static str,
-        /// To which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// The entry is in another version of the format. It is not damaged and must be left where it is.
+    /// The entry has another version of the format. It is not damaged and must stay in place.
     #[error("could not read {}: {}", path.display(), other_version(*version))]
     OtherVersion {
         /// The file.
         path: PathBuf,
-        /// The format that it says it has.
+        /// The version of its format.
         version: u32,
     },
 
-    /// The entry is sound, but whoever wrote it does not have the secret. It must be left where it is.
-    #[error("could not trust {}: it is not signed with the key in use", path.display())]
+    /// The entry is intact, but was not signed with the signing key. It must stay in place.
+    #[error("could not trust {}: it is not signed with the signing key in use", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
 
-    /// The caller asked for something that cannot be: a mistake in the program, not of the disk.
+    /// The caller passed an invalid argument.
     #[error("{0}")]
     Invalid(String),
 }
 
-/// Says what a file of another version is, and what to do about it.
+/// Returns the message for a file of another version, with advice.
 pub fn other_version(version: u32) -> String {
     let advice = if version > ENTRY_VERSION {
         "a newer funes is needed to read it"
@@ -54,7 +56,7 @@ pub fn other_version(version: u32) -> String {
     format!("it was written in entry format {version}, and this funes reads {ENTRY_VERSION}; {advice}")
 }
 
-/// Turns a bare I/O error, which names neither the deed nor the file, into one that does.
+/// Adds the operation and the file to an I/O error.
 pub(crate) trait Context<T> {
     /// `doing` follows the words "could not".
     fn context(self, doing: &'static str, path: &Path) -> Result<T>;
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_alone_is_a_diagnosis() {
+    fn messages_name_operation_file_and_advice() {
         let failed: io::Result<()> = Err(io::Error::other("disk on fire"));
         let error = failed.context("write", Path::new("cache/f")).unwrap_err();
         assert_eq!(error.to_string(), "could not write cache/f: disk on fire");

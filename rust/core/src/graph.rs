@@ -1,12 +1,14 @@
-//! Nodes that refer to each other, settled into digests.
+//! Computes the digests of nodes that refer to each other.
 //!
-//! A definition refers to the functions it calls, and these may refer back; a list may hold itself. Nodes are settled
-//! by strongly connected components, innermost first. Outside a cycle a node is hashed as any other. Inside, the
-//! members are told apart by refinement: all begin equal, and each round hashes every member with what the round
-//! before said of the members it refers to, until no more of them differ. Then the members, in the order of their
-//! last hashes, are written down with their references as positions in that order: this describes the cycle whole, and
-//! a member is the cycle's digest with its own position. So the digest of a member does not depend on where the walk
-//! entered, nor on how often a part was copied: equal members merge.
+//! A definition refers to the functions that it calls, which may refer back; a list may contain
+//! itself. Nodes are hashed by strongly connected components, innermost first. A node outside of a
+//! cycle is hashed like any other. The members of a cycle are distinguished by refinement: all
+//! begin with an equal color, and each round hashes every member with the colors of the members
+//! that it refers to, until the number of colors stops growing. Then the members are sorted by
+//! their last color and written with their references as positions in that order. This describes
+//! the whole cycle, and the digest of a member is made of the cycle's digest and its position. So
+//! the digest of a member does not depend on where the walk entered the cycle, nor on how often a
+//! part was copied: equal members merge.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -19,19 +21,19 @@ use crate::tags;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(usize);
 
-/// A place in a node's content where another node belongs.
+/// An offset in the content of a node at which another node is inserted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hole {
     pub(crate) offset: usize,
     pub(crate) node: NodeId,
 }
 
-/// Whether a node's children have an order.
+/// The order of the children of a node.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Layout {
     #[default]
     Ordered,
-    /// Offset and number of holes before each child, and at the end.
+    /// The offset and the number of holes before each child, and at the end.
     Unordered(Vec<(usize, usize)>),
 }
 
@@ -40,17 +42,17 @@ pub(crate) struct Node {
     content: Vec<u8>,
     holes: Vec<Hole>,
     layout: Layout,
-    /// A definition counts by its digest, however short it is.
+    /// True for a definition, which counts by its digest even if it is short.
     definition: bool,
 }
 
-/// The nodes met so far.
+/// The nodes of an encoding.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     nodes: Vec<Node>,
 }
 
-/// What each node is written as.
+/// The bytes that replace each node.
 #[derive(Debug)]
 pub struct Settled {
     tokens: Vec<Vec<u8>>,
@@ -58,12 +60,13 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// Whether all nodes were told apart. If not, it would take too long, and no digest says anything.
+    /// Returns true if all nodes were distinguished. If not, that would take too long, and no
+    /// digest is valid.
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// The digest of a node that was defined with [`crate::encode::Encoder::define`].
+    /// Returns the digest of a node that was defined with [`crate::encode::Encoder::define`].
     pub fn digest(&self, node: NodeId) -> Option<Digest> {
         match self.token(node).split_first() {
             Some((&tags::DIGEST, digest)) => digest.try_into().ok().map(Digest),
@@ -93,8 +96,8 @@ impl Graph {
         self.nodes[node.0] = Node { content, holes, layout, definition };
     }
 
-    /// The definitions that `nodes` are or contain. What is not defined yet is taken for one: composites are complete
-    /// when they are asked about, and what is waiting is a definition.
+    /// Returns the definitions among `nodes` and their parts. A node without content is a
+    /// definition that is still in the queue: composites are complete when this is called.
     pub(crate) fn definitions_below(&self, nodes: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
         let mut pending: Vec<NodeId> = nodes.collect();
         let mut seen = FxHashSet::default();
@@ -114,7 +117,8 @@ impl Graph {
         found
     }
 
-    /// The composites that `holes` lead to, with their content, and the definitions below them.
+    /// Returns the composites that `holes` refer to, with their content, and the definitions below
+    /// them.
     pub(crate) fn below(&self, holes: &[Hole]) -> (Vec<(NodeId, Node)>, Vec<NodeId>) {
         let mut pending: Vec<NodeId> = holes.iter().map(|hole| hole.node).collect();
         let mut seen = FxHashSet::default();
@@ -134,7 +138,8 @@ impl Graph {
         (composites, definitions)
     }
 
-    /// Adds copies of composites; `names` says what each node that they refer to is called here, and learns theirs.
+    /// Adds copies of composites. `names` maps each node that they refer to to a node here; the
+    /// copies are added to it.
     pub(crate) fn add_copies(&mut self, composites: &[(NodeId, Node)], names: &mut FxHashMap<NodeId, NodeId>) {
         for (node, _) in composites {
             let copy = self.add();
@@ -171,22 +176,23 @@ impl Graph {
 
 struct Settling {
     nodes: Vec<Node>,
-    /// What is written for a node; empty while it is not settled.
+    /// The bytes that replace a node; empty while they are not known.
     tokens: Vec<Vec<u8>>,
-    /// Members of settled cycles by the hash of their content: a node that spells out one step of a cycle is that
-    /// member, since sharing is no value.
+    /// The members of finished cycles by the hash of their content. A node that repeats one step of
+    /// a cycle is that member, since sharing does not count.
     unrolled: FxHashMap<Digest, Vec<u8>>,
-    /// Nodes that lie on a settled cycle.
+    /// The nodes of finished cycles.
     cyclic: FxHashSet<usize>,
-    /// The members of settled cycles with everything they refer to left out: what cannot be like one of them is
-    /// compared no further.
+    /// The hashes of the members of finished cycles without their references. A node with another
+    /// shape cannot be equal to one of them, which saves the full comparison.
     shapes: FxHashSet<Digest>,
-    /// How many nodes were hashed to tell members of cycles apart.
+    /// The number of nodes that were hashed to distinguish the members of cycles.
     effort: u64,
 }
 
-/// How many nodes may be hashed to tell members of cycles apart: some seconds' worth. A ring of n nodes that differ in
-/// nothing but their distance from one that is different takes n * n.
+/// The maximum number of nodes that are hashed to distinguish the members of cycles, which takes
+/// some seconds. A ring of n nodes that differ only in their distance from one special node takes n
+/// * n.
 const EFFORT_LIMIT: u64 = 1 << 21;
 
 impl Settling {
@@ -216,7 +222,7 @@ impl Settling {
         digest_token(Domain::Node.hash(&content)).to_vec()
     }
 
-    /// Describes a cycle by its members and their references, and each member by its position in it.
+    /// Hashes a cycle by its members and their references, and each member by its position.
     fn settle_cycle(&mut self, component: &[usize]) {
         let colors = self.refine(component);
         let mut ranked: Vec<(Digest, usize)> = component.iter().map(|&node| (colors[&node], node)).collect();
@@ -247,9 +253,9 @@ impl Settling {
         }
     }
 
-    /// Tells nodes that refer to each other apart, as far as they differ.
+    /// Assigns a color to each node; nodes of equal color are equal.
     fn refine(&mut self, members: &[usize]) -> FxHashMap<usize, Digest> {
-        let places: FxHashMap<usize, usize> = members.iter().enumerate().map(|(place, &node)| (node, place)).collect();
+        let indices: FxHashMap<usize, usize> = members.iter().enumerate().map(|(index, &node)| (node, index)).collect();
         let mut colors = vec![Digest([0; 32]); members.len()];
         let mut count = 1;
         loop {
@@ -264,8 +270,8 @@ impl Settling {
             colors = members
                 .iter()
                 .map(|&node| {
-                    let content = render(&self.nodes[node], |child| match places.get(&child.0) {
-                        Some(&place) => &tokens[place],
+                    let content = render(&self.nodes[node], |child| match indices.get(&child.0) {
+                        Some(&index) => &tokens[index],
                         None => &self.tokens[child.0],
                     });
                     Domain::Round.hash(&content)
@@ -273,7 +279,8 @@ impl Settling {
                 .collect();
             let distinct = colors.iter().collect::<FxHashSet<_>>().len();
             self.effort += members.len() as u64;
-            // Each round refines the one before, so an equal count is an equal partition: nothing more will differ.
+            // Each round refines the one before, so an equal count means an equal partition: stop
+            // here.
             if distinct == count || self.effort > EFFORT_LIMIT {
                 return members.iter().copied().zip(colors).collect();
             }
@@ -281,8 +288,9 @@ impl Settling {
         }
     }
 
-    /// A cycle may lead into another one and be no different from it, seen from inside: `x = [x, x]` and
-    /// `z = [x, z]` are one endless tree. Such a cycle takes the tokens of the other one.
+    /// Detects a cycle that refers to an equal finished cycle, and gives it the same tokens.
+    ///
+    /// For example, `x = [x, x]` and `z = [x, z]` unfold to the same infinite tree.
     fn merge_with_settled(&mut self, component: &[usize]) -> bool {
         if !component.iter().all(|&node| self.shapes.contains(&shape(&self.nodes[node]))) {
             return false;
@@ -304,7 +312,7 @@ impl Settling {
         true
     }
 
-    /// Every node that can be reached from `component`, itself included, in a fixed order.
+    /// Returns every node that is reachable from `component`, including itself, in a fixed order.
     fn reachable(&self, component: &[usize]) -> Vec<usize> {
         let mut seen: FxHashSet<usize> = component.iter().copied().collect();
         let mut found = component.to_vec();
@@ -321,7 +329,7 @@ impl Settling {
     }
 }
 
-/// A node's content with nothing in its holes.
+/// Returns the hash of the content of a node with empty holes.
 fn shape(node: &Node) -> Digest {
     Domain::Round.hash(&render(node, |_| &[]))
 }
@@ -332,7 +340,7 @@ fn member_token(rank: u64) -> [u8; 9] {
     token
 }
 
-/// A node's content with its holes filled, children without order sorted.
+/// Returns the content of a node with filled holes and with sorted unordered children.
 fn render<'a>(node: &Node, token: impl Fn(NodeId) -> &'a [u8]) -> Vec<u8> {
     let Layout::Unordered(children) = &node.layout else {
         return fill(&node.content, 0, &node.holes, token);
@@ -351,7 +359,7 @@ fn render<'a>(node: &Node, token: impl Fn(NodeId) -> &'a [u8]) -> Vec<u8> {
     content
 }
 
-/// `content`, which begins at `base`, with each hole replaced by what `token` says.
+/// Replaces each hole of `content`, which begins at offset `base`, by the result of `token`.
 pub(crate) fn fill<'a>(content: &[u8], base: usize, holes: &[Hole], token: impl Fn(NodeId) -> &'a [u8]) -> Vec<u8> {
     let mut filled = Vec::with_capacity(content.len() + holes.len() * 33);
     let mut done = 0;
@@ -365,8 +373,10 @@ pub(crate) fn fill<'a>(content: &[u8], base: usize, holes: &[Hole], token: impl 
     filled
 }
 
-/// Strongly connected components, each after those it refers to (Tarjan 1972, with a stack of its own: a chain of a
-/// million nodes must not overflow the machine's).
+/// Returns the strongly connected components, each after those that it refers to (Tarjan 1972).
+///
+/// It uses an explicit stack, so that a chain of a million nodes does not overflow the thread's
+/// stack.
 fn components(nodes: &[Node]) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let mut index = vec![UNSEEN; nodes.len()];
@@ -379,7 +389,7 @@ fn components(nodes: &[Node]) -> Vec<Vec<usize>> {
         if index[root] != UNSEEN {
             continue;
         }
-        // Each frame: a node and how many of its references were followed.
+        // Each frame has a node and the number of its references that were followed.
         let mut frames = vec![(root, 0)];
         while let Some((node, followed)) = frames.pop() {
             if followed == 0 {

@@ -1,12 +1,15 @@
-//! The canonical encoding of a short composite of values without parts, written on the stack: what most calls are keyed by.
+//! Encodes a short composite of scalars on the stack; the arguments of most calls are such a
+//! composite.
 //!
-//! It is what an [`Encoder`](crate::encode::Encoder) writes for the same values, without its memory and its graph.
+//! The bytes are those of an [`Encoder`](crate::encode::Encoder) for the same values, without its
+//! heap memory and its graph.
 
 use arrayvec::ArrayVec;
 
 use crate::encode::{INLINE_LIMIT, float, header, int};
 
-/// A composite that stands inline. What does not fit is said by each method, and then it is the encoder's to write.
+/// A composite that is inline. Each method returns false if a value does not fit; the caller then
+/// uses the full encoder.
 #[derive(Debug)]
 pub struct InlineEncoder {
     bytes: ArrayVec<u8, INLINE_LIMIT>,
@@ -22,12 +25,12 @@ impl InlineEncoder {
         Self { bytes }
     }
 
-    /// A node that is its tag and nothing more. Whether it fits.
+    /// Writes a node that consists of its tag.
     pub fn atom(&mut self, tag: u8) -> bool {
         self.bytes.try_push(tag).is_ok()
     }
 
-    /// An int that fits 64 bits. Whether it fits.
+    /// Writes an int that fits 64 bits.
     pub fn int(&mut self, value: i64) -> bool {
         let (node, length) = int(value);
         let end = self.bytes.len() + length;
@@ -36,20 +39,20 @@ impl InlineEncoder {
         fits
     }
 
-    /// A float. Whether it fits.
+    /// Writes a float.
     pub fn float(&mut self, value: f64) -> bool {
         self.bytes.try_extend_from_slice(&float(value)).is_ok()
     }
 
-    /// Bytes under one of the tags that a length follows. Whether they fit.
+    /// Writes bytes under a tag that is followed by a length.
     pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> bool {
-        // The length of what fits takes at most two bytes.
+        // A length that fits takes at most two bytes.
         let Ok(length) = u8::try_from(bytes.len()) else { return false };
         let header = if length < 0x80 { &[tag, length][..] } else { &[tag, length, 1][..] };
         self.bytes.try_extend_from_slice(header).is_ok() && self.bytes.try_extend_from_slice(bytes).is_ok()
     }
 
-    /// What was written.
+    /// Returns the encoding.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -62,7 +65,7 @@ mod tests {
     use crate::tags;
 
     #[test]
-    fn it_is_what_the_encoder_writes() {
+    fn it_writes_the_same_bytes_as_the_encoder() {
         for length in [0, 1, 127, 128, 200, 230] {
             let text = vec![b'x'; length];
             for value in [0, 1, -1, 127, 128, -128, -129, i64::MAX, i64::MIN] {
@@ -83,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_does_not_fit() {
+    fn a_value_that_is_too_long_does_not_fit() {
         let mut short = InlineEncoder::begin(tags::ARGUMENTS, 1);
         assert!(!short.blob(tags::STR, &[0; INLINE_LIMIT - 4]));
         assert!(!InlineEncoder::begin(tags::ARGUMENTS, 1).blob(tags::STR, &[0; 1000]));

@@ -1,7 +1,7 @@
-//! The formats of funes: the canonical encoding of values, the graph of definitions, and entries on disk.
+//! The formats of funes: the canonical encoding of values, definition graphs, and entries on disk.
 //!
-//! Nothing here knows of Python: the extension crate walks objects and tells the [`encode::Encoder`] what it sees.
-//! `docs/format.md` describes every byte.
+//! This crate does not depend on Python: the extension crate walks Python objects and calls the
+//! [`encode::Encoder`]. `docs/format.md` describes every byte.
 
 #![forbid(unsafe_code)]
 

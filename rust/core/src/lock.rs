@@ -1,16 +1,20 @@
-//! Locks that the processes of all hosts share: one byte, for one key, of the file `.lock` beside a definition's entries.
+//! Key locks between processes, also of different hosts. Each key locks one byte of the file
+//! `.lock` beside the entries of a definition.
 //!
-//! The system frees a lock when its holder dies, however it dies, so nothing is ever left to clean up, and no two keys
-//! share a lock. On Unix these are the POSIX locks of `fcntl`, which belong to the process: a forked child does not have
-//! those of its parent, so that a holder that was killed is replaced at once, even while a child of it lives on. (The
-//! locks of `flock`, and those of an open file description, would pass to the child.) They have two oddities:
+//! The system frees a lock when the process that holds it dies, so there is nothing to clean up. On
+//! Unix these are the POSIX locks of `fcntl`, which belong to the process: a forked child does not
+//! have the locks of its parent, so that a killed holder is replaced immediately, even if its child
+//! lives on. (Locks of `flock` and of an open file description would pass to the child.) Two
+//! properties need
+//! care:
 //!
-//! - To the process that has a lock it is free: threads must be kept apart by other means.
-//! - Closing *any* descriptor of the file frees *all* locks that the process has in it: whoever opens a [`LockFile`] keeps it
-//!   while a lock of the process is held in that file, and the same file under another name, behind a link, shares the
-//!   descriptor of the first.
+//! - A process can lock a byte again that it has locked: threads need another way to exclude each other.
+//! - Closing *any* descriptor of the file frees *all* locks that the process has in it. A caller
+//!   therefore keeps a [`LockFile`] open while the process holds a lock in that file, and the same file
+//!   under another name, behind a link, shares the descriptor of the first.
 //!
-//! Whoever deletes the file while it is in use makes two processes compute what one would have, and nothing worse.
+//! If the file is deleted while it is in use, two processes may compute the same call; nothing else
+//! happens.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -21,47 +25,50 @@ use std::time::Duration;
 use crate::store::{filesystem, folders};
 use crate::throttle::Throttle;
 
-/// The file's name. No entry can be called so, nor does a listing of entries look at it.
+/// The name of the file. No entry can have this name, and listings of entries ignore it.
 const NAME: &str = ".lock";
 
-/// How often is looked whether a file that still has a name has the same one, which costs as much as the lock.
+/// The minimum time between two checks that a file still has the same name; a check costs as much
+/// as a lock.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// An open lock file, by one of its names.
+/// An open lock file, under one of its names.
 #[derive(Debug)]
 pub struct LockFile {
-    /// There until this is dropped.
+    /// Some until this is dropped.
     opened: Option<Arc<Opened>>,
     path: PathBuf,
-    /// As it was opened.
+    /// The metadata when the file was opened.
     metadata: Metadata,
     is_local: bool,
     look: Throttle,
-    /// On Windows: what is locked.
+    /// The locked bytes, on Windows.
     #[cfg(not(unix))]
     held: other::Held,
 }
 
-/// What all names of a lock file share.
+/// The state that all names of a lock file share.
 #[derive(Debug)]
 struct Opened {
     file: File,
-    /// By which it was opened.
+    /// The folder by which it was opened.
     folder: PathBuf,
 }
 
-/// The byte that stands for a key: 63 bits of the argument hash, given in hexadecimal digits.
+/// Returns the offset of the byte of a key: 63 bits of the argument digest in hexadecimal digits.
 pub fn offset(arguments: &str) -> Option<u64> {
     u64::from_str_radix(arguments.get(..16)?, 16).ok().map(|bits| bits >> 1)
 }
 
 impl LockFile {
-    /// Opens the lock file of the definition whose entries are in `folder`; creates both if need be. `others` are all that
-    /// this process has open: if one of them is the same file, this is another name of it.
-    pub fn open<'a>(folder: &Path, others: impl IntoIterator<Item = &'a Self>) -> io::Result<Self> {
+    /// Opens the lock file of the definition whose entries are in `folder`; creates both if
+    /// necessary.
+    /// `open_files`: all lock files that this process has open. If one of them is the same file, its
+    /// descriptor is shared.
+    pub fn open<'a>(folder: &Path, open_files: impl IntoIterator<Item = &'a Self>) -> io::Result<Self> {
         let path = folder.join(NAME);
         let there = path.symlink_metadata().ok();
-        let other = there.and_then(|there| others.into_iter().find(|other| other.shares(&there)));
+        let other = there.and_then(|there| open_files.into_iter().find(|other| other.shares(&there)));
         let opened = match other.and_then(|other| other.opened.clone()) {
             Some(opened) => opened,
             None => Arc::new(Opened { file: open_or_create(&path, folder)?, folder: folder.to_owned() }),
@@ -82,7 +89,8 @@ impl LockFile {
         })
     }
 
-    /// Whether this is still the file that others would open: nobody has deleted, moved or replaced it.
+    /// Returns whether another process would open this file too: it was not deleted, moved or
+    /// replaced.
     pub fn is_in_place(&self) -> bool {
         let Some(here) = self.ours() else { return false };
         if self.is_local && has_name(&here) && !self.look.is_due() {
@@ -91,18 +99,22 @@ impl LockFile {
         self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
     }
 
-    /// The folder by which this process came to the file first: one for all its names.
+    /// Returns the folder by which this process opened the file first, which is the same for all
+    /// its names.
     pub fn folder(&self) -> &Path {
         &self.opened().folder
     }
 
-    /// Whether it lies on a disk of this machine: there a name that others have made is seen at once.
+    /// Returns whether the file is on a local disk, where names that other processes make are
+    /// visible immediately.
     pub fn is_local(&self) -> bool {
         self.is_local
     }
 
-    /// The file as it is now, if the descriptor is still that of the file which was opened. A program that closes all
-    /// descriptors, as one that becomes a daemon does, closes this one too, and its number goes to another file.
+    /// Returns the current metadata, if the descriptor still refers to the file that was opened.
+    ///
+    /// A program that closes all descriptors, for example to become a daemon, closes this one too,
+    /// and its number may then refer to another file.
     fn ours(&self) -> Option<Metadata> {
         self.file().metadata().ok().filter(|here| is_same(here, &self.metadata))
     }
@@ -130,7 +142,8 @@ fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
 impl Drop for LockFile {
     fn drop(&mut self) {
         if self.ours().is_none() {
-            // Closing it would close somebody else's.
+            // The descriptor belongs to another part of the program now: closing it would be an
+            // error.
             std::mem::forget(self.opened.take());
         }
     }
@@ -148,7 +161,7 @@ mod unix {
     use super::{File, LockFile, Metadata, Path, folders, io};
 
     impl LockFile {
-        /// Takes the lock on a byte, if no other process has it.
+        /// Locks a byte. Returns false if another process has locked it.
         pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
             match fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_WRLCK, offset)?)) {
                 Ok(_) => Ok(true),
@@ -157,23 +170,26 @@ mod unix {
             }
         }
 
-        /// Whether this is the file found there, so that no other descriptor may be opened for it.
+        /// Returns whether this is the given file, so that no other descriptor may be opened for
+        /// it.
         pub(super) fn shares(&self, there: &Metadata) -> bool {
             is_same(there, &self.metadata) && self.ours().is_some()
         }
 
-        /// Frees the lock on a byte, if this process has it.
+        /// Unlocks a byte, if this process has locked it.
         pub fn unlock(&self, offset: u64) -> io::Result<()> {
             fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_UNLCK, offset)?))?;
             Ok(())
         }
 
-        /// The process that has the lock on a byte; none if it is free, or held by another host.
+        /// Returns the process that has locked a byte; none if it is free or locked by another
+        /// host.
         pub fn holder(&self, offset: u64) -> Option<u32> {
-            // Those who wait lock it for reading, for a moment: they are not meant.
+            // Waiting processes hold a read lock for a moment. A test with a read lock ignores
+            // them.
             let mut range = range(libc::F_RDLCK, offset).ok()?;
             fcntl(self.file(), FcntlArg::F_GETLK(&mut range)).ok()?;
-            // Whom this process cannot see is 0 or below.
+            // The id is 0 or below for a process that is not visible here.
             let is_held = range.l_type != libc::F_UNLCK as _;
             u32::try_from(range.l_pid).ok().filter(|&pid| is_held && pid > 0)
         }
@@ -191,7 +207,8 @@ mod unix {
         }
     }
 
-    /// One byte. Where the system counts in 31 bits only, most keys have none, and cannot be locked.
+    /// Returns the range of one byte. If file offsets have 31 bits only, most keys cannot be
+    /// locked.
     fn range(kind: impl Into<i32>, offset: u64) -> io::Result<libc::flock> {
         Ok(libc::flock {
             l_type: kind.into() as _,
@@ -204,21 +221,22 @@ mod unix {
         })
     }
 
-    /// Opens what the name itself stands for, without waiting for anybody. For writing: readers cannot exclude.
+    /// Opens the file for writing, which exclusive locks require. Does not follow links and does
+    /// not block.
     pub(super) fn open(path: &Path) -> io::Result<File> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         File::options().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
     }
 
-    /// Whoever may write into the folder may lock: its owner under any umask, and its group where it is shared. What the
-    /// system refuses stays as it is: others then cannot lock, and compute.
+    /// Lets every user that may write to the folder lock: its owner under any umask, and its group
+    /// if it is shared. Errors are ignored: users that cannot lock compute without a lock.
     pub(super) fn share(file: &File, metadata: &Metadata, folder: &Path) {
         let is_shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o020 != 0);
         let wanted = if is_shared { 0o660 } else { 0o600 };
         let _ = folders::grant(metadata, wanted, |permissions| file.set_permissions(permissions));
     }
 
-    /// A file that was deleted has none, and nor has one that another took the place of.
+    /// Returns false if the file was deleted or replaced.
     pub(super) fn has_name(here: &Metadata) -> bool {
         here.nlink() > 0
     }
@@ -243,7 +261,7 @@ mod other {
     pub(super) type Held = Mutex<HashMap<u64, FileGuard<Arc<File>>>>;
 
     impl LockFile {
-        /// Takes the lock on a byte, if nobody has it.
+        /// Locks a byte. Returns false if it is locked.
         pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
             let place = usize::try_from(offset).map_err(io::Error::other)?;
             let file = Arc::new(self.file().try_clone()?);
@@ -257,19 +275,20 @@ mod other {
             }
         }
 
-        /// A lock belongs to its descriptor here: closing another one frees nothing.
-        #[expect(clippy::unused_self, reason = "it is asked elsewhere")]
+        /// Returns false: a lock belongs to its descriptor here, and closing another one frees
+        /// nothing.
+        #[expect(clippy::unused_self, reason = "other systems use it")]
         pub(super) fn shares(&self, _: &Metadata) -> bool {
             false
         }
 
-        /// Frees the lock on a byte, if this process has it.
+        /// Unlocks a byte, if this process has locked it.
         pub fn unlock(&self, offset: u64) -> io::Result<()> {
             drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&offset));
             Ok(())
         }
 
-        /// The system does not tell.
+        /// Returns none: the system does not provide this.
         pub fn holder(&self, _: u64) -> Option<u32> {
             None
         }
@@ -281,12 +300,12 @@ mod other {
 
     pub(super) fn share(_: &File, _: &Metadata, _: &Path) {}
 
-    /// A file in use keeps its name here.
+    /// Returns true: an open file keeps its name here.
     pub(super) fn has_name(_: &Metadata) -> bool {
         true
     }
 
-    /// The same.
+    /// Returns true: an open file keeps its name here.
     pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
         true
     }
@@ -300,14 +319,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_s_byte_is_63_bits_of_its_hash() {
+    fn the_offset_of_a_key_is_63_bits_of_its_hash() {
         assert_eq!(offset(&"f".repeat(40)), Some(u64::MAX >> 1));
         assert_eq!(offset("00000000000000020000"), Some(1));
         assert_eq!(offset("0123"), None);
     }
 
     #[test]
-    fn the_largest_and_the_smallest_byte_can_be_locked_and_freed() {
+    fn the_smallest_and_the_largest_offset_can_be_locked_and_unlocked() {
         let folder = tempfile::tempdir().unwrap();
         let file = LockFile::open(folder.path(), []).unwrap();
         for offset in [0, u64::MAX >> 1] {
@@ -328,7 +347,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_was_deleted_or_replaced_is_out_of_place() {
+    fn a_deleted_or_replaced_file_is_not_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let first = LockFile::open(folder.path(), []).unwrap();
         std::fs::remove_file(folder.path().join(NAME)).unwrap();
@@ -350,7 +369,7 @@ mod tests {
         let second = LockFile::open(&link, [&other, &first]).unwrap();
         assert_eq!((second.as_raw_fd(), second.folder()), (first.as_raw_fd(), &*folder));
         assert_ne!(other.as_raw_fd(), first.as_raw_fd());
-        // Each goes by its own name.
+        // Each is checked by its own name.
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(root.path().join("other"), &link).unwrap();
         assert!(first.is_in_place() && !second.is_in_place());
@@ -358,7 +377,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_a_file_is_taken_and_only_its_owner_or_a_group_that_shares_the_folder_may_lock() {
+    fn lock_files_are_regular_and_have_the_permissions_of_the_folder() {
         use std::os::unix::fs::{PermissionsExt, symlink};
 
         for (folder_mode, file_mode) in [(0o700, 0o600), (0o2770, 0o660)] {

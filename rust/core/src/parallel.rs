@@ -1,14 +1,15 @@
-//! Hashing large buffers on every core.
+//! Hashes large buffers on every core.
 //!
-//! Why not rayon's global pool: its threads do not survive `fork`, and a child that hashes a large array would wait
-//! for them for ever. The pool here belongs to the process that made it; a child makes its own.
+//! The global pool of rayon is not used: its threads do not survive `fork`, and a child that hashes
+//! a large array would wait for them forever. The pool here belongs to the process that made it; a
+//! child makes its own.
 
 use std::sync::{Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// From here on several threads beat one: BLAKE3's own advice is 128 KiB, but waking the pool costs tens of microseconds,
-/// and more where other processes have the cores.
+/// The size in bytes from which several threads are faster than one. BLAKE3 recommends 128 KiB, but
+/// waking the pool takes tens of microseconds, and more if other processes use the cores.
 pub const PARALLEL_SIZE: usize = 1 << 20;
 
 struct OwnedPool {
@@ -18,7 +19,7 @@ struct OwnedPool {
 
 static POOL: Mutex<Option<OwnedPool>> = Mutex::new(None);
 
-/// Feeds `bytes` to `hasher`, in parallel where that pays.
+/// Feeds `bytes` to `hasher`, in parallel if there are enough.
 pub fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     if bytes.len() < PARALLEL_SIZE {
         hasher.update(bytes);
@@ -34,8 +35,8 @@ pub fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     }
 }
 
-/// The pool of this process, or none while it cannot be had at once: another thread may have held the lock when the
-/// process forked, and then nobody is left to release it.
+/// Returns the pool of this process, or none if the lock is taken. This never waits: another thread
+/// may have held the lock when the process forked, and then no thread releases it.
 fn pool() -> Option<&'static ThreadPool> {
     let mut guard = match POOL.try_lock() {
         Ok(guard) => guard,
@@ -47,7 +48,8 @@ fn pool() -> Option<&'static ThreadPool> {
         return Some(owned.pool);
     }
     let pool = ThreadPoolBuilder::new().thread_name(|_| "funes-hash".to_owned()).build().ok()?;
-    // Leaked on purpose: dropping the parent's pool in a child would wait for threads that are not there.
+    // Leaked on purpose: dropping the parent's pool in a child would wait for threads that do not
+    // exist there.
     let pool: &'static ThreadPool = Box::leak(Box::new(pool));
     *guard = Some(OwnedPool { process, pool });
     Some(pool)

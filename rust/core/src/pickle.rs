@@ -1,20 +1,22 @@
-//! Two forms of one pickle: with its large buffers in band, aligned, and out of band.
+//! Converts a fast pickle, with large buffers out of band, to a portable pickle, with aligned
+//! buffers in band.
 //!
-//! Pickled with `buffer_callback`, an object becomes a stream that asks for its buffers one by one (`NEXT_BUFFER`). That
-//! stream is the fast pickle. The portable one is made of it: each request is replaced by the buffer itself, as a
-//! `BYTEARRAY8`, or as a `BINBYTES8` where it was marked as read-only; what any unpickler makes of these is what it
-//! would have made of the buffer. Operations without effect stand before it, so that it starts at a multiple of
-//! [`ALIGNMENT`].
+//! Pickled with `buffer_callback`, an object becomes a stream that requests its buffers one by one
+//! (`NEXT_BUFFER`). That stream is the fast pickle. The portable pickle replaces each request by
+//! the buffer itself, as a `BYTEARRAY8`, or as a `BINBYTES8` if it was marked as read-only; any
+//! unpickler makes the same object of it. Operations without effect are inserted before it, so that
+//! the buffer starts at a multiple of [`ALIGNMENT`].
 
 use crate::store::Span;
 
-/// The pickle protocol of all that is written: the first that leaves large buffers out of band.
+/// The pickle protocol that is written: the first one that supports out-of-band buffers.
 pub const PROTOCOL: u8 = 5;
 
-/// Where a buffer starts: at the start of a cache line, which is what the widest instructions of a processor ask for.
+/// The alignment of a buffer in bytes: a cache line, which the widest instructions of a processor
+/// need.
 pub const ALIGNMENT: usize = 64;
 
-// Opcodes, under the names that Python's `pickletools` has for them.
+// Opcodes, with their names in Python's `pickletools`.
 pub(crate) const STOP: u8 = b'.';
 const POP: u8 = b'0';
 const NONE: u8 = b'N';
@@ -25,33 +27,34 @@ const BYTEARRAY8: u8 = 0x96;
 const NEXT_BUFFER: u8 = 0x97;
 const READONLY_BUFFER: u8 = 0x98;
 
-/// The length of an opcode that holds a buffer, with the buffer's length.
+/// The length in bytes of an opcode that is followed by a buffer, including the buffer's length
+/// field.
 const OPENING: usize = 1 + 8;
 
-/// A pickle with its buffers in band.
+/// A portable pickle, whose buffers are in band.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// Everything but the buffers.
+    /// The bytes between the buffers.
     glue: Vec<u8>,
-    /// How much of the glue stands before each buffer.
+    /// The number of bytes of `glue` before each buffer.
     cuts: Vec<usize>,
-    /// Where the buffers lie, in the order in which the stream asks for them.
+    /// The positions of the buffers, in the order in which the stream requests them.
     pub spans: Vec<Span>,
 }
 
 impl Body {
-    /// Puts the buffers of a stream in band; `lengths` are theirs, in order. None if the stream is not a pickle of
-    /// protocol 5 that asks for so many buffers.
+    /// Makes a portable pickle of a stream and the lengths of its buffers, in order. Returns none
+    /// if the stream is not a pickle of protocol 5 that requests that number of buffers.
     pub fn of(stream: &[u8], lengths: &[usize]) -> Option<Self> {
         let mut body = Self::default();
         let mut lengths = lengths.iter();
-        let mut before = 0; // the lengths of the buffers so far
+        let mut before = 0; // the total length of the buffers so far
         let mut at = 0;
         while at < stream.len() {
             let opcode = stream[at];
             let end = at.checked_add(operation(&stream[at..])?)?;
             match opcode {
-                // A frame promises that so many bytes follow without a large one. It is optional.
+                // Frames are optional, and a frame must not contain a large buffer.
                 FRAME => {}
                 NEXT_BUFFER => {
                     let length = *lengths.next()?;
@@ -73,7 +76,7 @@ impl Body {
         (lengths.next().is_none() && body.glue.last() == Some(&STOP)).then_some(body)
     }
 
-    /// The bytes of the pickle, in pieces: what stands between the buffers, and the buffers.
+    /// Returns the bytes of the pickle in pieces, which alternate between glue and buffers.
     pub fn pieces<'a>(&'a self, buffers: &[&'a [u8]]) -> Vec<&'a [u8]> {
         let mut pieces = Vec::with_capacity(2 * buffers.len() + 1);
         let mut start = 0;
@@ -85,13 +88,14 @@ impl Body {
         pieces
     }
 
-    /// Adds operations without effect, so that the payload of the next one is aligned.
+    /// Adds operations without effect, so that the payload of the next operation is aligned.
     fn align(&mut self, before: usize) {
         let missing = (self.glue.len() + before + OPENING).wrapping_neg() % ALIGNMENT;
         match missing {
             0 => {}
             2 => self.glue.extend([NONE, POP]),
-            // A short string of zeros, dropped. One byte is too little for that: then it is one line more.
+            // A short string of zeros, which is dropped. If one byte is missing, it fills one more
+            // alignment unit.
             _ => {
                 let length = if missing < 3 { missing + ALIGNMENT } else { missing } - 3;
                 self.glue.extend([SHORT_BINBYTES, length as u8]);
@@ -102,8 +106,9 @@ impl Body {
     }
 }
 
-/// The length of the operation that a pickle starts with, opcode and argument. None if picklers of protocol 5 write no
-/// such operation, or its argument is cut off before it says how long it is.
+/// Returns the length in bytes of the first operation of a pickle, opcode and argument. Returns
+/// none if picklers of protocol 5 do not write the opcode, or if the length field of the argument
+/// is cut off.
 fn operation(pickle: &[u8]) -> Option<usize> {
     let (opcode, argument) = pickle.split_first()?;
     let line = |text: &[u8]| text.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_takes_the_place_of_the_request_for_it() {
+    fn a_buffer_replaces_its_request() {
         let body = joined(b"\x80\x05\x97\x98\x85.", &[b"abc"]).unwrap();
         let start = body.len() - 2 - 3;
         assert_eq!(start % ALIGNMENT, 0);
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_buffer_is_aligned_whatever_stands_before_it() {
+    fn every_buffer_is_aligned() {
         for front in 0..200_usize {
             let mut stream = b"\x80\x05\x95\0\0\0\0\0\0\0\0(".to_vec();
             stream.extend(std::iter::repeat_n(b'N', front));
@@ -187,7 +192,7 @@ mod tests {
                 assert_eq!(span.offset % ALIGNMENT as u64, 0);
                 assert_eq!(&file[span.offset as usize..][..span.length as usize], buffer);
             }
-            // What was added is operations that cancel out, and no frame is left.
+            // The added operations cancel out, and no frame is left.
             let mut at = 0;
             while at < file.len() {
                 assert_ne!(file[at], FRAME);
@@ -198,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_pickle_is_left_alone() {
+    fn invalid_streams_are_rejected() {
         for stream in
             [&b""[..], b"\x80\x05", b"\xff.", b"\x97", b"X\xff\xff\xff\xff.", b"\x98.", b"\x8e.", b"cx\n", b"N"]
         {

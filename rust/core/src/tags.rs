@@ -1,4 +1,4 @@
-//! The one table of tag bytes. `docs/format.md` has the same table, and a test compares the two.
+//! The table of tag bytes. `docs/format.md` has the same table, and a test compares the two.
 
 macro_rules! tags {
     ($($(#[doc = $doc:literal])* $name:ident = $value:literal;)*) => {
@@ -20,9 +20,9 @@ tags! {
     ELLIPSIS = 0x03;
     /// `NotImplemented`.
     NOT_IMPLEMENTED = 0x04;
-    /// No value here: a parameter that `ignore=` names, a state that an object does not have.
+    /// A missing value: a parameter that `ignore=` names, a state that an object does not have.
     ABSENT = 0x05;
-    /// An int of more than 8 bytes: a length, then two's complement, little-endian, as short as it can be.
+    /// An int of more than 8 bytes: a length, then the shortest two's complement, little-endian.
     BIG_INT = 0x06;
     /// A float: IEEE 754 binary64, little-endian; every NaN is 0x7ff8000000000000.
     FLOAT = 0x07;
@@ -34,9 +34,10 @@ tags! {
     BYTES = 0x0A;
     /// A bytearray, as bytes.
     BYTEARRAY = 0x0B;
-    /// Raw memory named by a rule: a length, then the bytes.
+    /// Raw memory that a type rule returns: a length, then the bytes.
     BUFFER = 0x0C;
-    /// An int of 0 to 8 bytes: this tag plus the number of bytes, then two's complement, little-endian, shortest.
+    /// An int of 0 to 8 bytes: this tag plus the number of bytes, then two's complement,
+    /// little-endian, shortest.
     INT = 0x10;
     /// A tuple: a count, then the elements.
     TUPLE = 0x20;
@@ -50,17 +51,18 @@ tags! {
     FROZENSET = 0x24;
     /// An object: class, reduction (see the document).
     OBJECT = 0x30;
-    /// A value that a rule reduces: the rule's name, then the simpler value.
+    /// A value that a type rule reduces: the name of the rule, then the simpler value.
     RULE = 0x31;
-    /// A function or class that counts by what it is: kind, name, content, links.
+    /// A function or class that counts by its content: kind, name, content, references.
     DEFINITION = 0x32;
     /// A function, class or module that counts by its qualified name.
     NAME = 0x33;
-    /// The bound arguments of a call: a count, then a value a parameter.
+    /// The bound arguments of a call: a count, then one value per parameter.
     ARGUMENTS = 0x34;
-    /// 32 bytes: the digest of a node that is too long to stand inline, lies on a cycle, or is a definition.
+    /// 32 bytes: the digest of a node that is too long to be inline, is part of a cycle, or is a
+    /// definition.
     DIGEST = 0x40;
-    /// Inside a cycle only: a member of the same cycle.
+    /// A member of the same cycle; it occurs only while a cycle is hashed.
     MEMBER = 0x41;
 }
 

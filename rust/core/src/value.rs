@@ -1,11 +1,11 @@
-//! Values without an interpreter: for vectors, property tests and benchmarks of the encoding.
+//! Values without a Python interpreter, for vectors, property tests and benchmarks of the encoding.
 
 use crate::digest::Digest;
 use crate::domain::Domain;
 use crate::encode::Encoder;
 use crate::tags;
 
-/// A value as the extension would walk it.
+/// A value, as the extension would write it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A node of one tag: `None`, a bool, `...`.
@@ -20,7 +20,7 @@ pub enum Value {
     Complex(f64, f64),
     /// A str, bytes or bytearray, by its tag.
     Blob(u8, Vec<u8>),
-    /// A composite whose children have an order, by its tag.
+    /// A composite whose children are ordered, by its tag.
     Ordered(u8, Vec<Value>),
     /// A set or frozenset, by its tag.
     Unordered(u8, Vec<Value>),
@@ -69,14 +69,14 @@ impl Value {
         }
     }
 
-    /// The encoding of the value, as it stands inline or by its digest.
+    /// Returns the encoding of the value: inline bytes or a digest.
     pub fn encoding(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
         self.encode(&mut encoder);
         encoder.into_bytes()
     }
 
-    /// What `hash_value` gives.
+    /// Returns the result of `hash_value`.
     pub fn digest(&self) -> Digest {
         let mut encoder = Encoder::new();
         self.encode(&mut encoder);

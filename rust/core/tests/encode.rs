@@ -1,4 +1,4 @@
-//! The encoding: equal values equally, different values differently.
+//! Tests that equal values have equal encodings and different values different ones.
 
 use funes_core::domain::Domain;
 use funes_core::encode::{Encoder, INLINE_LIMIT, Sealed};
@@ -35,7 +35,7 @@ fn ints_are_as_short_as_they_can_be() {
 }
 
 #[test]
-fn an_int_is_the_same_however_many_sign_bytes_it_came_with() {
+fn redundant_sign_bytes_of_an_int_do_not_count() {
     for value in [0, 1, -1, 127, 128, -128, -129, 65_535, i64::MAX, i64::MIN] {
         for extra in 0..4 {
             let mut bytes = value.to_le_bytes().to_vec();
@@ -54,7 +54,7 @@ fn zeros_have_signs_and_nans_have_none() {
 }
 
 #[test]
-fn a_node_stands_inline_up_to_the_limit_and_gives_way_to_its_digest_beyond() {
+fn a_node_is_inline_up_to_the_limit_and_a_digest_beyond() {
     for (length, stands_inline) in [(INLINE_LIMIT - 3, true), (INLINE_LIMIT - 2, false)] {
         let encoding = text(&"x".repeat(length)).encoding();
         assert_eq!(encoding[0] == tags::STR, stands_inline);
@@ -89,7 +89,7 @@ fn boundaries_between_parts_count() {
 }
 
 #[test]
-fn uses_of_the_hash_are_apart() {
+fn domains_have_different_hashes() {
     let finish = |domain| {
         let mut encoder = Encoder::new();
         encoder.int(1);
@@ -98,7 +98,7 @@ fn uses_of_the_hash_are_apart() {
     assert_ne!(finish(Domain::Value), finish(Domain::Arguments));
 }
 
-/// A graph of lists: each node is a label and the nodes it holds. Returns the digest of the first.
+/// Returns the digest of the first node of a graph of lists. Each node has a label and children.
 fn graph(nodes: &[(i64, &[usize])]) -> funes_core::digest::Digest {
     let mut encoder = Encoder::new();
     let ids: Vec<_> = nodes.iter().map(|_| encoder.reserve()).collect();
@@ -114,7 +114,7 @@ fn graph(nodes: &[(i64, &[usize])]) -> funes_core::digest::Digest {
 }
 
 #[test]
-fn a_cycle_has_one_digest_however_it_is_spelled() {
+fn equal_cycles_have_equal_digests() {
     let itself = graph(&[(1, &[0])]);
     assert_eq!(itself, graph(&[(1, &[1]), (1, &[0])]), "two steps round");
     assert_eq!(itself, graph(&[(1, &[1]), (1, &[2]), (1, &[2])]), "a way in");
@@ -133,7 +133,7 @@ fn cycles_that_lead_into_equal_cycles_are_equal() {
 }
 
 #[test]
-fn the_members_of_a_cycle_are_told_apart() {
+fn the_members_of_a_cycle_are_distinguished() {
     let ring = |labels: &[i64]| {
         let next: Vec<[usize; 1]> = (0..labels.len()).map(|index| [(index + 1) % labels.len()]).collect();
         let nodes: Vec<(i64, &[usize])> = labels.iter().zip(&next).map(|(&label, next)| (label, &next[..])).collect();
@@ -146,8 +146,9 @@ fn the_members_of_a_cycle_are_told_apart() {
 }
 
 #[test]
-fn what_lies_deep_in_a_cycle_counts() {
-    // All labels differ, so one round tells the nodes apart: the digest must reach further than the rounds did.
+fn distant_members_of_a_cycle_count() {
+    // All labels differ, so one round tells the nodes apart: the digest must reach further than the
+    // rounds did.
     let ring = |last: i64| {
         let labels: Vec<i64> = (0..49).chain([last]).collect();
         let next: Vec<[usize; 1]> = (1..=labels.len()).map(|index| [index % labels.len()]).collect();

@@ -1,10 +1,11 @@
-//! The files of `tests/vectors/entries.json`: the core reads and writes entries as the reference does.
+//! The files of `tests/vectors/entries.json`: the core reads and writes entries as the reference
+//! does.
 
 use std::fs;
 use std::path::Path;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Head, Key, Pickle, Reading, Secret, Span, Store};
+use funes_core::store::{Content, Head, Key, Pickle, Reading, SigningKey, Span, Store};
 use serde_json::Value as Json;
 
 fn vectors() -> Vec<Json> {
@@ -23,7 +24,7 @@ fn bytes(vector: &Json, field: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(byte).collect()
 }
 
-/// A pickle with buffers, if the vector has it.
+/// Returns a pickle with buffers, if the vector has it.
 fn pickle(vector: &Json, field: &str) -> Option<(Vec<u8>, Vec<Span>)> {
     let pickle = vector[field].as_object()?;
     let number = |row: &Json, index: usize| row[index].as_u64().expect("a number");
@@ -51,11 +52,11 @@ fn files_are_read_and_written_as_the_reference_does() {
         let [inputs, main, fast] = parts.each_ref().map(|part| part.as_ref().map(borrowed));
         let head = inputs.map(|inputs| Head { seconds: vector["seconds"].as_f64().expect("a number"), inputs, main });
         let (body, file) = (bytes(&vector, "body"), bytes(&vector, "file"));
-        let secret = vector["key"].is_string().then(|| Secret::new(&bytes(&vector, "key")));
+        let signing_key = vector["key"].is_string().then(|| SigningKey::new(&bytes(&vector, "key")));
 
         let folder = tempfile::tempdir().unwrap();
         let plain = Store::new(folder.path()).unwrap();
-        let store = secret.map_or(plain.clone(), |secret| plain.clone().with_secret(secret));
+        let store = signing_key.map_or(plain.clone(), |signing_key| plain.clone().with_signing_key(signing_key));
         let path = store.path(&key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &file).unwrap();
@@ -63,7 +64,7 @@ fn files_are_read_and_written_as_the_reference_does() {
         assert_eq!(entry.body(), body, "{name}");
         assert_eq!((entry.footer().head(), entry.footer().fast()), (head, fast), "{name}");
 
-        let other = plain.clone().with_secret(Secret::new(b"another key"));
+        let other = plain.clone().with_signing_key(SigningKey::new(b"another key"));
         assert!(matches!(other.read(&key), Err(Error::Foreign { .. })), "{name}");
         assert!(matches!(plain.read(&key), Ok(Reading::Found(_))), "{name}");
 

@@ -1,5 +1,5 @@
-//! The store against a real file system: races, things in an entry's place, failures. What is in the bytes is tested
-//! beside `store/entry.rs`, what is in the names beside `store/layout.rs`.
+//! The store against a real file system: races, things in an entry's place, failures. What is in
+//! the bytes is tested beside `store/entry.rs`, what is in the names beside `store/layout.rs`.
 
 use std::fs;
 use std::mem::discriminant;
@@ -15,7 +15,7 @@ const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
 const ARGUMENTS: &str = "89abcdef0123456789abcdef0123456789abcdef";
 const BODY: &[u8] = b"\x80\x05K*.";
 
-/// A store in a folder of its own, which goes when the test is over.
+/// A store in a temporary folder.
 struct Place {
     folder: TempDir,
     store: Store,
@@ -28,7 +28,7 @@ impl Place {
         Self { folder, store }
     }
 
-    /// With one entry in it.
+    /// Makes a store with one entry.
     fn with_entry() -> Self {
         let place = Self::new();
         assert!(place.write(BODY));
@@ -55,10 +55,10 @@ impl Place {
         self.store.write(key, &Content::new(&[body]), false).unwrap()
     }
 
-    /// By each of the ways to read, which see the same.
+    /// Reads with each method, and asserts that the results agree.
     fn read(&self) -> Reading {
         let reading = self.store.read(&key()).unwrap();
-        for other in [self.store.read_unlikely(&key()), self.store.read_anew(&key())] {
+        for other in [self.store.read_expecting_miss(&key()), self.store.read_refreshed(&key())] {
             assert_eq!(discriminant(&other.unwrap()), discriminant(&reading));
         }
         reading
@@ -72,7 +72,7 @@ impl Place {
         body(&self.store, &key())
     }
 
-    /// An empty folder of entries, for something else to be put in the entry's place.
+    /// Makes a store with an empty folder of entries.
     fn with_empty_folder() -> Self {
         let place = Self::new();
         fs::create_dir_all(place.folder_of_entries()).unwrap();
@@ -91,14 +91,14 @@ fn body(store: &Store, key: &Key) -> Vec<u8> {
     }
 }
 
-/// Something like a pickle of so many bytes and one more.
+/// Returns a body of `length` bytes and STOP.
 fn large(byte: u8, length: usize) -> Vec<u8> {
     let mut body = vec![byte; length];
     body.push(b'.');
     body
 }
 
-/// Every file below a folder.
+/// Returns every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for item in fs::read_dir(folder).unwrap() {
@@ -113,7 +113,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_written_is_read_by_any_store_in_the_same_place() {
+fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
     for durable in [false, true] {
         let place = Place::new();
         assert!(matches!(place.read(), Reading::Absent));
@@ -131,7 +131,8 @@ fn what_was_written_is_read_by_any_store_in_the_same_place() {
         assert!(fs::read(place.entry()).unwrap().starts_with(BODY));
         assert_eq!(files(place.folder.path()), [place.entry()]);
 
-        // Stored again, it is the same but for the checksum, which stands before version and magic.
+        // Stored again, the file differs only in the checksum, which is before version and magic
+        // bytes.
         let other = Key::new("double", ARGUMENTS, ARGUMENTS).unwrap();
         assert!(place.store.write_again(&other, entry.body(), entry.footer(), durable).unwrap());
         let Reading::Found(again) = place.store.read(&other).unwrap() else { panic!("it was written") };
@@ -144,7 +145,7 @@ fn what_was_written_is_read_by_any_store_in_the_same_place() {
 }
 
 #[test]
-fn looking_creates_nothing() {
+fn reading_creates_nothing() {
     let place = Place::new();
     assert!(matches!(place.read(), Reading::Absent));
     assert!(!place.store.remove(&key()).unwrap());
@@ -156,7 +157,8 @@ fn looking_creates_nothing() {
 #[test]
 fn an_entry_of_any_length_is_read() {
     let place = Place::new();
-    // Around one write, around the look at the end first, around hashing on several threads.
+    // Lengths around one write, around reading the trailer first, around hashing on several
+    // threads.
     let mib = 1 << 20;
     for length in [1, 65_000, 65_536, mib - 97, mib - 96, mib, 3_000_001] {
         let large = large(7, length - 1);
@@ -178,7 +180,7 @@ fn the_first_of_two_writes_stays() {
 }
 
 #[test]
-fn of_many_writers_at_once_one_is_first_and_the_file_is_whole() {
+fn of_concurrent_writers_exactly_one_stores_a_complete_file() {
     const WRITERS: usize = 8;
     let place = Place::new();
     for round in 0..20 {
@@ -200,7 +202,7 @@ fn of_many_writers_at_once_one_is_first_and_the_file_is_whole() {
 }
 
 #[test]
-fn a_reader_sees_an_entry_whole_or_not_at_all() {
+fn a_reader_sees_a_complete_entry_or_none() {
     let place = Place::new();
     let large = large(7, 300_000);
     for round in 0..50 {
@@ -222,7 +224,7 @@ fn a_reader_sees_an_entry_whole_or_not_at_all() {
 
 #[cfg(unix)] // Windows keeps a folder that holds an open file.
 #[test]
-fn folders_that_are_deleted_while_entries_are_written_are_created_again() {
+fn folders_deleted_during_writes_are_created_again() {
     let place = Place::new();
     let root = place.store.root();
     thread::scope(|scope| {
@@ -232,7 +234,7 @@ fn folders_that_are_deleted_while_entries_are_written_are_created_again() {
                 let key = Key::new("double", DEFINITION, &arguments).unwrap();
                 match place.store.write(&key, &Content::new(&[BODY]), false) {
                     Ok(first) => assert!(first),
-                    // It gives up after some attempts, and says why.
+                    // It gives up after some attempts, with an error.
                     Err(error) => assert!(error.to_string().contains("folder"), "{error}"),
                 }
             }
@@ -247,7 +249,7 @@ fn folders_that_are_deleted_while_entries_are_written_are_created_again() {
 }
 
 #[test]
-fn what_cannot_be_read_back_is_refused_before_anything_is_created() {
+fn invalid_content_is_refused_before_anything_is_created() {
     let place = Place::new();
     let error = place.store.write(&key(), &Content::new(&[b"no pickle"]), false).unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error}");
@@ -300,13 +302,13 @@ fn a_copied_cache_is_the_same_cache() {
 }
 
 #[test]
-fn a_damaged_entry_is_set_aside_and_can_be_written_anew() {
+fn a_damaged_entry_is_quarantined_and_can_be_written_again() {
     let place = Place::with_entry();
     let whole = fs::read(place.entry()).unwrap();
     for damaged in [&b""[..], &whole[..10], &[0; 500]] {
         fs::write(place.entry(), damaged).unwrap();
         assert!(matches!(place.read(), Reading::Damaged(_)));
-        // Writing doesn't replace: only setting aside makes room.
+        // Writing does not replace a damaged entry; only the quarantine makes room.
         assert!(!place.write(BODY));
         assert_eq!(place.store.set_aside(&key()).unwrap(), Some(place.damaged()));
         assert_eq!(fs::read(place.damaged()).unwrap(), damaged);
@@ -318,7 +320,7 @@ fn a_damaged_entry_is_set_aside_and_can_be_written_anew() {
 }
 
 #[test]
-fn a_sound_entry_is_not_set_aside() {
+fn an_intact_entry_is_not_quarantined() {
     let place = Place::with_entry();
     assert_eq!(place.store.set_aside(&key()).unwrap(), None);
     assert_eq!(place.body(), BODY);
@@ -326,7 +328,7 @@ fn a_sound_entry_is_not_set_aside() {
 }
 
 #[test]
-fn an_entry_of_another_format_is_neither_damaged_nor_touched() {
+fn an_entry_of_another_format_version_is_kept() {
     for other in [1_u32, 3] {
         let place = Place::with_entry();
         let mut file = fs::read(place.entry()).unwrap();
@@ -345,14 +347,14 @@ fn an_entry_of_another_format_is_neither_damaged_nor_touched() {
 }
 
 #[test]
-fn a_file_of_absurd_length_is_damage_and_not_an_attempt_to_hold_it() {
+fn a_file_of_absurd_length_is_damage_and_is_not_loaded() {
     let place = Place::with_entry();
-    // Sparse: it takes no room.
+    // A sparse file takes no space.
     let file = fs::File::options().write(true).open(place.entry()).unwrap();
     file.set_len(1 << 40).unwrap();
     assert!(matches!(place.read(), Reading::Damaged(Damage::Ending)));
 
-    // Nor is a large file taken for the entry that stands at its end.
+    // A large file that ends with an entry is not read as that entry.
     let place = Place::with_entry();
     let whole = [vec![0; 2 << 20], fs::read(place.entry()).unwrap()].concat();
     fs::write(place.entry(), whole).unwrap();
@@ -360,7 +362,7 @@ fn a_file_of_absurd_length_is_damage_and_not_an_attempt_to_hold_it() {
 }
 
 #[test]
-fn remove_tells_whether_there_was_something() {
+fn remove_returns_whether_there_was_an_entry() {
     let place = Place::with_entry();
     assert!(place.store.remove(&key()).unwrap());
     assert!(!place.store.remove(&key()).unwrap());
@@ -369,7 +371,7 @@ fn remove_tells_whether_there_was_something() {
 }
 
 #[test]
-fn entries_are_listed_in_order_and_nothing_else_is() {
+fn only_entries_are_listed_in_order() {
     let place = Place::with_entry();
     let folder = place.folder_of_entries();
     let early = "00".repeat(20);
@@ -389,7 +391,7 @@ fn entries_are_listed_in_order_and_nothing_else_is() {
 }
 
 #[test]
-fn a_folder_in_an_entry_s_place_is_a_miss() {
+fn a_folder_with_the_name_of_an_entry_is_a_miss() {
     let place = Place::with_empty_folder();
     fs::create_dir(place.entry()).unwrap();
     assert!(matches!(place.read(), Reading::Absent));
@@ -415,7 +417,7 @@ fn a_file_where_a_folder_should_be_is_a_miss_and_an_error_to_write() {
         }
         assert_eq!(files(place.folder.path()), [obstacle.as_path()]);
 
-        // It resumes by itself.
+        // Writing works once the obstacle is gone.
         fs::remove_file(&obstacle).unwrap();
         assert!(place.write(BODY));
     }
@@ -434,7 +436,7 @@ mod unix {
     }
 
     #[test]
-    fn a_link_in_an_entry_s_place_is_not_followed() {
+    fn a_link_with_the_name_of_an_entry_is_not_followed() {
         let place = Place::with_entry();
         let elsewhere = place.folder.path().join("elsewhere");
         fs::rename(place.entry(), &elsewhere).unwrap();
@@ -459,7 +461,7 @@ mod unix {
     }
 
     #[test]
-    fn a_pipe_or_a_socket_in_an_entry_s_place_is_a_miss_that_blocks_nobody() {
+    fn a_pipe_or_socket_with_the_name_of_an_entry_is_a_miss_and_does_not_block() {
         let place = Place::with_empty_folder();
         let status = Command::new("mkfifo").arg(place.entry()).status().unwrap();
         assert!(status.success());
@@ -467,7 +469,8 @@ mod unix {
         assert!(!place.write(BODY));
         fs::remove_file(place.entry()).unwrap();
 
-        // The path of a socket is limited to about a hundred bytes: bind it elsewhere, then move it.
+        // The path of a socket is limited to about a hundred bytes: bind it elsewhere, then move
+        // it.
         let socket = place.folder.path().join("s");
         let _listener = UnixListener::bind(&socket).unwrap();
         fs::rename(socket, place.entry()).unwrap();
@@ -475,13 +478,13 @@ mod unix {
     }
 
     #[test]
-    fn a_root_that_is_no_text_works() {
+    fn a_root_that_is_not_utf8_works() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
 
         let folder = TempDir::new().unwrap();
         let root = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
-        // macOS and some others refuse such names altogether.
+        // Some systems, such as macOS, refuse such names.
         if fs::create_dir(&root).is_err() {
             return;
         }
@@ -491,7 +494,7 @@ mod unix {
     }
 
     #[test]
-    fn folders_that_exist_keep_their_permissions() {
+    fn existing_folders_keep_their_permissions() {
         let place = Place::new();
         fs::create_dir(place.store.root()).unwrap();
         fs::set_permissions(place.store.root(), fs::Permissions::from_mode(0o2770)).unwrap();
@@ -500,7 +503,8 @@ mod unix {
         assert_eq!(mode(&place.folder_of_entries()) & 0o777, 0o700);
     }
 
-    /// The umask belongs to the whole process, so that each one is tried in a process of its own: this test again.
+    /// The umask belongs to the whole process, so that each one is tried in a process of its own:
+    /// this test again.
     #[test]
     fn folders_and_files_are_for_their_owner_alone_under_any_umask() {
         const VARIABLE: &str = "FUNES_TEST_UMASK_ROOT";

@@ -1,6 +1,8 @@
-//! The vectors of `tests/vectors/values.json`: what the core makes of a value is what the reference makes of it.
+//! The vectors of `tests/vectors/values.json`: what the core makes of a value is what the reference
+//! makes of it.
 //!
-//! A vector has a `tree` if its value can be built without Python; README.md beside the file describes it.
+//! A vector has a `tree` if its value can be built without Python; README.md beside the file
+//! describes it.
 
 use std::path::Path;
 
@@ -8,7 +10,7 @@ use funes_core::tags;
 use funes_core::value::Value;
 use serde_json::Value as Json;
 
-/// The vectors that the core can build: values, and the arguments of calls.
+/// Returns the vectors that the core can build: values, and the arguments of calls.
 fn vectors(sections: &[&str]) -> Vec<Json> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/values.json");
     let text = std::fs::read_to_string(path).expect("the vectors are beside the tests of Python");
@@ -34,7 +36,7 @@ fn float(bytes: &[u8]) -> f64 {
     f64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
-/// How often the last element of a description is repeated: once, if it does not say.
+/// Returns the repeat count of the last element of a description; the default is 1.
 fn times(tree: &[Json]) -> usize {
     tree.get(2).map_or(1, |times| times.as_u64().expect("a count") as usize)
 }
@@ -48,7 +50,7 @@ fn children(tree: &[Json]) -> Vec<Value> {
     children.iter().cycle().take(children.len() * times(tree)).cloned().collect()
 }
 
-/// The value that a tree describes.
+/// Builds the value of a tree.
 fn value(tree: &Json) -> Value {
     let tree = tree.as_array().expect("a list: the name of the tag, and what follows it");
     match text(&tree[0]) {

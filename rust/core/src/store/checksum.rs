@@ -1,4 +1,4 @@
-//! What shows that a file is what was written under its name: a checksum, and, where there is a secret, a MAC.
+//! The checksum of an entry, and its MAC if there is a signing key.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -8,47 +8,48 @@ use super::layout::Key;
 use super::trailer::Trailer;
 use crate::parallel;
 
-/// The length of a MAC, and of a checksum.
+/// The length of a MAC and of a checksum, in bytes.
 pub(super) const HASH: usize = blake3::OUT_LEN;
 
-/// What entries are signed with. Who does not have it can neither make an entry nor move one.
+/// A signing key. Without it, a program can neither make an entry nor rename one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret([u8; blake3::KEY_LEN]);
+pub struct SigningKey([u8; blake3::KEY_LEN]);
 
-impl Secret {
-    /// From bytes of any length: as many as nobody can guess, not fewer.
-    pub fn new(secret: &[u8]) -> Self {
-        Self(blake3::derive_key("funes 2026-11 entry 2 mac", secret))
+impl SigningKey {
+    /// Derives a key from bytes of any length; they must be too many to guess.
+    pub fn new(signing_key: &[u8]) -> Self {
+        Self(blake3::derive_key("funes 2026-11 entry 2 mac", signing_key))
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secret(..)")
+        formatter.write_str("SigningKey(..)")
     }
 }
 
-/// Both hashes of a file, fed from its start up to its MAC. Boxed: a hasher is 2 KB, and moved as often as this is.
+/// Hashes a file from its start up to its MAC, for its checksum and its MAC. The hashers are boxed
+/// since each has 2 KB and this value is moved often.
 pub(super) struct Checksum {
     checksum: Box<blake3::Hasher>,
     mac: Option<Box<blake3::Hasher>>,
 }
 
-/// Deriving the key anew would cost as much as hashing a small entry.
+/// A hasher with the derived key; deriving it takes as long as hashing a small entry.
 static CHECKSUM: LazyLock<blake3::Hasher> =
     LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 2 checksum"));
 
 impl Checksum {
-    pub(super) fn new(key: &Key, secret: Option<&Secret>) -> Self {
-        let mac = secret.map(|Secret(key)| Box::new(blake3::Hasher::new_keyed(key)));
-        let mut seal = Self { checksum: Box::new(CHECKSUM.clone()), mac };
+    pub(super) fn new(key: &Key, signing_key: Option<&SigningKey>) -> Self {
+        let mac = signing_key.map(|SigningKey(key)| Box::new(blake3::Hasher::new_keyed(key)));
+        let mut hashes = Self { checksum: Box::new(CHECKSUM.clone()), mac };
         let mut names = Vec::with_capacity(256);
         for name in [key.definition().function(), key.definition().hash(), key.arguments()] {
             names.extend((name.len() as u64).to_le_bytes());
             names.extend(name.as_bytes());
         }
-        seal.update(&names);
-        seal
+        hashes.update(&names);
+        hashes
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -58,25 +59,25 @@ impl Checksum {
         }
     }
 
-    /// Stands for the names, of a seal that was fed nothing yet.
+    /// Returns a hash of the names, if no bytes were fed yet.
     pub(super) fn identity(&self) -> [u8; HASH] {
         *self.checksum.finalize().as_bytes()
     }
 
-    /// The MAC, zero without a secret, and the checksum.
+    /// Returns the MAC, zero without a signing key, and the checksum.
     pub(super) fn finish(mut self) -> [[u8; HASH]; 2] {
         let mac = self.mac.take().map_or([0; HASH], |mac| *mac.finalize().as_bytes());
         self.checksum.update(&mac);
         [mac, *self.checksum.finalize().as_bytes()]
     }
 
-    /// Compares with what the file says of itself.
+    /// Compares the hashes with those in the trailer of the file.
     pub(super) fn check(mut self, trailer: &Trailer) -> Result<(), Fault> {
         self.checksum.update(&trailer.mac);
         if *self.checksum.finalize().as_bytes() != trailer.checksum {
             return Err(Damage::Checksum.into());
         }
-        // `blake3::Hash` compares in constant time: how far a forgery got right must not be measurable.
+        // `blake3::Hash` compares in constant time, so that timing does not help to forge a MAC.
         match self.mac {
             Some(mac) if mac.finalize() != blake3::Hash::from_bytes(trailer.mac) => Err(Fault::Foreign),
             _ => Ok(()),

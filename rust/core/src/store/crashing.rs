@@ -1,8 +1,9 @@
-//! A machine that loses power at any moment, and what is on its disk afterwards.
+//! Simulates a machine that loses power at any moment, and the state of its disk afterwards.
 //!
-//! A write goes to memory; what has been synced is on the disk; of the rest, after a crash, any part may be there: blocks
-//! of a file without those before them, the name of a file without its content, a rename without the one before it. Each
-//! test tries every operation of what is done to entries as the last one, and after each many of these outcomes.
+//! A write goes to memory; synced data is on the disk. After a crash, any part of the rest may be
+//! there: blocks of a file without earlier blocks, the name of a file without its content, a rename
+//! without an earlier one. Each test tries every operation on entries as the last one before the
+//! crash, and many outcomes for each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +19,11 @@ use super::remove;
 use super::write::write;
 use crate::error::Result;
 
-/// What a disk writes as a whole; small, so that small files are torn.
+/// The number of bytes that the disk writes atomically; small, so that small files are torn.
 const SECTOR: usize = 64;
 
-/// A file: its content as programs see it, and which part of it is certainly on the disk.
+/// A file: its content as programs see it, and the length of the part that is certainly on the
+/// disk.
 #[derive(Default)]
 struct Inode {
     bytes: Vec<u8>,
@@ -30,14 +32,14 @@ struct Inode {
 
 type Node = Rc<RefCell<Inode>>;
 
-/// What has a name. Folders are told from files by having none of the latter's content.
+/// An object that has a name.
 #[derive(Clone)]
 enum Named {
     File(Node),
     Folder,
 }
 
-/// A change to a folder that no sync has made last yet.
+/// A change to a folder that was not synced yet.
 #[derive(Clone)]
 enum Change {
     Add(PathBuf, Named),
@@ -61,15 +63,15 @@ enum Way {
 
 struct Machine {
     way: Way,
-    /// As programs see it.
+    /// The names as programs see them.
     names: RefCell<BTreeMap<PathBuf, Named>>,
-    /// What is certainly on the disk.
+    /// The names that are certainly on the disk.
     lasting: RefCell<BTreeMap<PathBuf, Named>>,
     pending: RefCell<Vec<Change>>,
     operations: Cell<usize>,
-    /// After so many operations the power is lost: the next one fails, and all that follow.
+    /// The number of operations after which the power is lost: all later ones fail.
     until: usize,
-    /// It is no loss of power: only that one fails.
+    /// True if only the next operation fails, without a loss of power.
     goes_on: bool,
 }
 
@@ -87,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// One more operation, unless the power is off.
+    /// Counts one operation, and fails if the power is off.
     fn step(&self) -> io::Result<()> {
         self.operations.set(self.operations.get() + 1);
         let fails = if self.goes_on { self.operations.get() == self.until + 1 } else { !self.is_on() };
@@ -98,7 +100,7 @@ impl Machine {
         self.goes_on || self.operations.get() <= self.until
     }
 
-    /// As programs see them.
+    /// Returns the files as programs see them.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let names = self.names.borrow();
         let files = names.iter().filter_map(|(path, named)| match named {
@@ -113,14 +115,14 @@ impl Machine {
         self.pending.borrow_mut().push(change);
     }
 
-    /// A byte of a file changes, whatever was synced.
+    /// Changes a byte of a file, synced or not.
     fn damage(&self, path: &Path) {
         if let Some(Named::File(node)) = self.names.borrow().get(path) {
             node.borrow_mut().bytes[100] ^= 1;
         }
     }
 
-    /// One of the states that the disk may be in when the power comes back.
+    /// Returns one of the possible states of the disk after the crash.
     fn after_crash(&self, chance: &mut Chance) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut names = self.lasting.borrow().clone();
         let mut pending = self.pending.borrow().clone();
@@ -148,7 +150,7 @@ impl Inode {
     fn after_crash(&self, chance: &mut Chance) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         let kept = self.synced + chance.next(bytes.len() - self.synced + 1);
-        // Its length may be that of all that was written, or of a part.
+        // The length may be that of all written data, or of a part.
         if chance.next(2) == 0 {
             bytes.truncate(kept);
         }
@@ -174,7 +176,7 @@ fn apply(tree: &mut BTreeMap<PathBuf, Named>, change: &Change) {
     };
 }
 
-/// The same random numbers at every run.
+/// Pseudorandom numbers, the same in every run.
 struct Chance(u64);
 
 impl Chance {
@@ -207,7 +209,7 @@ impl Files for Machine {
     }
 
     fn write(&self, file: &Node, bytes: &[u8]) -> io::Result<()> {
-        // In two halves, so that the power may be lost between them.
+        // Two halves, so that the power may be lost between them.
         for half in [&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2..]] {
             self.step()?;
             file.borrow_mut().bytes.extend_from_slice(half);
@@ -301,25 +303,25 @@ impl Files for Machine {
     }
 }
 
-/// Two folders are missing: the cache folder, and the one above it.
+/// The cache folder. It and its parent do not exist at the start.
 const ROOT: &str = "/home/reader/cache";
 
 fn value(number: usize) -> Vec<u8> {
-    // Longer than a few sectors, and than one of a disk for the last.
+    // Several sectors; the last value is longer than a sector of a real disk.
     [vec![b'0' + number as u8; 150 + 300 * number], b".".to_vec()].concat()
 }
 
 fn hashes(number: usize) -> [String; 2] {
-    // The first two are of one definition, the third of another.
+    // The first two have the same definition, the third another one.
     [format!("{:040x}", number / 2), format!("{number:040x}")]
 }
 
-/// What is done, in this order, to the entry of a number.
+/// An operation on the entry with a number.
 #[derive(Clone, Copy)]
 enum Step {
     Durable(usize),
     Cheap(usize),
-    /// A byte of it changes on the disk.
+    /// A byte of the entry changes on the disk.
     Damage(usize),
     SetAside(usize),
     Remove(usize),
@@ -331,9 +333,9 @@ type Plan = [Step];
 
 const DURABLE: &Plan = &[Durable(0), Durable(1), Durable(2), Durable(0)];
 const CHEAP: &Plan = &[Cheap(0), Cheap(1), Cheap(2), Cheap(0)];
-/// An entry that was there already, and of which more is asked now.
+/// An entry that was stored without durability is stored again with it.
 const MIXED: &Plan = &[Cheap(0), Durable(1), Cheap(2), Durable(0)];
-/// Entries that go, and are stored again, beside one that stays.
+/// Entries are removed and stored again, beside one that stays.
 const GOING: &Plan = &[
     Durable(0),
     Durable(1),
@@ -350,10 +352,10 @@ const GOING: &Plan = &[
     Cheap(2),
 ];
 
-/// The entries that were promised to last.
+/// The entries that must survive.
 type Promised = BTreeSet<usize>;
 
-/// Does one step after the other, until the power is lost. What is promised then, and the machine.
+/// Runs a plan until the power is lost. Returns the entries that must survive, and the machine.
 fn run(way: Way, plan: &Plan, until: usize) -> (Promised, Machine) {
     let machine = Machine::new(way, until);
     let mut promised = Promised::new();
@@ -394,7 +396,7 @@ fn take(machine: &Machine, step: Step, promised: &mut Promised) -> Result<()> {
     Ok(())
 }
 
-/// Reads everything back. Nothing may be wrong, and what was promised must be there.
+/// Reads all entries. No value may be wrong, and the promised entries must be there.
 fn check(disk: &BTreeMap<PathBuf, Vec<u8>>, promised: &Promised) {
     for number in 0..3 {
         let [definition, arguments] = hashes(number);
@@ -411,7 +413,7 @@ fn check(disk: &BTreeMap<PathBuf, Vec<u8>>, promised: &Promised) {
     }
 }
 
-/// Every operation as the last one, and after each many states of the disk.
+/// Crashes after each operation of a plan, and checks many states of the disk.
 fn crash_everywhere(plan: &Plan, all: &[usize]) {
     for way in [Way::Unnamed, Way::RenameNew, Way::Replace] {
         let (promised, machine) = run(way, plan, usize::MAX);
@@ -426,27 +428,27 @@ fn crash_everywhere(plan: &Plan, all: &[usize]) {
 }
 
 #[test]
-fn a_crash_anywhere_costs_no_durable_entry_and_leaves_none_that_is_wrong() {
+fn a_crash_loses_no_durable_entry_and_leaves_no_wrong_entry() {
     crash_everywhere(DURABLE, &[0, 1, 2]);
 }
 
 #[test]
-fn a_crash_anywhere_leaves_no_entry_that_is_wrong() {
+fn a_crash_leaves_no_wrong_entry() {
     crash_everywhere(CHEAP, &[]);
 }
 
 #[test]
-fn a_crash_anywhere_costs_no_entry_that_was_cheap_before_it_was_durable() {
+fn a_crash_loses_no_entry_that_became_durable() {
     crash_everywhere(MIXED, &[0, 1]);
 }
 
 #[test]
-fn a_crash_while_entries_are_set_aside_and_deleted_costs_no_other_and_none_that_comes_after() {
+fn a_crash_during_quarantine_and_deletion_loses_no_other_entry() {
     crash_everywhere(GOING, &[0]);
 }
 
 #[test]
-fn without_a_crash_everything_is_there_and_nothing_else() {
+fn without_a_crash_only_the_entries_are_on_disk() {
     for way in [Way::Unnamed, Way::RenameNew, Way::Replace] {
         let (_, machine) = run(way, CHEAP, usize::MAX);
         let files = machine.files();
@@ -456,10 +458,10 @@ fn without_a_crash_everything_is_there_and_nothing_else() {
 }
 
 #[test]
-fn any_operation_may_fail_and_leaves_nothing_or_an_entry_that_lasts() {
+fn a_failed_operation_leaves_no_entry_or_a_durable_one() {
     let refusing = |way, until| {
         let machine = Machine { goes_on: true, ..Machine::new(way, until) };
-        // A folder above the cache folder that is new and cannot be synced is nobody's failure.
+        // Create the folder above the cache folder: failing to sync it would not be reported.
         for names in [&machine.names, &machine.lasting] {
             names.borrow_mut().insert("/home/reader".into(), Named::Folder);
         }
@@ -471,7 +473,7 @@ fn any_operation_may_fail_and_leaves_nothing_or_an_entry_that_lasts() {
         for until in 0..operations {
             let (is_stored, machine) = refusing(way, until);
             assert_eq!(machine.files().len(), usize::from(is_stored), "{until}");
-            // The next time nothing stands in the way.
+            // The next attempt succeeds.
             take(&machine, Durable(0), &mut Promised::new()).unwrap();
             for seed in 0..20 {
                 check(&machine.after_crash(&mut Chance(seed)), &[0].into());
@@ -481,7 +483,7 @@ fn any_operation_may_fail_and_leaves_nothing_or_an_entry_that_lasts() {
 }
 
 #[test]
-fn the_machine_forgets_what_was_not_synced() {
+fn the_machine_loses_unsynced_data() {
     // Otherwise the tests above would prove nothing.
     let (_, machine) = run(Way::Unnamed, CHEAP, usize::MAX);
     let lost = (0..200).filter(|&seed| machine.after_crash(&mut Chance(seed)).len() < 3).count();

@@ -1,4 +1,4 @@
-//! What an entry's file holds, byte by byte; `docs/format.md` draws it. Nothing here touches the disk.
+//! The bytes of an entry's file, as in `docs/format.md`. This file does not access the disk.
 //!
 //! ```text
 //! body | footer: sections | trailer
@@ -6,21 +6,21 @@
 
 use memmap2::MmapMut;
 
-use super::checksum::{Checksum, Secret};
+use super::checksum::{Checksum, SigningKey};
 use super::footer::{Footer, Head, Pickle, footer};
 use super::layout::Key;
 use super::trailer::{LENGTHS, MAGIC, Trailer};
 use crate::pickle::STOP;
 
-/// The version of the file's format. A reader refuses any other, and says so.
+/// The version of the file format. A reader refuses any other version with an error.
 pub const ENTRY_VERSION: u32 = 2;
 
-/// A large buffer inside the body: `length` bytes from `offset` of the file on.
+/// The position of a large buffer in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where it starts, in bytes from the start of the file.
+    /// Its start, in bytes from the start of the file.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// Its length in bytes.
     pub length: u64,
 }
 
@@ -30,47 +30,47 @@ impl Span {
     }
 }
 
-/// What is to be stored.
+/// The content of an entry to store.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
-    /// The portable pickle, up to and with its STOP, in pieces. Large arrays are pieces of their own, so that they need
-    /// not be copied together.
+    /// The portable pickle, up to and including its STOP, in pieces. Large arrays are separate
+    /// pieces, so that they need not be copied.
     pub body: &'a [&'a [u8]],
-    /// The inputs and the time; none for a large argument, which has neither.
+    /// The inputs and the running time; none for a large argument.
     pub head: Option<Head<'a>>,
-    /// The same as the body with its buffers out of band, which only funes reads.
+    /// The fast pickle of the same value, with its buffers out of band, which only funes reads.
     pub fast: Option<Pickle<'a>>,
 }
 
 impl<'a> Content<'a> {
-    /// A file of one pickle.
+    /// Makes the content of a file with one pickle.
     pub fn new(body: &'a [&'a [u8]]) -> Self {
         Self { body, head: None, fast: None }
     }
 
-    /// The reason why it could be written but not read back, if there is one.
-    pub(super) fn objection(&self) -> Option<&'static str> {
+    /// Returns the reason why this could not be read back, if there is one.
+    pub(super) fn invalid_reason(&self) -> Option<&'static str> {
         if self.body.iter().rev().find_map(|piece| piece.last()) != Some(&STOP) {
-            // A program that loads the file without funes would read on into what follows the body.
+            // A program that loads the file without funes would read beyond the body.
             return Some("the body of an entry must be a pickle, which ends with STOP");
         }
         let body = length(self.body) as u64;
         let pickles = [self.fast, self.head.map(|head| head.inputs), self.head.and_then(|head| head.main)];
-        pickles.iter().flatten().find_map(|pickle| pickle.objection(body))
+        pickles.iter().flatten().find_map(|pickle| pickle.invalid_reason(body))
     }
 
-    /// The sections.
+    /// Returns the bytes of the footer.
     pub(super) fn footer(&self) -> Vec<u8> {
         footer(self.head, self.fast)
     }
 }
 
-/// The length of a body that comes in pieces.
+/// Returns the length in bytes of a body in pieces.
 pub(super) fn length(body: &[&[u8]]) -> usize {
     body.iter().map(|piece| piece.len()).sum()
 }
 
-/// What stands between the footer and the hashes: the lengths of all that is before.
+/// Returns the lengths of body and footer, which come between the footer and the hashes.
 pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
     let mut lengths = [0; LENGTHS];
     lengths[..8].copy_from_slice(&(body as u64).to_le_bytes());
@@ -78,14 +78,14 @@ pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
     lengths
 }
 
-/// The end of a file: what shows that all before it is as it was written.
-pub(super) fn end(seal: Checksum) -> Vec<u8> {
-    let [mac, checksum] = seal.finish();
+/// Returns the end of a file: MAC, checksum, version and magic bytes.
+pub(super) fn end(checksum: Checksum) -> Vec<u8> {
+    let [mac, checksum] = checksum.finish();
     let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
     [&mac[..], &checksum, &version, &MAGIC].concat()
 }
 
-/// An entry that was read and found to be what was written.
+/// An entry that was read and verified.
 #[derive(Debug)]
 pub struct Entry {
     held: Held,
@@ -93,12 +93,12 @@ pub struct Entry {
     footer: Footer,
 }
 
-/// How the reader has the body.
+/// The memory in which a reader has the body.
 #[derive(Debug)]
 pub enum Held {
-    /// In memory.
+    /// A buffer.
     Bytes(Vec<u8>),
-    /// In a private map of its file, from the start on: it lies on a local disk, and it is large.
+    /// A private memory map of the file from its start, for a large file on a local disk.
     Mapped(MmapMut),
 }
 
@@ -107,12 +107,12 @@ impl Entry {
         Self { held, body, footer }
     }
 
-    /// The sections.
+    /// Returns the footer.
     pub fn footer(&self) -> &Footer {
         &self.footer
     }
 
-    /// The portable pickle.
+    /// Returns the portable pickle.
     pub fn body(&self) -> &[u8] {
         let bytes: &[u8] = match &self.held {
             Held::Bytes(bytes) => bytes,
@@ -121,47 +121,47 @@ impl Entry {
         &bytes[..self.body as usize]
     }
 
-    /// The portable pickle, if it is in memory and there is no fast one.
+    /// Returns the portable pickle, if it is in a buffer and there is no fast pickle.
     pub fn plain_body(&self) -> Option<&[u8]> {
         matches!(self.held, Held::Bytes(_)).then(|| self.body()).filter(|_| self.footer.fast().is_none())
     }
 
-    /// What the body is the start of, and the sections.
+    /// Returns the memory that begins with the body, and the footer.
     pub fn into_parts(self) -> (Held, Footer) {
         (self.held, self.footer)
     }
 }
 
-/// What shows that a file is not what was written under this name.
+/// The reason why a file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// Not even room for a trailer: emptied, or cut off.
+    /// The file is too short for a trailer: it was emptied or cut off.
     #[error("it is too short to be an entry")]
-    InlineEncoder,
-    /// The end is not an entry's end: cut off, added to or overwritten.
+    TooShort,
+    /// The end is not that of an entry: the file was cut off, extended or overwritten.
     #[error("it does not end as an entry does")]
     Ending,
-    /// The lengths in the trailer do not add up to the file's.
+    /// The lengths in the trailer do not add up to the length of the file.
     #[error("its length is not the one that was written")]
     Length,
     /// The bytes have changed, or the file was stored under another name.
     #[error("its checksum is not that of its content, function, definition and arguments")]
     Checksum,
-    /// The sections do not fill the footer, or one of them stands there twice.
+    /// The sections do not fill the footer, or a section is there twice.
     #[error("its sections are not those of an entry")]
     Sections,
-    /// A buffer lies outside of the body.
-    #[error("its table of buffers leads out of it")]
+    /// A buffer is outside of the body.
+    #[error("its table of buffers points outside of its body")]
     Buffers,
 }
 
-/// Why the bytes of a file are no entry for this reader.
+/// The reason why a reader does not accept a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Damaged(Damage),
-    /// Sound, but not signed with the reader's secret.
+    /// Intact, but not signed with the reader's signing key.
     Foreign,
-    /// Sound as far as can be told, but of another version of the format.
+    /// Apparently intact, but of another version of the format.
     OtherVersion(u32),
 }
 
@@ -171,16 +171,21 @@ impl From<Damage> for Fault {
     }
 }
 
-/// Takes a file apart that is all in memory; unless `trusted`, after making sure that it is whole, unchanged, and
-/// stored under its own name by somebody who has the secret.
-pub(super) fn open(key: &Key, secret: Option<&Secret>, trusted: bool, mut bytes: Vec<u8>) -> Result<Entry, Fault> {
+/// Parses a file that is in memory. Unless `trusted`, it verifies that the file is complete,
+/// unchanged, stored under its own name, and signed with the signing key.
+pub(super) fn open(
+    key: &Key,
+    signing_key: Option<&SigningKey>,
+    trusted: bool,
+    mut bytes: Vec<u8>,
+) -> Result<Entry, Fault> {
     let trailer = Trailer::of(&bytes)?;
     let parts = trailer.parts(bytes.len() as u64)?;
     let end = parts.footer.end as usize;
     if !trusted {
-        let mut seal = Checksum::new(key, secret);
-        seal.update(&bytes[..end + LENGTHS]);
-        seal.check(&trailer)?;
+        let mut checksum = Checksum::new(key, signing_key);
+        checksum.update(&bytes[..end + LENGTHS]);
+        checksum.check(&trailer)?;
     }
     let footer = Footer::of(bytes[parts.body as usize..end].to_vec(), parts.body)?;
     bytes.truncate(parts.body as usize);
@@ -200,13 +205,13 @@ mod tests {
         Key::new("double", DEFINITION, ARGUMENTS).unwrap()
     }
 
-    fn signed(content: &Content, secret: Option<&Secret>) -> Vec<u8> {
-        assert_eq!(content.objection(), None);
+    fn signed(content: &Content, signing_key: Option<&SigningKey>) -> Vec<u8> {
+        assert_eq!(content.invalid_reason(), None);
         let (body, footer) = (content.body.concat(), content.footer());
         let file = [&body[..], &footer, &lengths(body.len(), footer.len())].concat();
-        let mut seal = Checksum::new(&key(), secret);
-        seal.update(&file);
-        [&file[..], &end(seal)].concat()
+        let mut checksum = Checksum::new(&key(), signing_key);
+        checksum.update(&file);
+        [&file[..], &end(checksum)].concat()
     }
 
     fn section(tag: [u8; 4], content: &[u8]) -> Vec<u8> {
@@ -232,16 +237,16 @@ mod tests {
         Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"fast.", buffers }) }
     }
 
-    /// Recomputes the checksum, as somebody who wants to fool the parser would.
+    /// Recomputes the checksum, as an attacker without a signing key would.
     fn resealed(mut file: Vec<u8>) -> Vec<u8> {
         file.truncate(file.len() - (TRAILER - LENGTHS));
-        let mut seal = Checksum::new(&key(), None);
-        seal.update(&file);
-        [file, end(seal)].concat()
+        let mut checksum = Checksum::new(&key(), None);
+        checksum.update(&file);
+        [file, end(checksum)].concat()
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn written_content_is_read_back() {
         let with_head = Content { fast: None, ..rich() };
         for content in [Content::new(&[BODY]), Content::new(&[b"N", b"", b".", b""]), rich(), with_head] {
             let entry = open(&key(), sealed(&content)).unwrap();
@@ -289,7 +294,7 @@ mod tests {
         }
         assert_eq!(fault(&key(), [&file[..], b"\n"].concat()), Some(Damage::Ending.into()));
         assert_eq!(fault(&key(), [b".", &file[..]].concat()), Some(Damage::Length.into()));
-        assert_eq!(fault(&key(), Vec::new()), Some(Damage::InlineEncoder.into()));
+        assert_eq!(fault(&key(), Vec::new()), Some(Damage::TooShort.into()));
     }
 
     #[test]
@@ -306,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn two_bytes_in_each_other_s_place_are_damage() {
+    fn two_swapped_bytes_are_damage() {
         let file = sealed(&rich());
         for first in 0..file.len() {
             for second in 0..first {
@@ -333,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_told_from_damage_whatever_its_length() {
+    fn another_format_version_is_not_damage() {
         for (front, version) in [(Vec::new(), 3), (vec![7; 3], 1), (vec![7; 300], 1), (vec![7; 300], u32::MAX)] {
             let file = [&front[..], &version.to_le_bytes(), &(!version).to_le_bytes(), &MAGIC].concat();
             assert_eq!(fault(&key(), file), Some(Fault::OtherVersion(version)));
@@ -343,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_footer_that_is_none_is_damage_even_under_a_right_checksum() {
+    fn an_invalid_footer_is_damage_even_with_a_valid_checksum() {
         let mut file = sealed(&Content::new(&[BODY]));
         let lengths = file.len() - TRAILER;
         file.splice(lengths..lengths, *b"what");
@@ -352,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_are_damage_even_under_a_right_checksum() {
+    fn wrong_lengths_are_damage_even_with_a_valid_checksum() {
         let file = sealed(&rich());
         let lengths = file.len() - TRAILER;
         for (index, honest) in [BODY.len() as u64, rich().footer().len() as u64].into_iter().enumerate() {
@@ -366,14 +371,14 @@ mod tests {
 
     #[test]
     fn garbage_of_any_kind_is_damage() {
-        // Bytes from the hash itself: the same at every run, and as random as it gets.
+        // Pseudorandom bytes from the hash, the same in every run.
         let mut garbage = vec![0; 4096];
         for round in 0..200_u32 {
             blake3::Hasher::new().update(&round.to_le_bytes()).finalize_xof().fill(&mut garbage);
             let length = garbage[0] as usize * 16 + garbage[1] as usize % 16;
             let mut file = garbage[..length].to_vec();
             assert!(matches!(open(&key(), file.clone()), Err(Fault::Damaged(_))));
-            // The same with a proper end, so that the inner checks are reached.
+            // A valid end, so that the inner checks are reached.
             file.extend(ENTRY_VERSION.to_le_bytes());
             file.extend((!ENTRY_VERSION).to_le_bytes());
             file.extend(MAGIC);
@@ -385,9 +390,9 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_back_is_not_written() {
+    fn content_that_could_not_be_read_back_is_rejected() {
         for body in [&[&b""[..]][..], &[b"\x80\x05K*"], &[], &[b".", b"N", b""]] {
-            assert!(Content { body, ..rich() }.objection().unwrap().contains("STOP"));
+            assert!(Content { body, ..rich() }.invalid_reason().unwrap().contains("STOP"));
         }
         let empty = Pickle { bytes: b"", buffers: &[] };
         let outside = Pickle { bytes: b".", buffers: &[Span { offset: 1, length: 5 }] };
@@ -399,25 +404,25 @@ mod tests {
                 Content { head: head(bad, None), ..rich() },
                 Content { head: head(good, Some(bad)), ..rich() },
             ] {
-                assert!(content.objection().unwrap().contains(why));
+                assert!(content.invalid_reason().unwrap().contains(why));
             }
         }
     }
 
     #[test]
-    fn an_impossible_size_is_seen_from_the_end_alone() {
+    fn an_impossible_size_is_detected_from_the_trailer() {
         let file = sealed(&rich());
         let trailer = Trailer::of(&file[file.len() - TRAILER..]).ok().unwrap();
         assert!(trailer.parts(file.len() as u64).is_ok());
         assert_eq!(trailer.parts(1 << 50), Err(Damage::Length));
-        assert_eq!(trailer.parts(0), Err(Damage::InlineEncoder));
+        assert_eq!(trailer.parts(0), Err(Damage::TooShort));
     }
 
     #[test]
-    fn a_secret_tells_its_own_entries_from_all_others() {
-        let (ours, theirs) = (Secret::new(b"ours"), Secret::new(b"theirs"));
+    fn only_entries_signed_with_the_same_key_are_accepted() {
+        let (ours, theirs) = (SigningKey::new(b"ours"), SigningKey::new(b"theirs"));
         let file = signed(&rich(), Some(&ours));
-        let open = |secret, file: &[u8]| super::open(&key(), secret, false, file.to_vec()).err();
+        let open = |signing_key, file: &[u8]| super::open(&key(), signing_key, false, file.to_vec()).err();
         assert_eq!(open(Some(&ours), &file), None);
         assert_eq!(open(None, &file), None);
         assert_eq!(open(Some(&theirs), &file), Some(Fault::Foreign));
@@ -431,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_show() {
-        assert_eq!(format!("{:?}", Secret::new(b"hunter2")), "Secret(..)");
+    fn debug_output_does_not_contain_the_signing_key() {
+        assert_eq!(format!("{:?}", SigningKey::new(b"hunter2")), "SigningKey(..)");
     }
 }

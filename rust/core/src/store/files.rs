@@ -1,5 +1,5 @@
-//! The few operations on files that writing an entry consists of, deleting it, and setting it aside. The real ones are
-//! here; those of a machine that loses power at any moment are in `crashing.rs`.
+//! The file operations that write, delete and quarantine entries. The real ones are here;
+//! `crashing.rs` simulates a machine that loses power.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,59 +10,60 @@ use super::open;
 use super::open::is_absence;
 use super::permissions::Access;
 
-/// What the names of unfinished files start with.
+/// The prefix of the names of unfinished files.
 pub(super) const DRAFT: &str = ".tmp-";
 
-/// Where entries are written: a file system.
+/// A file system to which entries are written.
 pub(super) trait Files {
     /// An open file.
     type File;
 
-    /// Opens a new file in `folder` that has no name yet; none where there are no such files.
+    /// Opens a new file in `folder` without a name; none if the file system does not support this.
     fn unnamed(&self, folder: &Path) -> io::Result<Option<Self::File>>;
 
     /// Creates a file with a random name in `folder`, and opens it.
     fn draft(&self, folder: &Path) -> io::Result<(Self::File, PathBuf)>;
 
-    /// Appends.
+    /// Appends bytes.
     fn write(&self, file: &Self::File, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes the content of a file last. Called once for a file: after a failure the system may have dropped the data,
-    /// and a second call would not tell.
+    /// Syncs the content of a file to disk. Called once per file: after a failure the system may
+    /// have dropped the data, and a second call would report success.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// Makes the content of a file last that somebody else has written; what is no file has none.
+    /// Syncs the content of a file that another process has written; does nothing if it is not a
+    /// file.
     fn sync_named(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a name to a file that has none; an error if something else has it.
+    /// Gives a name to a file without a name; an error if the name is taken.
     fn link(&self, file: &Self::File, path: &Path) -> io::Result<()>;
 
-    /// Renames; an error if the new name is taken.
+    /// Renames a file; an error if the new name is taken.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames, in the place of whatever has the new name.
+    /// Renames a file and replaces a file that has the new name.
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Deletes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Whether a name is taken, be it by a dangling link.
+    /// Returns whether a name is taken, also by a dangling link.
     fn is_taken(&self, path: &Path) -> bool;
 
     /// Creates a folder.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Whether there is a folder, be it behind a link.
+    /// Returns whether a folder exists, also behind a link.
     fn is_folder(&self, folder: &Path) -> bool;
 
-    /// Makes the names in a folder last.
+    /// Syncs the names in a folder to disk.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 
-/// The files of this machine.
+/// The real file system.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Real {
-    /// Who may use what is created.
+    /// The permissions of created files and folders.
     pub(super) access: Access,
 }
 
@@ -83,8 +84,8 @@ impl Files for Real {
                 Ok(Some(file))
             }
             Err(Errno::NOENT) => Err(io::ErrorKind::NotFound.into()),
-            // File systems refuse `O_TMPFILE` with half a dozen codes. Whatever is refused is left to the other way,
-            // whose error is the one to report.
+            // File systems refuse `O_TMPFILE` with half a dozen error codes. The caller then uses a
+            // draft, and reports the error of that if there is one.
             Err(_) => Ok(None),
         }
     }
@@ -97,7 +98,7 @@ impl Files for Real {
     fn draft(&self, folder: &Path) -> io::Result<(File, PathBuf)> {
         let mut refused = None;
         let made = tempfile::Builder::new().prefix(DRAFT).make_in(folder, |path| {
-            // What `tempfile` makes of an error has lost the number that the system gave.
+            // `tempfile` drops the error number of the system, so keep it.
             self.access.create_file(path).map_err(|error| {
                 let kind = error.kind();
                 refused = Some(error);
@@ -127,7 +128,7 @@ impl Files for Real {
         }
     }
 
-    /// Windows syncs only what was opened for writing.
+    /// Opens the file for writing, which Windows requires for a sync.
     #[cfg(not(unix))]
     fn sync_named(&self, path: &Path) -> io::Result<()> {
         match File::options().write(true).open(path) {
@@ -143,8 +144,8 @@ impl Files for Real {
         use rustix::io::Errno;
         use std::os::fd::AsRawFd;
 
-        // The short way needs a capability before Linux 6.10. Then it says that there is no file; so does either way if the
-        // folder is gone.
+        // An empty path needs a capability before Linux 6.10. Without it, the error is ENOENT,
+        // which also means that the folder does not exist.
         match linkat(file, "", CWD, path, AtFlags::EMPTY_PATH) {
             Err(Errno::NOENT) => {
                 let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -163,7 +164,7 @@ impl Files for Real {
         match tempfile::TempPath::try_from_path(from)?.persist_noclobber(to) {
             Ok(()) => Ok(()),
             Err(refusal) => {
-                // The file is the caller's, to delete or to try again with.
+                // The caller deletes the file or tries again with it.
                 let _ = refusal.path.keep();
                 Err(refusal.error)
             }
@@ -194,14 +195,14 @@ impl Files for Real {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         match synced.as_ref().map_err(io::Error::kind) {
-            // Some file systems cannot sync a folder, and a folder above the cache may not be ours to open. Nothing
-            // more can be done then, and nothing has failed.
+            // Some file systems cannot sync a folder, and a folder above the cache may not be
+            // readable. This is not a failure: nothing more can be done.
             Err(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => Ok(()),
             _ => synced,
         }
     }
 
-    /// Windows offers no such thing: NTFS writes names to its journal by itself.
+    /// Does nothing: Windows cannot sync folders, and NTFS writes names to its journal.
     #[cfg(not(unix))]
     fn sync_folder(&self, _: &Path) -> io::Result<()> {
         Ok(())

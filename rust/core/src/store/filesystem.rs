@@ -1,8 +1,9 @@
-//! What the file system says of itself.
+//! Detects the kind of a file system.
 
 use std::fs::File;
 
-/// Whether a file or folder lies on a disk of this machine. What is not known to be local is taken for a network's.
+/// Returns whether a file or folder is on a disk of this machine. Unknown file systems count as
+/// network ones.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_local(file: &File) -> bool {
     // ext2 to ext4, xfs, btrfs, tmpfs, overlayfs, zfs, f2fs, bcachefs: their magic numbers.
@@ -17,7 +18,7 @@ pub(crate) fn is_local(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|system| system.f_flags & MNT_LOCAL != 0)
 }
 
-/// Elsewhere nobody has looked. On Windows it must be so: a file that is mapped cannot be deleted by hand.
+/// Returns false on other systems. Windows requires this: a mapped file cannot be deleted there.
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 pub(crate) fn is_local(_: &File) -> bool {
     false

@@ -1,53 +1,54 @@
-//! The footer of an entry: sections, each known by a tag. `docs/format.md` lists the tags.
+//! The footer of an entry, which consists of tagged sections. `docs/format.md` lists the tags.
 
 use std::ops::Range;
 
 use super::entry::{Damage, Span};
 use super::trailer::number;
 
-/// The tag of the inputs and the time.
+/// The tag of the inputs and the running time.
 const HEAD: &[u8; 4] = b"head";
 
-/// The tag of the inputs with names for what belongs to the program's own module.
+/// The tag of the inputs in which objects of the main module are pickled by name.
 const MAIN: &[u8; 4] = b"main";
 
 /// The tag of the fast pickle.
 const FAST: &[u8; 4] = b"fast";
 
-/// The length of a tag and the length of its content.
+/// The length in bytes of a tag and a length field.
 const OPENING: usize = 4 + 8;
 
-/// The length of a row in a table of buffers.
+/// The length in bytes of a row in a table of buffers.
 const SPAN: usize = 2 * 8;
 
-/// A pickle whose large buffers lie in the body of the entry.
+/// A pickle whose large buffers are in the body of the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pickle<'a> {
-    /// The bytes of the pickle. Not empty.
+    /// The bytes of the pickle; not empty.
     pub bytes: &'a [u8],
-    /// Where its buffers lie, in the order in which it asks for them.
+    /// The positions of its buffers, in the order in which it requests them.
     pub buffers: &'a [Span],
 }
 
-/// What an entry says besides its output.
+/// The inputs and the running time of the call of an entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head<'a> {
-    /// The time: how many seconds the function ran.
+    /// The time in seconds that the function ran.
     pub seconds: f64,
     /// A pickle of the inputs and the references to large arguments.
     pub inputs: Pickle<'a>,
-    /// The same with names for what belongs to the program's own module, if it has any of that.
+    /// A pickle of the inputs in which objects of the main module are pickled by name, if there are
+    /// such.
     pub main: Option<Pickle<'a>>,
 }
 
 impl Pickle<'_> {
-    /// The reason why it could not be read back, if there is one.
-    pub(super) fn objection(&self, body: u64) -> Option<&'static str> {
+    /// Returns the reason why this could not be read back, if there is one.
+    pub(super) fn invalid_reason(&self, body: u64) -> Option<&'static str> {
         if self.bytes.is_empty() {
-            return Some("a pickle in the footer of an entry must not be empty: leave it out");
+            return Some("a pickle in the footer of an entry must not be empty; leave it out");
         }
         let is_within = self.buffers.iter().all(|span| span.is_within(body));
-        (!is_within).then_some("a buffer of an entry must lie within its body")
+        (!is_within).then_some("a buffer of an entry must be within its body")
     }
 
     fn length(&self) -> usize {
@@ -64,7 +65,7 @@ impl Pickle<'_> {
     }
 }
 
-/// The bytes of a footer with these sections.
+/// Returns the bytes of a footer with these sections.
 pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>) -> Vec<u8> {
     let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), fast];
     let length = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
@@ -89,7 +90,7 @@ fn put(footer: &mut Vec<u8>, length: usize) {
     footer.extend((length as u64).to_le_bytes());
 }
 
-/// The footer of an entry that was read. Each buffer lies within the body.
+/// The footer of an entry that was read. Each buffer is within the body.
 #[derive(Debug, Default)]
 pub struct Footer {
     bytes: Vec<u8>,
@@ -98,7 +99,7 @@ pub struct Footer {
     fast: Option<Part>,
 }
 
-/// Where a pickle stands in the footer, and its buffers in the file.
+/// The position of a pickle in the footer, and the positions of its buffers in the file.
 #[derive(Debug)]
 struct Part {
     bytes: Range<usize>,
@@ -106,7 +107,7 @@ struct Part {
 }
 
 impl Footer {
-    /// The sections of a footer, whose file has a body of that length.
+    /// Parses a footer; `body` is the length in bytes of the body of its file.
     pub(super) fn of(bytes: Vec<u8>, body: u64) -> Result<Self, Damage> {
         let mut footer = Self::default();
         let mut at = 0;
@@ -124,7 +125,7 @@ impl Footer {
                 }
                 MAIN => footer.main.replace(Part::of(&bytes, start..at, body)?).is_none(),
                 FAST => footer.fast.replace(Part::of(&bytes, start..at, body)?).is_none(),
-                // A later version of funes knows it.
+                // A section of a later version of funes.
                 _ => true,
             };
             if !is_first {
@@ -135,19 +136,19 @@ impl Footer {
         Ok(footer)
     }
 
-    /// All of it, with the sections that this version does not know.
+    /// Returns all bytes, including sections that this version does not know.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What the entry says besides its output, if the section is there.
+    /// Returns the inputs and the running time, if the section exists.
     pub fn head(&self) -> Option<Head<'_>> {
         let (seconds, inputs) = self.head.as_ref()?;
         let main = self.main.as_ref().map(|part| self.pickle(part));
         Some(Head { seconds: *seconds, inputs: self.pickle(inputs), main })
     }
 
-    /// The fast pickle, if there is one.
+    /// Returns the fast pickle, if there is one.
     pub fn fast(&self) -> Option<Pickle<'_>> {
         self.fast.as_ref().map(|part| self.pickle(part))
     }
@@ -162,7 +163,7 @@ impl Part {
         let content = &footer[place.clone()];
         let count = number(content, 0).and_then(|count| usize::try_from(count).ok());
         let table = count.and_then(|count| count.checked_mul(SPAN)).and_then(|length| length.checked_add(8));
-        // Not empty: a pickle of no bytes is none.
+        // A pickle must not be empty.
         let table = table.filter(|end| *end < content.len()).ok_or(Damage::Sections)?;
         let span = |row: &[u8]| {
             let span = Span { offset: number(row, 0)?, length: number(row, 8)? };
@@ -177,7 +178,7 @@ impl Part {
 mod tests {
     use super::*;
 
-    /// The length of the body beside these footers.
+    /// The length in bytes of the body that belongs to these footers.
     const BODY: u64 = 5;
 
     const LAST: Span = Span { offset: 5, length: 0 };
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_this_version_does_not_know_are_skipped_wherever_they_stand() {
+    fn unknown_sections_are_skipped_at_any_position() {
         let known = [footer(SOME_HEAD, None), footer(None, SOME_FAST)];
         for unknown in [section(*b"read", b""), section(*b"runs", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
             for place in 0..=known.len() {
@@ -213,7 +214,7 @@ mod tests {
                 sections.push(unknown.clone());
                 let found = read(&sections.concat()).unwrap();
                 assert_eq!((found.head(), found.fast()), (SOME_HEAD, SOME_FAST));
-                // They are copied with the entry.
+                // Unknown sections are copied with the entry.
                 assert_eq!(found.bytes(), sections.concat());
             }
         }
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_made_of_sections_is_damage() {
+    fn malformed_sections_are_damage() {
         let sound = footer(SOME_HEAD, SOME_FAST);
         let ends: Vec<usize> = (0..=sound.len()).filter(|&end| read(&sound[..end]).is_ok()).collect();
         let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None).len();
@@ -270,7 +271,7 @@ mod tests {
                 let Ok(found) = read(&changed) else { continue };
                 let head = found.head();
                 let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), found.fast()];
-                assert!(pickles.iter().flatten().all(|pickle| pickle.objection(BODY).is_none()));
+                assert!(pickles.iter().flatten().all(|pickle| pickle.invalid_reason(BODY).is_none()));
             }
         }
     }

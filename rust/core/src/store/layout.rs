@@ -1,36 +1,38 @@
-//! Where an entry lies: `<root>/<function>/<definition>/<arguments>.dill`. The only file that knows a folder's name.
+//! The paths of entries: `<root>/<function>/<definition>/<arguments>.dill`.
 
 use std::path::{Path, PathBuf};
 
 use crate::digest::HEX_LENGTH;
 use crate::error::{Error, Result};
 
-/// The ending of an entry's file name: people load entries with `dill`, and the name says so.
+/// The extension of an entry's file name. It says that `dill` can load the file.
 pub const EXTENSION: &str = ".dill";
 
-/// The folder beside the entries that damaged ones are moved to. No entry can be called so.
+/// The quarantine: the folder beside the entries to which damaged ones are moved. No entry can have
+/// this name.
 pub const DAMAGED: &str = "damaged";
 
-/// The longest folder name, in bytes of UTF-8. File systems allow 255 bytes or UTF-16 units, encrypted ones 143, and
-/// some of them store letters decomposed, which may double the length; Windows counts the whole path.
+/// The maximum length of a folder name, in bytes of UTF-8. File systems allow 255 bytes or UTF-16
+/// units, encrypted ones 143. Some store letters decomposed, which may double the length; Windows
+/// limits the whole path.
 const LONGEST_NAME: usize = 120;
 
-/// Hexadecimal digits that tell sanitised names apart: 64 bits, so that no two names meet.
+/// The number of hexadecimal digits that make sanitised names distinct: 64 bits.
 const SUFFIX: usize = 16;
 
-/// Names that Windows keeps for devices, whatever their case and whatever follows a dot.
+/// Names that Windows reserves for devices, in any case and with any extension.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
-/// The same, when a single digit follows.
+/// Names that Windows reserves for devices if a single digit follows.
 const PORTS: [&str; 2] = ["com", "lpt"];
 
 /// The folder of large arguments, which are stored once, by content.
 pub const OBJECTS: &str = "objects";
 
-/// Names that a cache folder keeps for itself.
+/// Names that a cache folder reserves.
 const RESERVED: [&str; 1] = [OBJECTS];
 
-/// One definition of one function: what a folder of entries belongs to.
+/// One definition of one function, which has a folder of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Definition<'a> {
     function: &'a str,
@@ -39,26 +41,26 @@ pub struct Definition<'a> {
 }
 
 impl<'a> Definition<'a> {
-    /// `function` is its true name, whatever it contains; `hash` is the definition hash, 40 lower-case hexadecimal
-    /// digits.
+    /// Makes a definition of a function name, which may contain any characters, and the definition
+    /// hash of 40 lower-case hexadecimal digits.
     pub fn new(function: &'a str, hash: &'a str) -> Result<Self> {
         check_hash("definition", hash)?;
         Ok(Self { function, hash, is_object: false })
     }
 
-    /// The function's true name.
+    /// Returns the function name, not sanitised.
     pub fn function(&self) -> &'a str {
         self.function
     }
 
-    /// The definition hash.
+    /// Returns the definition hash.
     pub fn hash(&self) -> &'a str {
         self.hash
     }
 
-    /// The folder of the entries below the cache folder `root`.
+    /// Returns the folder of the entries below the cache folder `root`.
     pub fn folder(&self, root: &Path) -> PathBuf {
-        // One allocation for the entry's path too, which is this one with a file name added.
+        // The capacity is enough for the path of an entry, which adds a file name.
         let longest = LONGEST_NAME + 2 * HEX_LENGTH + EXTENSION.len() + DAMAGED.len() + 4;
         let mut path = PathBuf::with_capacity(root.as_os_str().len() + longest);
         path.push(root);
@@ -76,7 +78,7 @@ impl<'a> Definition<'a> {
     }
 }
 
-/// One call: a definition and the hash of the arguments. What an entry belongs to.
+/// The cache key of one entry: a definition and the argument digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<'a> {
     definition: Definition<'a>,
@@ -84,37 +86,39 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// The true name of the function, and the two hashes, each of 40 lower-case hexadecimal digits.
+    /// Makes a key of the function name and the two hashes, each of 40 lower-case hexadecimal
+    /// digits.
     pub fn new(function: &'a str, definition: &'a str, arguments: &'a str) -> Result<Self> {
         let definition = Definition::new(function, definition)?;
         check_hash("argument", arguments)?;
         Ok(Self { definition, arguments })
     }
 
-    /// A large argument, by the hash of its content. No function has an empty name, and nobody else's key this one.
+    /// Makes the key of a large argument, by the hash of its content. Its function name is empty,
+    /// which no function has.
     pub fn object(hash: &'a str) -> Result<Self> {
         check_hash("content", hash)?;
         Ok(Self { definition: Definition { function: "", hash, is_object: true }, arguments: hash })
     }
 
-    /// The definition that the call is of.
+    /// Returns the definition.
     pub fn definition(&self) -> Definition<'a> {
         self.definition
     }
 
-    /// The argument hash.
+    /// Returns the argument digest.
     pub fn arguments(&self) -> &'a str {
         self.arguments
     }
 
-    /// The entry's file below the cache folder `root`.
+    /// Returns the file of the entry below the cache folder `root`.
     pub fn path(&self, root: &Path) -> PathBuf {
         let mut path = self.definition.folder(root);
         path.push(self.file_name());
         path
     }
 
-    /// Where the entry's file goes when it is found damaged.
+    /// Returns the file to which the entry is moved if it is damaged.
     pub(super) fn damaged_path(&self, root: &Path) -> PathBuf {
         let mut path = self.definition.folder(root);
         path.push(DAMAGED);
@@ -127,17 +131,19 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The argument hash of the entry that a file of this name is, if it is one.
+/// Returns the argument digest in the file name of an entry; none for another file name.
 pub(super) fn arguments_of(file_name: &str) -> Option<&str> {
     file_name.strip_suffix(EXTENSION).filter(|stem| is_hash(stem))
 }
 
-/// The folder name of a function: the name itself where every system takes it for an ordinary file name, otherwise
-/// what is readable of it and a hash of all of it (`<lambda>` becomes `lambda-b1c2...`).
+/// Returns the folder name of a function. A name that every system accepts as a file name is used
+/// as it is; another name becomes its readable part and a hash (`<lambda>` becomes
+/// `lambda-b1c2...`).
 ///
-/// A sanitised name holds a `-` and a plain one does not, so the two kinds never meet, and neither leads out of its
-/// folder. On a file system that ignores case, or the way that accents are encoded, `F` and `f` share a folder. That
-/// is harmless: below it their definitions differ, as a function's name is part of its definition hash.
+/// A sanitised name contains a `-` and another name does not, so the two kinds never collide, and
+/// neither leads out of its folder. On a file system that ignores case or the encoding of accents,
+/// `F` and `f` share a folder. That is harmless: their definitions differ, since the name of a
+/// function is part of its definition hash.
 pub fn safe_name(function: &str) -> String {
     if is_safe(function) {
         return function.to_owned();
@@ -159,12 +165,12 @@ pub fn safe_name(function: &str) -> String {
     name
 }
 
-/// Whether a name can be a folder's as it is.
+/// Returns whether a name can be a folder name without changes.
 fn is_safe(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_word) && !is_reserved(name)
 }
 
-/// What Python allows in a name, less the marks that only follow a letter.
+/// Returns whether Python allows a letter in a name, except for combining marks.
 fn is_word(letter: char) -> bool {
     letter == '_' || letter.is_alphanumeric()
 }
@@ -174,7 +180,7 @@ fn is_reserved(name: &str) -> bool {
     reserved.any(|word| name.eq_ignore_ascii_case(word)) || is_port(name)
 }
 
-/// `COM1` and the like. Windows takes the superscripts for digits.
+/// Detects names such as `COM1`. Windows accepts superscripts as digits.
 fn is_port(name: &str) -> bool {
     let Some((port, number)) = name.split_at_checked(3) else {
         return false;
@@ -193,7 +199,7 @@ fn check_hash(what: &str, hash: &str) -> Result<()> {
 }
 
 fn is_hash(text: &str) -> bool {
-    // All digits at once, whatever the first ones are: several times in each call.
+    // Without an early exit, which is faster: this runs several times per call.
     let digits = text.bytes().fold(true, |so_far, digit| so_far & matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     text.len() == HEX_LENGTH && digits
 }
@@ -203,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ordinary_name_stays_as_it_is() {
+    fn ordinary_names_are_kept() {
         let longest = "x".repeat(LONGEST_NAME);
         for name in
             ["double", "_", "__call__", "f2", "MixedCase", "größe", "κόσμος", "求和", "console", "com10", &longest]
@@ -213,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_name_keeps_what_is_readable_and_gains_a_hash() {
+    fn other_names_become_their_readable_part_and_a_hash() {
         for (name, prefix) in [
             ("<lambda>", "lambda-"),
             ("outer.<locals>.inner", "outer_locals_inner-"),
@@ -258,7 +264,7 @@ mod tests {
             "f", "<f>", "f ", " f", "f.", "/f", "../f", "", ".", "..", "objects", &long, &longer, "<lambda>", "lambda",
         ];
         let mut folders: Vec<_> = names.iter().map(|name| safe_name(name)).collect();
-        // A safe name is no other name's: making it safe again changes nothing or adds a hash.
+        // Sanitising a sanitised name changes nothing or adds a hash.
         let again: Vec<_> = folders.iter().filter(|name| name.contains('-')).map(|name| safe_name(name)).collect();
         folders.extend(again);
         let count = folders.len();
@@ -268,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_hash_is_taken_for_a_hash() {
+    fn only_forty_lower_case_hex_digits_are_a_hash() {
         let good = "0123456789abcdef0123456789abcdef01234567";
         assert!(Key::new("f", good, good).is_ok());
         for bad in [

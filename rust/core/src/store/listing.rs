@@ -1,4 +1,4 @@
-//! Listing: the entries in a folder one after the other, none of them read.
+//! Lists the entries in a folder without reading them.
 
 use std::fs::{self, ReadDir};
 use std::path::{Path, PathBuf};
@@ -9,29 +9,30 @@ use super::remove::unless_absent;
 use super::sweep;
 use crate::error::{Context, Result};
 
-/// What a folder tells about an entry.
+/// An entry in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The argument hash, or that of the content of a large argument.
+    /// The argument digest, or the content hash of a large argument.
     pub arguments: String,
-    /// The size of its file.
+    /// The size of its file in bytes.
     pub bytes: u64,
-    /// When it was stored: nanoseconds since 1970, as far as the clock of that time was right.
+    /// The time at which it was stored, in nanoseconds since 1970.
     pub modified: i64,
 }
 
-/// Goes through a folder, in the order that the file system has. What is stored or deleted meanwhile may be in it or not.
+/// Iterates over the entries of a folder, in the order of the file system. Entries that are stored
+/// or deleted meanwhile may be missing or not.
 ///
-/// What writers that were killed have left there is deleted on the way.
+/// It deletes old unfinished files of killed writers that it finds.
 #[derive(Debug)]
 pub struct Listing {
     folder: PathBuf,
-    /// None if there is no such folder.
+    /// None if the folder does not exist.
     files: Option<ReadDir>,
 }
 
 impl Listing {
-    /// Of any folder that entries may lie in: a definition's, that of large arguments, or one of damaged files.
+    /// Lists a folder of entries: of a definition, of large arguments, or of damaged files.
     pub fn of(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         let files = unless_absent(fs::read_dir(&folder)).context("list", &folder)?;
@@ -57,14 +58,15 @@ impl Iterator for Listing {
     }
 }
 
-/// The argument hashes of the entries in a folder, sorted; none if there is no such folder.
+/// Returns the argument digests of the entries in a folder, sorted; empty if the folder does not
+/// exist.
 pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
     let mut found: Vec<_> = Listing::of(folder)?.map(|listed| Ok(listed?.arguments)).collect::<Result<_>>()?;
     found.sort_unstable();
     Ok(found)
 }
 
-/// What is an ordinary file, and named like an entry.
+/// Returns an entry for a regular file with the name of an entry.
 fn listed(file: &fs::DirEntry) -> Option<Listed> {
     let name = file.file_name();
     let name = name.to_str()?;
@@ -73,7 +75,7 @@ fn listed(file: &fs::DirEntry) -> Option<Listed> {
         return None;
     }
     let arguments = layout::arguments_of(name)?;
-    // A file that is deleted while it is being looked at is none.
+    // A file that is deleted meanwhile is skipped.
     let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
     let modified = metadata.modified().map_or(0, nanoseconds);
     Some(Listed { arguments: arguments.to_owned(), bytes: metadata.len(), modified })
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listing_says_what_the_folder_knows() {
+    fn a_listing_has_names_sizes_and_times() {
         let folder = tempfile::tempdir().unwrap();
         for (name, age) in [("0", 1), ("1", 2)] {
             let path = folder.path().join(format!("{}.dill", name.repeat(40)));

@@ -1,7 +1,7 @@
-//! Large entries: a map of the file is what is verified, and what the reader gets.
+//! Reads large entries: verifies a memory map of the file and returns that map.
 //!
-//! On a network file system they are read instead: a file there that another host deletes or cuts off kills whoever
-//! looks at a map of it.
+//! On a network file system, entries are read instead: if another host deletes or truncates the
+//! file, an access to its map kills the process.
 
 use std::fs::File;
 use std::io;
@@ -17,17 +17,20 @@ use super::pread;
 use super::trailer::{LENGTHS, Parts, Trailer};
 use super::verified::{Verify, Version};
 
-/// Maps a file from its start, so many bytes of it, privately: what is written there never reaches the file. It takes
-/// `unsafe`, which this crate does without; whoever lends it answers for files that are cut off while they are mapped.
+/// Maps the given number of bytes from the start of a file privately: writes to the map do not
+/// change the file. It needs `unsafe`, which this crate forbids; the caller that provides it is
+/// responsible for files that are truncated while they are mapped.
 pub type MapFile = fn(&File, usize) -> io::Result<MmapMut>;
 
-/// How much is verified at a time: enough for all cores, and so little that it is still in memory when it is hashed.
+/// The number of bytes that are verified at a time: enough for all cores, and few enough to stay in
+/// memory until they are hashed.
 const WINDOW: usize = 16 << 20;
 
-/// How much is read at a time where the map cannot be used: what fits into the processor's own memory.
+/// The number of bytes that are read at a time if the map cannot be used; they fit into the
+/// processor's cache.
 const BLOCK: usize = 1 << 20;
 
-/// Verifies an entry, unless this version of its file has been.
+/// Verifies an entry, unless its file was verified in this state.
 pub(super) fn open(
     file: &File,
     map: MmapMut,
@@ -37,16 +40,16 @@ pub(super) fn open(
     parts: Parts,
     verify: Verify,
 ) -> io::Result<Result<Entry, Fault>> {
-    let mut seal = Checksum::new(key, None);
-    let identity = seal.identity();
+    let mut checksum = Checksum::new(key, None);
+    let identity = checksum.identity();
     let trusted = match verify {
         Verify::Always => false,
         Verify::Once => version.is_some_and(|version| version.is_verified(&identity)),
         Verify::Never => true,
     };
     if !trusted {
-        feed(&mut seal, file, &map, parts.footer.end as usize + LENGTHS, is_present)?;
-        if let Err(fault) = seal.check(trailer) {
+        feed(&mut checksum, file, &map, parts.footer.end as usize + LENGTHS, is_present)?;
+        if let Err(fault) = checksum.check(trailer) {
             return Ok(Err(fault));
         }
         if let Some(version) = version {
@@ -60,10 +63,10 @@ pub(super) fn open(
         .map_err(Fault::from))
 }
 
-/// Feeds the start of a file to the seal: the pages of the map, or, where the system cannot say that they are there, what
-/// is read from the file. So a failing disk is an error, and not the death of the process.
+/// Hashes the start of a file: the pages of the map, or, if the system cannot ensure that they are
+/// present, bytes read from the file. So a failing disk is an error and does not kill the process.
 fn feed(
-    seal: &mut Checksum,
+    checksum: &mut Checksum,
     file: &File,
     map: &MmapMut,
     end: usize,
@@ -73,20 +76,20 @@ fn feed(
     for start in (0..end).step_by(WINDOW) {
         let window = start..end.min(start + WINDOW);
         if is_present(map, &window) {
-            seal.update(&map[window]);
+            checksum.update(&map[window]);
         } else {
             for start in window.clone().step_by(BLOCK) {
                 block.resize(BLOCK.min(window.end - start), 0);
                 pread::read_exact(file, &mut block, start as u64)?;
-                seal.update(&block);
+                checksum.update(&block);
             }
         }
     }
     Ok(())
 }
 
-/// Brings a part of a map into memory, in one call instead of a fault for each page. False if that fails, or cannot be
-/// asked for (before Linux 5.14).
+/// Loads a part of a map into memory with one call instead of one page fault per page. Returns
+/// false if this fails or is not supported (before Linux 5.14).
 #[cfg(target_os = "linux")]
 fn is_present(map: &MmapMut, part: &Range<usize>) -> bool {
     map.advise_range(memmap2::Advice::PopulateRead, part.start, part.len()).is_ok()
@@ -111,7 +114,7 @@ mod tests {
         Key::new("f", HASH, HASH).unwrap()
     }
 
-    /// A private copy of a file in memory, which needs no `unsafe`, and serves as a map here.
+    /// Returns a copy of a file in anonymous memory, which stands in for a map without `unsafe`.
     fn copied(path: &std::path::Path) -> MmapMut {
         let bytes = fs::read(path).unwrap();
         let mut map = MmapMut::map_anon(bytes.len()).unwrap();
@@ -120,24 +123,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_verified_is_the_map_where_it_is_present_and_the_file_elsewhere() {
+    fn the_map_is_hashed_where_it_is_present_and_the_file_elsewhere() {
         let bytes: Vec<u8> = (0..2 * WINDOW + 3).map(|place| (place >> 12) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &bytes).unwrap();
         let sealed = |bytes: &[u8]| {
-            let mut seal = Checksum::new(&key(), None);
-            seal.update(bytes);
-            seal.finish()
+            let mut checksum = Checksum::new(&key(), None);
+            checksum.update(bytes);
+            checksum.finish()
         };
         let fed = |map: &MmapMut, is_present: fn(&MmapMut, &Range<usize>) -> bool| {
-            let mut seal = Checksum::new(&key(), None);
-            feed(&mut seal, file.as_file(), map, bytes.len(), is_present).map(|()| seal.finish())
+            let mut checksum = Checksum::new(&key(), None);
+            feed(&mut checksum, file.as_file(), map, bytes.len(), is_present).map(|()| checksum.finish())
         };
         let mut map = copied(file.path());
         assert_eq!(fed(&map, |_, _| true).unwrap(), sealed(&bytes));
         assert_eq!(fed(&map, |_, _| false).unwrap(), sealed(&bytes));
 
-        // A byte that is changed in the map alone, in its second window.
+        // One byte in the second window differs between map and file.
         map[WINDOW + 1] ^= 1;
         assert_eq!(fed(&map, |_, _| true).unwrap(), sealed(&map));
         assert_eq!(fed(&map, |_, window| window.start != WINDOW).unwrap(), sealed(&bytes));
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(fed(&map, |_, window| window.start == 0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
-    #[cfg(target_os = "linux")] // where a map can be asked for its pages
+    #[cfg(target_os = "linux")] // where the pages of a map can be loaded
     #[test]
     fn the_reader_gets_the_map_that_was_verified() {
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +175,7 @@ mod tests {
         assert!(entry.body() == body);
         assert!(matches!(entry.into_parts().0, Held::Mapped(map) if map.as_ptr() == address));
 
-        // In the body, and in the head.
+        // One place in the body, one in the head.
         for place in [200, body.len() + 30] {
             let mut changed = copied(&path);
             changed[place] ^= 1;

@@ -1,7 +1,7 @@
-//! Entries on disk: one file for one remembered call.
+//! Entries on disk: one file per stored call.
 //!
-//! An entry becomes visible whole or not at all, carries a checksum that every read verifies, and is never replaced
-//! in place. Files may be deleted, copied and merged by hand at any time.
+//! An entry becomes visible completely or not at all, has a checksum that reads verify, and is
+//! never replaced in place. Files may be deleted, copied and merged by hand at any time.
 //!
 //! ```
 //! use funes_core::store::{Content, Key, Reading, Store};
@@ -44,7 +44,7 @@ mod trailer;
 mod verified;
 mod write;
 
-pub use checksum::Secret;
+pub use checksum::SigningKey;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use footer::{Footer, Head, Pickle};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
@@ -56,99 +56,109 @@ pub use verified::Verify;
 
 use read::ReadPolicy;
 
-/// A cache folder. Opening one touches nothing; it is created by the first write.
+/// A cache folder. Opening it does not access the disk; the first write creates it.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     access: Access,
-    secret: Option<Secret>,
+    signing_key: Option<SigningKey>,
     verify: Verify,
     map: Option<MapFile>,
 }
 
 impl Store {
-    /// The store in the folder `root`, an absolute path: a relative one would follow the working directory about.
+    /// Makes a store in the folder `root`. The path must be absolute: a relative one would change
+    /// with the working directory.
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_absolute() {
-            return Ok(Self { root, access: Access::default(), secret: None, verify: Verify::default(), map: None });
+            return Ok(Self {
+                root,
+                access: Access::default(),
+                signing_key: None,
+                verify: Verify::default(),
+                map: None,
+            });
         }
         Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
     }
 
-    /// With another choice of who may use what is created.
+    /// Sets the permissions of created files and folders.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
     }
 
-    /// Whether entries are signed with a secret.
+    /// Returns whether entries are signed.
     pub fn is_signed(&self) -> bool {
-        self.secret.is_some()
+        self.signing_key.is_some()
     }
 
-    /// With a secret that entries are signed with: those that are not are [`Error::Foreign`].
+    /// Sets the signing key. Reading an entry that is not signed with it is [`Error::Foreign`].
     #[must_use]
-    pub fn with_secret(self, secret: Secret) -> Self {
-        Self { secret: Some(secret), ..self }
+    pub fn with_signing_key(self, signing_key: SigningKey) -> Self {
+        Self { signing_key: Some(signing_key), ..self }
     }
 
-    /// With another choice of how often entries are verified.
+    /// Sets how often entries are verified.
     #[must_use]
     pub fn with_verify(self, verify: Verify) -> Self {
         Self { verify, ..self }
     }
 
-    /// With a way to map large entries. Without one they are read.
+    /// Sets a function that maps large entries. Without it they are read.
     #[must_use]
     pub fn with_map(self, map: MapFile) -> Self {
         Self { map: Some(map), ..self }
     }
 
-    /// The cache folder.
+    /// Returns the cache folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The folder of a definition's entries, whether it exists or not.
+    /// Returns the folder of a definition's entries, which may not exist.
     pub fn folder(&self, definition: &Definition) -> PathBuf {
         definition.folder(&self.root)
     }
 
-    /// The file of an entry, whether it exists or not.
+    /// Returns the file of an entry, which may not exist.
     pub fn path(&self, key: &Key) -> PathBuf {
         key.path(&self.root)
     }
 
     /// Reads and verifies an entry.
     ///
-    /// An error says that it could not be read *now* (too many open files, no permission, a failing disk) or not by
-    /// this version ([`Error::OtherVersion`]), or that its writer does not have the secret ([`Error::Foreign`]): the
-    /// file is to be left alone. Only [`Reading::Damaged`] is to be set aside.
+    /// After an error the file must stay in place: it could not be read *now* (too many open files,
+    /// no permission, a failing disk), not by this version ([`Error::OtherVersion`]), or it was not
+    /// signed with the signing key ([`Error::Foreign`]). Only [`Reading::Damaged`] belongs into the
+    /// quarantine.
     pub fn read(&self, key: &Key) -> Result<Reading> {
         self.read_with(key, self.verify)
     }
 
-    /// Reads an entry that is likely not there: that takes half the time to find out, and a quarter more if it is.
-    pub fn read_unlikely(&self, key: &Key) -> Result<Reading> {
+    /// Reads an entry like [`Store::read`], optimised for a miss: half the time on a miss, a
+    /// quarter more on a hit.
+    pub fn read_expecting_miss(&self, key: &Key) -> Result<Reading> {
         match self.path(key).symlink_metadata() {
             Err(error) if open::is_absence(&error) => Ok(Reading::Absent),
             _ => self.read(key),
         }
     }
 
-    /// Reads an entry that another host may have written just now.
+    /// Reads an entry that another host may have written a moment ago.
     ///
-    /// The client of a network file system remembers for up to 30 s that a name was missing. Opening the folder makes it
-    /// ask the server whether anything in there is new (NFS promises that to who opens; so it does not take a whole list).
-    pub fn read_anew(&self, key: &Key) -> Result<Reading> {
-        // On a local disk this takes a microsecond or two, as long as asking whether it is one. If it fails, so does
-        // what follows, or it does without.
+    /// The client of a network file system caches for up to 30 s that a name is missing. Opening
+    /// the folder makes it ask the server for changes (close-to-open consistency of NFS), without
+    /// listing the folder.
+    pub fn read_refreshed(&self, key: &Key) -> Result<Reading> {
+        // On a local disk this takes one or two microseconds, as long as asking whether the disk is
+        // local. Errors are ignored: the read below reports them if they matter.
         drop(std::fs::read_dir(self.folder(&key.definition())));
         self.read(key)
     }
 
-    /// Reads an entry and verifies every byte of it, whatever this process has verified before.
+    /// Reads an entry and verifies every byte of it, even if this process has verified it before.
     pub fn check(&self, key: &Key) -> Result<Reading> {
         self.read_with(key, Verify::Always)
     }
@@ -158,28 +168,29 @@ impl Store {
     }
 
     fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
-        read::read(&self.path(key), key, ReadPolicy { secret: self.secret.as_ref(), verify, map: self.map })
+        read::read(&self.path(key), key, ReadPolicy { signing_key: self.signing_key.as_ref(), verify, map: self.map })
     }
 
-    /// Stores an entry; false if there is one already, which stays.
+    /// Stores an entry. Returns false if there is one already, which stays.
     ///
-    /// With `durable` the entry survives a power cut from the moment this returns. After an error nothing is left on
-    /// disk but, perhaps, empty folders.
+    /// With `durable` the entry survives a power failure once this has returned. After an error
+    /// nothing is left on disk except, possibly, empty folders.
     pub fn write(&self, key: &Key, content: &Content, durable: bool) -> Result<bool> {
-        if let Some(objection) = content.objection() {
-            return Err(Error::Invalid(objection.to_owned()));
+        if let Some(invalid_reason) = content.invalid_reason() {
+            return Err(Error::Invalid(invalid_reason.to_owned()));
         }
         self.put(key, (content.body, &content.footer()), durable)
     }
 
-    /// Stores what was read of an entry under another name, with sections that this version does not know; as `write`.
+    /// Stores an entry that was read under another key, including sections that this version does
+    /// not know. Otherwise like [`Store::write`].
     pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<bool> {
         self.put(key, (&[body], footer.bytes()), durable)
     }
 
     fn put(&self, key: &Key, parts: (&[&[u8]], &[u8]), durable: bool) -> Result<bool> {
         let path = key.path(&self.root);
-        let first = write::write(&self.files(), &self.root, (key, &path), self.secret.as_ref(), parts, durable)?;
+        let first = write::write(&self.files(), &self.root, (key, &path), self.signing_key.as_ref(), parts, durable)?;
         if let Some(folder) = path.parent() {
             sweep::once(folder);
         }
@@ -192,15 +203,16 @@ impl Store {
         folders::create_with(&self.files(), &folder, &self.root).context("create the folder", &folder)
     }
 
-    /// Deletes an entry, sound or not; false if there is none.
+    /// Deletes an entry, damaged or not. Returns false if there is none.
     pub fn remove(&self, key: &Key) -> Result<bool> {
         remove::remove(&self.files(), &self.path(key))
     }
 
-    /// Moves a damaged entry to the folder `damaged` beside the entries, in the place of an earlier one of its name,
-    /// and returns its new path.
+    /// Moves a damaged entry to the quarantine, the folder `damaged` beside the entries, where it
+    /// replaces an earlier one of its name. Returns its new path.
     ///
-    /// None if there is nothing damaged: another process may have put the entry right since it was read.
+    /// Returns none if the entry is not damaged: another process may have stored it again since it
+    /// was read.
     pub fn set_aside(&self, key: &Key) -> Result<Option<PathBuf>> {
         match self.read(key) {
             Ok(Reading::Damaged(_)) => {
@@ -214,7 +226,8 @@ impl Store {
         }
     }
 
-    /// The argument hashes of the entries of a definition, sorted; none of them is read.
+    /// Returns the argument digests of the entries of a definition, sorted, without reading the
+    /// entries.
     pub fn entries(&self, definition: &Definition) -> Result<Vec<String>> {
         listing::entries(&self.folder(definition))
     }

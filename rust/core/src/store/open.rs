@@ -1,10 +1,11 @@
-//! Opening what is there: an ordinary file, and nothing else that may have its name.
+//! Opens regular files only, not links, pipes or devices of the same name.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Opens what the name itself stands for, without waiting: a pipe would otherwise block until it had a writer.
+/// Opens a file without following links and without blocking: a pipe would otherwise block until it
+/// has a writer.
 #[cfg(unix)]
 pub(super) fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
@@ -14,7 +15,8 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(opened?.into())
 }
 
-/// Opens what the name itself stands for, folders too, so that they can be told from what is forbidden.
+/// Opens a file without following links. It opens folders too, to distinguish them from missing
+/// permissions.
 #[cfg(windows)]
 pub(super) fn open(path: &Path) -> io::Result<File> {
     use std::os::windows::fs::OpenOptionsExt;
@@ -25,12 +27,13 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(flags).open(path)
 }
 
-/// Whether opening failed because no ordinary file is there.
+/// Returns whether opening failed because there is no regular file.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || is_something_else(error)
 }
 
-/// A link (LOOP; MLINK on FreeBSD) or what cannot be opened as a file at all: sockets, devices without a driver.
+/// Detects a link (LOOP; MLINK on FreeBSD) and names that cannot be opened as a file: sockets,
+/// devices without a driver.
 #[cfg(unix)]
 fn is_something_else(error: &io::Error) -> bool {
     use rustix::io::Errno;

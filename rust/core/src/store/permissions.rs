@@ -1,16 +1,17 @@
-//! Who may use what the store creates.
+//! The permissions of files and folders that the store creates.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Who may use the folders and files that are created, whatever the umask. What exists keeps its permissions.
+/// The permissions of created folders and files, independent of the umask. Existing ones keep
+/// theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// The owner alone: 0700 and 0600.
+    /// For the owner only: 0700 and 0600.
     #[default]
     Private,
-    /// The owner's group too: 0770 and 0660.
+    /// For the owner and the group: 0770 and 0660.
     Shared,
 }
 
@@ -28,8 +29,8 @@ impl Access {
         }
     }
 
-    /// Creates a file, and opens it; an error if there is one.
-    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "it is asked elsewhere"))]
+    /// Creates and opens a file; an error if it exists.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "other systems use it"))]
     pub(super) fn create_file(self, path: &Path) -> io::Result<File> {
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
@@ -38,14 +39,14 @@ impl Access {
         options.open(path)
     }
 
-    /// Gives a new file what an unusual umask took away.
+    /// Adds permissions to a new file that the umask has removed.
     #[cfg(unix)]
     pub(super) fn grant_file(self, file: &File) -> io::Result<()> {
         grant(&file.metadata()?, self.file(), |permissions| file.set_permissions(permissions))
     }
 
     #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "it can fail elsewhere")]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "it can fail on other systems")]
     pub(super) fn grant_file(self, _: &File) -> io::Result<()> {
         Ok(())
     }
@@ -60,14 +61,15 @@ impl Access {
     }
 
     #[cfg(not(unix))]
-    #[expect(clippy::unused_self, reason = "it is asked elsewhere")]
+    #[expect(clippy::unused_self, reason = "other systems use it")]
     pub(super) fn create_folder(self, folder: &Path) -> io::Result<()> {
         fs::create_dir(folder)
     }
 }
 
-/// Setgid and the like, which a folder gets from the one above it, stay. A file system without permissions of its own may
-/// refuse to change any; what it gives is all there is, and less than what was asked for.
+/// Adds missing permission bits. Keeps setgid and similar bits, which a folder inherits.
+///
+/// A file system without permissions may refuse the change, which is not an error.
 #[cfg(unix)]
 pub(crate) fn grant(
     metadata: &fs::Metadata,
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_missing_is_granted_and_a_refusal_is_no_error() {
+    fn missing_permissions_are_added_and_a_refusal_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = folder.path().metadata().unwrap();
         grant(&metadata, 0o700, |_| panic!("nothing is missing")).unwrap();

@@ -1,27 +1,27 @@
-//! Reading from a place in a file; where the file is read from otherwise does not change.
+//! Reads at an offset of a file, without changing its position.
 
 use std::fs::File;
 use std::io;
 
-/// One read: how many bytes there were.
+/// Reads once, and returns the number of bytes.
 #[cfg(unix)]
 pub(super) fn read(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, bytes, offset)
 }
 
-/// As many bytes as there is room for; an error if there are fewer.
+/// Fills a buffer; an error if the file has fewer bytes.
 #[cfg(unix)]
 pub(super) fn read_exact(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
-/// One read: how many bytes there were.
+/// Reads once, and returns the number of bytes.
 #[cfg(not(unix))]
 pub(super) fn read(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     at(file, offset, |mut file| io::Read::read(&mut file, bytes))
 }
 
-/// As many bytes as there is room for; an error if there are fewer.
+/// Fills a buffer; an error if the file has fewer bytes.
 #[cfg(not(unix))]
 pub(super) fn read_exact(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     at(file, offset, |mut file| io::Read::read_exact(&mut file, bytes))

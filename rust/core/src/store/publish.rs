@@ -1,4 +1,4 @@
-//! Making an entry visible: whole, or not at all.
+//! Publishes an entry: makes it visible completely or not at all.
 
 use std::io;
 use std::path::Path;
@@ -7,25 +7,26 @@ use super::files::Files;
 use super::folders;
 use crate::error::{Context, Result};
 
-/// How often a folder, or an unfinished file, that somebody deletes while it is being used is created again.
+/// The number of times that a folder or an unfinished file is created again if it is deleted while
+/// it is in use.
 const ATTEMPTS: usize = 8;
 
-/// What came of one attempt to publish.
+/// The outcome of one attempt to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attempt {
-    /// The entry is there, and it is ours.
+    /// The entry was published.
     Published,
-    /// Another entry was there first.
+    /// There was another entry already.
     Taken,
-    /// The folder, or the unfinished file, is not there, or no longer.
+    /// The folder or the unfinished file does not exist.
     Vanished,
 }
 
-/// Writes the content to a file that nobody sees yet. Each call is given a file of its own.
+/// Writes the content to a file that is not visible yet. Each call gets a new file.
 type Fill<'a, F> = dyn Fn(&<F as Files>::File) -> Result<()> + 'a;
 
-/// Makes a new file `path`, which `fill` writes, and whatever folders it needs from `root` down and above.
-/// False if there is something at `path` already: same key, same value, so nothing is lost.
+/// Creates the file `path`, which `fill` writes, and missing folders. Returns false if `path` is
+/// taken: an entry with the same key has the same value, so nothing is lost.
 pub(super) fn publish<F: Files>(
     disk: &F,
     root: &Path,
@@ -40,12 +41,12 @@ pub(super) fn publish<F: Files>(
     })?;
     if durable {
         if !first {
-            // Their sync may be still under way, or they saw no need of one.
+            // The process that wrote the entry may not have synced it (yet).
             disk.sync_named(path).context("sync", path)?;
         }
         if let Err(error) = folders::sync_names(disk, root, folder) {
             if first {
-                // What may not last must not look as if it did.
+                // The entry may not survive a power failure, so it must not be visible.
                 let _ = disk.remove(path);
             }
             return Err(error);
@@ -54,7 +55,7 @@ pub(super) fn publish<F: Files>(
     Ok(first)
 }
 
-/// Publishes, and creates the folder when it is missing.
+/// Publishes a file, and creates its folder if it is missing.
 fn place<F: Files>(disk: &F, root: &Path, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<bool> {
     for _ in 0..ATTEMPTS {
         let attempt = match unnamed(disk, folder, path, fill)? {
@@ -67,17 +68,17 @@ fn place<F: Files>(disk: &F, root: &Path, folder: &Path, path: &Path, fill: &Fil
             Attempt::Vanished => {}
         }
         match folders::create_with(disk, folder, root) {
-            // The folder above it was deleted meanwhile.
+            // The parent folder was deleted meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             created => created.context("create the folder", folder)?,
         }
     }
-    // Somebody deletes faster than we create.
+    // Another process deletes the folder again and again.
     Err(io::ErrorKind::NotFound.into()).context("keep the folder", folder)
 }
 
-/// With a file that has no name until it is complete: a process that is killed half-way leaves nothing behind, and it
-/// takes 30 us instead of 48. None if this cannot be had here.
+/// Publishes a file that has no name until it is complete. A process that is killed leaves nothing
+/// behind, and it takes 30 us instead of 48. Returns none if this is not supported.
 fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<Option<Attempt>> {
     let opened = match disk.unnamed(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Attempt::Vanished)),
@@ -88,13 +89,13 @@ fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -
     match disk.link(&opened, path) {
         Ok(()) => Ok(Some(Attempt::Published)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(Attempt::Taken)),
-        // `/proc` may be missing or hidden; whatever it is, the error of the other way is the one to report.
+        // `/proc` may be missing or hidden. The caller uses a draft instead and reports the error of that.
         Err(_) => Ok(None),
     }
 }
 
-/// With a file that has another name until it is complete. A process that is killed half-way leaves it behind; it is
-/// never taken for an entry, and swept when it is old.
+/// Publishes a file that has another name until it is complete. A process that is killed leaves it
+/// behind; it is never read as an entry, and is swept when it is old.
 fn named<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<Attempt> {
     let (opened, draft) = match disk.draft(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Vanished),
@@ -110,11 +111,12 @@ fn named<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> 
 fn rename<F: Files>(disk: &F, draft: &Path, path: &Path) -> Result<Attempt> {
     match disk.rename_new(draft, path) {
         Ok(()) => Ok(Attempt::Published),
-        // Systems say it in several ways; what counts is that something is there.
+        // The error code differs between systems, so check the name instead.
         Err(_) if disk.is_taken(path) => Ok(Attempt::Taken),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Attempt::Vanished),
-        // A file system with neither hard links nor a rename that refuses to replace (FAT, some FUSE and cloud ones).
-        // Whoever comes between the look above and the rename loses an entry of the same value to ours.
+        // The file system has neither hard links nor a rename that does not replace (FAT, some FUSE
+        // and cloud ones). An entry that another process stores between the check above and this
+        // rename is replaced by an equal one.
         Err(_) => match disk.replace(draft, path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Attempt::Vanished),
             replaced => replaced.context("write", path).map(|()| Attempt::Published),
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_publishes_once_and_leaves_nothing_else() {
+    fn each_method_publishes_once_and_leaves_no_other_file() {
         for way in WAYS {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("entry");
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_leaves_nothing_when_writing_or_syncing_fails() {
+    fn each_method_leaves_no_file_if_writing_or_syncing_fails() {
         for way in WAYS {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("entry");
@@ -182,7 +184,7 @@ mod tests {
 
     #[cfg(unix)] // Windows keeps a folder that holds an open file.
     #[test]
-    fn each_way_sees_that_the_folder_has_vanished_before_or_meanwhile() {
+    fn each_method_detects_a_deleted_folder() {
         for way in WAYS {
             let above = tempfile::tempdir().unwrap();
             let folder = above.path().join("folder");
@@ -200,7 +202,7 @@ mod tests {
 
     #[cfg(unix)] // Windows keeps a folder that holds an open file.
     #[test]
-    fn a_folder_that_vanishes_is_created_again() {
+    fn a_deleted_folder_is_created_again() {
         let above = tempfile::tempdir().unwrap();
         let folder = above.path().join("a").join("b");
         let path = folder.join("entry");
@@ -218,7 +220,7 @@ mod tests {
 
     #[cfg(unix)] // Windows keeps a folder that holds an open file.
     #[test]
-    fn a_folder_that_always_vanishes_is_given_up() {
+    fn a_folder_that_is_deleted_repeatedly_is_an_error() {
         let above = tempfile::tempdir().unwrap();
         let folder = above.path().join("folder");
         let vanish = |_: &File| {
@@ -232,7 +234,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_number_of_the_system_s_error_is_kept() {
+    fn the_error_number_of_the_system_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         File::create(&file).unwrap();
@@ -243,7 +245,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_draft_that_vanishes_is_written_again() {
+    fn a_deleted_draft_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
         let times = std::cell::Cell::new(0);

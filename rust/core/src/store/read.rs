@@ -1,10 +1,11 @@
-//! Reading an entry, and telling apart that there is none, that it is damaged, and that it cannot be read now.
+//! Reads an entry, and distinguishes a missing entry, a damaged one, and one that cannot be read
+//! now.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::checksum::Secret;
+use super::checksum::SigningKey;
 use super::entry::{self, Damage, Entry, Fault};
 use super::filesystem;
 use super::layout::Key;
@@ -15,36 +16,39 @@ use super::trailer::{TRAILER, Trailer};
 use super::verified::{Verify, Version};
 use crate::error::{self, Context, Error};
 
-/// Below this size a file is read before anything else is asked about it: most are.
+/// The size in bytes of the first read, before the size of the file is known. Most entries are
+/// smaller.
 const SMALL: usize = 4 << 10;
 
-/// From this size on a file is mapped where it can be: below, reading it costs less than a map and its page faults.
-/// The end is looked at first: a file system that has gone wrong may claim a length of petabytes.
+/// The size in bytes from which a file is mapped if possible; reading a smaller one is faster than
+/// mapping it. The trailer of a large file is checked first, since a broken file system may report
+/// a length of petabytes.
 const LARGE: u64 = 256 << 10;
 
-/// What was found in an entry's place.
+/// The result of reading an entry.
 #[derive(Debug)]
 pub enum Reading {
-    /// Nothing, or something that is no file: a link, a pipe, a device, a folder. It is neither followed nor touched.
+    /// There is no file, or another object: a link, a pipe, a device, a folder. It is neither
+    /// followed nor touched.
     Absent,
-    /// The entry that was written.
+    /// The entry, verified.
     Found(Entry),
-    /// A file that is not what was written there. It is to be set aside.
+    /// A damaged file, which belongs into the quarantine.
     Damaged(Damage),
 }
 
-/// How a reader makes sure of what it reads.
+/// How a reader verifies and maps entries.
 #[derive(Clone, Copy)]
 pub(super) struct ReadPolicy<'a> {
-    pub(super) secret: Option<&'a Secret>,
+    pub(super) signing_key: Option<&'a SigningKey>,
     pub(super) verify: Verify,
     pub(super) map: Option<MapFile>,
 }
 
-pub(super) fn read(path: &Path, key: &Key, scrutiny: ReadPolicy) -> error::Result<Reading> {
-    let loaded = match load(path, key, scrutiny) {
-        // Another host has replaced the folder or the file; opening it again asks the server anew.
-        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path, key, scrutiny),
+pub(super) fn read(path: &Path, key: &Key, policy: ReadPolicy) -> error::Result<Reading> {
+    let loaded = match load(path, key, policy) {
+        // Another host has replaced the folder or the file. Opening it again asks the server.
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path, key, policy),
         other => other,
     };
     let Some(entry) = loaded.context("read", path)? else {
@@ -58,18 +62,19 @@ pub(super) fn read(path: &Path, key: &Key, scrutiny: ReadPolicy) -> error::Resul
     }
 }
 
-/// The entry in a file, or why it is none for this reader; none if there is no file.
-fn load(path: &Path, key: &Key, scrutiny: ReadPolicy) -> io::Result<Option<Result<Entry, Fault>>> {
+/// Reads the entry in a file, or the reason why the reader does not accept it; none if there is no
+/// file.
+fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<Entry, Fault>>> {
     let mut file = match open(path) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // A pipe gives nothing to who asks for a place in it, so that none loses what was meant for others.
+    // Reading at an offset fails for a pipe, so no data is taken from its other readers.
     let mut bytes = vec![0; SMALL];
     if let Ok(length @ ..SMALL) = pread::read(&file, &mut bytes, 0) {
         bytes.truncate(length);
-        if let Ok(entry) = entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes) {
+        if let Ok(entry) = entry::open(key, policy.signing_key, policy.trusts(), bytes) {
             return Ok(Some(Ok(entry)));
         }
     }
@@ -80,7 +85,7 @@ fn load(path: &Path, key: &Key, scrutiny: ReadPolicy) -> io::Result<Option<Resul
     let size = metadata.len();
     if size < LARGE {
         let bytes = small(&mut file, size as usize)?;
-        return Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)));
+        return Ok(Some(entry::open(key, policy.signing_key, policy.trusts(), bytes)));
     }
     let mut end = [0; TRAILER];
     pread::read_exact(&file, &mut end, size - TRAILER as u64)?;
@@ -88,30 +93,32 @@ fn load(path: &Path, key: &Key, scrutiny: ReadPolicy) -> io::Result<Option<Resul
         Ok((parts, trailer)) => (trailer, parts),
         Err(fault) => return Ok(Some(Err(fault))),
     };
-    // With a secret, what was checked is what is used: in a file that somebody else may write to, a second look may
-    // find something else.
-    if let Some(map) = scrutiny.map
-        && scrutiny.secret.is_none()
+    // With a signing key, the verified bytes must be the bytes that are used: in a mapped file,
+    // another user may change them after the check.
+    if let Some(map) = policy.map
+        && policy.signing_key.is_none()
         && filesystem::is_local(&file)
-        // No room for one more map, or a file system without any.
+        // Mapping fails if there are too many maps, or if the file system does not support it.
         && let Ok(map) = map(&file, size as usize)
     {
         let version = Version::of(&metadata);
-        return mapped::open(&file, map, version, key, &trailer, parts, scrutiny.verify).map(Some);
+        return mapped::open(&file, map, version, key, &trailer, parts, policy.verify).map(Some);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok(Some(entry::open(key, scrutiny.secret, scrutiny.trusts(), bytes)))
+    Ok(Some(entry::open(key, policy.signing_key, policy.trusts(), bytes)))
 }
 
 impl ReadPolicy<'_> {
-    /// Whether a file that is read as a whole need not be verified. A secret that nobody asks for would protect nobody.
+    /// Returns whether a file that is read as a whole need not be verified. A MAC is always
+    /// checked.
     fn trusts(self) -> bool {
-        self.verify == Verify::Never && self.secret.is_none()
+        self.verify == Verify::Never && self.signing_key.is_none()
     }
 }
 
-/// One read. `read_to_end` would ask for the size and the position again, and once more for the end.
+/// Reads a file of a known size. `read_to_end` would query size and position again, and read once
+/// more for the end.
 fn small(file: &mut File, size: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size];
     let mut filled = 0;
@@ -123,7 +130,7 @@ fn small(file: &mut File, size: usize) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
-    // Shorter than it said: somebody has cut it off just now, and the checksum will tell.
+    // If the file was truncated meanwhile, the checksum fails.
     bytes.truncate(filled);
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! What happens to entries after they were written: deleting, setting aside.
+//! Deletes entries and moves damaged ones to the quarantine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,21 +7,22 @@ use super::files::Files;
 use super::folders;
 use crate::error::{Context, Result};
 
-/// Deletes a file; false if there is none.
+/// Deletes a file. Returns false if there is none.
 pub(super) fn remove<F: Files>(files: &F, path: &Path) -> Result<bool> {
     unless_absent(files.remove(path)).context("delete", path).map(|done| done.is_some())
 }
 
-/// Moves a file to `aside`, in the place of what is there; none if it has gone meanwhile.
+/// Moves a file to `aside` and replaces a file there. Returns none if the file was deleted
+/// meanwhile.
 pub(super) fn set_aside<F: Files>(files: &F, root: &Path, path: &Path, aside: PathBuf) -> Result<Option<PathBuf>> {
     if let Some(folder) = aside.parent() {
         folders::create_with(files, folder, root).context("create the folder", folder)?;
     }
-    let moved = unless_absent(files.replace(path, &aside)).context("set aside", path)?;
+    let moved = unless_absent(files.replace(path, &aside)).context("move to quarantine", path)?;
     Ok(moved.map(|()| aside))
 }
 
-/// The same, with absence as a value.
+/// Converts the error for a missing file to `None`.
 pub(super) fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

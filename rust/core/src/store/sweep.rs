@@ -1,7 +1,6 @@
-//! Deleting what writers that were killed have left: unfinished files, once they are old.
+//! Deletes old unfinished files, which killed writers have left.
 //!
-//! Whoever lists a folder meets them, and deletes them on the way. A process that only writes looks for them once in each
-//! folder.
+//! Listing a folder deletes them. A process that only writes looks for them once in each folder.
 
 use std::fs;
 use std::hash::BuildHasher;
@@ -13,28 +12,29 @@ use rustc_hash::FxBuildHasher;
 
 use super::files::DRAFT;
 
-/// How old an unfinished file is when its writer has surely gone. Writing takes seconds; clocks of other hosts may be
-/// hours off.
+/// The age from which an unfinished file has certainly no writer. Writing takes seconds, but clocks
+/// of other hosts may be hours off.
 const STALE: Duration = Duration::from_secs(48 * 3600);
 
-/// How many names are looked at: a few milliseconds' worth. What lies beyond them is left to whoever lists the folder.
-const MOST: usize = 10_000;
+/// The maximum number of names that a writer checks, which takes a few milliseconds. The rest is
+/// left to listings.
+const MAX_NAMES: usize = 10_000;
 
-/// How many folders are remembered at most.
-const PLACES: usize = 1 << 10;
+/// The maximum number of folders that are remembered.
+const SLOTS: usize = 1 << 10;
 
-/// The folders that this process has swept, each as a hash in the place that the hash says. There is no lock, which a fork
-/// could find taken for ever; of two folders that have one place, each may be swept more than once.
-struct Swept([AtomicU64; PLACES]);
+/// The folders that this process has swept, as a hash table without chains. There is no lock, which
+/// could stay locked after a fork. Two folders in one slot may be swept more than once.
+struct Swept([AtomicU64; SLOTS]);
 
 static SWEPT: Swept = Swept::new();
 
 impl Swept {
     const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; PLACES])
+        Self([const { AtomicU64::new(0) }; SLOTS])
     }
 
-    /// Takes note of a folder; whether it was not there before.
+    /// Adds a folder. Returns true if it was not there.
     fn add(&self, folder: &Path) -> bool {
         let hash = FxBuildHasher.hash_one(folder);
         let place = &self.0[hash as usize % self.0.len()];
@@ -42,25 +42,25 @@ impl Swept {
     }
 }
 
-/// Whether a file of this name is one that is being written, or was.
+/// Returns whether a file name is that of an unfinished file.
 pub(super) fn is_unfinished(name: &str) -> bool {
     name.starts_with(DRAFT)
 }
 
-/// Sweeps a folder, unless this process has done so. Nothing has failed if this does.
+/// Sweeps a folder, unless this process has done so. Errors are ignored.
 pub(super) fn once(folder: &Path) {
     if !SWEPT.add(folder) {
         return;
     }
     let Ok(files) = fs::read_dir(folder) else { return };
-    for found in files.take(MOST).flatten() {
+    for found in files.take(MAX_NAMES).flatten() {
         if found.file_name().to_str().is_some_and(is_unfinished) {
             file(&found);
         }
     }
 }
 
-/// Deletes an unfinished file whose writer has surely gone. Nothing has failed if this does.
+/// Deletes an unfinished file that is old. Errors are ignored.
 pub(super) fn file(unfinished: &fs::DirEntry) {
     let age = || unfinished.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?.elapsed().ok();
     if age().is_some_and(|age| age >= STALE) {
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_noted_once() {
+    fn each_folder_is_added_once() {
         let swept = Swept::new();
         assert!(swept.add(Path::new("/a/b")) && swept.add(Path::new("/a/c")));
         assert!(!swept.add(Path::new("/a/b")) && !swept.add(Path::new("/a/c")));
     }
 
     #[test]
-    fn a_process_sweeps_a_folder_when_it_first_writes_there_and_whenever_it_is_listed() {
+    fn the_first_write_and_each_listing_sweep_a_folder() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::new(root.path()).unwrap();
         let hash = "0".repeat(40);

@@ -1,4 +1,5 @@
-//! Which large files this process has verified already: an array of gigabytes is hashed once, and mapped many times.
+//! Remembers which large files this process has verified: an array of gigabytes is hashed once and
+//! mapped many times.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -7,19 +8,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::checksum::HASH;
 
-/// How often an entry is compared with its checksum. What is not large is always verified, unless it is never.
+/// How often an entry is compared with its checksum. Small entries are verified at every read,
+/// except with
+/// `Never`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// At every read.
     Always,
-    /// A large file once in a process, and again when it has changed.
+    /// Large files once per process, and again if they have changed.
     #[default]
     Once,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// What changes when a file does: number, size and times.
+/// A file stamp: identity, size and times of a file, which change when the file changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     device: u64,
@@ -29,14 +32,15 @@ pub(super) struct Version {
     changed: [i64; 2],
 }
 
-/// How many are remembered; beyond that, some are verified once more.
-const MOST: usize = 1 << 16;
+/// The maximum number of files that are remembered. Beyond that, files are verified again.
+const MAX_FILES: usize = 1 << 16;
 
-/// How long after one change another one may bear the same time: kernels count by the tick of their clock, 10 ms at most.
-const GRAIN: Duration = Duration::from_millis(20);
+/// The resolution of file times, with a margin: two changes within one clock tick of the kernel, at
+/// most 10 ms, have the same time.
+const TIME_RESOLUTION: Duration = Duration::from_millis(20);
 
-/// Never waited for: a process that was forked while a thread had it may find it locked for ever, and to verify once more
-/// is right, too.
+/// The verified files. The lock is never waited for: after a fork it may stay locked, and verifying
+/// a file again is correct too.
 static VERIFIED: LazyLock<Mutex<HashMap<[u8; HASH], Version>>> = LazyLock::new(Mutex::default);
 
 impl Version {
@@ -50,7 +54,7 @@ impl Version {
             number: metadata.ino(),
             size: metadata.size(),
             modified: [metadata.mtime(), metadata.mtime_nsec()],
-            // Nobody can set this one.
+            // Programs cannot set this time.
             changed: [metadata.ctime(), metadata.ctime_nsec()],
         })
     }
@@ -60,26 +64,26 @@ impl Version {
         None
     }
 
-    /// Whether every later change will show in the times.
+    /// Returns whether every later change will change the times.
     fn is_settled(self, now: SystemTime) -> bool {
         let [seconds, nanoseconds] = self.changed;
         let since = Duration::new(seconds.try_into().unwrap_or_default(), nanoseconds.try_into().unwrap_or_default());
-        now.duration_since(UNIX_EPOCH + since).is_ok_and(|age| age > GRAIN)
+        now.duration_since(UNIX_EPOCH + since).is_ok_and(|age| age > TIME_RESOLUTION)
     }
 
-    /// Whether it was this version that was verified under a name.
+    /// Returns whether the file was verified in this state.
     pub(super) fn is_verified(self, identity: &[u8; HASH]) -> bool {
         VERIFIED.try_lock().is_ok_and(|verified| verified.get(identity) == Some(&self))
     }
 
-    /// Remembers that this version was verified, unless it is so young that a change that came now would leave its times as
-    /// they are.
+    /// Remembers that the file was verified in this state, unless it is so new that a change now
+    /// would not change its times.
     pub(super) fn remember(self, identity: [u8; HASH]) {
         if !self.is_settled(SystemTime::now()) {
             return;
         }
         let Ok(mut verified) = VERIFIED.try_lock() else { return };
-        if verified.len() >= MOST {
+        if verified.len() >= MAX_FILES {
             verified.clear();
         }
         verified.insert(identity, self);
@@ -91,19 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_settled_when_a_later_change_shows_in_its_times() {
+    fn a_stamp_is_settled_after_the_time_resolution() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let version = Version::of(&file.as_file().metadata().unwrap()).unwrap();
         let changed = file.as_file().metadata().unwrap().modified().unwrap();
         assert!(!version.is_settled(changed));
-        assert!(!version.is_settled(changed + GRAIN));
-        assert!(version.is_settled(changed + GRAIN * 2));
-        // A clock that was set back tells nothing.
-        assert!(!version.is_settled(changed - GRAIN));
+        assert!(!version.is_settled(changed + TIME_RESOLUTION));
+        assert!(version.is_settled(changed + TIME_RESOLUTION * 2));
+        // The clock was set back.
+        assert!(!version.is_settled(changed - TIME_RESOLUTION));
     }
 
     #[test]
-    fn only_a_settled_version_is_remembered_under_its_name() {
+    fn only_settled_stamps_are_remembered() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let version = Version::of(&file.as_file().metadata().unwrap()).unwrap();
         let (name, other) = ([1; HASH], [2; HASH]);

@@ -1,32 +1,33 @@
-//! Writing an entry: its bytes, piece by piece, into a file that is then published.
+//! Writes an entry in blocks to a file, which is then published.
 
 use std::io;
 use std::path::Path;
 
-use super::checksum::{Checksum, Secret};
+use super::checksum::{Checksum, SigningKey};
 use super::entry::{self, length, lengths};
 use super::files::Files;
 use super::layout::Key;
 use super::publish::publish;
 use crate::error::Result;
 
-/// How much is written at a time. What is written is what was hashed: the memory of a large array may be changed by
-/// another thread meanwhile, so that both take it from a copy, of a size that the processor keeps to itself. It is that of
-/// a huge page: where the file system keeps what was written in such pages, a reader maps each of them in one step.
+/// The block size in bytes. Each block is copied, and the copy is hashed and written: another
+/// thread may change the memory of an array meanwhile. The copy fits into the processor's cache.
+/// The size is that of a huge page: if the file system caches the file in huge pages, a reader maps
+/// each of them in one step.
 const BLOCK: usize = 2 << 20;
 
-/// Writes an entry of a body and a footer, whose file is `path`; false if there is one already.
+/// Writes an entry of a body and a footer to the file `path`. Returns false if it exists.
 pub(super) fn write<F: Files>(
     files: &F,
     root: &Path,
     (key, path): (&Key, &Path),
-    secret: Option<&Secret>,
+    signing_key: Option<&SigningKey>,
     (body, footer): (&[&[u8]], &[u8]),
     durable: bool,
 ) -> Result<bool> {
     let before = length(body);
     publish(files, root, path, durable, |file| {
-        let mut writer = Writer { files, file, seal: Checksum::new(key, secret), block: Vec::new() };
+        let mut writer = Writer { files, file, checksum: Checksum::new(key, signing_key), block: Vec::new() };
         writer.block.reserve_exact((before + footer.len() + 128).min(BLOCK));
         for piece in body {
             writer.put(piece)?;
@@ -40,8 +41,8 @@ pub(super) fn write<F: Files>(
 struct Writer<'a, F: Files> {
     files: &'a F,
     file: &'a F::File,
-    seal: Checksum,
-    /// What was put and is neither hashed nor written.
+    checksum: Checksum,
+    /// The bytes that are neither hashed nor written yet.
     block: Vec<u8>,
 }
 
@@ -53,7 +54,7 @@ impl<F: Files> Writer<'_, F> {
             self.block.extend_from_slice(now);
             bytes = later;
             if self.block.len() == BLOCK {
-                self.seal.update(&self.block);
+                self.checksum.update(&self.block);
                 self.files.write(self.file, &self.block)?;
                 self.block.clear();
             }
@@ -62,9 +63,9 @@ impl<F: Files> Writer<'_, F> {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        self.seal.update(&self.block);
-        // One call to the system for what is small.
-        self.block.extend(entry::end(self.seal));
+        self.checksum.update(&self.block);
+        // A small entry needs only one system call.
+        self.block.extend(entry::end(self.checksum));
         self.files.write(self.file, &self.block)
     }
 }

@@ -1,4 +1,4 @@
-//! ArrayBytes memory: the elements of an array in C order, whatever its strides.
+//! Hashes array memory: the elements in C order, for any strides.
 
 use std::slice;
 
@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::hash::walk::{DETACH_SIZE, Walk};
 use crate::hash::walk_error::{WalkError, Walked};
 
-/// What a rule gives for an object whose memory counts, byte for byte, and nothing else of it does.
+/// The value that a type rule returns for an object of which only the memory counts, byte for byte.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct ArrayBytes {
     owner: Py<PyAny>,
@@ -24,14 +24,15 @@ impl ArrayBytes {
     }
 }
 
-/// How much of a strided array is gathered at a time, in bytes: enough for every core, little beside the array.
+/// Bytes of a strided array that are copied at a time: enough to use every core, little compared to
+/// the array.
 const BLOCK: usize = 4 << 20;
 
 impl<'py> Walk<'py> {
-    pub(crate) fn raw(&mut self, raw: &Bound<'py, ArrayBytes>) -> Walked {
-        let owner = raw.get().owner.bind(self.py);
+    pub(crate) fn array_bytes(&mut self, array: &Bound<'py, ArrayBytes>) -> Walked {
+        let owner = array.get().owner.bind(self.py);
         let buffer =
-            PyUntypedBuffer::get(owner).map_err(|error| WalkError::raised(self.py, "asking for its memory", error))?;
+            PyUntypedBuffer::get(owner).map_err(|error| WalkError::raised(self.py, "reading its memory", error))?;
         if buffer.suboffsets().is_some_and(|offsets| offsets.iter().any(|&offset| offset >= 0)) {
             return Err(WalkError::refused("its memory is scattered (suboffsets)"));
         }
@@ -55,16 +56,17 @@ pub(crate) fn contiguous(buffer: &PyUntypedBuffer) -> &[u8] {
         // An empty buffer may have no address.
         return &[];
     }
-    // SAFETY: the buffer is contiguous, so `len_bytes` bytes lie at `buf_ptr`; the export keeps them there as long as
-    // `buffer` lives: an exporter must not move or free exported memory. Another thread that writes to it meanwhile
-    // makes a data race, which the rules of Rust do not allow. It is accepted, as numpy accepts it: the digest is then of
-    // neither state, like any result computed from an array in use, and each byte read is a valid value.
+    // SAFETY: the buffer is contiguous, so there are `len_bytes` bytes at `buf_ptr`. They stay
+    // there while `buffer` lives: an exporter must not move or free exported memory. A thread that
+    // writes to the memory meanwhile causes a data race, which Rust does not allow. It is accepted
+    // here, as numpy accepts it: each byte that is read is a valid value, and the digest then
+    // describes neither state, like any result that is computed from an array in use.
     unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
 }
 
 /// Feeds the elements of a strided buffer in C order.
 fn gather(buffer: &PyUntypedBuffer, feed: &mut dyn FnMut(&[u8])) {
-    let mut gathered = Gathered {
+    let mut gatherer = Gatherer {
         shape: buffer.shape(),
         strides: buffer.strides(),
         item: buffer.item_size(),
@@ -72,14 +74,14 @@ fn gather(buffer: &PyUntypedBuffer, feed: &mut dyn FnMut(&[u8])) {
         feed,
     };
     if buffer.len_bytes() > 0 {
-        gathered.dimension(0, buffer.buf_ptr().cast());
+        gatherer.dimension(0, buffer.buf_ptr().cast());
     }
-    if !gathered.block.is_empty() {
-        (gathered.feed)(&gathered.block);
+    if !gatherer.block.is_empty() {
+        (gatherer.feed)(&gatherer.block);
     }
 }
 
-struct Gathered<'a> {
+struct Gatherer<'a> {
     shape: &'a [usize],
     strides: &'a [isize],
     item: usize,
@@ -87,21 +89,22 @@ struct Gathered<'a> {
     feed: &'a mut dyn FnMut(&[u8]),
 }
 
-impl Gathered<'_> {
-    /// The elements below index `start` of the dimensions before `axis`.
+impl Gatherer<'_> {
+    /// Copies the elements of dimension `axis` and the following ones, which begin at `start`.
     fn dimension(&mut self, axis: usize, start: *const u8) {
         let count = self.shape[axis];
         let stride = self.strides[axis];
         let is_last = axis + 1 == self.shape.len();
         for index in 0..count {
-            // An offset within one allocation, which never exceeds `isize::MAX`.
+            // The offset stays within one allocation, which never exceeds `isize::MAX` bytes.
             let place = start.wrapping_offset(index.cast_signed() * stride);
             if !is_last {
                 self.dimension(axis + 1, place);
                 continue;
             }
-            // SAFETY: `index` is below the length of each dimension, so the element lies inside the exported memory,
-            // which stays as long as the buffer does; see `contiguous` for other threads.
+            // SAFETY: `index` is below the length of each dimension, so the element is inside the
+            // exported memory, which stays while the buffer lives. See `contiguous` for threads
+            // that write to it.
             let element = unsafe { slice::from_raw_parts(place, self.item) };
             self.block.extend_from_slice(element);
             if self.block.len() + self.item > BLOCK {

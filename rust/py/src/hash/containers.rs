@@ -1,6 +1,7 @@
-//! tuple, list, dict, set and frozenset.
+//! Hashes tuple, list, dict, set and frozenset.
 //!
-//! The user's code may run while a container is walked (an element's `__reduce__`) and change it: every loop notices.
+//! User code such as the `__reduce__` of an element may change a container while it is walked.
+//! Every loop detects this.
 
 use funes_core::tags;
 use pyo3::ffi;
@@ -48,7 +49,8 @@ impl<'py> Walk<'py> {
         self.nested(dict.as_any(), |walk| walk.items(dict, Self::walk, |key| format!("[{}]", shown(key))))
     }
 
-    /// The items of a dict; `walk` writes a value, and `step` says how an error shows the way to it.
+    /// Writes the items of a dict. `walk` writes a value; `step` returns the path to a value for an
+    /// error message.
     pub(crate) fn items(
         &mut self,
         dict: &Bound<'py, PyDict>,
@@ -71,9 +73,9 @@ impl<'py> Walk<'py> {
         self.nested(set, |walk| walk.elements(set, tag))
     }
 
-    /// The elements of a set or frozenset, or of an instance of a subclass.
+    /// Writes the elements of a set or frozenset, or of an instance of a subclass.
     pub(crate) fn elements(&mut self, set: &Bound<'py, PyAny>, tag: u8) -> Walked<Composite> {
-        // SAFETY: it is a set or frozenset, or an object of a derived class.
+        // SAFETY: `set` is an instance of set or frozenset or of a subclass.
         let length = unsafe { ffi::PySet_Size(set.as_ptr()) }.cast_unsigned();
         let mark = self.encoder.begin(tag, length);
         let first = self.boundaries.len();
@@ -81,7 +83,7 @@ impl<'py> Walk<'py> {
         let elements = if set.is_exact_instance_of::<PySet>() || set.is_exact_instance_of::<PyFrozenSet>() {
             set.try_iter()
         } else {
-            // A derived class may show less than it holds.
+            // A subclass may override `__iter__` and hide elements.
             let kind: Bound<'py, PyType> =
                 if tag == tags::SET { self.py.get_type::<PySet>() } else { self.py.get_type::<PyFrozenSet>() };
             kind.call_method1("__iter__", (set,)).and_then(|elements| elements.try_iter())
@@ -105,7 +107,8 @@ fn changed(kind: &str) -> WalkError {
     WalkError::refused(format!("a {kind} changed while it was hashed"))
 }
 
-/// Calls `visit` for each item. PyO3's own iterator panics when the dict changes size; here it is a refusal.
+/// Calls `visit` for each item, and refuses the dict if it changes. The iterator of PyO3 panics if
+/// the size changes.
 pub(crate) fn for_each_item<'py>(
     dict: &Bound<'py, PyDict>,
     mut visit: impl FnMut(&Bound<'py, PyAny>, &Bound<'py, PyAny>) -> Walked,
@@ -117,9 +120,10 @@ pub(crate) fn for_each_item<'py>(
         let mut key = std::ptr::null_mut();
         let mut value = std::ptr::null_mut();
         let more = pyo3::sync::critical_section::with_critical_section(dict.as_any(), || {
-            // SAFETY: `dict` is a dict; the three pointers outlive the call; inside the critical section nobody
-            // changes it between the look-up and taking the references. `PyDict_Next` checks `position` against the
-            // present size, so a dict that was changed by `visit` is not read out of bounds.
+            // SAFETY: `dict` is a dict, and the three pointers outlive the call. Inside the
+            // critical section, no thread changes the dict between the lookup and taking the
+            // references. `PyDict_Next` checks `position` against the current size, so a dict that
+            // was changed by `visit` is not read out of bounds.
             unsafe {
                 if ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) == 0 {
                     return None;
@@ -137,7 +141,7 @@ pub(crate) fn for_each_item<'py>(
     if visited == length && dict.len() == length { Ok(()) } else { Err(changed("dict")) }
 }
 
-/// A key or value as errors and explanations show it: short, and never through a `__repr__` of the user's.
+/// Returns a short text for a key or value, without calling a `__repr__` of user code.
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     let text = if has_own_repr(value) { value.repr().ok() } else { None };
     let text = text.map_or_else(
@@ -150,7 +154,7 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Whether the interpreter itself words the `repr`: plain values, and short tuples of them.
+/// Returns whether `repr` runs no user code: built-in scalars, and short tuples of them.
 fn has_own_repr(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyString>()

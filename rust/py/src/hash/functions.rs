@@ -1,5 +1,5 @@
-//! `hash_value`, `hash_definition`, and the hash of arguments that are not those of a call.
-#![expect(clippy::doc_markdown, reason = "docstrings of Python, which its help() shows as they are")]
+//! `hash_value`, `hash_definition`, and the hash of arguments that are given by name.
+#![expect(clippy::doc_markdown, reason = "Python's help() shows these docstrings unchanged")]
 
 use funes_core::domain::Domain;
 use funes_core::tags;
@@ -14,10 +14,10 @@ use crate::hash::containers;
 use crate::hash::walk::{Definitions, Reading, Walk};
 use crate::hash::walk_error::Walked;
 
-/// The hash of a value: what an argument counts by in the key of a call.
+/// Returns the hash of a value, as an argument contributes it to the cache key of a call.
 ///
-/// Equal values of one type have the same hash, in any process, on any machine, and in any Python from 3.10 to 3.14; different
-/// ones have different hashes. The value is not changed.
+/// Equal values of one type have the same hash, in any process, on any machine, and in any Python
+/// from 3.10 to 3.14. Different values have different hashes. The value is not changed.
 ///
 /// Args:
 ///     value: Anything that can be an argument of a memorious function.
@@ -26,7 +26,7 @@ use crate::hash::walk_error::Walked;
 ///     40 hexadecimal characters.
 ///
 /// Raises:
-///     UnhashableArgumentError: The value cannot be told apart from others; the message says where in it the culprit sits.
+///     UnhashableArgumentError: The value cannot be hashed; the message has the path to the refused part.
 ///
 /// Example:
 ///     >>> hash_value({"a": 1, "b": [2.0]}) == hash_value({"b": [2.0], "a": 1})
@@ -40,7 +40,7 @@ pub(crate) fn hash_value(value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(walked(py, 0, |walk| walk.whole(value))?.finish(Domain::Value).to_hex())
 }
 
-/// The bytes that `hash_value` hashes: for the tests of the format.
+/// Returns the canonical encoding that `hash_value` hashes, for the tests of the format.
 #[pyfunction]
 #[pyo3(signature = (value, /))]
 pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -48,7 +48,8 @@ pub(crate) fn encode_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py
     Ok(PyBytes::new(py, &walked(py, 0, |walk| walk.whole(value))?.encoder.into_bytes()))
 }
 
-/// What the definition of a function or class consists of: its nodes, itself first; empty if it counts by its name.
+/// Returns the nodes of the definition graph of a function or class, itself first; empty if it
+/// counts by name.
 #[pyfunction]
 #[pyo3(signature = (definition, /))]
 pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
@@ -59,17 +60,18 @@ pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<
     }
 }
 
-/// The hash of the definition of a function or class: its code, and all that it uses of the user's own code.
+/// Returns the hash of the definition of a function or class: its code and the user code that it
+/// uses.
 ///
 /// Args:
-///     definition: A function, memorious or not, or a class. It is not called. What `depends_on` adds to a memorious function is
-///         left out; `f.definition` has it.
+///     definition: A function, memorious or not, or a class. It is not called. The `depends_on` of a
+///         memorious function is left out; `f.definition` includes it.
 ///
 /// Returns:
 ///     40 hexadecimal characters.
 ///
 /// Raises:
-///     UnhashableArgumentError: It is something that has no definition, and cannot be hashed as a value.
+///     UnhashableArgumentError: The object has no definition, and cannot be hashed as a value.
 ///
 /// Example:
 ///     >>> def double(x):
@@ -91,17 +93,19 @@ pub(crate) fn hash_definition(definition: &Bound<'_, PyAny>) -> PyResult<String>
     Ok(walk.finish(Domain::Definition).to_hex())
 }
 
-/// A value in short, as explanations show it; no `__repr__` of the user's runs.
+/// Returns a short text for a value, without calling a `__repr__` of user code.
 #[pyfunction]
 #[pyo3(signature = (value, /))]
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     containers::shown(value)
 }
 
-/// The argument hash of a call whose arguments are known by name.
+/// Returns the argument digest of a call whose arguments are given by name.
 ///
-/// `parameters`: the names in the order of the signature; None for one that is ignored. A `global_seed` that is none of
-/// them is the undeclared one. `reading`: what the function reads of code, see `Core.reading`.
+/// `parameters`: the names in the order of the signature, None for an ignored one. If `global_seed` is not among them,
+/// it is taken from `inputs` as the undeclared one. `reading`: the parts of code that the function
+/// inspects, see
+/// `Core.reading`.
 #[pyfunction]
 #[pyo3(signature = (parameters, inputs, reading = 0, /))]
 pub(crate) fn hash_arguments(
@@ -129,7 +133,7 @@ pub(crate) fn hash_arguments(
             walk.encoder.end(mark, None);
             Ok(())
         })?;
-        // A function among the arguments may read the code of another one.
+        // A function among the arguments may inspect the code of another argument.
         if walk.reads & !reading == 0 {
             return Ok(Domain::Arguments.hash(&walk.encoder.into_bytes()).to_hex());
         }

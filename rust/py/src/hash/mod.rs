@@ -1,4 +1,4 @@
-//! Values to bytes and digests.
+//! The canonical encoding and digests of Python values.
 
 pub(crate) mod buffer;
 pub(crate) mod containers;

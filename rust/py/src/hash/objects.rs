@@ -1,4 +1,4 @@
-//! Everything that has no tag of its own: by a rule, by attributes, by reduction.
+//! Hashes objects of all types without an own tag: by a type rule, by attributes, or by reduction.
 
 use std::ptr;
 
@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyList, PyNotImplemented, PySet, PyString
 
 use crate::errors;
 use crate::hash::containers::for_each_item;
-use crate::hash::strategy::{Kept, Reduction, Strategy, strategy};
+use crate::hash::strategy::{AttributeRules, Reduction, Strategy, strategy};
 use crate::hash::walk::{Composite, Definitions, Walk, address_of};
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::hooks;
@@ -21,11 +21,11 @@ impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let strategy = strategy(&object.get_type())
             .map_err(|error| WalkError::raised(self.py, "looking up the rule of its type", error))?;
-        self.planned(object, &strategy.get().0)
+        self.apply_strategy(object, &strategy.get().0)
     }
 
     #[inline(never)]
-    fn planned(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
+    fn apply_strategy(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
         let py = self.py;
         match strategy {
             Strategy::PerhapsDefinition { is_code, otherwise } => {
@@ -33,23 +33,23 @@ impl<'py> Walk<'py> {
                     .call1(py, (object,))
                     .and_then(|answer| answer.is_truthy(py))
                     .map_err(|error| WalkError::raised(py, "asking whether it is code", error))?;
-                if is_code { self.definition(object) } else { self.planned(object, otherwise) }
+                if is_code { self.definition(object) } else { self.apply_strategy(object, otherwise) }
             }
             Strategy::Definition => self.definition(object),
             Strategy::Refuse { culprit, reason } => Err(WalkError::refused_as(*culprit, reason.clone())),
-            Strategy::Attributes(kept) | Strategy::Reduce(kept) | Strategy::Set { kept, .. }
-                if !kept.is_own && matches!(self.definitions, Definitions::Open { .. }) =>
+            Strategy::Attributes(rules) | Strategy::Reduce(rules) | Strategy::Set { rules, .. }
+                if !rules.is_user_code && matches!(self.definitions, Definitions::Open { .. }) =>
             {
-                self.of_library(object, strategy)
+                self.third_party(object, strategy)
             }
-            _ => self.taken_apart(object, strategy),
+            _ => self.decompose(object, strategy),
         }
     }
 
-    /// Writes an object of a library in a definition: one that the library keeps in another one of its objects by the name
-    /// that it has in the library's module, if it has one there.
-    fn of_library(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
-        if self.in_library > 0 {
+    /// Writes a third-party object in a definition. If another third-party object contains it and a
+    /// module of the library has it under a name, the name is written.
+    fn third_party(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
+        if self.third_party_depth > 0 {
             let name: Option<String> = hooks::NAME_IN_ITS_LIBRARY
                 .get(self.py)
                 .and_then(|name| name.call1((object,))?.extract())
@@ -60,34 +60,34 @@ impl<'py> Walk<'py> {
                 return Ok(());
             }
         }
-        self.in_library += 1;
-        let walked = self.taken_apart(object, strategy);
-        self.in_library -= 1;
+        self.third_party_depth += 1;
+        let walked = self.decompose(object, strategy);
+        self.third_party_depth -= 1;
         walked
     }
 
-    fn taken_apart(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
+    fn decompose(&mut self, object: &Bound<'py, PyAny>, strategy: &Strategy) -> Walked {
         let py = self.py;
         match strategy {
             Strategy::PerhapsDefinition { .. } | Strategy::Definition | Strategy::Refuse { .. } => {
-                self.planned(object, strategy)
+                self.apply_strategy(object, strategy)
             }
             Strategy::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
-            Strategy::Attributes(kept) => self.nested(object, |walk| {
+            Strategy::Attributes(rules) => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 2);
                 walk.class_of(object)?;
-                walk.attributes(object, kept)?;
+                walk.attributes(object, rules)?;
                 Ok(mark.into())
             }),
-            Strategy::Set { tag, kept } => self.nested(object, |walk| {
+            Strategy::Set { tag, rules } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 3);
                 walk.class_of(object)?;
-                walk.attributes(object, kept)?;
+                walk.attributes(object, rules)?;
                 let set = walk.elements(object, *tag)?;
                 walk.end(set, None);
                 Ok(mark.into())
             }),
-            Strategy::Reduce(kept) => self.nested(object, |walk| walk.reduced(object, kept)),
+            Strategy::Reduce(rules) => self.nested(object, |walk| walk.reduced(object, rules)),
         }
     }
 
@@ -96,11 +96,11 @@ impl<'py> Walk<'py> {
             .call1((object,))
             .map_err(|error| WalkError::raised(self.py, &format!("the rule for {name}"), error))?;
         if simpler.is(PyNotImplemented::get(self.py)) {
-            // The rule leaves this one object to its own reduction.
-            return self.reduced(object, &Kept::default());
+            // The rule does not apply to this object, so its reduction counts.
+            return self.reduced(object, &AttributeRules::default());
         }
-        // The elements of a tuple stand in the rule's own node, so that the way to an error has no steps that the
-        // user does not know.
+        // The elements of a tuple become children of the rule's node, so that the path in an error
+        // message has no steps that the user does not know.
         let Ok(parts) = simpler.cast_exact::<PyTuple>() else {
             let mark = self.encoder.begin(tags::RULE, 2);
             self.encoder.blob(tags::STR, name.as_bytes());
@@ -119,59 +119,62 @@ impl<'py> Walk<'py> {
     fn class_of(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let class = object.get_type();
         self.definition(class.as_any())?;
-        if self.rare.is_some() { self.keeps_nothing_weakly(class.as_any()) } else { Ok(()) }
+        if self.rare.is_some() { self.refuse_weak_state(class.as_any()) } else { Ok(()) }
     }
 
-    /// Refuses an object whose class may keep what belongs to it.
+    /// Refuses an object if its class has a weak container, which may hold attributes of the
+    /// object.
     #[cold]
-    fn keeps_nothing_weakly(&self, class: &Bound<'py, PyAny>) -> Walked {
+    fn refuse_weak_state(&self, class: &Bound<'py, PyAny>) -> Walked {
         match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class))) {
             None => Ok(()),
-            Some(doubt) => Err(WalkError::refused(format!("its class may keep values of it elsewhere: {doubt}"))),
+            Some(reason) => {
+                Err(WalkError::refused(format!("its class may store attributes of it elsewhere: {reason}")))
+            }
         }
     }
 
-    /// `__dict__` and slots as one dict: where an attribute is kept is no value.
-    fn attributes(&mut self, object: &Bound<'py, PyAny>, kept: &Kept) -> Walked {
-        let attributes = attributes_of(object, &kept.slots)
+    /// Writes `__dict__` and slots as one dict: where an attribute is stored does not count.
+    fn attributes(&mut self, object: &Bound<'py, PyAny>, rules: &AttributeRules) -> Walked {
+        let attributes = attributes_of(object, &rules.slots)
             .map_err(|error| WalkError::raised(self.py, "reading its attributes", error))?;
-        let attributes = self.without_caches(object, attributes, kept)?;
+        let attributes = self.without_caches(object, attributes, rules)?;
         let attributes = self.without_orders(attributes)?;
-        self.state(&attributes, kept)
+        self.state(&attributes, rules)
     }
 
-    /// Attributes of a library's object in a definition, without what is made of a set.
+    /// Removes attributes whose order follows from a set, for a third-party object in a definition.
     fn without_orders(&mut self, attributes: Bound<'py, PyDict>) -> Walked<Bound<'py, PyDict>> {
         let is_set = |part: Bound<'py, PyAny>| {
             part.is_exact_instance_of::<PySet>() || part.is_exact_instance_of::<PyFrozenSet>()
         };
-        if self.in_library == 0 || !attributes.values().iter().any(is_set) {
+        if self.third_party_depth == 0 || !attributes.values().iter().any(is_set) {
             return Ok(attributes);
         }
         self.is_abridged = true;
         hooks::WITHOUT_ORDERS
             .get(self.py)
             .and_then(|without| Ok(without.call1((attributes,))?.cast_into::<PyDict>()?))
-            .map_err(|error| WalkError::raised(self.py, "leaving out what it made of sets", error))
+            .map_err(|error| WalkError::raised(self.py, "leaving out attributes made of sets", error))
     }
 
-    /// Attributes without those that are caches.
+    /// Removes attributes that are caches.
     #[inline]
     fn without_caches(
         &mut self,
         object: &Bound<'py, PyAny>,
         attributes: Bound<'py, PyDict>,
-        kept: &Kept,
+        rules: &AttributeRules,
     ) -> Walked<Bound<'py, PyDict>> {
-        if !kept.caches.iter().any(|name| attributes.contains(name).unwrap_or(false)) {
+        if !rules.caches.iter().any(|name| attributes.contains(name).unwrap_or(false)) {
             return Ok(attributes);
         }
-        self.without_some(object, attributes)
+        self.ask_without_caches(object, attributes)
     }
 
-    /// The same if there are any, which the user's own code may have to tell.
+    /// Asks the Python layer which of the attributes are caches; this may run user code.
     #[cold]
-    fn without_some(
+    fn ask_without_caches(
         &mut self,
         object: &Bound<'py, PyAny>,
         attributes: Bound<'py, PyDict>,
@@ -179,15 +182,15 @@ impl<'py> Walk<'py> {
         let py = self.py;
         let answer = hooks::WITHOUT_CACHES.get(py).and_then(|without| without.call1((object, attributes))?.extract());
         let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
-            answer.map_err(|error| WalkError::raised(py, "telling its caches from its attributes", error))?;
+            answer.map_err(|error| WalkError::raised(py, "finding its cached attributes", error))?;
         self.rare().doubts.extend(doubts);
         Ok(counted)
     }
 
-    fn state(&mut self, attributes: &Bound<'py, PyDict>, kept: &Kept) -> Walked {
+    fn state(&mut self, attributes: &Bound<'py, PyDict>, rules: &AttributeRules) -> Walked {
         self.composite(attributes.as_any(), false, |walk| {
             let attribute = |walk: &mut Self, value: &Bound<'py, PyAny>| match walk.walk(value) {
-                Err(stop) if kept.is_own && stop.is_tool() => walk.tool(value),
+                Err(stop) if rules.is_user_code && stop.is_opaque() => walk.opaque(value),
                 walked => walked,
             };
             walk.items(attributes, attribute, |name| match name.cast::<PyString>() {
@@ -197,31 +200,34 @@ impl<'py> Walk<'py> {
         })
     }
 
-    /// A lock, thread or handler in an attribute, by its type.
+    /// Writes the type of an opaque resource (lock, thread, handler) that is stored in an
+    /// attribute.
     #[cold]
-    fn tool(&mut self, tool: &Bound<'py, PyAny>) -> Walked {
+    fn opaque(&mut self, value: &Bound<'py, PyAny>) -> Walked {
         let mark = self.encoder.begin(tags::RULE, 2);
         self.encoder.blob(tags::STR, b"tool");
-        self.definition(tool.get_type().as_any())?;
+        self.definition(value.get_type().as_any())?;
         self.encoder.end(mark, None);
         Ok(())
     }
 
-    /// By what `__reduce_ex__` says, with the same parts as pickle sees: how to make it, state, items.
-    fn reduced(&mut self, object: &Bound<'py, PyAny>, kept: &Kept) -> Walked<Composite> {
+    /// Writes the parts of `__reduce_ex__` that pickle uses: constructor, arguments, state, items.
+    fn reduced(&mut self, object: &Bound<'py, PyAny>, rules: &AttributeRules) -> Walked<Composite> {
         let py = self.py;
         let reduction = reduction_of(object)
             .map_err(|error| WalkError::raised(py, &format!("reducing {}", kind_of(object)), error))?;
         if let Ok(name) = reduction.cast::<PyString>() {
             let (module, text) = (module_of(object), name.to_string_lossy());
-            // A function that numpy made of the user's has no module, and a name that no module can hold.
+            // A ufunc that numpy made of a Python function has no module, and its name is not an
+            // identifier.
             let is_elsewhere =
                 if module == NOWHERE { text.contains([' ', '<']) } else { !stands_in(object, &module, &text) };
             if is_elsewhere {
-                return Err(WalkError::refused(format!("it says that it is {module}.{text}, which is something else")));
+                return Err(WalkError::refused(format!("it pickles as {module}.{text}, which is another object")));
             }
-            if is_own(py, &module).map_err(|error| WalkError::raised(py, "asking whose it is", error))? {
-                // Where the user's own code stands is no value, nor whether it was imported or run.
+            if is_user_code(py, &module).map_err(|error| WalkError::raised(py, "classifying its module", error))? {
+                // The module of user code does not count, nor whether it was imported or run as a
+                // script.
                 let mark = self.encoder.begin(tags::OBJECT, 2);
                 self.class_of(object)?;
                 self.text(name)?;
@@ -239,20 +245,20 @@ impl<'py> Walk<'py> {
         };
         let part = |index: usize| parts.get_item(index).ok().filter(|part| !part.is_none());
         let (Some(make), Some(arguments)) = (part(0), part(1)) else {
-            return Err(WalkError::refused(format!("{}.__reduce_ex__ returned too little", kind_of(object))));
+            return Err(WalkError::refused(format!("{}.__reduce_ex__ returned too few parts", kind_of(object))));
         };
 
         if !arguments.is_instance_of::<PyTuple>() {
             return Err(WalkError::refused(format!(
-                "{}.__reduce_ex__ gave arguments that are no tuple",
+                "{}.__reduce_ex__ returned arguments that are not a tuple",
                 kind_of(object)
             )));
         }
 
-        let further = further(object, part(2).as_ref(), kept)
+        let further = further(object, part(2).as_ref(), rules)
             .and_then(|further| {
-                // A `__reduce__` of the user's may leave out what the object holds.
-                if kept.is_own && part(3).is_none() && part(4).is_none() {
+                // A `__reduce__` of user code may leave out the items of the object.
+                if rules.is_user_code && part(3).is_none() && part(4).is_none() {
                     if let Ok(list) = object.cast::<PyList>() {
                         further.set_item("[items]", PyList::new(py, list)?)?;
                     } else if let Ok(dict) = object.cast::<PyDict>() {
@@ -272,13 +278,13 @@ impl<'py> Walk<'py> {
             None => self.encoder.atom(tags::ABSENT),
             Some(state) => match state.cast_exact::<PyDict>() {
                 Ok(attributes) => {
-                    let attributes = self.without_caches(object, attributes.clone(), kept)?;
+                    let attributes = self.without_caches(object, attributes.clone(), rules)?;
                     if attributes.is_empty() {
-                        // Python 3.10 gives an empty dict where later ones give None.
+                        // Python 3.10 returns an empty dict where later versions return None.
                         self.encoder.atom(tags::ABSENT);
                     } else {
                         let attributes = self.without_orders(attributes)?;
-                        self.state(&attributes, kept)?;
+                        self.state(&attributes, rules)?;
                     }
                 }
                 Err(_) => self.walk(&state)?,
@@ -288,7 +294,7 @@ impl<'py> Walk<'py> {
             None => self.encoder.atom(tags::ABSENT),
             Some(items) => {
                 let items = match object.cast::<PyList>() {
-                    Ok(list) if kept.reduction == Reduction::Default => PyList::new(py, list),
+                    Ok(list) if rules.reduction == Reduction::Default => PyList::new(py, list),
                     _ => collect(&items),
                 };
                 let items = items.map_err(|error| WalkError::raised(py, "reading its items", error))?;
@@ -298,7 +304,7 @@ impl<'py> Walk<'py> {
         match part(4) {
             None => self.encoder.atom(tags::ABSENT),
             Some(items) => match object.cast::<PyDict>() {
-                Ok(dict) if kept.reduction == Reduction::Default => {
+                Ok(dict) if rules.reduction == Reduction::Default => {
                     let items = PyDict::new(py);
                     for_each_item(dict, |key, value| items.set_item(key, value).map_err(WalkError::interrupted))?;
                     self.walk(items.as_any())?;
@@ -311,13 +317,13 @@ impl<'py> Walk<'py> {
             },
         }
         if !further.is_empty() {
-            let further = self.without_caches(object, further, kept)?;
-            self.state(&further, kept)?;
+            let further = self.without_caches(object, further, rules)?;
+            self.state(&further, rules)?;
         }
         Ok(mark.into())
     }
 
-    /// Something that counts by its qualified name.
+    /// Writes the qualified name of an object that counts by its name.
     pub(crate) fn named(&mut self, name: &str) -> Sealed {
         if matches!(self.definitions, Definitions::Open { .. }) {
             self.rare().names.push(name.to_owned());
@@ -328,16 +334,16 @@ impl<'py> Walk<'py> {
     }
 }
 
-/// What an object has that its reduction says nothing of: attributes that a derived class adds, the causes of an
-/// exception.
+/// Returns the state that the reduction of an object omits: attributes of a subclass, the causes of
+/// an exception.
 fn further<'py>(
     object: &Bound<'py, PyAny>,
     state: Option<&Bound<'py, PyAny>>,
-    kept: &Kept,
+    rules: &AttributeRules,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = object.py();
-    if kept.is_own && kept.reduction == Reduction::Partial {
-        let attributes = attributes_of(object, &kept.slots)?;
+    if rules.is_user_code && rules.reduction == Reduction::Partial {
+        let attributes = attributes_of(object, &rules.slots)?;
         if !state.is_some_and(|state| mentions(state, &attributes)) {
             return Ok(attributes);
         }
@@ -358,7 +364,7 @@ fn further<'py>(
     Ok(further)
 }
 
-/// Whether a state has any of the attributes in it.
+/// Returns whether a state contains any of the attributes.
 fn mentions(state: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> bool {
     if let Ok(parts) = state.cast::<PyTuple>() {
         return parts.iter().any(|part| mentions(&part, attributes));
@@ -383,10 +389,11 @@ fn attributes_of<'py>(object: &Bound<'py, PyAny>, slots: &[Py<PyString>]) -> PyR
     Ok(all)
 }
 
-/// What a slot holds, whatever the class says when it is asked for an attribute.
+/// Reads a slot, bypassing `__getattribute__` of the class.
 fn slot_of<'py>(object: &Bound<'py, PyAny>, slot: &Py<PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = object.py();
-    // SAFETY: both are alive, and the second is a str. The result is a new reference, or null with an exception.
+    // SAFETY: both objects are alive, and the second is a str. The result is a new reference, or
+    // null with an exception set.
     let found =
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetAttr(object.as_ptr(), slot.as_ptr())) };
     match found {
@@ -396,11 +403,11 @@ fn slot_of<'py>(object: &Bound<'py, PyAny>, slot: &Py<PyString>) -> PyResult<Opt
     }
 }
 
-/// The dict of an object's attributes, whatever the class says when it is asked for it.
+/// Reads the `__dict__` of an object, bypassing `__getattribute__` of the class.
 fn own_dict<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = object.py();
-    // SAFETY: the object and its type are alive; the type says whether its objects have a dict. The result is a new
-    // reference, or null with an exception.
+    // SAFETY: the object and its type are alive. `tp_dictoffset` is 0 if objects have no dict. The
+    // result is a new reference, or null with an exception set.
     let dict = unsafe {
         if (*object.get_type().as_type_ptr()).tp_dictoffset == 0 {
             return Ok(None);
@@ -415,7 +422,7 @@ fn reduction_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     let kind = object.get_type();
     let table = py.import(intern!(py, "copyreg"))?.getattr(intern!(py, "dispatch_table"))?;
     match table.cast::<PyDict>()?.get_item(&kind)? {
-        // Libraries that send exceptions elsewhere (tblib) register all of them, with their tracebacks.
+        // tblib registers reducers for all exceptions, which include their tracebacks.
         Some(reduce) if !object.is_instance_of::<PyBaseException>() => reduce.call1((object,)),
         _ => object.call_method1(intern!(py, "__reduce_ex__"), (4,)),
     }
@@ -438,7 +445,7 @@ fn collect_items<'py>(items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>>
     Ok(dict)
 }
 
-/// The name of an object's type, for errors.
+/// Returns the name of an object's type for an error message.
 pub(crate) fn kind_of(object: &Bound<'_, PyAny>) -> String {
     name_of_type(&object.get_type())
 }
@@ -447,11 +454,11 @@ pub(crate) fn name_of_type(kind: &Bound<'_, PyType>) -> String {
     kind.fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn is_own(py: Python<'_>, module: &str) -> PyResult<bool> {
+fn is_user_code(py: Python<'_>, module: &str) -> PyResult<bool> {
     hooks::IS_USER_CODE.get(py)?.call1((module,))?.is_truthy()
 }
 
-/// Whether an object is what stands under a name in a module.
+/// Returns whether a module has this object under the name.
 pub(crate) fn stands_in(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
     let py = object.py();
     let found = || -> PyResult<bool> {
@@ -469,5 +476,5 @@ fn module_of(object: &Bound<'_, PyAny>) -> String {
     errors::quietly(object.py(), module).unwrap_or_else(|| NOWHERE.to_owned())
 }
 
-/// Stands for the module of what has none.
+/// The module name of objects without a module.
 const NOWHERE: &str = "?";

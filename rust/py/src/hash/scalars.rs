@@ -1,4 +1,4 @@
-//! int, float and str.
+//! Hashes int, float and str.
 
 use funes_core::tags;
 use pyo3::ffi;
@@ -9,8 +9,8 @@ use crate::hash::walk::Walk;
 use crate::hash::walk_error::{WalkError, Walked};
 
 impl<'py> Walk<'py> {
-    /// Writes a float, or an int of 64 bits; whether the object is one. For loops over elements, where the call of the
-    /// walk would cost as much as a number does.
+    /// Writes a float, or an int of 64 bits. Returns false if the object is neither. Loops over
+    /// elements call this first: for a number, the call of `walk` costs as much as writing it.
     #[inline]
     pub(crate) fn number(&mut self, object: &Bound<'py, PyAny>) -> bool {
         if let Ok(float) = object.cast_exact::<PyFloat>() {
@@ -29,7 +29,7 @@ impl<'py> Walk<'py> {
     /// Writes an int of more than 64 bits.
     #[cold]
     pub(crate) fn big_int(&mut self, int: &Bound<'py, PyInt>) -> Walked {
-        // `to_bytes` is linear in the size, and unlike `str` it has no limit on the number of digits.
+        // `to_bytes` takes linear time and, unlike `str`, has no limit on the number of digits.
         let bytes = int
             .call_method0("bit_length")
             .and_then(|bits| bits.extract::<usize>())
@@ -59,11 +59,11 @@ impl<'py> Walk<'py> {
     }
 }
 
-/// The value of an int that fits 64 bits.
+/// Returns the value of an int if it fits 64 bits.
 #[inline]
 pub(crate) fn small(int: &Bound<'_, PyInt>) -> Option<i64> {
     let mut overflow = 0;
-    // SAFETY: `int` is an exact int, so no `__index__` of the user's runs and no exception can be set;
+    // SAFETY: `int` is an exact int, so no `__index__` of user code runs and no exception is set.
     // `overflow` outlives the call.
     let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &raw mut overflow) };
     (overflow == 0).then_some(value)

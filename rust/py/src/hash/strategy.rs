@@ -1,4 +1,4 @@
-//! How objects of a type are hashed; decided once a type by `funes._values.rules.strategy`.
+//! The hash strategy of each type. `strategy` in `funes/_values/rules.py` chooses it once per type.
 
 use std::ffi::c_ulong;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,41 +14,41 @@ use crate::hash::walk_error::Culprit;
 use crate::hooks;
 use crate::lazy::intern;
 
-/// The ways to hash an object.
+/// How an object is hashed.
 pub(crate) enum Strategy {
-    /// By a simpler value that says the same.
+    /// By a simpler value with the same content.
     Rule { name: String, reduce: Py<PyAny> },
-    /// By what it is made of: functions and classes.
+    /// By its definition: functions and classes.
     Definition,
-    /// By what it is made of if `is_code` says so of the object itself.
+    /// By its definition if `is_code` returns true for the object.
     PerhapsDefinition { is_code: Py<PyAny>, otherwise: Box<Strategy> },
     /// By its attributes: an ordinary object that pickles as its `__dict__` and its slots.
-    Attributes(Kept),
-    /// By what `__reduce_ex__` says.
-    Reduce(Kept),
-    /// As a set or frozenset with a class and attributes of its own.
-    Set { tag: u8, kept: Kept },
-    /// Not at all.
+    Attributes(AttributeRules),
+    /// By the result of `__reduce_ex__`.
+    Reduce(AttributeRules),
+    /// As a set or frozenset with a class and attributes.
+    Set { tag: u8, rules: AttributeRules },
+    /// Not at all: the object is refused.
     Refuse { culprit: Culprit, reason: String },
 }
 
-/// What is to be known of the attributes of a type's objects.
+/// How the attributes of a type's objects are hashed.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct AttributeRules {
     pub(crate) slots: Names,
-    /// Names of attributes that may be caches: Python code tells.
+    /// Names of attributes that may be caches; the Python layer decides per object.
     pub(crate) caches: Names,
-    /// Whether the type is the user's own, so that a tool in an attribute counts by its type.
-    pub(crate) is_own: bool,
+    /// True for a type of user code: an opaque resource in an attribute then counts by its type.
+    pub(crate) is_user_code: bool,
     pub(crate) reduction: Reduction,
 }
 
-/// What a type's reduction is like.
+/// Where the reduction of a type comes from.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Reduction {
-    /// That of every object, which asks a list or dict for its items: a derived class may answer as it likes.
+    /// `object.__reduce_ex__`, which iterates over a list or dict; a subclass may override the iteration.
     Default,
-    /// It knows nothing of the attributes of a derived class.
+    /// A third-party base class, which omits the attributes of a subclass.
     Partial,
     #[default]
     Own,
@@ -60,13 +60,18 @@ pub(crate) type Names = Vec<Py<PyString>>;
 impl Strategy {
     fn new(answer: &Bound<'_, PyTuple>) -> PyResult<Self> {
         let name: String = answer.get_item(0)?.extract()?;
-        let kept = || -> PyResult<Kept> {
+        let rules = || -> PyResult<AttributeRules> {
             let reduction = match part::<String>(answer, 4)?.as_str() {
                 "default" => Reduction::Default,
                 "partial" => Reduction::Partial,
                 _ => Reduction::Own,
             };
-            Ok(Kept { slots: names(answer, 1)?, caches: names(answer, 2)?, is_own: part(answer, 3)?, reduction })
+            Ok(AttributeRules {
+                slots: names(answer, 1)?,
+                caches: names(answer, 2)?,
+                is_user_code: part(answer, 3)?,
+                reduction,
+            })
         };
         let refuse = |culprit| -> PyResult<Self> { Ok(Self::Refuse { culprit, reason: part(answer, 1)? }) };
         match name.as_str() {
@@ -77,13 +82,13 @@ impl Strategy {
                 let otherwise = Box::new(Self::new(otherwise.cast::<PyTuple>()?)?);
                 Ok(Self::PerhapsDefinition { is_code: part(answer, 1)?, otherwise })
             }
-            "attributes" => kept().map(Self::Attributes),
-            "reduce" => kept().map(Self::Reduce),
-            "set" => Ok(Self::Set { tag: funes_core::tags::SET, kept: kept()? }),
-            "frozenset" => Ok(Self::Set { tag: funes_core::tags::FROZENSET, kept: kept()? }),
+            "attributes" => rules().map(Self::Attributes),
+            "reduce" => rules().map(Self::Reduce),
+            "set" => Ok(Self::Set { tag: funes_core::tags::SET, rules: rules()? }),
+            "frozenset" => Ok(Self::Set { tag: funes_core::tags::FROZENSET, rules: rules()? }),
             "refuse" => refuse(Culprit::Other),
-            "refuse a tool" => refuse(Culprit::Tool),
-            "refuse weakly" => refuse(Culprit::Weak),
+            "refuse opaque" => refuse(Culprit::Opaque),
+            "refuse weak" => refuse(Culprit::Weak),
             "forbid" => refuse(Culprit::Final),
             _ => Err(PyTypeError::new_err(format!("unknown strategy {name}"))),
         }
@@ -98,31 +103,31 @@ fn names(answer: &Bound<'_, PyTuple>, index: usize) -> PyResult<Names> {
     answer.get_item(index)?.try_iter()?.map(|name| Ok(name?.cast_into::<PyString>()?.unbind())).collect()
 }
 
-/// A strategy as an object, which a walk holds at no cost to speak of.
+/// A strategy as a Python object, so that a walk can hold it by reference.
 #[pyclass(frozen, module = "funes._funes")]
-pub(crate) struct PlannedStrategy(pub(crate) Strategy);
+pub(crate) struct TypeStrategy(pub(crate) Strategy);
 
-/// How many plans are kept.
-const LIMIT: usize = 4096;
+/// The maximum number of cached strategies.
+const MAX_STRATEGIES: usize = 4096;
 
-/// A type's strategy.
+/// The cached strategy of one type.
 struct StrategyCache {
-    /// Tells whether its address is still that of the same type.
+    /// Detects that the address belongs to another type now.
     reference: Py<PyWeakrefReference>,
-    strategy: Py<PlannedStrategy>,
-    /// The interpreter's number for the state of the type and its bases when the strategy was made; 0 if it had none.
+    strategy: Py<TypeStrategy>,
+    /// The version tag of the type when the strategy was made; 0 if it had none.
     version: u32,
 }
 
-/// The plans that were found, by the address of the type.
+/// The cached strategies, by the address of the type.
 static STRATEGIES: GilCell<Option<FxHashMap<Address, StrategyCache>>> = GilCell::new(None);
 
-/// The strategy for a type.
-pub(crate) fn strategy<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, PlannedStrategy>> {
+/// Returns the strategy of a type.
+pub(crate) fn strategy<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, TypeStrategy>> {
     let py = kind.py();
     let address = address_of(kind);
-    let known = STRATEGIES.with(py, |plans| {
-        let StrategyCache { reference, strategy, version } = plans.as_ref()?.get(&address)?;
+    let known = STRATEGIES.with(py, |cache| {
+        let StrategyCache { reference, strategy, version } = cache.as_ref()?.get(&address)?;
         (is_of(reference, kind) && is_unchanged(kind, *version)).then(|| strategy.bind(py).clone())
     });
     if let Some(strategy) = known {
@@ -130,49 +135,53 @@ pub(crate) fn strategy<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, Pl
     }
     let version = assigned_version_of(kind);
     let answer = hooks::STRATEGY.get(py)?.call1((kind,))?;
-    let strategy = Bound::new(py, PlannedStrategy(Strategy::new(answer.cast::<PyTuple>()?)?))?;
+    let strategy = Bound::new(py, TypeStrategy(Strategy::new(answer.cast::<PyTuple>()?)?))?;
     let entry = StrategyCache {
         reference: PyWeakrefReference::new(kind)?.unbind(),
         strategy: strategy.clone().unbind(),
         version,
     };
-    // What is replaced is dropped when the table can be used again.
-    let _replaced = STRATEGIES.with(py, |plans| {
-        let plans = plans.get_or_insert_default();
-        let cleared = if plans.len() >= LIMIT { std::mem::take(plans) } else { FxHashMap::default() };
-        (plans.insert(address, entry), cleared)
+    // The replaced entries are dropped after the table is released: dropping may run Python code.
+    let _replaced = STRATEGIES.with(py, |cache| {
+        let cache = cache.get_or_insert_default();
+        let cleared = if cache.len() >= MAX_STRATEGIES { std::mem::take(cache) } else { FxHashMap::default() };
+        (cache.insert(address, entry), cleared)
     });
     Ok(strategy)
 }
 
-/// Forgets the plans: there are new rules.
+/// Clears the cached strategies after a change of the type rules.
 #[pyfunction]
 pub(crate) fn forget_strategies(py: Python<'_>) {
     let _forgotten = STRATEGIES.with(py, Option::take);
 }
 
-/// Whether a weak reference is to this object. No other object has its address as long as it is alive.
+/// Returns whether a weak reference refers to this type. No other object has its address while it
+/// is alive.
 fn is_of(reference: &Py<PyWeakrefReference>, kind: &Bound<'_, PyType>) -> bool {
     reference.bind(kind.py()).upgrade().is_some_and(|referent| referent.is(kind))
 }
 
-/// Whether a type is as it was. The version of a type that cannot be changed says nothing.
+/// Returns whether a type is unchanged. Immutable types need no check of the version tag.
 fn is_unchanged(kind: &Bound<'_, PyType>, then: u32) -> bool {
-    // SAFETY: the type is alive. Its flags, as far as this one, are set before anything else can see it.
+    // SAFETY: the type is alive. This flag is set before the type becomes visible, and does not
+    // change.
     let is_immutable = unsafe { (*kind.as_type_ptr()).tp_flags & IMMUTABLE != 0 };
     is_immutable || (then != 0 && version_of(kind) == then)
 }
 
-/// `Py_TPFLAGS_IMMUTABLETYPE`: no attribute of the type can be set.
+/// `Py_TPFLAGS_IMMUTABLETYPE`: attributes of the type cannot be set.
 const IMMUTABLE: c_ulong = 1 << 8;
 
-/// The interpreter's number for a state of a type and of its bases; 0 if it has none now.
+/// Returns the version tag of a type, which changes with the type and its bases; 0 if it has none.
 fn version_of(kind: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: the type is alive; without the interpreter's lock others write the field atomically, as it is read here.
+    // SAFETY: the type is alive. In free-threaded builds the interpreter writes the field
+    // atomically, as it is read here.
     unsafe { AtomicU32::from_ptr(&raw mut (*kind.as_type_ptr()).tp_version_tag) }.load(Ordering::Relaxed)
 }
 
-/// The same, after a look-up, which makes the interpreter give a number to a type that has none.
+/// Returns the version tag of a type after a lookup, which makes the interpreter assign one if it
+/// had none.
 fn assigned_version_of(kind: &Bound<'_, PyType>) -> u32 {
     let _ = kind.getattr(intern!(kind.py(), "__doc__"));
     version_of(kind)

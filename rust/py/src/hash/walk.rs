@@ -1,8 +1,8 @@
-//! One walk over a Python value: every object to what the encoder writes for it.
+//! Walks a Python value and writes each object to the encoder.
 //!
-//! The one dispatch over types stands here, the common kinds first; each kind's own file says what it writes. The
-//! recursion is bounded by [`RECURSION_LIMIT`]: what is deeper leaves a hole, and is walked afterwards from a queue.
-//! Cycles are looked for only in values that are deep enough to hold one.
+//! This file dispatches over types, common types first; one file per kind of type says what is
+//! written. Recursion is bounded by [`RECURSION_LIMIT`]: a deeper part leaves a hole, and is walked
+//! later from a queue. Cycles are detected only from [`TRACKING_DEPTH`] on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,24 +26,26 @@ use crate::definition::graph::{Attributes, Definition, Described};
 use crate::hash::buffer::ArrayBytes;
 use crate::hash::walk_error::{WalkError, Walked};
 
-/// How deep a value may be nested. An object whose reduction makes new objects without an end has to be refused.
+/// The maximum nesting depth of a value. It stops the walk of an object whose reduction creates new
+/// objects forever.
 const DEPTH_LIMIT: usize = 10_000;
 
-/// How many levels are walked by recursion.
+/// The number of levels that are walked by recursion.
 const RECURSION_LIMIT: usize = 900;
 
-/// Signals are looked for each time that so many composites have been opened.
+/// The number of opened composites between two checks for signals.
 const SIGNAL_STEP: u32 = 1 << 12;
 
-/// How much of the stack is left alone, in bytes: a level of the walk takes about one KiB, and the Python code that an
-/// object brings along (`__reduce__`) wants its share.
+/// Stack space in bytes that recursion leaves free. A level of the walk takes about one KiB; Python
+/// code that runs for an object (`__reduce__`) needs space too.
 const STACK_RESERVE: usize = 64 << 10;
 
-/// The same before the first level: a rule of the user's may call `hash_value` again, level after level. Less, since a
-/// short value shall be hashed on the smallest of stacks.
-const FIRST_RESERVE: usize = 32 << 10;
+/// Stack space in bytes that must be free before the first level: a type rule of user code may call
+/// `hash_value` recursively. It is less than [`STACK_RESERVE`], so that a short value can be hashed
+/// on a small stack.
+const FIRST_STACK_RESERVE: usize = 32 << 10;
 
-/// Values this deep may be cyclic: from here on the walk keeps track of where it is.
+/// The depth from which a value may be cyclic, so that the walk tracks open objects.
 const TRACKING_DEPTH: usize = 40;
 
 /// A walk in progress.
@@ -51,122 +53,125 @@ pub(crate) struct Walk<'py> {
     pub(crate) py: Python<'py>,
     pub(crate) encoder: Encoder,
     pub(crate) definitions: Definitions<'py>,
-    /// Where the children are of the unordered composites that are open, those of the innermost last.
+    /// Boundaries of the children of open unordered composites, those of the innermost last.
     pub(crate) boundaries: SmallVec<[Boundary; 8]>,
-    /// What few walks need.
+    /// State that few walks need.
     pub(crate) rare: Option<Box<Rare<'py>>>,
-    /// The definitions of what was met, other than those that were known before.
+    /// The definitions of functions and classes in the value that were not known before.
     pub(crate) found: Found<'py>,
-    /// What the code that was met in a value reads of code.
+    /// The parts of code that functions in the value inspect.
     pub(crate) reads: Reading,
-    /// How many objects of libraries lie around this place.
-    pub(crate) in_library: usize,
-    /// Whether an object of a library was written otherwise than as a value since this was last reset.
+    /// The number of third-party objects that enclose the current object.
+    pub(crate) third_party_depth: usize,
+    /// True if a third-party object was not written as a full value since this was last reset.
     pub(crate) is_abridged: bool,
-    /// Parts that were met already, by address; `kept` holds them so that no address is used again.
+    /// Parts that were written already, by address. `kept` holds them so that no address is reused.
     memo: FxHashMap<Address, Met>,
     kept: SmallVec<[Bound<'py, PyAny>; 4]>,
-    /// How many composites were opened.
+    /// The number of opened composites.
     opened: u32,
-    /// How many of them do not stand inline.
+    /// The number of composites that were not written inline.
     sealed: u32,
     depth: usize,
-    /// The end of what the recursion may use of the stack, as an address.
+    /// The address at which the stack ends.
     stack_end: usize,
 }
 
-/// Definitions that a walk met, as many as most values bring along.
+/// Definitions that a walk found; most values have at most four.
 pub(crate) type Found<'py> = SmallVec<[Bound<'py, Definition>; 4]>;
 
-/// What few walks need, so that the others need not make and drop it.
+/// State that few walks need, made on demand.
 #[derive(Default)]
 pub(crate) struct Rare<'py> {
-    /// What was written by its name since this was last emptied.
+    /// Names of objects that were written by name since this was last emptied.
     pub(crate) names: Vec<String>,
-    /// What had to be left out or could not be taken in full, for a warning.
+    /// Warnings about parts that were left out or not hashed in full.
     pub(crate) doubts: Vec<String>,
-    /// Classes that hold something weakly, by address, and what that is.
+    /// Classes that have a weak container, by address, with the reason to refuse their instances.
     pub(crate) weakly: FxHashMap<Address, String>,
-    /// Where the walk is, once the value turned out to be deep.
+    /// The position of the walk, once the value turned out to be deep.
     deep: Option<Deep<'py>>,
 }
 
-/// Where a walk is in a deep value.
+/// The position of a walk in a deep value.
 #[derive(Default)]
 struct Deep<'py> {
-    /// The objects between the root and here, with the node of those that hold themselves.
+    /// The objects between the root and the current one, with the node of those that contain
+    /// themselves.
     open: FxHashMap<Address, Option<NodeId>>,
-    /// Parts that are too deep for the recursion.
+    /// Parts that are too deep for recursion.
     deferred: VecDeque<Deferred<'py>>,
-    /// How many levels lie above the first one of the recursion.
+    /// The number of levels above the first level of the recursion.
     above: usize,
-    /// The node that is reserved for the composite to be opened next.
+    /// The node that is reserved for the next composite.
     filling: Option<NodeId>,
 }
 
-/// What was written for a part.
+/// The output for a part that was written before.
 enum Met {
     Sealed(Sealed),
-    /// A part that stands inline and that took long parts to write: its bytes.
-    InlineEncoder(Box<[u8]>),
+    /// The bytes of a part that is written inline but has large parts.
+    Inline(Box<[u8]>),
 }
 
-/// A part that waits to be walked.
+/// A part that will be walked later.
 struct Deferred<'py> {
     object: Bound<'py, PyAny>,
     /// The hole that it fills.
     node: NodeId,
-    /// How many levels lie above it.
+    /// The number of levels above it.
     above: usize,
 }
 
 /// Digests of functions and classes, by address.
 pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
 
-/// What code reads of other code beside what it runs, as bits: `funes._code.node.Reading`.
+/// The parts of code that code inspects (docstrings, names, ...), as bits: `Reading` in
+/// `funes/_code/node.py`.
 pub(crate) type Reading = u8;
 
-/// Where an object is, as a number, which is compared only.
+/// The address of an object as a number; it is only compared.
 pub(crate) type Address = usize;
 
 pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> Address {
     object.as_ptr() as Address
 }
 
-/// What a walk does with functions and classes of the user's own code.
+/// How a walk writes functions and classes of user code.
 pub(crate) enum Definitions<'py> {
-    /// It writes their digests, as found by a walk of their own.
+    /// Writes their digests, which separate walks compute.
     CurrentDefinition {
         known: Option<Digests>,
-        /// Those that were met on the way.
+        /// Digests that this walk has looked up.
         met: FxHashMap<Address, Digest>,
-        /// The one that was met last: instances come in rows.
+        /// The most recent lookup: instances of one class often follow each other.
         last: Option<(Address, Digest)>,
-        /// What the code that gets the value reads of code.
+        /// The parts of code that the function that receives the value inspects.
         reading: Reading,
     },
-    /// It leaves holes for them and describes them later, one after the other: a chain of helpers is no recursion.
+    /// Leaves holes for them and describes them later from a queue, so that a chain of helpers
+    /// needs no recursion.
     Open {
         nodes: FxHashMap<Address, NodeId>,
         queue: VecDeque<Described<'py>>,
-        /// What the code of the graph reads of code.
+        /// The parts of code that the code of the graph inspects.
         reading: Reading,
-        /// The attributes of memorious functions that were seen through.
+        /// The attributes of memorious functions that were replaced by their wrapped functions.
         watched: Vec<Attributes<'py>>,
         /// The objects of the nodes.
         objects: FxHashMap<NodeId, Bound<'py, PyAny>>,
-        /// Whether calls have changed anything that counts as it was before them.
+        /// True if calls have changed state that counts as it was before them.
         has_changes: bool,
     },
 }
 
 impl Definitions<'_> {
-    /// With digests that are known.
+    /// Makes the variant that writes digests; `known` has the ones that are known already.
     pub(crate) fn settled(known: Option<Digests>, reading: Reading) -> Self {
         Self::CurrentDefinition { known, met: FxHashMap::default(), last: None, reading }
     }
 
-    /// To be described as they come up.
+    /// Makes the variant that describes definitions as they are found.
     pub(crate) fn open(reading: Reading) -> Self {
         Self::Open {
             nodes: FxHashMap::default(),
@@ -178,7 +183,7 @@ impl Definitions<'_> {
         }
     }
 
-    /// Returns whether a function or class of the user's own code came up in the value.
+    /// Returns whether the value contains a function or class of user code.
     pub(crate) fn met_own_code(&self) -> bool {
         match self {
             Self::CurrentDefinition { met, last, .. } => last.is_some() || !met.is_empty(),
@@ -186,13 +191,13 @@ impl Definitions<'_> {
         }
     }
 
-    /// Whether calls have changed anything that counts as it was before them.
+    /// True if calls have changed state that counts as it was before them.
     #[inline]
     fn have_changes(&self) -> bool {
         matches!(self, Self::Open { has_changes: true, .. })
     }
 
-    /// As it was at the start.
+    /// Returns a copy in the initial state, for a second walk.
     fn anew(&self) -> Self {
         match self {
             Self::CurrentDefinition { known, reading, .. } => Self::settled(known.clone(), *reading),
@@ -211,7 +216,7 @@ impl<'py> Walk<'py> {
             rare: if definitions.have_changes() { Some(Box::default()) } else { None },
             definitions,
             found: SmallVec::new(),
-            in_library: 0,
+            third_party_depth: 0,
             is_abridged: false,
             memo: FxHashMap::default(),
             reads: 0,
@@ -223,21 +228,21 @@ impl<'py> Walk<'py> {
         }
     }
 
-    /// What few walks need, made if it is not there.
+    /// Returns the state that few walks need, and makes it if necessary.
     #[cold]
     pub(crate) fn rare(&mut self) -> &mut Rare<'py> {
         self.rare.get_or_insert_default()
     }
 
-    /// Where the walk is in a deep value.
+    /// Returns the position of the walk if the value is deep.
     #[inline]
     fn deep(&mut self) -> Option<&mut Deep<'py>> {
         self.rare.as_mut()?.deep.as_mut()
     }
 
-    /// Walks with `write`, a second time if the value turns out to be deep.
+    /// Calls `write`, and calls it a second time if the value turns out to be deep.
     pub(crate) fn run(&mut self, mut write: impl FnMut(&mut Self) -> Walked) -> Walked {
-        // One call in a loop, so that it is compiled into this function.
+        // A loop has one call of `write`, so that it is inlined.
         while let Err(stop) = write(self) {
             if !matches!(stop, WalkError::Deep) || self.deep().is_some() {
                 return Err(stop);
@@ -251,7 +256,7 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    /// Writes one object that lies in no other one, with all that is too deep for the recursion.
+    /// Writes one top-level object, including the parts that are too deep for recursion.
     pub(crate) fn whole(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         self.walk(object)?;
         if self.rare.is_some() { self.walk_deferred() } else { Ok(()) }
@@ -271,7 +276,7 @@ impl<'py> Walk<'py> {
                 deep.above = 0;
             }
             if let Err(stop) = walked {
-                // What is remembered may lead to a hole that stays empty.
+                // A remembered part may refer to a hole that stays empty.
                 if let Some(deep) = self.deep() {
                     deep.deferred.clear();
                 }
@@ -321,11 +326,11 @@ impl<'py> Walk<'py> {
             self.encoder.complex(complex.real(), complex.imag());
             Ok(())
         } else if let Ok(bytearray) = object.cast_exact::<PyByteArray>() {
-            // Copied first: another thread may resize it as soon as the interpreter is released.
+            // Copied first: another thread may resize it once the interpreter lock is released.
             self.encoder.blob(tags::BYTEARRAY, &bytearray.to_vec());
             Ok(())
-        } else if let Ok(raw) = object.cast_exact::<ArrayBytes>() {
-            self.raw(raw)
+        } else if let Ok(bytes) = object.cast_exact::<ArrayBytes>() {
+            self.array_bytes(bytes)
         } else if object.is(PyEllipsis::get(self.py)) {
             self.encoder.atom(tags::ELLIPSIS);
             Ok(())
@@ -337,7 +342,8 @@ impl<'py> Walk<'py> {
         }
     }
 
-    /// Writes a composite: `write` walks the children. Takes care of depth, of cycles and of what was met before.
+    /// Writes a composite, whose children `write` walks. Handles depth, cycles and parts that were
+    /// written before.
     pub(crate) fn nested(
         &mut self,
         object: &Bound<'py, PyAny>,
@@ -346,11 +352,12 @@ impl<'py> Walk<'py> {
         self.composite(object, true, write)
     }
 
-    /// The same. `may_wait`: whether [`Walk::walk`] writes the same for the object, so that this can be put off.
+    /// Writes a composite like [`Walk::nested`]. `may_defer`: [`Walk::walk`] would write the same
+    /// for the object, so it can be deferred.
     pub(crate) fn composite(
         &mut self,
         object: &Bound<'py, PyAny>,
-        may_wait: bool,
+        may_defer: bool,
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
         let address = address_of(object);
@@ -369,7 +376,7 @@ impl<'py> Walk<'py> {
         if self.opened.is_multiple_of(SIGNAL_STEP) {
             self.py.check_signals().map_err(WalkError::interrupted)?;
         }
-        if may_wait && self.is_too_deep() {
+        if may_defer && self.is_too_deep() {
             return self.defer(object);
         }
         if let Some(deep) = self.deep() {
@@ -383,23 +390,24 @@ impl<'py> Walk<'py> {
         let node = self.deep().and_then(|deep| deep.open.remove(&address)).flatten();
         let sealed = self.end(written?, node);
         if sealed == Sealed::Inline {
-            // It is short, but what it took to write it may not be.
-            if self.sealed != sealed_before && may_be_met_again(object) {
+            // The output is short, but its parts may have been long.
+            if self.sealed != sealed_before && is_shared(object) {
                 let short = self.encoder.since(start).into();
-                self.remember(object, Met::InlineEncoder(short));
+                self.remember(object, Met::Inline(short));
             }
             return Ok(());
         }
         self.sealed = self.sealed.wrapping_add(1);
-        // What refers to itself is met again, whatever its count of references says.
-        if may_be_met_again(object) || (matches!(sealed, Sealed::Node(_)) && self.deep().is_some()) {
+        // A part that refers to itself is found again, whatever its reference count is.
+        if is_shared(object) || (matches!(sealed, Sealed::Node(_)) && self.deep().is_some()) {
             self.remember(object, Met::Sealed(sealed));
         }
         Ok(())
     }
 
-    /// Writes a composite that was met before, that holds itself, or that counts as something else than it is. Whether it
-    /// is one of these. `reserved`: the node that is to be given to it.
+    /// Writes a composite that was written before, that contains itself, or that counts as its
+    /// state before a call. Returns false if none of these applies. `reserved`: the node that is
+    /// reserved for it.
     #[inline(never)]
     fn is_written(&mut self, object: &Bound<'py, PyAny>, reserved: Option<NodeId>) -> Walked<bool> {
         let address = address_of(object);
@@ -425,19 +433,19 @@ impl<'py> Walk<'py> {
         Ok(false)
     }
 
-    /// Takes the node that is reserved for the composite to be opened next.
+    /// Takes the node that is reserved for the next composite.
     #[inline]
     fn reserved(&mut self) -> Option<NodeId> {
         self.deep()?.filling.take()
     }
 
-    /// Writes again what was met before.
+    /// Writes a part again if it was written before; else returns false.
     #[inline]
     fn put_met(&mut self, address: Address) -> bool {
         match self.memo.get(&address) {
             None => return false,
             Some(Met::Sealed(sealed)) => self.encoder.put(*sealed),
-            Some(Met::InlineEncoder(bytes)) => self.encoder.put_short(bytes),
+            Some(Met::Inline(bytes)) => self.encoder.put_short(bytes),
         }
         true
     }
@@ -447,18 +455,18 @@ impl<'py> Walk<'py> {
         self.kept.push(object.clone());
     }
 
-    /// Whether the recursion may go no further, by its depth or by what is left of the stack.
+    /// Returns whether recursion must stop, because of its depth or the remaining stack space.
     #[inline]
     fn is_too_deep(&self) -> bool {
-        let reserve = if self.depth == 0 { FIRST_RESERVE } else { STACK_RESERVE };
+        let reserve = if self.depth == 0 { FIRST_STACK_RESERVE } else { STACK_RESERVE };
         self.depth >= RECURSION_LIMIT || here().saturating_sub(self.stack_end) < reserve
     }
 
-    /// Leaves a hole for an object, to be walked once the recursion has ended.
+    /// Leaves a hole for an object, which is walked after the recursion has ended.
     #[cold]
     fn defer(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         if self.depth == 0 {
-            return Err(WalkError::refused("it is nested too deep for what is left of this thread's stack"));
+            return Err(WalkError::refused("it is nested too deep for the free stack space of this thread"));
         }
         let Some(deep) = self.rare.as_mut().and_then(|rare| rare.deep.as_mut()) else { return Err(WalkError::Deep) };
         let above = deep.above + self.depth;
@@ -480,7 +488,7 @@ impl<'py> Walk<'py> {
         sealed
     }
 
-    /// Writes bytes, without the interpreter if there are many.
+    /// Writes bytes; releases the interpreter lock if there are many.
     #[inline]
     pub(crate) fn blob(&mut self, owner: &Bound<'py, PyAny>, tag: u8, bytes: &[u8]) {
         if bytes.len() < DETACH_SIZE {
@@ -500,38 +508,38 @@ impl<'py> Walk<'py> {
         self.remember(owner, Met::Sealed(sealed));
     }
 
-    /// Holds an object as long as the walk, so that its address stays its own.
+    /// Keeps an object alive during the walk, so that its address is not reused.
     pub(crate) fn keep(&mut self, object: Bound<'py, PyAny>) {
         self.kept.push(object);
     }
 
-    /// The digest of what was written.
+    /// Returns the digest of the written bytes.
     pub(crate) fn finish(self, domain: Domain) -> Digest {
         self.encoder.finish(domain)
     }
 }
 
-/// Where the stack is, as an address.
+/// Returns the current address of the stack.
 #[inline]
 fn here() -> usize {
     let place = 0_u8;
     (&raw const place).addr()
 }
 
-/// Parts that refer to each other are too many to be told apart.
+/// Refuses a value with too many similar parts that refer to each other to order them.
 #[cold]
 pub(crate) fn entangled() -> WalkError {
-    WalkError::refused("too many parts of it refer to each other and are alike")
+    WalkError::refused("too many similar parts of it refer to each other")
 }
 
-/// From here on other threads may run while bytes are hashed: 64 KiB take about 20 us, and giving up the interpreter
-/// and getting it back costs a few.
+/// The number of bytes from which the interpreter lock is released while they are hashed. 64 KiB
+/// take about 20 us; releasing and reacquiring the lock takes a few us.
 pub(crate) const DETACH_SIZE: usize = 64 << 10;
 
-/// A composite that was written and is to be closed.
+/// A composite that was written and must be closed.
 pub(crate) struct Composite {
     pub(crate) mark: Mark,
-    /// If its children have no order: from where on [`Walk::boundaries`] are its own.
+    /// The index of its first boundary in [`Walk::boundaries`], if its children are unordered.
     pub(crate) first_boundary: Option<usize>,
 }
 
@@ -541,9 +549,9 @@ impl From<Mark> for Composite {
     }
 }
 
-/// Whether anything but its one parent refers to an object. What nobody else refers to is not worth remembering.
-/// The walk itself holds one reference.
-fn may_be_met_again(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: `object` is a live object, and reading its count changes nothing.
+/// Returns whether an object has references besides those of its parent and of the walk. Objects
+/// without are not remembered.
+fn is_shared(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: `object` is alive, and reading its reference count changes nothing.
     cfg!(Py_GIL_DISABLED) || unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 2
 }

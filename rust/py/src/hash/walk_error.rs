@@ -1,4 +1,4 @@
-//! Why a walk stopped, and where in the value it was.
+//! The error that ends a walk, with the path to the refused part of the value.
 
 use std::fmt::Write as _;
 
@@ -12,38 +12,39 @@ use crate::errors;
 /// The result of a step of the walk.
 pub(crate) type Walked<T = ()> = Result<T, WalkError>;
 
-/// What ends a walk early.
+/// The reason why a walk ended early.
 pub(crate) enum WalkError {
     /// The value cannot be hashed.
     Refused(Box<Refusal>),
-    /// Something that is no business of the walk, such as `KeyboardInterrupt`.
+    /// An exception that must propagate, such as `KeyboardInterrupt`.
     ///
-    /// In a box, as a refusal is: a step of the walk then gives its outcome in two registers.
+    /// Boxed like a refusal, so that the result of a step fits into two registers.
     Raised(Box<PyErr>),
-    /// Deep enough that a cycle is possible: walk again, looking for them.
+    /// The value is deep enough that it may have a cycle: walk again and track open objects.
     Deep,
 }
 
 /// A value that cannot be hashed.
 pub(crate) struct Refusal {
-    /// What sits there and why it cannot be hashed.
+    /// Why the part cannot be hashed.
     pub(crate) reason: String,
-    /// The way to it, innermost step first, as Python would write it: `.name`, `['key']`, `[3]`.
+    /// The path to the part, innermost step first, in Python syntax: `.name`, `['key']`, `[3]`.
     steps: Vec<String>,
-    /// The exception that the object raised, if that was the reason.
+    /// The exception that the object raised, if that is the reason.
     cause: Option<PyErr>,
     pub(crate) culprit: Culprit,
 }
 
-/// What cannot be hashed.
+/// The kind of a value that cannot be hashed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Culprit {
     Other,
-    /// A lock, thread or handler: something that code works with, and that is no input of it.
-    Tool,
-    /// A container that knows its elements or keys weakly: attributes of other objects may be kept there.
+    /// An opaque resource: a lock, thread or handler, which code uses but which is not an input.
+    Opaque,
+    /// A container with weak references to its elements or keys, which may store attributes of
+    /// other objects.
     Weak,
-    /// What a definition must not hold either, in place of counting it by its type.
+    /// A value that a definition refuses too, instead of using its type.
     Final,
 }
 
@@ -56,38 +57,39 @@ impl WalkError {
         Self::Refused(Box::new(Refusal { reason: reason.into(), steps: Vec::new(), cause: None, culprit }))
     }
 
-    /// Says the way to a part of what the rule `name` gave in the terms of the object that it was given for.
+    /// Translates the path within the value of the type rule `name` into a path within the object.
     #[cold]
     pub(crate) fn within(mut self, object: &Bound<'_, PyAny>, name: &str, part: usize) -> Self {
         if let Self::Refused(refusal) = &mut self {
             refusal.steps.reverse();
-            let told = hooks::STEPS_TO_REFUSED_PART
+            let steps = hooks::STEPS_TO_REFUSED_PART
                 .get(object.py())
                 .and_then(|steps| steps.call1((object, name, part, &refusal.steps))?.extract());
-            if let Ok(told) = told {
-                refusal.steps = told;
+            if let Ok(steps) = steps {
+                refusal.steps = steps;
             }
             refusal.steps.reverse();
         }
         self
     }
 
-    /// Whether the object itself, and no part of it, is a tool.
-    pub(crate) fn is_tool(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.culprit == Culprit::Tool && refusal.steps.is_empty())
+    /// Returns whether the object itself, not a part of it, is opaque.
+    pub(crate) fn is_opaque(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.culprit == Culprit::Opaque && refusal.steps.is_empty())
     }
 
-    /// Refuses a value, and every definition that meets it.
+    /// Refuses a value, and every definition that contains it.
     pub(crate) fn forbidden(reason: impl Into<String>) -> Self {
         Self::refused_as(Culprit::Final, reason)
     }
 
-    /// An exception out of the object's own code refuses the value; `KeyboardInterrupt` and `SystemExit` go through.
+    /// Refuses a value whose code raised an exception; `KeyboardInterrupt` and `SystemExit`
+    /// propagate.
     pub(crate) fn raised(py: Python<'_>, doing: &str, error: PyErr) -> Self {
         if !error.is_instance_of::<PyException>(py) {
             return Self::interrupted(error);
         }
-        // What was hashed within is refused for the reason that was found there.
+        // A nested `hash_value` has found the reason already.
         let reason = errors::reason_of(py, &error).unwrap_or_else(|| {
             let deep = if error.is_instance_of::<PyRecursionError>(py) { "it is nested too deep: " } else { "" };
             format!("{deep}{doing} raised {}", errors::one_line(py, &error))
@@ -95,17 +97,17 @@ impl WalkError {
         Self::Refused(Box::new(Refusal { reason, steps: Vec::new(), cause: Some(error), culprit: Culprit::Other }))
     }
 
-    /// An exception that is no business of the walk.
+    /// Makes an error for an exception that must propagate.
     pub(crate) fn interrupted(error: PyErr) -> Self {
         Self::Raised(Box::new(error))
     }
 
-    /// The exception that the user sees; `subject` is what the walk was over.
+    /// Makes the exception for the user; `subject` names the value that was walked.
     pub(crate) fn into_error(self, py: Python<'_>, subject: &str) -> PyErr {
         let refusal = match self {
             Self::Refused(refusal) => refusal,
             Self::Raised(error) => return *error,
-            // `Walk::run` walks deep values a second time, and that walk does not end like this.
+            // `Walk::run` walks deep values a second time; that walk does not return this variant.
             Self::Deep => return errors::unhashable(py, format!("{subject}: it is nested too deeply")),
         };
         let error = errors::unhashable(py, format!("{}. {}", refusal.text(subject), errors::ADVICE));
@@ -115,7 +117,7 @@ impl WalkError {
         error
     }
 
-    /// The same, one step further out.
+    /// Prepends a step to the path.
     pub(crate) fn at(mut self, step: impl FnOnce() -> String) -> Self {
         if let Self::Refused(refusal) = &mut self {
             let step = step();
@@ -128,12 +130,13 @@ impl WalkError {
 }
 
 impl Refusal {
-    /// `argument 'model' -> .cache['lock']: a lock cannot be part of a key`.
+    /// Returns the message, such as `argument 'model' -> .cache['lock']: a lock cannot be part of a
+    /// key`.
     pub(crate) fn text(&self, subject: &str) -> String {
         let mut text = subject.to_owned();
         if !self.steps.is_empty() {
             text.push_str(" -> ");
-            // A path of a thousand steps helps nobody.
+            // A long path is shortened to its first and last ten steps.
             let (shown, left_out) = match self.steps.len().checked_sub(20) {
                 Some(more) if more > 0 => (10, more),
                 _ => (self.steps.len(), 0),

@@ -58,8 +58,8 @@ pub(crate) fn recall<'py>(
     let store = store.get();
     let read = || match look {
         ReadHint::ExpectHit => store.store.read(&key),
-        ReadHint::ExpectMiss => store.store.read_unlikely(&key),
-        ReadHint::Refresh => store.store.read_anew(&key),
+        ReadHint::ExpectMiss => store.store.read_expecting_miss(&key),
+        ReadHint::Refresh => store.store.read_refreshed(&key),
     };
     let entry = match py.detach(read) {
         Ok(Reading::Found(entry)) => entry,

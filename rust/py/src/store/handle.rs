@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use funes_core::error::{Error, other_version};
-use funes_core::store::{self, Access, Content, Definition, Footer, Head, Key, Pickle, Reading, Secret, Verify};
+use funes_core::store::{self, Access, Content, Definition, Footer, Head, Key, Pickle, Reading, SigningKey, Verify};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
@@ -46,7 +46,7 @@ impl Store {
         };
         let access = if shared { Access::Shared } else { Access::Private };
         let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify).with_map(map);
-        Ok(Self { store: if let Some(key) = key { store.with_secret(Secret::new(key)) } else { store } })
+        Ok(Self { store: if let Some(key) = key { store.with_signing_key(SigningKey::new(key)) } else { store } })
     }
 
     /// The cache folder.
