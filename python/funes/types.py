@@ -1,4 +1,4 @@
-"""The types of what funes returns: for annotations and `isinstance`.
+"""The types of objects that funes returns, for annotations and `isinstance`.
 
 >>> from funes.types import Memo, Results
 """

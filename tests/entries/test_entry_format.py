@@ -29,7 +29,7 @@ def each() -> pytest.MarkDecorator:
     )
 
 
-def test_the_vectors_are_what_the_reference_gives() -> None:
+def test_vectors_match_reference_implementation() -> None:
     text = make_entries.FILE.read_text(encoding="utf-8")
     assert text == make_entries.document(), "run tests/vectors/make_entries.py"
     for name, names, entry, key in ENTRIES:
@@ -38,7 +38,7 @@ def test_the_vectors_are_what_the_reference_gives() -> None:
 
 
 @each()
-def test_a_file_of_the_reference_is_read(
+def test_file_of_reference_implementation_is_read(
     name: Name, entry: Entry, key: bytes | None, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path), key=key)
@@ -57,7 +57,7 @@ def test_a_file_of_the_reference_is_read(
 
 
 @each()
-def test_any_change_of_a_file_is_refused_by_both(
+def test_extension_and_reference_refuse_any_changed_file(
     name: Name, entry: Entry, key: bytes | None, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path), key=key)
@@ -76,7 +76,7 @@ def test_any_change_of_a_file_is_refused_by_both(
             store.read(*name)
 
 
-def test_both_tell_another_format_from_damage() -> None:
+def test_extension_and_reference_distinguish_other_version_from_damage() -> None:
     *_, (_, name, entry, key) = ENTRIES
     file = entries.write(name, entry, key)
     for version in (1, 3, 1 << 31):
@@ -90,7 +90,7 @@ def test_both_tell_another_format_from_damage() -> None:
 
 
 @pytest.mark.parametrize("function", ["double", "größe", "<lambda>", "g\udc80"])
-def test_a_function_of_any_name_is_in_the_checksum(function: str, tmp_path: Path) -> None:
+def test_checksum_covers_any_function_name(function: str, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.write(function, "0" * 40, "1" * 40, b"N.")
     file = Path(store.path(function, "0" * 40, "1" * 40)).read_bytes()
@@ -115,7 +115,7 @@ CALLS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], list[str]]] = {
 
 @pytest.mark.parametrize("key", [None, b"a key"])
 @pytest.mark.parametrize("call", list(CALLS))
-def test_the_entry_of_a_call_is_what_the_document_says(
+def test_entry_of_a_call_matches_documented_format(
     call: str, key: bytes | None, cache: Path
 ) -> None:
     argument, function, sections = CALLS[call]

@@ -68,7 +68,7 @@ def two(request: pytest.FixtureRequest) -> list[Any]:
     return functions
 
 
-def test_a_listing_of_all_versions_has_those_of_the_function(two: list[Any]) -> None:
+def test_all_versions_are_those_of_the_same_function(two: list[Any]) -> None:
     one, other = two
     one(1), other(1)
     assert one.cache_path.parent == other.cache_path.parent
@@ -79,7 +79,7 @@ def test_a_listing_of_all_versions_has_those_of_the_function(two: list[Any]) -> 
         load_cached_results(one, versions=other.definition)
 
 
-def test_explain_compares_with_versions_of_the_function(two: list[Any]) -> None:
+def test_explain_compares_with_versions_of_the_same_function(two: list[Any]) -> None:
     one, other = two
     one(1)
     found = other.explain(1)
@@ -90,7 +90,7 @@ def test_explain_compares_with_versions_of_the_function(two: list[Any]) -> None:
     assert other(1) == 3
 
 
-def test_the_log_compares_with_versions_of_the_function(
+def test_log_compares_with_versions_of_the_same_function(
     two: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = two
@@ -101,7 +101,7 @@ def test_the_log_compares_with_versions_of_the_function(
     assert line.endswith("nothing is stored of this function")
 
 
-def test_an_open_cache_tells_them_apart(two: list[Any]) -> None:
+def test_open_cache_separates_functions_with_equal_names(two: list[Any]) -> None:
     one, other = two
     one(1), other(1)
     cache = open_cache()
@@ -119,7 +119,7 @@ def test_an_open_cache_tells_them_apart(two: list[Any]) -> None:
     assert cache.function("train").definitions() == [other.definition]
 
 
-def test_a_version_is_of_each_function_whose_code_it_is() -> None:
+def test_functions_with_equal_code_share_a_version() -> None:
     one, other = (made("def train(x): return x", module) for module in ("resnet", "svm"))
     one(1), other(2)
     assert one.definition == other.definition
@@ -135,7 +135,7 @@ def test_a_version_is_of_each_function_whose_code_it_is() -> None:
     assert len(list(cache.damaged())) == 1
 
 
-def test_the_present_version_is_a_function_s_own_though_another_stored_it() -> None:
+def test_current_version_is_listed_even_if_another_function_stored_it() -> None:
     one, other = (made("def train(x): return x", module) for module in ("resnet", "svm"))
     one(1)
     assert other(1) == 1
@@ -144,7 +144,7 @@ def test_the_present_version_is_a_function_s_own_though_another_stored_it() -> N
     assert other.explain(1).is_hit
 
 
-def test_what_was_not_recorded_is_of_the_only_function_or_of_none() -> None:
+def test_unrecorded_version_belongs_to_only_function_or_to_none() -> None:
     one, other = in_modules()
     later = made("def train(x): return x - 1", "resnet")
     one(1), later(1)
@@ -161,7 +161,7 @@ def test_what_was_not_recorded_is_of_the_only_function_or_of_none() -> None:
     assert open_cache().function("?.train").module == "?"
 
 
-def test_it_is_recorded_though_a_key_keeps_the_code_out_of_the_file() -> None:
+def test_identity_is_recorded_even_if_signing_key_keeps_code_out() -> None:
     functions = [
         memorious(signing_key="secret")(memo.__wrapped__)
         for memo in (*in_modules(), in_functions()[0])
@@ -194,7 +194,7 @@ if __name__ == "__main__":
     ("folder", "module"),
     [("", "train"), ("exp", "exp.train"), ("package/exp", "package.exp.train")],
 )
-def test_a_program_and_the_same_file_imported_are_one_function(
+def test_script_and_imported_module_are_one_function(
     folder: str, module: str, tmp_path: Path, python: Callable[..., Any], cache: Path
 ) -> None:
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ def test_a_program_and_the_same_file_imported_are_one_function(
     assert len(open_cache().functions()) == 1
 
 
-def test_programs_of_one_name_are_two_functions(tmp_path: Path, python: Callable[..., Any]) -> None:
+def test_scripts_with_equal_names_are_different_functions(tmp_path: Path, python: Callable[..., Any]) -> None:
     for number, folder in enumerate(("resnet", "svm")):
         (tmp_path / folder).mkdir()
         path = tmp_path / folder / "train.py"
@@ -229,7 +229,7 @@ def test_programs_of_one_name_are_two_functions(tmp_path: Path, python: Callable
     assert names == ["resnet/train.py:train", "svm/train.py:train"]
 
 
-def test_a_session_without_a_file_is_the_main_module(python: Callable[..., Any]) -> None:
+def test_session_without_file_is_main_module(python: Callable[..., Any]) -> None:
     text = SCRIPT.format(offset=1)
     assert python("-c", text).stdout.split() == ["1", "__main__"]
     [function] = open_cache().functions()
@@ -252,14 +252,14 @@ def test_a_session_without_a_file_is_the_main_module(python: Callable[..., Any])
         (["__main__:f", "b:f"], {"__main__:f", "b:f"}),
     ],
 )
-def test_which_identities_are_one(known: list[str], expected: set[str]) -> None:
+def test_identities_that_are_merged(known: list[str], expected: set[str]) -> None:
     for order in (known, known[::-1]):
         one = as_one(order)
         assert set(one) == set(known)
         assert set(one.values()) == expected
 
 
-def test_identities_are_written_as_people_do() -> None:
+def test_spellings_of_identities() -> None:
     assert label("mine.train:Model.fit") == "mine.train.Model.fit"
     assert label("mine/train.py:fit") == "mine/train.py:fit"
     assert set(spellings("mine/train.py:fit")) == {
@@ -269,7 +269,7 @@ def test_identities_are_written_as_people_do() -> None:
     }
 
 
-def test_a_cell_of_a_notebook_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_cell_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for filename, expected in (
         ("<stdin>", "__main__:f"),
@@ -285,7 +285,7 @@ def test_a_cell_of_a_notebook_has_no_file(monkeypatch: pytest.MonkeyPatch) -> No
     assert identity_of(namespace["f"]) == "mine/train.py:f"
 
 
-def test_the_file_is_read_once_as_long_as_it_is_the_same(
+def test_unchanged_definition_file_is_read_once(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from funes._code import definition_file

@@ -130,7 +130,7 @@ def there_and_back(output: Any) -> Any:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_results_come_back_with_type_and_value(output: Any) -> None:
+def test_results_keep_type_and_value(output: Any) -> None:
     got = there_and_back(output)
     assert type(got) is type(output)
     if isinstance(output, (np.ndarray, np.generic)):
@@ -147,17 +147,17 @@ def test_results_come_back_with_type_and_value(output: Any) -> None:
         assert repr(got) == repr(output)  # 0.0 == -0.0
 
 
-def test_nan_comes_back() -> None:
+def test_nan_is_kept() -> None:
     assert math.isnan(there_and_back(math.nan))
 
 
-def test_exceptions_come_back() -> None:
+def test_exceptions_are_kept() -> None:
     got = there_and_back(KeyError("a", 1))
     assert type(got) is KeyError
     assert got.args == ("a", 1)
 
 
-def test_structures_that_contain_themselves_come_back() -> None:
+def test_cycles_survive_round_trip() -> None:
     output: list[Any] = [1]
     output.append(output)
     got = there_and_back(output)
@@ -165,13 +165,13 @@ def test_structures_that_contain_themselves_come_back() -> None:
     assert got[1] is got
 
 
-def test_parts_that_are_shared_stay_shared() -> None:
+def test_shared_references_survive_round_trip() -> None:
     part = [1]
     got = there_and_back([part, part])
     assert got[0] is got[1]
 
 
-def test_lambdas_and_local_functions_come_back() -> None:
+def test_lambdas_and_local_functions_survive_round_trip() -> None:
     offset = 5
 
     def local(x: int) -> int:
@@ -187,7 +187,7 @@ def test_lambdas_and_local_functions_come_back() -> None:
     assert there_and_back(functools.partial(local, 1))() == 8
 
 
-def test_instances_of_local_classes_come_back() -> None:
+def test_instances_of_local_classes_survive_round_trip() -> None:
     class Local:
         def __init__(self, x: int) -> None:
             self.x = x
@@ -205,7 +205,7 @@ def test_instances_of_local_classes_come_back() -> None:
     assert there_and_back(Local)(3).more() == 9
 
 
-def test_each_reading_gives_a_result_of_its_own() -> None:
+def test_each_load_returns_a_new_object() -> None:
     body, fast, _ = dump_entry({}, [1], 0.0)
     load_entry(body, fast)["output"].append(2)
     assert load_entry(body, fast)["output"] == [1]
@@ -236,7 +236,7 @@ def refused(output: Any) -> str:
     return str(caught.value)
 
 
-def test_what_cannot_be_stored_is_refused_with_type_and_reason() -> None:
+def test_unpicklable_result_is_refused_with_type_and_reason() -> None:
     coroutine = coroutine_function()
     try:
         for output, kind in (
@@ -257,7 +257,7 @@ def test_what_cannot_be_stored_is_refused_with_type_and_reason() -> None:
     )
 
 
-def test_a_generator_is_not_consumed() -> None:
+def test_refused_generator_is_not_consumed() -> None:
     numbers = (x for x in (1, 2))
     refused(numbers)
     assert list(numbers) == [1, 2]
@@ -273,11 +273,11 @@ def test_open_files_are_refused(tmp_path: Path, mode: str) -> None:
         assert "cannot pickle" in refused({"log": file})
 
 
-def test_files_in_memory_are_values() -> None:
+def test_in_memory_files_are_stored() -> None:
     assert there_and_back(io.BytesIO(b"ab")).getvalue() == b"ab"
 
 
-def test_results_that_are_nested_too_deeply_are_refused() -> None:
+def test_too_deeply_nested_results_are_refused() -> None:
     output: list[Any] = []
     for _ in range(200_000):
         output = [output]
@@ -289,26 +289,26 @@ def test_results_that_are_nested_too_deeply_are_refused() -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError(), Raised("x"), RuntimeError("a\nb")])
-def test_whatever_pickling_raises_is_a_refusal(error: BaseException) -> None:
+def test_any_error_of_pickling_is_a_refusal(error: BaseException) -> None:
     assert type(error).__name__ in refused(Fickle(error))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_leaving_the_program_is_none(error: type[BaseException]) -> None:
+def test_keyboard_interrupt_and_system_exit_are_raised(error: type[BaseException]) -> None:
     with pytest.raises(error):
         dump_entry({}, Fickle(error()), 0.0)
     with pytest.raises(error):
         take_snapshot({"x": Fickle(error())})
 
 
-def test_a_module_that_was_not_imported_is_refused() -> None:
+def test_module_that_is_not_imported_is_refused() -> None:
     assert "not imported" in refused({"f": lambda: 0, "m": types.ModuleType("made_up")})
 
 
 # dill
 
 
-def test_ordinary_results_do_without_dill(python: Python) -> None:
+def test_ordinary_results_do_not_import_dill(python: Python) -> None:
     done = python(
         "-c",
         "import sys, collections\n"
@@ -322,7 +322,7 @@ def test_ordinary_results_do_without_dill(python: Python) -> None:
 
 
 @pytest.mark.parametrize("step", ["dump_entry({}, lambda: 1, 0.0)", "load_entry(BODY)"])
-def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str) -> None:
+def test_dill_does_not_change_other_picklers(python: Python, step: str) -> None:
     body, *_ = dump_entry({}, lambda: 1, 0.0)
     done = python(
         "-c",
@@ -336,7 +336,7 @@ def test_dill_leaves_the_picklers_of_the_process_alone(python: Python, step: str
     assert done.stdout == "True\nTrue\n", done.stderr
 
 
-def test_a_program_that_uses_dill_itself_keeps_its_additions(python: Python) -> None:
+def test_program_that_imports_dill_keeps_its_registrations(python: Python) -> None:
     done = python(
         "-c",
         "import dill, pickle\n"
@@ -350,7 +350,7 @@ def test_a_program_that_uses_dill_itself_keeps_its_additions(python: Python) -> 
     assert done.stdout == "True\n['len']\n", done.stderr
 
 
-def test_standard_output_is_never_redirected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_is_not_redirected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where dill does that, what other threads print gets lost."""
     import dill.temp
 
@@ -358,7 +358,7 @@ def test_standard_output_is_never_redirected(monkeypatch: pytest.MonkeyPatch) ->
     assert there_and_back({"f": eval("lambda: triple(2)", {"triple": triple})})["f"]() == 6
 
 
-def test_modules_that_a_function_uses_are_named_not_stored(
+def test_modules_used_by_a_function_are_pickled_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """dill would write their whole content, and overwrite it when the entry is read."""
@@ -496,7 +496,7 @@ assert "funes" not in sys.modules
 """
 
 
-def test_results_of_a_programs_own_classes_are_its_own_and_readable_elsewhere(
+def test_classes_of_main_are_by_name_here_and_by_value_elsewhere(
     python: Python, tmp_path: Path
 ) -> None:
     program, reader = tmp_path / "program.py", tmp_path / "reader.py"
@@ -507,7 +507,7 @@ def test_results_of_a_programs_own_classes_are_its_own_and_readable_elsewhere(
         assert done.returncode == 0, done.stderr
 
 
-def test_workers_that_spawn_started_write_what_their_parent_reads(
+def test_parent_reads_results_of_spawned_workers(
     python: Python, tmp_path: Path
 ) -> None:
     """There, the program's own module is called __mp_main__."""
@@ -538,7 +538,7 @@ if __name__ == "__main__":
         assert done.returncode == 0, done.stderr
 
 
-def test_a_worker_that_got_a_class_by_value_writes_what_its_parent_knows_by_name(
+def test_worker_writes_name_of_class_that_it_received_by_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As those of loky and Dask get the classes of __main__."""
@@ -550,7 +550,7 @@ def test_a_worker_that_got_a_class_by_value_writes_what_its_parent_knows_by_name
     assert type(load_entry(body, fast)["output"]) is ghost
 
 
-def test_a_class_that_was_defined_again_is_stored_by_value(
+def test_redefined_class_is_stored_by_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As in a notebook: an object of the old class must not become one of the new."""
@@ -566,7 +566,7 @@ def test_a_class_that_was_defined_again_is_stored_by_value(
     assert load_entry(body, fast)["output"].answer == 1
 
 
-def test_a_class_that_dill_cannot_write_is_at_least_named(
+def test_class_that_dill_cannot_pickle_is_stored_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     knot = type("Knot", (), {"__module__": "__main__", "__qualname__": "Knot"})
@@ -588,14 +588,14 @@ def test_a_class_that_dill_cannot_write_is_at_least_named(
     ],
     ids=range(6),
 )
-def test_a_text_that_says_main_is_only_a_text(output: Any) -> None:
+def test_string_dunder_main_is_not_a_reference(output: Any) -> None:
     body, fast, _ = dump_entry({}, output, 0.0)
     assert fast is None
     assert load_entry(body)["output"] == output
 
 
 @pytest.mark.parametrize("before", [[], ["__main__"], ["x" * 70_000], ["__main__", "x" * 70_000]])
-def test_a_name_in_main_is_found_wherever_it_stands(
+def test_reference_to_main_is_found_at_any_position(
     monkeypatch: pytest.MonkeyPatch, before: list[str]
 ) -> None:
     kind = type("K" * 300, (), {"__module__": "__main__", "__qualname__": "K" * 300})
@@ -607,19 +607,19 @@ def test_a_name_in_main_is_found_wherever_it_stands(
 
 
 @pytest.mark.parametrize("content", [[1], {"input": {}, "output": 1}, "text", None])
-def test_another_pickle_is_no_entry(content: Any) -> None:
-    with pytest.raises(DamagedEntryError, match="not that of an entry"):
+def test_pickle_of_something_else_is_no_entry(content: Any) -> None:
+    with pytest.raises(DamagedEntryError, match="something that is not an entry"):
         load_entry(pickle.dumps(content))
 
 
-def test_a_class_that_is_gone_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_class_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     body, fast, _ = dump_entry({}, Point(1), 0.0)
     monkeypatch.delitem(globals(), "Point")
     with pytest.raises(AttributeError, match="Point"):
         load_entry(body, fast)
 
 
-def test_a_second_reading_that_fails_costs_nothing() -> None:
+def test_failing_fast_pickle_falls_back_to_portable_pickle() -> None:
     body, *_ = dump_entry({}, 1, 0.0)
     assert load_entry(body, b"no pickle")["output"] == 1
 
@@ -627,7 +627,7 @@ def test_a_second_reading_that_fails_costs_nothing() -> None:
 # Arguments before the call
 
 
-def test_values_that_cannot_change_are_kept_as_they_are() -> None:
+def test_snapshot_shares_immutable_arguments() -> None:
     inputs = {"a": None, "b": (1, ("x", 2.5), frozenset({b"y", 1j})), "c": 10**100, "d": True}
     thawed = take_snapshot(inputs).restore()
     assert thawed == inputs
@@ -635,7 +635,7 @@ def test_values_that_cannot_change_are_kept_as_they_are() -> None:
     assert all(thawed[name] is inputs[name] for name in inputs)
 
 
-def test_what_the_function_does_to_its_arguments_is_not_stored() -> None:
+def test_snapshot_is_unaffected_by_later_mutation() -> None:
     inputs: dict[str, Any] = {
         "x": 1,
         "rows": [1, [2]],
@@ -657,7 +657,7 @@ def test_what_the_function_does_to_its_arguments_is_not_stored() -> None:
     assert frozen.not_stored == {}
 
 
-def test_subclasses_of_plain_types_are_no_plain_values() -> None:
+def test_snapshot_copies_subclasses_of_builtin_types() -> None:
     class Text(str):
         note = "before"
 
@@ -667,7 +667,7 @@ def test_subclasses_of_plain_types_are_no_plain_values() -> None:
     assert frozen.restore()["x"].note == "before"
 
 
-def test_functions_and_local_objects_may_be_arguments() -> None:
+def test_snapshot_keeps_functions_and_local_objects() -> None:
     class Local:
         pass
 
@@ -677,7 +677,7 @@ def test_functions_and_local_objects_may_be_arguments() -> None:
     assert thawed["c"] is Point
 
 
-def test_an_argument_that_cannot_be_pickled_costs_only_itself() -> None:
+def test_unpicklable_argument_does_not_affect_the_rest() -> None:
     inputs = {"a": [1], "lock": threading.Lock(), "deep": Fickle(ValueError("mine")), "z": 2}
     frozen = take_snapshot(inputs)
     thawed = frozen.restore()
@@ -699,20 +699,20 @@ def _fail() -> None:
     raise OSError("not again")
 
 
-def test_an_argument_that_cannot_be_made_again_costs_only_itself() -> None:
+def test_unloadable_argument_does_not_affect_the_rest() -> None:
     frozen = take_snapshot({"x": _Unreadable(), "y": [1]})
     assert frozen.restore() == {"x": "<not stored: OSError: not again>", "y": [1]}
     assert frozen.not_stored == {"x": "OSError: not again"}
 
 
-def test_sharing_inside_of_tuples_costs_no_time() -> None:
+def test_snapshot_of_shared_tuples_is_fast() -> None:
     value: Any = ("leaf",)
     for _ in range(200):
         value = (value, value)
     assert take_snapshot({"x": value}).restore()["x"] is value
 
 
-def test_arguments_nested_deeply_cost_only_themselves() -> None:
+def test_deeply_nested_argument_does_not_affect_the_rest() -> None:
     deep: Any = ()
     for _ in range(200_000):
         deep = (deep,)
@@ -763,7 +763,7 @@ def flat(value: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", list(sentinels()))
-def test_a_sentinel_comes_back_as_the_same_object(name: str) -> None:
+def test_sentinel_is_the_same_object_after_round_trip(name: str) -> None:
     output = sentinels()[name]
     pickled = dump_entry({}, output, 0.0)
     for got in (
@@ -780,12 +780,12 @@ def test_a_sentinel_comes_back_as_the_same_object(name: str) -> None:
     [object(), [object()], (lambda: 1, object()), {"a": {1: object()}}],
     ids=["alone", "in a list", "beside a function", "in dicts"],
 )
-def test_a_bare_object_that_no_module_has_is_refused(output: Any) -> None:
+def test_bare_object_outside_of_modules_is_refused(output: Any) -> None:
     with pytest.raises(UnpicklableResultError, match="a bare object\\(\\) has no value"):
         dump_entry({}, output, 0.0)
 
 
-def test_an_object_without_state_under_a_variable_s_name_is_a_value() -> None:
+def test_stateless_object_under_lowercase_name_is_a_value() -> None:
     global _variable
     _variable = Stateless()
     body, *_ = dump_entry({}, [_variable, Stateless()], 0.0)

@@ -47,7 +47,7 @@ def run(code: str, *arguments: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_an_entry_lies_where_it_is_documented_and_is_an_ordinary_pickle(
+def test_entry_has_documented_path_and_is_an_ordinary_pickle(
     store: Store, tmp_path: Path
 ) -> None:
     assert store.root == str(tmp_path / "cache")
@@ -65,7 +65,7 @@ def test_an_entry_lies_where_it_is_documented_and_is_an_ordinary_pickle(
 @pytest.mark.parametrize("durable", [False, True])
 @pytest.mark.parametrize("fast", [None, b"another."])
 @pytest.mark.parametrize("main", [None, b"named."])
-def test_what_was_written_is_read(
+def test_written_entry_is_read(
     store: Store, fast: bytes | None, main: bytes | None, durable: bool
 ) -> None:
     head = (0.5, (b"inputs.", None), main and (main, None))
@@ -82,7 +82,7 @@ def test_what_was_written_is_read(
     assert Store(store.root).read(*KEY).body == BODY
 
 
-def test_a_damaged_entry_raises_and_makes_room_when_it_is_set_aside(store: Store) -> None:
+def test_damaged_entry_raises_and_can_be_quarantined(store: Store) -> None:
     store.write(*KEY, BODY)
     path = Path(store.path(*KEY))
     whole = path.read_bytes()
@@ -100,7 +100,7 @@ def test_a_damaged_entry_raises_and_makes_room_when_it_is_set_aside(store: Store
     assert store.entries("double", DEFINITION) == [ARGUMENTS]
 
 
-def test_an_entry_of_another_name_is_damaged(store: Store) -> None:
+def test_entry_under_another_name_is_damaged(store: Store) -> None:
     store.write(*KEY, BODY)
     others = [
         ("triple", DEFINITION, ARGUMENTS),
@@ -116,7 +116,7 @@ def test_an_entry_of_another_name_is_damaged(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("version", "advice"), [(1, "delete it"), (3, "newer funes")])
-def test_an_entry_of_another_format_is_an_os_error_and_stays(
+def test_entry_of_other_format_version_raises_os_error_and_stays(
     store: Store, version: int, advice: str
 ) -> None:
     store.write(*KEY, BODY)
@@ -134,7 +134,7 @@ def test_an_entry_of_another_format_is_an_os_error_and_stays(
     assert path.read_bytes() == other
 
 
-def test_remove_and_entries_tell_what_is_there(store: Store) -> None:
+def test_remove_and_entries_report_existing_entries(store: Store) -> None:
     assert store.entries("double", DEFINITION) == []
     assert store.remove(*KEY) is False
     names = sorted(f"{number:040x}" for number in (3, 1, 2))
@@ -163,7 +163,7 @@ ODD_NAMES = [
 
 
 @pytest.mark.parametrize("function", ODD_NAMES)
-def test_any_function_name_works_and_stays_in_the_cache(store: Store, function: str) -> None:
+def test_any_function_name_maps_to_a_path_inside_the_cache(store: Store, function: str) -> None:
     assert store.write(function, DEFINITION, ARGUMENTS, BODY)
     assert store.read(function, DEFINITION, ARGUMENTS).body == BODY
     (path,) = files(store.root)
@@ -171,7 +171,7 @@ def test_any_function_name_works_and_stays_in_the_cache(store: Store, function: 
     assert str(path) == store.path(function, DEFINITION, ARGUMENTS)
 
 
-def test_names_read_well() -> None:
+def test_readable_names_of_folders() -> None:
     store = Store(os.path.abspath("cache"))
     assert Path(store.folder("double", DEFINITION)).parent.name == "double"
     assert Path(store.folder("<lambda>", DEFINITION)).parent.name.startswith("lambda-")
@@ -180,7 +180,7 @@ def test_names_read_well() -> None:
 @pytest.mark.parametrize(
     "other", ["", "..", "../" + "a" * 37, "A" * 40, "a" * 39, "a" * 41, "é" * 20]
 )
-def test_what_is_no_hash_is_refused(store: Store, other: str) -> None:
+def test_invalid_hash_is_refused(store: Store, other: str) -> None:
     for key in [("double", other, ARGUMENTS), ("double", DEFINITION, other)]:
         for method in (store.path, store.read, store.remove, store.set_aside):
             with pytest.raises(ValueError, match="40 lower-case"):
@@ -190,7 +190,7 @@ def test_what_is_no_hash_is_refused(store: Store, other: str) -> None:
     assert not os.path.exists(store.root)
 
 
-def test_a_mistake_of_the_program_is_a_value_error(store: Store) -> None:
+def test_wrong_arguments_raise_value_error(store: Store) -> None:
     with pytest.raises(ValueError, match="absolute"):
         Store("cache")
     with pytest.raises(ValueError, match="STOP"):
@@ -201,7 +201,7 @@ def test_a_mistake_of_the_program_is_a_value_error(store: Store) -> None:
         store.write(*KEY, BODY, None, (0.5, (b"", None), None))
 
 
-def test_an_error_of_the_system_is_what_python_would_raise(store: Store, tmp_path: Path) -> None:
+def test_system_errors_are_python_exceptions(store: Store, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way")
     assert store.read(*KEY) is None
     with pytest.raises(NotADirectoryError if os.name == "posix" else OSError) as caught:
@@ -213,7 +213,7 @@ def test_an_error_of_the_system_is_what_python_would_raise(store: Store, tmp_pat
 
 
 @posix
-def test_too_many_open_files_is_an_error_and_not_damage(store: Store) -> None:
+def test_too_many_open_files_is_not_damage(store: Store) -> None:
     store.write(*KEY, BODY)
     run(
         """
@@ -243,7 +243,7 @@ assert not os.path.exists(store.path("other", *KEY[1:]))
 
 
 @posix
-def test_a_write_that_fails_half_way_leaves_nothing_and_resumes(store: Store) -> None:
+def test_failed_write_leaves_no_file_and_can_be_repeated(store: Store) -> None:
     run(
         """
 import errno, resource
@@ -280,7 +280,7 @@ def test_folders_and_files_are_private_under_any_umask(store: Store, umask: int)
 
 
 @posix
-def test_links_pipes_and_folders_in_the_place_of_an_entry_are_misses(
+def test_links_pipes_and_folders_at_the_path_of_an_entry_are_misses(
     store: Store, tmp_path: Path
 ) -> None:
     store.write(*KEY, BODY)
@@ -300,7 +300,7 @@ def test_links_pipes_and_folders_in_the_place_of_an_entry_are_misses(
 
 
 @posix
-def test_a_root_that_is_not_utf8_works(tmp_path: Path) -> None:
+def test_root_that_is_not_utf8_works(tmp_path: Path) -> None:
     root = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     try:
         os.mkdir(root)
@@ -316,7 +316,7 @@ def test_a_root_that_is_not_utf8_works(tmp_path: Path) -> None:
         store.read(*KEY)
 
 
-def test_of_many_threads_one_is_first(store: Store) -> None:
+def test_exactly_one_of_many_threads_writes(store: Store) -> None:
     body = pickle.dumps(bytes(200_000))
     barrier = threading.Barrier(8)
 
@@ -333,13 +333,13 @@ def test_of_many_threads_one_is_first(store: Store) -> None:
     assert len(files(store.root)) == 10
 
 
-def test_another_process_reads_what_this_one_wrote(store: Store) -> None:
+def test_other_process_reads_written_entry(store: Store) -> None:
     store.write(*KEY, BODY)
     run("assert Store(sys.argv[1]).read(*KEY).body == BODY", store.root)
 
 
 @posix
-def test_a_killed_writer_leaves_nothing_that_is_taken_for_an_entry(store: Store) -> None:
+def test_killed_writer_leaves_no_partial_entry(store: Store) -> None:
     body = pickle.dumps(bytes(3_000_000))
     code = f"""
 from funes._funes import Store
@@ -366,7 +366,7 @@ for number in range(100_000):
 
 
 @posix
-def test_a_forked_child_hashes_large_entries_too(store: Store) -> None:
+def test_forked_child_hashes_large_entries(store: Store) -> None:
     run(
         """
 store = Store(sys.argv[1])

@@ -71,7 +71,7 @@ def _fresh(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [*arrays(), *OTHERS])
-def test_it_comes_back_as_it_was_to_funes_and_to_everybody_else(
+def test_arrays_survive_round_trip_for_funes_and_plain_pickle(
     kind: str, printed: Callable[[], list[str]]
 ) -> None:
     first = made(kind)
@@ -92,7 +92,7 @@ def pure_python_loads(content: bytes) -> Any:
     return pickle._Unpickler(io.BytesIO(content)).load()  # type: ignore[attr-defined]
 
 
-def test_an_array_is_aligned_writable_and_nobody_else_s() -> None:
+def test_array_is_aligned_writable_and_private() -> None:
     made("array")
     before = made.key("array").path.read_bytes()
     one, other = made("array"), made("array")
@@ -108,12 +108,12 @@ def test_an_array_is_aligned_writable_and_nobody_else_s() -> None:
     assert made.key("array").path.read_bytes() == before
 
 
-def test_what_was_read_only_stays_so() -> None:
+def test_read_only_array_stays_read_only() -> None:
     made("read-only")
     assert not made("read-only").flags.writeable
 
 
-def test_an_array_outlives_its_file() -> None:
+def test_array_outlives_its_file() -> None:
     made("array")
     array = made("array")
     made.forget("array")
@@ -126,7 +126,7 @@ maps = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="a list 
 
 @maps
 @pytest.mark.parametrize("kind", ["array", "fortran", "structured", "series", "frame", "pyarrow"])
-def test_an_array_is_the_map_of_its_file(kind: str) -> None:
+def test_array_uses_the_mapped_file(kind: str) -> None:
     made(kind)
     array = made(kind)
     array = np.asarray(array["a"] if kind in {"frame", "pyarrow"} else array)
@@ -141,7 +141,7 @@ def test_an_array_is_the_map_of_its_file(kind: str) -> None:
     not CAN_POPULATE, reason="what is verified is read, not the map, before Linux 5.14"
 )
 @pytest.mark.parametrize(("verify", "looks"), [("always", 2), ("once", 1), ("never", 0)])
-def test_a_map_is_looked_through_as_often_as_it_is_verified(
+def test_mapped_file_is_read_as_often_as_it_is_verified(
     verify: Any, looks: int, cache: Path
 ) -> None:
     @memorious(verify=verify, memory=0)
@@ -171,7 +171,7 @@ def resident(array: Any, path: Path) -> int | None:
 
 
 @pytest.mark.skipif(not POSIX, reason="descriptors as POSIX counts them")
-def test_a_mapped_array_holds_no_descriptor() -> None:
+def test_mapped_array_keeps_no_descriptor_open() -> None:
     made("array")
     made("array")
     before = len(os.listdir("/dev/fd"))
@@ -180,7 +180,7 @@ def test_a_mapped_array_holds_no_descriptor() -> None:
     assert held[0][1] == 1
 
 
-def test_many_arrays_are_in_the_file_once() -> None:
+def test_many_arrays_are_stored_once() -> None:
     made("twice")
     assert made.key("twice").path.stat().st_size < N * 8 + 4096
     one, other = made("twice")
@@ -188,7 +188,7 @@ def test_many_arrays_are_in_the_file_once() -> None:
 
 
 @pytest.mark.parametrize("verify", ["always", "once", "never"])
-def test_a_change_after_the_first_use(verify: Any, cache: Path) -> None:
+def test_change_of_file_after_first_use(verify: Any, cache: Path) -> None:
     @memorious(verify=verify)
     def ones(n: int) -> Any:
         return np.ones(n)
@@ -207,7 +207,7 @@ def test_a_change_after_the_first_use(verify: Any, cache: Path) -> None:
     assert (path.parent / "damaged" / path.name).exists()
 
 
-def test_an_option_that_is_none_is_refused() -> None:
+def test_invalid_verify_option_is_refused() -> None:
     with pytest.raises(ValueError, match="verify"):
         memorious(verify="sometimes")(arrays)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="durability"):
@@ -216,7 +216,7 @@ def test_an_option_that_is_none_is_refused() -> None:
         memorious(signing_key="")(arrays)
 
 
-def test_a_class_of_main_and_its_array(run_python: Callable[..., str], cache: Path) -> None:
+def test_array_in_class_of_main(run_python: Callable[..., str], cache: Path) -> None:
     script = f"""
 import numpy as np, sys
 from funes import memorious
@@ -279,7 +279,7 @@ def _parts(value: Any) -> list[Any]:
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("size", [4, N])
 @pytest.mark.parametrize("kind", ["a view", "strided", "transposed", "two views", "in an object"])
-def test_arrays_of_a_result_share_no_memory_from_the_first_call_on(kind: str, size: int) -> None:
+def test_first_result_separates_arrays_that_share_memory(kind: str, size: int) -> None:
     @memorious
     def make(kind: str) -> Any:
         return _sharing(kind, size)
@@ -292,7 +292,7 @@ def test_arrays_of_a_result_share_no_memory_from_the_first_call_on(kind: str, si
 
 
 @pytest.mark.usefixtures("cache")
-def test_one_array_twice_is_one_array_each_time() -> None:
+def test_array_that_occurs_twice_is_one_object_at_each_hit() -> None:
     @memorious
     def make(n: int) -> Any:
         whole = np.zeros(n)

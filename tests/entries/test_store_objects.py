@@ -31,7 +31,7 @@ def objects(cache: Path) -> list[Path]:
     return sorted((cache / "objects").glob("*"))
 
 
-def test_a_large_argument_is_stored_once(cache: Path, printed: Callable[[], list[str]]) -> None:
+def test_large_argument_is_stored_once(cache: Path, printed: Callable[[], list[str]]) -> None:
     values = np.ones(LARGE)
     assert [total(values, power) for power in (1, 2, 1, 2)] == [LARGE] * 4
     assert printed() == ["1", "2"]
@@ -58,7 +58,7 @@ def test_both_files_are_ordinary_pickles(cache: Path) -> None:
 @pytest.mark.parametrize(
     "values", ["12345" * LARGE, b"12345" * LARGE, ("12345" * LARGE, 1), [1.5] * LARGE]
 )
-def test_of_any_kind(values: Any, cache: Path) -> None:
+def test_large_arguments_of_any_type(values: Any, cache: Path) -> None:
     @memorious
     def length(values: Any) -> int:
         return len(values)
@@ -69,7 +69,7 @@ def test_of_any_kind(values: Any, cache: Path) -> None:
     assert result["input"]["values"] == values
 
 
-def test_what_the_function_does_to_it_is_not_stored(cache: Path) -> None:
+def test_mutation_by_the_function_is_not_stored(cache: Path) -> None:
     @memorious
     def spoil(values: Any) -> float:
         values[:] = 0
@@ -82,7 +82,7 @@ def test_what_the_function_does_to_it_is_not_stored(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"garbage")])
-def test_a_missing_object_costs_the_listing_that_input_only(
+def test_missing_large_argument_leaves_other_inputs_listed(
     harm: Callable[[Path], Any], cache: Path, printed: Callable[[], list[str]]
 ) -> None:
     values = np.ones(LARGE)
@@ -99,7 +99,7 @@ def test_a_missing_object_costs_the_listing_that_input_only(
     assert all((result["input"]["values"] == values).all() for result in load_cached_results(total))
 
 
-def test_a_text_that_looks_like_a_reference_is_a_text() -> None:
+def test_string_that_looks_like_a_reference_is_a_string() -> None:
     values = f"<in objects/{'0' * 40}.dill: 7 bytes>"
 
     @memorious
@@ -120,7 +120,7 @@ def test_the_limit_can_be_set(cache: Path) -> None:
     assert len(objects(cache)) == 1
 
 
-def test_an_object_that_cannot_be_stored_costs_itself_only(cache: Path) -> None:
+def test_large_argument_that_cannot_be_stored_leaves_result_stored(cache: Path) -> None:
     cache.mkdir()
     (cache / "objects").write_text("in the way")
     values = np.ones(LARGE)

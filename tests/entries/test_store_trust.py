@@ -38,7 +38,7 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
-def test_signed_entries_are_hits_with_the_key_only(cache: Path, printed: Printed) -> None:
+def test_signed_entries_are_hits_only_with_the_key(cache: Path, printed: Printed) -> None:
     for _ in range(2):
         assert double_with(signing_key="ours")(21) == 42
     assert printed() == ["21"]
@@ -54,7 +54,7 @@ def test_signed_entries_are_hits_with_the_key_only(cache: Path, printed: Printed
     assert printed() == []
 
 
-def test_the_environment_gives_a_key(
+def test_environment_variable_sets_the_key(
     cache: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUNES_SIGNING_KEY", "ours")
@@ -65,7 +65,7 @@ def test_the_environment_gives_a_key(
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])
-def test_what_is_not_signed_is_never_unpickled(
+def test_unsigned_entry_is_never_unpickled(
     size: int, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace = tmp_path / "trace"
@@ -86,7 +86,7 @@ def test_what_is_not_signed_is_never_unpickled(
     assert trace.exists()  # the bomb was live
 
 
-def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
+def test_signed_entry_is_never_mapped(cache: Path) -> None:
     # Who can write to the file could change it after the look at its signature.
     np = pytest.importorskip("numpy")
 
@@ -104,7 +104,7 @@ def test_a_signed_entry_is_never_mapped(cache: Path) -> None:
         assert ones(1 << 18).sum() == 1 << 18
 
 
-def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed) -> None:
+def test_signed_entry_at_another_path_is_a_miss(cache: Path, printed: Printed) -> None:
     double = double_with(signing_key="ours")
     double(1)
     shutil.copy(double.key(1).path, double.key(2).path)
@@ -112,7 +112,7 @@ def test_a_signed_entry_in_another_place_is_a_miss(cache: Path, printed: Printed
         assert double(2) == 4
 
 
-def test_the_key_does_not_lie_in_the_cache(cache: Path) -> None:
+def test_key_is_not_stored_in_the_cache(cache: Path) -> None:
     double = double_with(signing_key="hunter2hunter2")
 
     @memorious(signing_key="hunter2hunter2")
@@ -126,7 +126,7 @@ def test_the_key_does_not_lie_in_the_cache(cache: Path) -> None:
     assert "hunter2" not in repr(double._options)
 
 
-def test_a_function_that_lost_its_key_trusts_nothing(cache: Path) -> None:
+def test_function_without_its_key_reads_no_entry(cache: Path) -> None:
     double = double_with(signing_key="ours")
 
     @memorious(signing_key="ours")
@@ -140,7 +140,7 @@ def test_a_function_that_lost_its_key_trusts_nothing(cache: Path) -> None:
             assert stored(4) == 8
 
 
-def test_the_key_travels_with_a_function_that_goes_by_value(cache: Path) -> None:
+def test_key_is_pickled_with_a_function_by_value(cache: Path) -> None:
     arrived = pickle.loads(pickle.dumps(double_with(signing_key="ours")))
     assert arrived._options.key.reveal() == b"ours"
 
@@ -148,7 +148,7 @@ def test_the_key_travels_with_a_function_that_goes_by_value(cache: Path) -> None
 @posix
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 @pytest.mark.parametrize(("shared", "mode"), [(False, 0o700), (True, 0o770)])
-def test_permissions_are_those_asked_for_under_any_umask(
+def test_permissions_do_not_depend_on_umask(
     cache: Path, shared: bool, mode: int, umask: int
 ) -> None:
     double = double_with(shared=shared, large_argument=10)
@@ -176,7 +176,7 @@ def test_setgid_is_kept(cache: Path) -> None:
 
 
 @posix
-def test_what_is_no_file_in_an_entry_s_place_is_a_miss(cache: Path, tmp_path: Path) -> None:
+def test_non_file_at_the_path_of_an_entry_is_a_miss(cache: Path, tmp_path: Path) -> None:
     import socket
 
     double = double_with(memory=0)

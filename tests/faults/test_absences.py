@@ -36,7 +36,7 @@ print(double(1), asyncio.run(later(2)))
 """
 
 
-def test_what_another_host_has_stored_is_found_once_the_lock_is_had(
+def test_entry_of_other_host_is_found_after_locking(
     run_python: Callable[..., str], tmp_path: Path
 ) -> None:
     shim = built("absences", tmp_path)
@@ -74,7 +74,7 @@ for way, read in reads.items():
 """
 
 
-def test_what_is_stale_is_opened_once_more(run_python: Callable[..., str], tmp_path: Path) -> None:
+def test_stale_file_is_opened_again(run_python: Callable[..., str], tmp_path: Path) -> None:
     shim = built("refuse", tmp_path)
     assert run_python(STALE, LD_PRELOAD=str(shim)).splitlines() == [
         "computed 1",
@@ -114,7 +114,7 @@ print(is_mapped())
 """
 
 
-def test_what_is_not_known_to_be_local_is_not_mapped(
+def test_file_on_unknown_file_system_is_not_mapped(
     run_python: Callable[..., str], tmp_path: Path
 ) -> None:
     shim = built("refuse", tmp_path)

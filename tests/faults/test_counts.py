@@ -36,7 +36,7 @@ def told(run_python: Callable[..., str], tmp_path: Path) -> Callable[[str], str]
     return lambda script: run_python(PRELUDE + script, LD_PRELOAD=str(shim)).strip()
 
 
-def test_a_small_entry_takes_one_open_and_one_read(told: Callable[[str], str]) -> None:
+def test_small_entry_takes_one_open_and_one_read(told: Callable[[str], str]) -> None:
     script = """
 pause = pausing()
 pause(0), pause(0)
@@ -56,7 +56,7 @@ print([made(name, lambda: pause(0)) for name in ("open", "read", "stat")])
         (0.01, 0.02, True),
     ],
 )
-def test_what_took_long_is_synced(
+def test_costly_result_is_synced(
     durability: str | float, seconds: float, is_synced: bool, told: Callable[[str], str]
 ) -> None:
     # The first miss is Python's, the second one not; the third has an argument that is stored apart.
@@ -76,7 +76,7 @@ print([made("fsync", call) for call in calls])
 
 
 @pytest.mark.parametrize("misses", [1, 2])
-def test_what_a_call_has_returned_survives_a_kill(
+def test_returned_result_survives_a_kill(
     misses: int, told: Callable[[str], str], cache: Path
 ) -> None:
     # A fork, so that the script ends as it should.

@@ -105,7 +105,7 @@ def test_any_change_of_any_file(stored: Stored, full: bool) -> None:
             stored.restore()
 
 
-def test_entries_that_changed_places(stored: Stored) -> None:
+def test_entries_with_swapped_names_are_damaged(stored: Stored) -> None:
     first, second = stored.entries
     first.write_bytes(stored.sound[second])
     second.write_bytes(stored.sound[first])
@@ -114,7 +114,7 @@ def test_entries_that_changed_places(stored: Stored) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and links as POSIX has them")
-def test_something_else_in_the_place_of_any_file(stored: Stored, tmp_path: Path) -> None:
+def test_other_file_types_at_any_path(stored: Stored, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"somebody's letter")
     kinds: dict[str, Callable[[Path], object]] = {

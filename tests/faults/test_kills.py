@@ -34,7 +34,7 @@ for turn in itertools.count():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_a_storm_of_kills_leaves_whole_entries_and_no_call_is_wrong(
+def test_repeated_kills_leave_complete_entries_and_correct_calls(
     cache: Path, tmp_path: Path, full: bool, run_python: Callable[..., str]
 ) -> None:
     chance = random.Random(5)

@@ -43,7 +43,7 @@ print(resident() - before[0], descriptors() - before[1])
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="/proc tells of memory and descriptors")
 @pytest.mark.parametrize("memory", [0, 100_000], ids=["disk", "memory"])
-def test_memory_and_descriptors_stay_flat(
+def test_memory_and_descriptors_do_not_grow(
     run_python: Callable[..., str], full: bool, memory: int
 ) -> None:
     hits, stores = (1_000_000, 100_000) if full else (20_000, 4_000)

@@ -70,7 +70,7 @@ def files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-def test_an_entry_that_may_not_be_read_is_computed_and_left_alone(
+def test_unreadable_entry_is_computed_and_stays(
     told: Callable[[str], list[str]], folder: Path
 ) -> None:
     lines = told("become_ordinary(True)\nentry.chmod(0)\ncall(1)\nentry.chmod(0o600)\ncall(1)")
@@ -80,7 +80,7 @@ def test_an_entry_that_may_not_be_read_is_computed_and_left_alone(
 
 
 @pytest.mark.parametrize("closed", ["entry.parent", "entry.parent.parent", "root / 'cache'"])
-def test_a_folder_that_may_not_be_entered(
+def test_folder_without_permission(
     told: Callable[[str], list[str]], folder: Path, closed: str
 ) -> None:
     lines = told(
@@ -94,7 +94,7 @@ def test_a_folder_that_may_not_be_entered(
     assert lines[-4:] == ["warnings 0", "computed 2", "warnings 0", "warnings 0"]
 
 
-def test_a_read_only_cache_serves_hits(told: Callable[[str], list[str]], folder: Path) -> None:
+def test_read_only_cache_serves_hits(told: Callable[[str], list[str]], folder: Path) -> None:
     lines = told(
         "become_ordinary(True)\nentry.parent.chmod(0o500)\ncall(1)\ncall(2)\ncall(1)\ncall(2)"
     )
@@ -109,7 +109,7 @@ def test_a_read_only_cache_serves_hits(told: Callable[[str], list[str]], folder:
     assert len([path for path in files(folder) if path.suffix == ".dill"]) == 1
 
 
-def test_a_read_only_folder_has_no_locks_and_nothing_is_said_of_them(
+def test_read_only_folder_works_without_locks_or_warnings(
     told: Callable[[str], list[str]],
 ) -> None:
     lines = told(
@@ -122,7 +122,7 @@ def test_a_read_only_folder_has_no_locks_and_nothing_is_said_of_them(
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes files of two owners"
 )
-def test_the_private_cache_of_somebody_else(told: Callable[[str], list[str]], folder: Path) -> None:
+def test_private_cache_of_another_user(told: Callable[[str], list[str]], folder: Path) -> None:
     lines = told("become_ordinary(False)\ncall(1)\ncall(2)")
     assert [line for line in lines if line.startswith("computed")] == ["computed 1", "computed 2"]
     before = files(folder)
@@ -130,7 +130,7 @@ def test_the_private_cache_of_somebody_else(told: Callable[[str], list[str]], fo
     assert len([path for path in before if path.suffix == ".dill"]) == 1
 
 
-def test_a_limit_of_file_sizes(told: Callable[[str], list[str]], folder: Path) -> None:
+def test_file_size_limit(told: Callable[[str], list[str]], folder: Path) -> None:
     lines = told(
         "import resource\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -152,7 +152,7 @@ def test_a_limit_of_file_sizes(told: Callable[[str], list[str]], folder: Path) -
 
 
 @pytest.mark.parametrize(("mode", "kept"), [(0o500, 0), (0o700, 1)])
-def test_what_hits_saved_is_lost_without_a_word_where_nothing_may_be_written(
+def test_stats_are_lost_silently_in_read_only_folder(
     mode: int, kept: int, told: Callable[[str], list[str]], folder: Path
 ) -> None:
     script = f"become_ordinary(True)\nentry.parent.chmod({mode})\ncall(1)"

@@ -142,7 +142,7 @@ def faults(refused: Refused, prepare: Callable[[], Path], how: str) -> Iterator[
 
 
 @pytest.mark.parametrize("how", ["", "named", "later", "later named", "hit"])
-def test_a_refusal_at_any_place_leaves_the_result_right(
+def test_any_failing_system_call_leaves_result_correct(
     start: Callable[[str], Refused], how: str, full: bool
 ) -> None:
     refused, is_hit = start("warm"), how == "hit"
@@ -185,7 +185,7 @@ def test_a_refusal_at_any_place_leaves_the_result_right(
     assert ("link" in tried) is (how not in {"hit", "later named"})
 
 
-def test_the_first_call_of_a_process_is_right_whatever_cannot_be_opened(
+def test_first_call_is_correct_if_any_file_cannot_be_opened(
     start: Callable[[str], Refused], full: bool
 ) -> None:
     # Most of what it opens are modules that it imports.
@@ -201,7 +201,7 @@ def test_the_first_call_of_a_process_is_right_whatever_cannot_be_opened(
 
 
 @pytest.mark.parametrize("kind", ["warm", "cold"])
-def test_a_process_that_can_open_nothing_computes(
+def test_process_that_can_open_no_file_computes(
     start: Callable[[str], Refused], kind: str
 ) -> None:
     # Of a cold one not even our own modules can be imported.
@@ -214,7 +214,7 @@ def test_a_process_that_can_open_nothing_computes(
 
 
 @pytest.mark.parametrize("how", ["", "named", "later", "later named"])
-def test_a_kill_at_any_place_leaves_no_torn_entry(
+def test_kill_at_any_system_call_leaves_no_torn_entry(
     start: Callable[[str], Refused], how: str
 ) -> None:
     refused = start("warm")
@@ -229,7 +229,7 @@ def test_a_kill_at_any_place_leaves_no_torn_entry(
 
 @pytest.mark.parametrize("refusal", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
 @pytest.mark.parametrize("name", ["write", "fsync", "mkdir", "link"])
-def test_a_system_that_goes_on_refusing_costs_no_result(
+def test_permanently_failing_system_call_costs_no_result(
     start: Callable[[str], Refused], name: str, refusal: str
 ) -> None:
     refused = start("warm")

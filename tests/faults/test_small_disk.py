@@ -60,7 +60,7 @@ for x in (100, 100):
 """
 
 
-def test_a_full_disk_costs_no_result_and_room_is_used_again(
+def test_full_disk_costs_no_result_and_freed_space_is_used(
     small_disk: Path, run_python: Callable[..., str]
 ) -> None:
     lines = run_python(SCRIPT, DISK=str(small_disk)).splitlines()

@@ -157,7 +157,7 @@ class Model(RuleBasedStateMachine):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and pipes of Unix")
-def test_whatever_is_done_to_the_files_each_call_is_right(
+def test_calls_are_correct_after_any_change_of_files(
     full: bool,
 ) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]

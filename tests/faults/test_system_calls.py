@@ -140,7 +140,7 @@ def places(calls: Counter[str], full: bool) -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("how", ["", "later"])
-def test_a_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
+def test_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
     harness: Harness, full: bool, how: str
 ) -> None:
     published = 0
@@ -159,7 +159,7 @@ def test_a_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
 
 
 @pytest.mark.parametrize("how", ["", "later", "hit"])
-def test_an_error_of_any_system_call_leaves_the_result_right(
+def test_error_of_any_system_call_leaves_result_correct(
     harness: Harness, full: bool, how: str
 ) -> None:
     fresh, is_hit = harness.new(), how == "hit"
@@ -186,7 +186,7 @@ def test_an_error_of_any_system_call_leaves_the_result_right(
 
 
 @pytest.mark.parametrize("failure", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
-def test_a_disk_that_refuses_every_write_costs_no_result(harness: Harness, failure: str) -> None:
+def test_disk_that_refuses_all_writes_costs_no_result(harness: Harness, failure: str) -> None:
     cache = harness.new()
     refused = "write,fsync,linkat,mkdir"
     assert harness.call(cache, "-e", f"inject={refused}:error={failure}") == 0

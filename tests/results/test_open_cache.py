@@ -82,7 +82,7 @@ def test_functions_versions_and_entries_are_listed(double: Any, cache: Path) -> 
     assert version.description["nodes"][0]["kind"] == "function"
 
 
-def test_the_version_that_was_used_last_comes_first(cache: Path) -> None:
+def test_version_with_latest_result_comes_first(cache: Path) -> None:
     def define(factor: int) -> Any:
         @memorious
         def scale(x: int) -> int:
@@ -97,7 +97,7 @@ def test_the_version_that_was_used_last_comes_first(cache: Path) -> None:
     assert [version.definition for version in versions] == [new.definition, old.definition]
 
 
-def test_versions_and_entries_are_found_by_the_beginning_of_their_hashes(
+def test_versions_and_entries_are_found_by_prefix(
     double: Any, cache: Path
 ) -> None:
     double(1)
@@ -109,13 +109,13 @@ def test_versions_and_entries_are_found_by_the_beginning_of_their_hashes(
     assert version.entry(arguments[:12]).input == {"x": 2}
     with pytest.raises(KeyError, match="there is no version 'zz'"):
         function.version("zz")
-    with pytest.raises(KeyError, match="may be any of 2"):
+    with pytest.raises(KeyError, match="give more digits"):
         version.entry("")
-    with pytest.raises(KeyError, match=r"nothing is stored of 'trouble' in .*; there is double"):
+    with pytest.raises(KeyError, match=r"no function 'trouble' in .*; there are .*double"):
         open_cache(cache).function("trouble")
 
 
-def test_what_is_no_function_of_funes_is_not_listed(double: Any, cache: Path) -> None:
+def test_other_files_and_folders_are_not_listed(double: Any, cache: Path) -> None:
     double(1)
     for folder in ("notes", "objects", "other/not-a-hash"):
         (cache / folder).mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_what_is_no_function_of_funes_is_not_listed(double: Any, cache: Path) ->
     assert only_entry(cache).input == {"x": 1}
 
 
-def test_a_cache_is_opened_where_functions_would_store(
+def test_default_cache_is_that_of_functions(
     double: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     double(1)
@@ -137,13 +137,13 @@ def test_a_cache_is_opened_where_functions_would_store(
         open_cache(cache / "missing")
     with pytest.raises(NotADirectoryError):
         open_cache(double.key(1).path)
-    with pytest.raises(TypeError, match="signing_key must be text or bytes, and not empty"):
+    with pytest.raises(TypeError, match="signing_key must be a string or bytes, and not empty"):
         open_cache(signing_key="")
     with pytest.raises(ValueError, match="verify must be"):
         open_cache(verify="sometimes")
 
 
-def test_names_that_no_folder_can_have_are_found_again(cache: Path) -> None:
+def test_names_that_folders_cannot_have_are_restored(cache: Path) -> None:
     def make() -> list[Any]:
         def objects(x: int) -> int:
             return x
@@ -164,7 +164,7 @@ def test_names_that_no_folder_can_have_are_found_again(cache: Path) -> None:
         assert entry.input == {"x": 1}
 
 
-def test_without_a_name_an_entry_is_listed_and_not_read(cache: Path) -> None:
+def test_entry_with_unknown_function_name_is_listed_but_not_read(cache: Path) -> None:
     @memorious
     def named(x: int) -> int:
         return x
@@ -175,13 +175,13 @@ def test_without_a_name_an_entry_is_listed_and_not_read(cache: Path) -> None:
     entry = only_entry(cache)
     assert entry.version.function.name == named.cache_path.parent.name
     assert entry.verify().state == "unreadable"
-    with pytest.raises(FunesError, match=r"definition\.json beside it would say"):
+    with pytest.raises(FunesError, match=r"definition\.json beside it does not record it"):
         entry.load()
     assert entry.remove()
 
 
 @posix
-def test_functions_that_share_a_folder_are_told_apart(cache: Path) -> None:
+def test_functions_that_share_a_folder_are_separated(cache: Path) -> None:
     """As `F` and `f` do where file systems ignore case."""
 
     @memorious
@@ -206,7 +206,7 @@ def test_functions_that_share_a_folder_are_told_apart(cache: Path) -> None:
     assert [r["output"] for r in load_cached_results(lower, versions="all")] == [1]
 
 
-def test_listing_imports_nothing_and_reading_imports_the_modules_of_classes(
+def test_listing_imports_no_user_code_but_reading_does(
     cache: Path, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     (tmp_path / "shop.py").write_text(
@@ -233,7 +233,7 @@ def test_listing_imports_nothing_and_reading_imports_the_modules_of_classes(
 # Verifying
 
 
-def test_what_is_the_matter_with_an_entry_is_told_apart(double: Any, cache: Path) -> None:
+def test_verify_distinguishes_states(double: Any, cache: Path) -> None:
     double(1)
     path: Path = double.key(1).path
     content = path.read_bytes()
@@ -261,7 +261,7 @@ def test_what_is_the_matter_with_an_entry_is_told_apart(double: Any, cache: Path
 
 
 @posix
-def test_what_the_system_refuses_is_unreadable(double: Any, cache: Path) -> None:
+def test_file_that_cannot_be_opened_is_unreadable(double: Any, cache: Path) -> None:
     import resource
 
     double(1)
@@ -277,7 +277,7 @@ def test_what_the_system_refuses_is_unreadable(double: Any, cache: Path) -> None
     assert entry.verify().is_sound
 
 
-def test_a_signed_cache_is_verified_with_its_key(cache: Path) -> None:
+def test_signed_cache_is_verified_with_its_key(cache: Path) -> None:
     @memorious(signing_key="secret")
     def signed(x: int) -> int:
         return x
@@ -288,7 +288,7 @@ def test_a_signed_cache_is_verified_with_its_key(cache: Path) -> None:
     assert entry.input == {"x": 1}
 
 
-def test_every_byte_of_a_large_entry_is_verified_each_time(cache: Path) -> None:
+def test_verify_reads_every_byte_each_time(cache: Path) -> None:
     @memorious
     def large(x: int) -> Any:
         return np.zeros(1 << 20, dtype=np.uint8)
@@ -305,7 +305,7 @@ def test_every_byte_of_a_large_entry_is_verified_each_time(cache: Path) -> None:
     assert only_version(cache, verify="always").seconds() == 0
 
 
-def test_seconds_are_those_of_what_can_be_read(double: Any, cache: Path) -> None:
+def test_seconds_skips_unreadable_entries(double: Any, cache: Path) -> None:
     double(1)
     double(2)
     version = only_version(cache)
@@ -317,7 +317,7 @@ def test_seconds_are_those_of_what_can_be_read(double: Any, cache: Path) -> None
 # Large arguments and damaged files
 
 
-def test_large_arguments_and_damaged_files_are_listed(cache: Path) -> None:
+def test_large_arguments_and_quarantined_files_are_listed(cache: Path) -> None:
     @memorious(large_argument=1000)
     def size(data: bytes) -> int:
         return len(data)
@@ -348,7 +348,7 @@ def test_large_arguments_and_damaged_files_are_listed(cache: Path) -> None:
     assert list(open_cache(cache).damaged()) == []
 
 
-def test_objects_that_nobody_refers_to_are_told_once_they_are_old(cache: Path) -> None:
+def test_old_large_arguments_without_references_are_unused(cache: Path) -> None:
     @memorious(large_argument=1000)
     def size(data: bytes, n: int) -> int:
         return len(data) + n
@@ -371,7 +371,7 @@ def test_objects_that_nobody_refers_to_are_told_once_they_are_old(cache: Path) -
     assert len(opened.unused_objects()) == 2
 
 
-def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(
+def test_unreadable_entry_keeps_all_large_arguments(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @memorious(large_argument=1000)
@@ -391,10 +391,10 @@ def test_as_long_as_an_entry_cannot_be_read_no_object_is_unused(
         open_cache(cache).unused_objects()
 
 
-def test_an_entry_may_name_its_large_arguments_anywhere(tmp_path: Path) -> None:
+def test_references_are_found_at_any_offset(tmp_path: Path) -> None:
     path = tmp_path / "entry"
     name = b"<in objects/" + b"0123456789" * 4 + b".dill: "
-    piece = large_arguments._PIECE
+    piece = large_arguments._CHUNK_BYTES
     for before in (0, 1, piece - len(name), piece - len(name) + 1, piece - 1, piece, 2 * piece - 9):
         path.write_bytes(bytes(before) + name + bytes(100))
         assert set(large_arguments.named_in_file(str(path))) == {"0123456789" * 4}
@@ -403,7 +403,7 @@ def test_an_entry_may_name_its_large_arguments_anywhere(tmp_path: Path) -> None:
 # Deleting
 
 
-def test_an_entry_is_deleted_once(double: Any, cache: Path) -> None:
+def test_entry_is_deleted_once(double: Any, cache: Path) -> None:
     double(1)
     double(2)
     entry = only_version(cache).entry(double.key(1).arguments)
@@ -412,7 +412,7 @@ def test_an_entry_is_deleted_once(double: Any, cache: Path) -> None:
     assert [entry.input for entry in only_version(cache).entries()] == [{"x": 2}]
 
 
-def test_a_version_is_deleted_with_all_that_is_ours(double: Any, cache: Path) -> None:
+def test_version_is_deleted_with_all_files_of_funes(double: Any, cache: Path) -> None:
     double(1)
     double(2)
     double.key(1).path.write_bytes(b"")
@@ -429,7 +429,7 @@ def test_a_version_is_deleted_with_all_that_is_ours(double: Any, cache: Path) ->
     assert open_cache(cache).functions() == []
 
 
-def test_files_of_people_stay_with_their_folders(double: Any, cache: Path) -> None:
+def test_user_files_stay_with_their_folders(double: Any, cache: Path) -> None:
     double(1)
     mine = [double.cache_path / "notes.txt", double.cache_path.parent / "plot.png"]
     for path in mine:
@@ -440,7 +440,7 @@ def test_files_of_people_stay_with_their_folders(double: Any, cache: Path) -> No
     assert sorted(left) == sorted(mine)
 
 
-def test_a_function_is_deleted_with_its_folder(double: Any, cache: Path) -> None:
+def test_function_is_deleted_with_its_folder(double: Any, cache: Path) -> None:
     double(1)
     function = open_cache(cache).function("double")
     function.remove()
@@ -474,7 +474,7 @@ def test_nothing_is_deleted_behind_a_link(double: Any, cache: Path, tmp_path: Pa
 
 
 @posix
-def test_the_cache_folder_itself_may_be_a_link(double: Any, cache: Path, tmp_path: Path) -> None:
+def test_cache_folder_can_be_a_link(double: Any, cache: Path, tmp_path: Path) -> None:
     double(1)
     cache.rename(tmp_path / "disk")
     cache.symlink_to(tmp_path / "disk")
@@ -482,7 +482,7 @@ def test_the_cache_folder_itself_may_be_a_link(double: Any, cache: Path, tmp_pat
     assert list((tmp_path / "disk").iterdir()) == []
 
 
-def test_objects_print_as_what_they_are(double: Any, cache: Path) -> None:
+def test_reprs(double: Any, cache: Path) -> None:
     double(1)
     entry = only_entry(cache)
     assert repr(open_cache(cache)) == f"<Cache {cache}>"
@@ -491,6 +491,6 @@ def test_objects_print_as_what_they_are(double: Any, cache: Path) -> None:
     assert repr(entry) == f"<StoredEntry {entry.path}, {entry.bytes} bytes>"
 
 
-def test_importing_funes_imports_none_of_it(run_python: Callable[..., str]) -> None:
+def test_import_funes_does_not_load_entries(run_python: Callable[..., str]) -> None:
     output = run_python("import sys, funes\nprint('funes._entries' in sys.modules)\n")
     assert output.split() == ["False"]

@@ -52,7 +52,7 @@ def test_results_are_dicts_in_the_order_of_storing(double: Any) -> None:
     assert all(type(result["time"]) is float and result["time"] >= 0 for result in results)
 
 
-def test_results_of_one_moment_are_in_the_order_of_their_names(double: Any) -> None:
+def test_results_stored_at_the_same_time_are_sorted_by_name(double: Any) -> None:
     for x in range(20):
         double(x)
         os.utime(double.key(x).path, (7, 7))
@@ -60,11 +60,11 @@ def test_results_of_one_moment_are_in_the_order_of_their_names(double: Any) -> N
     assert [result["input"]["x"] for result in load_cached_results(double)] == expected
 
 
-def test_without_results_there_are_none(double: Any) -> None:
+def test_no_results_are_empty(double: Any) -> None:
     assert list(load_cached_results(double)) == []
 
 
-def test_going_through_results_holds_one_at_a_time() -> None:
+def test_iteration_keeps_one_result_in_memory() -> None:
     @memorious
     def big(x: int) -> Any:
         return np.full(3, x)
@@ -92,7 +92,7 @@ def test_the_seed_is_an_input(double: Any) -> None:
     )
 
 
-def test_what_cannot_be_read_is_skipped_with_its_name_and_left_alone(double: Any) -> None:
+def test_unreadable_result_is_skipped_with_a_warning_and_stays(double: Any) -> None:
     stored_in_order(double, 1, 2, 3, 4)
     flipped, short, empty = (double.key(x).path for x in (1, 2, 3))
     flipped.write_bytes(bytes(byte ^ 1 for byte in flipped.read_bytes()))
@@ -114,7 +114,7 @@ class Gone:
     pass
 
 
-def test_a_result_whose_class_is_gone_does_not_stop_the_others(
+def test_result_with_missing_class_does_not_stop_iteration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @memorious
@@ -127,7 +127,7 @@ def test_a_result_whose_class_is_gone_does_not_stop_the_others(
         assert [result["output"] for result in load_cached_results(make)] == [0]
 
 
-def test_a_result_that_is_deleted_meanwhile_is_not_missed(double: Any) -> None:
+def test_result_deleted_during_iteration_is_skipped_silently(double: Any) -> None:
     stored_in_order(double, 1, 2, 3)
     results = iter(load_cached_results(double))
     assert next(results)["output"] == 2
@@ -156,7 +156,7 @@ def test_the_results_of_a_method_are_found_by_its_class_and_its_instances() -> N
     ("fn", "name"), [(math.sqrt, "sqrt"), (lambda: 0, "<lambda>"), (7, "int"), ("double", "str")]
 )
 @pytest.mark.parametrize("load", [load_cached_results, load_cached_results_as_pandas])
-def test_anything_but_a_memorious_function_is_refused_at_once(
+def test_function_without_decorator_is_refused(
     load: Callable[..., Any], fn: Any, name: str
 ) -> None:
     with pytest.raises(TypeError, match=rf"{load.__name__} takes a function .*@memorious.*{name}"):
@@ -170,7 +170,7 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(row) for row in frame.drop(columns="time").to_dict("records")]
 
 
-def test_a_row_a_result_a_column_an_input_then_the_output_and_the_time(double: Any) -> None:
+def test_columns_are_inputs_then_output_then_time(double: Any) -> None:
     stored_in_order(double, 5, 1.5)
     frame = load_cached_results_as_pandas(double)
     assert list(frame.columns) == ["x", "output", "time"]
@@ -179,7 +179,7 @@ def test_a_row_a_result_a_column_an_input_then_the_output_and_the_time(double: A
     assert list(frame.index) == [0, 1]
 
 
-def test_an_output_that_is_a_dict_is_spread() -> None:
+def test_dict_output_has_one_column_per_key() -> None:
     @memorious
     def score(lr: float, epochs: int = 2) -> dict[str, Any]:
         return {"accuracy": lr * epochs, "name": "a"}
@@ -201,14 +201,14 @@ def test_the_seed_is_a_column(double: Any) -> None:
     assert sorted(frame["global_seed"].fillna(-1)) == [-1, 7]
 
 
-def test_a_key_of_the_output_gives_way_to_an_input(train: Any) -> None:
+def test_output_key_named_like_an_input_is_prefixed(train: Any) -> None:
     stored_in_order(train, 0.5)
     frame = load_cached_results_as_pandas(train)
     assert list(frame.columns) == ["lr", "depth", "loss", "output.depth", "time"]
     assert rows(frame) == [{"lr": 0.5, "depth": 3, "loss": 1.5, "output.depth": -3}]
 
 
-def test_time_is_always_the_seconds() -> None:
+def test_time_column_is_always_the_run_time() -> None:
     @memorious
     def wait(time: str, output: int) -> dict[str, Any]:
         return {"time": "of the output", "output": "o", "output.time": 1}
@@ -233,7 +233,7 @@ def test_time_is_always_the_seconds() -> None:
     assert rows(load_cached_results_as_pandas(whole)) == [{"output": 5, "output.output": -5}]
 
 
-def test_a_name_is_settled_by_all_rows() -> None:
+def test_column_names_depend_on_all_rows() -> None:
     """A keyword that only the last call has is an input all the same."""
 
     @memorious
@@ -260,7 +260,7 @@ def test_variable_arguments() -> None:
     assert rows(frame) == [{"x": 1, "rest": (2, 3), "options.x": 4, "y": 5, "output": 1}]
 
 
-def test_outputs_of_several_kinds() -> None:
+def test_outputs_of_several_types() -> None:
     outputs: list[Any] = [{"a": 1}, 7, {}, {3: 4, "b": None}, [1, 2], np.array([1, 2])]
 
     @memorious
@@ -279,7 +279,7 @@ def test_outputs_of_several_kinds() -> None:
     assert frame["a"].isna().tolist() == [False, True, True, True, True, True]
 
 
-def test_no_value_is_altered_by_its_column() -> None:
+def test_column_type_changes_no_value() -> None:
     values = [(1, 2), [3], {"k": 4}, None, "text", 2**70, True, np.float32(0.5), (5, 6), [[7], []]]
 
     @memorious
@@ -294,7 +294,7 @@ def test_no_value_is_altered_by_its_column() -> None:
     assert [type(value) for value in column] == [type(value) for value in values]
 
 
-def test_large_seeds_keep_every_digit(double: Any) -> None:
+def test_large_seeds_keep_all_digits(double: Any) -> None:
     stored_in_order(double, 1)
     stored_in_order(double, 2, global_seed=2**62 + 1)
     seeds = load_cached_results_as_pandas(double)["global_seed"]
@@ -302,13 +302,13 @@ def test_large_seeds_keep_every_digit(double: Any) -> None:
 
 
 @pytest.mark.parametrize("exclude", ["lr", ["lr"], ("lr",), {"lr"}, iter(["lr"])])
-def test_columns_may_be_excluded(train: Any, exclude: Any) -> None:
+def test_columns_can_be_excluded(train: Any, exclude: Any) -> None:
     stored_in_order(train, 0.5)
     frame = load_cached_results_as_pandas(train, exclude=exclude)
     assert list(frame.columns) == ["depth", "loss", "output.depth", "time"]
 
 
-def test_columns_may_become_the_index(train: Any) -> None:
+def test_columns_can_become_the_index(train: Any) -> None:
     stored_in_order(train, 0.5, (1.0, 4))
     frame = load_cached_results_as_pandas(train, index="lr")
     assert frame.index.name == "lr"
@@ -319,7 +319,7 @@ def test_columns_may_become_the_index(train: Any) -> None:
     assert frame.loc[(4, 1.0), "output.depth"] == -4
 
 
-def test_unknown_columns_are_refused_with_those_that_there_are(train: Any) -> None:
+def test_unknown_column_error_lists_existing_columns(train: Any) -> None:
     stored_in_order(train, 0.5)
     for parameter in ("exclude", "index"):
         with pytest.raises(KeyError, match=rf"{parameter}: .*'los'.* 'lr', 'depth', 'loss', "):
@@ -328,7 +328,7 @@ def test_unknown_columns_are_refused_with_those_that_there_are(train: Any) -> No
         load_cached_results_as_pandas(train, exclude="lr", index="lr")
 
 
-def test_without_results_the_table_is_empty_and_has_the_inputs() -> None:
+def test_empty_table_has_columns_of_inputs() -> None:
     @memorious(ignore=("verbose",))
     def unused(x: int, *rest: int, y: int = 1, verbose: bool = False, **more: int) -> None: ...
 
@@ -340,7 +340,7 @@ def test_without_results_the_table_is_empty_and_has_the_inputs() -> None:
     assert frame.index.names == ["y", "seed"]
 
 
-def test_what_cannot_be_read_is_left_out(double: Any) -> None:
+def test_unreadable_result_is_left_out_of_table(double: Any) -> None:
     stored_in_order(double, 1, 2)
     double.key(1).path.write_bytes(b"")
     with pytest.warns(CacheWarning, match="was skipped"):
@@ -348,7 +348,7 @@ def test_what_cannot_be_read_is_left_out(double: Any) -> None:
     assert frame["x"].tolist() == [2]
 
 
-def test_pandas_is_only_needed_for_the_table(double: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_table_needs_pandas(double: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     double(1)
     assert len(list(load_cached_results(double))) == 1
@@ -356,7 +356,7 @@ def test_pandas_is_only_needed_for_the_table(double: Any, monkeypatch: pytest.Mo
         load_cached_results_as_pandas(double)
 
 
-def test_its_signature_is_the_documented_one() -> None:
+def test_signature_is_as_documented() -> None:
     signature = inspect.signature(load_cached_results_as_pandas)
     assert list(signature.parameters) == ["fn", "exclude", "index"]
     assert [p.default for p in signature.parameters.values()] == [
@@ -366,7 +366,7 @@ def test_its_signature_is_the_documented_one() -> None:
     ]
 
 
-def test_results_that_were_copied_are_found(tmp_path: Path) -> None:
+def test_results_in_copied_cache_are_found(tmp_path: Path) -> None:
     """A cache may be taken to another computer, or merged by copying."""
 
     def define(folder: str) -> Any:

@@ -78,7 +78,7 @@ def xs(results: Results) -> list[Any]:
 # Going through them
 
 
-def test_they_can_be_gone_through_again_and_again_and_see_what_is_new(double: Any) -> None:
+def test_repeated_iteration_sees_new_results(double: Any) -> None:
     results = load_cached_results(double)
     assert (len(results), bool(results), list(results)) == (0, False, [])
     stored_in_order(double, 1, 2)
@@ -89,10 +89,10 @@ def test_they_can_be_gone_through_again_and_again_and_see_what_is_new(double: An
     assert next(first)["input"] == next(second)["input"] == {"x": 1}
 
 
-def test_many_come_as_the_folder_has_them_each_once(
+def test_many_results_come_unsorted_and_once(
     double: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ORDERED", 10)
+    monkeypatch.setattr(module, "_MAX_SORTED", 10)
     numbers = [5, 3, 9, 1, 7, 2, 8, 4, 6, 0]
     stored_in_order(double, *numbers)
     assert xs(load_cached_results(double)) == numbers
@@ -102,7 +102,7 @@ def test_many_come_as_the_folder_has_them_each_once(
     assert results.to_pandas()["x"].tolist() == [*numbers, 11]
 
 
-def test_the_number_takes_no_reading(double: Any) -> None:
+def test_len_reads_no_file(double: Any) -> None:
     double(1)
     double(2)
     double.key(1).path.write_bytes(b"")
@@ -116,7 +116,7 @@ def test_the_number_takes_no_reading(double: Any) -> None:
 # Which of them
 
 
-def test_a_mapping_compares_as_arguments_are_compared(double: Any) -> None:
+def test_where_mapping_compares_like_cache_keys(double: Any) -> None:
     arguments = [1, 1.0, True, "1", (1,), [1], None, np.arange(3), np.arange(3.0), {"a": 1}]
     stored_in_order(double, *[(argument,) for argument in arguments])
     for argument in arguments:
@@ -127,7 +127,7 @@ def test_a_mapping_compares_as_arguments_are_compared(double: Any) -> None:
     assert not load_cached_results(double, where={"x": 2})
 
 
-def test_all_values_of_a_mapping_count(train: Any) -> None:
+def test_where_mapping_needs_all_values_to_match(train: Any) -> None:
     for lr in (0.1, 0.2):
         for epochs in (3, 4):
             train(lr, epochs)
@@ -136,7 +136,7 @@ def test_all_values_of_a_mapping_count(train: Any) -> None:
     assert len(load_cached_results(train, where={})) == 4
 
 
-def test_keywords_and_the_seed_can_be_asked_for(train: Any) -> None:
+def test_where_accepts_keywords_and_seed(train: Any) -> None:
     train(0.1)
     train(0.1, momentum=0.9)
     train(0.1, global_seed=7)
@@ -148,7 +148,7 @@ def test_keywords_and_the_seed_can_be_asked_for(train: Any) -> None:
     assert len(load_cached_results(train, where={"options": {}})) == 2
 
 
-def test_keywords_that_could_not_be_stored_are_equal_to_nothing(train: Any) -> None:
+def test_where_never_matches_keywords_that_were_not_stored(train: Any) -> None:
     class Stuck:
         def __reduce__(self) -> Any:
             raise ValueError("stuck")
@@ -162,7 +162,7 @@ def test_keywords_that_could_not_be_stored_are_equal_to_nothing(train: Any) -> N
     assert not load_cached_results(train, where={"stored": 1})
 
 
-def test_a_name_that_no_argument_has_is_refused_at_once() -> None:
+def test_where_refuses_unknown_argument() -> None:
     @memorious(ignore=("verbose",))
     def fixed(x: int, verbose: bool = False) -> int:
         return x
@@ -174,14 +174,14 @@ def test_a_name_that_no_argument_has_is_refused_at_once() -> None:
     assert not load_cached_results(fixed, where={"y": 1}, versions="all")
 
 
-def test_what_cannot_be_an_argument_is_refused_at_once(double: Any) -> None:
+def test_where_refuses_unhashable_value(double: Any) -> None:
     with pytest.raises(UnhashableArgumentError):
         load_cached_results(double, where={"x": (n for n in "ab")})
     with pytest.raises(TypeError, match="where takes a mapping of input values, or a function"):
         load_cached_results(double, where=3)  # type: ignore[arg-type]
 
 
-def test_a_predicate_is_given_the_inputs(train: Any) -> None:
+def test_where_function_gets_the_inputs(train: Any) -> None:
     stored_in_order(train, 0.1, 0.2, (0.3, 5))
     given: list[Any] = []
 
@@ -195,7 +195,7 @@ def test_a_predicate_is_given_the_inputs(train: Any) -> None:
     assert results.to_pandas()["lr"].tolist() == [0.1, 0.2]
 
 
-def test_what_a_predicate_raises_reaches_the_caller(double: Any) -> None:
+def test_error_of_where_function_reaches_the_caller(double: Any) -> None:
     double(1)
     results = load_cached_results(double, where=lambda given: given["y"])
     for use in (list, len, bool, Results.to_pandas):
@@ -203,7 +203,7 @@ def test_what_a_predicate_raises_reaches_the_caller(double: Any) -> None:
             use(results)
 
 
-def test_outputs_of_others_are_not_loaded(loud: Any, printed: Printed) -> None:
+def test_outputs_of_filtered_results_are_not_loaded(loud: Any, printed: Printed) -> None:
     printed()
     for where in ({"x": 2}, lambda given: given["x"] == 2):
         for result in load_cached_results(loud, where=where):
@@ -214,7 +214,7 @@ def test_outputs_of_others_are_not_loaded(loud: Any, printed: Printed) -> None:
     assert printed() == []
 
 
-def test_inputs_come_without_outputs(loud: Any, printed: Printed) -> None:
+def test_inputs_only_loads_no_outputs(loud: Any, printed: Printed) -> None:
     printed()
     results = load_cached_results(loud, inputs_only=True)
     assert [list(result) for result in results] == [["input", "time"]] * 4
@@ -223,7 +223,7 @@ def test_inputs_come_without_outputs(loud: Any, printed: Printed) -> None:
     assert printed() == []
 
 
-def test_inputs_are_there_where_the_output_cannot_be_made_again(
+def test_inputs_only_works_if_output_cannot_be_loaded(
     loud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone:
@@ -243,7 +243,7 @@ def test_inputs_are_there_where_the_output_cannot_be_made_again(
         assert xs(load_cached_results(make, versions="all")) == []
 
 
-def test_large_arguments_can_be_asked_for_and_are_loaded_once(
+def test_where_loads_large_arguments_once(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @memorious(large_argument=1000)
@@ -283,7 +283,7 @@ def versions() -> tuple[Any, Any]:
     return old, new
 
 
-def test_versions_are_those_that_are_asked_for(versions: tuple[Any, Any]) -> None:
+def test_requested_versions_are_returned(versions: tuple[Any, Any]) -> None:
     old, new = versions
     assert [r["output"] for r in load_cached_results(new)] == [3]
     results = load_cached_results(new, versions="all")
@@ -299,14 +299,14 @@ def test_versions_are_those_that_are_asked_for(versions: tuple[Any, Any]) -> Non
     assert len(load_cached_results(new, {"x": 1}, versions="all")) == 2
 
 
-def test_versions_that_are_not_there_or_not_clear_are_refused(versions: tuple[Any, Any]) -> None:
+def test_missing_and_ambiguous_versions_are_refused(versions: tuple[Any, Any]) -> None:
     with pytest.raises(KeyError, match="no version 'xyz'"):
         load_cached_results(versions[0], versions=["xyz"])
-    with pytest.raises(KeyError, match="may be any of 2"):
+    with pytest.raises(KeyError, match="give more digits"):
         load_cached_results(versions[0], versions="")
 
 
-def test_a_table_of_several_versions_says_which(versions: tuple[Any, Any]) -> None:
+def test_table_of_several_versions_has_definition_column(versions: tuple[Any, Any]) -> None:
     old, new = versions
     frame = load_cached_results(new, versions="all").to_pandas()
     assert list(frame.columns) == ["x", "output", "time", "definition"]
@@ -314,7 +314,7 @@ def test_a_table_of_several_versions_says_which(versions: tuple[Any, Any]) -> No
     assert list(load_cached_results(new).to_pandas().columns) == ["x", "output", "time"]
 
 
-def test_an_argument_called_definition_gives_way_to_it() -> None:
+def test_argument_named_definition_is_prefixed() -> None:
     @memorious
     def look(definition: str) -> int:
         return 1
@@ -325,7 +325,7 @@ def test_an_argument_called_definition_gives_way_to_it() -> None:
     assert list(frame.columns) == ["input.definition", "output", "time", "definition"]
 
 
-def test_results_of_a_function_that_is_not_at_hand(versions: tuple[Any, Any], cache: Path) -> None:
+def test_results_without_the_code_of_the_function(versions: tuple[Any, Any], cache: Path) -> None:
     old, new = versions
     function = open_cache(cache).function("scale")
     assert [r["output"] for r in function.version(old.definition).results()] == [2, 4]
@@ -415,7 +415,7 @@ def test_polars_has_the_same_columns_and_values(train: Any) -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_column_of_one_type_is_one_of_that_type(name: str, tmp_path: Path) -> None:
+def test_column_of_one_type_keeps_that_type(name: str, tmp_path: Path) -> None:
     results = load_cached_results(keeper({name: VALUES[name]}))
     frame = results.to_polars()
     assert frame[name].dtype != pl.Object
@@ -428,7 +428,7 @@ def test_a_column_of_one_type_is_one_of_that_type(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_column_of_anything_else_is_one_of_objects_and_no_parquet(
+def test_column_of_mixed_types_is_objects_and_refused_by_parquet(
     name: str, tmp_path: Path
 ) -> None:
     results = load_cached_results(keeper({name: ODD[name]}))
@@ -443,7 +443,7 @@ def test_a_column_of_anything_else_is_one_of_objects_and_no_parquet(
     assert name not in pyarrow.parquet.read_table(path).column_names
 
 
-def test_what_a_result_does_not_have_is_null(train: Any) -> None:
+def test_missing_value_is_null(train: Any) -> None:
     stored_in_order(train, 0.1)
     train(0.2, momentum=5)
     frame = load_cached_results(train).to_polars()
@@ -451,7 +451,7 @@ def test_what_a_result_does_not_have_is_null(train: Any) -> None:
     assert frame["momentum"].dtype == pl.Int64
 
 
-def test_without_results_frames_and_files_are_empty(train: Any, tmp_path: Path) -> None:
+def test_frames_and_files_without_results_are_empty(train: Any, tmp_path: Path) -> None:
     results = load_cached_results(train)
     assert results.to_polars().columns == ["lr", "epochs", "time"]
     assert len(results.to_polars()) == 0
@@ -459,7 +459,7 @@ def test_without_results_frames_and_files_are_empty(train: Any, tmp_path: Path) 
     assert pyarrow.parquet.read_table(tmp_path / "empty.parquet").num_rows == 0
 
 
-def test_polars_writes_parquet_where_pyarrow_is_missing(
+def test_polars_writes_parquet_without_pyarrow(
     train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_in_order(train, 0.1, (0.2, 4))
@@ -472,7 +472,7 @@ def test_polars_writes_parquet_where_pyarrow_is_missing(
     pd.testing.assert_frame_equal(*frames)
 
 
-def test_a_library_that_is_missing_is_named(
+def test_missing_library_is_named(
     double: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("pandas", "polars", "pyarrow"):
@@ -489,7 +489,7 @@ def test_a_library_that_is_missing_is_named(
 # For the eye
 
 
-def test_a_few_results_are_shown(train: Any) -> None:
+def test_repr_shows_few_results(train: Any) -> None:
     assert repr(load_cached_results(train)) == "0 results of train"
     stored_in_order(train, 0.1, (0.25, 40))
     lines = repr(load_cached_results(train)).splitlines()
@@ -500,7 +500,7 @@ def test_a_few_results_are_shown(train: Any) -> None:
     assert len({len(line) for line in lines[1:]}) == 1
 
 
-def test_of_many_results_the_first_are_shown_with_their_number(double: Any) -> None:
+def test_repr_of_many_results_shows_first_rows_and_number(double: Any) -> None:
     stored_in_order(double, *range(25))
     lines = repr(load_cached_results(double)).splitlines()
     assert lines[0] == "25 results of double, the first:"
@@ -510,10 +510,10 @@ def test_of_many_results_the_first_are_shown_with_their_number(double: Any) -> N
     assert [line.split()[0] for line in lines[2:]] == [str(n) for n in range(1, 20, 2)]
 
 
-def test_of_very_many_only_the_first_are_looked_at(
+def test_repr_with_where_reads_a_bounded_number_of_results(
     double: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ORDERED", 10)
+    monkeypatch.setattr(module, "_MAX_SORTED", 10)
     stored_in_order(double, *range(25))
     looked_at: list[Any] = []
     results = load_cached_results(double, where=lambda given: looked_at.append(given) or False)
@@ -521,7 +521,7 @@ def test_of_very_many_only_the_first_are_looked_at(
     assert len(looked_at) == 10
 
 
-def test_what_is_shown_is_short_and_safe(double: Any) -> None:
+def test_repr_is_short_and_escaped(double: Any) -> None:
     stored_in_order(double, ("x" * 1000,), ("<b>\n\x1b[31m",), (list(range(1000)),))
     text = repr(load_cached_results(double))
     assert max(map(len, text.splitlines())) < 100
@@ -533,7 +533,7 @@ def test_what_is_shown_is_short_and_safe(double: Any) -> None:
     assert load_cached_results(double, where={"x": 0})._repr_html_() == "<p>0 results of double</p>"
 
 
-def test_large_outputs_are_not_loaded_to_be_shown() -> None:
+def test_repr_does_not_load_large_outputs() -> None:
     @memorious
     def large(x: int) -> Any:
         return [np.zeros(1 << 18), Loud()]
@@ -543,7 +543,7 @@ def test_large_outputs_are_not_loaded_to_be_shown() -> None:
     assert f"<{size:,} bytes>" in repr(load_cached_results(large))
 
 
-def test_showing_warns_of_nothing(double: Any) -> None:
+def test_repr_does_not_warn(double: Any) -> None:
     stored_in_order(double, 1, 2)
     double.key(1).path.write_bytes(b"")
     with warnings.catch_warnings():

@@ -48,7 +48,7 @@ def a_memo_with_hits(hits: int) -> Any:
     return double
 
 
-def test_each_process_adds_its_hits_and_what_they_saved(cache: Path, run_python: RunPython) -> None:
+def test_each_process_adds_its_hits_and_saved_seconds(cache: Path, run_python: RunPython) -> None:
     run_python(DOUBLE + "double(1), double(1), double(1)")
     first = the_stats(cache)
     assert first is not None
@@ -61,7 +61,7 @@ def test_each_process_adds_its_hits_and_what_they_saved(cache: Path, run_python:
     assert second.saved_seconds == pytest.approx(first.saved_seconds * 3 / 2)
 
 
-def test_a_process_without_hits_touches_nothing(cache: Path, run_python: RunPython) -> None:
+def test_process_without_hits_writes_nothing(cache: Path, run_python: RunPython) -> None:
     run_python(DOUBLE + "double(1)")
     (folder,) = (cache / "double").iterdir()
     before = os.stat(folder).st_mtime_ns, sorted(os.listdir(folder))
@@ -71,7 +71,7 @@ def test_a_process_without_hits_touches_nothing(cache: Path, run_python: RunPyth
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_forked_child_counts_its_own_hits_only(cache: Path, run_python: RunPython) -> None:
+def test_forked_child_counts_only_its_own_hits(cache: Path, run_python: RunPython) -> None:
     run_python(
         "import os, sys\n"
         + DOUBLE
@@ -85,7 +85,7 @@ def test_a_forked_child_counts_its_own_hits_only(cache: Path, run_python: RunPyt
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_the_workers_of_a_pool_count_however_they_were_started(
+def test_pool_workers_count_with_every_start_method(
     method: str, cache: Path, run_python: RunPython
 ) -> None:
     run_python(
@@ -105,12 +105,12 @@ if __name__ == "__main__":
     assert found.hits == 1 + 8
 
 
-def test_a_process_that_is_killed_does_not_count(cache: Path, run_python: RunPython) -> None:
+def test_killed_process_does_not_count(cache: Path, run_python: RunPython) -> None:
     run_python(DOUBLE + "import os\ndouble(1), double(1)\nos._exit(0)")
     assert files_in(cache) == []
 
 
-def test_hits_belong_to_the_definition_that_had_them(cache: Path) -> None:
+def test_hits_count_for_their_definition(cache: Path) -> None:
     space: dict[str, Any] = {"memorious": memorious, "RATE": 1}
     exec("@memorious\ndef scaled(x):\n    return RATE * x", space)
     scaled = space["scaled"]
@@ -127,7 +127,7 @@ def test_hits_belong_to_the_definition_that_had_them(cache: Path) -> None:
     assert [each and each.hits for each in found] == [2 + 4, 3]
 
 
-def test_numbers_that_are_cleared_and_functions_that_are_gone_count(cache: Path) -> None:
+def test_hits_before_cache_clear_and_of_deleted_functions_count(cache: Path) -> None:
     double = a_memo_with_hits(2)
     double.cache_clear()
     double(1)
@@ -140,7 +140,7 @@ def test_numbers_that_are_cleared_and_functions_that_are_gone_count(cache: Path)
     assert the_stats(cache) == found
 
 
-def test_the_file_is_as_the_format_says(cache: Path) -> None:
+def test_file_matches_documented_format(cache: Path) -> None:
     double = a_memo_with_hits(1)
     usage.save()
     (path,) = files_in(cache)
@@ -171,7 +171,7 @@ def test_the_file_is_as_the_format_says(cache: Path) -> None:
         b" " * 5000 + b'{"format": 1, "hits": 1, "saved_seconds": 0}',
     ],
 )
-def test_what_is_no_such_file_is_replaced(content: bytes, cache: Path) -> None:
+def test_invalid_file_is_replaced(content: bytes, cache: Path) -> None:
     double = a_memo_with_hits(1)
     (double.cache_path / "stats.json").write_bytes(content)
     assert usage.read(double.cache_path) is None
@@ -179,7 +179,7 @@ def test_what_is_no_such_file_is_replaced(content: bytes, cache: Path) -> None:
     assert the_stats(cache) is not None
 
 
-def test_a_later_version_of_the_file_stays_as_it_is(cache: Path) -> None:
+def test_file_of_later_version_is_unchanged(cache: Path) -> None:
     double = a_memo_with_hits(1)
     path = double.cache_path / "stats.json"
     path.write_bytes(b'{"format": 2, "hits": {}}')
@@ -189,7 +189,7 @@ def test_a_later_version_of_the_file_stays_as_it_is(cache: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such files")
-def test_neither_a_link_nor_a_pipe_is_followed_or_waited_for(cache: Path, tmp_path: Path) -> None:
+def test_link_is_not_followed_and_pipe_does_not_block(cache: Path, tmp_path: Path) -> None:
     double = a_memo_with_hits(1)
     path = double.cache_path / "stats.json"
     elsewhere = tmp_path / "elsewhere"
@@ -208,7 +208,7 @@ def test_neither_a_link_nor_a_pipe_is_followed_or_waited_for(cache: Path, tmp_pa
     assert found.hits == 1
 
 
-def test_a_folder_that_is_gone_does_not_come_back(cache: Path) -> None:
+def test_deleted_folder_is_not_created_again(cache: Path) -> None:
     double = a_memo_with_hits(1)
     folder = double.cache_path
     for file in folder.iterdir():
@@ -218,7 +218,7 @@ def test_a_folder_that_is_gone_does_not_come_back(cache: Path) -> None:
     assert not folder.exists()
 
 
-def test_who_holds_the_lock_is_not_waited_for(cache: Path, run_python: RunPython) -> None:
+def test_held_lock_does_not_block(cache: Path, run_python: RunPython) -> None:
     double = a_memo_with_hits(0)
     lock = KeyLock(str(double.cache_path), hash_value("stats.json"))
     assert lock.acquire()
@@ -236,7 +236,7 @@ usage._add({str(double.cache_path)!r}, usage.Stats(1, 1.0))
     assert usage.read(double.cache_path) == Stats(1, 1.0)
 
 
-def test_what_saved_most_comes_first_and_the_end_of_a_process_is_not_held_up(
+def test_largest_savings_are_written_first_within_the_time_limit(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage.save()
@@ -249,7 +249,7 @@ def test_what_saved_most_comes_first_and_the_end_of_a_process_is_not_held_up(
     assert added == ["b", "c"]
 
 
-def test_a_process_that_runs_finds_its_entries_after_others_have_added(
+def test_running_process_still_hits_after_stats_are_written(
     cache: Path, run_python: RunPython
 ) -> None:
     out = run_python(
@@ -261,7 +261,7 @@ def test_a_process_that_runs_finds_its_entries_after_others_have_added(
     assert out.split() == ["1", "3"]
 
 
-def test_the_file_is_no_entry(cache: Path) -> None:
+def test_stats_file_is_no_entry(cache: Path) -> None:
     from funes import load_cached_results
 
     double = a_memo_with_hits(1)

@@ -54,7 +54,7 @@ def record(memo: Any) -> dict[str, Any]:
 # The same parameters
 
 
-def test_results_of_the_version_before_are_copied_to_the_one_after() -> None:
+def test_results_are_copied_to_new_version() -> None:
     old, new = first(), second()
     old(0.5)
     old(0.5, global_seed=7)
@@ -70,7 +70,7 @@ def test_results_of_the_version_before_are_copied_to_the_one_after() -> None:
     assert (info.disk_hits, info.memory_hits, info.misses) == (2, 1, 1)
 
 
-def test_copies_are_entries_like_any_other() -> None:
+def test_copies_are_ordinary_entries() -> None:
     old, new = first(), second()
     old(0.5)
     before = {path.name: path.read_bytes() for path in old.cache_path.iterdir()}
@@ -86,7 +86,7 @@ def test_copies_are_entries_like_any_other() -> None:
     assert ran(lambda: new(0.5), new)
 
 
-def test_what_is_stored_later_needs_another_adoption() -> None:
+def test_later_results_need_another_adoption() -> None:
     old, new = first(), second()
     old(1)
     new.adopt(old.definition)
@@ -96,7 +96,7 @@ def test_what_is_stored_later_needs_another_adoption() -> None:
     assert not ran(lambda: new(2), new)
 
 
-def test_nothing_is_unpickled_where_the_parameters_are_the_same() -> None:
+def test_equal_parameters_are_copied_without_unpickling() -> None:
     old, new = first(), second()
     old(0.5)
     path = old.key(0.5).path
@@ -110,7 +110,7 @@ def test_nothing_is_unpickled_where_the_parameters_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_arrays_are_copied_with_both_readings(size: int) -> None:
+def test_arrays_are_copied_with_both_pickles(size: int) -> None:
     old = version("def f(n): return np.arange(n)")
     new = version("def f(n): return np.arange(n) + 0")
     renamed = version("def f(count): return np.arange(count)")
@@ -125,7 +125,7 @@ def test_arrays_are_copied_with_both_readings(size: int) -> None:
     assert [list(r["input"]) for r in load_cached_results(renamed)] == [["count"]]
 
 
-def test_many_are_copied_at_once() -> None:
+def test_many_results_are_copied() -> None:
     old, new = first(), second()
     for lr in range(500):
         old(lr)
@@ -134,7 +134,7 @@ def test_many_are_copied_at_once() -> None:
     assert new.cache_info().misses == 0
 
 
-def test_a_parameter_that_is_only_renamed_keeps_its_hash() -> None:
+def test_renamed_parameter_keeps_the_hash() -> None:
     old, new = first(), version("def f(rate, depth=3): return rate * depth")
     old(0.5)
     with pytest.raises(AdoptionError, match="has the parameter 'rate', which the old one has not"):
@@ -145,7 +145,7 @@ def test_a_parameter_that_is_only_renamed_keeps_its_hash() -> None:
     assert [result["input"] for result in load_cached_results(new)] == [{"rate": 0.5, "depth": 3}]
 
 
-def test_in_another_process_it_holds_as_well(run_python: Callable[..., str]) -> None:
+def test_other_process_uses_adopted_results(run_python: Callable[..., str]) -> None:
     text = """\
 from funes import memorious
 
@@ -164,7 +164,7 @@ print(f(21), f.definition)
     assert run_python(edited).split()[0] == "42"
 
 
-def test_coroutine_functions_adopt() -> None:
+def test_coroutine_function_adopts() -> None:
     old = version("async def f(x): return x * 2")
     new = version("async def f(x): return x + x")
     asyncio.run(old(4))
@@ -173,7 +173,7 @@ def test_coroutine_functions_adopt() -> None:
     assert asyncio.run(new(4)) == 8
 
 
-def test_methods_adopt() -> None:
+def test_method_adopts() -> None:
     class Model:
         def __init__(self, rate: float) -> None:
             self.rate = rate
@@ -196,7 +196,7 @@ def test_methods_adopt() -> None:
 # Other parameters
 
 
-def test_a_new_parameter_had_a_value_all_along() -> None:
+def test_added_parameter_gets_its_value() -> None:
     old = first()
     new = version("def f(lr, depth=3, activation='relu'): return lr * depth")
     old(0.5)
@@ -213,7 +213,7 @@ def test_a_new_parameter_had_a_value_all_along() -> None:
     assert new.is_cached(0.75)
 
 
-def test_parameters_in_another_order_are_told_apart_by_name() -> None:
+def test_reordered_parameters_are_matched_by_name() -> None:
     old = version("def f(a, b): return a - b")
     new = version("def f(b, a): return -b + a")
     old(1, 2)
@@ -225,7 +225,7 @@ def test_parameters_in_another_order_are_told_apart_by_name() -> None:
     assert new.cache_info().misses == 0
 
 
-def test_a_parameter_that_is_dropped() -> None:
+def test_parameter_is_dropped() -> None:
     old = version("def f(x, verbose=False): return x")
     new = version("def f(x): return x + 0")
     old(1)
@@ -236,7 +236,7 @@ def test_a_parameter_that_is_dropped() -> None:
     assert not ran(lambda: (new(1), new(2)), new)
 
 
-def test_two_results_that_would_be_one_are_refused_by_name() -> None:
+def test_results_that_would_get_equal_keys_are_refused() -> None:
     old = version("def f(x, verbose=False): return x")
     new = version("def f(x): return x + 0")
     old(1)
@@ -251,7 +251,7 @@ def test_two_results_that_would_be_one_are_refused_by_name() -> None:
     assert not new.cache_path.exists()
 
 
-def test_ignored_parameters_are_none() -> None:
+def test_ignored_parameters_do_not_count() -> None:
     old = version("def f(x, verbose=False): return x", ignore="verbose")
     new = version("def f(x, quiet=False, more=0): return x + 0", ignore="quiet")
     old(1)
@@ -265,7 +265,7 @@ def test_ignored_parameters_are_none() -> None:
     assert ran(lambda: counted(1), counted)
 
 
-def test_every_kind_of_parameter_finds_its_place() -> None:
+def test_every_kind_of_parameter_is_translated() -> None:
     old = version("def f(a, /, b, *rest, c=1, **more): return a, b, rest, c, more")
     new = version("def f(a, /, b, *rest, c=1, d=2, **more): return (a, b, rest, c, more)")
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
@@ -283,7 +283,7 @@ def test_every_kind_of_parameter_finds_its_place() -> None:
     assert new.cache_info().misses == 0
 
 
-def test_a_seed_that_becomes_a_parameter() -> None:
+def test_seed_can_become_a_parameter() -> None:
     old = version("def f(x): return x")
     new = version("def f(x, global_seed=None): return x + 0")
     old(1)
@@ -309,7 +309,7 @@ def test_large_arguments_are_translated() -> None:
     assert ran(lambda: new(data + 1), new)
 
 
-def test_an_input_that_was_not_stored_is_left_out_and_said_to_be() -> None:
+def test_result_with_input_that_was_not_stored_is_left_out() -> None:
     old = version("def f(data, n=1): return n", large_argument=1000)
     new = version("def f(data, n=1, more=0): return n + 0", large_argument=1000)
     old(np.arange(1000.0))
@@ -325,7 +325,7 @@ def test_an_input_that_was_not_stored_is_left_out_and_said_to_be() -> None:
         new.adopt(old.definition, add={"more": 0})
 
 
-def test_without_a_record_of_the_parameters_the_inputs_tell_them() -> None:
+def test_unrecorded_parameters_are_taken_from_inputs() -> None:
     old = first()
     new = version("def f(depth, lr): return depth * lr")
     old(0.5, 4)
@@ -350,7 +350,7 @@ def test_without_a_record_of_the_parameters_the_inputs_tell_them() -> None:
         ("verbose, *, a", (0,), {"a": "x" * 1000}),
     ],
 )
-def test_the_hash_of_stored_arguments_is_that_of_the_call(
+def test_hash_of_stored_arguments_equals_that_of_the_call(
     signature: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     ignore = "verbose" if "verbose" in signature else ()
@@ -364,7 +364,7 @@ def test_the_hash_of_stored_arguments_is_that_of_the_call(
 
 
 @pytest.mark.parametrize("is_recorded", [True, False])
-def test_what_is_read_of_arguments_is_part_of_their_hash(is_recorded: bool) -> None:
+def test_hash_depends_on_what_is_read_of_arguments(is_recorded: bool) -> None:
     class Row:
         """A row."""
 
@@ -407,7 +407,7 @@ def record_of(memo: Any, *args: Any) -> dict[str, Any]:
     return record(memo)
 
 
-def test_the_hash_of_arguments_needs_all_of_them() -> None:
+def test_hash_of_arguments_needs_all_arguments() -> None:
     with pytest.raises(KeyError, match="b"):
         hash_arguments(["a", "b"], {"a": 1})
 
@@ -429,7 +429,7 @@ def test_the_hash_of_arguments_needs_all_of_them() -> None:
         ({"drop": "lr"}, "the new version has the parameter 'lr'"),
     ],
 )
-def test_what_is_unaccounted_for_is_refused(options: dict[str, Any], message: str) -> None:
+def test_unmatched_parameters_are_refused(options: dict[str, Any], message: str) -> None:
     old, new = first(), second()
     old(1)
     with pytest.raises(AdoptionError, match=message):
@@ -437,7 +437,7 @@ def test_what_is_unaccounted_for_is_refused(options: dict[str, Any], message: st
     assert not new.cache_path.exists()
 
 
-def test_a_version_that_is_not_there_or_not_certain_is_refused() -> None:
+def test_missing_and_ambiguous_versions_are_refused() -> None:
     old, new = first(), second()
     with pytest.raises(AdoptionError, match="there are none"):
         new.adopt("00")
@@ -467,7 +467,7 @@ def renamed(
     return memorious(**options)(namespace[name])
 
 
-def test_a_function_that_was_renamed_adopts_by_its_former_name() -> None:
+def test_renamed_function_adopts_by_its_former_name() -> None:
     old, new = renamed("train"), renamed("fit")
     for lr in (1, 2):
         old(lr)
@@ -482,7 +482,7 @@ def test_a_function_that_was_renamed_adopts_by_its_former_name() -> None:
         new.adopt(old.definition, function="nope")
 
 
-def test_a_function_that_was_renamed_may_have_other_parameters_now() -> None:
+def test_renamed_function_can_have_other_parameters() -> None:
     old = renamed("train")
     namespace: dict[str, Any] = {"__name__": "mine"}
     exec("def fit(rate, depth=3, more=0): return rate * depth + more", namespace)
@@ -492,7 +492,7 @@ def test_a_function_that_was_renamed_may_have_other_parameters_now() -> None:
     assert not ran(lambda: new(2), new)
 
 
-def test_a_function_of_another_module_is_adopted_only_by_its_name() -> None:
+def test_function_of_other_module_is_adopted_only_by_name() -> None:
     old, new = renamed("train", module="resnet"), renamed("train", "return lr - depth", "svm")
     old(1)
     with pytest.raises(
@@ -507,7 +507,7 @@ def test_a_function_of_another_module_is_adopted_only_by_its_name() -> None:
     assert new.is_cached(1)
 
 
-def test_signed_results_are_adopted_across_a_rename() -> None:
+def test_signed_results_are_adopted_after_a_rename() -> None:
     old, new = renamed("train", signing_key="secret"), renamed("fit", signing_key="secret")
     old(1)
     new.adopt(old.definition, function="train")
@@ -522,7 +522,7 @@ def stored(memo: Any) -> list[StoredEntry]:
 # One after the other
 
 
-def test_what_was_adopted_is_handed_on() -> None:
+def test_adopted_results_can_be_adopted_again() -> None:
     oldest = version("def f(lr): return lr * 3")
     old = version("def f(lr, depth=3): return lr * depth")
     new = version("def f(rate, depth=3, more=0): return rate * depth")
@@ -536,7 +536,7 @@ def test_what_was_adopted_is_handed_on() -> None:
     assert not ran(lambda: oldest(0.25), oldest)
 
 
-def test_two_versions_may_be_adopted() -> None:
+def test_two_versions_can_be_adopted() -> None:
     a, b, c = first(), second(), version("def f(lr, depth=3): return depth * lr * 1")
     a(1)
     b(2)
@@ -576,7 +576,7 @@ def test_large_arguments_are_shared_with_the_copies() -> None:
     assert new.adopt(old.definition, **changes).entries == 1
 
 
-def test_a_signed_cache_takes_signed_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_in_signed_cache_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     for key, environment in (("secret", None), (None, "secret")):
         if environment:
             monkeypatch.setenv("FUNES_SIGNING_KEY", environment)
@@ -588,7 +588,7 @@ def test_a_signed_cache_takes_signed_copies(monkeypatch: pytest.MonkeyPatch) -> 
         old.forget(1)
 
 
-def test_an_unsigned_result_does_not_pass_by_way_of_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsigned_result_is_not_copied_to_signed_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     old = first()
     old(1)
     monkeypatch.setenv("FUNES_SIGNING_KEY", "secret")
@@ -597,7 +597,7 @@ def test_an_unsigned_result_does_not_pass_by_way_of_a_copy(monkeypatch: pytest.M
         new.adopt(old.definition)
 
 
-def test_a_damaged_result_is_left_out() -> None:
+def test_damaged_result_is_left_out() -> None:
     old, new = first(), second()
     old(1)
     old(2)
@@ -610,7 +610,7 @@ def test_a_damaged_result_is_left_out() -> None:
     assert ran(lambda: new(1), new)
 
 
-def test_reasons_of_one_kind_are_one_line() -> None:
+def test_equal_reasons_are_one_line() -> None:
     old, new = first(), second()
     for lr in range(4):
         old(lr)
@@ -622,7 +622,7 @@ def test_reasons_of_one_kind_are_one_line() -> None:
     assert line.startswith("left out: 3 results: DamagedEntryError: the file is damaged")
 
 
-def test_the_present_version_is_described_by_an_adoption() -> None:
+def test_adoption_writes_definition_file_of_current_version() -> None:
     old, new = first(), second()
     old(1)
     new.adopt(old.definition)
@@ -633,7 +633,7 @@ def test_the_present_version_is_described_by_an_adoption() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
-def test_copies_in_a_shared_cache_can_be_read_by_the_group(cache: Path) -> None:
+def test_copies_in_shared_cache_are_readable_by_the_group(cache: Path) -> None:
     old, new = first(shared=True), second(shared=True)
     old(1)
     new.adopt(old.definition)
@@ -644,7 +644,7 @@ def test_copies_in_a_shared_cache_can_be_read_by_the_group(cache: Path) -> None:
 # Results as data
 
 
-def test_an_own_result_goes_before_an_adopted_one() -> None:
+def test_own_result_is_kept_over_adopted_one() -> None:
     old, new = first(), second()
     old(0.5)
     new(0.5)

@@ -39,7 +39,7 @@ def f(cache: Path) -> Any:
     return made("def f(x, config=None): return x")
 
 
-def test_a_hit_says_where_the_result_is(f: Any) -> None:
+def test_hit_names_memory_or_file(f: Any) -> None:
     f(1)
     before = f.cache_info()
     found = f.explain(1)
@@ -54,13 +54,13 @@ def test_a_hit_says_where_the_result_is(f: Any) -> None:
     assert f.cache_info()[:3] == (0, 0, 0)
 
 
-def test_it_never_runs_the_function(f: Any) -> None:
+def test_function_is_never_run(f: Any) -> None:
     assert not f.explain(5).is_hit
     assert f.cache_info().misses == 0
     assert not f.is_cached(5)
 
 
-def test_wrong_arguments_raise_as_the_call_does(f: Any) -> None:
+def test_wrong_arguments_raise_like_a_call(f: Any) -> None:
     with pytest.raises(TypeError, match="missing a required argument: 'x'"):
         f.explain()
 
@@ -68,7 +68,7 @@ def test_wrong_arguments_raise_as_the_call_does(f: Any) -> None:
 # Misses
 
 
-def test_nothing_is_stored_of_it(f: Any, cache: Path) -> None:
+def test_function_without_results(f: Any, cache: Path) -> None:
     found = f.explain(1)
     assert (found.is_hit, found.why) == (False, "never called")
     assert (found.definition, found.arguments) == f.key(1)[:2]
@@ -76,7 +76,7 @@ def test_nothing_is_stored_of_it(f: Any, cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_other_arguments_are_compared_with_the_nearest(f: Any) -> None:
+def test_arguments_are_compared_with_the_nearest_call(f: Any) -> None:
     f(1, {"lr": 0.1, "layers": [8, 8]})
     f(1, {"lr": 0.1, "layers": [8, 4]})
     f(2, {"lr": 0.5, "layers": [1]})
@@ -86,29 +86,29 @@ def test_other_arguments_are_compared_with_the_nearest(f: Any) -> None:
     assert (found.looked_at, found.entries) == (3, 3)
     assert str(found) == (
         "f: not remembered: it was called with other arguments only\n"
-        f"the nearest of all 3 stored ones is {found.path}\n"
+        f"the nearest of all 3 stored calls is {found.path}\n"
         "  config['lr']: 0.1 -> 0.01"
     )
     assert found.line() == "other arguments: config['lr']: 0.1 -> 0.01"
 
 
-def test_one_stored_call_is_called_the_only_one(f: Any) -> None:
+def test_only_stored_call_is_named_so(f: Any) -> None:
     f(1, {"lr": 0.1})
     found = f.explain(1, {"lr": 0.2})
-    assert str(found).splitlines()[1] == f"the only stored one is {found.path}"
+    assert str(found).splitlines()[1] == f"the only stored call is {found.path}"
 
 
-def test_the_newest_hundred_are_looked_at(f: Any) -> None:
+def test_newest_hundred_calls_are_compared(f: Any) -> None:
     for x in range(120):
         f(x)
         os.utime(f.key(x).path, (x, x))
     found = f.explain(-1)
     assert (found.looked_at, found.entries) == (100, 120)
-    assert "the newest 100 of 120 stored ones" in str(found)
+    assert "the newest 100 of 120 stored calls" in str(found)
     assert found.path == f.key(119).path
 
 
-def test_large_arguments_are_compared_too(cache: Path) -> None:
+def test_large_arguments_are_compared(cache: Path) -> None:
     f = made("def f(data, lr): return lr", large_argument=100)
     data = np.arange(1000.0)
     f(data, 0.1)
@@ -118,12 +118,12 @@ def test_large_arguments_are_compared_too(cache: Path) -> None:
     assert f.explain(other, 0.1).line() == "other arguments: data[7]: 7.0 -> -1.0"
 
 
-def test_stored_ones_that_cannot_be_read_are_not_compared(f: Any) -> None:
+def test_unreadable_calls_are_not_compared(f: Any) -> None:
     f(1)
     f.key(1).path.write_bytes(b"")
     found = f.explain(2)
     assert found.why == "arguments"
-    assert "none of the stored ones can be read" in str(found)
+    assert "none of the stored calls can be read" in str(found)
 
 
 TEXT = """\
@@ -163,20 +163,20 @@ def edited(cache: Path, tmp_path: Path, python: Python) -> Callable[..., str]:
     return run
 
 
-def test_a_changed_value_is_named(edited: Callable[..., str]) -> None:
+def test_changed_value_is_named(edited: Callable[..., str]) -> None:
     lines = edited("RATE = 0.1", "RATE = 0.2", 4).splitlines()
     assert lines[0].startswith("f: not remembered: its definition is another than that of ")
     assert lines[1:] == ["  RATE: 0.1 -> 0.2"]
 
 
-def test_a_changed_helper_is_shown_as_a_diff(edited: Callable[..., str]) -> None:
+def test_changed_helper_is_shown_as_a_diff(edited: Callable[..., str]) -> None:
     lines = edited("x * RATE", "x - RATE", 3).splitlines()
     assert lines[1] == "  __main__.step (function) changed: 1 line added, 1 line removed"
     assert lines[-3:-1] == ["    -    return x * RATE", "    +    return x - RATE"]
     assert lines[-1].startswith("that version remembers this call: f.adopt('")
 
 
-def test_the_version_that_knew_the_call_is_preferred_to_the_latest(cache: Path) -> None:
+def test_version_with_the_call_is_preferred_to_the_latest(cache: Path) -> None:
     first = made("def f(x): return x")
     second = made("def f(x): return x + 0")
     third = made("def f(x): return 0 + x")
@@ -196,16 +196,16 @@ def test_the_version_that_knew_the_call_is_preferred_to_the_latest(cache: Path) 
     assert not found.is_remembered_there
 
 
-def test_what_was_not_recorded_is_said_to_be_so(cache: Path) -> None:
+def test_unrecorded_code_is_reported(cache: Path) -> None:
     first, second = made("def f(x): return x"), made("def f(x): return x + 0")
     first(1)
     (first.cache_path / "definition.json").unlink()
-    assert "what changed is not known: it was not recorded" in str(second.explain(1))
+    assert "the changes are not known: the code was not recorded" in str(second.explain(1))
     (first.cache_path / "definition.json").write_text("{", encoding="utf-8")
-    assert "what changed is not known: ValueError" in second.explain(1).line()
+    assert "the changes are not known: ValueError" in second.explain(1).line()
 
 
-def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_entry_is_named(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     f(1)
     f.cache_clear()
     path = f.key(1).path
@@ -218,7 +218,7 @@ def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.Monke
     f.forget(1)
     found = f.explain(1)
     assert (found.why, found.path) == ("damaged", f.cache_path / "damaged" / path.name)
-    assert "it was found so, and moved there" in str(found)
+    assert "an earlier call found it damaged, and moved it there" in str(found)
     path.write_bytes(sound[:-16] + b"\x03\0\0\0\xfc\xff\xff\xff" + sound[-8:])
     assert f.explain(1).why == "format"
     path.write_bytes(sound)
@@ -229,7 +229,7 @@ def test_an_entry_that_cannot_be_used_is_named(f: Any, monkeypatch: pytest.Monke
     assert "is not signed with the key in use" in str(signed.explain(1))
 
 
-def test_a_result_whose_class_is_gone_cannot_be_made_again(
+def test_result_with_missing_class_is_unreadable(
     cache: Path, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     script = """\
@@ -253,13 +253,13 @@ if not f.explain("mine", "A").path:
     assert " cannot be read: AttributeError: " in told
 
 
-def test_what_cannot_be_hashed_is_named(f: Any) -> None:
+def test_unhashable_argument_is_named(f: Any) -> None:
     found = f.explain(1, {"lock": threading.Lock()})
     assert (found.why, found.definition) == ("unhashable", "")
     assert "argument 'config' -> ['lock']: a lock cannot be part of a key" in str(found)
 
 
-def test_methods_and_coroutine_functions_explain_too(cache: Path) -> None:
+def test_methods_and_coroutine_functions_are_explained(cache: Path) -> None:
     class Model:
         @memorious
         def run(self, x: int) -> int:
@@ -274,7 +274,7 @@ def test_methods_and_coroutine_functions_explain_too(cache: Path) -> None:
     assert later.explain(2).line() == "other arguments: x: 1 -> 2"
 
 
-def test_a_long_explanation_is_cut() -> None:
+def test_long_explanation_is_cut() -> None:
     many = tuple(differences({"x": [0] * 50}, {"x": [1] * 50}))
     found = Explanation("f", "arguments", path=Path("p"), differences=many)
     assert str(found).endswith("  x[19]: 0 -> 1\n  and more")
@@ -366,11 +366,11 @@ TEXT_OF_MANY_LETTERS = "a" * 100
     ],
     ids=str,
 )
-def test_the_place_of_a_difference(before: Any, after: Any, expected: list[str]) -> None:
+def test_path_of_a_difference(before: Any, after: Any, expected: list[str]) -> None:
     assert [str(found) for found in differences({"x": before}, {"x": after})] == expected
 
 
-def test_the_order_of_differences_is_the_same_each_time() -> None:
+def test_order_of_differences_is_stable() -> None:
     found = list(differences({"x": {1, 2, 3}}, {"x": {4, 5, 6}}))
     assert found == list(differences({"x": {3, 2, 1}}, {"x": {6, 5, 4}}))
 
@@ -391,7 +391,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return logged
 
 
-def test_each_miss_says_why(cache: Path, lines: Callable[[], list[str]]) -> None:
+def test_each_miss_logs_its_reason(cache: Path, lines: Callable[[], list[str]]) -> None:
     f = made("def f(x, config=None): return x")
     f(1)
     f(1)
@@ -411,14 +411,14 @@ def test_each_miss_says_why(cache: Path, lines: Callable[[], list[str]]) -> None
     assert second.startswith(f"f is computed: another definition than {again.definition[:12]} of ")
 
 
-def test_a_call_without_a_key_says_so(f: Any, lines: Callable[[], list[str]]) -> None:
+def test_call_without_a_key_is_logged(f: Any, lines: Callable[[], list[str]]) -> None:
     with pytest.warns(CacheWarning):
         f(threading.Lock())
     [line] = lines()
     assert line.startswith("f is computed: UnhashableArgumentError: argument 'x': a lock")
 
 
-def test_an_explanation_that_fails_fails_no_call(
+def test_failing_explanation_does_not_fail_the_call(
     f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from funes._tools.explain import explain
@@ -431,7 +431,7 @@ def test_an_explanation_that_fails_fails_no_call(
     assert lines() == ["f is computed: the reason cannot be told (RuntimeError: a mistake)"]
 
 
-def test_the_folder_is_listed_once_and_few_entries_are_read(
+def test_log_lists_the_folder_once_and_reads_few_entries(
     f: Any, lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from funes._call import log
@@ -457,7 +457,7 @@ f(1)
 """
 
 
-def test_the_variable_lets_the_lines_go_to_the_standard_error(
+def test_environment_variable_logs_to_standard_error(
     cache: Path, tmp_path: Path, python: Python
 ) -> None:
     script = tmp_path / "script.py"

@@ -1,16 +1,17 @@
-"""Entries: results and arguments as bytes.
+"""Turns results and arguments into the bytes of entries, and back.
 
 ::
 
-    codec              the bytes of an entry
-      pickler            a value as one pickle or two
-        c_pickler          what the C pickler writes
-        dill_pickler       what dill writes
-        main_module        names of what the program's own module defines
-      shared_arrays      results whose arrays share memory
-      large_arguments    arguments that are stored once for all calls
+    codec              writes and reads the bytes of an entry
+      pickler            writes a value as a portable and a fast pickle
+        c_pickler          pickles with the C pickler
+        dill_pickler       pickles with dill
+        main_module        finds what the program's own module defines
+      tensors            finds tensors that a pickle would detach
+      shared_arrays      finds results whose arrays share memory
+      large_arguments    stores large arguments once for all calls
     reader             reads an entry, or its inputs only
-    signing            the key that signs entries
-    cache_folder       the folder that a user names
-    function_identity  module and qualified name of a function
+    signing            holds the key that signs entries
+    cache_folder       resolves the folder that a user names
+    function_identity  identifies functions by module and qualified name
 """

@@ -1,4 +1,4 @@
-"""What the C pickler writes, and whether that refers to the program's own module."""
+"""Pickles with the C pickler, and detects references to the program's own module."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from funes._entries import main_module
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector
 
-#: The types whose values never change and hold nothing else.
+#: Immutable types whose values refer to no other object.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 _MAIN_STRING = re.compile(rb"\x8c(?:\x08__main__|\x0b__mp_main__)")  # as SHORT_BINUNICODE
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
-_NOTHING = frozenset({"FRAME", "PROTO"})
+#: Opcodes that put nothing on the stack.
+_FRAMING = frozenset({"FRAME", "PROTO"})
 
 
-#: The first object of a class that was made without arguments, with no state after it: `)` makes an empty tuple.
+#: The opcodes that make an object of a class without arguments and give it no state: `)` makes an
+#: empty tuple.
 _STATELESS = re.compile(rb"\x93\x94\)\x81\x94[^}N]")
-#: The class of a bare `object()`, after which a dict is the next element and no state.
+#: The opcodes that name the class of a bare `object()`. A dict that follows is the next element,
+#: since such an object has no state.
 _OBJECT = b"\x8c\x06object\x94\x93"
 
 
@@ -35,22 +38,26 @@ def dump(value: object) -> bytes:
 
 
 def may_have_sentinels(data: bytes) -> bool:
-    """Whether a pickle of the C pickler may have an object in it that has an identity only."""
+    """Return whether a pickle of the C pickler may contain a sentinel: an object without a value.
+
+    Only the identity of such an object counts, and a copy of it has another one.
+    """
     return b"\x93\x94)\x81" in data and (_OBJECT in data or _STATELESS.search(data) is not None)
 
 
 def dump_carefully(value: object) -> bytes:
-    """As `dump`, but what is nothing but its identity is named."""
-    pickler = Careful()
+    """Pickle a value as `dump` does, with sentinels by their names."""
+    pickler = NamingPickler()
     pickler.dump(value)
     return pickler.file.getvalue()
 
 
-class Careful(pickle.Pickler):
-    """Names what the plain C pickler would copy, or name so that another program does not find it.
+class NamingPickler(pickle.Pickler):
+    """Writes names where the plain C pickler would copy an object or write a name that only works here.
 
-    Classes and functions of the program's own module are named so that `main_module.find` finds them; then `has_named` says
-    that only funes reads the pickle. An object that is nothing but its identity is named where a module has it.
+    Classes and functions of the program's own module get a name that `main_module.find` finds.
+    Then `has_named` is true, and only funes can read the pickle. A sentinel is written as a
+    reference to the module that holds it.
     """
 
     def __init__(self, collector: BufferCollector | None = None) -> None:
@@ -60,40 +67,40 @@ class Careful(pickle.Pickler):
         self._sentinels = Sentinels()
 
     def reducer_override(self, obj: Any) -> Any:
-        """What pickle asks for every object that is not one of its own."""
+        """Reduce an object; pickle calls this for every object that is not of a built-in type."""
         if isinstance(obj, (type, types.FunctionType)):
             if obj.__module__ not in MAINS:
                 return NotImplemented
             module, name = obj.__module__, obj.__qualname__
         else:
-            place = self._sentinels.place_of(obj)
-            if place is None:
+            qualified = self._sentinels.name_of(obj)
+            if qualified is None:
                 return NotImplemented
-            module, name = place
-        reduced = named(module, name)
+            module, name = qualified
         self.has_named |= module in MAINS
-        return reduced
+        return reduce_to_name(module, name)
 
 
-def named(module: str, name: str) -> tuple[Any, ...]:
-    """The reduction of what a module has under a name."""
+def reduce_to_name(module: str, name: str) -> tuple[Any, ...]:
+    """Return a reduction that loads the object that a module has under a name."""
     if module not in MAINS:
         return pkgutil.resolve_name, (f"{module}:{name}",)
     return main_module.find, (main_module.name_of_own(), name)
 
 
 class Sentinels:
-    """Knows where modules have the objects that are nothing but their identity, such as `dataclasses.MISSING`.
+    """Finds the modules and names of sentinels such as `dataclasses.MISSING`.
 
-    An object of a class without state counts as one if its class's module has it under the name of a constant. Another
-    name may be a variable, which stands for something else when the result is read.
+    An object of a class without state counts as a sentinel if the module of its class has it under
+    the name of a constant. Any other name may be a variable, which may hold another object when
+    the result is read.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, dict[int, str]] = {}
 
-    def place_of(self, obj: Any) -> tuple[str, str] | None:
-        """The module and the name of such an object; None for any other object.
+    def name_of(self, obj: Any) -> tuple[str, str] | None:
+        """Return the module and the name of a sentinel; None for any other object.
 
         Raises:
             pickle.PicklingError: It is a bare `object()` that no module has under a name.
@@ -121,11 +128,11 @@ class Sentinels:
 
 
 def _is_stateless(obj: Any) -> bool:
-    """Whether pickle would make a new object of the same class and no more, which is equal to itself alone."""
+    """Return whether pickle would write only the class, and the object is equal to itself alone."""
     kind = type(obj)
-    if not kind.__flags__ & _HEAP or getattr(obj, "__dict__", None):
+    if not kind.__flags__ & _HEAP_TYPE_FLAG or getattr(obj, "__dict__", None):
         return False
-    if any(getattr(kind, name) is not getattr(object, name) for name in _OF_VALUES):
+    if any(getattr(kind, name) is not getattr(object, name) for name in _VALUE_METHODS):
         return False
     try:
         reduced = obj.__reduce_ex__(PROTOCOL)
@@ -134,28 +141,28 @@ def _is_stateless(obj: Any) -> bool:
         return False
 
 
-#: What a class has of its own whose objects have values.
-_OF_VALUES = ("__eq__", "__reduce__", "__reduce_ex__")
+#: Methods that a class overrides if its objects have a value.
+_VALUE_METHODS = ("__eq__", "__reduce__", "__reduce_ex__")
 
-#: ``tp_flags`` of a class that Python code made.
-_HEAP = 1 << 9
+#: The bit of ``tp_flags`` that marks a class made by Python code.
+_HEAP_TYPE_FLAG = 1 << 9
 
 
 def names_main(data: bytes) -> bool:
-    """Whether a pickle of the C pickler refers to a class or function of ``__main__``."""
+    """Return whether a pickle of the C pickler refers to a class or function of ``__main__``."""
     if b"main__" not in data:  # a search at the speed of memory
         return False
     found = list(_MAIN_STRING.finditer(data))
     if not found:
         return False
     for match in found:
-        # The usual form: the module's name, memoized, the object's name, memoized, STACK_GLOBAL.
+        # The usual opcodes: module name, MEMOIZE, object name, MEMOIZE, STACK_GLOBAL.
         at = match.end()
         if data[at : at + 2] == b"\x94\x8c":
             end = at + 3 + data[at + 2]
             if data[end : end + 2] == b"\x94\x93":
                 return True
-    # A text that says "__main__", most likely. Only reading the opcodes tells.
+    # Most likely a string "__main__". Only the opcodes tell it from a reference.
     import pickletools
 
     memo: list[object] = []
@@ -170,6 +177,6 @@ def names_main(data: bytes) -> bool:
             before, last = last, argument
         elif name in _GETS:
             before, last = last, memo[argument]  # type: ignore[index]
-        elif name not in _NOTHING:
+        elif name not in _FRAMING:
             before, last = last, None
     return False

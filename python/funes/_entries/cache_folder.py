@@ -1,4 +1,4 @@
-"""The cache folder that a user names."""
+"""Resolves the cache folder that a user names."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import os
 
 
 def absolute(folder: str | None) -> str:
-    """The absolute path of a cache folder; without one, of what `FUNES_CACHE_DIR` says, or of ``cache``.
+    """Return the absolute path of a cache folder.
 
-    A URL stays as it is, and cannot be opened.
+    The default is the environment variable `FUNES_CACHE_DIR`, then ``cache`` in the working
+    directory. A URL is returned unchanged; it cannot be opened.
     """
     folder = folder or os.environ.get("FUNES_CACHE_DIR") or "cache"
     return folder if is_url(folder) else os.path.abspath(os.path.expanduser(folder))
 
 
 def is_url(folder: str) -> bool:
-    """Whether a path is an address such as ``s3://bucket/cache``, of which `pathlib` leaves one slash.
+    """Return whether a path is a URL such as ``s3://bucket/cache``, also with one slash.
 
-    A single letter before the colon is a drive.
+    `pathlib` removes the second slash. A single letter before the colon is a drive.
     """
     scheme, found, _ = folder.partition(":/")
     is_scheme = len(scheme) > 1 and scheme[0].isalpha() and scheme.isascii()

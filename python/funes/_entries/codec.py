@@ -1,26 +1,31 @@
-"""The bytes of an entry: an ordinary pickle of ``{'input': dict, 'output': ..., 'time': seconds}``, and its head."""
+"""Writes and reads entries.
+
+An entry is an ordinary pickle of ``{'input': dict, 'output': ..., 'time': seconds}``, with a head.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from funes._entries import c_pickler, signing, tensors
-from funes._entries.pickler import Beside, Buffered, Readable, dump, dump_beside, load
+from funes._entries.pickler import Buffered, FooterPickle, Readable, dump, dump_for_footer, load
 from funes._funes import Entry, InlinedPickle
 from funes.errors import DamagedEntryError, UnpicklableResultError
 
-#: The seconds that a function ran, its inputs, and the same with names for what belongs to ``__main__``.
-Head = tuple[float, Beside, Beside | None]
+#: The run time in seconds, the pickled inputs, and the inputs with what belongs to ``__main__``
+#: written by name, if that pickle differs.
+Head = tuple[float, FooterPickle, FooterPickle | None]
 
 
 class PickledEntry(NamedTuple):
-    """An entry as it goes into a file."""
+    """The pickles that a file of an entry consists of."""
 
-    #: The portable pickle, which `pickle.load` or `dill.load` reads in any program that has the modules of its classes.
+    #: The portable pickle. `pickle.load` or `dill.load` reads it in any program that has the
+    #: modules of its classes.
     body: bytes | InlinedPickle
-    #: The fast pickle, if that is another one: it names classes of ``__main__``, and leaves large arrays out.
-    fast: Beside | None
-    #: What listings read.
+    #: The fast pickle if it differs: it names classes of ``__main__``, and leaves large arrays out.
+    fast: FooterPickle | None
+    #: The part that listings read.
     head: Head
 
 
@@ -31,18 +36,18 @@ def dump_entry(
     objects: dict[str, str] | None = None,
     is_drawn: bool = False,
 ) -> PickledEntry:
-    """Write an entry.
+    """Pickle an entry.
 
     Args:
         inputs: The arguments by name, as they were before the call.
-        output: What the function returned.
-        seconds: How long it ran.
-        objects: The hashes of those arguments that are stored elsewhere, by name.
-        is_drawn: Whether the result was drawn from the global random generators, without a seed.
+        output: The return value of the function.
+        seconds: The run time in seconds.
+        objects: The hashes of the large arguments, which are stored elsewhere, by name.
+        is_drawn: True if the result was drawn from the global random generators without a seed.
 
     Raises:
-        UnpicklableResultError: Neither pickle nor dill can write the result, or it has a tensor in it that leads
-            back to those that it was computed from, which no pickle has.
+        UnpicklableResultError: Neither pickle nor dill can write the result, or it contains a
+            tensor with a computation graph, which no pickle keeps.
 
     Example:
         >>> import pickle
@@ -60,16 +65,16 @@ def dump_entry(
         body, fast, is_plain = dump(entry, output)
         if _may_have_tensors(body, fast) and tensors.has_graph(output):
             raise UnpicklableResultError(
-                "a tensor in it leads back to the parameters that it was computed from, and a stored one would not;"
-                " return it detached: tensor.detach()"
+                "a tensor in it has the computation graph that leads to its parameters, and a stored tensor has none:"
+                " return tensor.detach()"
             )
         if is_plain:
             return PickledEntry(body, fast, (float(seconds), (c_pickler.dump(head), None), None))
-        return PickledEntry(body, fast, (float(seconds), *dump_beside(head, output, body)))
+        return PickledEntry(body, fast, (float(seconds), *dump_for_footer(head, output, body)))
 
 
-def _may_have_tensors(body: bytes | InlinedPickle, fast: Beside | None) -> bool:
-    """Returns whether a pickle names torch: a search at the speed of memory."""
+def _may_have_tensors(body: bytes | InlinedPickle, fast: FooterPickle | None) -> bool:
+    """Return whether a pickle names torch; searches at the speed of memory."""
     data = body if fast is None else fast[0]
     return not isinstance(data, bytes) or b"torch" in data
 
@@ -79,24 +84,26 @@ def load_entry(
     fast: Buffered | None = None,
     home: str | None = None,
 ) -> dict[str, Any]:
-    """Read an entry; the opposite of `dump_entry`.
+    """Unpickle an entry; the inverse of `dump_entry`.
 
     Args:
         body: The portable pickle.
-        fast: The fast pickle, which is tried first, and what it asks for. Arrays that it makes lie in that.
-        home: The module of the memorious function: its classes are those of the result, see `mains`.
+        fast: The fast pickle, which is tried first, and its buffers. Arrays share the memory of
+            the buffers.
+        home: The module of the memorious function. Classes of the program's own module are looked
+            for there first, see `main_module`.
 
     Returns:
-        A dict with the keys ``input``, ``output`` and ``time``; a new one at each call.
+        A new dict with the keys ``input``, ``output`` and ``time``.
 
     Raises:
         DamagedEntryError: The body is a pickle of something else.
-        Exception: Whatever comes up when the objects are made again, such as ImportError and
-            AttributeError for a class that is gone.
+        Exception: Unpickling failed, for example with ImportError or AttributeError for a class
+            that no longer exists.
     """
     entry = load(body, fast, home)
     if not isinstance(entry, dict) or not entry.keys() >= {"input", "output", "time"}:
-        raise DamagedEntryError("the file holds a pickle, but not that of an entry")
+        raise DamagedEntryError("the file holds a pickle of something that is not an entry")
     return entry
 
 
@@ -112,7 +119,7 @@ def head_of(entry: Entry) -> tuple[float, Buffered, Buffered | None]:
 
 
 def load_head(entry: Entry) -> dict[str, Any]:
-    """Read an entry without its output: nothing of the body but large arrays of the inputs is looked at.
+    """Unpickle the head of an entry. Of the body, only large arrays of the inputs are read.
 
     Returns:
         A dict with the keys ``input``, ``time`` and, if there are any, ``objects``.
@@ -123,5 +130,5 @@ def load_head(entry: Entry) -> dict[str, Any]:
     seconds, (inputs, buffers), main = head_of(entry)
     head = load(inputs, main, buffers=buffers)
     if not isinstance(head, dict) or not isinstance(head.get("input"), dict):
-        raise DamagedEntryError("the head of the file is not that of an entry")
+        raise DamagedEntryError("the head of the file is not a head of an entry")
     return {"input": head.pop("input"), "time": seconds, **head}

@@ -1,10 +1,10 @@
-"""What dill writes: lambdas, closures and local classes, and what is in ``__main__`` by value.
+"""Pickles with dill: lambdas, closures, local classes, and what is in ``__main__`` by value.
 
-What ``import dill`` does to a process: it adds its types to the dispatch table of the pickler
-written in Python (``pickle._Pickler``), which changes what `joblib.hash` and other users of that
-class make of dicts and functions. Neither `copyreg` nor the C pickler is touched. So dill is
-imported only where it is needed, and its additions are taken out again, unless the program had
-imported dill itself. dill's own pickler has a table of its own and works either way.
+``import dill`` adds types to the dispatch table of the pickler written in Python
+(``pickle._Pickler``). That changes what `joblib.hash` and other users of that class make of dicts
+and functions. Neither `copyreg` nor the C pickler changes. So dill is imported only if it is
+needed, and its additions are removed again unless the program imported dill itself. dill's own
+pickler has its own table and works either way.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ import warnings
 from typing import Any, TypeVar
 
 from funes._entries import main_module
-from funes._entries.c_pickler import ATOMS, Sentinels, named
+from funes._entries.c_pickler import ATOMS, Sentinels, reduce_to_name
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector
 
 _REFUSED: tuple[type, ...] = (
-    # dill would open the file again when the entry is read; one that was open for writing, it
-    # would empty.
+    # dill would open the file again when the entry is read, and truncate a file that was open
+    # for writing.
     io.FileIO,
     io.BufferedReader,
     io.BufferedWriter,
     io.BufferedRandom,
     io.TextIOWrapper,
-    # It would make new ones; those who hold them in this process wait for the old.
+    # dill would make new locks. Threads of this process hold the old ones.
     type(threading.Lock()),
     type(threading.RLock()),
 )
@@ -43,12 +43,12 @@ _REFUSED_NAMES = frozenset(
 )
 
 
-def imported() -> Any:
-    was_there = "dill" in sys.modules
+def import_dill() -> Any:
+    was_imported = "dill" in sys.modules
     dill = importlib.import_module("dill")
-    if not was_there:
+    if not was_imported:
         dill.extend(False)
-    _take_globals_from_us(dill)
+    _replace_globalvars(dill)
     return dill
 
 
@@ -57,15 +57,15 @@ def dump(value: object, *, by_name: bool, buffer_callback: BufferCollector | Non
 
     Args:
         value: The object.
-        by_name: Whether what ``__main__`` has under a name is named instead of contained.
-        buffer_callback: As pickle has it.
+        by_name: Write what ``__main__`` has under a name as a reference, not by value.
+        buffer_callback: As in `pickle`.
 
     Returns:
-        The pickle. With `by_name`, nothing at all (b"") if no name was found to write.
+        The pickle. With `by_name`, b"" if it would contain no such reference.
     """
-    dill = imported()
+    dill = import_dill()
     file = io.BytesIO()
-    # dill's other way for globals, without `recurse`, refers to the whole dict of __main__.
+    # Without `recurse`, dill would write the whole dict of __main__ as the globals.
     pickler = dill.Pickler(
         file, PROTOCOL, byref=False, recurse=True, buffer_callback=buffer_callback
     )
@@ -74,23 +74,23 @@ def dump(value: object, *, by_name: bool, buffer_callback: BufferCollector | Non
     _writing.entry = True
     try:
         with warnings.catch_warnings():
-            # dill warns where it writes something that it cannot read again.
+            # dill warns if it writes something that it cannot read again.
             warnings.simplefilter("error", dill.PicklingWarning)
             pickler.dump(value)
     finally:
         _writing.entry = False
-        del pickler.save  # the two refer to each other
+        del pickler.save  # breaks the reference cycle
     if by_name and not save.named:
         return b""
     return file.getvalue()
 
 
 class _Save:
-    """Stands before the `save` of a dill pickler: what is named, what contained, what refused."""
+    """Replaces the `save` of a dill pickler: decides what is written by name, by value, or refused."""
 
     def __init__(self, pickler: Any, by_name: bool) -> None:
         self.pickler = pickler
-        self.plain = pickler.save
+        self.original = pickler.save
         self.by_name = by_name
         self.named = False
         self.sentinels = Sentinels()
@@ -98,30 +98,30 @@ class _Save:
     def __call__(self, obj: Any, save_persistent_id: bool = True) -> None:
         kind = type(obj)
         if kind in ATOMS or id(obj) in self.pickler.memo:
-            self.plain(obj, save_persistent_id)
+            self.original(obj, save_persistent_id)
         elif isinstance(obj, (type, types.FunctionType)):
             self._save_definition(obj)
         elif isinstance(obj, types.ModuleType):
             self._save_module(obj)
         elif self.by_name and kind is dict and _is_main_space(obj):
             self._save_by_finder((main_module.globals_of, (main_module.name_of_own(),)), obj)
-        elif (place := self.sentinels.place_of(obj)) is not None:
-            self._save_sentinel(obj, *place)
+        elif (qualified := self.sentinels.name_of(obj)) is not None:
+            self._save_sentinel(obj, *qualified)
         elif (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
-            # dill would not leave its memory out.
+            # dill would not pass the memory of the array to the buffer callback.
             self.pickler.save_reduce(*obj.__reduce_ex__(PROTOCOL), obj=obj)
         elif kind is functools.cached_property:
-            # Up to Python 3.11 it holds a lock; its name it gets from the class again.
+            # Up to Python 3.11 it holds a lock. The class sets its name again.
             self.pickler.save_reduce(functools.cached_property, (obj.func,), obj=obj)
         elif kind is TypeVar and obj.__module__ in MAINS and not self.by_name:
             self._save_type_variable(obj)
         elif isinstance(obj, _REFUSED) or kind.__name__ in _REFUSED_NAMES:
             raise pickle.PicklingError(f"cannot pickle {kind.__name__!r} object")
         else:
-            self.plain(obj, save_persistent_id)
+            self.original(obj, save_persistent_id)
 
     def _save_module(self, module: types.ModuleType) -> None:
-        # dill would write the content of the user's modules, and overwrite them when it is read.
+        # dill would write the content of user modules, and overwrite the modules at reading.
         if sys.modules.get(module.__name__) is not module:
             raise pickle.PicklingError(f"cannot pickle module {module.__name__!r}: not imported")
         self.pickler.save_reduce(importlib.import_module, (module.__name__,), obj=module)
@@ -130,19 +130,20 @@ class _Save:
         module = obj.__module__
         if module not in MAINS:
             if isinstance(obj, types.FunctionType):
-                # A local function of a module that can be imported goes on seeing that module's
-                # globals. One that uses none can be read without the module.
+                # A local function of an importable module keeps using the globals of the module.
+                # One that uses no globals can be read without the module.
                 home = sys.modules.get(module) if isinstance(module, str) else None
                 self.pickler._recurse = (
                     home is None
                     or vars(home) is not obj.__globals__
                     or _global_names(obj.__code__) <= vars(builtins).keys()
                 )
-            self.plain(obj)
+            self.original(obj)
         elif self.by_name and self._has_name(obj):
-            self._save_by_finder(named("__main__", obj.__qualname__), obj)
+            self._save_by_finder(reduce_to_name("__main__", obj.__qualname__), obj)
         else:
-            # By name a function goes on seeing the globals of the program's own module, as it does in any other one.
+            # By name, a function keeps using the globals of the program's own module, as a
+            # function of any other module does.
             self.pickler._recurse = not (
                 self.by_name
                 and isinstance(obj, types.FunctionType)
@@ -157,17 +158,17 @@ class _Save:
 
     def _save_sentinel(self, obj: Any, module: str, name: str) -> None:
         if module not in MAINS:
-            self.pickler.save_reduce(*named(module, name), obj=obj)
+            self.pickler.save_reduce(*reduce_to_name(module, name), obj=obj)
         elif self.by_name:
-            self._save_by_finder(named(module, name), obj)
+            self._save_by_finder(reduce_to_name(module, name), obj)
         else:
-            self.plain(obj)
+            self.original(obj)
 
     def _has_name(self, obj: Any) -> bool:
-        """Whether the program's own module has it under its name, or may have it elsewhere.
+        """Return whether the program's own module has the object under its name, here or in the parent.
 
-        A worker process that got a class of the parent's __main__ by value doesn't have it under
-        its name. The parent does.
+        A worker process that received a class of the parent's __main__ by value does not have it
+        under its name. The parent does.
         """
         name: str = obj.__qualname__
         found: Any = sys.modules.get(obj.__module__)
@@ -180,26 +181,26 @@ class _Save:
             self._save_enum(obj)
             return
         if obj.__module__ == "__main__":
-            self.plain(obj)
+            self.original(obj)
             return
-        # In a process started by spawn, dill would take the second name of __main__ for that of a
-        # module that the reader can import.
+        # In a process started by spawn, dill would take the second name of __main__ for the name
+        # of a module that the reader can import.
         name = obj.__module__
         obj.__module__ = "__main__"
         try:
-            self.plain(obj)
+            self.original(obj)
         finally:
             obj.__module__ = name
 
     def _save_enum(self, kind: enum.EnumMeta) -> None:
-        # dill stumbles over members, which are attributes of the class and instances of it.
-        written = {
+        # dill fails on members, which are both attributes and instances of the class.
+        defined = {
             name: value
             for name, value in vars(kind).items()
             if getattr(getattr(value, "fget", value), "__module__", None) in MAINS
             and isinstance(value, (types.FunctionType, property, classmethod, staticmethod))
         }
-        if any(name in written for name in ("__new__", "__init__", "__init_subclass__")):
+        if any(name in defined for name in ("__new__", "__init__", "__init_subclass__")):
             raise pickle.PicklingError(f"cannot pickle enum {kind.__name__!r} with its own __new__")
         members: dict[str, Any] = dict(kind.__members__)
         body = {
@@ -207,10 +208,10 @@ class _Save:
             "__qualname__": kind.__qualname__,
             "__doc__": kind.__doc__,
             **{name: member.value for name, member in members.items()},
-            **written,
+            **defined,
         }
         fill = functools.partial(sys.modules["dill._dill"]._setitems, source=body)
-        # By the steps of dill for any class: methods may refer to the class.
+        # The steps that dill takes for any class: methods may refer to the class.
         sys.modules["dill._dill"]._save_with_postproc(
             self.pickler,
             (types.new_class, (kind.__name__, kind.__bases__, {"metaclass": type(kind)}, fill)),
@@ -236,11 +237,11 @@ def _is_main_space(space: object) -> bool:
 _writing = threading.local()
 
 
-def _take_globals_from_us(dill: Any) -> None:
-    """Let dill ask us which globals a function refers to, in a thread that is writing an entry.
+def _replace_globalvars(dill: Any) -> None:
+    """Replace dill's search for the globals of a function in threads that write an entry.
 
-    dill finds them by printing the disassembled code, with sys.stdout redirected: what other
-    threads print meanwhile would be lost.
+    dill prints the disassembled code with sys.stdout redirected, so output of other threads would
+    be lost meanwhile.
     """
     original = dill.detect.globalvars
     if hasattr(original, "_is_of_funes"):
@@ -257,7 +258,7 @@ def _take_globals_from_us(dill: Any) -> None:
 
 
 def _referred_globals(function: Any) -> dict[str, Any]:
-    """The globals that the code of a function, and code inside of it, refers to."""
+    """Return the globals to which the code of a function and nested code refer."""
     function = getattr(function, "__func__", function)
     if not isinstance(function, types.FunctionType):
         return {}

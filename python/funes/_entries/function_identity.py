@@ -1,7 +1,8 @@
-"""Identifies a function by its module and its qualified name, which `definition.json` records.
+"""Identifies a function by its module and qualified name, which `definition.json` records.
 
-Functions of one ``__name__`` share a folder, whatever modules and classes they are of. Each is written as
-``mine.train:Model.fit``, and that of a program as ``project/train.py:fit``: its file, with the folder that it lies in.
+Functions with the same ``__name__`` share a folder, whatever their modules and classes. An identity
+is written as ``mine.train:Model.fit``; for a function of a program as ``project/train.py:fit``: the
+file with its folder.
 """
 
 from __future__ import annotations
@@ -12,27 +13,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 
-#: The names that the program's own module may have; a process started by spawn has the second.
-_PROGRAM = ("__main__", "__mp_main__")
+from funes._entries.main_module import MAINS
 
 
 def identity_of(function: FunctionType) -> str:
-    """The identity of a function of this process."""
-    module = function.__module__ or _PROGRAM[0]
-    if module in _PROGRAM:
+    """Return the identity of a function of this process."""
+    module = function.__module__ or MAINS[0]
+    if module in MAINS:
         module = _program(function.__code__.co_filename)
     return f"{module}:{function.__qualname__}"
 
 
 def _program(filename: str) -> str:
-    """The module of a program: as it would be imported after ``python -m``, its file, or ``__main__`` without one."""
+    """Return the module of a program: its name after ``python -m``, its file, or ``__main__``."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.origin == filename:
         return str(spec.name)
     folder, name = os.path.split(os.path.abspath(filename))
-    # Cells of notebooks have the names of files that do not exist.
+    # The code of notebook cells names files that do not exist.
     if not filename or filename.startswith("<") or os.path.basename(folder).startswith("ipykernel"):
-        return _PROGRAM[0]
+        return MAINS[0]
     parts = [name]
     while os.path.basename(folder):
         parts.insert(0, os.path.basename(folder))
@@ -43,9 +43,9 @@ def _program(filename: str) -> str:
 
 
 def as_one(identities: Iterable[str]) -> dict[str, str]:
-    """The identity under which each of these is known: a program and the module of the same file are one.
+    """Map each identity to a common one: a program and the module of the same file are one.
 
-    A program is taken for a module only if no other module, and no other program, could be meant.
+    A program counts as a module only if no other module and no other program could be meant.
 
     Example:
         >>> as_one(["train:fit", "project/train.py:fit", "other/test.py:fit"])["project/train.py:fit"]
@@ -68,7 +68,7 @@ def _is_program(identity: str) -> bool:
 
 
 def _is_file_of(program: str, identity: str) -> bool:
-    """Whether the file of a program may be that of the module of the same function."""
+    """Return whether a program and a module may be one file that defines the same function."""
     file, _, name = program.partition(":")
     module, _, other = identity.partition(":")
     one, two = _dotted(file).split("."), module.split(".")
@@ -81,12 +81,12 @@ def _dotted(module: str) -> str:
 
 
 def label(identity: str) -> str:
-    """The identity as people read it: ``mine.train.Model.fit``; of a program it stays as it is."""
+    """Format an identity for users: ``mine.train.Model.fit``; unchanged for a program."""
     return identity if _is_program(identity) else identity.replace(":", ".")
 
 
 def spellings(identity: str) -> Iterator[str]:
-    """How people may write the identity."""
+    """Yield the ways to write an identity that commands accept."""
     module, _, name = identity.partition(":")
     yield identity
     yield f"{_dotted(module)}.{name}"

@@ -1,8 +1,8 @@
-"""Large arguments: stored once per content, however many calls have them.
+"""Stores large arguments once per content, however many calls have them.
 
-An entry refers to such an argument by its hash. Where ``'input'`` would hold the value, it holds a
-text that says where the value is, and beside ``'input'`` stands ``'objects'``, a dict from the
-argument's name to the hash. So nobody's own text is ever taken for a reference.
+An entry refers to such an argument by its hash. ``'input'`` holds a string that says where the
+value is, and a dict ``'objects'`` beside ``'input'`` maps the name of the argument to the hash. So a
+string argument that looks like such a text is never taken for a reference.
 """
 
 from __future__ import annotations
@@ -19,35 +19,36 @@ from funes._warnings import one_line
 if TYPE_CHECKING:
     from funes._call.argument_snapshot import ArgumentSnapshot
 
-#: An object is stored before the entry that refers to it, and marked as new when another entry comes to refer to it.
-#: One that is younger than this, in seconds, may have an entry in the making; clocks of other hosts may be hours off.
+#: Large arguments younger than this are never deleted as unused. A large argument is stored before
+#: the entry that refers to it, and marked as new when another entry is about to refer to it; clocks
+#: of other hosts may be hours off.
 GC_GRACE_SECONDS = 86400.0
 
-#: The text that an entry has in the place of the value.
-_TEXT = "<in objects/{}.dill: {} bytes>"
-_NAMED = re.compile(rb"<in objects/([0-9a-f]{40})\.dill: ")
-_LONGEST = len("<in objects/.dill: ") + 40
+#: The string that an entry holds in place of the value.
+_REFERENCE = "<in objects/{}.dill: {} bytes>"
+_REFERENCE_PATTERN = re.compile(rb"<in objects/([0-9a-f]{40})\.dill: ")
+_REFERENCE_BYTES = len("<in objects/.dill: ") + 40
 
-#: How many bytes are looked through at a time.
-_PIECE = 1 << 22
+#: Bytes of a file that are searched at a time.
+_CHUNK_BYTES = 1 << 22
 
 
 def refer(
-    store: Store, frozen: ArgumentSnapshot, limit: int, durable: bool
+    store: Store, snapshot: ArgumentSnapshot, limit: int, durable: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Store the large arguments of a call, unless they are stored.
+    """Store the large arguments of a call that are not stored yet.
 
     Args:
-        store: Where.
-        frozen: The arguments as they were before the call.
-        limit: The size of a pickle, in bytes, from which on an argument is large.
-        durable: Whether they must survive a power cut.
+        store: The cache.
+        snapshot: The arguments as they were before the call.
+        limit: An argument is large if its pickle has at least this many bytes.
+        durable: The large arguments must survive a power cut.
 
     Returns:
-        The input of the entry; and the hashes of those arguments that it refers to, by name.
+        The input of the entry; and the hashes of the large arguments by name.
     """
-    large = frozen.take_large(limit)
-    inputs = frozen.restore()
+    large = snapshot.take_large(limit)
+    inputs = snapshot.restore()
     objects = {}
     for name, pickled in large.items():
         content = bytes(pickled.body)
@@ -55,33 +56,36 @@ def refer(
         try:
             if not _renew(store.object_path(digest)):
                 store.write_object(digest, content, pickled.fast, durable=durable)
-        except OSError as error:  # the result is worth more than the argument
+        except OSError as error:  # the result is stored without the argument
             inputs[name] = f"<not stored: {one_line(error)}>"
         else:
-            inputs[name] = _TEXT.format(digest, len(content))
+            inputs[name] = _REFERENCE.format(digest, len(content))
             objects[name] = digest
     return inputs, objects
 
 
 def renew(store: Store, digests: Iterable[str]) -> None:
-    """Let large arguments count as new, lest they be swept before an entry refers to them."""
+    """Mark large arguments as new, so that `funes gc` keeps them until an entry refers to them."""
     for digest in digests:
         _renew(store.object_path(digest))
 
 
 def _renew(path: str) -> bool:
-    """Whether there is the file. From now on it counts as new, lest it be swept before an entry refers to it."""
+    """Mark a large argument as new; returns whether its file exists."""
     try:
         os.utime(path)
     except FileNotFoundError:
         return False
-    except OSError:  # another's, in a folder that is shared
+    except OSError:  # another user owns it, in a shared folder
         return os.path.exists(path)
     return True
 
 
 def resolve(store: Store, entry: dict[str, Any]) -> None:
-    """Put the large arguments of an entry that was read into its input. What is missing is a text that says so."""
+    """Put the large arguments of an entry that was read into its input.
+
+    A large argument that is missing or cannot be read becomes a string that says so.
+    """
     for name, digest in entry.pop("objects", {}).items():
         try:
             found = store.read_object(digest)
@@ -96,23 +100,23 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
 
 
 def named_in(data: bytes) -> Iterator[str]:
-    """Find the hashes of the large arguments that a pickle names.
+    """Find the hashes of the large arguments to which a pickle refers.
 
-    Nothing is unpickled: a text of the same form counts too. Where nothing may be missed, more than there is does no
-    harm.
+    Nothing is unpickled. May yield false positives, since a string of the same form counts too, but
+    misses none.
     """
-    return (found[1].decode() for found in _NAMED.finditer(data))
+    return (found[1].decode() for found in _REFERENCE_PATTERN.finditer(data))
 
 
 def named_in_file(path: str) -> Iterator[str]:
-    """Find the same in the file of an entry, which is not verified.
+    """Find the hashes of the large arguments to which an entry file refers, without verifying it.
 
     Raises:
         OSError: The file cannot be read.
     """
     with open(path, "rb") as file:
         before = b""
-        while piece := file.read(_PIECE):
-            text = before + piece
-            yield from named_in(text)
-            before = text[-_LONGEST:]
+        while chunk := file.read(_CHUNK_BYTES):
+            searched = before + chunk
+            yield from named_in(searched)
+            before = searched[-_REFERENCE_BYTES:]

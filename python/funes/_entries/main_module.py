@@ -1,8 +1,8 @@
-"""The program's own module: its two names, and what it holds under a name.
+"""Finds what the program's own module defines, under either name of that module.
 
-A script is `__main__` while it runs, and has its own name where another program imports it. Results name its classes,
-functions and globals. They are found again under either name: first in the module of the memorious function, then in
-the program's own module, then in modules of that name.
+A script is `__main__` while it runs, and has its own name if another program imports it. Results
+refer to its classes, functions and globals by name. These are searched first in the module of the
+memorious function, then in the program's own module, then in modules of that name.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-#: The names that the program's own module may have; a process started by spawn has the second.
+#: The names of the program's own module while it runs. A process started by spawn has the second.
 MAINS = ("__main__", "__mp_main__")
 
 
 def last_name() -> str | None:
-    """The last part of the name under which the program's own module could be imported; None if it has none."""
+    """Return the last part of the importable name of the program's own module; None if it has none."""
     name = name_of_own()
     return None if name is None else name.rpartition(".")[2]
 
 
 def name_of_own() -> str | None:
-    """The name under which the program's own module could be imported: `train` of ``python train.py``."""
+    """Return the importable name of the program's own module: `train` for ``python train.py``."""
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if isinstance(name, str) and name not in MAINS:
@@ -34,7 +34,7 @@ def name_of_own() -> str | None:
     return _module_of(file) if isinstance(file, str) else None
 
 
-@functools.lru_cache(maxsize=1)  # asked for each pickle that is read
+@functools.lru_cache(maxsize=1)  # called for each pickle that is read
 def _module_of(file: str) -> str | None:
     """Return the name under which a file could be imported from its own folder."""
     stem, ending = os.path.splitext(os.path.basename(file))
@@ -42,7 +42,7 @@ def _module_of(file: str) -> str | None:
 
 
 def stands_for(module: str) -> bool:
-    """Whether a name is one under which the program's own module could be imported, from one folder or another."""
+    """Return whether the program's own module could be imported under a name, from some folder."""
     own = name_of_own()
     if own is None or module.rpartition(".")[2] != own.rpartition(".")[2]:
         return False
@@ -54,11 +54,11 @@ def stands_for(module: str) -> bool:
 
 
 def is_own(module: str, home: str | None) -> bool:
-    """Whether what a result names in a module is to be looked for in the program's own module.
+    """Return whether names of a module in a result must be looked up in the program's own module.
 
     Args:
         module: The name of the module in the result.
-        home: The module of the memorious function. If that is the module that was imported, so is the class.
+        home: The module of the memorious function. If it is `module`, the imported module is meant.
     """
     if home == module or not stands_for(module):
         return False
@@ -66,15 +66,15 @@ def is_own(module: str, home: str | None) -> bool:
 
 
 def find(name: str | None, qualname: str, home: str | None = None) -> Any:
-    """What a module holds that was the own one of the program that wrote a result.
+    """Find an object of the module that was the own module of the program that wrote a result.
 
     Args:
-        name: The name under which the module could be imported, if it had one.
-        qualname: The name of the object in the module.
+        name: The importable name of that module, if it had one.
+        qualname: The qualified name of the object in the module.
         home: The module of the memorious function.
 
     Raises:
-        AttributeError: It is not found.
+        AttributeError: No module has the object.
     """
     for module in _candidates(name, home):
         found: Any = module
@@ -84,28 +84,31 @@ def find(name: str | None, qualname: str, home: str | None = None) -> Any:
         except AttributeError:
             continue
         return found
-    found = arrived(qualname)
+    found = received_class(qualname)
     if found is None:
         raise AttributeError(f"no module has {qualname!r}, which was in {name or '__main__'}")
     return found
 
 
-def arrive(cls: type) -> None:
-    """Notes a class of another process's own module that came here by value: results of its functions name it."""
+def register_received(cls: type) -> None:
+    """Register a class of another process's own module that was received by value.
+
+    Results of the functions of that process refer to it by name.
+    """
     if cls.__module__ in MAINS:
-        _arrived[cls.__qualname__] = cls
+        _received[cls.__qualname__] = cls
 
 
-def arrived(qualname: str) -> type | None:
-    """Returns the class of this name that came here last."""
-    return _arrived.get(qualname)
+def received_class(qualname: str) -> type | None:
+    """Return the class of this name that was received last; None if there is none."""
+    return _received.get(qualname)
 
 
-_arrived: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+_received: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 
 
 def globals_of(name: str | None, home: str | None = None) -> dict[str, Any]:
-    """The globals of a module that was the own one of the program that wrote a result; raises as `find`."""
+    """Find the globals of the own module of the program that wrote a result; raises as `find`."""
     for module in _candidates(name, home):
         space: dict[str, Any] = vars(module)
         return space
@@ -122,7 +125,7 @@ def _candidates(name: str | None, home: str | None) -> Iterator[Any]:
     if last is not None:
         names += [each for each in list(sys.modules) if each == name]
         names += [each for each in list(sys.modules) if each.rpartition(".")[2] == last]
-    # A worker that got a class of its parent's by value writes it under the name of a module of its own.
+    # A worker that received a class of its parent by value writes the name of its own module.
     names += MAINS
     seen = []
     for each in names:

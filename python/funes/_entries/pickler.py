@@ -1,9 +1,10 @@
-"""Writes a value as one pickle or two: a portable one, and a fast one.
+"""Writes a value as a portable pickle and, if that differs, a fast pickle.
 
-The C pickler writes it; where that cannot (lambdas, closures, local classes), dill does. The portable
-pickle holds a class of ``__main__`` by value, so that another program can read the file, and the fast
-one names it, so that a hit in the program itself gives an instance of its own class. The portable
-pickle holds large arrays, and the fast one asks for them, so that they come straight from the file.
+The C pickler writes values, and dill what the C pickler cannot (lambdas, closures, local classes).
+The portable pickle contains classes of ``__main__`` by value, so that another program can read the
+file. The fast pickle refers to them by name, so that a hit in the program itself returns an
+instance of its own class. The portable pickle contains large arrays. The fast pickle refers to
+them out of band, so that they are read straight from the file.
 """
 
 from __future__ import annotations
@@ -23,56 +24,56 @@ from funes._funes import PROTOCOL, BufferCollector, BufferSpans, InlinedPickle
 from funes._warnings import one_line
 from funes.errors import UnpicklableResultError
 
-#: What a pickle can be read from.
+#: The bytes that a pickle can be read from.
 Readable = bytes | memoryview
 
-#: A pickle in the footer of an entry, and where the buffers that it asks for lie in the body.
-Beside = tuple[bytes, BufferSpans | None]
+#: A pickle in the footer of an entry, and the positions of its buffers in the body.
+FooterPickle = tuple[bytes, BufferSpans | None]
 
-#: A pickle that was read from there, and its buffers.
+#: A pickle that was read from a footer, and its buffers.
 Buffered = tuple[bytes, Iterable[Readable] | None]
 
 
 class Pickled(NamedTuple):
-    """A value as it goes into a file."""
+    """The pickles of a value."""
 
-    #: The portable pickle, of which ``bytes()`` makes one piece.
+    #: The portable pickle; ``bytes()`` joins its pieces.
     body: bytes | InlinedPickle
-    #: The fast pickle, if that is another one.
-    fast: Beside | None = None
-    #: Whether the C pickler wrote it, with no large buffer and nothing that it should not have written: so any part of
-    #: the value can be pickled without a second look.
+    #: The fast pickle, if it differs.
+    fast: FooterPickle | None = None
+    #: True if the C pickler wrote it, and the pickle has no large buffers and nothing that needs a
+    #: name. Then any part of the value can be pickled without these checks.
     is_plain: bool = False
 
 
-def dump(value: object, culprit: object) -> Pickled:
-    """Pickle a value; `culprit` is the part of it that the error names."""
-    by_value, by_name = _streams(value, culprit)
+def dump(value: object, blamed: object) -> Pickled:
+    """Pickle a value; an error names the type of `blamed`, a part of the value."""
+    by_value, by_name = _streams(value, blamed)
     if not len(by_value.collector):
-        fast = None if by_name is None else by_name.beside(by_value.data)
+        fast = None if by_name is None else by_name.for_footer(by_value.data)
         return Pickled(by_value.data, fast, by_value.is_plain)
     body = by_value.in_band()
     if by_name is not None:
-        return Pickled(body, by_name.beside(body))
+        return Pickled(body, by_name.for_footer(body))
     if len(by_value.data) > body.buffered:
-        return Pickled(body)  # most of it is no buffer, and need not be stored twice
+        return Pickled(body)  # a fast pickle would store again most of the bytes
     return Pickled(body, (by_value.data, body.spans))
 
 
-def dump_beside(
-    value: object, culprit: object, body: bytes | InlinedPickle
-) -> tuple[Beside, Beside | None]:
-    """Pickle a part of what a body holds, whose large buffers stay there.
+def dump_for_footer(
+    value: object, blamed: object, body: bytes | InlinedPickle
+) -> tuple[FooterPickle, FooterPickle | None]:
+    """Pickle a part of what a body holds; large buffers stay in the body.
 
     Returns:
-        The pickle; and one with names for what belongs to ``__main__``, if that is another one.
+        The pickle; and one with what belongs to ``__main__`` written by name, if that differs.
     """
-    by_value, by_name = _streams(value, culprit)
-    return by_value.beside(body), None if by_name is None else by_name.beside(body)
+    by_value, by_name = _streams(value, blamed)
+    return by_value.for_footer(body), None if by_name is None else by_name.for_footer(body)
 
 
-def _streams(value: object, culprit: object) -> tuple[_Stream, _Stream | None]:
-    """Pickle a value for any program; and for this one, if that is something else."""
+def _streams(value: object, blamed: object) -> tuple[_Stream, _Stream | None]:
+    """Pickle a value for any program; and for this program, if that differs."""
     by_c: _Stream | None
     by_value: _Stream | None
     by_c, error = attempt(_stream_plain, value)
@@ -80,43 +81,43 @@ def _streams(value: object, culprit: object) -> tuple[_Stream, _Stream | None]:
         is_plain = not c_pickler.names_main(by_c.data)
         if is_plain and not c_pickler.may_have_sentinels(by_c.data):
             return by_c, None
-        careful, error = attempt(_stream_careful, value)
-        if careful is None:
-            raise _refusal(culprit, error) from error
-        by_c, has_named = careful
+        naming, error = attempt(_stream_naming, value)
+        if naming is None:
+            raise _refusal(blamed, error) from error
+        by_c, has_named = naming
         if not has_named and is_plain:
             return by_c, None
     if isinstance(error, (RecursionError, MemoryError)):
-        raise _refusal(culprit, error) from error  # dill, written in Python, gets less far
+        raise _refusal(blamed, error) from error  # dill, written in Python, fails earlier
     by_value, error = attempt(_stream_dill, value, by_name=False)
     if by_value is None:
         if by_c is not None:
-            return by_c, None  # better an entry for this program alone than none
-        raise _refusal(culprit, error) from error
+            return by_c, None  # an entry that only this program can read
+        raise _refusal(blamed, error) from error
     by_name: _Stream | None = by_c or attempt(_stream_dill, value, by_name=True)[0]
     return by_value, by_name if by_name is not None and by_name.data else None
 
 
 class _Stream(NamedTuple):
-    """What a pickler wrote, and the large buffers that it left out."""
+    """The output of a pickler, and the large buffers that it left out."""
 
     data: bytes
     collector: BufferCollector
     is_plain: bool = False
 
     def in_band(self) -> InlinedPickle:
-        """The pickle with its buffers in it. They are given away."""
+        """Return the pickle with its buffers in band. Moves the buffers out of the collector."""
         body = self.collector.body(self.data)
         if body is None:
-            raise pickle.PicklingError("the pickler wrote what funes does not understand")
+            raise pickle.PicklingError("the pickler wrote opcodes that funes does not know")
         return body
 
-    def beside(self, body: bytes | InlinedPickle) -> Beside:
-        """The pickle with its buffers where a body has them; in it if that has not all of them."""
+    def for_footer(self, body: bytes | InlinedPickle) -> FooterPickle:
+        """Return the pickle with its buffers in the body, or in band if the body lacks any of them."""
         if not len(self.collector):
             return self.data, None
         spans = self.collector.within(body) if isinstance(body, InlinedPickle) else None
-        if spans is None:  # arrays that are made while they are pickled lie elsewhere each time
+        if spans is None:  # arrays that `__reduce__` makes have a new address each time
             return bytes(self.in_band()), None
         return self.data, spans
 
@@ -126,9 +127,9 @@ def _stream_plain(value: object) -> _Stream:
     return _Stream(pickle.dumps(value, PROTOCOL, buffer_callback=collector), collector, True)
 
 
-def _stream_careful(value: object) -> tuple[_Stream, bool]:
+def _stream_naming(value: object) -> tuple[_Stream, bool]:
     collector = BufferCollector()
-    pickler = c_pickler.Careful(collector)
+    pickler = c_pickler.NamingPickler(collector)
     pickler.dump(value)
     return _Stream(pickler.file.getvalue(), collector), pickler.has_named
 
@@ -144,21 +145,22 @@ def load(
     home: str | None = None,
     buffers: Iterable[Readable] | None = None,
 ) -> Any:
-    """Read a value; the opposite of `dump`.
+    """Unpickle a value; the inverse of `dump`.
 
     Args:
         body: The portable pickle.
-        fast: The fast pickle, which is tried first, and what it asks for. Arrays that it makes lie in that.
+        fast: The fast pickle, which is tried first, and its buffers. Arrays share the memory of
+            the buffers.
         home: The module of the memorious function, see `main_module`.
-        buffers: What `body` asks for, if that is a part of an entry.
+        buffers: The buffers of `body`, if that is a part of an entry.
 
     Raises:
-        Exception: Whatever comes up when the objects are made again, such as ImportError and
-            AttributeError for a class that is gone.
+        Exception: Unpickling failed, for example with ImportError or AttributeError for a class
+            that no longer exists.
     """
     try:
         if fast is not None:
-            # A class of another program's __main__: the body has it by value.
+            # Fails for classes of another program's __main__: the body has them by value.
             with suppress(Exception):
                 return _load_fast(*fast, home)
         try:
@@ -174,14 +176,15 @@ def load(
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        # A library written in Rust (polars, given what another version of it has written) raises what is no Exception.
+        # A library written in Rust may panic, as polars does on data of another polars version.
+        # PyO3 raises that as PanicException, which is no Exception.
         raise pickle.UnpicklingError(one_line(error)) from error
 
 
 def attempt(
     work: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> tuple[Any, BaseException | None]:
-    """The outcome and None, or None and what was raised: `__reduce__` may raise anything at all."""
+    """Return the outcome and None, or None and the error. `__reduce__` may raise any exception."""
     try:
         return work(*args, **kwargs), None
     except (KeyboardInterrupt, SystemExit):
@@ -192,7 +195,7 @@ def attempt(
 
 def _refusal(output: object, error: BaseException | None) -> UnpicklableResultError:
     reason = "" if error is None else one_line(error)
-    for note in getattr(error, "__notes__", ()):  # from Python 3.14 on: where in the result
+    for note in getattr(error, "__notes__", ()):  # Python 3.14+ notes the position in the result
         reason += f", {note}"
     if isinstance(error, RecursionError):
         reason = "it is nested too deeply"
@@ -207,12 +210,12 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-#: The name of `main_module` in stored files: one of the format, see docs/format.md.
+#: The name of `main_module` in stored files; a part of the format, see docs/format.md.
 _FINDERS = main_module.__name__
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds the program's own classes whether it is run as a script, imported, or started by spawn."""
+    """Finds classes of the program's own module, be it run as a script, imported, or spawned."""
 
     home: str | None = None
 
@@ -226,11 +229,11 @@ class _Unpickler(pickle.Unpickler):
             if self.home is not None:
                 with suppress(ImportError, AttributeError):
                     return super().find_class(self.home, name)
-            found = main_module.arrived(name)
+            found = main_module.received_class(name)
             if found is not None:
                 return found
         elif module.partition(".")[0] == "dill":
-            dill_pickler.imported()
+            dill_pickler.import_dill()
         elif main_module.is_own(module, self.home):
             with suppress(AttributeError):
                 return super().find_class("__main__", name)
@@ -244,7 +247,7 @@ def _unpickle(data: Readable, buffers: Iterable[Readable] | None, home: str | No
 
 
 class _OnProcessor(_Unpickler):
-    """Puts the tensors of a device that this host lacks into the memory of its processor."""
+    """Loads tensors of a device that this host lacks into main memory."""
 
     def find_class(self, module: str, name: str) -> Any:
         found = super().find_class(module, name)
@@ -282,7 +285,7 @@ def _load_fast(data: bytes, buffers: Iterable[Readable] | None, home: str | None
 
 
 def _may_name_own(data: Readable) -> bool:
-    """Whether a pickle may name the program's own module as the module that it is where it is imported."""
+    """Return whether a pickle may name the program's own module by its importable name."""
     last = main_module.last_name()
     if last is None:
         return False
@@ -291,16 +294,17 @@ def _may_name_own(data: Readable) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _names_of(module: str) -> re.Pattern[bytes]:
-    """What a pickle has that names something of a module."""
+    """Return a pattern of the opcodes that name a module or an object in it."""
     name = re.escape(module.encode())
-    # A text that is remembered and another one: an object of the module. dill names the globals of a module by lines.
+    # MEMOIZE and a second string follow the module of an object. dill writes the globals of a
+    # module as lines.
     return re.compile(name + rb"(?:\x94\x8c|\n__dict__\n)")
 
 
 def load_body(
     body: Readable, home: str | None = None, buffers: Iterable[Readable] | None = None
 ) -> Any:
-    was_there = "dill" in sys.modules
+    was_imported = "dill" in sys.modules
     try:
         if _may_name_own(body):
             return _unpickle(body, buffers, home)
@@ -308,8 +312,8 @@ def load_body(
     except ModuleNotFoundError as error:
         if error.name != "__builtin__":
             raise
-        # Names that only dill knows, such as that of the type of None.
-        return dill_pickler.imported().loads(body, buffers=buffers)
+        # Only dill resolves these names, such as the type of None.
+        return dill_pickler.import_dill().loads(body, buffers=buffers)
     finally:
-        if not was_there and "dill" in sys.modules:
+        if not was_imported and "dill" in sys.modules:
             sys.modules["dill"].extend(False)

@@ -1,4 +1,4 @@
-"""One entry from the store: all of it, or no more than its inputs."""
+"""Reads one entry from the store: all of it, or only its inputs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from funes._funes import Entry, Store
 
 
 def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The same result, with its large arguments in their places."""
+    """Replace the references of a result by its large arguments; returns the same dict."""
     if result is not None:
         large_arguments.resolve(store, result)
     return result
 
 
 def load(entry: Entry) -> dict[str, Any]:
-    """An entry that was read, as a dict, without its large arguments; raises as `pickling.load_entry`."""
+    """Unpickle an entry that was read, without its large arguments; raises as `codec.load_entry`."""
     return codec.load_entry(entry.body, entry.fast)
 
 
 def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
-    """An entry that was read, as a dict; raises what comes up when its objects are made again."""
+    """Unpickle an entry that was read, with its large arguments; raises as `codec.load_entry`."""
     result = load(entry)
-    result.pop("drawn", None)  # for calls only
+    result.pop("drawn", None)  # only calls need it
     large_arguments.resolve(store, result)
     return result
 
@@ -31,7 +31,7 @@ def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
 def read_whole(
     store: Store, function: str, definition: str, arguments: str
 ) -> dict[str, Any] | None:
-    """The entry as a dict; None if there is none."""
+    """Read and unpickle an entry; None if there is none."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else whole_of(store, entry)
 
@@ -39,12 +39,12 @@ def read_whole(
 def read_head(
     store: Store, function: str, definition: str, arguments: str
 ) -> dict[str, Any] | None:
-    """The entry without its output; None if there is none."""
+    """Read and unpickle an entry without its output; None if there is none."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else resolved(store, codec.load_head(entry))
 
 
 def read_seconds(store: Store, function: str, definition: str, arguments: str) -> float | None:
-    """How long the function ran; None if there is no entry."""
+    """Read the run time of an entry in seconds; None if there is no entry."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else codec.head_of(entry)[0]

@@ -1,4 +1,7 @@
-"""Arrays of one result that share memory: a pickle makes separate ones of them, and drops the gradients of tensors."""
+"""Detects arrays of one result that share memory, and tensors with gradients.
+
+A pickle separates arrays that share memory, and drops the gradients of tensors.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from funes._entries.c_pickler import ATOMS
 
 
 def shares_memory(value: object) -> bool:
-    """Returns whether two arrays in a result share memory, as an array and a view of it do, or a tensor has a gradient.
+    """Return whether two arrays in a result share memory or a tensor has a gradient.
 
-    Looks into Python's own containers and into the attributes of objects.
+    An array and a view of it share memory. Built-in containers and attributes of objects are
+    searched.
 
     Example:
         >>> import numpy as np
@@ -47,19 +51,19 @@ def shares_memory(value: object) -> bool:
 
 
 def _owner(array: Any) -> Any:
-    """What the memory of an array belongs to."""
+    """Return the object that owns the memory of an array."""
     while getattr(array, "base", None) is not None:
         array = array.base
     return array
 
 
 def _storage(tensor: Any) -> object:
-    """What the memory of a tensor belongs to; None for one that has none, such as a sparse tensor."""
+    """Return a key for the memory of a tensor; None if it has none, such as a sparse tensor."""
     try:
-        place = tensor.untyped_storage().data_ptr()
+        address = tensor.untyped_storage().data_ptr()
     except Exception:  # each layout and device has errors of its own
         return None
-    return ("torch", place) if place else None
+    return ("torch", address) if address else None
 
 
 def _parts(value: object) -> Any:

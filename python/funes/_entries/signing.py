@@ -1,4 +1,4 @@
-"""The key that entries are signed with."""
+"""Holds the key that signs entries, and keeps it out of stored files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ _writing = threading.local()
 
 
 class Secret:
-    """A key given as ``memorious(signing_key=...)``. It shows in no repr, and in nothing that funes stores.
+    """Holds a key given as ``memorious(signing_key=...)``. No repr and no stored file shows it.
 
-    It travels with its function to other processes of the same program, by value. A function that is
-    itself an argument or a result is stored without it: the key must not lie in the folder it guards.
+    A function that is pickled for another process of the same program takes its key along. A
+    function that is itself an argument or a result is stored without it: the key must not lie in
+    the folder that it protects.
     """
 
     __slots__ = ("_value",)
@@ -21,20 +22,21 @@ class Secret:
         self._value = value.encode() if isinstance(value, str) else value
 
     def reveal(self) -> bytes:
-        """The key.
+        """Return the key.
 
         Raises:
-            PermissionError: It was lost on the way; without it, nothing may be trusted.
+            PermissionError: The function was stored without its key. No entry can be trusted.
         """
         if self._value is None:
             raise PermissionError(
-                1, "the key of this function is not stored with it: set FUNES_SIGNING_KEY"
+                1,
+                "this function was stored without its signing key: set FUNES_SIGNING_KEY",
             )
         return self._value
 
     @property
     def is_known(self) -> bool:
-        """Whether it was not lost on the way."""
+        """True unless the function was stored without its key."""
         return self._value is not None
 
     def __eq__(self, other: object) -> bool:
@@ -51,31 +53,31 @@ class Secret:
 
 
 def checked(key: object) -> Secret:
-    """A key that a user gave.
+    """Check a key that a user gave.
 
     Raises:
-        TypeError: It is neither a text nor bytes, or empty.
+        TypeError: It is neither a string nor bytes, or empty.
     """
     if not isinstance(key, (str, bytes)) or not key:
-        raise TypeError("signing_key must be text or bytes, and not empty")
+        raise TypeError("signing_key must be a string or bytes, and not empty")
     return Secret(key)
 
 
 def from_environment() -> bytes | None:
-    """The key that the environment gives, if any."""
+    """Return the key from the environment; None if it is not set."""
     value = os.environ.get("FUNES_SIGNING_KEY")
     return value.encode(errors="surrogateescape") if value else None
 
 
 def is_withheld() -> bool:
-    """Whether this thread pickles without keys now."""
+    """Return whether this thread pickles without keys now."""
     return getattr(_writing, "entry", False)
 
 
 class withheld:  # noqa: N801
-    """Keeps keys out of what this thread pickles, as long as the block runs.
+    """Keeps keys out of the pickles of this thread while the block runs.
 
-    Every miss enters one, and a class costs a third of what a generator does.
+    Every miss enters one; a class costs a third of what a generator does.
 
     Example:
         >>> import pickle

@@ -1,4 +1,4 @@
-"""Tensors of torch in a result, and what a pickle of them leaves out."""
+"""Finds tensors in a result whose computation graph a pickle would drop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from funes._funes import PROTOCOL
 
 
 def has_graph(value: object) -> bool:
-    """Returns whether a tensor in a value leads back to the tensors that it was computed from.
+    """Return whether a tensor in a value has a computation graph.
 
-    A stored tensor does not: `backward()` on it would reach no parameter, and raise no error.
+    A stored tensor has none: `backward()` on it would reach no parameter, and raise no error.
     """
     torch = sys.modules.get("torch")
     if torch is None or type(value) in ATOMS or not hasattr(torch, "Tensor"):
@@ -24,13 +24,13 @@ def has_graph(value: object) -> bool:
         _Search(torch.Tensor).dump(value)
     except _GraphFoundError:
         return True
-    except Exception:  # what pickle cannot write, dill may
+    except Exception:  # dill may be able to write what pickle cannot
         return False
     return False
 
 
-#: The reduction that stands for what is not looked into.
-_NOTHING = (len, ("",))
+#: The reduction of an object that is not searched.
+_SKIPPED = (len, ("",))
 
 
 class _GraphFoundError(Exception):
@@ -38,7 +38,7 @@ class _GraphFoundError(Exception):
 
 
 class _Search(pickle.Pickler):
-    """Goes where pickle goes, and writes nothing of tensors."""
+    """Visits what pickle visits, without writing the data of tensors."""
 
     def __init__(self, tensor: type) -> None:
         super().__init__(io.BytesIO(), PROTOCOL, buffer_callback=lambda _: None)
@@ -46,9 +46,9 @@ class _Search(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, (type, types.FunctionType)):
-            return _NOTHING
+            return _SKIPPED
         if not isinstance(obj, self._tensor):
             return NotImplemented
         if not obj.is_leaf:  # type: ignore[attr-defined]
             raise _GraphFoundError
-        return *_NOTHING, vars(obj) or None
+        return *_SKIPPED, vars(obj) or None

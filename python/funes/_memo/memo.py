@@ -208,7 +208,7 @@ class Memo(Generic[P, R]):
         Example:
             >>> train.explain(lr=0.01)                                                    # doctest: +SKIP
             train: not remembered: it was called with other arguments only
-            the nearest of all 12 stored ones is /home/me/cache/train/77b0.../1f0c....dill
+            the nearest of all 12 stored calls is /home/me/cache/train/77b0.../1f0c....dill
               lr: 0.1 -> 0.01
         """
         explanation: Explanation = hooks().explain()(self, args, kwargs)
@@ -297,7 +297,7 @@ class Memo(Generic[P, R]):
     def _open(self) -> Store:
         from funes._results import usage
 
-        usage.arm()
+        usage.register()
         return self._options.open(self._root)
 
     def _close(self) -> None:

@@ -243,7 +243,7 @@ def _open(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     if mains:
         _arrive(mains)
     for cls in classes:
-        mains_module.arrive(cls)
+        mains_module.register_received(cls)
     key = (data, *map(id, classes))
     known = _opened.get(key)
     if known is not None and known.is_current():

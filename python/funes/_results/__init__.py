@@ -1,16 +1,17 @@
-"""Stored results as data, and what is in a cache folder.
+"""Reads stored results as data, and lists what is in a cache folder.
 
 ::
 
-    load           `load_cached_results`
-      results        results as dicts and as tables
-        filters        `where=`
-        columns        the columns of a table
-        dataframes     tables of pandas and polars, Parquet files
-        preview        a few results as text and HTML
-    cache          `open_cache`
-      stored         functions, their versions, their entries
-      stored_files   their files: checked, deleted
-      find_function  functions by the names that people type
-    usage          `stats.json`: what hits have saved
+    load           defines `load_cached_results`
+      results        yields results as dicts, and makes tables
+        filters        selects results by `where=`
+        columns        arranges results in columns
+        dataframes     makes tables of pandas and polars, and Parquet files
+        preview        shows a few results as text and HTML
+          text           shortens and escapes texts
+    cache          defines `open_cache`
+      stored         lists functions, their versions and their entries
+      stored_files   checks and deletes their files
+      lookup         finds a function, version or entry by a name
+    usage          counts in `stats.json` what hits saved
 """

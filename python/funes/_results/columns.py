@@ -1,4 +1,4 @@
-"""Results as the columns of a table: which there are, under which names, and in which order."""
+"""Arranges results in the columns of a table: their names and their order."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-#: The cells of a column, by the number of the row.
+#: The cells of a column by row number.
 Cells = dict[int, Any]
 
 
 class Shape(NamedTuple):
-    """What is known of the inputs before any result has been read."""
+    """The columns that are known before any result is read."""
 
-    #: The parameters in the order of the signature, without ``**kwargs``; None if they are not known.
+    #: The parameters in the order of the signature, without ``**kwargs``; None if not known.
     parameters: list[str] | None = None
-    #: The name of ``**kwargs``, whose items are columns of their own.
+    #: The name of ``**kwargs``, whose items get columns of their own.
     keywords: str | None = None
-    #: Whether results of several definitions may be among them, so that each says of which it is.
+    #: True if results of several definitions may be included; each then has its definition hash.
     is_mixed: bool = False
 
     @classmethod
     def of(cls, memo: Any, is_mixed: bool) -> Shape:
-        """The shape of the inputs of a memorious function."""
+        """Return the shape of the inputs of a memorious function."""
         parameters = inspect.signature(memo).parameters.values()
-        spread = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
+        variadic = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
         ignored = getattr(getattr(memo, "_options", None), "ignore", ())
-        names = [p.name for p in parameters if p.name not in {*spread, *ignored}]
-        return cls(names, spread[0] if spread else None, is_mixed)
+        names = [p.name for p in parameters if p.name not in {*variadic, *ignored}]
+        return cls(names, variadic[0] if variadic else None, is_mixed)
 
 
 class Table:
-    """Takes results apart. Names are settled at the end: any row may bring a new one."""
+    """Collects the cells of results. `columns` decides names last, as any row may add one."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self.rows = 0
         self._inputs: dict[str, Cells] = {}
-        self._extra: dict[str, Cells] = {}  # what came in **kwargs
-        self._keys: dict[Any, Cells] = {}  # of outputs that are dicts
+        self._extra: dict[str, Cells] = {}  # the items of **kwargs
+        self._keys: dict[Any, Cells] = {}  # the items of outputs that are dicts
         self._whole: Cells = {}  # other outputs
         self._seconds: Cells = {}
         self._definitions: Cells = {}
@@ -65,10 +65,11 @@ class Table:
             self._definitions[row] = result["definition"]
 
     def columns(self, exclude: Iterable[str] = ()) -> dict[str, Cells]:
-        """The cells by the final names of the columns, from left to right.
+        """Return the cells by the final names of the columns, from left to right.
 
         Raises:
-            KeyError: `exclude` has a name that is no column's. A table without rows may have any.
+            KeyError: `exclude` names a column that does not exist. Without rows, any name is
+                accepted.
         """
         named: dict[str, Cells] = {}
         last = {"time": self._seconds}
@@ -102,7 +103,7 @@ class Table:
 
 
 def check(parameter: str, names: Iterable[str], columns: Iterable[str]) -> None:
-    """Raise KeyError, with the names that there are, if one of `names` is no column's."""
+    """Raise KeyError, which lists the columns, if one of `names` is not among `columns`."""
     unknown = [name for name in names if name not in columns]
     if unknown:
         raise KeyError(

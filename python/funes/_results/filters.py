@@ -1,4 +1,4 @@
-"""Which results are wanted, by their inputs."""
+"""Selects results by their inputs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from funes._entries import large_arguments
 from funes._funes import Store, hash_value
 from funes.errors import UnhashableArgumentError
 
-#: What `where=` may be: values of inputs, or a function of the dict of inputs.
+#: The values of `where=`: a mapping of input values, or a function of the dict of inputs.
 Where = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
-#: Whether a result is wanted, by its head, in which large arguments may not be resolved yet.
-Condition = Callable[[dict[str, Any]], bool]
+#: Takes the head of a result, whose large arguments may be references; returns whether it matches.
+Filter = Callable[[dict[str, Any]], bool]
 
 
-def condition(
+def make_filter(
     store: Store, where: Where | None, names: list[str] | None, keywords: str | None
-) -> Condition | None:
-    """What a result must fulfil; None if there is nothing.
+) -> Filter | None:
+    """Make a filter of results; None if `where` is None.
 
     Args:
-        store: Where large arguments lie.
-        where: What the user gave.
+        store: The cache, which holds large arguments.
+        where: The condition that the user gave.
         names: The names that inputs can have; None if they are not known.
         keywords: The name of ``**kwargs``, if the function has it.
 
     Raises:
         KeyError: No input can have that name.
         TypeError: `where` is neither a mapping nor a function.
-        UnhashableArgumentError: A value cannot be an input, as it cannot be part of a key.
+        UnhashableArgumentError: A value cannot be part of a key, and so cannot be an input.
     """
     if where is None:
         return None
@@ -47,21 +47,21 @@ def condition(
             f"where takes a mapping of input values, or a function of the inputs, not {where!r}"
         )
 
-    def fulfils(head: dict[str, Any]) -> bool:
+    def matches(head: dict[str, Any]) -> bool:
         large_arguments.resolve(store, head)
         return bool(where(head["input"]))
 
-    return fulfils
+    return matches
 
 
 class _Equal:
-    """The inputs have these values: equal as arguments of calls are, by their hashes."""
+    """Matches results whose inputs have given values, compared by hash as in cache keys."""
 
     def __init__(self, store: Store, where: Mapping[str, Any], keywords: str | None) -> None:
         self._store = store
         self._keywords = keywords
         self._wanted = {name: hash_value(value) for name, value in where.items()}
-        #: Of large arguments, which many results may share, by what they are stored under.
+        #: The value hashes of large arguments by the hash of their files; many results share them.
         self._hashes: dict[str, str | None] = {}
 
     def __call__(self, head: dict[str, Any]) -> bool:
@@ -72,7 +72,7 @@ class _Equal:
         if stored is None:
             if name not in inputs:
                 inputs = inputs.get(self._keywords)
-            # In the place of keywords that could not be stored stands a text that says so.
+            # A string replaces keyword arguments that could not be stored.
             return _hash(inputs[name]) if isinstance(inputs, dict) and name in inputs else None
         if stored not in self._hashes:
             single = {"input": {}, "objects": {name: stored}}
@@ -85,4 +85,4 @@ def _hash(value: Any) -> str | None:
     try:
         return hash_value(value)
     except UnhashableArgumentError:
-        return None  # it is equal to nothing
+        return None  # equal to no value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from funes._results.columns import Shape
-from funes._results.filters import Where, condition
+from funes._results.filters import Where, make_filter
 from funes._results.results import Folder, Results
 from funes._results.stored import StoredFunction
 
@@ -21,24 +21,25 @@ def load_cached_results(
     versions: str | Iterable[str] = "current",
     inputs_only: bool = False,
 ) -> Results:
-    """The stored results of a memorious function, as data. See `Results` for what can be done with them.
+    """Return the stored results of a memorious function as data, see `Results`.
 
     Args:
         fn: A memorious function. It is not run.
-        where: Which results: a mapping from names of arguments to values, compared as arguments of calls are (by
-            `hash_value`: 1, 1.0 and True differ, arrays are equal by their elements); or a function that is given the
-            dict of the arguments and says whether the result is wanted. Outputs of others are not loaded.
-        versions: Which definitions of the function: ``"current"``, that of this moment; ``"all"`` of which anything is
-            stored; or definition hashes, of which the beginning is enough. With anything but ``"current"`` each result
-            has its definition hash under ``'definition'``. After an edit of the function, or of what it uses, the
-            results of before stay on disk under their own definition. Other functions of the same name, of other
-            modules or classes, have versions of their own.
-        inputs_only: Leave the outputs out: they are not loaded, and the dicts have no ``'output'``.
+        where: Selects results. A mapping from names of arguments to values, compared as arguments
+            of calls are (by `hash_value`: 1, 1.0 and True differ, arrays are equal by their
+            elements). Or a function that takes the dict of the arguments and returns whether to
+            keep the result. The outputs of other results are not loaded.
+        versions: Selects definitions of the function: ``"current"``; ``"all"`` that have results;
+            or definition hashes, or their first digits. With anything but ``"current"``, each
+            result has its definition hash under ``'definition'``. After an edit of the function or
+            of what it uses, earlier results stay on disk under their own definition. Functions of
+            the same name in other modules or classes have versions of their own.
+        inputs_only: Do not load outputs; the dicts then have no ``'output'``.
 
     Raises:
         TypeError: `fn` is not memorious; `where` is neither a mapping nor a function.
-        KeyError: `where` names an argument that the function does not have, which is looked at for ``"current"``; a
-            hash in `versions` has no results, or may be any of several.
+        KeyError: `where` names an argument that the function does not have (checked for
+            ``"current"`` only); a hash in `versions` matches no version, or several.
         UnhashableArgumentError: A value in `where` cannot be part of a key.
 
     Example:
@@ -55,17 +56,18 @@ def load_cached_results_as_pandas(
     exclude: str | Iterable[str] | None = None,
     index: str | Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """The stored results of a memorious function as a table: ``load_cached_results(fn).to_pandas(exclude, index)``.
+    """Return the stored results of a memorious function as a `pandas.DataFrame`.
 
-    `Results.to_pandas` says which columns there are.
+    Short for ``load_cached_results(fn).to_pandas(exclude, index)``. `Results.to_pandas` describes
+    the columns.
 
     Args:
         fn: A memorious function. It is not run.
-        exclude: Name, or names, of columns to leave out.
-        index: Name, or names, of columns to make the index of.
+        exclude: The name or names of columns to leave out.
+        index: The name or names of columns that become the index.
 
     Raises:
-        KeyError: `exclude` or `index` names a column that is not there.
+        KeyError: `exclude` or `index` names a column that does not exist.
         TypeError: `fn` is not memorious.
         ImportError: pandas is not installed.
 
@@ -104,14 +106,14 @@ def _of_memo(
     else:
         definitions = _definitions(memo, versions)
         names = None
-    fulfils = condition(store, where, names, shape.keywords)
+    matches = make_filter(store, where, names, shape.keywords)
     folders = [Folder(function, definition) for definition in definitions]
     return Results(
         store,
         folders,
         name=memo.__name__,
         shape=shape,
-        fulfils=fulfils,
+        matches=matches,
         inputs_only=inputs_only,
     )
 
@@ -120,10 +122,10 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
     folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
     stored = StoredFunction(memo._store, folder, memo._identity)
     if versions == "all":
-        # Where file systems ignore case, versions of `F` lie in the folder of `f`.
+        # On file systems that ignore case, versions of `F` lie in the folder of `f`.
         own = (None, memo._function_name)
         found = [each.definition for each in stored._versions() if each._true_name in own]
-        # Another function whose code is the same may have stored the results of the present one.
+        # Another function with the same code may have stored results under the current definition.
         return list(dict.fromkeys((*found, memo.definition)))
     wanted = [versions] if isinstance(versions, str) else versions
-    return list(dict.fromkeys(stored.version(beginning).definition for beginning in wanted))
+    return list(dict.fromkeys(stored.version(prefix).definition for prefix in wanted))

@@ -1,4 +1,4 @@
-"""A few results as text and as HTML, for the eye."""
+"""Shows a few results as text and as HTML."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import reprlib
 from typing import Any
 
 from funes._results.columns import Cells, Table
+from funes._results.text import cut, escaped
 
-#: How many characters of a value are shown, and how many columns.
-_WIDTH = 24
-_COLUMNS = 12
+#: The number of characters of a value that are shown, and the number of columns.
+_MAX_CHARACTERS = 24
+_MAX_COLUMNS = 12
 
 _short = reprlib.Repr()
-_short.maxother = _short.maxstring = _short.maxlong = _WIDTH
+_short.maxother = _short.maxstring = _short.maxlong = _MAX_CHARACTERS
 _short.maxlevel = 2
 
 
 class NotLoaded(str):
-    """Stands for a value that is not loaded to be shown."""
+    """Stands for a value that is too large to load for a preview."""
 
 
 def as_text(title: str, table: Table) -> str:
-    """A title and the rows below it, columns aligned."""
+    """Format a title and the rows below it, with aligned columns."""
     lines = _lines(table)
     if not table.rows:
         return title
@@ -32,7 +33,7 @@ def as_text(title: str, table: Table) -> str:
 
 
 def as_html(title: str, table: Table) -> str:
-    """The same as a table of HTML."""
+    """Format a title and the rows below it as a table in HTML."""
     caption = f"<p>{html.escape(title)}</p>"
     if not table.rows:
         return caption
@@ -47,11 +48,11 @@ def as_html(title: str, table: Table) -> str:
 def _lines(table: Table) -> list[list[str]]:
     columns = table.columns()
     names = list(columns)
-    if len(names) > _COLUMNS:
-        columns = {**{name: columns[name] for name in names[: _COLUMNS - 2]}, "...": {}}
+    if len(names) > _MAX_COLUMNS:
+        columns = {**{name: columns[name] for name in names[: _MAX_COLUMNS - 2]}, "...": {}}
         columns[names[-1]] = table.columns()[names[-1]]
     return [
-        [_cut(name) for name in columns],
+        [_fitted(name) for name in columns],
         *([_cell(cells, row) for cells in columns.values()] for row in range(table.rows)),
     ]
 
@@ -63,9 +64,9 @@ def _cell(cells: Cells, row: int) -> str:
     if type(value) is float:
         return f"{value:.6g}"
     text = value if type(value) is NotLoaded else _short.repr(value)
-    return _cut(" ".join(text.split()))
+    return _fitted(" ".join(text.split()))
 
 
-def _cut(text: str) -> str:
-    text = "".join(letter if letter.isprintable() else "?" for letter in text[: 2 * _WIDTH])
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+def _fitted(text: str) -> str:
+    # The slice bounds the work for names of any length.
+    return cut(escaped(text[: 2 * _MAX_CHARACTERS]), _MAX_CHARACTERS)

@@ -1,4 +1,4 @@
-"""The stored results of a function, as dicts and as tables."""
+"""Yields the stored results of a function as dicts, and makes tables of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from funes._entries import codec, reader
 from funes._funes import Listing, Store
 from funes._results import dataframes, preview
 from funes._results.columns import Shape, Table
+from funes._results.filters import Filter
 from funes._warnings import one_line, warn
 
 if TYPE_CHECKING:
@@ -19,24 +20,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Up to so many results come in the order in which they were stored. Of more, the first would have to wait until all
-#: had been listed.
-_ORDERED = 1000
+#: Iteration yields up to this many results in the order of storing. With more, the first result
+#: would have to wait until all are listed.
+_MAX_SORTED = 1000
 
-#: How many rows `repr` shows, and from how many bytes on it does not load an output.
-_SHOWN = 10
-_LARGE = 1 << 20
+#: The number of rows that `repr` shows.
+_PREVIEW_ROWS = 10
+#: `repr` does not load outputs of larger files.
+_MAX_PREVIEW_BYTES = 1 << 20
 
 
 class Folder(NamedTuple):
-    """Where results lie: what their checksums have besides the argument hash."""
+    """The function and definition of a folder of results; the checksums of its entries cover both."""
 
     function: str
     definition: str
 
 
-class _Place(NamedTuple):
-    """Where one result lies. They are sorted by the time of storing, then by name."""
+class _Location(NamedTuple):
+    """The location of one result. Sorts by the time of storing, then by name."""
 
     modified: int
     arguments: str
@@ -45,22 +47,24 @@ class _Place(NamedTuple):
 
 
 class Results:
-    """Stored results of a function, made by `load_cached_results`.
+    """The stored results of a function, returned by `load_cached_results`.
 
-    Going through them gives dicts with the keys ``'input'`` (the arguments by name, in the order of the signature,
-    defaults filled in, then ``global_seed`` if it was given), ``'output'`` (what the function returned), ``'time'``
-    (seconds it took), and ``'definition'`` if other versions than the current one were asked for.
+    Iteration yields dicts with the keys ``'input'`` (the arguments by name, in the order of the
+    signature, with defaults, then ``global_seed`` if it was given), ``'output'`` (the return
+    value), ``'time'`` (the run time in seconds), and ``'definition'`` if versions other than the
+    current one were requested.
 
-    They are read one by one, as the loop goes on, and anew by each loop: one result is held at a time, however many
-    there are. Up to 1,000 come in the order in which they were stored, those of one moment in the order of their file
-    names; more come in the order that the folder has, so that the first is there at once. Tables always are in the
-    order of storing. Results that are stored meanwhile may be missed.
+    Each iteration reads the files again, one at a time, so that only one result is in memory. Up
+    to 1,000 results come in the order of storing, and those stored at the same time in the order
+    of their file names. More results come in the order of the folder, so that the first is
+    available at once. Tables are always in the order of storing. Results that are stored meanwhile
+    may be missed.
 
-    ``len()`` is the number of results. Without `where` that is the number of files, found without reading any; with it,
-    all inputs are read: by ``list()`` too, which asks for the number first.
+    ``len()`` is the number of results. Without `where` it counts files and reads none. With
+    `where` it reads all inputs; ``list()`` calls it, too.
 
-    What cannot be read is skipped with a `CacheWarning`, and its file left as it is. What a function given as `where`
-    raises reaches the caller.
+    Results that cannot be read are skipped with a `CacheWarning`; their files stay unchanged.
+    Errors of a function given as `where` reach the caller.
 
     Example:
         >>> results = load_cached_results(train, where=lambda given: given["lr"] < 0.1)  # doctest: +SKIP
@@ -78,30 +82,30 @@ class Results:
         *,
         name: str,
         shape: Shape,
-        fulfils: Callable[[dict[str, Any]], bool] | None,
+        matches: Filter | None,
         inputs_only: bool,
     ) -> None:
         self._store = store
         self._folders = folders
         self._name = name
         self._shape = shape
-        self._fulfils = fulfils
+        self._matches = matches
         self._inputs_only = inputs_only
-        #: Takes the path of a file that cannot be read, and the reason.
-        self._skip = _warn_of
+        #: Called with the path of a file that cannot be read, and the reason.
+        self._skip = _warn_skipped
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for place in self._in_order():
-            result = self._read(place)
+        for location in self._in_order():
+            result = self._read(location)
             if result is not None:
                 yield result
-            del result  # one at a time
+            del result  # keeps one result in memory
 
     def __len__(self) -> int:
-        return sum(map(self._is_wanted, self._places()))
+        return sum(map(self._is_match, self._locations()))
 
     def __bool__(self) -> bool:
-        return any(map(self._is_wanted, self._places()))
+        return any(map(self._is_match, self._locations()))
 
     # As tables
 
@@ -110,39 +114,41 @@ class Results:
         exclude: str | Iterable[str] | None = None,
         index: str | Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """The results as a `pandas.DataFrame`: a row a result, in the order stored.
+        """Return a `pandas.DataFrame` with one row per result, in the order of storing.
 
         The columns, from left to right:
 
-        - one an argument, under its name, in the order of the signature. ``*args`` is one column of
-          tuples; each keyword in ``**kwargs`` has a column of its own. ``global_seed`` is the last one,
-          if any call had it;
-        - the output. A dict is spread: one column a key. Anything else is in the column ``output``;
-        - ``time``: seconds that the function took;
-        - ``definition``: the definition hash, if other versions than the current one were asked for.
+        - one column per argument, with its name, in the order of the signature. ``*args`` is one
+          column of tuples; each keyword in ``**kwargs`` has its own column. ``global_seed`` comes
+          last, if any call had it;
+        - the output: one column per key if it is a dict, else the column ``output``;
+        - ``time``: the run time in seconds;
+        - ``definition``: the definition hash, if versions other than the current one were
+          requested.
 
-        Two things of one name don't share a column:
+        Names that occur twice get separate columns:
 
-        - ``time`` is always the seconds; an argument called ``time`` is in ``input.time``; ``definition`` likewise;
-        - a key of the output that is called like an argument or ``time`` is in ``output.<key>``, and an
-          output as a whole is in ``output.output`` if there is an argument called ``output``;
-        - a keyword in ``**kwargs`` that is called like a positional-only argument is in
+        - ``time`` is always the run time; an argument called ``time`` is in ``input.time``, and an
+          argument called ``definition`` in ``input.definition``;
+        - a key of the output that is named like an argument or ``time`` is in ``output.<key>``; an
+          output that is no dict is in ``output.output`` if there is an argument called ``output``;
+        - a keyword in ``**kwargs`` that is named like a positional-only argument is in
           ``<kwargs>.<keyword>``;
         - a key of the output that is no string is in ``output.<repr of the key>``.
 
-        What a result does not have is NaN in its row (so that integers become floats, unless that would
+        A value that a result does not have is NaN (integers then become floats, unless that would
         change them). None stays None.
 
         Args:
-            exclude: Name, or names, of columns to leave out.
-            index: Name, or names, of columns to make the index of.
+            exclude: The name or names of columns to leave out.
+            index: The name or names of columns that become the index.
 
         Returns:
-            The frame. Without any results it is empty, with the columns of the arguments and ``time``; any names are
-            taken for `exclude` and `index` then, since those of the output are not known.
+            The frame. Without results it is empty, with the columns of the arguments and ``time``;
+            `exclude` and `index` then accept any names, since those of the output are not known.
 
         Raises:
-            KeyError: `exclude` or `index` names a column that is not there.
+            KeyError: `exclude` or `index` names a column that does not exist.
             ImportError: pandas is not installed.
 
         Warns:
@@ -151,44 +157,45 @@ class Results:
         return self._to_pandas("to_pandas", exclude, index)
 
     def _to_pandas(self, caller: str, exclude: Any, index: Any) -> pd.DataFrame:
-        pd = dataframes.needed(caller, "pandas", "pandas")
+        pd = dataframes.import_optional(caller, "pandas", "pandas")
         excluded, indexed = _names(exclude), _names(index)
         return dataframes.to_pandas(pd, self._table(), excluded, indexed)
 
     def to_polars(self, exclude: str | Iterable[str] | None = None) -> pl.DataFrame:
-        """The results as a `polars.DataFrame`, with the columns of `to_pandas`.
+        """Return a `polars.DataFrame` with the columns of `to_pandas`.
 
-        What a result does not have is null, as None is. A column of whole numbers and floats is one of floats, if that
-        changes none of them; tuples become lists. A column whose values are not of one type that polars has is one of
-        objects (``pl.Object``), with the values as they are.
+        Missing values and None are null. A column of integers and floats becomes a column of
+        floats if that changes no value; tuples become lists. A column whose values do not have one
+        type of polars becomes a column of objects (``pl.Object``) with unchanged values.
 
         Args:
-            exclude: Name, or names, of columns to leave out.
+            exclude: The name or names of columns to leave out.
 
         Raises:
-            KeyError: `exclude` names a column that is not there.
+            KeyError: `exclude` names a column that does not exist.
             ImportError: polars is not installed.
 
         Warns:
             CacheWarning: A result cannot be read; it is left out.
         """
-        pl = dataframes.needed("to_polars", "polars", "polars")
+        pl = dataframes.import_optional("to_polars", "polars", "polars")
         return dataframes.to_polars(pl, self._table(), _names(exclude))
 
     def to_parquet(
         self, path: str | os.PathLike[str], exclude: str | Iterable[str] | None = None
     ) -> None:
-        """Write the results into a Parquet file, with the columns of `to_polars`, by pyarrow or else polars.
+        """Write a Parquet file with the columns of `to_polars`. Uses pyarrow, else polars.
 
-        Nothing is turned into text on the way: a column whose values are not of one type that Parquet has is refused.
+        No value is converted to a string: a column whose values do not have one Parquet type is
+        refused.
 
         Args:
-            path: The file; one that exists is replaced.
-            exclude: Name, or names, of columns to leave out.
+            path: The file; an existing one is replaced.
+            exclude: The name or names of columns to leave out.
 
         Raises:
-            TypeError: A column has values that Parquet has no type for; the message names it.
-            KeyError: `exclude` names a column that is not there.
+            TypeError: Parquet has no type for the values of a column; the message names it.
+            KeyError: `exclude` names a column that does not exist.
             ImportError: Neither pyarrow nor polars is installed.
             OSError: The file cannot be written.
 
@@ -197,105 +204,110 @@ class Results:
         """
         dataframes.to_parquet("to_parquet", self._table(), path, _names(exclude))
 
-    # For the eye
+    # Preview
 
     def __repr__(self) -> str:
-        return preview.as_text(*self._glance())
+        return preview.as_text(*self._preview())
 
     def _repr_html_(self) -> str:
-        return preview.as_html(*self._glance())
+        return preview.as_html(*self._preview())
 
-    def _glance(self) -> tuple[str, Table]:
-        """A title and the first rows. Looks at no more than it must: a debugger may ask for it at any time."""
-        total = sum(1 for _ in self._places())
-        looked_at = list(islice(self._in_order(), _SHOWN if self._fulfils is None else _ORDERED))
-        wanted = list(filter(self._is_wanted, looked_at))
+    def _preview(self) -> tuple[str, Table]:
+        """Return a title and the first rows. Bounds the work, since a debugger may ask at any time."""
+        total = sum(1 for _ in self._locations())
+        limit = _PREVIEW_ROWS if self._matches is None else _MAX_SORTED
+        found = list(filter(self._is_match, islice(self._in_order(), limit)))
         table = Table(self._shape)
-        for place in wanted[:_SHOWN]:
-            result = self._read(place, is_shown=True)
+        for location in found[:_PREVIEW_ROWS]:
+            result = self._read(location, is_preview=True)
             if result is not None:
                 table.add(result)
-        many = total if self._fulfils is None else len(wanted)
-        title = f"{many:,} result{'s' * (many != 1)} of {self._name}"
-        if self._fulfils is not None and total > _ORDERED:
-            title += f" among the first {_ORDERED:,} of {total:,}"
-        return title + ", the first:" * (many > _SHOWN), table
+        count = total if self._matches is None else len(found)
+        title = f"{count:,} result{'s' * (count != 1)} of {self._name}"
+        if self._matches is not None and total > _MAX_SORTED:
+            title += f" among the first {_MAX_SORTED:,} of {total:,}"
+        return title + ", the first:" * (count > _PREVIEW_ROWS), table
 
     # Reading
 
-    def _places(self) -> Iterator[_Place]:
-        """Where the results lie, in the order of the folders."""
+    def _locations(self) -> Iterator[_Location]:
+        """Yield the locations of the results in the order of the folders."""
         for folder in self._folders:
             for arguments, size, modified in Listing(self._store.folder(*folder)):
-                yield _Place(modified, arguments, folder, size)
+                yield _Location(modified, arguments, folder, size)
 
-    def _in_order(self) -> Iterator[_Place]:
-        """The same in the order of storing, as long as they are not too many."""
-        places = self._places()
-        first = list(islice(places, _ORDERED + 1))
-        if len(first) <= _ORDERED:
+    def _in_order(self) -> Iterator[_Location]:
+        """Yield the locations in the order of storing, unless there are too many."""
+        locations = self._locations()
+        first = list(islice(locations, _MAX_SORTED + 1))
+        if len(first) <= _MAX_SORTED:
             first.sort()
         yield from first
-        yield from places
+        yield from locations
 
     def _table(self) -> Table:
         table = Table(self._shape)
-        for place in sorted(self._places()):
-            result = self._read(place)
+        for location in sorted(self._locations()):
+            result = self._read(location)
             if result is not None:
                 table.add(result)
         return table
 
-    def _read(self, place: _Place, *, is_shown: bool = False) -> dict[str, Any] | None:
-        """The result that lies there; None if it is not wanted or cannot be read.
+    def _read(self, location: _Location, *, is_preview: bool = False) -> dict[str, Any] | None:
+        """Read one result; None if it does not match or cannot be read.
 
-        To be shown, it is read without warnings, and without an output that is large.
+        A preview is read without warnings, and without large outputs.
         """
-        entry = self._attempt(place, is_shown, self._store.read, *place.folder, place.arguments)
+        entry = self._attempt(
+            location, is_preview, self._store.read, *location.folder, location.arguments
+        )
         if entry is None:
             return None
         head = None
-        if self._fulfils is not None:
-            head = self._attempt(place, is_shown, codec.load_head, entry)
-            if head is None or not self._fulfils(head):
+        if self._matches is not None:
+            head = self._attempt(location, is_preview, codec.load_head, entry)
+            if head is None or not self._matches(head):
                 return None
-        is_cut = is_shown and place.bytes > _LARGE
+        is_cut = is_preview and location.bytes > _MAX_PREVIEW_BYTES
         if self._inputs_only or is_cut:
-            head = head or self._attempt(place, is_shown, codec.load_head, entry)
-            result = self._attempt(place, is_shown, reader.resolved, self._store, head)
+            head = head or self._attempt(location, is_preview, codec.load_head, entry)
+            result = self._attempt(location, is_preview, reader.resolved, self._store, head)
         else:
-            result = self._attempt(place, is_shown, reader.whole_of, self._store, entry)
+            result = self._attempt(location, is_preview, reader.whole_of, self._store, entry)
         if result is None:
             return None
         if is_cut and not self._inputs_only:
-            result["output"] = preview.NotLoaded(f"<{place.bytes:,} bytes>")
+            result["output"] = preview.NotLoaded(f"<{location.bytes:,} bytes>")
         if self._shape.is_mixed:
-            result["definition"] = place.folder.definition
+            result["definition"] = location.folder.definition
         return result
 
-    def _is_wanted(self, place: _Place) -> bool:
-        if self._fulfils is None:
+    def _is_match(self, location: _Location) -> bool:
+        if self._matches is None:
             return True
-        entry = self._attempt(place, True, self._store.read, *place.folder, place.arguments)
-        head = entry and self._attempt(place, True, codec.load_head, entry)
-        return head is not None and self._fulfils(head)
+        entry = self._attempt(
+            location, True, self._store.read, *location.folder, location.arguments
+        )
+        head = entry and self._attempt(location, True, codec.load_head, entry)
+        return head is not None and self._matches(head)
 
     def _attempt(
-        self, place: _Place, is_silent: bool, work: Callable[..., T], *args: Any
+        self, location: _Location, is_silent: bool, work: Callable[..., T], *args: Any
     ) -> T | None:
-        """What the work gives; None, and a warning, if it fails: one result does not stop the others."""
+        """Call `work`; if it fails, warn and return None, so that one bad file stops no iteration."""
         try:
             return work(*args)
         except Exception as error:
             if not is_silent:
-                path, reason = self._store.path(*place.folder, place.arguments), one_line(error)
+                path = self._store.path(*location.folder, location.arguments)
+                reason = one_line(error)
                 if path not in reason:
                     reason = f"{path} cannot be read ({reason})"
                 self._skip(path, reason)
             return None
 
 
-def _warn_of(path: str, reason: str) -> None:  # noqa: ARG001 -- which is in the reason
+def _warn_skipped(path: str, reason: str) -> None:  # noqa: ARG001 -- `reason` contains it
     warn(f"a stored result was skipped: {reason}")
 
 

@@ -1,4 +1,4 @@
-"""What is stored: functions, their versions (one for each definition), and their entries (one for each call)."""
+"""Lists stored functions, their versions (one per definition), and their entries (one per call)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from funes._code.definition_file import read_definition, read_functions
 from funes._entries import function_identity, large_arguments, reader
 from funes._funes import Listing, Store, safe_name
 from funes._results.columns import Shape
-from funes._results.filters import Where, condition
+from funes._results.filters import Where, make_filter
+from funes._results.lookup import by_prefix
 from funes._results.results import Folder, Results
 from funes._results.stored_files import (
     CheckResult,
@@ -29,37 +30,34 @@ from funes._results.stored_files import (
 )
 from funes.errors import FunesError
 
-T = TypeVar("T")
-
 _HASH = re.compile(r"[0-9a-f]{40}")
 
 
-#: Stands for the module of versions of which it is not known.
+#: The module of versions whose module is not recorded.
 _UNKNOWN = "?"
 
 
 class StoredFunction:
-    """What is stored of one function, under all its definitions.
+    """A function that has stored results, under all its definitions.
 
-    A function is known by its module and its qualified name. Others of the same name share its folder, and a version
-    too if their code is the same.
-
+    A function is identified by its module and its qualified name. Functions with the same name
+    share a folder; functions with the same name and code also share versions.
     """
 
     def __init__(self, store: Store, folder: str, identity: str) -> None:
         self._store = store
         self._folder = folder
-        #: Empty if no version says whose it is.
+        #: Empty if no version records its function.
         self._identity = identity
 
     @property
     def folder(self) -> Path:
-        """The folder of its versions, and of those of other functions of its name."""
+        """The folder of its versions, and of those of other functions with its name."""
         return Path(self._folder)
 
     @cached_property
     def name(self) -> str:
-        """Its name; that of its folder if nothing tells what it was before it was made safe for file systems."""
+        """Its name; the name of its folder if the original name is neither recorded nor evident."""
         folder = os.path.basename(self._folder)
         own = self._identity.rpartition(".")[2].rpartition(":")[2]
         if own and folded(safe_name(own)) == folded(folder):
@@ -69,22 +67,22 @@ class StoredFunction:
 
     @property
     def module(self) -> str:
-        """The name of its module; of a program its file and the folder of it; ``"?"`` if it is not recorded."""
+        """The name of its module; for a program, its file and folder; ``"?"`` if it is not recorded."""
         return self._identity.partition(":")[0] or _UNKNOWN
 
     @property
     def qualified_name(self) -> str:
-        """Module and name, with the classes around it: ``mine.train.Model.fit``."""
+        """Its module and qualified name: ``mine.train.Model.fit``."""
         return function_identity.label(self._identity or f"{_UNKNOWN}:{self.name}")
 
     @cached_property
     def _label(self) -> str:
-        """Its name for listings: the qualified one if it shares its folder with other functions."""
+        """Its name in listings: the qualified name if it shares its folder with other functions."""
         alone = len(functions_in(self._store, self._folder)) <= 1
         return self.name if alone else self.qualified_name
 
     def versions(self) -> list[StoredVersion]:
-        """Its versions, the one to which a result was added last first. Lists all their folders.
+        """List its versions; the version with the latest result comes first. Lists all their folders.
 
         Raises:
             OSError: The folder cannot be listed.
@@ -97,26 +95,22 @@ class StoredFunction:
         return sorted(self._versions(), key=age)
 
     def version(self, definition: str) -> StoredVersion:
-        """A version by its definition hash, or by as many digits of it as no other one has.
+        """Find a version by its definition hash, or by the first digits if they are unique.
 
         Raises:
-            KeyError: There is none, or more than one.
+            KeyError: No version matches, or several do.
         """
-        found = {
-            version.definition: version
-            for version in self._versions()
-            if version.definition.startswith(definition)
-        }
-        return only("version", definition, found)
+        return by_prefix("version", definition, self._versions(), lambda each: each.definition)
 
     def definitions(self) -> list[str]:
-        """The definition hashes of its versions, sorted."""
+        """Return the definition hashes of its versions, sorted."""
         return definitions_of(self._folder, self._identity)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """The results of all versions as data; `where` and `inputs_only` as in `load_cached_results`.
+        """Return the results of all versions; `where`, `inputs_only` as in `load_cached_results`.
 
-        Each result has its definition hash under ``'definition'``. What came in ``**kwargs`` is one input, a dict.
+        Each result has its definition hash under ``'definition'``. Keyword arguments for
+        ``**kwargs`` are one input, a dict.
 
         Raises:
             As `StoredVersion.results`.
@@ -124,15 +118,15 @@ class StoredFunction:
         return results_of(self, self._versions(), where, inputs_only, is_mixed=True)
 
     def remove(self) -> DeletedFiles:
-        """Delete all versions, but those that are other functions' too, and the folder, unless other files are in it.
+        """Delete all versions that no other function shares, and the folder if it is empty then.
 
         Raises:
             OSError: A file cannot be deleted, or a folder is a link.
         """
         refuse_links(self._store, self._folder)
-        own = [version for version in self._versions() if not version.shared_with]
-        removed = [DeletedFiles(0, 0), *(version.remove() for version in own)]
-        with suppress(OSError):  # something else lies there, and stays
+        unshared = [version for version in self._versions() if not version.shared_with]
+        removed = [DeletedFiles(0, 0), *(version.remove() for version in unshared)]
+        with suppress(OSError):  # not empty
             os.rmdir(self._folder)
         return DeletedFiles(*map(sum, zip(*removed, strict=True)))
 
@@ -140,32 +134,32 @@ class StoredFunction:
         return [StoredVersion(self, definition) for definition in self.definitions()]
 
     def _spellings(self) -> set[str]:
-        """How people may write its name, but for beginnings that they may leave out."""
-        spelt = set(function_identity.spellings(self._identity or f"{_UNKNOWN}:{self.name}"))
-        return {self.name, os.path.basename(self._folder), *spelt}
+        """Return the ways to write its name; a user may also leave out leading parts."""
+        written = set(function_identity.spellings(self._identity or f"{_UNKNOWN}:{self.name}"))
+        return {self.name, os.path.basename(self._folder), *written}
 
     def __repr__(self) -> str:
         return f"<StoredFunction {self._label} in {self._store.root}>"
 
 
 def functions_in(store: Store, folder: str) -> list[StoredFunction]:
-    """The functions that have versions in a folder."""
+    """List the functions that have versions in a folder."""
     return [StoredFunction(store, folder, each) for each in _by_function(folder)]
 
 
 def definitions_of(folder: str, wanted: str) -> list[str]:
-    """The definition hashes in a folder that are of the function with this identity."""
+    """List the definition hashes in a folder that belong to the function with an identity."""
     return _by_function(folder, wanted).get(wanted, [])
 
 
 def _by_function(folder: str, wanted: str = "") -> dict[str, list[str]]:
-    """The definition hashes in a folder, by the identities of the functions; by "" those of which it is not known.
+    """Group the definition hashes in a folder by the identity of their function.
 
-    If one function alone is known, these are its own.
+    Hashes without a recorded function are under "", or under the only function if there is one.
 
     Args:
         folder: The folder.
-        wanted: The identity of a function that has this very spelling in the answer, if it has any versions.
+        wanted: An identity that keeps this spelling in the answer, if the function has versions.
     """
     found = {
         name: read_functions(os.path.join(folder, name))
@@ -173,22 +167,25 @@ def _by_function(folder: str, wanted: str = "") -> dict[str, list[str]]:
         if _HASH.fullmatch(name)
     }
     known = [each for names in found.values() for each in names]
-    one = function_identity.as_one([wanted, *known] if wanted else known)
-    spelt = {one[wanted]: wanted} if wanted else {}
+    common = function_identity.as_one([wanted, *known] if wanted else known)
+    spelling = {common[wanted]: wanted} if wanted else {}
     by_function: dict[str, list[str]] = {}
     for definition, names in found.items():
-        for name in dict.fromkeys(one[each] for each in names):
-            by_function.setdefault(spelt.get(name, name), []).append(definition)
+        for name in dict.fromkeys(common[each] for each in names):
+            by_function.setdefault(spelling.get(name, name), []).append(definition)
     unknown = [definition for definition, names in found.items() if not names]
     if unknown:
-        alone = [*by_function] or [wanted]
-        owner = alone[0] if len(alone) == 1 else ""
+        candidates = [*by_function] or [wanted]
+        owner = candidates[0] if len(candidates) == 1 else ""
         by_function[owner] = sorted([*by_function.get(owner, ()), *unknown])
     return by_function
 
 
 def subfolders(folder: str) -> list[str]:
-    """The names of the folders in a folder, sorted; links to folders too, since a cache may be spread over disks."""
+    """List the names of the folders in a folder, sorted.
+
+    Links to folders are included, since a cache may be spread over disks.
+    """
     try:
         with os.scandir(folder) as found:
             return sorted(each.name for each in found if each.is_dir())
@@ -197,23 +194,23 @@ def subfolders(folder: str) -> list[str]:
 
 
 class Summary(NamedTuple):
-    """What the folder of a version tells, without any entry being read."""
+    """Numbers about the entries of a version, taken from its folder; no entry is read."""
 
-    #: How many entries there are.
+    #: The number of entries.
     entries: int
-    #: The sizes of their files together.
+    #: The total size of their files.
     bytes: int
-    #: When the first was stored, in UTC; None if there are none.
+    #: The time at which the first was stored, in UTC; None without entries.
     first: datetime | None
-    #: When the last was stored, in UTC; None if there are none.
+    #: The time at which the last was stored, in UTC; None without entries.
     last: datetime | None
 
 
 class StoredVersion:
-    """What is stored of one version of a function: one definition of it.
+    """A version of a function: the results that are stored under one of its definitions.
 
     Attributes:
-        function: The function that it is a version of.
+        function: The function.
         definition: The definition hash: 40 hexadecimal digits.
     """
 
@@ -229,7 +226,7 @@ class StoredVersion:
         return Path(self._folder)
 
     def entries(self) -> Iterator[StoredEntry]:
-        """Go through the entries, in the order that the folder has; none is read.
+        """Yield the entries in the order of the folder; none is read.
 
         Raises:
             OSError: The folder cannot be listed.
@@ -238,17 +235,16 @@ class StoredVersion:
             yield StoredEntry(self, name, size, modified)
 
     def entry(self, arguments: str) -> StoredEntry:
-        """An entry by its argument hash, or by as many digits of it as no other one has.
+        """Find an entry by its argument hash, or by the first digits if they are unique.
 
         Raises:
-            KeyError: There is none, or more than one.
+            KeyError: No entry matches, or several do.
         """
-        found = {entry.hash: entry for entry in self.entries() if entry.hash.startswith(arguments)}
-        return only("entry", arguments, found)
+        return by_prefix("entry", arguments, self.entries(), lambda each: each.hash)
 
     @cached_property
     def summary(self) -> Summary:
-        """Number and size of the entries, first and last date: as they were when this was asked for first."""
+        """The number and size of the entries, and the first and last date; computed once."""
         count, size = 0, 0
         first: int | None = None
         last: int | None = None
@@ -260,24 +256,28 @@ class StoredVersion:
         return Summary(count, size, *dates)
 
     def seconds(self) -> float:
-        """How long the stored calls took to compute, together. Reads every entry; what cannot be read counts 0.0."""
-        return sum(map(_seconds, self.entries()), 0.0)
+        """Return the total run time of the stored calls in seconds.
+
+        Reads every entry; an entry that cannot be read counts 0.0.
+        """
+        return sum(map(seconds_of, self.entries()), 0.0)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """The results as data; `where` and `inputs_only` as in `load_cached_results`.
+        """Return the results as data; `where` and `inputs_only` as in `load_cached_results`.
 
-        As the function is not at hand, what came in ``**kwargs`` is one input, a dict.
+        Keyword arguments for ``**kwargs`` are one input, a dict, since the function is not loaded.
 
         Raises:
             FunesError: The name of the function is not known, so that no entry can be verified.
-            KeyError: `where` names an argument that the version does not have, if its parameters are recorded.
+            KeyError: `where` names an argument that the version does not have, if its parameters
+                are recorded.
             TypeError, UnhashableArgumentError: As `load_cached_results`.
         """
         return results_of(self.function, [self], where, inputs_only, is_mixed=False)
 
     @cached_property
     def description(self) -> dict[str, Any] | None:
-        """What the definition consists of: definition.json, see docs/format.md; None if that is missing or spoilt."""
+        """The content of definition.json, see docs/format.md; None if it is missing or damaged."""
         try:
             return read_definition(self._folder)
         except (OSError, ValueError):
@@ -285,7 +285,7 @@ class StoredVersion:
 
     @property
     def shared_with(self) -> list[str]:
-        """The other functions whose code is the same, so that the results are theirs too, by their qualified names."""
+        """The qualified names of other functions that share these results, as their code is the same."""
         if len(read_functions(self._folder)) < 2:
             return []
         return [
@@ -296,13 +296,13 @@ class StoredVersion:
         ]
 
     def damaged(self) -> Iterator[StoredFile]:
-        """The damaged files that were set aside."""
+        """Yield the quarantined files."""
         return damaged_files(self._store, self._folder)
 
     def remove(self) -> DeletedFiles:
-        """Delete all entries of the version, damaged ones too, and its folder, unless other files are in it.
+        """Delete all entries of the version and quarantined ones, and its folder if it is empty then.
 
-        A call of the function in another process that ends meanwhile may store its result again.
+        A call in another process that ends meanwhile may store its result again.
 
         Raises:
             OSError: A file cannot be deleted, or the folder is a link.
@@ -311,13 +311,13 @@ class StoredVersion:
 
     @cached_property
     def _true_name(self) -> str | None:
-        """The name of the function that its checksums have; None if nothing tells.
+        """The function name that the checksums of its entries cover; None if it is not known.
 
-        Where file systems ignore case, `F` and `f` share a folder, so that each version is asked.
+        On file systems that ignore case, `F` and `f` share a folder, so that versions may differ.
         """
-        shown = folded(os.path.basename(self.function._folder))
+        folder = folded(os.path.basename(self.function._folder))
         for name in _names(self.description):
-            if folded(safe_name(name)) == shown:
+            if folded(safe_name(name)) == folder:
                 return name
         return guess_name(os.path.basename(self.function._folder))
 
@@ -332,30 +332,30 @@ def results_of(
     inputs_only: bool,
     is_mixed: bool,
 ) -> Results:
-    """The results of versions of one function."""
+    """Return the results of versions of one function."""
     folders = []
     for version in versions:
         if version._true_name is None:
             raise FunesError(
-                f"the results in {version._folder} cannot be verified: their checksums have the function's"
-                " name in them, which definition.json beside them would say"
+                f"the results in {version._folder} cannot be verified: their checksums cover the name of"
+                " the function, and definition.json beside them does not record it"
             )
         folders.append(Folder(version._true_name, version.definition))
     store = function._store
     names, keywords = inputs_of(versions)
-    fulfils = condition(store, where, names, keywords)
+    matches = make_filter(store, where, names, keywords)
     return Results(
         store,
         folders,
         name=function.name,
         shape=Shape(is_mixed=is_mixed),
-        fulfils=fulfils,
+        matches=matches,
         inputs_only=inputs_only,
     )
 
 
 def inputs_of(versions: Iterable[StoredVersion]) -> tuple[list[str] | None, str | None]:
-    """The names that inputs of these versions can have, None if that is not recorded; and that of ``**kwargs``."""
+    """Return the names that inputs of versions can have, None if not recorded; and of ``**kwargs``."""
     names: dict[str, None] = {}
     keywords = None
     for version in versions:
@@ -368,15 +368,16 @@ def inputs_of(versions: Iterable[StoredVersion]) -> tuple[list[str] | None, str 
     return [*names, "global_seed"], keywords
 
 
-def _seconds(entry: StoredEntry) -> float:
+def seconds_of(entry: StoredEntry) -> float:
+    """Return the run time of an entry; 0.0 if it cannot be read, which `verify` reports."""
     try:
         return entry.time
     except Exception:
-        return 0.0  # `verify` tells what is the matter
+        return 0.0
 
 
 def _names(description: dict[str, Any] | None) -> Iterator[str]:
-    """What `__name__` of the function may have been: what is recorded, or the ends of its qualified name."""
+    """Yield possible values of `__name__`: the recorded one, then the ends of the qualified name."""
     recorded = description and description.get("function")
     if isinstance(recorded, str):
         yield recorded
@@ -390,7 +391,7 @@ def _names(description: dict[str, Any] | None) -> Iterator[str]:
 
 
 def guess_name(folder: str) -> str | None:
-    """The function's name, from that of its folder alone; None if that does not tell."""
+    """Guess the name of the function from the name of its folder; None if that is ambiguous."""
     readable = folder.rpartition("-")[0]
     for name in (folder, readable, f"<{readable}>"):
         if safe_name(name) == folder:
@@ -399,28 +400,12 @@ def guess_name(folder: str) -> str | None:
 
 
 def folded(name: str) -> str:
-    """A name as file systems compare it that ignore case."""
+    """Normalize a name as a file system that ignores case compares it."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def only(kind: str, beginning: str, found: dict[str, T]) -> T:
-    """The only one that was found.
-
-    Raises:
-        KeyError: There is none, or more than one.
-    """
-    if not found:
-        raise KeyError(f"there is no {kind} {beginning!r}")
-    if len(found) > 1:
-        names = ", ".join(sorted(found)[:3])
-        raise KeyError(
-            f"{beginning!r} may be any of {len(found)}: {names}{', ...' * (len(found) > 3)}"
-        )
-    return next(iter(found.values()))
-
-
 class StoredEntry(StoredFile):
-    """One stored call of one version of a function. Nothing of the file is read before it is asked for.
+    """One stored call of one version of a function. Its file is read only when needed.
 
     Attributes:
         version: The version that it belongs to.
@@ -449,22 +434,23 @@ class StoredEntry(StoredFile):
 
         Raises:
             FileNotFoundError: It has been deleted.
-            OSError: It cannot be read now, or not by this funes, or not with this key.
-            DamagedEntryError: The file is not what was written.
-            Exception: Whatever comes up when the objects are made again.
+            OSError: It cannot be read now, is in another version of the format, or is not signed
+                with the signing key.
+            DamagedEntryError: The file differs from what was written.
+            Exception: Unpickling failed.
         """
         inputs: dict[str, Any] = self._read(reader.read_head)["input"]
         return inputs
 
     @property
     def time(self) -> float:
-        """How many seconds the function ran. Unpickles nothing if that can be avoided; raises as `input`."""
+        """The run time in seconds. Unpickles nothing; raises as `input`."""
         seconds: float = self._read(reader.read_seconds)
         return seconds
 
     @property
     def objects(self) -> frozenset[str]:
-        """The hashes of its large arguments, which lie in `Cache.objects`. Nothing is unpickled or verified.
+        """The hashes of its large arguments, see `Cache.objects`. Nothing is unpickled or verified.
 
         Raises:
             OSError: It cannot be read now; FileNotFoundError if it has been deleted.
@@ -472,12 +458,12 @@ class StoredEntry(StoredFile):
         return frozenset(large_arguments.named_in_file(self._path))
 
     def load(self) -> dict[str, Any]:
-        """The whole: ``{'input': ..., 'output': ..., 'time': ...}``. Unpickles it, and raises, as `input`."""
+        """Unpickle it as ``{'input': ..., 'output': ..., 'time': ...}``; raises as `input`."""
         entry: dict[str, Any] = self._read(reader.read_whole)
         return entry
 
     def verify(self) -> CheckResult:
-        """Compare every byte of the file with its checksum; with its signature too if the cache has a key."""
+        """Compare every byte of the file with its checksum, and with its signature if there is a key."""
         name = self.version._true_name
         if name is None:
             return CheckResult("unreadable", self._nameless())
@@ -494,6 +480,6 @@ class StoredEntry(StoredFile):
 
     def _nameless(self) -> str:
         return (
-            f"{self._path} cannot be verified: its checksum has the function's name in it, which"
-            " definition.json beside it would say"
+            f"{self._path} cannot be verified: its checksum covers the name of the function, and"
+            " definition.json beside it does not record it"
         )

@@ -1,4 +1,4 @@
-"""Files of a cache as they lie in its folders, and how they are deleted: those of funes, and never through a link."""
+"""Deletes files of a cache: only files that funes wrote, and never through a link."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from funes._funes import DAMAGED, EXTENSION, Listing, Store
 
-#: What funes writes beside entries; see docs/format.md. The first of them go first: as long as there are entries, what
-#: says whose they are stays.
-_OWN_NAMES = (
+#: The names of files that funes writes, see docs/format.md. They are deleted in this order, so that
+#: definition.json outlives the entries that it describes.
+_FILE_NAMES = (
     re.compile(rf"[0-9a-f]{{40}}{re.escape(EXTENSION)}"),
     re.compile(r"\.tmp-.+"),
     re.compile(r"stats\.json"),
@@ -25,39 +25,40 @@ _OWN_NAMES = (
 
 
 class CheckResult(NamedTuple):
-    """What a look at every byte of a file has shown.
+    """The outcome of comparing every byte of a file with its checksum.
 
     Example:
         >>> CheckResult("damaged", "it is too short to be an entry").is_sound
         False
     """
 
-    #: "found" (sound), "absent" (deleted meanwhile), "damaged", "foreign" (not signed with the key in use), "format"
-    #: (in another version of the format) or "unreadable" (the system refuses to read it now).
+    #: "found" (sound), "absent" (deleted meanwhile), "damaged", "foreign" (not signed with the
+    #: signing key in use), "format" (in another version of the format) or "unreadable" (it cannot
+    #: be read now).
     state: str
-    #: What is the matter; empty for what is sound.
+    #: The reason; empty for a sound file.
     text: str
 
     @property
     def is_sound(self) -> bool:
-        """Whether it is what was written there."""
+        """True if the file is what was written."""
         return self.state == "found"
 
 
 class DeletedFiles(NamedTuple):
-    """What was deleted."""
+    """The number and size of deleted files."""
 
-    #: How many files.
+    #: The number of files.
     files: int
-    #: Their sizes together.
+    #: Their total size.
     bytes: int
 
 
 class StoredFile:
-    """A file of a cache: what the folder knows of it.
+    """A file of a cache, as its folder lists it.
 
     Attributes:
-        hash: The 40 hexadecimal digits that it is named by.
+        hash: The 40 hexadecimal digits of its name.
         bytes: Its size.
     """
 
@@ -72,7 +73,7 @@ class StoredFile:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the file."""
         return Path(self._path)
 
     @property
@@ -81,14 +82,14 @@ class StoredFile:
 
     @property
     def stored(self) -> datetime:
-        """When it was stored, in UTC; what the file's time of modification says."""
+        """The time at which it was stored, in UTC; the modification time of the file."""
         return date(self._modified)
 
     def remove(self) -> bool:
         """Delete the file.
 
         Returns:
-            Whether there was an ordinary file to delete.
+            True if there was a regular file to delete.
 
         Raises:
             OSError: It cannot be deleted, or lies behind a link.
@@ -101,45 +102,43 @@ class StoredFile:
 
 
 def damaged_files(store: Store, folder: str) -> Iterator[StoredFile]:
-    """What was set aside beside the entries of a folder."""
+    """Yield the quarantined files of a folder of entries."""
     folder = os.path.join(folder, DAMAGED)
     for name, size, modified in Listing(folder):
         yield StoredFile(store, folder, name, size, modified)
 
 
 def date(nanoseconds: int) -> datetime:
-    """A time of a file, in UTC."""
+    """Convert the time of a file to a date in UTC."""
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
 
 
 def refuse_links(store: Store, folder: str) -> None:
-    """Raise OSError if a link leads from the cache folder to this one: what lies behind it may belong to others."""
+    """Raise OSError if a folder is reached through a link: other caches may use its target."""
     while len(folder) > len(store.root):
         if os.path.islink(folder):
-            raise OSError(
-                f"{folder} is a link: delete what you mean in the folder that it leads to"
-            )
+            raise OSError(f"{folder} is a link: delete the files in its target instead")
         folder = os.path.dirname(folder)
 
 
 def remove_folder(store: Store, folder: str) -> DeletedFiles:
-    """Delete the files of funes in the folder of a definition, then the folder, unless other files are in it.
+    """Delete the files of funes in the folder of a definition, then the folder if it is empty.
 
     Raises:
-        OSError: The folder is behind a link, or a file cannot be deleted; those before it have gone.
+        OSError: The folder is behind a link, or a file cannot be deleted; earlier files are gone.
     """
     refuse_links(store, folder)
-    aside = os.path.join(folder, DAMAGED)
+    quarantine = os.path.join(folder, DAMAGED)
     files, size = 0, 0
-    for place in (folder,) if os.path.islink(aside) else (aside, folder):
-        names = _names(place)
-        for own in _OWN_NAMES:
-            for name in filter(own.fullmatch, names):
-                gone = _remove_file(os.path.join(place, name))
-                if gone is not None:
-                    files, size = files + 1, size + gone
-        with suppress(OSError):  # something else lies there, and stays
-            os.rmdir(place)
+    for each in (folder,) if os.path.islink(quarantine) else (quarantine, folder):
+        names = _names(each)
+        for pattern in _FILE_NAMES:
+            for name in filter(pattern.fullmatch, names):
+                deleted = _remove_file(os.path.join(each, name))
+                if deleted is not None:
+                    files, size = files + 1, size + deleted
+        with suppress(OSError):  # not empty
+            os.rmdir(each)
     return DeletedFiles(files, size)
 
 
@@ -151,7 +150,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _remove_file(path: str) -> int | None:
-    """The size of the file that was deleted; None if there is none, or no ordinary one."""
+    """Delete a regular file and return its size; None if there is none."""
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):

@@ -1,7 +1,8 @@
-"""`stats.json` beside the entries of a definition: what they have saved, over all processes that have ended.
+"""Counts what the entries of a definition saved, over all processes that ended, in `stats.json`.
 
-Each process adds its part once, when it ends. The numbers are there for people, nothing is decided by them: they are
-lost where they cannot be kept without waiting, in a folder that cannot be written to, and by a process that is killed.
+Each process adds its part once, when it ends. The numbers inform users, and `funes gc` ranks entries
+by them; no result depends on them. They are lost if the lock of the file stays taken, if the
+folder is not writable, or if the process is killed.
 """
 
 from __future__ import annotations
@@ -17,45 +18,45 @@ from funes._funes import forget_usage, take_usage
 
 FILE_NAME = "stats.json"
 
-#: Version of the file; docs/format.md describes it.
+#: The format version of the file, see docs/format.md.
 _FORMAT = 1
 
-#: No file of ours comes near it; what does is not read.
-_LARGEST = 4096
+#: The number of bytes that are read at most; a file that funes wrote is far smaller.
+_MAX_FILE_BYTES = 4096
 
-#: Workers of a pool end together, and each holds the lock for a fraction of a millisecond.
-_ATTEMPTS = 20
-_PAUSE = 0.0025
+#: Workers of a pool end at the same time. Each holds the lock for a fraction of a millisecond.
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE_SECONDS = 0.0025
 
-#: How many seconds a process may take at its end, be its definitions many or the disk slow.
-_LONGEST = 1.0
+#: The time that a process may take at exit, for many definitions or on a slow disk.
+_MAX_SAVE_SECONDS = 1.0
 
-_armed = False
+_is_registered = False
 
 
 class Stats(NamedTuple):
-    """What the entries of a definition have saved."""
+    """The hits of the entries of a definition, and the run time that they saved."""
 
-    #: Calls that did not run the function.
+    #: The number of calls that did not run the function.
     hits: int = 0
-    #: How long it would have taken, in seconds.
+    #: The run time that they would have taken, in seconds.
     saved_seconds: float = 0.0
 
 
-def arm() -> None:
-    """Have `save` called when this process ends."""
-    global _armed
-    if not _armed:
-        _armed = True
+def register() -> None:
+    """Register `save` to run when this process ends."""
+    global _is_registered
+    if not _is_registered:
+        _is_registered = True
         atexit.register(save)
-        _arm_worker()
+        _register_in_worker()
 
 
 def save() -> None:
-    """Add to the files what this process has saved since it did so before: the most first, as far as time allows."""
-    savings = sorted(take_usage(), key=lambda saving: -saving[2])
-    end = monotonic() + _LONGEST
-    for folder, hits, seconds in savings:
+    """Add to the files what this process saved since the last call; the largest first, within a limit."""
+    usage = sorted(take_usage(), key=lambda each: -each[2])
+    end = monotonic() + _MAX_SAVE_SECONDS
+    for folder, hits, seconds in usage:
         if monotonic() > end:
             break
         with suppress(Exception):
@@ -63,7 +64,7 @@ def save() -> None:
 
 
 def read(folder: str | os.PathLike[str]) -> Stats | None:
-    """What the file in the folder of a definition says; None if there is none that can be understood."""
+    """Read the file in the folder of a definition; None if it is missing or not understood."""
     with suppress(OSError, ValueError):
         return _parsed(_content(os.path.join(folder, FILE_NAME)))
     return None
@@ -74,7 +75,7 @@ def _add(folder: str, more: Stats) -> None:
     from funes._funes import KeyLock, hash_value
 
     if not os.path.isdir(folder):
-        return  # somebody has deleted it, and need not find it again
+        return  # deleted meanwhile: writing would create it again
     lock = KeyLock(folder, hash_value(FILE_NAME))
     if not _acquire(lock):
         return
@@ -89,7 +90,7 @@ def _add(folder: str, more: Stats) -> None:
 
 
 def _before(path: str) -> Stats | None:
-    """What the file says; nothing if it is none of ours; None if it is to be left alone."""
+    """Read the file; zeros if it is missing or invalid; None if a newer funes wrote it."""
     try:
         return _parsed(_content(path))
     except _NewerError:
@@ -99,23 +100,23 @@ def _before(path: str) -> Stats | None:
 
 
 def _acquire(lock: Any) -> bool:
-    for _ in range(_ATTEMPTS):
+    for _ in range(_LOCK_ATTEMPTS):
         held = lock.acquire()
         if held is not False:
             return held is True
-        sleep(_PAUSE)
+        sleep(_LOCK_PAUSE_SECONDS)
     return False
 
 
 class _NewerError(ValueError):
-    """A later version of the file."""
+    """The file has a later format version."""
 
 
 def _content(path: str) -> bytes:
-    """The file's content, without following a link or waiting for a pipe."""
+    """Read the file without following a link or waiting for a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with open(os.open(path, flags), "rb") as file:
-        return file.read(_LARGEST)
+        return file.read(_MAX_FILE_BYTES)
 
 
 def _parsed(content: bytes) -> Stats:
@@ -123,19 +124,19 @@ def _parsed(content: bytes) -> Stats:
 
     found = json.loads(content)
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
-        raise ValueError("not a file of ours")
+        raise ValueError("not a file that funes wrote")
     if found["format"] > _FORMAT:
         raise _NewerError
     hits, seconds = found.get("hits"), found.get("saved_seconds")
     if not isinstance(hits, int) or not isinstance(seconds, (int, float)):
-        raise ValueError("not a file of ours")
+        raise ValueError("not a file that funes wrote")
     if not (0 <= hits < 2**63 and 0 <= seconds < float("inf")):
-        raise ValueError("not what calls can have saved")
+        raise ValueError("impossible numbers")
     return Stats(hits, float(seconds))
 
 
-def _arm_worker() -> None:
-    """The same for a process of `multiprocessing`, which ends without `atexit` if it was forked."""
+def _register_in_worker() -> None:
+    """Register `save` in a process of `multiprocessing`, which skips `atexit` if it was forked."""
     process = sys.modules.get("multiprocessing.process")
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:
@@ -145,9 +146,9 @@ def _arm_worker() -> None:
 def _after_fork_in_child() -> None:
     forget_usage()
     util = sys.modules.get("multiprocessing.util")
-    if _armed and util is not None:
-        # Not at once: a worker first drops what its parent wanted to be done at the end.
-        util.register_after_fork(save, lambda _: _arm_worker())
+    if _is_registered and util is not None:
+        # Registered later, since a worker first drops the finalizers of its parent.
+        util.register_after_fork(save, lambda _: _register_in_worker())
 
 
 if hasattr(os, "register_at_fork"):

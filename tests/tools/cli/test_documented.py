@@ -35,12 +35,12 @@ def options_of(command: click.Command) -> set[str]:
     return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
 
 
-def test_the_page_has_a_section_for_each_command_in_the_order_of_the_help() -> None:
+def test_page_has_sections_of_commands_in_order_of_help() -> None:
     assert tuple(re.findall(r"^## funes (\w+)", PAGE, re.M)) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_section_tells_of_the_arguments_and_options_that_there_are(name: str) -> None:
+def test_section_documents_all_arguments_and_options(name: str) -> None:
     command, section = command_named(name), section_of(name)
     usage = click.Context(command, info_name=f"funes {name}").command.collect_usage_pieces(
         click.Context(command, info_name=f"funes {name}")
@@ -55,7 +55,7 @@ def test_a_section_tells_of_the_arguments_and_options_that_there_are(name: str) 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exit_code_is_told_of_in_the_help_and_on_the_page(name: str) -> None:
+def test_exit_code_is_in_help_and_on_page(name: str) -> None:
     text = command_named(name).help or ""
     assert ("Exit code" in text) == ("Exit code" in section_of(name))
 
@@ -70,14 +70,14 @@ def test_an_exit_code_is_told_of_in_the_help_and_on_the_page(name: str) -> None:
         if line.startswith("funes ")
     ],
 )
-def test_the_commands_that_pages_show_can_be_called_so(line: str) -> None:
+def test_documented_commands_parse(line: str) -> None:
     _, name, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
     # Nothing is looked up or run: options and arguments are only taken apart.
     context = command_named(name).make_context(name, arguments, resilient_parsing=True)
     assert context.args == []
 
 
-def test_what_all_commands_have_in_common_is_told_of() -> None:
+def test_page_documents_conventions() -> None:
     intro = PAGE.partition("\n## funes ")[0]
     assert all(f"`{option}" in intro for option in ("--cache", "--json", "--yes"))
     assert "Exit code" in (funes.help or "")

@@ -50,7 +50,7 @@ def left(versions: list[Any]) -> list[bool]:
         ((), [True, True, True, True]),
     ],
 )
-def test_versions_go_that_meet_all_that_is_asked(
+def test_gc_deletes_versions_matching_all_options(
     options: tuple[str, ...], expected: list[bool], cache: Path, run: Callable[..., Any]
 ) -> None:
     versions = aged(200, 100, 50, 10)
@@ -60,7 +60,7 @@ def test_versions_go_that_meet_all_that_is_asked(
     assert [entries_of(version) for version in versions] == [2 * each for each in expected]
 
 
-def test_versions_count_for_each_function(cache: Path, run: Callable[..., Any]) -> None:
+def test_keep_versions_counts_per_function(cache: Path, run: Callable[..., Any]) -> None:
     @memorious
     def other(x: int) -> int:
         return x
@@ -72,7 +72,7 @@ def test_versions_count_for_each_function(cache: Path, run: Callable[..., Any]) 
     assert [*left(versions), other.cache_path.exists()] == [False, True, True]
 
 
-def test_a_version_that_has_had_hits_was_used(cache: Path, run: Callable[..., Any]) -> None:
+def test_hits_count_as_use_of_a_version(cache: Path, run: Callable[..., Any]) -> None:
     versions = aged(200, 100)
     train(0)(1)
     usage.save()
@@ -80,7 +80,7 @@ def test_a_version_that_has_had_hits_was_used(cache: Path, run: Callable[..., An
     assert left(versions) == [True, False]
 
 
-def test_a_version_whose_first_result_is_being_computed_neither_goes_nor_supersedes(
+def test_version_without_results_stays_and_does_not_count(
     cache: Path, run: Callable[..., Any]
 ) -> None:
     (old,) = aged(200)
@@ -96,7 +96,7 @@ def test_a_version_whose_first_result_is_being_computed_neither_goes_nor_superse
     assert not bare.exists()
 
 
-def test_the_least_valuable_entries_go_until_the_rest_is_small_enough(
+def test_max_bytes_deletes_least_valuable_entries(
     cache: Path, run: Callable[..., Any], data: Callable[..., Any]
 ) -> None:
     first, second = train(1), train(2)
@@ -118,7 +118,7 @@ def test_the_least_valuable_entries_go_until_the_rest_is_small_enough(
     assert list(cache.iterdir()) == []
 
 
-def test_hits_count_as_seconds_saved(cache: Path, run: Callable[..., Any]) -> None:
+def test_hits_increase_the_value_of_entries(cache: Path, run: Callable[..., Any]) -> None:
     used, idle = train(1), train(2)
     often, long = (
         store(used, 1.0, 1, size=1000, hits=50),
@@ -128,7 +128,7 @@ def test_hits_count_as_seconds_saved(cache: Path, run: Callable[..., Any]) -> No
     assert [often.exists(), long.exists()] == [True, False]
 
 
-def test_of_equal_value_the_oldest_go_first(cache: Path, run: Callable[..., Any]) -> None:
+def test_oldest_of_equal_entries_are_deleted_first(cache: Path, run: Callable[..., Any]) -> None:
     memo = train(1)
     paths = [store(memo, 1.0, number, size=100) for number in range(10, 14)]
     for days, path in zip((1, 4, 3, 2), paths, strict=True):
@@ -138,7 +138,7 @@ def test_of_equal_value_the_oldest_go_first(cache: Path, run: Callable[..., Any]
     assert [path.exists() for path in paths] == [True, False, False, True]
 
 
-def test_an_entry_stays_whose_room_is_not_needed(cache: Path, run: Callable[..., Any]) -> None:
+def test_entry_stays_if_later_entries_free_enough(cache: Path, run: Callable[..., Any]) -> None:
     """The cheap ones come first, and the large one after them frees enough by itself."""
     memo = train(1)
     cheap = [store(memo, 1e-6, number, size=100) for number in range(10)]
@@ -151,7 +151,7 @@ def test_an_entry_stays_whose_room_is_not_needed(cache: Path, run: Callable[...,
 @pytest.mark.parametrize(
     ("young", "limit"), [(300_000, "100k"), (300_000, "1k"), (5_000_000, "4M")]
 )
-def test_no_result_goes_where_the_target_cannot_be_reached(
+def test_unreachable_max_bytes_deletes_no_entry(
     young: int, limit: str, cache: Path, run: Callable[..., Any], data: Callable[..., Any]
 ) -> None:
     small = [store(train(1), 1.0, number, size=500) for number in range(100)]
@@ -175,7 +175,7 @@ def test_no_result_goes_where_the_target_cannot_be_reached(
     assert objects_of(cache) == [young // 10_000]
 
 
-def test_each_function_keeps_its_versions(cache: Path, run: Callable[..., Any]) -> None:
+def test_versions_of_functions_with_equal_names_are_counted_apart(cache: Path, run: Callable[..., Any]) -> None:
     functions = [
         function("def train(x): return x + 1", "resnet"),
         function("def train(x): return x * 3", "svm"),
@@ -187,7 +187,7 @@ def test_each_function_keeps_its_versions(cache: Path, run: Callable[..., Any]) 
     assert [memo.is_cached(1) for memo in functions] == [True, True]
 
 
-def test_a_version_of_two_functions_stays_as_long_as_one_of_them_keeps_it(
+def test_shared_version_stays_while_one_function_keeps_it(
     cache: Path, run: Callable[..., Any]
 ) -> None:
     one, other = (function("def train(x): return x", module) for module in ("resnet", "svm"))
@@ -207,7 +207,7 @@ def test_a_version_of_two_functions_stays_as_long_as_one_of_them_keeps_it(
     assert [later.cache_path.exists(), newest.is_cached(1)] == [True, True]
 
 
-def test_nothing_goes_without_being_asked_for_or_in_a_dry_run(
+def test_nothing_is_deleted_without_options_or_in_dry_run(
     cache: Path, run: Callable[..., Any], lines: Callable[..., Any]
 ) -> None:
     versions = aged(200, 100)
@@ -236,7 +236,7 @@ def objects_of(cache: Path) -> list[int]:
     return sorted(path.stat().st_size // 10_000 for path in (cache / "objects").glob("*.dill"))
 
 
-def test_large_arguments_go_when_no_entry_refers_to_them(
+def test_large_arguments_without_references_are_deleted(
     load: Any, cache: Path, run: Callable[..., Any]
 ) -> None:
     load.forget(bytes(10_000))
@@ -247,7 +247,7 @@ def test_large_arguments_go_when_no_entry_refers_to_them(
     assert objects_of(cache) == [2]
 
 
-def test_a_young_large_argument_stays(load: Any, cache: Path, run: Callable[..., Any]) -> None:
+def test_young_large_argument_stays(load: Any, cache: Path, run: Callable[..., Any]) -> None:
     run("rm", "load", "--yes")
     age(cache / "objects", 0.5)
     assert run("gc", "--yes").exit_code == 0
@@ -257,7 +257,7 @@ def test_a_young_large_argument_stays(load: Any, cache: Path, run: Callable[...,
     assert objects_of(cache) == []
 
 
-def test_a_large_argument_that_is_used_again_is_young_again(
+def test_reused_large_argument_is_young_again(
     load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if the entry of the call came after the sweep.
@@ -268,7 +268,7 @@ def test_a_large_argument_that_is_used_again_is_young_again(
     assert objects_of(cache) == [1]
 
 
-def test_what_comes_to_be_referred_to_while_a_sweep_is_on_stays(
+def test_large_argument_used_during_gc_stays(
     load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("rm", "load", "--yes")
@@ -285,7 +285,7 @@ def test_what_comes_to_be_referred_to_while_a_sweep_is_on_stays(
     assert objects_of(cache) == [1]
 
 
-def test_a_version_that_is_used_while_a_sweep_is_on_stays(
+def test_version_used_during_gc_stays(
     cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (version,) = aged(200)
@@ -303,7 +303,7 @@ def test_a_version_that_is_used_while_a_sweep_is_on_stays(
     assert entries_of(version) == 3
 
 
-def test_as_long_as_an_entry_cannot_be_read_no_large_argument_goes(
+def test_unreadable_entry_keeps_all_large_arguments(
     load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = load.key(bytes(10_000), 2).path
@@ -322,7 +322,7 @@ def test_as_long_as_an_entry_cannot_be_read_no_large_argument_goes(
     assert objects_of(cache) == [1, 2]
 
 
-def test_large_arguments_count_with_the_last_entry_that_refers_to_them(
+def test_large_arguments_count_for_their_last_entry(
     load: Any, cache: Path, data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dear = load.key(b"1" * 20_000).path
@@ -337,7 +337,7 @@ def test_large_arguments_count_with_the_last_entry_that_refers_to_them(
     assert done["left"] == sum(sizes)
 
 
-def test_an_entry_goes_alone_where_its_large_argument_is_used_by_another(
+def test_entry_is_deleted_without_shared_large_argument(
     load: Any, cache: Path, data: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cheap = load.key(bytes(10_000), 2).path
@@ -350,7 +350,7 @@ def test_an_entry_goes_alone_where_its_large_argument_is_used_by_another(
     assert [load.is_cached(bytes(10_000), times) for times in (1, 2)] == [True, False]
 
 
-def test_damaged_entries_go_when_they_are_old_or_there_is_no_room(
+def test_quarantined_entries_are_deleted_if_old_or_above_max_bytes(
     cache: Path, run: Callable[..., Any], lines: Callable[..., Any]
 ) -> None:
     double = train(1)
@@ -370,7 +370,7 @@ def test_damaged_entries_go_when_they_are_old_or_there_is_no_room(
     assert path.exists()
 
 
-def test_unfinished_files_of_the_day_before_yesterday_go(
+def test_unfinished_files_older_than_two_days_are_deleted(
     cache: Path, run: Callable[..., Any]
 ) -> None:
     double = train(1)
@@ -392,14 +392,14 @@ def test_unfinished_files_of_the_day_before_yesterday_go(
         ("--keep-versions", "-1"),
     ],
 )
-def test_what_is_no_age_or_size_is_refused(
+def test_invalid_age_or_size_is_refused(
     options: tuple[str, ...], cache: Path, run: Callable[..., Any]
 ) -> None:
     cache.mkdir()
     assert run("gc", *options, "--yes").exit_code == 2
 
 
-def test_programs_that_run_go_on(
+def test_running_programs_are_not_disturbed(
     cache: Path, run: Callable[..., Any], printed: Callable[[], list[str]]
 ) -> None:
     @memorious(large_argument=1000)

@@ -23,7 +23,7 @@ def versions(cache: Path) -> list[Any]:
     return [first, second]
 
 
-def test_functions_are_listed_with_what_there_is_of_them(
+def test_functions_are_listed_with_their_numbers(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     @memorious
@@ -38,7 +38,7 @@ def test_functions_are_listed_with_what_there_is_of_them(
     assert listed[1][4] == str(sum(file.stat().st_size for file in files))
 
 
-def test_versions_come_the_latest_first_with_what_changed(
+def test_versions_are_listed_latest_first_with_changes(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     listed = lines("ls", "train")
@@ -47,7 +47,7 @@ def test_versions_come_the_latest_first_with_what_changed(
     assert [line[2] for line in listed] == ["1", "2"]
 
 
-def test_the_time_is_that_of_all_entries_and_what_hits_saved_is_summed_up(
+def test_computed_and_saved_seconds_are_sums(
     versions: list[Any], data: Callable[..., Any]
 ) -> None:
     usage.save()
@@ -72,13 +72,13 @@ def test_quick_reads_no_entry(versions: list[Any], data: Callable[..., Any]) -> 
 
 
 @pytest.mark.parametrize("name", ["train", "mine.train"])
-def test_a_function_has_its_name_and_its_qualified_name(
+def test_function_is_found_by_name_and_qualified_name(
     name: str, versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     assert len(lines("ls", name)) == 2
 
 
-def test_a_function_that_has_an_unusual_name_is_found_by_that_of_its_folder_too(
+def test_unusual_name_is_found_by_folder_name(
     cache: Path, lines: Callable[..., Any]
 ) -> None:
     square = memorious(lambda x: x * x)
@@ -88,14 +88,14 @@ def test_a_function_that_has_an_unusual_name_is_found_by_that_of_its_folder_too(
     assert lines("ls", folder.name) == lines("ls", "<lambda>")
 
 
-def test_without_definition_json_it_is_said_that_nothing_is_known(
+def test_missing_definition_file_is_reported(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     (versions[0].cache_path / "definition.json").unlink()
     assert lines("ls", "train")[0][-1] == "not known: there is no definition.json"
 
 
-def test_what_is_not_there_is_a_failure_that_says_what_there_is(
+def test_unknown_function_fails_and_lists_functions(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     missing = run("ls", "tran")
@@ -103,7 +103,7 @@ def test_what_is_not_there_is_a_failure_that_says_what_there_is(
     assert "there is no function 'tran' in this cache; there are train" in missing.stderr
 
 
-def test_an_empty_cache_is_a_failure_too(cache: Path, run: Callable[..., Any]) -> None:
+def test_empty_cache_fails(cache: Path, run: Callable[..., Any]) -> None:
     nowhere = run("ls")
     assert nowhere.exit_code == 1
     assert f"there is no cache folder {cache}" in nowhere.stderr
@@ -114,7 +114,7 @@ def test_an_empty_cache_is_a_failure_too(cache: Path, run: Callable[..., Any]) -
         assert f"nothing is stored in {cache}" in empty.stderr
 
 
-def test_another_cache_is_named_with_an_option(
+def test_option_selects_another_cache(
     versions: list[Any], cache: Path, tmp_path: Path, run: Callable[..., Any]
 ) -> None:
     cache.rename(tmp_path / "other")
@@ -122,7 +122,7 @@ def test_another_cache_is_named_with_an_option(
     assert run("ls", "--cache", tmp_path / "other").exit_code == 0
 
 
-def test_a_listing_imports_nobody_s_code(
+def test_listing_imports_no_user_code(
     cache: Path, tmp_path: Path, run_python: Callable[..., str], run: Callable[..., Any]
 ) -> None:
     (tmp_path / "theirs.py").write_text("class Thing: pass\n", encoding="utf-8")

@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pytest
 
-from funes._results.find_function import named
-from funes._tools.cli import resolve, units
-from funes._tools.cli.exit_codes import NotFound
-from funes._tools.cli.output import Column, print_rows, to_json
+from funes._results import lookup
+from funes._tools.cli import units
+from funes._tools.cli.output import Column, print_rows, progress, to_json
 
 COLUMNS = (Column("name"), Column("count", right=True))
 
 
-def test_a_line_is_a_row_and_nothing_in_it_breaks_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_row_is_a_line_with_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"name": "a\tb\nc\x1b[1m\u202e", "count": 1, "more": 2}, {"name": None, "count": 0}]
     assert print_rows(rows, COLUMNS) == 2
     assert capsys.readouterr().out == "a\\tb\\nc\\x1b[1m\\u202e\t1\n\t0\n"
 
 
-def test_json_has_all_keys_and_a_row_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_all_keys_and_one_row_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"name": "é", "more": [1, None]}, {"name": "b"}]
     assert print_rows(iter(rows), COLUMNS, as_json=True) == 2
     out = capsys.readouterr().out
@@ -69,7 +69,7 @@ def holds_itself() -> list[Any]:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_any_value_has_a_form_in_json(value: Any, expected: Any) -> None:
+def test_any_value_converts_to_json(value: Any, expected: Any) -> None:
     found = json.loads(json.dumps(to_json(value), allow_nan=False))
     if isinstance(value, datetime):
         assert datetime.fromisoformat(found) == value
@@ -77,7 +77,7 @@ def test_any_value_has_a_form_in_json(value: Any, expected: Any) -> None:
         assert (type(found), found) == (type(expected), expected)
 
 
-def test_a_number_of_more_digits_than_python_prints_is_hexadecimal() -> None:
+def test_huge_integer_is_hexadecimal() -> None:
     assert to_json(1 << 20_000) == hex(1 << 20_000)
 
 
@@ -109,13 +109,13 @@ def test_ages(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1X", "1e3", "K"])
-def test_what_is_no_size(text: str) -> None:
+def test_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no size"):
         units.size(text)
 
 
 @pytest.mark.parametrize("text", ["", "90", "d", "-1d", "1y", "1D"])
-def test_what_is_no_age(text: str) -> None:
+def test_invalid_age_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no age"):
         units.age(text)
 
@@ -132,7 +132,7 @@ def test_what_is_no_age(text: str) -> None:
         (1 << 62, "4 EiB"),
     ],
 )
-def test_bytes_for_people(count: int, shown: str) -> None:
+def test_format_of_sizes(count: int, shown: str) -> None:
     assert units.bytes_shown(count) == shown
 
 
@@ -152,11 +152,11 @@ def test_bytes_for_people(count: int, shown: str) -> None:
         (86400 * 400 + 7200, "400 d 2 h"),
     ],
 )
-def test_seconds_for_people(seconds: float, shown: str) -> None:
+def test_format_of_durations(seconds: float, shown: str) -> None:
     assert units.seconds_shown(seconds) == shown
 
 
-def test_dates_are_those_of_the_local_clock() -> None:
+def test_dates_are_in_local_time() -> None:
     moment = datetime(2026, 11, 25, 10, 4, 5, 678, tzinfo=timezone.utc)
     assert units.date_shown(moment) == moment.astimezone().strftime("%Y-%m-%d %H:%M")
     exact = datetime.fromisoformat(units.date_exact(moment))
@@ -164,9 +164,10 @@ def test_dates_are_those_of_the_local_clock() -> None:
 
 
 class Named:
-    """What is asked of a `StoredFunction`."""
+    """Has the attributes of a `StoredFunction` that a lookup needs."""
 
     def __init__(self, *spellings: str) -> None:
+        self.qualified_name = spellings[-1]
         self._spellings = lambda: set(spellings)
 
 
@@ -181,27 +182,53 @@ NAMES = {
     ("wanted", "found"),
     [("train", "a"), ("mine.train", "a"), ("fit", "b"), ("Model.fit", "b"), ("x.fit", "c")],
 )
-def test_a_name_is_found_by_itself_or_by_its_end(wanted: str, found: str) -> None:
+def test_function_is_found_by_name_or_end_of_qualified_name(wanted: str, found: str) -> None:
     functions: Any = NAMES.values()
-    assert named(functions, wanted) == [NAMES[found]]
+    assert lookup.matches(functions, wanted) == [NAMES[found]]
+    assert lookup.by_name(wanted, functions, Path("cache")) is NAMES[found]
 
 
-def test_a_name_that_several_end_with_is_that_of_each() -> None:
+def test_name_that_is_the_end_of_several_qualified_names_matches_all() -> None:
     both: Any = [Named("mine.fit"), Named("x.fit"), Named("fit2")]
-    assert named(both, "fit") == both[:2]
-    assert named(both, "it") == []
+    assert lookup.matches(both, "fit") == both[:2]
+    assert lookup.matches(both, "it") == []
+    with pytest.raises(lookup.AmbiguousNameError, match=r"'fit' may be any of mine\.fit, x\.fit: say"):
+        lookup.by_name("fit", both, Path("cache"))
+    with pytest.raises(KeyError, match=r"no function 'it' in cache; there are mine\.fit, x\.fit, fit2"):
+        lookup.by_name("it", both, Path("cache"))
 
 
-def test_a_hash_is_found_by_its_beginning() -> None:
+def test_hash_is_found_by_unique_prefix() -> None:
     hashes = ["abc1", "abd2", "b3"]
-    assert resolve.by_prefix("ABC", hashes, str, "version") == "abc1"
-    with pytest.raises(click.UsageError, match="abc1, abd2: give more digits"):
-        resolve.by_prefix("ab", hashes, str, "version")
-    with pytest.raises(NotFound, match="no version 'c'; there are abc1, abd2, b3"):
-        resolve.by_prefix("c", hashes, str, "version")
+    assert lookup.by_prefix("version", "ABC", hashes, str) == "abc1"
+    with pytest.raises(lookup.AmbiguousNameError, match="abc1, abd2: give more digits"):
+        lookup.by_prefix("version", "ab", hashes, str)
+    with pytest.raises(KeyError, match="no version 'c'; there are abc1, abd2, b3") as found:
+        lookup.by_prefix("version", "c", hashes, str)
+    assert not isinstance(found.value, lookup.AmbiguousNameError)
+    with pytest.raises(KeyError, match="there are none"):
+        lookup.by_prefix("version", "c", [], str)
 
 
-def test_an_error_names_ten_of_those_that_there_are() -> None:
+def test_empty_prefix_is_ambiguous_even_if_one_hash_exists() -> None:
+    with pytest.raises(lookup.AmbiguousNameError, match="may be any of abc1: give more digits"):
+        lookup.by_prefix("version", "", ["abc1"], str)
+
+
+def test_lookup_error_lists_at_most_ten_names() -> None:
     hashes = [f"{number:02}" for number in range(13)]
-    with pytest.raises(NotFound, match=r"08, 09 and 3 more$"):
-        resolve.by_prefix("x", hashes, str, "version")
+    with pytest.raises(KeyError, match=r"08, 09 and 3 more'$"):
+        lookup.by_prefix("version", "x", hashes, str)
+    with pytest.raises(KeyError, match=r"08, 09 and 3 more: give more digits'$"):
+        lookup.by_prefix("version", "", iter(hashes), str)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_yields_all_items_and_draws_only_in_a_terminal(
+    is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    assert list(progress(iter(range(3)), 3, "read [red]all[/red]")) == [0, 1, 2]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert ("read [red]all[/red]" in shown.err) is is_terminal

@@ -24,7 +24,7 @@ def versions(cache: Path) -> list[Any]:
     return versions
 
 
-def test_without_a_terminal_nothing_is_deleted_unless_it_is_said(
+def test_without_a_terminal_yes_is_needed(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     done = run("rm", "train", answer="y\n")
@@ -33,20 +33,20 @@ def test_without_a_terminal_nothing_is_deleted_unless_it_is_said(
     assert [entries_of(each) for each in versions] == [2, 2]
 
 
-def test_a_function_goes_with_its_folder(
+def test_function_is_deleted_with_its_folder(
     versions: list[Any], cache: Path, run: Callable[..., Any]
 ) -> None:
     assert run("rm", "train", "--yes").exit_code == 0
     assert list(cache.iterdir()) == []
 
 
-def test_only_the_versions_that_are_named_go(versions: list[Any], run: Callable[..., Any]) -> None:
+def test_only_given_versions_are_deleted(versions: list[Any], run: Callable[..., Any]) -> None:
     assert run("rm", "train", versions[0].definition[:10], "--yes").exit_code == 0
     assert not versions[0].cache_path.exists()
     assert entries_of(versions[1]) == 2
 
 
-def test_only_the_entries_with_these_arguments_go(
+def test_where_deletes_only_matching_entries(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     assert run("rm", "train", "--where", "lr=2", "--yes").exit_code == 0
@@ -57,7 +57,7 @@ def test_only_the_entries_with_these_arguments_go(
     assert [each.is_cached(1) for each in versions] == [False, True]
 
 
-def test_what_would_be_deleted_is_listed_and_stays(
+def test_dry_run_lists_and_deletes_nothing(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     listed = lines("rm", "train", "--dry-run")
@@ -69,7 +69,7 @@ def test_what_would_be_deleted_is_listed_and_stays(
     assert [entries_of(each) for each in versions] == [2, 2]
 
 
-def test_json_says_what_was_deleted(versions: list[Any], data: Callable[..., Any]) -> None:
+def test_json_lists_deleted_files(versions: list[Any], data: Callable[..., Any]) -> None:
     sizes = sum(path.stat().st_size for path in versions[0].cache_path.iterdir())
     files = len(list(versions[0].cache_path.iterdir()))
     done = data("rm", "train", versions[0].definition, "--yes")
@@ -85,7 +85,7 @@ def test_json_says_what_was_deleted(versions: list[Any], data: Callable[..., Any
         (("train", "--where", "lr=3"), "there is no such entry"),
     ],
 )
-def test_what_is_not_there_is_a_failure(
+def test_unknown_function_version_or_entry_fails(
     arguments: tuple[str, ...], text: str, versions: list[Any], run: Callable[..., Any]
 ) -> None:
     done = run("rm", *arguments, "--yes")
@@ -94,7 +94,7 @@ def test_what_is_not_there_is_a_failure(
     assert [entries_of(each) for each in versions] == [2, 2]
 
 
-def test_files_of_others_stay(versions: list[Any], run: Callable[..., Any]) -> None:
+def test_user_files_stay(versions: list[Any], run: Callable[..., Any]) -> None:
     mine = versions[0].cache_path / "mine.txt"
     mine.write_text("a note", encoding="utf-8")
     assert run("rm", "train", "--yes").exit_code == 0
@@ -102,7 +102,7 @@ def test_files_of_others_stay(versions: list[Any], run: Callable[..., Any]) -> N
     assert not versions[1].cache_path.exists()
 
 
-def test_what_cannot_be_read_stays_and_is_reported(
+def test_unreadable_entry_stays_and_is_reported(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     path = versions[0].key(1).path
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_stays_and_is_reported(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need a privilege on Windows")
-def test_what_lies_behind_a_link_stays(
+def test_files_behind_a_link_stay(
     versions: list[Any], tmp_path: Path, run: Callable[..., Any]
 ) -> None:
     folder = versions[0].cache_path
@@ -128,7 +128,7 @@ def test_what_lies_behind_a_link_stays(
     assert not versions[1].cache_path.exists()
 
 
-def test_a_program_that_runs_computes_again_and_stores(
+def test_running_program_computes_and_stores_again(
     cache: Path, printed: Callable[[], list[str]]
 ) -> None:
     @memorious

@@ -33,14 +33,14 @@ def versions(cache: Path) -> list[Any]:
     return [first, second]
 
 
-def test_a_line_is_a_result_of_the_latest_version_in_the_order_of_storing(
+def test_lines_are_results_of_latest_version_in_order(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     shown = [line[:3] for line in lines("show", "train")]
     assert shown == [["1", "10", "20"], ["0.5", "10", "10.0"], ["fast", "10", "fast" * 20]]
 
 
-def test_versions_are_chosen_by_their_hashes(
+def test_versions_are_selected_by_prefix(
     versions: list[Any], lines: Callable[..., Any], data: Callable[..., Any]
 ) -> None:
     first, second = (each.definition for each in versions)
@@ -55,7 +55,7 @@ def test_versions_are_chosen_by_their_hashes(
     assert "definition" not in data("show", "train")[0]
 
 
-def test_json_has_each_result_as_it_was_stored(
+def test_json_has_results_with_input_output_and_time(
     versions: list[Any], data: Callable[..., Any]
 ) -> None:
     first, *_ = data("show", "train")
@@ -75,7 +75,7 @@ def test_json_has_each_result_as_it_was_stored(
         (["lr='fast'", "epochs=10"], ["fast" * 20]),
     ],
 )
-def test_where_takes_literals_and_texts_and_all_must_hold(
+def test_where_takes_literals_and_strings_that_must_all_match(
     where: list[str], found: list[str], versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     options = [part for each in where for part in ("--where", each)]
@@ -83,7 +83,7 @@ def test_where_takes_literals_and_texts_and_all_must_hold(
 
 
 @pytest.mark.parametrize("where", ["lr=1.0", "lr=2"])
-def test_nothing_found_is_a_failure(
+def test_no_matching_result_fails(
     where: str, versions: list[Any], run: Callable[..., Any]
 ) -> None:
     done = run("show", "train", "--where", where)
@@ -97,7 +97,7 @@ def test_csv_has_titles(versions: list[Any], run: Callable[..., Any]) -> None:
     assert [row["loss"] for row in rows] == ["20", "10.0", "fast" * 20]
 
 
-def test_values_that_are_no_numbers_or_texts_are_written_as_in_python(
+def test_other_values_are_printed_as_python_literals(
     cache: Path, run: Callable[..., Any], lines: Callable[..., Any]
 ) -> None:
     @memorious
@@ -115,7 +115,7 @@ def test_values_that_are_no_numbers_or_texts_are_written_as_in_python(
     assert ["a\tb\n\x1b[1m", r"('a\tb\n\x1b[1m', None)"] in [row[:2] for row in rows]
 
 
-def test_outputs_are_not_loaded_for_inputs_alone(
+def test_inputs_only_loads_no_outputs(
     cache: Path, tmp_path: Path, run_python: Callable[..., str], data: Callable[..., Any]
 ) -> None:
     (tmp_path / "theirs.py").write_text("class Thing: pass\n", encoding="utf-8")
@@ -151,14 +151,14 @@ def test_parquet_is_written_to_a_file(
         ("--where", "=1"),
     ],
 )
-def test_what_excludes_each_other_or_says_nothing_is_refused(
+def test_conflicting_and_invalid_options_are_refused(
     options: tuple[str, ...], versions: list[Any], run: Callable[..., Any]
 ) -> None:
     done = run("show", "train", *options)
     assert (done.exit_code, done.stdout) == (2, "")
 
 
-def test_a_version_that_is_not_there_or_not_one_is_named(
+def test_missing_and_ambiguous_versions_are_refused(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     missing = run("show", "train", "--version", "xyz")
@@ -168,7 +168,7 @@ def test_a_version_that_is_not_there_or_not_one_is_named(
     assert unclear.exit_code == 2
 
 
-def test_what_cannot_be_read_is_skipped_with_a_warning(
+def test_unreadable_result_is_skipped_with_a_warning(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     path = versions[1].key(1).path
@@ -212,7 +212,7 @@ def test_classes_are_found_in_the_working_directory(
     monkeypatch.delitem(sys.modules, "configs_here")
 
 
-def test_failures_of_one_kind_are_one_line(
+def test_equal_failures_are_one_line(
     with_configs: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.warns(CacheWarning) as given:
@@ -235,7 +235,7 @@ def test_failures_of_one_kind_are_one_line(
     ("where", "named"),
     [("nope=3", "no"), ("verbose=True", "verbose"), ("epochs=10 --where lrr=1", "lrr")],
 )
-def test_a_misspelt_argument_is_named_with_those_that_there_are(
+def test_unknown_argument_error_lists_arguments(
     command: str, where: str, named: str, cache: Path, run: Callable[..., Any]
 ) -> None:
     @memorious(ignore="verbose")
@@ -250,7 +250,7 @@ def test_a_misspelt_argument_is_named_with_those_that_there_are(
     assert train.is_cached(1)
 
 
-def test_keywords_are_arguments_like_any_other(cache: Path, lines: Callable[..., Any]) -> None:
+def test_where_accepts_keywords(cache: Path, lines: Callable[..., Any]) -> None:
     @memorious
     def train(lr: float, **more: Any) -> float:
         return lr
@@ -260,7 +260,7 @@ def test_keywords_are_arguments_like_any_other(cache: Path, lines: Callable[...,
     assert [line[0] for line in lines("show", "train", "--where", "global_seed=1")] == ["2"]
 
 
-def test_without_a_record_of_the_parameters_any_name_may_be_asked_for(
+def test_unrecorded_parameters_accept_any_name(
     versions: list[Any], run: Callable[..., Any]
 ) -> None:
     for each in versions:
@@ -290,7 +290,7 @@ class Holder:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("options", [["--csv"], ["--json"], []], ids=["csv", "json", "lines"])
-def test_nothing_is_cut_in_a_file(
+def test_output_to_a_file_is_complete(
     options: list[str], value: Any, cache: Path, run: Callable[..., Any]
 ) -> None:
     def make(x: int) -> Any:
@@ -318,7 +318,7 @@ def test_arrays_in_csv_are_lists(cache: Path, run: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("command", [["ls"], ["show", "f"], ["gc"], ["du"], ["rm", "f"]])
-def test_what_is_no_cache_folder_is_refused(
+def test_invalid_cache_folder_is_refused(
     command: list[str], tmp_path: Path, run: Callable[..., Any]
 ) -> None:
     path = tmp_path / "afile"

@@ -38,13 +38,13 @@ def test_funes_is_installed_as_a_program_and_runs_as_a_module(memo: Any, python:
     assert module.stderr == ""
 
 
-def test_the_list_of_commands_cuts_no_line_short(run: Callable[..., Any]) -> None:
+def test_help_cuts_no_line(run: Callable[..., Any]) -> None:
     shown = run("--help").stdout.partition("Commands:")[2].splitlines()
     assert [line.split()[0] for line in shown if line] == list(NAMES)
     assert not [line for line in shown if line.endswith("...")]
 
 
-def test_without_its_libraries_one_line_says_what_to_do(python: Python, tmp_path: Path) -> None:
+def test_missing_libraries_are_reported_in_one_line(python: Python, tmp_path: Path) -> None:
     script = tmp_path / "without.py"
     script.write_text(
         "import sys, importlib.machinery as m\n"
@@ -71,7 +71,7 @@ def test_exit_codes(arguments: list[str], code: int, python: Python) -> None:
     assert python("-m", "funes", *arguments).returncode == code
 
 
-def test_a_command_loads_no_more_than_it_needs(memo: Any, python: Python, tmp_path: Path) -> None:
+def test_command_loads_only_needed_modules(memo: Any, python: Python, tmp_path: Path) -> None:
     script = tmp_path / "loaded.py"
     script.write_text(
         "import sys\nsys.argv = ['funes', 'du']\n"
@@ -84,7 +84,7 @@ def test_a_command_loads_no_more_than_it_needs(memo: Any, python: Python, tmp_pa
     assert python(script).stdout.splitlines()[-1] == "[]"
 
 
-def test_a_name_that_the_terminal_cannot_show_does_not_end_a_listing(
+def test_unencodable_name_does_not_end_listing(
     cache: Path, python: Python
 ) -> None:
     space: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_a_listing(
     assert done.stdout.startswith("gr\\xf6\\xdfe\t1\t")
 
 
-def test_a_reader_that_goes_away_is_no_error(memo: Any) -> None:
+def test_closed_pipe_is_no_error(memo: Any) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "funes", "show", "train"],
         stdout=subprocess.PIPE,
@@ -107,7 +107,7 @@ def test_a_reader_that_goes_away_is_no_error(memo: Any) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_warning_is_one_line(memo: Any, python: Python) -> None:
+def test_warning_is_one_line(memo: Any, python: Python) -> None:
     path = memo.key(1).path
     path.write_bytes(path.read_bytes()[:-1])
     done = python("-m", "funes", "show", "train")
@@ -146,7 +146,7 @@ def terminal(memo: Any) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_a_table_has_titles_and_what_changed_stands_below(
+def test_table_has_titles_and_changes_below_rows(
     terminal: Callable[..., tuple[int, str]], memo: Any
 ) -> None:
     code, shown = terminal("ls", "train")
@@ -158,7 +158,7 @@ def test_a_table_has_titles_and_what_changed_stands_below(
     assert max(map(len, lines)) <= 80
 
 
-def test_values_are_short_in_a_table(terminal: Callable[..., tuple[int, str]]) -> None:
+def test_values_are_cut_in_a_table(terminal: Callable[..., tuple[int, str]]) -> None:
     code, shown = terminal("show", "train")
     assert code == 0
     assert [line.split()[:3] for line in shown.splitlines()] == [
@@ -176,7 +176,7 @@ def test_json_is_the_same_in_a_terminal(
     assert json.loads(shown) == json.loads(python("-m", "funes", "ls", "-q", "--json").stdout)
 
 
-def test_a_person_is_asked_before_anything_is_deleted(
+def test_terminal_prompts_before_deletion(
     terminal: Callable[..., tuple[int, str]], memo: Any
 ) -> None:
     code, shown = terminal("rm", "train", memo.definition, answer="n\n")

@@ -30,7 +30,7 @@ def load(cache: Path) -> Any:
     return load
 
 
-def test_all_is_in_order(load: Any, run: Callable[..., Any], data: Callable[..., Any]) -> None:
+def test_sound_cache_succeeds(load: Any, run: Callable[..., Any], data: Callable[..., Any]) -> None:
     train(1)(1)
     done = run("verify")
     assert (done.exit_code, done.stdout) == (0, "")
@@ -39,7 +39,7 @@ def test_all_is_in_order(load: Any, run: Callable[..., Any], data: Callable[...,
     assert (found["files"], found["sound"], found["problems"]) == (3, True, [])
 
 
-def test_a_damaged_entry_is_a_failure(load: Any, cache: Path, run: Callable[..., Any]) -> None:
+def test_damaged_entry_fails(load: Any, cache: Path, run: Callable[..., Any]) -> None:
     path = load.key(bytes(1000)).path
     flip(path)
     done = run("verify")
@@ -48,7 +48,7 @@ def test_a_damaged_entry_is_a_failure(load: Any, cache: Path, run: Callable[...,
     assert path.exists(), "nothing is moved"
 
 
-def test_a_damaged_large_argument_is_one_too(
+def test_damaged_large_argument_fails(
     load: Any, cache: Path, run: Callable[..., Any], data: Callable[..., Any]
 ) -> None:
     (path,) = (cache / "objects").glob("*.dill")
@@ -59,7 +59,7 @@ def test_a_damaged_large_argument_is_one_too(
     assert run("verify", "load").exit_code == 0, "large arguments are nobody's own"
 
 
-def test_only_the_function_that_is_named_is_looked_at(
+def test_only_given_function_is_verified(
     load: Any, cache: Path, run: Callable[..., Any]
 ) -> None:
     flip(load.key(bytes(1000)).path)
@@ -68,7 +68,7 @@ def test_only_the_function_that_is_named_is_looked_at(
     assert run("verify", "load").exit_code == 1
 
 
-def test_what_was_set_aside_is_reported_and_no_failure(
+def test_quarantined_file_is_listed_and_does_not_fail(
     cache: Path, run: Callable[..., Any]
 ) -> None:
     first, again = train(1), train(1)
@@ -82,7 +82,7 @@ def test_what_was_set_aside_is_reported_and_no_failure(
     assert run("verify", "train").stdout == done.stdout
 
 
-def test_with_a_key_what_is_not_signed_with_it_is_foreign(
+def test_entry_without_signature_of_the_key_is_foreign(
     cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(1)(1)

@@ -59,7 +59,7 @@ def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iter
 # diff
 
 
-def test_diff_shows_values_in_lines_and_code_as_its_source(define: Define, run: Run) -> None:
+def test_diff_shows_values_as_lines_and_code_as_diff(define: Define, run: Run) -> None:
     old, new = define(), define("RATE = 0.1", "RATE = 0.2", "return x * RATE", "return x - RATE")
     old(1)
     new(1)
@@ -77,7 +77,7 @@ def test_diff_shows_values_in_lines_and_code_as_its_source(define: Define, run: 
     ]
 
 
-def test_diff_compares_with_the_latest_and_speaks_json(define: Define, data: Data) -> None:
+def test_diff_compares_with_latest_version_and_prints_json(define: Define, data: Data) -> None:
     old, new = define(), define("RATE = 0.1", "RATE = 0.2")
     old(1)
     new(1)
@@ -94,7 +94,7 @@ def test_diff_compares_with_the_latest_and_speaks_json(define: Define, data: Dat
     ]
 
 
-def test_diff_needs_versions_that_are_recorded(define: Define, run: Run) -> None:
+def test_diff_needs_recorded_code(define: Define, run: Run) -> None:
     old, new = define(), define("RATE = 0.1", "RATE = 0.2")
     old(1)
     new(1)
@@ -105,7 +105,7 @@ def test_diff_needs_versions_that_are_recorded(define: Define, run: Run) -> None
     assert "there is no sound definition.json" in result.stderr
 
 
-def test_text_that_would_steer_a_terminal_is_printed_as_escapes(define: Define, run: Run) -> None:
+def test_control_characters_are_escaped(define: Define, run: Run) -> None:
     old = define()
     new = define("return x * RATE", "return x * RATE  # \x1b[31m")
     newer = define("return x * RATE", "return x - RATE  # \x1b[31m")
@@ -118,7 +118,7 @@ def test_text_that_would_steer_a_terminal_is_printed_as_escapes(define: Define, 
 # explain
 
 
-def test_explain_says_why_and_ends_accordingly(define: Define, run: Run) -> None:
+def test_explain_prints_reason_and_sets_exit_code(define: Define, run: Run) -> None:
     train = define()
     result = run("explain", "mine:train", "0.5")
     assert result.exit_code == 1
@@ -132,7 +132,7 @@ def test_explain_says_why_and_ends_accordingly(define: Define, run: Run) -> None
     assert result.stdout.splitlines()[-1] == "  lr: 0.5 -> 0.25"
 
 
-def test_explain_speaks_json(define: Define, data: Data) -> None:
+def test_explain_prints_json(define: Define, data: Data) -> None:
     old = define()
     old(0.5)
     new = define("RATE = 0.1", "RATE = 0.2")
@@ -149,7 +149,7 @@ def test_explain_speaks_json(define: Define, data: Data) -> None:
     assert (found["looked_at"], found["entries"], found["version"]) == (1, 1, None)
 
 
-def test_explain_looks_where_it_is_told_to(define: Define, run: Run, tmp_path: Path) -> None:
+def test_explain_uses_given_cache(define: Define, run: Run, tmp_path: Path) -> None:
     train = define()
     train(0.5)
     assert run("explain", "mine:train", "0.5", "--cache", tmp_path / "other").exit_code == 1
@@ -169,7 +169,7 @@ def test_explain_looks_where_it_is_told_to(define: Define, run: Run, tmp_path: P
         (["mine:train", "1", "lr=2"], "does not take these arguments"),
     ],
 )
-def test_explain_refuses_what_is_no_call(
+def test_explain_refuses_invalid_calls(
     define: Define, run: Run, arguments: list[str], message: str
 ) -> None:
     define()(1)
@@ -192,7 +192,7 @@ def test_explain_imports_from_the_working_directory(
 # adopt
 
 
-def test_adopt_takes_the_definition_of_the_code(define: Define, run: Run) -> None:
+def test_adopt_uses_current_definition_of_imported_code(define: Define, run: Run) -> None:
     old = define()
     old(0.5)
     new = define("step(lr) * depth", "depth * step(lr)")
@@ -220,7 +220,7 @@ def test_adopt_takes_the_definition_of_the_code(define: Define, run: Run) -> Non
 
 
 @pytest.mark.parametrize(("answer", "copies"), [("y\n", True), ("n\n", False), ("\n", False)])
-def test_adopt_asks_at_a_terminal(
+def test_adopt_prompts_in_a_terminal(
     answer: str, copies: bool, define: Define, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = define()
@@ -232,7 +232,7 @@ def test_adopt_asks_at_a_terminal(
     assert (result.exit_code, new.is_cached(0.5)) == (0 if copies else 1, copies)
 
 
-def test_adopt_needs_no_code_where_both_versions_are_recorded(
+def test_adopt_needs_no_code_if_both_versions_are_recorded(
     define: Define, run: Run, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = define()
@@ -259,7 +259,7 @@ def test_adopt_needs_no_code_where_both_versions_are_recorded(
 
 
 @pytest.mark.parametrize("function", ["mine:fit", "fit"])
-def test_adopt_goes_across_a_rename(function: str, define: Define, run: Run) -> None:
+def test_adopt_works_after_a_rename(function: str, define: Define, run: Run) -> None:
     old = define()
     old(0.5)
     train = define(
@@ -302,7 +302,7 @@ def test_explain_proposes_a_rename(define: Define, run: Run, data: Data) -> None
         ("depth=3", "depth=4"),
     ],
 )
-def test_explain_proposes_no_rename_of_other_code(
+def test_explain_proposes_no_rename_for_different_code(
     edit: tuple[str, str], define: Define, data: Data
 ) -> None:
     define()(0.5)
@@ -313,7 +313,7 @@ def test_explain_proposes_no_rename_of_other_code(
     assert (found["why"], found["renamed_from"]) == ("never called", None)
 
 
-def test_adopt_refuses_and_says_what_to_do(define: Define, run: Run) -> None:
+def test_adopt_error_says_what_to_do(define: Define, run: Run) -> None:
     old = define()
     old(0.5)
     old(0.5, verbose=True)
@@ -333,7 +333,7 @@ def test_adopt_refuses_and_says_what_to_do(define: Define, run: Run) -> None:
     assert run("adopt", "mine:train", old.definition, "0" * 40).exit_code == 2
 
 
-def test_adopt_says_what_was_left_out(define: Define, run: Run) -> None:
+def test_adopt_reports_omissions(define: Define, run: Run) -> None:
     old = define()
     old(0.5)
     old(0.5, global_seed=1)
@@ -353,7 +353,7 @@ def test_adopt_says_what_was_left_out(define: Define, run: Run) -> None:
     assert str(old.key(0.5, global_seed=1).path) in result.stdout.replace("\n", "")
 
 
-def test_adopt_without_a_record_of_the_parameters_needs_the_code(define: Define, run: Run) -> None:
+def test_adopt_without_recorded_parameters_needs_the_code(define: Define, run: Run) -> None:
     old, new = define(), define("RATE = 0.1", "RATE = 0.2")
     old(0.5)
     new(0.25)

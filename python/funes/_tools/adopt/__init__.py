@@ -2,8 +2,8 @@
 
 ::
 
-    adopt          finds the version, checks it, copies its entries
-      subject        the version that gets the entries
-      translation    old arguments as arguments of the new version
-      result         the outcome
+    adopt          finds the source version, checks it, copies its entries
+      subject        describes the version that gets the entries
+      translation    translates old arguments to the new parameters
+      result         reports the outcome
 """

@@ -13,7 +13,7 @@ from funes._entries.function_identity import label
 from funes._funes import Entry
 from funes._memo.memo import Memo
 from funes._results.cache import Cache
-from funes._results.find_function import named
+from funes._results.lookup import AmbiguousNameError
 from funes._results.stored import StoredFunction, StoredVersion, functions_in
 from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject, subject_of
@@ -28,35 +28,35 @@ from funes._warnings import one_line
 from funes.errors import AdoptionError
 
 
-class _Moved(NamedTuple):
-    """A result as the version that adopts it has it."""
+class _Translated(NamedTuple):
+    """A stored result, translated to the adopting version."""
 
     path: str
-    #: What is stored.
+    #: The stored entry.
     entry: Entry
-    #: The argument hash that it has from now on.
+    #: The argument hash in the adopting version.
     arguments: str
-    #: Its input, translated, and the hashes of its large arguments; None if it stays as it is.
+    #: The translated input, and the hashes of its large arguments; None if nothing changes.
     head: dict[str, Any] | None
 
 
 class Adoption(NamedTuple):
-    """An adoption that may be carried out. Nothing is written before `carry_out`."""
+    """Copies the results of one version to another. Writes nothing before `carry_out`."""
 
     subject: Subject
-    #: The version that is adopted.
+    #: The version whose results are copied.
     source: StoredVersion
-    #: The name of its function, which is in the checksums of its entries.
+    #: The name of its function, which the checksums of its entries cover.
     function: str
-    #: What its arguments are now.
+    #: Translates its arguments.
     translation: Translation
     #: Its parameters, if they are known.
     parameters: Parameters | None
-    #: What its code reads of its arguments' code; None if that is not known.
+    #: What its code reads of the code of its arguments; None if not known.
     reading: int | None
 
     def changes(self) -> list[Change] | None:
-        """What changed from the version that is adopted; None if that is not recorded."""
+        """List the changes since the source version; None if they are not recorded."""
         folder = self.subject.folder(self.subject.definition)
         before, after = self.source.description, self.subject.content or _content(folder)
         if not before or not after or not before["nodes"] or not after["nodes"]:
@@ -64,20 +64,20 @@ class Adoption(NamedTuple):
         return changes(before, after)
 
     def look(self) -> AdoptionResult:
-        """Find out how many results can be copied. Writes nothing.
+        """Count the results that can be copied. Writes nothing.
 
         Raises:
-            AdoptionError: Two of them would be one, or none can be copied.
+            AdoptionError: Two results would get the same key, or none can be copied.
             OSError: The folder cannot be listed.
         """
         left_out: list[str] = []
-        entries = sum(1 for _ in self._moved(left_out))
+        entries = sum(1 for _ in self._translated(left_out))
         if left_out and not entries:
             raise AdoptionError(f"none of its results can be copied; the first: {left_out[0]}")
         return self._outcome(entries, left_out)
 
     def carry_out(self) -> AdoptionResult:
-        """Copy the results; raises as `look`, before anything is written, and OSError if one cannot be stored."""
+        """Copy the results. Raises as `look` before it writes; OSError if a result cannot be stored."""
         self.look()
         left_out: list[str] = []
         subject, entries = self.subject, 0
@@ -85,7 +85,7 @@ class Adoption(NamedTuple):
         if subject.content is not None:
             store.prepare(function, into)
             record_definition(subject.folder(into), subject.content, shared=subject.shared)
-        for path, entry, arguments, head in self._moved(left_out):
+        for path, entry, arguments, head in self._translated(left_out):
             try:
                 if head is None:
                     seconds, (inputs, _), _ = codec.head_of(entry)
@@ -115,8 +115,8 @@ class Adoption(NamedTuple):
             self.source.definition, self.subject.definition, entries, tuple(left_out)
         )
 
-    def _moved(self, left_out: list[str]) -> Iterator[_Moved]:
-        """The results that can be copied. `left_out` takes a line for each of the others."""
+    def _translated(self, left_out: list[str]) -> Iterator[_Translated]:
+        """Yield the results that can be copied; appends a line to `left_out` for any other result."""
         store, translation = self.subject.store, self.translation
         keeps_hashes = (
             self.parameters is not None
@@ -124,7 +124,7 @@ class Adoption(NamedTuple):
             and self.reading is not None
             and self.reading == self.subject.reading
         )
-        taken: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for stored in self.source.entries():
             name = self.function, self.source.definition, stored.hash
             path = store.path(*name)
@@ -133,7 +133,7 @@ class Adoption(NamedTuple):
                 if entry is None:
                     continue
                 if keeps_hashes and not translation.rename:
-                    yield _Moved(path, entry, stored.hash, None)
+                    yield _Translated(path, entry, stored.hash, None)
                     continue
                 head = codec.load_head(entry)
                 arguments = stored.hash if keeps_hashes else self._hash(head, stored.hash)
@@ -142,16 +142,16 @@ class Adoption(NamedTuple):
                 reason = str(error) if isinstance(error, AdoptionError) else one_line(error)
                 left_out.append(f"{path}: {reason}")
                 continue
-            other = taken.setdefault(arguments, path)
+            other = paths.setdefault(arguments, path)
             if other != path:
                 raise AdoptionError(
-                    f"two results would be one: {other} and {path}"
-                    " have the same arguments but for what is dropped"
+                    f"two results would have the same key: {other} and {path}"
+                    " differ only in arguments that are dropped"
                 )
-            yield _Moved(path, entry, arguments, head)
+            yield _Translated(path, entry, arguments, head)
 
     def _hash(self, head: Mapping[str, Any], arguments: str) -> str:
-        """The argument hash that a result has from now on."""
+        """Return the argument hash of a result in the adopting version."""
         objects = dict(head.get("objects", {}))
         whole: dict[str, dict[str, Any]] = {"input": dict(head["input"]), "objects": objects}
         large_arguments.resolve(self.subject.store, whole)
@@ -166,7 +166,7 @@ class Adoption(NamedTuple):
 
 
 def adopt(memo: Memo[Any, Any], old: str, **how: Any) -> AdoptionResult:
-    """See `Memo.adopt`."""
+    """Copy the results of an earlier version, see `Memo.adopt`."""
     return plan(subject_of(memo), old, **how).carry_out()
 
 
@@ -179,10 +179,10 @@ def plan(
     drop: str | Iterable[str] = (),
     function: str | None = None,
 ) -> Adoption:
-    """Find the version to adopt, and account for every parameter; `Memo.adopt` tells all.
+    """Find the source version, and match its parameters; `Memo.adopt` describes the arguments.
 
     Raises:
-        AdoptionError: It would not be right.
+        AdoptionError: The version is not found or ambiguous, or the parameters do not match.
         OSError: The cache cannot be listed.
     """
     source = _source(subject, old, function)
@@ -199,39 +199,37 @@ def plan(
 
 
 def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:
-    """The version that is meant."""
+    """Find the version from which results are copied."""
     cache = Cache(subject.store)
     folder = os.path.dirname(subject.folder(subject.definition))
-    if function is None:
-        owner = StoredFunction(cache._store, folder, subject.identity)
-        there = functions_in(cache._store, folder)
-    else:
-        there = cache.functions()
-        found = named(there, function)
-        if len(found) != 1:
-            names = ", ".join(each.qualified_name for each in found or there) or "none"
-            trouble = f"may be any of {names}" if found else f"is not stored; there are {names}"
-            raise AdoptionError(f"the function {function!r} {trouble}")
-        [owner] = found
-    known = owner.definitions()
-    matching = [name for name in known if old and name.startswith(old)]
-    if matching == [subject.definition]:
+    try:
+        if function is None:
+            owner = StoredFunction(cache._store, folder, subject.identity)
+        else:
+            owner = cache.function(function)
+        version = owner.version(old)
+    except KeyError as error:
+        is_ambiguous = isinstance(error, AmbiguousNameError)
+        hint = "" if is_ambiguous else _other_owner(subject, old, function)
+        raise AdoptionError(hint or error.args[0]) from error
+    if version.definition == subject.definition:
         raise AdoptionError(f"{subject.definition} is the definition of {subject.function} itself")
-    if len(matching) == 1:
-        return StoredVersion(owner, matching[0])
-    if matching:
-        raise AdoptionError(f"{old!r} may be any of {', '.join(matching)}")
-    for other in there:
+    return version
+
+
+def _other_owner(subject: Subject, old: str, function: str | None) -> str:
+    """Explain that a version belongs to another function; empty if no other function has it."""
+    cache = Cache(subject.store)
+    folder = os.path.dirname(subject.folder(subject.definition))
+    others = functions_in(cache._store, folder) if function is None else cache.functions()
+    for other in others:
         if old and any(name.startswith(old) for name in other.definitions()):
-            raise AdoptionError(
-                f"the version {old!r} is one of {other.qualified_name}, not of"
-                f" {label(subject.identity) if function is None else owner.qualified_name}:"
-                f" if that is what the function was called, say function={other.qualified_name!r}"
+            return (
+                f"the version {old!r} belongs to {other.qualified_name}, not to"
+                f" {function or label(subject.identity)}:"
+                f" if the function was renamed, pass function={other.qualified_name!r}"
             )
-    listed = ", ".join(known) or "none"
-    raise AdoptionError(
-        f"there is no version {old!r} of {owner.qualified_name}; there are {listed}"
-    )
+    return ""
 
 
 def _content(folder: str) -> Content | None:
@@ -242,7 +240,7 @@ def _content(folder: str) -> Content | None:
 
 
 def _parameters(version: StoredVersion) -> Parameters | None:
-    """The parameters of an earlier version, if they are known."""
+    """Return the parameters of an earlier version; None if they are not known."""
     parameters = (version.description or {}).get("parameters")
     is_sound = isinstance(parameters, list) and all(
         name is None or isinstance(name, str) for name in parameters
@@ -251,10 +249,10 @@ def _parameters(version: StoredVersion) -> Parameters | None:
 
 
 def _unfaithful(inputs: dict[str, Any]) -> str:
-    notes = [f"{name}: {value}" for name, value in inputs.items() if _is_note(value)]
-    said = f" ({'; '.join(notes)})" if notes else ""
-    return f"its input is not what the call was given{said}"
-
-
-def _is_note(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("<not stored: ")
+    reasons = [
+        f"{name}: {value}"
+        for name, value in inputs.items()
+        if isinstance(value, str) and value.startswith("<not stored: ")
+    ]
+    text = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"its stored input differs from the arguments of the call{text}"

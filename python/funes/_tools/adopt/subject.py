@@ -1,4 +1,4 @@
-"""The version of a function that adopts results of others."""
+"""Describes the version of a function that adopts results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funes._tools.adopt.translation import Parameters
 
 
 class Subject(NamedTuple):
-    """The version of a function that adopts."""
+    """The version of a function that adopts results."""
 
     store: Store
     function: str
@@ -21,21 +21,22 @@ class Subject(NamedTuple):
     identity: str
     definition: str
     parameters: Parameters
-    #: What its code reads of its arguments' code, in bits of `funes._code.read_parts`; None if that is not known.
+    #: What its code reads of the code of its arguments, in bits of `funes._code.read_parts`; None if
+    #: not known.
     reading: int | None
-    #: What its `definition.json` is to record; None for a version that is stored already.
+    #: The content of its `definition.json`; None for a version that is stored already.
     content: Content | None
     shared: bool
-    #: Whether a result that took so many seconds must survive a power cut.
+    #: Takes a run time in seconds; returns whether the result must survive a power cut.
     is_durable: Callable[[float], bool]
 
     def folder(self, definition: str) -> str:
-        """The folder of a version's entries."""
+        """Return the folder of the entries of a version."""
         return self.store.folder(self.function, definition)
 
 
 def subject_of(memo: Memo[Any, Any]) -> Subject:
-    """The present version of a function, as one that may adopt results."""
+    """Describe the current version of a function."""
     definition = memo._core.definition(memo)
     return Subject(
         store=memo._store,

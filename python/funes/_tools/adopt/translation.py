@@ -1,4 +1,4 @@
-"""The arguments of one version of a function as those of another."""
+"""Translates the arguments of one version of a function to another version."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from funes._code.read_parts import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._funes import hash_arguments
 from funes.errors import AdoptionError
 
-#: The names of a function's parameters in the order in which keys have them; None for one that is ignored.
+#: The names of parameters in the order of the cache key; None for an ignored parameter.
 Parameters = Sequence[str | None]
 
 _SEED = "global_seed"
 
 
 class Translation(NamedTuple):
-    """What became of the parameters of an earlier version.
+    """Maps the parameters of an earlier version to those of a new one.
 
     Example:
         >>> translation = Translation({"activation": "relu"}, {"lr": "rate"}, ("verbose",), ("rate", "activation"))
@@ -24,23 +24,23 @@ class Translation(NamedTuple):
         {'rate': 0.1, 'activation': 'relu', 'global_seed': 7}
     """
 
-    #: Parameters that are new, and what each of them was before there was one.
+    #: New parameters, each with the value that the earlier version implied.
     add: dict[str, Any]
     #: Old name -> new name.
     rename: dict[str, str]
-    #: Parameters that are gone.
+    #: Parameters that the new version lacks.
     drop: tuple[str, ...]
-    #: Those of the new version.
+    #: The parameters of the new version.
     parameters: Parameters
 
     def check(self, old: Parameters) -> None:
-        """Make sure that every parameter of both versions is accounted for.
+        """Check that every parameter of both versions is accounted for.
 
         Args:
             old: The parameters of the earlier version.
 
         Raises:
-            AdoptionError: One is not, or a name is not that of a parameter.
+            AdoptionError: A parameter is missing, or a name is no parameter.
         """
         before, after = _counted(old), _counted(self.parameters)
         for option, names, known, version in (
@@ -52,58 +52,58 @@ class Translation(NamedTuple):
             for name in names:
                 if name not in known:
                     raise AdoptionError(
-                        f"{option} names {name!r}, and the {version} version has no such parameter"
-                        f" that counts; it has {_listed(known)}"
+                        f"{option} names {name!r}, which is no parameter of the {version} version"
+                        f" that is part of the key; it has {_listed(known)}"
                     )
         both = [name for name in self.drop if name in self.rename]
         if both:
-            raise AdoptionError(f"{_listed(both)} cannot be renamed and dropped at once")
-        left = [self.rename.get(name, name) for name in before if name not in self.drop]
-        twice = {name for name in left if left.count(name) > 1 or name in self.add}
+            raise AdoptionError(f"{_listed(both)} cannot be renamed and dropped at the same time")
+        kept = [self.rename.get(name, name) for name in before if name not in self.drop]
+        twice = {name for name in kept if kept.count(name) > 1 or name in self.add}
         if twice:
             raise AdoptionError(
                 f"{_listed(sorted(twice))} would have two values: check add and rename"
             )
-        missing = [name for name in after if name not in left and name not in self.add]
+        missing = [name for name in after if name not in kept and name not in self.add]
         if missing:
             raise AdoptionError(
-                f"the new version has the parameter {_listed(missing)}, which the old one has not:"
-                f" say what it was, add={{{missing[0]!r}: ...}}, or which one it is,"
+                f"the new version has the parameter {_listed(missing)}, which the old one lacks:"
+                f" pass its value as add={{{missing[0]!r}: ...}}, or its old name as"
                 f" rename={{'<old name>': {missing[0]!r}}}"
             )
-        gone = [name for name in left if name not in after]
+        gone = [name for name in kept if name not in after]
         if gone:
             raise AdoptionError(
-                f"the old version has the parameter {_listed(gone)}, which does not count in the new one:"
-                f" drop={gone[0]!r}, or rename={{{gone[0]!r}: '<new name>'}}"
+                f"the old version has the parameter {_listed(gone)}, which is not part of the key in the new"
+                f" one: pass drop={gone[0]!r}, or rename={{{gone[0]!r}: '<new name>'}}"
             )
 
     def keeps_hashes(self, old: Parameters) -> bool:
-        """Whether equal arguments have equal hashes in both versions: each stands in its old place."""
+        """Return whether equal arguments have equal hashes in both versions: no position changes."""
         if self.add or self.drop:
             return False
         return [name and self.rename.get(name, name) for name in old] == list(self.parameters)
 
     def inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The input of an entry of the earlier version as that of one of the new version.
+        """Translate the input of an entry.
 
         Raises:
-            AdoptionError: It has other arguments than the earlier version has parameters.
+            AdoptionError: Its arguments do not match the parameters of the earlier version.
         """
         renamed = self.names(inputs)
         if len(renamed) + sum(name in inputs for name in self.drop) != len(inputs) or any(
             name in renamed for name in self.add
         ):
-            raise AdoptionError("it was called with global_seed, which is a parameter now")
+            raise AdoptionError("the call had a global_seed, which is a parameter now")
         found = {**renamed, **self.add}
         counted = _counted(self.parameters)
         seed = [_SEED] if _SEED in found and _SEED not in counted else []
         if set(found) != {*counted, *seed}:
-            raise AdoptionError(f"it has the arguments {_listed(inputs)}")
+            raise AdoptionError(f"the call has unexpected arguments: {_listed(inputs)}")
         return {name: found[name] for name in (*counted, *seed)}
 
     def result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """An entry, or what was read of it, with its input as that of one of the new version.
+        """Translate an entry, or its head.
 
         Raises:
             AdoptionError: As `inputs`.
@@ -114,7 +114,7 @@ class Translation(NamedTuple):
         return translated
 
     def names(self, by_name: Mapping[str, Any]) -> dict[str, Any]:
-        """What is kept by the names of arguments, by the new names of those that stay."""
+        """Translate the keys of a dict that is indexed by arguments; drops dropped ones."""
         return {
             self.rename.get(name, name): value
             for name, value in by_name.items()
@@ -122,26 +122,30 @@ class Translation(NamedTuple):
         }
 
 
-#: What code may read of code, in bits of `funes._code.read_parts`, where it is not recorded.
+#: All combinations of the bits of `funes._code.read_parts`: what code may read of other code.
 _READINGS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
 
 
 def reading_in(content: Mapping[str, Any]) -> int | None:
-    """What a `definition.json` records of what the code reads of its arguments' code; None if it does not."""
+    """Return what the code reads of the code of its arguments; None if it is not recorded.
+
+    Args:
+        content: The content of `definition.json`.
+    """
     reading = content.get("reading")
     return reading if type(reading) is int and reading in _READINGS else None
 
 
 def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | None) -> str:
-    """The argument hash of a call of a version.
+    """Return the argument hash of a call of a version.
 
     Args:
-        parameters: Those of the version.
+        parameters: The parameters of the version.
         inputs: The arguments by name.
-        reading: What its code reads of their code; None if that is not known.
+        reading: What its code reads of the code of the arguments; None if not known.
 
     Raises:
-        AdoptionError: It is not known, and makes a difference.
+        AdoptionError: `reading` is not known, and the hash depends on it.
     """
     hashes = {
         hash_arguments(list(parameters), inputs, each)
@@ -150,7 +154,7 @@ def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | No
     if len(hashes) > 1:
         raise AdoptionError(
             "it is not recorded whether the new version reads docstrings or annotations of its arguments:"
-            " name the function by MODULE:FUNCTION"
+            " give the function as MODULE:FUNCTION"
         )
     return hashes.pop()
 
@@ -158,24 +162,22 @@ def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | No
 def is_faithful(
     parameters: Parameters, inputs: Mapping[str, Any], arguments: str, reading: int | None
 ) -> bool:
-    """Whether the input of an entry, as it is read, is what the call was given.
+    """Return whether the input of an entry equals the arguments of the call.
 
-    It is not where an argument could not be stored, or where its class has changed since.
+    It differs if an argument could not be stored, or if its class has changed since.
 
     Args:
-        parameters: Those of the version that stored it.
-        inputs: What was read.
+        parameters: The parameters of the version that stored the entry.
+        inputs: The input that was read.
         arguments: The argument hash of the entry.
-        reading: What the code of that version reads of the arguments' code; None if that is not known.
+        reading: What the code of that version reads of the code of the arguments; None if not known.
     """
     try:
         return any(
             hash_arguments(list(parameters), inputs, each) == arguments
             for each in (_READINGS if reading is None else (reading,))
         )
-    except (
-        Exception
-    ):  # what cannot be hashed was no argument, and a `__reduce__` may raise anything
+    except Exception:  # a value without a hash was no argument; `__reduce__` may raise anything
         return False
 
 

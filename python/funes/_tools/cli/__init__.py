@@ -2,14 +2,14 @@
 
 ::
 
-    main               starts, also where click and rich are missing
-      commands           lists the commands; each is loaded at its use
-        options            options that commands share: --cache, --json, --yes
-        resolve            functions and versions as people type them
-        import_function    functions as MODULE:FUNCTION
-        units              sizes, times and dates
-        output             tables in a terminal, lines in a pipe, JSON
-        exit_codes         the exit codes
+    main               starts, and reports missing libraries
+      commands           lists the commands; each is loaded when it is used
+        options            defines shared options: --cache, --json, --yes
+        resolve            parses functions, versions and arguments
+        import_function    imports functions given as MODULE:FUNCTION
+        units              formats and parses sizes, times and dates
+        output             prints tables, lines, JSON and progress bars
+        exit_codes         defines the exit codes
 
 Each command is a click command called ``command`` in the file of its name; `commands.NAMES` lists them.
 """

@@ -1,4 +1,4 @@
-"""``funes adopt``: results that survive an edit, or a rename."""
+"""``funes adopt``: copies results to a new version of a function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from funes._tools.cli.output import print_json, print_text
 from funes.errors import AdoptionError
 
 
-@click.command(short_help="Copy the results of version OLD to version NEW, after asking.")
+@click.command(short_help="Copy the results of version OLD to version NEW. Asks first.")
 @click.argument("function")
 @click.argument("old")
 @click.argument("new", required=False)
@@ -31,23 +31,23 @@ from funes.errors import AdoptionError
     metavar="NAME=VALUE",
     multiple=True,
     callback=lambda _, __, given: resolve.named_values(given),
-    help="NAME is a new parameter, and was VALUE, a Python literal or else a text, all along.",
+    help="NAME is a new parameter. Until now it was VALUE, a Python literal or else a string.",
 )
 @click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
     callback=lambda _, __, given: _names(given),
-    help="The parameter OLD is called NEW now.",
+    help="The parameter OLD is now called NEW.",
 )
-@click.option("--drop", metavar="NAME", multiple=True, help="The parameter NAME is gone.")
+@click.option("--drop", metavar="NAME", multiple=True, help="The parameter NAME was removed.")
 @click.option(
     "--function",
     "former",
     metavar="NAME",
-    help="The name that the function had in OLD, if it was renamed or moved.",
+    help="The name of the function in OLD, if it was renamed or moved.",
 )
-@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be copied.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only show what would be copied.")
 @options.yes
 @options.folder
 @options.as_json
@@ -69,19 +69,19 @@ def command(
 ) -> None:
     """Copy the results of version OLD of FUNCTION to version NEW, after an edit that changes no result.
 
-    What changed from OLD to NEW is shown before it asks. FUNCTION is MODULE:FUNCTION, which is imported, and NEW its
-    present definition; or it is a name as in `funes ls`, and NEW a version of which anything is stored, without NEW the
-    one to which a result was added last. OLD and NEW are beginnings of definition hashes.
+    Shows the changes from OLD to NEW before it asks. FUNCTION is MODULE:FUNCTION, which is imported, and NEW is its
+    current definition. Or FUNCTION is a name as in `funes ls`, and NEW a stored version, by default the version with
+    the latest result. OLD and NEW are the first digits of definition hashes.
 
-    Nothing is computed, and nothing of OLD is changed. What would make two results one is refused. Without the code,
-    results are unpickled if parameters have changed, which imports the modules of their classes.
+    Computes nothing, and changes nothing of OLD. Refuses if two results would get the same key. If parameters have
+    changed, results are unpickled, which imports the modules of their classes.
 
     \b
     definition   the hash of OLD                                      (--json)
     into         the hash of NEW                                      (--json)
-    changes      what changed, as in `funes diff`; null if unknown    (--json)
-    entries      how many results were copied, or would be            (--json)
-    left_out     those that cannot be, with the reason                (--json)
+    changes      the changes, as in `funes diff`; null if unknown     (--json)
+    entries      the number of results that were or would be copied   (--json)
+    left_out     the results that cannot be copied, with the reason   (--json)
 
     Exit code: 1 if it was refused, or if results were left out.
     """
@@ -98,8 +98,8 @@ def command(
     except (AdoptionError, OSError) as error:
         raise NotFound(str(error)) from error
     if as_json:
-        told = None if changed is None else rows_of(changed)
-        print_json({**found._asdict(), "changes": told})
+        rows = None if changed is None else rows_of(changed)
+        print_json({**found._asdict(), "changes": rows})
     elif not dry_run:
         print_text(f"copied {found.summary()}")
     if found.left_out:
@@ -107,9 +107,9 @@ def command(
 
 
 def _show(changed: list[Change] | None, found: AdoptionResult, dry_run: bool) -> None:
-    """Print what changed, and what would be left out."""
+    """Print the changes, and the results that would be left out."""
     if changed is None:
-        print_text("what changed is not known: it was not recorded")
+        print_text("the changes are not known: the code was not recorded")
     else:
         print_changes(changed)
     for line in found.omissions():
@@ -123,7 +123,7 @@ def _names(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         before, equals, after = text.partition("=")
         if not equals or not before or not after:
-            raise click.BadParameter(f"{text!r} names no two parameters: write lr=learning_rate")
+            raise click.BadParameter(f"{text!r} is not OLD=NEW: write lr=learning_rate")
         renamed[before] = after
     return renamed
 
@@ -138,27 +138,27 @@ def _subject(
         subject = subject_of(memo_named(function, folder))
         if new is not None and not subject.definition.startswith(new):
             raise click.UsageError(
-                f"the present definition of {function} is {subject.definition}, and not {new}"
+                f"the current definition of {function} is {subject.definition}, not {new}"
             )
         return subject
     found = resolve.function_named(options.opened(folder), function)
     [version] = resolve.versions_named(found, [new]) if new else found.versions()[:1]
     if new is None and former is None and version.definition.startswith(old):
         raise click.UsageError(
-            f"{old} is the version to which a result was added last: name NEW, or name the function by"
-            " MODULE:FUNCTION, whose present definition is NEW"
+            f"{old} is the version with the latest result: give NEW, or give the function as"
+            " MODULE:FUNCTION, whose current definition is NEW"
         )
     return _recorded(version)
 
 
 def _recorded(version: StoredVersion) -> Subject:
-    """A version as it is recorded on disk, without its code."""
+    """Describe a version by what is recorded on disk, without its code."""
     content = version.description or {}
     name, parameters = content.get("function"), content.get("parameters")
     if not isinstance(name, str) or not isinstance(parameters, list):
         raise NotFound(
             f"the parameters of version {version.definition} are not recorded in {version.folder}:"
-            " name the function by MODULE:FUNCTION"
+            " give the function as MODULE:FUNCTION"
         )
     return Subject(
         store=version._store,

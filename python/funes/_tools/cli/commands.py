@@ -1,4 +1,4 @@
-"""The commands. Each is loaded when it is asked for, so that one does not wait for the libraries of the others."""
+"""Lists the commands. Each is loaded when it is used, so that none waits for libraries of another."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import click
 
 from funes._funes import __version__
 
-#: In the order in which the help lists them.
-NAMES = ("ls", "show", "diff", "explain", "adopt", "verify", "du", "gc", "rm")
+#: The names of the commands in the order of the help.
+NAMES = ("ls", "show", "diff", "explain", "adopt", "verify", "gc", "rm")
 
 
 class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click calls it so
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click passes it
         return list(NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -29,11 +29,10 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="funes %(version)s")
 def funes() -> None:
-    """See and tidy what funes remembers.
+    """List, verify and delete cached results.
 
-    Commands look at the cache folder that --cache names, or the environment variable FUNES_CACHE_DIR, or else ./cache.
-    They print tables in a terminal, lines of values with tabs between them in a pipe or file, and JSON with --json.
+    The cache folder is the argument of --cache, or else the environment variable FUNES_CACHE_DIR, or else ./cache.
+    Commands print tables in a terminal, lines with tabs between values in a pipe or file, and JSON with --json.
 
-    Exit code: 0 if all is well; 1 if what was looked for is not there or not in order; 2 if the command was called
-    wrongly, or may not go on without --yes.
+    Exit code: 0 for success; 1 if something was not found or is not in order; 2 for wrong usage, or if --yes is needed.
     """

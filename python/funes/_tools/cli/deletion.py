@@ -1,17 +1,18 @@
-"""Deleting: what is shown before, and what came of it."""
+"""Lists files before they are deleted, deletes them, and reports errors."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from funes._results.stored import StoredEntry, StoredVersion
 from funes._results.stored_files import DeletedFiles, StoredFile
-from funes._tools.cli.disk_usage import room_of
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
 from funes._tools.cli.output import Column
 from funes._tools.cli.units import bytes_shown
@@ -29,51 +30,51 @@ COLUMNS = (
 def rows_of(
     versions: Iterable[StoredVersion] = (),
     entries: Iterable[StoredEntry] = (),
-    **others: Iterable[StoredFile],
+    **more: Iterable[StoredFile],
 ) -> list[dict[str, Any]]:
-    """What is to be deleted, in rows: each version, the entries of each version, and others under their names."""
-    rows = [_row("version", room_of(version.folder), version) for version in versions]
+    """Make rows of files to delete: one per version, per version with entries, and per keyword."""
+    rows = [_row("version", _size_of(version.folder), version) for version in versions]
     by_version: dict[StoredVersion, list[StoredFile]] = {}
     for entry in entries:
         by_version.setdefault(entry.version, []).append(entry)
     rows += [_row("entries", _sum(files), version) for version, files in by_version.items()]
-    rows += [_row(what, _sum(files)) for what, files in others.items()]
+    rows += [_row(what, _sum(files)) for what, files in more.items()]
     return [row for row in rows if row["files"]]
 
 
 def counted(amount: DeletedFiles) -> str:
-    """``3 files, 1.2 MiB``."""
+    """Format a number of files: ``3 files, 1.2 MiB``."""
     return f"{amount.files} file{'s' * (amount.files != 1)}, {bytes_shown(amount.bytes)}"
 
 
 class Removal:
-    """What has been deleted, and what could not be."""
+    """Deletes files, and collects errors."""
 
     def __init__(self) -> None:
         self.removed = DeletedFiles(0, 0)
         self.errors: list[str] = []
-        #: Entries that cannot be read, and why: whether they are meant is not known.
+        #: The paths of entries that cannot be read, with reasons; `--where` cannot be checked.
         self.unread: list[tuple[str, str]] = []
 
     def version(self, version: StoredVersion) -> None:
-        """Delete all of a version, and the folder of its function if that is empty then."""
+        """Delete a version, and the folder of its function if it is empty then."""
         self._attempt(version.remove)
         with suppress(OSError):
             version.function.folder.rmdir()
 
     def file(self, file: StoredFile) -> None:
-        """Delete one entry, or other file."""
+        """Delete an entry or another file."""
         self._attempt(lambda: DeletedFiles(1, file.bytes) if file.remove() else DeletedFiles(0, 0))
 
     def end(self) -> None:
-        """Say what could not be deleted, and end the command with a failure if there is anything."""
-        for error in self.told():
+        """Print the errors, and end the command with exit code 1 if there are any."""
+        for error in self.messages():
             click.echo(f"Error: {error}", err=True)
         if self.errors or self.unread:
             sys.exit(PROBLEMS_FOUND)
 
-    def told(self) -> list[str]:
-        """What went wrong, a line for each kind."""
+    def messages(self) -> list[str]:
+        """List the errors, one line for each kind."""
         unread = [
             f"{f'{count} entries stay' if count > 1 else 'an entry stays'}: {text}"
             for count, text in grouped(self.unread)
@@ -100,4 +101,14 @@ def _row(what: str, amount: DeletedFiles, version: StoredVersion | None = None) 
 
 def _sum(files: Iterable[StoredFile]) -> DeletedFiles:
     sizes = [file.bytes for file in files]
+    return DeletedFiles(len(sizes), sum(sizes))
+
+
+def _size_of(folder: Path) -> DeletedFiles:
+    """Count the files in a folder and its subfolders, without following links."""
+    sizes = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # deleted meanwhile
+                sizes.append(os.lstat(os.path.join(parent, name)).st_size)
     return DeletedFiles(len(sizes), sum(sizes))

@@ -1,4 +1,4 @@
-"""``funes diff``: what changed between two versions."""
+"""``funes diff``: shows the changes between two versions."""
 
 from __future__ import annotations
 
@@ -25,52 +25,54 @@ from funes._tools.cli.output import print_json, print_text
 def command(*, function: str, old: str, new: str | None, cache: Cache, as_json: bool) -> None:
     """Show what changed in FUNCTION, and in all that it uses, from version OLD to version NEW.
 
-    OLD and NEW are beginnings of definition hashes, as `funes ls FUNCTION` shows them; NEW is the version to which a
-    result was added last, if it is left out. Each change is a line; below a function or class that changed stands the
-    difference of its source. No code is imported.
+    OLD and NEW are the first digits of definition hashes, as `funes ls FUNCTION` shows them. NEW is the version with
+    the latest result by default. Each change is a line; a changed function or class is followed by a diff of its
+    source. No code is imported.
 
     \b
     how        changed, added or removed                   (--json)
     what       function, class, value, depends_on ...      (--json)
-    name       of the function, class or value             (--json)
-    of         whose value it is, or who reads it          (--json)
-    before     the value in short                          (--json)
-    after      the value in short                          (--json)
-    diff       the difference of the source                (--json)
+    name       the name of the function, class or value    (--json)
+    of         the function or class to which the value
+               belongs, or that reads it                   (--json)
+    before     the value, shortened                        (--json)
+    after      the value, shortened                        (--json)
+    diff       the diff of the source                      (--json)
 
-    Exit code: 1 if a version is not there, or what it consists of is not known.
+    Exit code: 1 if a version does not exist, or its code was not recorded.
     """
     found = resolve.function_named(cache, function)
     [before] = resolve.versions_named(found, [old])
     [after] = resolve.versions_named(found, [new]) if new else found.versions()[:1]
-    told = changes(_content(before), _content(after))
+    found_changes = changes(_content(before), _content(after))
     if as_json:
-        print_json(rows_of(told))
+        print_json(rows_of(found_changes))
         return
-    print_changes(told)
+    print_changes(found_changes)
 
 
-def print_changes(told: Iterable[Change]) -> None:
-    """Print changes, each with the difference of its source."""
-    for change in told:
+def print_changes(found: Iterable[Change]) -> None:
+    """Print changes, each with the diff of its source."""
+    for change in found:
         print_text(str(change))
         if change.diff:
             print_text(indent(change.diff, "    "))
 
 
-def rows_of(told: Iterable[Change]) -> list[dict[str, str]]:
-    """Changes as JSON has them."""
-    return [change._asdict() for change in told]
+def rows_of(found: Iterable[Change]) -> list[dict[str, str]]:
+    """Make rows of changes for JSON."""
+    return [change._asdict() for change in found]
 
 
 def _content(version: StoredVersion) -> Content:
     description = version.description
     if description is None or not description["nodes"]:
         reason = (
-            "there is no sound definition.json" if description is None else "it is not recorded"
+            "definition.json is missing or damaged"
+            if description is None
+            else "definition.json does not record it"
         )
         raise NotFound(
-            f"what version {version.definition} consists of is not known:"
-            f" {reason} in {version.folder}"
+            f"the code of version {version.definition} is not known: {reason} in {version.folder}"
         )
     return description

@@ -1,4 +1,4 @@
-"""``funes explain``: why a call is remembered, or is not."""
+"""``funes explain``: explains why a call is a hit or a miss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from funes._tools.explain.other_versions import Version
 
 # Negative numbers are arguments, not options.
 @click.command(
-    short_help="Say why a call of FUNCTION is remembered, or not.",
+    short_help="Explain why a call of FUNCTION is a hit or a miss.",
     context_settings={"ignore_unknown_options": True},
 )
 @click.argument("function", metavar="MODULE:FUNCTION")
@@ -34,31 +34,31 @@ def command(
     folder: str | None,
     as_json: bool,
 ) -> None:
-    """Say why a call of FUNCTION is remembered, or why it would compute. The function is not run; MODULE is imported.
+    """Explain why a call of FUNCTION is a hit or a miss. Imports MODULE, and does not run the function.
 
-    ARGUMENTs are those of the call: Python literals, or else texts; by name as in lr=0.1.
+    ARGUMENTs are the arguments of the call: Python literals, or else strings; by name as in lr=0.1.
 
     \b
     funes explain mine.train:fit 0.1 layers=[8,8] optimizer=adam
 
     \b
     function   its qualified name                                    (--json)
-    hit        whether it is remembered                              (--json)
+    hit        true for a hit                                        (--json)
     why        memory, disk; never called, definition, arguments,
                damaged, foreign, format, unreadable, unhashable      (--json)
     definition, arguments   the hashes of the call                   (--json)
-    path       the file of the result, or of the nearest one         (--json)
-    version    the version it is compared with                       (--json)
-    renamed_from  the other function whose code is the same, if nothing
-               is stored of this one                                 (--json)
-    used       when that was used last                               (--json)
-    changes    what changed since that version, as in `funes diff`   (--json)
-    is_remembered_there   whether that version remembers the call    (--json)
+    path       the file of the result, or of the nearest result      (--json)
+    version    the version with which it is compared                 (--json)
+    renamed_from  another function with the same code, if this one
+               has no results                                        (--json)
+    used       the time when that version was used last              (--json)
+    changes    the changes since that version, as in `funes diff`    (--json)
+    is_remembered_there   true if that version has this call         (--json)
     differences   path, before and after, from the nearest result    (--json)
-    looked_at, entries   how many results were compared, and of how many (--json)
-    detail     what else there is to say                             (--json)
+    looked_at, entries   the number of compared and of all results   (--json)
+    detail     more details                                          (--json)
 
-    Exit code: 0 if the call is remembered, 1 if it is not.
+    Exit code: 0 for a hit, 1 for a miss.
     """
     memo = memo_named(function, folder)
     args, kwargs = resolve.call_arguments(arguments)

@@ -1,4 +1,4 @@
-"""``funes gc``: deletes what is old, superseded or too much."""
+"""``funes gc``: deletes old and superseded versions, and entries above a size limit."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from funes._results.stored_files import DeletedFiles
 from funes._tools.cli import options
 from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
 from funes._tools.cli.gc_plan import Limits, Plan, is_dispensable, last_used, plan
-from funes._tools.cli.output import print_json, print_rows
-from funes._tools.cli.progress import progress
+from funes._tools.cli.output import print_json, print_rows, progress
 from funes._tools.cli.units import age, bytes_shown, size
 
 
 @click.command()
 @click.option(
-    "--older-than", type=age, metavar="AGE", help="Versions not used for so long: 90d, 12h."
+    "--older-than",
+    type=age,
+    metavar="AGE",
+    help="Delete versions not used for this long: 90d, 12h.",
 )
 @click.option(
     "--keep-versions",
     type=click.IntRange(0),
     metavar="N",
-    help="Versions of which N of the same function were used later.",
+    help="Delete versions if N versions of the same function were used later.",
 )
 @click.option(
     "--max-bytes",
     type=size,
     metavar="SIZE",
-    help="Then the least valuable, until so much is left: 10G.",
+    help="Then delete the least valuable entries until this size is left: 10G.",
 )
-@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only show what would be deleted.")
 @options.yes
 @options.cache
 @options.as_json
@@ -47,32 +49,33 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    """Delete what is old, superseded or too much, after asking.
+    """Delete old and superseded versions, and entries above a size limit, after asking.
 
-    1. Whole versions go that meet --older-than and --keep-versions, both if both are given. A version was used last
-    when its last result was stored, or when a process that had hits ended.
+    1. Deletes whole versions that meet --older-than and --keep-versions; both, if both are given. A version was last
+    used when its last result was stored, or when a process that had hits ended.
 
-    2. Damaged entries that were set aside go if they are older than --older-than.
+    2. Deletes quarantined entries that are older than --older-than.
 
-    3. Large arguments go that no entry refers to any more, if none has come to refer to them within a day.
+    3. Deletes large arguments that no entry refers to, unless they were stored or came into use within the last day.
 
-    4. If the entries and large arguments that are left take more than --max-bytes, damaged entries go, then entries of
-    any version, with the large arguments that only they refer to: first those that save the fewest seconds per byte,
-    by how long they took and how often their version was used. Where so little cannot be reached, none goes.
+    4. If the remaining entries and large arguments take more than --max-bytes, deletes quarantined entries, then
+    entries of any version, with the large arguments that only they refer to. Entries that save the fewest seconds per
+    byte go first, by their run time and the uses of their version. If the limit cannot be reached, no entry is
+    deleted.
 
-    Without any of the three options only step 3 is taken. Programs that run meanwhile go on; they compute again what
-    they miss. What is stored or used while this runs stays.
+    Without any of the three options only step 3 runs. Running programs are not disturbed; they compute missing results
+    again. Entries that are stored or used meanwhile stay.
 
     \b
     what       version, entries, damaged or objects (large arguments)
-    function   its name
+    function   the name of the function
     version    the definition hash
-    files      how many
-    bytes      their sizes
+    files      the number of files
+    bytes      the total size of the files
 
     Exit code: 1 if something could not be deleted, or --max-bytes cannot be reached.
     """
-    # What is asked of entries needs no verifying, which would read all of them.
+    # Only run times and references are needed. Verifying would read every entry completely.
     cache = open_cache(cache.path, verify="never")
     found = plan(cache, Limits(older_than, keep_versions, max_bytes), watch=_watch)
     rows = rows_of(found.versions, found.entries, damaged=found.damaged, objects=found.objects)
@@ -89,8 +92,8 @@ def command(
     if max_bytes is not None and found.rest > max_bytes:
         removal.errors.append(
             f"--max-bytes {bytes_shown(max_bytes)} cannot be reached: {bytes_shown(found.fixed)} of large arguments"
-            " cannot be deleted now, as they were stored or used within the last day, or as entries cannot be"
-            " read; no result was deleted for it"
+            " cannot be deleted now, since they were stored or used within the last day, or since entries cannot"
+            " be read; no entry was deleted"
         )
     if as_json:
         done = {"deleted": removal.removed._asdict(), "errors": removal.errors, "left": found.rest}
@@ -105,13 +108,13 @@ def command(
 
 
 def _watch(entries: Iterable[StoredEntry], count: int) -> Iterator[StoredEntry]:
-    return progress(entries, count, "read", unit="entry")
+    return progress(entries, count, "read")
 
 
 def _carry_out(found: Plan, removal: Removal) -> None:
     for version in found.versions:
         if last_used(StoredVersion(version.function, version.definition)) > last_used(version):
-            removal.errors.append(f"{version.folder} has been used meanwhile, and stays")
+            removal.errors.append(f"{version.folder} stays: it was used meanwhile")
         else:
             removal.version(version)
     for file in (*found.entries, *found.damaged):

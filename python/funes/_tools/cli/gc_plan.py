@@ -1,4 +1,4 @@
-"""Decides what a cache can do without: which versions, entries and large arguments."""
+"""Decides which versions, entries and large arguments to delete."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from funes._results.stored_files import StoredFile
 
 
 class Limits(NamedTuple):
-    """What is asked for; None where nothing is."""
+    """The limits that the user gave; None if not given."""
 
-    #: Only versions that nothing was added to and no hit is known of for so many seconds.
+    #: Delete only versions without new results and known hits for this many seconds.
     older_than: float | None = None
-    #: Only versions of which there are so many newer ones of the same function.
+    #: Delete only versions if this many of the same function are newer.
     keep_versions: int | None = None
-    #: Then as many of the least valuable files as it takes to come down to so many bytes.
+    #: Then delete the least valuable files until at most this many bytes are left.
     max_bytes: int | None = None
 
 
 class Plan(NamedTuple):
-    """What is to be deleted."""
+    """The files to delete."""
 
     versions: list[StoredVersion]
     entries: list[StoredEntry]
     damaged: list[StoredFile]
     objects: list[StoredObject]
-    #: How many bytes the rest takes.
+    #: The bytes of the entries and large arguments that stay.
     rest: int
-    #: How many of these cannot be deleted now.
+    #: The part of them that cannot be deleted now.
     fixed: int
-    #: Files that cannot be read now: as long as it is not known what they refer to, all large arguments stay.
+    #: Entries that cannot be read now. They may refer to any large argument, so all of these stay.
     unread: list[str]
 
 
@@ -49,41 +49,41 @@ def plan(
         entries
     ),
 ) -> Plan:
-    """Decide what is to be deleted. Nothing is, but for unfinished files that were left behind days ago.
+    """Decide what to delete. Deletes nothing but unfinished files that were left days ago.
 
     Args:
-        cache: Where.
-        limits: What is asked for. If nothing is, only large arguments go that no entry refers to.
-        watch: Passes on the entries that are read, of which there are so many.
+        cache: The cache.
+        limits: The limits. Without any, only large arguments that no entry refers to are deleted.
+        watch: Takes the entries that are read, and their number; yields the entries.
     """
     now = time.time()
     doomed, kept = _versions(cache, limits, now)
     entries = [entry for version in kept for entry in version.entries()]
     objects = list(cache.objects())
-    gone = {version.definition for version in doomed}
-    aside = [file for file in cache.damaged() if file.path.parent.parent.name not in gone]
-    old = [file for file in aside if _is_old(file, limits.older_than, now)]
-    damaged = [file for file in aside if file not in old]
-    book = _ReferenceCounts(objects, now)
+    definitions = {version.definition for version in doomed}
+    quarantined = [f for f in cache.damaged() if f.path.parent.parent.name not in definitions]
+    old = [file for file in quarantined if _is_old(file, limits.older_than, now)]
+    damaged = [file for file in quarantined if file not in old]
+    counts = _ReferenceCounts(objects, now)
     if objects:
         for entry in watch(entries, len(entries)):
-            book.note(entry)
-    leave = book.orphans()
-    staying = [each for each in objects if each not in leave]
+            counts.add(entry)
+    deleted_objects = counts.orphans()
+    staying = [each for each in objects if each not in deleted_objects]
     rest = sum(each.bytes for each in (*entries, *damaged, *staying))
-    fixed = sum(each.bytes for each in staying if not book.can_free(each))
+    fixed = sum(each.bytes for each in staying if not counts.can_free(each))
     cut: list[StoredEntry] = []
-    # Where the target cannot be reached, no result is given up for it.
+    # If the limit cannot be reached, no entry is deleted for it.
     if limits.max_bytes is not None and fixed <= limits.max_bytes < rest:
         for file in sorted(damaged, key=_age):
             if rest > limits.max_bytes:
                 old.append(file)
                 rest -= file.bytes
         if rest > limits.max_bytes:
-            values = _values(watch(entries, len(entries)), book)
+            values = _values(watch(entries, len(entries)), counts)
             ranked = sorted(entries, key=lambda entry: (values[entry.path], *_age(entry)))
-            cut, freed = _cut(ranked, book, rest - limits.max_bytes)
-            leave += freed
+            cut, freed = _cut(ranked, counts, rest - limits.max_bytes)
+            deleted_objects += freed
             rest -= sum(each.bytes for each in (*cut, *freed))
     emptied = _emptied(kept, entries, cut)
     folders = {version.folder for version in emptied}
@@ -91,17 +91,18 @@ def plan(
         doomed + emptied,
         [entry for entry in cut if entry.version.folder not in folders],
         [file for file in old if file.path.parent.parent not in folders],
-        leave,
+        deleted_objects,
         rest,
         fixed,
-        book.unread,
+        counts.unread,
     )
 
 
 def last_used(version: StoredVersion) -> float:
-    """When the last result was added, or a process with hits ended; seconds since 1970.
+    """Return the time of the last result or of the end of a process with hits; seconds since 1970.
 
-    Of a version without results it is when anything was done in its folder: the first may be being computed.
+    For a version without results, it is the last change of its folder: the first result may be
+    being computed.
     """
     summary = version.summary
     if summary.last is None:
@@ -110,18 +111,19 @@ def last_used(version: StoredVersion) -> float:
 
 
 def is_dispensable(file: StoredObject) -> bool:
-    """Whether a large argument that nothing refers to is old enough, as it is now."""
+    """Return whether an unused large argument is old enough to delete, by its current time."""
     return time.time() - _changed(file.path) > GC_GRACE_SECONDS
 
 
 def _versions(
     cache: Cache, limits: Limits, now: float
 ) -> tuple[list[StoredVersion], list[StoredVersion]]:
-    """The versions to do without, and the others, each once.
+    """Split the versions in those to delete and those to keep, each once.
 
-    A version of several functions, whose code is the same, goes only if each of them can do without it.
+    A version that several functions share, as their code is the same, is deleted only if it is
+    superseded for each of them.
     """
-    goes: dict[str, bool] = {}
+    is_doomed: dict[str, bool] = {}
     found: dict[str, StoredVersion] = {}
     for function in cache.functions():
         versions = function.versions()
@@ -129,34 +131,34 @@ def _versions(
         for version in versions:
             folder = str(version.folder)
             found.setdefault(folder, version)
-            goes[folder] = goes.get(folder, True) and version.definition in superseded
-    doomed = [version for folder, version in found.items() if goes[folder]]
-    return doomed, [version for folder, version in found.items() if not goes[folder]]
+            is_doomed[folder] = is_doomed.get(folder, True) and version.definition in superseded
+    doomed = [version for folder, version in found.items() if is_doomed[folder]]
+    return doomed, [version for folder, version in found.items() if not is_doomed[folder]]
 
 
 def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> list[StoredVersion]:
-    """The versions of a function to do without: those that every limit gives up."""
+    """List the versions of a function that meet all limits for deletion."""
     if limits.older_than is None and limits.keep_versions is None:
         return []
-    keep, patience = limits.keep_versions or 0, limits.older_than or 0.0
+    keep, min_age = limits.keep_versions or 0, limits.older_than or 0.0
     filled: list[StoredVersion] = []
-    bare: list[StoredVersion] = []
+    empty: list[StoredVersion] = []
     for version in sorted(versions, key=last_used, reverse=True):
-        (filled if version.summary.entries else bare).append(version)
-    # A version without results takes the place of none that has some.
+        (filled if version.summary.entries else empty).append(version)
+    # Only versions with results count for --keep-versions.
     candidates = [(each, 0.0) for each in filled[keep:]] + [
-        (each, GC_GRACE_SECONDS) for each in bare
+        (each, GC_GRACE_SECONDS) for each in empty
     ]
-    return [each for each, least in candidates if now - last_used(each) > max(patience, least)]
+    return [each for each, grace in candidates if now - last_used(each) > max(min_age, grace)]
 
 
 def _values(
-    entries: Iterable[StoredEntry], book: _ReferenceCounts
+    entries: Iterable[StoredEntry], counts: _ReferenceCounts
 ) -> dict[os.PathLike[str], float]:
-    """What each entry saves: seconds per byte, for each time that it was used, as far as is known.
+    """Rate entries by the seconds per byte that they save, times their uses.
 
-    A use is the computation itself, and each hit, of which a version counts those of all its entries. The bytes are its
-    own, and its part of the large arguments that would go with it.
+    The uses are the computation and the average number of hits of the entries of the version. The
+    bytes are those of the entry, and its share of the large arguments that would be deleted with it.
     """
     uses: dict[os.PathLike[str], float] = {}
     values: dict[os.PathLike[str], float] = {}
@@ -167,60 +169,61 @@ def _values(
             uses[folder] = 1 + hits / max(1, entry.version.summary.entries)
         try:
             seconds = entry.time
-        except Exception:  # it may be of value to a reader with another key
+        except Exception:  # a process with another signing key may be able to read it
             seconds = float("inf")
-        values[entry.path] = seconds * uses[folder] / max(1.0, entry.bytes + book.share(entry))
+        values[entry.path] = seconds * uses[folder] / max(1.0, entry.bytes + counts.share(entry))
     return values
 
 
 def _cut(
-    ranked: list[StoredEntry], book: _ReferenceCounts, excess: int
+    ranked: list[StoredEntry], counts: _ReferenceCounts, excess: int
 ) -> tuple[list[StoredEntry], list[StoredObject]]:
-    """The entries to delete, the first of them first, to free so many bytes; and the large arguments that go with them.
+    """Choose entries to delete in this order, and large arguments with them, to free `excess` bytes.
 
-    An entry that is not needed for that, as a later one frees enough, stays.
+    An entry stays if later entries free enough without it.
     """
     cut: list[StoredEntry] = []
     for entry in ranked:
         if excess <= 0:
             break
         cut.append(entry)
-        excess -= entry.bytes + sum(each.bytes for each in book.strike(entry))
+        excess -= entry.bytes + sum(each.bytes for each in counts.remove(entry))
     kept = set()
     for entry in reversed(cut):
-        size = entry.bytes + sum(each.bytes for each in book.would_return(entry))
+        size = entry.bytes + sum(each.bytes for each in counts.unreferenced(entry))
         if excess + size <= 0:
             kept.add(entry.path)
-            book.restore(entry)
+            counts.restore(entry)
             excess += size
     cut = [entry for entry in cut if entry.path not in kept]
-    return cut, book.freed_by(cut)
+    return cut, counts.freed_by(cut)
 
 
 def _emptied(
     versions: list[StoredVersion], entries: list[StoredEntry], cut: list[StoredEntry]
 ) -> list[StoredVersion]:
-    """The versions of which no entry would be left."""
+    """List the versions that would have no entry left."""
     left = Counter(entry.version.folder for entry in entries)
     left.subtract(entry.version.folder for entry in cut)
-    touched = {entry.version.folder for entry in cut}
-    return [each for each in versions if each.folder in touched and not left[each.folder]]
+    folders = {entry.version.folder for entry in cut}
+    return [each for each in versions if each.folder in folders and not left[each.folder]]
 
 
 class _ReferenceCounts:
-    """Records which entries refer to which large arguments."""
+    """Counts the entries that refer to each large argument."""
 
     def __init__(self, objects: list[StoredObject], now: float) -> None:
         self._old = {
             each.hash: each for each in objects if now - each.stored.timestamp() > GC_GRACE_SECONDS
         }
-        #: Of each entry, by its path.
-        self._of: dict[str, frozenset[str]] = {}
-        #: By how many entries that stay each large argument is referred to.
+        #: The hashes of the large arguments of each entry, by its path.
+        self._references: dict[str, frozenset[str]] = {}
+        #: The number of entries that stay and refer to each large argument.
         self._count: Counter[str] = Counter()
         self.unread: list[str] = []
 
-    def note(self, entry: StoredEntry) -> None:
+    def add(self, entry: StoredEntry) -> None:
+        """Read the references of an entry."""
         if not self._old:
             return
         path = str(entry.path)
@@ -232,15 +235,15 @@ class _ReferenceCounts:
             self.unread.append(path)
             return
         if found:
-            self._of[path] = found
+            self._references[path] = found
             self._count.update(found)
 
     def can_free(self, stored: StoredObject) -> bool:
-        """Whether a large argument may be deleted once no entry refers to it."""
+        """Return whether a large argument may be deleted once no entry refers to it."""
         return stored.hash in self._old and not self.unread
 
     def orphans(self) -> list[StoredObject]:
-        """The large arguments that no entry refers to, and that may be deleted."""
+        """List the large arguments that no entry refers to, and that may be deleted."""
         return [
             each
             for name, each in self._old.items()
@@ -248,30 +251,30 @@ class _ReferenceCounts:
         ]
 
     def share(self, entry: StoredEntry) -> float:
-        """The bytes of the large arguments that would go with an entry, divided among those that refer to them."""
+        """Return the bytes of the large arguments of an entry, divided by their references."""
         shared = self._freeable(entry)
         return sum(each.bytes / max(1, self._count[each.hash]) for each in shared)
 
-    def strike(self, entry: StoredEntry) -> list[StoredObject]:
-        """Take an entry out; returns what nothing refers to any more."""
-        self._count.subtract(self._of.get(str(entry.path), ()))
-        return [each for each in self._freeable(entry) if not self._count[each.hash]]
+    def remove(self, entry: StoredEntry) -> list[StoredObject]:
+        """Remove the references of an entry; returns its large arguments without references."""
+        self._count.subtract(self._references.get(str(entry.path), ()))
+        return self.unreferenced(entry)
 
-    def would_return(self, entry: StoredEntry) -> list[StoredObject]:
-        """The large arguments that stay if an entry does that was taken out."""
+    def unreferenced(self, entry: StoredEntry) -> list[StoredObject]:
+        """List the large arguments of a removed entry to which no other entry refers."""
         return [each for each in self._freeable(entry) if not self._count[each.hash]]
 
     def restore(self, entry: StoredEntry) -> None:
-        """Put an entry back that was taken out."""
-        self._count.update(self._of.get(str(entry.path), ()))
+        """Add the references of a removed entry again."""
+        self._count.update(self._references.get(str(entry.path), ()))
 
     def freed_by(self, cut: list[StoredEntry]) -> list[StoredObject]:
-        """The large arguments that go with these entries, which were taken out."""
-        freed = {each.hash: each for entry in cut for each in self.would_return(entry)}
+        """List the large arguments that can be deleted with removed entries."""
+        freed = {each.hash: each for entry in cut for each in self.unreferenced(entry)}
         return list(freed.values())
 
     def _freeable(self, entry: StoredEntry) -> list[StoredObject]:
-        names = self._of.get(str(entry.path), ())
+        names = self._references.get(str(entry.path), ())
         found = (self._old[name] for name in names if name in self._old)
         return [each for each in found if self.can_free(each)]
 

@@ -1,4 +1,4 @@
-"""Functions as ``MODULE:FUNCTION``, for the commands that need the code itself."""
+"""Imports functions given as ``MODULE:FUNCTION``, for the commands that need the code."""
 
 from __future__ import annotations
 
@@ -16,25 +16,23 @@ from funes._warnings import one_line
 
 
 def is_code(wanted: str) -> bool:
-    """Whether a function is named by where its code is."""
+    """Return whether a function is given as ``MODULE:FUNCTION``."""
     return ":" in wanted
 
 
 def memo_named(wanted: str, folder: str | None) -> Memo[..., Any]:
-    """Import a memorious function, from the working directory too, as ``python -m`` does.
+    """Import a memorious function. Searches the working directory too, as ``python -m`` does.
 
     Args:
         wanted: ``MODULE:FUNCTION``.
-        folder: The cache folder to use instead of the function's own.
+        folder: The cache folder that replaces the folder of the function.
 
     Raises:
         click.UsageError: There is no such function.
     """
     module, _, name = wanted.partition(":")
     if not module or not name:
-        raise click.UsageError(
-            f"{wanted!r} names no function: write MODULE:FUNCTION, as in mine.train:fit"
-        )
+        raise click.UsageError(f"{wanted!r} is not MODULE:FUNCTION: write mine.train:fit")
     find_code()
     try:
         found: Any = import_module(module)
@@ -49,6 +47,6 @@ def memo_named(wanted: str, folder: str | None) -> Memo[..., Any]:
     if folder is not None:
         root = absolute(folder)
         if is_url(root) or os.path.isfile(root):
-            raise click.UsageError(f"{folder} is no folder")
+            raise click.UsageError(f"{folder} is not a folder")
         found._move(root)
     return found

@@ -1,4 +1,4 @@
-"""``funes ls``: what is remembered."""
+"""``funes ls``: lists functions and versions that have results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import click
 
 from funes._results import usage
 from funes._results.cache import Cache
-from funes._results.stored import StoredEntry, StoredFunction, StoredVersion
+from funes._results.stored import StoredFunction, StoredVersion, seconds_of
+from funes._results.stored_files import DeletedFiles
 from funes._tools.cli import options, resolve
+from funes._tools.cli.deletion import counted
 from funes._tools.cli.exit_codes import NotFound
-from funes._tools.cli.output import Column, print_rows
-from funes._tools.cli.progress import progress
+from funes._tools.cli.output import Column, print_rows, progress
 from funes._tools.cli.units import bytes_shown, date_shown, seconds_shown
 
 _NUMBERS = (
@@ -39,35 +40,38 @@ _VERSIONS = (
 
 @click.command(short_help="List the functions that have results, or the versions of FUNCTION.")
 @click.argument("function", required=False)
-@click.option(
-    "--quick", "-q", is_flag=True, help="Read no entry: leave out the time that they took."
-)
+@click.option("--quick", "-q", is_flag=True, help="Read no entry, and leave out `computed`.")
 @options.cache
 @options.as_json
 def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -> None:
-    """List the functions of which results are stored, or the versions of FUNCTION.
+    """List the functions that have results, or the versions of FUNCTION.
 
-    FUNCTION is its name, its qualified name or the end of it, or the name of its folder.
+    FUNCTION is its name, its qualified name or the end of it, or the name of its folder. Large arguments, which
+    functions share, are counted in a line on standard error.
 
     \b
     function   its name; its qualified name if several have the name
-    versions   how many definitions of it have results
-    last       when its last result was stored
+    versions   the number of definitions with results
+    last       the time when the last result was stored
     version    the definition hash
-    first      when the first result of the version was stored
-    entries    how many results there are
-    bytes      the sizes of their files
-    computed   how long the stored calls took to compute, in seconds
-    saved      how long the hits would have taken; processes add it when they end
-    hits       how many calls were answered from the cache
-    changed    what changed since the version before
+    first      the time when the first result of the version was stored
+    entries    the number of results
+    bytes      the total size of their files
+    computed   the run time of the stored calls, in seconds
+    saved      the run time that hits saved; each process adds its part when it ends
+    hits       the number of hits
+    changed    the changes since the previous version
 
-    Exit code: 1 if nothing is stored, or not of FUNCTION.
+    Exit code: 1 if nothing is stored, or nothing of FUNCTION.
     """
     if function is None:
         rows = [_function(each, quick) for each in cache.functions()]
         if not print_rows(rows, _FUNCTIONS, as_json=as_json):
             raise NotFound(f"nothing is stored in {cache.path}")
+        sizes = [each.bytes for each in cache.objects()]
+        if sizes:
+            large = counted(DeletedFiles(len(sizes), sum(sizes)))
+            click.echo(f"large arguments: {large}", err=True)
         return
     found = resolve.function_named(cache, function)
     print_rows(_versions(found.versions(), quick), _VERSIONS, as_json=as_json)
@@ -106,16 +110,16 @@ def _began(version: StoredVersion) -> tuple[datetime, str]:
 
 
 def _changed(version: StoredVersion, before: list[StoredVersion]) -> list[str]:
-    """What changed since the last of those before."""
+    """List the changes since the last of the versions before."""
     from funes._code.definition_diff import changes
 
     if not before:
         return []
     old, new = before[-1].description, version.description
     if old is None or new is None:
-        return ["not known: there is no definition.json"]
+        return ["not known: definition.json is missing or damaged"]
     if not old["nodes"] or not new["nodes"]:
-        return ["not known: it was not recorded"]
+        return ["not known: the code was not recorded"]
     return [str(change) for change in changes(old, new)]
 
 
@@ -135,11 +139,4 @@ def _numbers(versions: list[StoredVersion], what: str, quick: bool) -> dict[str,
 def _computed(versions: list[StoredVersion], what: str) -> float:
     count = sum(version.summary.entries for version in versions)
     entries = (entry for version in versions for entry in version.entries())
-    return sum(map(_seconds, progress(entries, count, what, unit="entry")), 0.0)
-
-
-def _seconds(entry: StoredEntry) -> float:
-    try:
-        return entry.time
-    except Exception:
-        return 0.0  # `verify` tells what is the matter
+    return sum(map(seconds_of, progress(entries, count, what)), 0.0)

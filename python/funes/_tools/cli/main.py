@@ -1,4 +1,4 @@
-"""Where the command line begins. Nothing here needs what may be missing."""
+"""Starts the command line. This module imports no optional library."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import warnings
 from importlib.util import find_spec
 from typing import NoReturn
 
-#: What the extra ``funes[cli]`` brings.
-_NEEDED = ("click", "rich", "tqdm")
+#: The libraries of the extra ``funes[cli]``.
+_LIBRARIES = ("click", "rich")
 
 
 def main() -> NoReturn:
     """Run the command line with the arguments of this process, and end it."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         text = f"funes: the command line needs {' and '.join(missing)}: pip install 'funes[cli]'"
         print(text, file=sys.stderr)
         sys.exit(2)
-    # A name or value that the terminal's encoding does not have must not end a listing.
+    # Characters that the encoding of the terminal lacks must not end a listing.
     for stream in sys.stdout, sys.stderr:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.showwarning = _warn  # type: ignore[assignment]
@@ -29,5 +29,5 @@ def main() -> NoReturn:
 
 
 def _warn(message: Warning | str, *_: object) -> None:
-    """A warning without the line of code that gives it, which is nobody's concern here."""
+    """Print a warning without the line of code, which means nothing to a user of the command line."""
     print(f"Warning: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What commands have in common: which cache folder, in which form, and whether to go ahead."""
+"""Defines options that commands share, and the prompt before changes."""
 
 from __future__ import annotations
 
@@ -17,88 +17,91 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def opened(folder: str | None) -> Cache:
-    """The cache in the folder that was named, or in the one that would be used here.
+    """Open the cache folder that the user gave, or the default folder.
 
     Raises:
-        NotThere: There is no such folder.
+        NotFound: There is no such folder.
     """
     try:
         return open_cache(folder or None)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except NotADirectoryError as error:
-        raise NotFound(f"{error.filename} is a file, and no cache folder") from error
+        raise NotFound(f"{error.filename} is a file, not a cache folder") from error
     except FileNotFoundError as error:
         raise NotFound(
-            f"there is no cache folder {error.filename}; name another one with --cache"
+            f"there is no cache folder {error.filename}; give another one with --cache"
         ) from error
     except OSError as error:
         raise NotFound(f"the cache folder cannot be listed: {error}") from error
 
 
 def cache(command: _Command) -> _Command:
-    """Give a command the option ``--cache``, and the parameter ``cache``, a `Cache` whose folder exists."""
+    """Add the option ``--cache``; the command gets an open `Cache` as ``cache``."""
     option = click.option(
         "--cache",
         metavar="DIR",
         callback=lambda _, __, given: opened(given),
-        help="The cache folder; without it FUNES_CACHE_DIR, or else ./cache.",
+        help="The cache folder. The default is FUNES_CACHE_DIR, or else ./cache.",
     )
     return option(command)
 
 
 def folder(command: _Command) -> _Command:
-    """Give a command the option ``--cache``, and the parameter ``folder``, what was given, or None.
+    """Add the option ``--cache``; the command gets its value or None as ``folder``.
 
-    It is for a command that imports the function, which knows its folder itself.
+    For commands that import the function, which knows its folder.
     """
     option = click.option(
         "--cache",
         "folder",
         metavar="DIR",
-        help="The cache folder; without it that of the function, FUNES_CACHE_DIR, or else ./cache.",
+        help="The cache folder. The default is that of the function, FUNES_CACHE_DIR, or ./cache.",
     )
     return option(command)
 
 
 def find_code() -> None:
-    """Let the modules of the classes in stored values be found in the working directory, as ``python -m`` does."""
+    """Add the working directory to `sys.path`, as ``python -m`` does.
+
+    Stored values may have classes of modules there.
+    """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def as_json(command: _Command) -> _Command:
-    """Give a command the option ``--json``, and the parameter ``as_json``."""
+    """Add the option ``--json``; the command gets it as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def where(command: _Command) -> _Command:
-    """Give a command the option ``--where``, and the parameter ``where``, a dict from arguments to values."""
+    """Add the option ``--where``; the command gets a dict from arguments to values as ``where``."""
     option = click.option(
         "--where",
         metavar="NAME=VALUE",
         multiple=True,
         callback=lambda _, __, given: named_values(given),
-        help="Entries whose argument NAME has this value, a Python literal or else a text; of several, all must hold."
-        " Types count: 1, 1.0 and '1' differ.",
+        help="Select entries whose argument NAME has this value, a Python literal or else a string. If repeated, all"
+        " must match. Types count: 1, 1.0 and '1' differ.",
     )
     return option(command)
 
 
 def yes(command: _Command) -> _Command:
-    """Give a command the option ``--yes``, and the parameter ``yes``, which `confirm` wants."""
-    return click.option("--yes", "-y", is_flag=True, help="Go ahead without asking.")(command)
+    """Add the option ``--yes``; the command gets it as ``yes`` and passes it to `confirm`."""
+    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask, unless `yes`; where nobody can answer, do not go on.
+    """Ask for confirmation, unless `yes`.
 
     Raises:
         click.Abort: The answer is no.
-        Refused: There is no terminal to ask at.
+        Refused: Standard input is not a terminal.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Refused(f"{question} There is no terminal to ask at; say --yes")
+        raise Refused(f"{question} Standard input is not a terminal: pass --yes")
     click.confirm(question, abort=True, err=True)

@@ -1,50 +1,80 @@
-"""What commands print: a table in a terminal, lines of values with tabs between them elsewhere, or JSON."""
+"""Prints tables in a terminal, tab-separated lines elsewhere, JSON, and progress bars."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from funes._results.text import escaped
 from funes._tools.cli.units import date_exact
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 
 
 class Column(NamedTuple):
-    """One column of a table, and of its lines."""
+    """A column of a table, and of tab-separated lines."""
 
     #: The key in each row, and the title.
     name: str
-    #: The value as people read it; lines and JSON have the value itself.
+    #: Formats the value for a table; lines and JSON have the value itself.
     shown: Callable[[Any], str] = str
-    #: Whether it stands to the right, as numbers do.
+    #: True to align it to the right, for numbers.
     right: bool = False
-    #: Whether it may take several lines where a table has little room.
+    #: True to wrap it if the terminal is narrow.
     wraps: bool = False
-    #: Whether it stands in lines of its own below the rest of the row; then nothing of the table may wrap.
+    #: True to print it in lines below the row; then no column of the table may wrap.
     below: bool = False
 
 
 def in_terminal() -> bool:
-    """Whether a person reads along."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
-def print_rows(rows: Iterable[Row], columns: Sequence[Column], *, as_json: bool = False) -> int:
-    r"""Print each row as the place where it goes asks for.
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Yield the items; shows a progress bar if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    JSON has all keys of a row, a table and lines only the columns. JSON and lines are printed as the rows come. A line
-    has no titles; a tab, a line's end or any other character that is not printed is an escape in it (``\t``).
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    # Rows may be printed to standard output meanwhile, which is not the console of the bar.
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
+    ) as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def print_rows(rows: Iterable[Row], columns: Sequence[Column], *, as_json: bool = False) -> int:
+    r"""Print rows as a table in a terminal, else as lines; or as JSON.
+
+    JSON has all keys of a row; tables and lines have only the columns. JSON and lines are printed
+    as the rows are produced. Lines have no titles; unprintable characters, such as tabs and line
+    ends, are escaped (``\t``).
 
     Returns:
-        How many rows there were.
+        The number of rows.
     """
     if as_json:
         return _print_array(rows)
@@ -52,32 +82,32 @@ def print_rows(rows: Iterable[Row], columns: Sequence[Column], *, as_json: bool 
         return _print_table(rows, columns)
     count = 0
     for row in rows:
-        click.echo("\t".join(_plain(row.get(column.name)) for column in columns))
+        click.echo("\t".join(_field(row.get(column.name)) for column in columns))
         count += 1
     return count
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document, for a command that has one thing to say."""
+    """Print one JSON document."""
     click.echo(json.dumps(to_json(value), indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def to_json(value: object) -> Any:
-    """A value of JSON for any value: numbers, texts, lists, dicts and arrays as they are, all else by its `repr`.
+    """Convert any value for JSON: numbers, strings, lists, dicts and arrays; else its `repr`.
 
-    NaN and the infinities, which JSON does not have, are texts.
+    NaN and the infinities become strings, since JSON lacks them.
     """
     try:
         return _as_json(value)
-    except (RecursionError, ValueError):  # it holds itself; an array of what has no numbers
-        return shown_safely(value)
+    except (RecursionError, ValueError):  # a cycle, or an array that has no list of numbers
+        return safe_repr(value)
 
 
 def _as_json(value: object) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value) if value.bit_length() < 4096 else hex(value)  # more digits are refused
+        return int(value) if value.bit_length() < 4096 else hex(value)  # Python limits the digits
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
     if isinstance(value, str):
@@ -86,32 +116,32 @@ def _as_json(value: object) -> Any:
         return date_exact(value)
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else shown_safely(key): _as_json(part)
+            key if isinstance(key, str) else safe_repr(key): _as_json(part)
             for key, part in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [_as_json(part) for part in value]
-    plain = _of_array(value)
-    return shown_whole(value) if plain is None else _as_json(plain)
+    converted = _from_array(value)
+    return full_repr(value) if converted is None else _as_json(converted)
 
 
-def shown_safely(value: object) -> str:
-    """The `repr` of a value in one line, also if it has none."""
+def safe_repr(value: object) -> str:
+    """Return the `repr` of a value in one line; never raises."""
     try:
-        return one_line(repr(value))
+        return escaped(repr(value))
     except Exception:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def shown_whole(value: object) -> str:
-    """The same with arrays and tables as lists and dicts: their own `repr` leaves out what is long."""
+def full_repr(value: object) -> str:
+    """Return the `repr` of a value with arrays and tables as lists and dicts, so that none is cut."""
     numpy = sys.modules.get("numpy")
     uncut = numpy.printoptions(threshold=sys.maxsize) if numpy else nullcontext()
     with uncut:  # for arrays that are attributes of other objects
         try:
-            return shown_safely(_without_arrays(value))
-        except Exception:  # it holds itself, or cannot be taken apart
-            return shown_safely(value)
+            return safe_repr(_without_arrays(value))
+        except Exception:  # a cycle, or an object that cannot be converted
+            return safe_repr(value)
 
 
 def _without_arrays(value: Any) -> Any:
@@ -119,58 +149,44 @@ def _without_arrays(value: Any) -> Any:
         return type(value)(map(_without_arrays, value))
     if type(value) is dict:
         return {key: _without_arrays(part) for key, part in value.items()}
-    plain = _of_array(value)
-    return value if plain is None else plain
+    converted = _from_array(value)
+    return value if converted is None else converted
 
 
-def _of_array(value: Any) -> Any:
-    """An array as lists, a table as a dict of columns; None for anything else."""
+def _from_array(value: Any) -> Any:
+    """Convert an array to lists, a table to a dict of columns; returns None for anything else."""
     if not hasattr(value, "shape"):
         return None
     if hasattr(value, "columns") and hasattr(value, "to_dict"):  # tables of pandas and polars
-        # Columns of one name would be one key.
+        # Several columns may have the same name.
         columns = [
             value.iloc[:, at] if hasattr(value, "iloc") else value[:, at]
             for at in range(value.shape[1])
         ]
         names = list(value.columns)
-        pairs = [(name, _of_array(column)) for name, column in zip(names, columns, strict=True)]
+        pairs = [(name, _from_array(column)) for name, column in zip(names, columns, strict=True)]
         return dict(pairs) if len(set(map(str, names))) == len(names) else pairs
     for method in ("tolist", "to_list"):
         if hasattr(value, method):
-            plain = getattr(value, method)()
-            return None if type(plain) is type(value) else plain
+            converted = getattr(value, method)()
+            return None if type(converted) is type(value) else converted
     return None
 
 
-def one_line(text: str) -> str:
-    """The text without anything that would break a line or steer a terminal: such characters are escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
-
-
 def print_text(text: str) -> None:
-    """Print lines of text, none of which can steer the terminal."""
+    """Print lines of text; characters that could control the terminal are escaped."""
     for line in text.split("\n"):
-        click.echo("".join(map(_harmless, line)))
+        click.echo("\t".join(map(escaped, line.split("\t"))))
 
 
-def _harmless(letter: str) -> str:
-    return letter if letter.isprintable() or letter == "\t" else one_line(letter)
-
-
-def _plain(value: object) -> str:
+def _field(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return date_exact(value)
     if isinstance(value, (list, tuple)):
-        return "; ".join(map(_plain, value))
-    return one_line(value if isinstance(value, str) else str(value))
+        return "; ".join(map(_field, value))
+    return escaped(value if isinstance(value, str) else str(value))
 
 
 def _print_array(rows: Iterable[Row]) -> int:
@@ -209,7 +225,7 @@ def _print_table(rows: Iterable[Row], columns: Sequence[Column]) -> int:
         if notes:
             console.print(table)
         return len(notes)
-    # Without anything that wraps, each row is a line.
+    # No column wraps, so that each row is a line.
     lines = console.render_lines(table, pad=False)
     for line, below in zip(lines, [[], *notes], strict=True):
         console.print(Segments([*line, Segment.line()]), end="")
@@ -223,4 +239,4 @@ def _cell(row: Row, column: Column) -> str:
     if value is None:
         return ""
     lines = column.shown(value).splitlines()
-    return "\n".join(line if line.isprintable() else one_line(line) for line in lines)
+    return "\n".join(map(escaped, lines))

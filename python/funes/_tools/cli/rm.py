@@ -1,4 +1,4 @@
-"""``funes rm``: forget what is named."""
+"""``funes rm``: deletes results of a function."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import Any
 import click
 
 from funes._results.cache import Cache
-from funes._results.filters import condition
+from funes._results.filters import make_filter
 from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, inputs_of
 from funes._results.stored_files import DeletedFiles
 from funes._tools.cli import options, resolve
 from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
 from funes._tools.cli.exit_codes import NotFound
-from funes._tools.cli.output import print_json, print_rows
-from funes._tools.cli.progress import progress
+from funes._tools.cli.output import print_json, print_rows, progress
 from funes._warnings import one_line
 
 
-@click.command(short_help="Delete what is stored of FUNCTION, after asking.")
+@click.command(short_help="Delete stored results of FUNCTION. Asks first.")
 @click.argument("function")
 @click.argument("versions", nargs=-1, metavar="[VERSION]...")
 @options.where
-@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only show what would be deleted.")
 @options.yes
 @options.cache
 @options.as_json
@@ -36,32 +35,32 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    """Delete what is stored of FUNCTION, after asking: all of it, some VERSIONs, or some entries.
+    """Delete stored results of FUNCTION, after asking: all of them, some VERSIONs, or some entries.
 
-    VERSION is the beginning of a definition hash, as `funes ls FUNCTION` shows it. Without any, all versions count, but
-    those that another function with the same code has, too. With --where, entries go whose arguments have these values;
-    to find them, the arguments of all are unpickled, which imports the modules of their classes.
+    VERSION is the first digits of a definition hash, as `funes ls FUNCTION` shows it. The default is all versions that
+    no other function with the same code shares. With --where, only entries whose arguments have these values are
+    deleted; to find them, the arguments of all entries are unpickled, which imports the modules of their classes.
 
-    Large arguments stay until `funes gc`. Programs that run meanwhile go on; they compute again what they miss.
+    Large arguments stay until `funes gc`. Running programs are not disturbed; they compute missing results again.
 
     \b
     what       version or entries
-    function   its name
+    function   the name of the function
     version    the definition hash
-    files      how many
-    bytes      their sizes
+    files      the number of files
+    bytes      the total size of the files
 
     Exit code: 1 if there is nothing to delete, or something could not be deleted.
     """
     found = resolve.function_named(cache, function)
     removal = Removal()
-    chosen = resolve.versions_named(found, versions) if versions else _own(found)
+    chosen = resolve.versions_named(found, versions) if versions else _unshared(found)
     entries = _entries(cache, chosen, where, removal) if where else []
     rows = rows_of(entries=entries) if where else rows_of(chosen)
     if not rows:
         removal.end()
         raise NotFound(
-            "there is no such entry" if where else f"nothing is stored of {found._label} alone"
+            "there is no such entry" if where else f"{found._label} has no unshared results"
         )
     total = DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
     if not as_json:
@@ -73,7 +72,7 @@ def command(
         for version in () if where else chosen:
             removal.version(version)
     if as_json:
-        done = {"deleted": removal.removed._asdict(), "errors": removal.told()}
+        done = {"deleted": removal.removed._asdict(), "errors": removal.messages()}
         print_json({"delete": rows, **done})
     else:
         text = (
@@ -83,29 +82,29 @@ def command(
     removal.end()
 
 
-def _own(function: StoredFunction) -> list[StoredVersion]:
-    """The versions of a function, but for those that are another one's, too; says which these are."""
-    own = []
+def _unshared(function: StoredFunction) -> list[StoredVersion]:
+    """List the versions of a function that no other function shares; prints the shared ones."""
+    unshared = []
     for version in function.versions():
-        others = version.shared_with
-        if others:
+        sharing = version.shared_with
+        if sharing:
             text = (
-                f"version {version.definition[:12]} stays: it has results of {', '.join(others)} too,"
-                " whose code is the same; name the version to delete it"
+                f"version {version.definition[:12]} stays: {', '.join(sharing)} has the same code and shares"
+                " its results; give the version to delete it"
             )
             click.echo(text, err=True)
         else:
-            own.append(version)
-    return own
+            unshared.append(version)
+    return unshared
 
 
 def _entries(
     cache: Cache, versions: list[StoredVersion], where: dict[str, Any], removal: Removal
 ) -> list[StoredEntry]:
-    """The entries whose arguments have these values. Of what cannot be read it is not known, and it stays."""
+    """List the entries whose arguments have given values. Entries that cannot be read stay."""
     options.find_code()
     try:
-        fulfils = condition(cache._store, where, *inputs_of(versions))
+        matches = make_filter(cache._store, where, *inputs_of(versions))
     except KeyError as error:
         raise NotFound(error.args[0]) from error
     count = sum(version.summary.entries for version in versions)
@@ -114,7 +113,7 @@ def _entries(
 
     def look(entry: StoredEntry) -> None:
         try:
-            if fulfils is not None and fulfils({"input": entry.input}):
+            if matches is not None and matches({"input": entry.input}):
                 found.append(entry)
         except FileNotFoundError:  # deleted since it was listed
             return
@@ -122,6 +121,6 @@ def _entries(
             reason = f"{entry.path} cannot be read ({one_line(error)})"
             removal.unread.append((str(entry.path), reason))
 
-    for entry in progress(entries, count, "read", unit="entry"):
+    for entry in progress(entries, count, "read"):
         look(entry)
     return found

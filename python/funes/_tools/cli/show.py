@@ -1,4 +1,4 @@
-"""``funes show``: results as data."""
+"""``funes show``: prints results as rows."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ import click
 from funes._results.cache import Cache
 from funes._results.results import Results
 from funes._results.stored import results_of
+from funes._results.text import cut
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import NotFound
-from funes._tools.cli.output import Column, in_terminal, print_rows, shown_safely, shown_whole
+from funes._tools.cli.output import Column, full_repr, in_terminal, print_rows, safe_repr
 from funes._warnings import grouped, warn
 from funes.errors import FunesError
 
-#: How many characters of a value a table shows.
-_WIDTH = 60
+#: The number of characters of a value that a table shows.
+_MAX_CHARACTERS = 60
 
 
-@click.command(short_help="Show the stored results of FUNCTION, a row each.")
+@click.command(short_help="Print the stored results of FUNCTION as rows.")
 @click.argument("function")
 @click.option(
     "--version",
     "versions",
     metavar="HASH",
     multiple=True,
-    help="A version, by the beginning of its hash; may be given again. Without it, the one that was added to last.",
+    help="A version: the first digits of its hash. May be repeated. The default is the version with the latest result.",
 )
-@click.option("--all-versions", is_flag=True, help="All versions.")
+@click.option("--all-versions", is_flag=True, help="Select all versions.")
 @options.where
-@click.option("--inputs-only", is_flag=True, help="Leave the outputs out; they are not loaded.")
+@click.option("--inputs-only", is_flag=True, help="Leave outputs out, and do not load them.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with titles.")
 @click.option("--parquet", metavar="FILE", help="Write a Parquet file (needs pyarrow or polars).")
 @options.cache
@@ -51,16 +52,16 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    r"""Show the stored results of FUNCTION: a row each, in the order in which they were stored.
+    r"""Print the stored results of FUNCTION as rows, in the order in which they were stored.
 
     There is a column for each argument, one for the output, or for each key of an output that is a dict, then `time`,
-    the seconds that it took, and `definition`, if there may be several versions. With --json each result is an object
-    with "input", "output" and "time"; what JSON does not have is shown as Python would.
+    the run time in seconds, and `definition` if there may be several versions. With --json each result is an object
+    with "input", "output" and "time"; values that JSON lacks are printed as Python literals.
 
-    This unpickles what is stored, which imports the modules of the classes in it and may run any code: use it with
-    folders that you trust.
+    Results are unpickled, which imports the modules of their classes and may run any code: use it with folders that
+    you trust.
 
-    Exit code: 1 if there is no such result. What cannot be read is skipped with a warning.
+    Exit code: 1 if there is no such result. Results that cannot be read are skipped with a warning.
     """
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("--csv, --json and --parquet exclude each other")
@@ -90,11 +91,11 @@ def command(
     else:
         count = _print_table(results, as_csv)
     for number, text in grouped(failures):
-        many = "a stored result was" if number == 1 else f"{number} stored results were"
-        warn(f"{many} skipped: {text}")
+        skipped = "a stored result was" if number == 1 else f"{number} stored results were"
+        warn(f"{skipped} skipped: {text}")
     if not count:
         if failures:
-            raise NotFound(f"no result that can be read; {len(failures)} cannot be")
+            raise NotFound(f"no result can be read; {len(failures)} failed")
         raise NotFound("there is no such result")
 
 
@@ -117,7 +118,7 @@ def _print_table(results: Results, as_csv: bool) -> int:
     )
     if not as_csv:
         print_rows(
-            ({name: _told(value) for name, value in row.items()} for row in rows),
+            ({name: _printable(value) for name, value in row.items()} for row in rows),
             [
                 Column(
                     name,
@@ -131,22 +132,19 @@ def _print_table(results: Results, as_csv: bool) -> int:
     elif table.rows:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_told(row.get(name, "")) for name in columns] for row in rows)
+        writer.writerows([_printable(row.get(name, "")) for name in columns] for row in rows)
     return table.rows
 
 
-def _told(value: object) -> object:
-    """The value for a line: numbers and texts as they are, all else as Python would write it.
+def _printable(value: object) -> object:
+    """Return numbers and strings unchanged, and the `repr` of anything else.
 
-    Outside of a terminal, which shows no more than the start of it, nothing is left out of arrays and tables.
+    The `repr` is complete outside of a terminal, which shows only the start of it.
     """
     if isinstance(value, (str, int, float)):
         return value
-    return shown_safely(value) if in_terminal() else shown_whole(value)
+    return safe_repr(value) if in_terminal() else full_repr(value)
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return f"{value:.6g}" if isinstance(value, float) else cut(str(value), _MAX_CHARACTERS)

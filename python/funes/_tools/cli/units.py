@@ -1,4 +1,7 @@
-"""Sizes, times and dates as people write and read them."""
+"""Formats and parses sizes, times and dates.
+
+`rich.filesize` counts in powers of 1000; `--max-bytes` and the sizes here count in powers of 1024.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,39 @@ from datetime import datetime
 
 import click
 
-_SIZES = "KMGTP"
+_PREFIXES = "KMGTP"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def size(text: str) -> int:
-    """``10G``, in bytes; units are powers of 1024. A type of click's.
+    """Parse ``10G`` in bytes; units are powers of 1024. A parameter type for click.
 
     Raises:
-        click.BadParameter: It is no size.
+        click.BadParameter: It is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?", text.strip(), re.I)
     if not found:
-        raise click.BadParameter(f"{text!r} is no size: write 500M, 10G or a number of bytes")
+        raise click.BadParameter(f"{text!r} is not a size: write 500M, 10G or a number of bytes")
     number, unit = found.groups()
-    return int(float(number) * 1024 ** (_SIZES.find(unit.upper()) + 1 if unit else 0))
+    return int(float(number) * 1024 ** (_PREFIXES.find(unit.upper()) + 1 if unit else 0))
 
 
 def age(text: str) -> float:
-    """``90d``, in seconds. A type of click's.
+    """Parse ``90d`` in seconds. A parameter type for click.
 
     Raises:
-        click.BadParameter: It is no age.
+        click.BadParameter: It is not an age.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if not found:
-        raise click.BadParameter(f"{text!r} is no age: write 90d, a number and s, m, h, d or w")
+        raise click.BadParameter(f"{text!r} is not an age: write 90d, a number and s, m, h, d or w")
     return float(found[1]) * _SECONDS[found[2]]
 
 
 def bytes_shown(count: int) -> str:
-    """``1.2 MiB``."""
+    """Format a size: ``1.2 MiB``."""
     rest = float(count)
-    for unit in ("B", *(f"{letter}iB" for letter in _SIZES)):
+    for unit in ("B", *(f"{letter}iB" for letter in _PREFIXES)):
         if rest < 1000:
             return f"{rest:.0f} {unit}" if unit == "B" or rest >= 100 else f"{rest:.1f} {unit}"
         rest /= 1024
@@ -47,7 +50,7 @@ def bytes_shown(count: int) -> str:
 
 
 def seconds_shown(seconds: float) -> str:
-    """``1.23 ms``, ``3 h 20 min``: no more digits than tell something."""
+    """Format a duration with two or three significant digits: ``1.23 ms``, ``3 h 20 min``."""
     for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms"), (100.0, 1.0, "s")):
         if seconds < limit:
             return f"{seconds * factor:.3g} {unit}"
@@ -59,14 +62,14 @@ def seconds_shown(seconds: float) -> str:
         if seconds < limit:
             whole, rest = divmod(round(seconds / minor), major // minor)
             return f"{whole} {large} {rest} {small}"
-    raise AssertionError("infinity is above everything but itself")
+    raise AssertionError("the duration is infinite")
 
 
 def date_shown(moment: datetime) -> str:
-    """``2026-11-25 10:04``, by the local clock."""
+    """Format a date in local time: ``2026-11-25 10:04``."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def date_exact(moment: datetime) -> str:
-    """``2026-11-25T10:04:05+01:00``: the local time, with its distance from UTC."""
+    """Format a date in local time with its UTC offset: ``2026-11-25T10:04:05+01:00``."""
     return moment.astimezone().isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""``funes verify``: whether everything stored is what was written."""
+"""``funes verify``: compares stored files with their checksums."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from funes._results.cache import Cache, StoredObject
 from funes._results.stored import StoredEntry
 from funes._tools.cli import options, resolve
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
-from funes._tools.cli.output import Column, print_json, print_rows
-from funes._tools.cli.progress import progress
+from funes._tools.cli.output import Column, print_json, print_rows, progress
 from funes._tools.cli.units import bytes_shown
 
 _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=True))
@@ -24,20 +23,20 @@ _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=Tr
 @options.cache
 @options.as_json
 def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
-    """Compare every byte of every entry and large argument with its checksum, or of those of FUNCTION.
+    """Compare every byte of every entry and large argument, or of the entries of FUNCTION, with its checksum.
 
-    With FUNES_SIGNING_KEY, signatures are verified too. Nothing is unpickled, moved or repaired: the call that needs
-    a damaged entry moves it to "damaged" and computes the result again.
+    With FUNES_SIGNING_KEY, signatures are verified too. Nothing is unpickled, moved or repaired: a call that needs
+    a damaged entry moves it to the folder "damaged" and computes the result again.
 
     \b
-    state   what the file at the path is:
-              damaged      not what was written
-              foreign      not signed with the key in use
-              format       in another version of the format
-              unreadable   not to be read now
-              set aside    found damaged by an earlier call, which moved it to "damaged" and computed it again
-    path    the file
-    text    what is the matter
+    state   the state of the file:
+              damaged      it differs from what was written
+              foreign      it is not signed with the signing key in use
+              format       it is in another version of the format
+              unreadable   it cannot be read now
+              set aside    a call found it damaged, moved it to "damaged", and computed the result again
+    path    the path of the file
+    text    the reason
 
     Exit code: 1 if there is any of the first four.
     """
@@ -56,16 +55,16 @@ def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
     problems: list[dict[str, Any]] = []
     verified, size = 0, 0
     for file in progress(files(), count, "verify"):
-        verdict = file.verify()
-        if verdict.state == "absent":  # deleted since it was listed
+        result = file.verify()
+        if result.state == "absent":  # deleted since it was listed
             continue
         verified, size = verified + 1, size + file.bytes
-        if not verdict.is_sound:
-            problems.append({"state": verdict.state, "path": str(file.path), "text": verdict.text})
-    aside = cache.damaged() if whole else (file for each in versions for file in each.damaged())
+        if not result.is_sound:
+            problems.append({"state": result.state, "path": str(file.path), "text": result.text})
+    damaged = cache.damaged() if whole else (file for each in versions for file in each.damaged())
     listed = problems + [
-        {"state": "set aside", "path": str(file.path), "text": "found damaged by an earlier call"}
-        for file in aside
+        {"state": "set aside", "path": str(file.path), "text": "an earlier call found it damaged"}
+        for file in damaged
     ]
     if as_json:
         print_json({"files": verified, "bytes": size, "sound": not problems, "problems": listed})

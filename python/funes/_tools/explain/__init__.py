@@ -2,10 +2,10 @@
 
 ::
 
-    explain         asks memory, disk, other versions, other functions
-      explanation     the answer
-      other_versions  the other versions of the function
-      renamed         the same code under another name
-      nearest         the stored call whose arguments are nearest
-        argument_diff   where the arguments of two calls differ
+    explain         searches memory, disk, other versions, other functions
+      explanation     holds and formats the answer
+      other_versions  lists the other versions of the function
+      renamed         finds the same code under another name
+      nearest         finds the stored call with the nearest arguments
+        argument_diff   compares the arguments of two calls
 """

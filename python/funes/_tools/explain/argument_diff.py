@@ -1,4 +1,4 @@
-"""Where the arguments of two calls differ."""
+"""Finds where the arguments of two calls differ."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 
 from funes._funes import hash_value, shown
 
-#: A text that is longer is shown from where it differs on.
-_LONG = 60
+#: A longer string is shown from its first difference on.
+_MAX_CHARACTERS = 60
 
-#: Shown where one of two has nothing.
+#: Shown for a value that only the other call has.
 _NOTHING = "nothing"
 
 
 class Difference(NamedTuple):
-    """One place where the arguments of two calls differ. As a text it is one line.
+    """One difference between the arguments of two calls. `str` formats it as one line.
 
     Example:
         >>> print(Difference("config['lr']", "0.1", "0.01"))
         config['lr']: 0.1 -> 0.01
     """
 
-    #: As Python would spell it, from the name of the parameter on.
+    #: The path in Python syntax, starting with the name of the parameter.
     path: str
-    #: The values in short.
+    #: The values, shortened.
     before: str
     after: str
 
@@ -37,14 +37,15 @@ class Difference(NamedTuple):
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    """Where the arguments of two calls differ, as deep down as can be told.
+    """Yield the differences between the arguments of two calls, as deeply nested as possible.
 
-    Goes into dicts, lists, tuples, sets, attributes of objects, numpy arrays and pandas tables. Values are compared as
-    keys compare them. None of the user's methods runs but properties of libraries and ``__hash__`` of keys in dicts.
+    Descends into dicts, lists, tuples, sets, attributes of objects, numpy arrays and pandas
+    tables. Values are compared as cache keys compare them. Apart from ``__hash__`` of keys in dicts,
+    no user method runs; properties of library types do.
 
     Args:
         before: The arguments of one call by name.
-        after: Those of the other.
+        after: The arguments of the other call by name.
 
     Example:
         >>> before = {"x": 1, "config": {"lr": 0.1, "layers": [8, 8]}}
@@ -56,9 +57,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
     return _of_parts(pairs, set())
 
 
-#: A path, the two that have the part, and the part's key.
+#: A path, two containers, and a key in either.
 _Pair = tuple[str, Mapping[Any, Any], Mapping[Any, Any], Any]
-#: The pairs that are being looked into, by their addresses.
+#: The addresses of the pairs that are being compared.
 _Seen = set[tuple[int, int]]
 
 
@@ -73,19 +74,19 @@ def _of_parts(pairs: list[_Pair], seen: _Seen) -> Iterator[Difference]:
 
 
 def _of_values(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Difference]:
-    met = id(before), id(after)
-    if before is after or met in seen or _is_same(before, after):
+    pair = id(before), id(after)
+    if before is after or pair in seen or _is_same(before, after):
         return
-    seen.add(met)  # what holds itself is gone into once
+    seen.add(pair)  # ends cycles
     found = False
     try:
         for difference in _within(path, before, after, seen):
             found = True
             yield difference
-    except Exception:  # parts that cannot be looked at leave the whole
+    except Exception:  # parts cannot be compared: report the whole value
         found = False
     finally:
-        seen.discard(met)
+        seen.discard(pair)
     if not found:
         yield Difference(path, in_short(before), in_short(after))
 
@@ -93,7 +94,7 @@ def _of_values(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Diff
 def _is_same(before: Any, after: Any) -> bool:
     try:
         return hash_value(before) == hash_value(after)
-    except Exception:  # what cannot be hashed was not stored as it was
+    except Exception:  # a value without a hash was not stored unchanged
         return False
 
 
@@ -101,7 +102,7 @@ def _within(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Differe
     if type(before) is not type(after):
         return
     if isinstance(before, (str, bytes)):
-        yield from _of_texts(path, before, after)
+        yield from _of_strings(path, before, after)
     elif isinstance(before, dict):
         keys = dict.fromkeys((*after, *before))
         yield from _of_parts([(f"{path}[{shown(key)}]", before, after, key) for key in keys], seen)
@@ -122,8 +123,8 @@ def _within(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Differe
         yield from _of_parts([(f"{path}.{name}", one, other, name) for name in names], seen)
 
 
-def _of_texts(path: str, before: Any, after: Any) -> Iterator[Difference]:
-    if len(before) <= _LONG and len(after) <= _LONG:
+def _of_strings(path: str, before: Any, after: Any) -> Iterator[Difference]:
+    if len(before) <= _MAX_CHARACTERS and len(after) <= _MAX_CHARACTERS:
         return
     length = min(len(before), len(after))
     start = next((at for at in range(length) if before[at] != after[at]), length)
@@ -145,15 +146,15 @@ def _of_arrays(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Diff
     if before.shape != after.shape or before.dtype != after.dtype:
         return
     if before.dtype.hasobject:
-        for place, (one, other) in enumerate(zip(before.flat, after.flat, strict=True)):
-            yield from _of_values(f"{path}.flat[{place}]", one, other, seen)
+        for position, (one, other) in enumerate(zip(before.flat, after.flat, strict=True)):
+            yield from _of_values(f"{path}.flat[{position}]", one, other, seen)
         return
-    unlike = (before != after) & ((before == before) | (after == after))  # NaN is like NaN
-    places = unlike.ravel().nonzero()[0]
-    if len(places):
-        first = sys.modules["numpy"].unravel_index(places[0], before.shape)
+    differs = (before != after) & ((before == before) | (after == after))  # NaN equals NaN here
+    positions = differs.ravel().nonzero()[0]
+    if len(positions):
+        first = sys.modules["numpy"].unravel_index(positions[0], before.shape)
         at = f"[{', '.join(str(int(index)) for index in first)}]" if before.shape else ""
-        more = f" (the first of {len(places)})" if len(places) > 1 else ""
+        more = f" (the first of {len(positions)})" if len(positions) > 1 else ""
         one, other = before[first].item(), after[first].item()
         yield Difference(f"{path}{at}", shown(one), f"{shown(other)}{more}")
 
@@ -174,7 +175,7 @@ def _is_of(value: object, module: str, name: str) -> bool:
 
 
 def _attributes(value: Any) -> Mapping[str, Any]:
-    """What an object consists of; nothing if that cannot be seen."""
+    """Return the attributes of an object; empty if they are not known."""
     names: list[str] = []
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
@@ -188,7 +189,7 @@ def _attributes(value: Any) -> Mapping[str, Any]:
 
 
 def in_short(value: Any) -> str:
-    """A value in at most some 60 characters; functions and classes by their names."""
+    """Shorten a value to about 60 characters; functions and classes are shown by name."""
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return value.__qualname__
     return shown(value)

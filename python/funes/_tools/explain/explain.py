@@ -1,4 +1,4 @@
-"""Finding out why a call is remembered, or is not, without running the function."""
+"""Explains why a call is a hit or a miss, without running the function."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from funes.errors import DamagedEntryError, FunesError
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-#: Of so many versions it is asked whether they remember the same call.
-_VERSIONS = 50
+#: The number of other versions that are searched for the same call.
+_MAX_VERSIONS = 50
 
-#: How far to look for the nearest arguments.
+#: The limits of the search for the nearest arguments.
 SEARCH = Search(entries=100, size=256 << 20)
 
-#: How far to look for the line of a log, which must not take long.
-_SHORT_SEARCH = Search(entries=20, size=1 << 20)
+#: The limits for a line of the log, which must not take long.
+_LOG_SEARCH = Search(entries=20, size=1 << 20)
 
 
 def explain(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
 ) -> Explanation:
-    """See `Memo.explain`."""
+    """Explain a call, see `Memo.explain`."""
     name = memo.__qualname__
     try:
         call = memo._core.key(memo, args, kwargs)
@@ -45,55 +45,55 @@ def explain(
     known = Explanation(name, "memory", call.definition, call.arguments)
     if memo._core.is_in_memory(memo, call):
         return known
-    found = _look(memo, known) or explain_miss(memo, call, None, SEARCH)
+    found = _on_disk(memo, known) or explain_miss(memo, call, None, SEARCH)
     return _renamed(memo, found) if found.why == "never called" else found
 
 
 def miss_in_one_line(memo: Memo[Any, Any], call: Call, entries: Iterable[str]) -> str:
-    """Why there is no entry for a call, as a line of a log; looks at the entries with these argument hashes."""
-    return explain_miss(memo, call, entries, _SHORT_SEARCH).line()
+    """Explain a miss in a line for the log; compares with the entries with these argument hashes."""
+    return explain_miss(memo, call, entries, _LOG_SEARCH).line()
 
 
 def explain_miss(
     memo: Memo[Any, Any], call: Call, entries: Iterable[str] | None, search: Search
 ) -> Explanation:
-    """Why there is no entry for a call.
+    """Explain why there is no entry for a call.
 
     Args:
         memo: The function.
         call: The call.
-        entries: The argument hashes among which to look for the nearest arguments; None for all, newest first.
-        search: How far to look.
+        entries: The argument hashes of the entries to compare with; None for all, newest first.
+        search: The limits of the comparison.
     """
     known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
-    aside = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
-    aside /= f"{call.arguments}.dill"
-    if aside.exists():
-        detail = "it was found so, and moved there"
-        return known._replace(why="damaged", path=aside, detail=detail)
+    quarantined = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
+    quarantined /= f"{call.arguments}.dill"
+    if quarantined.exists():
+        detail = "an earlier call found it damaged, and moved it there"
+        return known._replace(why="damaged", path=quarantined, detail=detail)
     try:
         name = memo._function_name
-        others = other_versions(memo._store, name, memo._identity, call.definition)
-        for version in others[:_VERSIONS]:
+        versions = other_versions(memo._store, name, memo._identity, call.definition)
+        for version in versions[:_MAX_VERSIONS]:
             path = memo._store.path(name, version.definition, call.arguments)
             if os.path.exists(path):
-                # Whose it is may not be recorded: then it is not proposed.
-                is_own = bool(read_functions(os.path.dirname(path)))
-                return _since(memo, known, version)._replace(is_remembered_there=is_own)
+                # Adopting is not proposed if the version does not record its function.
+                is_recorded = bool(read_functions(os.path.dirname(path)))
+                return _since(memo, known, version)._replace(is_remembered_there=is_recorded)
         found = _nearest(memo, known, call, entries, search)
         if found is not None:
             return found
-        return _since(memo, known, others[0]) if others else known
+        return _since(memo, known, versions[0]) if versions else known
     except OSError as error:
         return known._replace(why="unreadable", detail=str(error))
 
 
-def _look(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
-    """What is in the place of the entry; None if nothing is."""
-    place = memo._function_name, known.definition, known.arguments
-    known = known._replace(path=Path(memo._store.path(*place)))
+def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
+    """Explain by the file of the entry; None if it does not exist."""
+    key = memo._function_name, known.definition, known.arguments
+    known = known._replace(path=Path(memo._store.path(*key)))
     try:
-        entry = memo._store.read(*place)
+        entry = memo._store.read(*key)
         if entry is None:
             return None
         codec.load_entry(entry.body, entry.fast)
@@ -116,7 +116,7 @@ def _nearest(
     entries: Iterable[str] | None,
     search: Search,
 ) -> Explanation | None:
-    """The explanation by other arguments, if the definition has any entries."""
+    """Explain by the nearest arguments; None if the definition has no entries."""
     store, name = memo._store, memo._function_name
     if entries is None:
         entries = newest_first(store, name, call.definition)
@@ -126,19 +126,19 @@ def _nearest(
     known = known._replace(why="arguments", entries=len(candidates))
     found = nearest(store, (name, call.definition), call.inputs, candidates, search)
     if found is None:
-        return known._replace(detail="none of the stored ones can be read")
+        return known._replace(detail="none of the stored calls can be read")
     return known._replace(
         path=Path(store.path(name, call.definition, found.arguments)),
         differences=found.differences,
         looked_at=found.looked_at,
-        detail="" if found.differences else "where they differ cannot be shown",
+        detail="" if found.differences else "the difference cannot be shown",
     )
 
 
 def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
-    """The same with the function that has the same code, and results, under another name, if there is one."""
-    present = definition_record.graph_of(memo, known.definition)
-    found = present and equal_code(memo._store, memo._identity, present)
+    """Add a function with the same code and with results under another name, if there is one."""
+    current = definition_record.graph_of(memo, known.definition)
+    found = current and equal_code(memo._store, memo._identity, current)
     if not found:
         return known
     used = os.stat(found.folder).st_mtime
@@ -150,22 +150,22 @@ def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
 
 
 def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explanation:
-    """The explanation by a change since another version."""
+    """Explain by the changes since another version."""
     known = known._replace(why="definition", version=version)
     try:
         before = read_definition(memo._store.folder(memo._function_name, version.definition))
     except (OSError, ValueError) as error:
-        return known._replace(detail=f"what changed is not known: {one_line(error)}")
-    after = _present(memo, known.definition)
+        return known._replace(detail=f"the changes are not known: {one_line(error)}")
+    after = _current(memo, known.definition)
     if before is None or after is None or not before["nodes"] or not after["nodes"]:
-        return known._replace(detail="what changed is not known: it was not recorded")
+        return known._replace(detail="the changes are not known: the code was not recorded")
     return known._replace(changes=tuple(changes(before, after)))
 
 
-def _present(memo: Memo[Any, Any], definition: str) -> Content | None:
-    present = definition_record.graph_of(memo, definition)
-    if present is not None:
-        return present
+def _current(memo: Memo[Any, Any], definition: str) -> Content | None:
+    current = definition_record.graph_of(memo, definition)
+    if current is not None:
+        return current
     try:  # another process may have recorded it
         return read_definition(memo._store.folder(memo._function_name, definition))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Why a call is remembered, or is not."""
+"""Holds the explanation of a hit or a miss, and formats it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Why = Literal[
     "unhashable",
 ]
 
-#: So many changes and differences are shown, and in one line.
-_SHOWN, _IN_LINE = 20, 3
+#: The number of changes and differences that are shown, and in one line.
+_MAX_SHOWN, _MAX_IN_LINE = 20, 3
 
 _HITS = ("memory", "disk")
 
 
 class Explanation(NamedTuple):
-    """Why a call is remembered, or is not; made by `Memo.explain`. As a text it says so to people.
+    """Explains why a call is a hit or a miss; returned by `Memo.explain`. `str` formats it.
 
     Example:
         >>> explanation = Explanation("train", "arguments", differences=(Difference("lr", "0.1", "0.2"),))
@@ -42,40 +42,41 @@ class Explanation(NamedTuple):
 
     #: The qualified name of the function.
     function: str
-    #: Where the result is: ``"memory"`` or ``"disk"``. Or why
-    #: there is none: ``"never called"``; ``"definition"``: another version was called; ``"arguments"``: this version
-    #: was called with others; ``"damaged"``, ``"foreign"`` (not signed with the key in use), ``"format"`` (in another
-    #: version of the format) and ``"unreadable"``: an entry is there, and cannot be used; ``"unhashable"``: an
-    #: argument, or the definition, cannot be part of a key.
+    #: For a hit, where the result is: ``"memory"`` or ``"disk"``. For a miss, the reason:
+    #: ``"never called"``; ``"definition"``: only other versions have results; ``"arguments"``: this
+    #: version was called with other arguments only; ``"damaged"``, ``"foreign"`` (not signed with
+    #: the signing key in use), ``"format"`` (in another version of the format) and
+    #: ``"unreadable"``: there is an entry that cannot be used; ``"unhashable"``: an argument or the
+    #: definition cannot be part of a key.
     why: Why
     #: The definition hash and the argument hash; empty if there are none.
     definition: str = ""
     arguments: str = ""
-    #: The file of the result, of the one that cannot be used, or of the nearest one.
+    #: The file of the result, of the entry that cannot be used, or of the nearest entry.
     path: Path | None = None
-    #: The latest other version, with which the present one is compared.
+    #: The latest other version, with which the current one is compared.
     version: Version | None = None
-    #: What changed since that version.
+    #: The changes since that version.
     changes: tuple[Change, ...] = ()
-    #: Whether that version remembers a call with these arguments, and is recorded to be one of this function.
+    #: True if that version has a result for these arguments, and records this function as its own.
     is_remembered_there: bool = False
-    #: If nothing is stored of the function: another one whose code is the same, and of which `version` is.
+    #: Another function with the same code, if this one has no results; `version` belongs to it.
     renamed_from: str = ""
-    #: Where the arguments differ from the nearest that are stored.
+    #: The differences from the nearest stored arguments.
     differences: tuple[Difference, ...] = ()
-    #: At how many entries was looked for it, the newest ones, and of how many.
+    #: The number of entries that were compared, the newest ones, and the number of all entries.
     looked_at: int = 0
     entries: int = 0
-    #: What else is to be said: the error of a file or an argument.
+    #: More details, such as the error of a file or an argument.
     detail: str = ""
 
     @property
     def is_hit(self) -> bool:
-        """Whether the call would return a remembered result."""
+        """True if the call would return a stored result."""
         return self.why in _HITS
 
     def line(self) -> str:
-        """The same in one line, without the function's name."""
+        """Format the explanation in one line, without the name of the function."""
         if self.why == "definition":
             what = _joined(self.changes) or self.detail
             return f"another definition than {self.version}: {what}"
@@ -86,20 +87,20 @@ class Explanation(NamedTuple):
 
     def _nearest(self) -> str:
         if self.entries == 1:
-            return "the only stored one"
+            return "the only stored call"
         of = f"the newest {self.looked_at} of" if self.looked_at < self.entries else "all"
-        return f"the nearest of {of} {self.entries} stored ones"
+        return f"the nearest of {of} {self.entries} stored calls"
 
     def __str__(self) -> str:
         lines = [f"{self.function}: {self._title()}"]
         if self.why == "arguments" and self.path is not None:
             lines.append(f"{self._nearest()} is {self.path}")
-        lines += [f"  {difference}" for difference in self.differences[:_SHOWN]]
-        for change in self.changes[:_SHOWN]:
+        lines += [f"  {difference}" for difference in self.differences[:_MAX_SHOWN]]
+        for change in self.changes[:_MAX_SHOWN]:
             lines.append(f"  {change}")
             if change.diff:
                 lines.append(indent(change.diff, "    "))
-        if max(len(self.differences), len(self.changes)) > _SHOWN:
+        if max(len(self.differences), len(self.changes)) > _MAX_SHOWN:
             lines.append("  and more")
         if self.detail:
             lines.append(self.detail)
@@ -136,7 +137,7 @@ class Explanation(NamedTuple):
         return titles[self.why]
 
 
-def _joined(told: tuple[Change, ...] | tuple[Difference, ...]) -> str:
-    text = "; ".join(map(str, told[:_IN_LINE]))
-    more = len(told) - _IN_LINE
+def _joined(items: tuple[Change, ...] | tuple[Difference, ...]) -> str:
+    text = "; ".join(map(str, items[:_MAX_IN_LINE]))
+    more = len(items) - _MAX_IN_LINE
     return f"{text}; and {more} more" if more > 0 else text

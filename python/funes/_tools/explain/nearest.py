@@ -1,4 +1,4 @@
-"""The stored call whose arguments are nearest to those of another call."""
+"""Finds the stored call whose arguments are nearest to those of another call."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from funes._entries import codec, large_arguments
 from funes._funes import Listing, Store
 from funes._tools.explain.argument_diff import Difference, differences
 
-#: An entry that differs in more places is not near.
-_MANY = 100
+#: The number of differences at which the comparison with an entry ends.
+_MAX_DIFFERENCES = 100
 
 
 class Search(NamedTuple):
-    """How far to look."""
+    """The limits of a search."""
 
-    #: At how many entries.
+    #: The number of entries to read.
     entries: int
-    #: How many bytes to read.
+    #: The number of bytes to read.
     size: int
 
 
 class Nearest(NamedTuple):
-    """What was found."""
+    """The result of a search."""
 
     #: The argument hash of the entry.
     arguments: str
-    #: Where the arguments of the other call differ from it.
+    #: The differences between its arguments and those of the other call.
     differences: tuple[Difference, ...]
-    #: How many entries were looked at.
+    #: The number of entries that were compared.
     looked_at: int
 
 
 def newest_first(store: Store, function: str, definition: str) -> list[str]:
-    """The argument hashes of the entries of a definition, by when they were stored."""
+    """List the argument hashes of the entries of a definition, the newest first."""
     listed = Listing(store.folder(function, definition))
     entries = sorted(((modified, arguments) for arguments, _, modified in listed), reverse=True)
     return [arguments for _, arguments in entries]
@@ -49,17 +49,17 @@ def nearest(
     entries: Iterable[str],
     search: Search,
 ) -> Nearest | None:
-    """The entry whose arguments differ from these in the fewest places; of several the first.
+    """Find the entry whose arguments have the fewest differences from these; the first of several.
 
     Args:
         store: The cache.
-        version: The function's name and the definition hash.
+        version: The name of the function and the definition hash.
         inputs: The arguments by name.
-        entries: The argument hashes of the entries to look at.
-        search: How far to look.
+        entries: The argument hashes of the entries to compare.
+        search: The limits of the search.
 
     Returns:
-        None if none of them can be read.
+        None if no entry can be read.
     """
     best: Nearest | None = None
     looked_at = 0
@@ -69,7 +69,7 @@ def nearest(
         if stored is None:
             continue
         looked_at += 1
-        fewer = _MANY if best is None else len(best.differences)
+        fewer = _MAX_DIFFERENCES if best is None else len(best.differences)
         found = tuple(islice(differences(stored, inputs), fewer))
         if best is None or len(found) < len(best.differences):
             best = Nearest(arguments, found, 0)
@@ -77,17 +77,17 @@ def nearest(
 
 
 class _Reader:
-    """Reads inputs, as long as there are bytes left to be read."""
+    """Reads inputs within a limit of bytes."""
 
     def __init__(self, store: Store, version: tuple[str, str], size: int) -> None:
         self._store = store
         self._version = version
         self._left = size
-        #: Large arguments, which many calls share.
+        #: Large arguments by hash; many calls share them.
         self._large: dict[str, Any] = {}
 
     def inputs(self, arguments: str) -> dict[str, Any] | None:
-        """The input of an entry; None if it cannot be had."""
+        """Read the input of an entry; None if it cannot be read or exceeds the limit."""
         try:
             self._spend(self._store.path(*self._version, arguments))
             found = self._store.read(*self._version, arguments)
@@ -98,7 +98,7 @@ class _Reader:
             for name, digest in result.get("objects", {}).items():
                 inputs[name] = self._argument(name, digest)
             return inputs
-        except Exception:  # another one will do
+        except Exception:  # other entries are compared instead
             return None
 
     def _argument(self, name: str, digest: str) -> Any:
@@ -112,5 +112,5 @@ class _Reader:
     def _spend(self, path: str) -> None:
         size = os.stat(path).st_size
         if size > self._left:
-            raise ValueError("too large")
+            raise ValueError("the limit of bytes is reached")
         self._left -= size

@@ -1,4 +1,4 @@
-"""The other versions of a function that a cache has."""
+"""Lists the other versions of a function that a cache has."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Version(NamedTuple):
     """A version of a function that has a folder."""
 
     definition: str
-    #: When anything last came into its folder, in seconds since 1970.
+    #: The time of the last change of its folder, in seconds since 1970.
     used: float
 
     @property
     def used_at(self) -> datetime:
-        """The same as a date, in UTC."""
+        """The time of the last change of its folder, as a date in UTC."""
         return datetime.fromtimestamp(self.used, timezone.utc)
 
     def __str__(self) -> str:
@@ -28,19 +28,19 @@ class Version(NamedTuple):
 
 
 def other_versions(store: Store, function: str, identity: str, definition: str) -> list[Version]:
-    """All versions of a function but one, that which was used last first.
+    """List all versions of a function but one, the last used first.
 
     Args:
         store: The cache.
-        function: The function's name.
-        identity: Its module and qualified name: others of its name share the folder.
+        function: The name of the function.
+        identity: Its module and qualified name: functions with the same name share the folder.
         definition: The version to leave out.
     """
-    above = os.path.dirname(store.folder(function, definition))
+    parent = os.path.dirname(store.folder(function, definition))
     found = []
-    for name in definitions_of(above, identity):
+    for name in definitions_of(parent, identity):
         with suppress(OSError):  # deleted meanwhile
-            used = os.stat(os.path.join(above, name), follow_symlinks=False).st_mtime
+            used = os.stat(os.path.join(parent, name), follow_symlinks=False).st_mtime
             if name != definition:
                 found.append(Version(name, used))
     return sorted(found, key=lambda version: (version.used, version.definition), reverse=True)

@@ -13,17 +13,17 @@ from funes._funes import Store
 from funes._results.cache import Cache
 from funes._results.stored import StoredVersion
 
-#: How many versions are compared, those that were added to last first.
-_VERSIONS = 200
+#: The number of versions that are compared, the last changed first.
+_MAX_VERSIONS = 200
 
 
-def equal_code(store: Store, identity: str, present: Content) -> StoredVersion | None:
-    """The version of another function whose code is that of a function, but for its name; None if there is none.
+def equal_code(store: Store, identity: str, current: Content) -> StoredVersion | None:
+    """Find a version of another function with the same code apart from its name; None if none.
 
     Args:
         store: The cache.
         identity: The identity of the function.
-        present: What its definition consists of.
+        current: The definition graph of the function.
     """
     if not os.path.isdir(store.root):
         return None
@@ -34,9 +34,9 @@ def equal_code(store: Store, identity: str, present: Content) -> StoredVersion |
         for version in function._versions()
     ]
     found.sort(key=_changed, reverse=True)
-    for version in found[:_VERSIONS]:
+    for version in found[:_MAX_VERSIONS]:
         before = version.description
-        if before and _is_equal(before, present) and any(version.entries()):
+        if before and _is_equal(before, current) and any(version.entries()):
             return version
     return None
 
@@ -52,15 +52,18 @@ def _is_equal(before: Content, after: Content) -> bool:
     if not before["nodes"] or not after["nodes"]:
         return False
     one, other = before["nodes"][0], after["nodes"][0]
-    if one["kind"] != other["kind"] or _normal(one) is None or _normal(one) != _normal(other):
+    if one["kind"] != other["kind"]:
         return False
-    # Its own text is equal; all else must be, too.
-    told = changes({**before, "definition": ""}, {**after, "definition": ""})
-    return all(change.name == other["name"] and change.what == other["kind"] for change in told)
+    source = _without_name(one)
+    if source is None or source != _without_name(other):
+        return False
+    # Its own source is equal. All that it depends on must be equal, too.
+    found = changes({**before, "definition": ""}, {**after, "definition": ""})
+    return all(change.name == other["name"] and change.what == other["kind"] for change in found)
 
 
-def _normal(node: dict[str, Any]) -> str | None:
-    """The text of a function without its name; None if there is none, or it is no text of a function."""
+def _without_name(node: dict[str, Any]) -> str | None:
+    """Return the syntax tree of a function without its name; None if the source is no function."""
     try:
         statement = ast.parse(textwrap.dedent(node["source"])).body[0]
     except (SyntaxError, IndexError, ValueError, RecursionError, MemoryError):
@@ -70,6 +73,6 @@ def _normal(node: dict[str, Any]) -> str | None:
     name = statement.name
     statement.name = "_"
     for each in ast.walk(statement):
-        if isinstance(each, ast.Name) and each.id == name:  # it calls itself
+        if isinstance(each, ast.Name) and each.id == name:  # recursion
             each.id = "_"
     return ast.dump(statement)

@@ -1,4 +1,4 @@
-//! A result as it is kept in memory: what cannot change as it is, everything else so that each caller gets one of his own.
+//! A result in memory: immutable ones are shared, each caller gets its own copy of any other.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -9,20 +9,20 @@ use pyo3::types::{
 use crate::lazy::Lazy;
 use rustc_hash::FxHashSet;
 
-/// How deep a result may be nested to be copied piece by piece; a deeper one is pickled.
+/// The nesting depth up to which a result is copied part by part; a deeper one is pickled.
 const DEPTH_LIMIT: usize = 50;
 
 /// A result in memory.
 pub(crate) enum CachedValue {
-    /// It cannot change: everybody gets the same object.
+    /// Immutable: all callers get the same object.
     Shared(Py<PyAny>),
-    /// It is made anew from its parts.
+    /// Each caller gets a container made from the parts.
     Parts(Parts),
-    /// It is loaded anew from its entry.
+    /// Each caller gets a result unpickled from the entry.
     Pickled(Py<PyBytes>),
 }
 
-/// A container of Python's own that can change, or has one in it.
+/// A built-in container that is mutable or contains a mutable one.
 pub(crate) enum Parts {
     List(Box<[Part]>),
     Tuple(Box<[Part]>),
@@ -32,23 +32,23 @@ pub(crate) enum Parts {
 }
 
 pub(crate) enum Part {
-    /// It cannot change.
+    /// Immutable.
     Leaf(Py<PyAny>),
     Parts(Box<Parts>),
 }
 
 impl CachedValue {
-    /// A result as it is now; `entry` is the pickle that it can be loaded from, if there is one. `None` if it cannot be
-    /// kept in memory.
+    /// Copies a result as it is now. `entry` is the pickle that it can be loaded from, if there is
+    /// one. `None` if it cannot be kept in memory.
     pub(crate) fn of(output: &Bound<'_, PyAny>, entry: Option<&Bound<'_, PyBytes>>) -> Option<Self> {
-        match (Freezer { seen: FxHashSet::default(), depth: 0 }).part(output) {
+        match (Copier { seen: FxHashSet::default(), depth: 0 }).part(output) {
             Some(Part::Leaf(leaf)) => Some(Self::Shared(leaf)),
             Some(Part::Parts(parts)) => Some(Self::Parts(*parts)),
             None => entry.map(|entry| Self::Pickled(entry.clone().unbind())),
         }
     }
 
-    /// The result for one caller.
+    /// Returns the result for one caller.
     pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Shared(output) => Ok(output.bind(py).clone()),
@@ -57,7 +57,7 @@ impl CachedValue {
         }
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Estimates its memory in bytes.
     pub(crate) fn size(&self, py: Python<'_>) -> usize {
         match self {
             Self::Shared(output) => size_of_leaf(output.bind(py)),
@@ -67,19 +67,19 @@ impl CachedValue {
     }
 }
 
-/// The dict that an entry holds, by the C unpickler.
+/// Unpickles an entry with the C unpickler.
 pub(crate) fn load_entry<'py>(body: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: Lazy<Py<PyAny>> = Lazy::new();
     LOADS.import(body.py(), "_pickle", "loads")?.call1((body,))
 }
 
-struct Freezer {
-    /// The containers that were met: what is met twice is one object twice, or a cycle, and stays so only by pickle.
+struct Copier {
+    /// The containers met so far. Only pickle keeps shared references and cycles.
     seen: FxHashSet<*mut ffi::PyObject>,
     depth: usize,
 }
 
-impl Freezer {
+impl Copier {
     fn part(&mut self, object: &Bound<'_, PyAny>) -> Option<Part> {
         if is_leaf(object) {
             return Some(Part::Leaf(object.clone().unbind()));
@@ -100,14 +100,14 @@ impl Freezer {
             tuple.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::Tuple)
         } else if let Ok(dict) = object.cast_exact::<PyDict>() {
             let mut parts = Vec::with_capacity(dict.len());
-            // Not by the dict's own iterator, which panics if another thread changes it.
+            // The iterator of PyO3 panics if another thread changes the dict meanwhile.
             for item in dict.items().iter() {
                 let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract().ok()?;
                 parts.push((self.part(&key)?, self.part(&value)?));
             }
             Some(Parts::Dict(parts.into()))
         } else if object.is_exact_instance_of::<PySet>() {
-            // Copied in one step first: another thread may change it.
+            // Copied in one step, since another thread may change the set meanwhile.
             let elements = object.py().get_type::<PyTuple>().call1((object,)).ok()?.cast_into::<PyTuple>().ok()?;
             elements.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::Set)
         } else if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
@@ -118,7 +118,7 @@ impl Freezer {
     }
 }
 
-/// Whether an object can never change, nor anything in it.
+/// Returns whether an object is immutable, with all that it contains.
 pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
     object.is_none()
         || object.is_exact_instance_of::<PyFloat>()
@@ -131,7 +131,7 @@ pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
         || object.cast_exact::<PyFrozenSet>().is_ok_and(|set| set.iter().all(|element| is_atom(&element)))
 }
 
-/// A tuple of atoms, or of such tuples: no deeper, so that nothing repeats without end.
+/// Returns whether a tuple contains atoms and tuples of atoms only; the depth bounds the recursion.
 fn is_flat(elements: &[Bound<'_, PyAny>]) -> bool {
     elements.iter().all(|element| {
         is_atom(element) || element.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.as_slice().iter().all(is_atom))
@@ -175,7 +175,7 @@ impl Parts {
     }
 }
 
-/// A container of the parts, which are made one after the other; the first error stands for all.
+/// Makes a container of parts, which are made one after the other; raises the first error.
 fn made<'py>(
     parts: &[Part],
     py: Python<'py>,
@@ -192,7 +192,7 @@ fn made<'py>(
     failure.map_or(Ok(made), Err)
 }
 
-/// About how much memory an object that cannot change takes: one that is shared with others counts in full.
+/// Estimates the memory of an immutable object in bytes, even if other results share the object.
 fn size_of_leaf(leaf: &Bound<'_, PyAny>) -> usize {
     if leaf.is_none() || leaf.is_exact_instance_of::<PyBool>() {
         return 0;

@@ -1,16 +1,18 @@
-//! How often a function was called, and what it saved: what `cache_info` shows.
+//! Counts the calls of a function and the run time that hits saved, for `cache_info`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// Numbers of one memorious function in this process.
+/// The numbers of one memorious function in this process.
 #[derive(Default)]
 pub(crate) struct Counters {
     memory_hits: AtomicU64,
     disk_hits: AtomicU64,
     misses: AtomicU64,
-    /// Seconds, as the bits of a float.
+    /// Seconds of computation, as the bits of an `f64`.
     computed: AtomicU64,
+    /// Seconds that hits saved, as the bits of an `f64`.
     saved: AtomicU64,
+    /// Bytes in memory.
     held: AtomicI64,
 }
 
@@ -33,19 +35,19 @@ impl Counters {
         add(&self.computed, seconds);
     }
 
-    /// So many bytes more, or less, are held in memory.
+    /// Adds to the number of bytes in memory; `bytes` may be negative.
     pub(crate) fn held(&self, bytes: i64) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Back to zero, but for the bytes, which are what they are.
+    /// Sets all numbers to zero except the bytes in memory.
     pub(crate) fn reset(&self) {
         for counter in [&self.memory_hits, &self.disk_hits, &self.misses, &self.computed, &self.saved] {
             counter.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Hits in memory, hits on disk, misses; seconds computed and saved; bytes held.
+    /// Returns hits in memory, hits on disk, misses, seconds computed, seconds saved, bytes held.
     pub(crate) fn numbers(&self) -> (u64, u64, u64, f64, f64, i64) {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let seconds = |counter: &AtomicU64| f64::from_bits(counter.load(Ordering::Relaxed));
@@ -60,7 +62,8 @@ impl Counters {
     }
 }
 
-/// Under the interpreter's lock nobody counts at the same time, and an addition that need not be atomic is cheaper.
+/// Increments a counter. Only the thread that holds the GIL counts, so that no atomic addition, which
+/// is slower, is needed.
 #[cfg(not(Py_GIL_DISABLED))]
 fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

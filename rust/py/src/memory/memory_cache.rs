@@ -1,4 +1,4 @@
-//! Results in memory, in front of the store: bounded in bytes, the least used go first.
+//! Caches results in memory, in front of the store; evicts the least used above a bound in bytes.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,18 +13,18 @@ use crate::gil_cell::GilCell;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
 
-/// How many bytes the results of all functions together may take, without `FUNES_MEMORY`.
-const DEFAULT_BOUND: u64 = 256 << 20;
+/// The bytes that the results of all functions may take by default; `FUNES_MEMORY` overrides it.
+const DEFAULT_BOUND_BYTES: u64 = 256 << 20;
 
-/// What a result costs beside its key and itself: its place in the cache and in the index, and what the allocator adds;
-/// measured by `tests/call/test_memory.py`.
-const OVERHEAD: usize = 320;
+/// The bytes that a result takes in the cache and its index, and that the allocator adds, besides its
+/// key and value; measured by `tests/call/test_memory.py`.
+const OVERHEAD_BYTES: usize = 320;
 
-/// Into how many parts the results are divided, each with a bound of its own: where there is no interpreter's lock,
-/// threads should not have to wait for one another.
+/// The number of parts of the cache, each with its own bound. Without the GIL, several parts keep
+/// threads from waiting for each other.
 const SHARDS: usize = if cfg!(Py_GIL_DISABLED) { 16 } else { 1 };
 
-/// A bounded number of results.
+/// A cache of results with a bound in bytes.
 pub(crate) struct MemoryCache {
     shards: [GilCell<Results>; SHARDS],
     bound: u64,
@@ -32,8 +32,8 @@ pub(crate) struct MemoryCache {
 
 type Results = Cache<Key, Arc<Slot>, Weigh, DefaultHashBuilder, DropLater>;
 
-/// The part of a tier that one memorious function has while its definition is what it is. When the old definition comes
-/// back, so do its results, unless others have pushed them out.
+/// Identifies the results of one memorious function under one definition. If an earlier definition
+/// becomes current again, its results are found again unless they were evicted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Partition {
     owner: u64,
@@ -41,43 +41,43 @@ pub(crate) struct Partition {
     definition: u128,
 }
 
-/// What a result is kept under: its section, and the encoded arguments, or the digest that stands for them if they are
-/// long.
+/// The key of a result: its partition and the encoded arguments, or their digest if they are long.
 struct Key {
-    section: Partition,
+    partition: Partition,
     arguments: Box<[u8]>,
 }
 
-/// The same to look for.
-struct Wanted<'a> {
-    section: Partition,
+/// A key that borrows the arguments, for lookups.
+struct BorrowedKey<'a> {
+    partition: Partition,
     arguments: &'a [u8],
 }
 
 /// A result in memory.
 pub(crate) struct Slot {
     pub(crate) result: CachedValue,
-    /// How long it took to compute.
+    /// The run time of the computation.
     pub(crate) seconds: f64,
-    /// Whether it was drawn from the global random generators.
+    /// True if it was drawn from the global random generators.
     pub(crate) is_drawn: bool,
-    /// The state of the definition's folder in which the entry was last known to be there; see `FolderWatch`.
+    /// The state of the definition's folder in which the entry was last known to exist; see
+    /// `FolderWatch`.
     pub(crate) seen: AtomicU64,
     size: u64,
     counters: Arc<Counters>,
 }
 
 impl MemoryCache {
-    /// The tier that functions share that ask for none of their own; `None` if `FUNES_MEMORY` is 0.
+    /// Returns the cache that functions share by default; `None` if `FUNES_MEMORY` is 0.
     pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: LazyLock<Option<Arc<MemoryCache>>> = LazyLock::new(|| {
             let bound = std::env::var("FUNES_MEMORY").ok().and_then(|text| bytes_of(&text));
-            MemoryCache::bounded(bound.unwrap_or(DEFAULT_BOUND))
+            MemoryCache::bounded(bound.unwrap_or(DEFAULT_BOUND_BYTES))
         });
         SHARED.clone()
     }
 
-    /// A tier of so many bytes; `None` for 0.
+    /// Makes a cache with a bound in bytes; `None` for 0.
     pub(crate) fn bounded(bound: u64) -> Option<Arc<Self>> {
         if bound == 0 {
             return None;
@@ -89,59 +89,61 @@ impl MemoryCache {
         Some(Arc::new(Self { shards: std::array::from_fn(|index| GilCell::new(shard(index))), bound }))
     }
 
-    /// Looks at a result. `look` must run no Python code.
+    /// Calls `look` with a result, if it is cached. `look` must run no Python code.
     pub(crate) fn look_up<R>(
         &self,
         py: Python<'_>,
-        section: Partition,
+        partition: Partition,
         arguments: &[u8],
         look: impl FnOnce(&Arc<Slot>) -> R,
     ) -> Option<R> {
-        self.shard(arguments).with(py, |results| results.get(&Wanted { section, arguments }).map(look))
+        self.shard(arguments).with(py, |results| results.get(&BorrowedKey { partition, arguments }).map(look))
     }
 
-    /// The same for whoever only asks, which is no use of the result. It must not share code with a hit, whose look-up is
-    /// compiled into it as long as there is no other.
+    /// Like `look_up`, but does not count as a use for eviction. It shares no code with `look_up`,
+    /// which the compiler inlines into a hit as long as that is its only caller.
     #[cold]
-    pub(crate) fn peek(&self, py: Python<'_>, section: Partition, arguments: &[u8]) -> Option<Arc<Slot>> {
-        self.shard(arguments).with(py, |results| results.peek(&Wanted { section, arguments }).cloned())
+    pub(crate) fn peek(&self, py: Python<'_>, partition: Partition, arguments: &[u8]) -> Option<Arc<Slot>> {
+        self.shard(arguments).with(py, |results| results.peek(&BorrowedKey { partition, arguments }).cloned())
     }
 
-    /// Keeps a result, unless it would push out too many others.
+    /// Stores a result, unless it is so large that it would evict too many results.
     pub(crate) fn keep(
         &self,
         py: Python<'_>,
-        (section, arguments): (Partition, &[u8]),
+        (partition, arguments): (Partition, &[u8]),
         result: CachedValue,
         (seconds, is_drawn): (f64, bool),
         seen: u64,
         counters: &Arc<Counters>,
     ) {
-        let size = (OVERHEAD + arguments.len() + result.size(py)) as u64;
+        let size = (OVERHEAD_BYTES + arguments.len() + result.size(py)) as u64;
         if size > self.bound / 8 / SHARDS as u64 {
             return;
         }
         counters.held(size.cast_signed());
-        let kept = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters: counters.clone() };
-        let key = Key { section, arguments: arguments.into() };
-        let mut pushed_out = SmallVec::new();
-        self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(kept), &mut pushed_out));
+        let slot = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters: counters.clone() };
+        let key = Key { partition, arguments: arguments.into() };
+        // Dropped after the shard can be used again: dropping a result may run any code.
+        let mut evicted = SmallVec::new();
+        self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(slot), &mut evicted));
     }
 
-    pub(crate) fn forget(&self, py: Python<'_>, section: Partition, arguments: &[u8]) {
-        // Dropped by the caller of `with`, not within it.
-        let _forgotten = self.shard(arguments).with(py, |results| results.remove(&Wanted { section, arguments }));
+    /// Removes a result.
+    pub(crate) fn forget(&self, py: Python<'_>, partition: Partition, arguments: &[u8]) {
+        // Dropped after the shard can be used again, see `keep`.
+        let _removed = self.shard(arguments).with(py, |results| results.remove(&BorrowedKey { partition, arguments }));
     }
 
-    /// Forgets all results of one function.
+    /// Removes all results of one function.
     pub(crate) fn clear(&self, py: Python<'_>, owner: u64) {
         for shard in &self.shards {
-            // Held until the shard can be used again: letting go of a result may run any code.
-            let _forgotten: Vec<_> = shard.with(py, |results| {
-                let is_meant = |key: &Key| key.section.owner == owner;
-                let forgotten = results.iter().filter(|(key, _)| is_meant(key)).map(|(_, kept)| kept.clone()).collect();
-                results.retain(|key, _| !is_meant(key));
-                forgotten
+            // Dropped after the shard can be used again, see `keep`.
+            let _removed: Vec<_> = shard.with(py, |results| {
+                let is_owned = |key: &Key| key.partition.owner == owner;
+                let removed = results.iter().filter(|(key, _)| is_owned(key)).map(|(_, slot)| slot.clone()).collect();
+                results.retain(|key, _| !is_owned(key));
+                removed
             });
         }
     }
@@ -159,21 +161,21 @@ impl MemoryCache {
     }
 }
 
-/// A number for a memorious function, different from those of all others of this process.
+/// Returns a number for a memorious function that is unique in this process.
 pub(crate) fn next_owner() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Partition {
-    /// `definition`: the hash, of which 32 hexadecimal digits are taken.
+    /// `definition`: the definition hash, of which the first 32 hexadecimal digits are used.
     pub(crate) fn new(owner: u64, definition: &str) -> Self {
         let digits = definition.get(..32).unwrap_or_default();
         Self { owner, definition: u128::from_str_radix(digits, 16).unwrap_or_default() }
     }
 }
 
-/// `1000000`, `512K`, `256M`, `2G`: a number of bytes.
+/// Parses a number of bytes: `1000000`, `512K`, `256M`, `2G`.
 fn bytes_of(text: &str) -> Option<u64> {
     let text = text.trim();
     let (number, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
@@ -191,28 +193,28 @@ impl Drop for Slot {
     }
 }
 
-impl Hash for Wanted<'_> {
+impl Hash for BorrowedKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.section.owner ^ self.section.definition as u64);
+        state.write_u64(self.partition.owner ^ self.partition.definition as u64);
         state.write(self.arguments);
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Wanted { section: self.section, arguments: &self.arguments }.hash(state);
+        BorrowedKey { partition: self.partition, arguments: &self.arguments }.hash(state);
     }
 }
 
-impl Equivalent<Key> for Wanted<'_> {
+impl Equivalent<Key> for BorrowedKey<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.section == key.section && *self.arguments == *key.arguments
+        self.partition == key.partition && *self.arguments == *key.arguments
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        Wanted { section: self.section, arguments: &self.arguments }.equivalent(other)
+        BorrowedKey { partition: self.partition, arguments: &self.arguments }.equivalent(other)
     }
 }
 
@@ -222,19 +224,19 @@ impl Eq for Key {}
 struct Weigh;
 
 impl Weighter<Key, Arc<Slot>> for Weigh {
-    fn weight(&self, _: &Key, kept: &Arc<Slot>) -> u64 {
-        kept.size
+    fn weight(&self, _: &Key, slot: &Arc<Slot>) -> u64 {
+        slot.size
     }
 }
 
-/// What is pushed out is dropped after the cache has been unlocked.
+/// Collects evicted results, so that they are dropped after the cache has been unlocked.
 #[derive(Clone)]
 struct DropLater;
 
 impl Lifecycle<Key, Arc<Slot>> for DropLater {
     type RequestState = SmallVec<[(Key, Arc<Slot>); 2]>;
 
-    fn on_evict(&self, pushed_out: &mut Self::RequestState, key: Key, kept: Arc<Slot>) {
-        pushed_out.push((key, kept));
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: Key, slot: Arc<Slot>) {
+        evicted.push((key, slot));
     }
 }

@@ -1,4 +1,4 @@
-//! The memory cache and what it counts.
+//! The memory cache, and counters of hits and misses.
 
 pub(crate) mod cached_value;
 pub(crate) mod counters;

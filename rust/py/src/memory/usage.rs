@@ -1,8 +1,11 @@
-//! What hits have saved, by the folder of their definition: gathered until the end of the process, when `stats.json` in each
-//! folder gets its part. A hit knows nothing of this; it counts in `Counters`, which are read when anything else changes.
+//! Sums what hits saved, by the folder of their definition, until the end of the process, when
+//! `stats.json` in each folder gets its part.
 //!
-//! The mutexes are taken by attached threads only and never across a wait, so that no fork can happen while one is: the child
-//! would find it taken for ever.
+//! Hits only increment `Counters`. Their values are collected when the definition or the store
+//! changes, and at exit.
+//!
+//! Only attached threads lock the mutexes, and never while they wait, so that no fork happens while
+//! one is locked: it would stay locked in the child.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -14,33 +17,33 @@ use pyo3::prelude::*;
 
 use crate::memory::counters::Counters;
 
-/// Calls that did not run the function, and how many seconds it would have taken.
+/// The number of hits, and the run time that they saved.
 #[derive(Clone, Copy, Default)]
 struct Saved {
     hits: u64,
     seconds: f64,
 }
 
-/// By the folder of a definition.
+/// The sums by the folder of a definition.
 static FOLDERS: Mutex<BTreeMap<PathBuf, Saved>> = Mutex::new(BTreeMap::new());
 
-/// Those of the functions that are alive.
+/// The usage of the functions that are alive, by number.
 static ALIVE: Mutex<Option<HashMap<u64, Weak<Usage>>>> = Mutex::new(None);
 
-/// What the hits of one memorious function have saved.
+/// Collects what the hits of one memorious function saved.
 pub(crate) struct Usage {
     /// Its key in `ALIVE`.
     number: u64,
     counters: Arc<Counters>,
-    present: Mutex<Present>,
+    current: Mutex<Current>,
 }
 
-/// Where the next hits belong.
+/// The folder that gets the next hits.
 #[derive(Default)]
-struct Present {
-    /// `None`: to no folder that is known yet, and there were none.
+struct Current {
+    /// `None` if the folder is not known yet; then there were no hits.
     folder: Option<PathBuf>,
-    /// What the counters said when the folder became the present one.
+    /// The values of the counters when the folder became current.
     before: Saved,
 }
 
@@ -48,37 +51,37 @@ impl Usage {
     pub(crate) fn new(counters: &Arc<Counters>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let savings = Arc::new(Self { number, counters: counters.clone(), present: Mutex::default() });
-        locked(&ALIVE).get_or_insert_default().insert(number, Arc::downgrade(&savings));
-        savings
+        let usage = Arc::new(Self { number, counters: counters.clone(), current: Mutex::default() });
+        locked(&ALIVE).get_or_insert_default().insert(number, Arc::downgrade(&usage));
+        usage
     }
 
-    /// Books what was saved, and lets the next hits belong to another folder.
+    /// Collects the counters, and makes another folder the one that gets the next hits.
     pub(crate) fn turn_to(&self, folder: Option<PathBuf>) {
-        let mut present = locked(&self.present);
-        self.book(&mut present);
-        present.folder = folder;
+        let mut current = locked(&self.current);
+        self.collect(&mut current);
+        current.folder = folder;
     }
 
-    /// Books what was saved before the counters go back to zero.
+    /// Collects the counters, and sets them to zero.
     pub(crate) fn reset(&self) {
-        let mut present = locked(&self.present);
-        self.book(&mut present);
+        let mut current = locked(&self.current);
+        self.collect(&mut current);
         self.counters.reset();
-        present.before = Saved::default();
+        current.before = Saved::default();
     }
 
-    fn book(&self, present: &mut Present) {
+    fn collect(&self, current: &mut Current) {
         let now = self.saved();
-        let before = std::mem::replace(&mut present.before, now);
+        let before = std::mem::replace(&mut current.before, now);
         let hits = now.hits.saturating_sub(before.hits);
         if hits > 0
-            && let Some(folder) = &present.folder
+            && let Some(folder) = &current.folder
         {
             let mut folders = locked(&FOLDERS);
-            let booked = folders.entry(folder.clone()).or_default();
-            booked.hits += hits;
-            booked.seconds += (now.seconds - before.seconds).max(0.0);
+            let sum = folders.entry(folder.clone()).or_default();
+            sum.hits += hits;
+            sum.seconds += (now.seconds - before.seconds).max(0.0);
         }
     }
 
@@ -97,28 +100,29 @@ impl Drop for Usage {
     }
 }
 
-/// Takes what this process has saved and not taken yet: folder of the definition, hits, seconds.
+/// Takes the sums since the last call: folder of the definition, hits, seconds.
 #[pyfunction]
 pub(crate) fn take_usage() -> Vec<(OsString, u64, f64)> {
-    for savings in alive() {
-        savings.book(&mut locked(&savings.present));
+    for usage in alive() {
+        usage.collect(&mut locked(&usage.current));
     }
     let folders = std::mem::take(&mut *locked(&FOLDERS));
     folders.into_iter().map(|(folder, saved)| (folder.into(), saved.hits, saved.seconds)).collect()
 }
 
-/// Lets a forked child begin at nothing: what was saved before is its parent's.
+/// Resets the sums in a forked child: the parent stores them.
 #[pyfunction]
 pub(crate) fn forget_usage() {
-    for savings in alive() {
-        locked(&savings.present).before = savings.saved();
+    for usage in alive() {
+        locked(&usage.current).before = usage.saved();
     }
     locked(&FOLDERS).clear();
 }
 
-/// The functions that are alive now. Letting go of the last reference to one takes the mutex again.
+/// Lists the usage of the functions that are alive now. Dropping the last reference to one locks
+/// `ALIVE` again.
 fn alive() -> Vec<Arc<Usage>> {
-    locked(&ALIVE).iter().flatten().filter_map(|(_, savings)| savings.upgrade()).collect()
+    locked(&ALIVE).iter().flatten().filter_map(|(_, usage)| usage.upgrade()).collect()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

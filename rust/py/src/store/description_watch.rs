@@ -1,4 +1,4 @@
-//! Knows whether the file that describes a definition still lies beside its entries.
+//! Detects that `definition.json` beside the entries of a definition was deleted.
 
 use std::fs;
 use std::path::Path;
@@ -8,40 +8,40 @@ use std::time::Duration;
 use funes_core::throttle::Throttle;
 use pyo3::prelude::*;
 
-/// The file that describes a definition, beside its entries.
+/// The name of the definition file, which lies beside the entries.
 pub(crate) const DESCRIPTION: &str = "definition.json";
 
-/// How often the file is looked at: a folder that was deleted meanwhile gets another one so much later.
+/// The time between checks. A deleted file is written again by the first miss after that time.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// What is known of the file of one definition.
+/// Watches the definition file of one definition.
 pub(crate) struct DescriptionWatch {
-    pace: Throttle,
-    /// Whether it was there when it was last looked at; if not, a miss has to write it.
+    throttle: Throttle,
+    /// True if it existed at the last check; else a miss writes it.
     is_there: AtomicBool,
 }
 
 impl Default for DescriptionWatch {
     fn default() -> Self {
-        Self { pace: Throttle::every(PERIOD), is_there: AtomicBool::new(false) }
+        Self { throttle: Throttle::every(PERIOD), is_there: AtomicBool::new(false) }
     }
 }
 
 impl DescriptionWatch {
-    /// Whether the file was there when it was last looked at.
+    /// Returns whether the file existed at the last check.
     pub(crate) fn is_there(&self) -> bool {
         self.is_there.load(Ordering::Relaxed)
     }
 
-    /// Whether the file in that folder is still there.
+    /// Returns whether the file in a folder still exists; checks once per period.
     pub(crate) fn holds(&self, py: Python<'_>, folder: &Path) -> bool {
-        if self.is_there() && self.pace.is_due() {
+        if self.is_there() && self.throttle.is_due() {
             self.note(py.detach(|| fs::symlink_metadata(folder.join(DESCRIPTION)).is_ok()));
         }
         self.is_there()
     }
 
-    /// Takes note of whether the file is there.
+    /// Records whether the file exists.
     pub(crate) fn note(&self, is_there: bool) {
         self.is_there.store(is_there, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A hit on disk, as long as nothing about it is unusual.
+//! Looks up entries on disk, and loads them without Python code if possible.
 
 use funes_core::store::{Key, Reading};
 use pyo3::exceptions::{PyException, PyValueError};
@@ -11,15 +11,15 @@ use crate::lazy::{Lazy, intern};
 use crate::memory::cached_value::load_entry;
 use crate::store::handle::{Entry, Store};
 
-/// From this size on the body is not copied into a `bytes` of its own, and not kept in memory.
-const LARGE: usize = 1 << 20;
+/// A body of at least this size is not copied into a `bytes` object, and not kept in memory.
+const LARGE_BYTES: usize = 1 << 20;
 
-/// What the look into the store led to.
+/// The outcome of a lookup on disk.
 pub(crate) enum Recalled<'py> {
     Output(Bound<'py, PyAny>),
     /// There is no entry.
     Absent,
-    /// Python code has to look at it: it is damaged, cannot be read now, or cannot be loaded.
+    /// Python code must handle the entry: it is damaged, cannot be read now, or cannot be loaded.
     NeedsPython,
 }
 
@@ -27,28 +27,28 @@ pub(crate) enum Recalled<'py> {
 pub(crate) struct Found<'py> {
     pub(crate) output: Bound<'py, PyAny>,
     pub(crate) seconds: f64,
-    /// Whether it was drawn from the global random generators.
+    /// True if it was drawn from the global random generators.
     pub(crate) is_drawn: bool,
-    /// The pickle, if it is small and nothing else is needed to load it.
+    /// The pickle, if it is small and the C unpickler alone can load it.
     pub(crate) body: Option<Bound<'py, PyBytes>>,
 }
 
-/// How an entry is looked for.
+/// Selects the cheapest way to look for an entry.
 #[derive(Clone, Copy)]
 pub(crate) enum ReadHint {
     ExpectHit,
     ExpectMiss,
-    /// Others may have stored it meanwhile, on other hosts too.
+    /// Another process may have stored it meanwhile, perhaps on another host.
     Refresh,
 }
 
-/// Looks for an entry of a function and loads it. Raises what is no `Exception`, such as `KeyboardInterrupt`, unless the
-/// result itself raises it each time.
+/// Looks for an entry of a function and loads it. Raises errors that are no `Exception`, such as
+/// `KeyboardInterrupt`, unless loading the result raises it each time.
 pub(crate) fn recall<'py>(
     store: &Bound<'py, Store>,
     (function, name): (&Bound<'py, PyAny>, &Bound<'py, PyString>),
     (definition, arguments): (&str, &str),
-    look: ReadHint,
+    hint: ReadHint,
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let py = store.py();
     let name = name.to_string_lossy();
@@ -56,7 +56,7 @@ pub(crate) fn recall<'py>(
         return Ok(Err(Recalled::NeedsPython));
     };
     let store = store.get();
-    let read = || match look {
+    let read = || match hint {
         ReadHint::ExpectHit => store.store.read(&key),
         ReadHint::ExpectMiss => store.store.read_expecting_miss(&key),
         ReadHint::Refresh => store.store.read_refreshed(&key),
@@ -67,8 +67,8 @@ pub(crate) fn recall<'py>(
         Ok(Reading::Damaged(_)) | Err(_) => return Ok(Err(Recalled::NeedsPython)),
     };
     let plain = match entry.plain_body() {
-        // dill's names need some care, see `_pickling`.
-        Some(body) if body.len() < LARGE => {
+        // Names of dill and of the program's own module need `funes._entries.pickler`.
+        Some(body) if body.len() < LARGE_BYTES => {
             Some(PyBytes::new(py, body)).filter(|body| !mentions_dill(body) && !names_main(body))
         }
         _ => None,
@@ -83,9 +83,9 @@ pub(crate) fn recall<'py>(
         (None, None) => Err(PyValueError::new_err("there is no entry")),
     };
     let loaded = match load() {
-        // What is no `Exception` may come from the keyboard or from a signal, or be raised by the object itself. Then it
-        // is raised again.
-        Err(error) if !is_mishap(py, &error) => match load() {
+        // An error that is no `Exception` comes from the keyboard or a signal, or the object itself
+        // raises it. The object raises it again.
+        Err(error) if !is_load_error(py, &error) => match load() {
             Err(again) if again.get_type(py).is(error.get_type(py)) => return Ok(Err(Recalled::NeedsPython)),
             _ => return Err(error),
         },
@@ -102,14 +102,14 @@ pub(crate) fn recall<'py>(
     });
     match found {
         Ok(found) => Ok(found),
-        Err(error) if is_mishap(py, &error) => Ok(Err(Recalled::NeedsPython)),
+        Err(error) if is_load_error(py, &error) => Ok(Err(Recalled::NeedsPython)),
         Err(error) => Err(error),
     }
 }
 
-/// Whether an error says no more than that a value cannot be made again. A library written in Rust that panics (polars,
-/// given what another version of it has written) raises what is no `Exception`.
-fn is_mishap(py: Python<'_>, error: &PyErr) -> bool {
+/// Returns whether an error means that a value cannot be loaded. A library written in Rust may panic,
+/// as polars does on data of another polars version; `PanicException` is no `Exception`.
+fn is_load_error(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) || error.get_type(py).name().is_ok_and(|name| name == "PanicException")
 }
 
@@ -119,15 +119,14 @@ fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) 
     hooks::LOAD_ENTRY.get(py)?.call1((entry.body(py)?, entry.fast(py)?, function.getattr(intern!(py, "__module__"))?))
 }
 
-/// Whether a pickle names classes or functions of a module that has the name under which the program's own module could
-/// be imported: they may be those of the program, see `funes._entries.main_module`.
+/// Returns whether a pickle refers to a module with the importable name of the program's own module:
+/// the program may define these classes and functions, see `funes._entries.main_module`.
 fn names_main(body: &Bound<'_, PyBytes>) -> bool {
     static NAME: Lazy<Option<Vec<u8>>> = Lazy::new();
     let py = body.py();
     let name = NAME.get_or_try_init(py, || {
         let name: Option<String> = hooks::MAIN_MODULE_NAME.get(py)?.call0()?.extract()?;
-        // The end of a short text that is remembered, and the start of another one: the module's name, and that of the
-        // object.
+        // The module name, MEMOIZE, and the opcode of a second short string: the object name.
         Ok(name.map(|name| [name.as_bytes(), b"\x94\x8c"].concat()))
     });
     let Ok(name) = name else { return true };

@@ -1,4 +1,4 @@
-//! The bytes of an entry as Python sees them: memory that arrays can lie in.
+//! Lends the bytes of an entry to Python; arrays can use the memory without a copy.
 
 use std::ffi::c_int;
 use std::fs::File;
@@ -12,11 +12,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-/// The bytes of one entry for one reader, which may write to them: a private map of the file, or a copy of it. No other
-/// reader sees what it writes, and the file does not change.
+/// The bytes of one entry for one reader: a private map of the file, or a copy of it. The reader may
+/// write to them; neither other readers nor the file see that.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct EntryBuffer {
-    /// Owns the memory behind `address`; it is never used again.
+    /// Owns the memory at `address`; not accessed otherwise.
     _held: Held,
     address: NonNull<u8>,
     length: usize,
@@ -24,20 +24,20 @@ pub(crate) struct EntryBuffer {
 
 /// Maps the start of a file for one reader.
 pub(crate) fn map(file: &File, length: usize) -> io::Result<MmapMut> {
-    // SAFETY: entries are never changed in place, so the pages behind the map stay what they are; one that is deleted
-    // stays until the map has gone. A person who cuts off the file in use is the exception: the process dies by
-    // SIGBUS, as docs/guarantees.md says.
+    // SAFETY: entries are never changed in place, so the mapped pages do not change; the pages of a
+    // deleted file exist until it is unmapped. Truncating the file from outside while it is mapped
+    // ends the process with SIGBUS, as docs/guarantees.md says.
     unsafe { MmapOptions::new().len(length).map_copy(file) }
 }
 
-// SAFETY: the address is that of memory that this object owns: it moves with the object to another thread, and is not
-// moved or freed before the last export has gone. Threads share bytes as those of a bytearray: see `bytes` on races.
+// SAFETY: this object owns the memory at the address. The memory is neither moved nor freed before
+// the last view is released, whichever thread holds the object. For data races see `bytes`.
 unsafe impl Send for EntryBuffer {}
 // SAFETY: as above.
 unsafe impl Sync for EntryBuffer {}
 
 impl EntryBuffer {
-    /// The body of what the store has found, and its footer.
+    /// Takes the body of an entry; returns it with the footer.
     pub(crate) fn of(entry: Entry) -> (Self, Footer) {
         let length = entry.body().len();
         let (mut held, footer) = entry.into_parts();
@@ -48,20 +48,21 @@ impl EntryBuffer {
         (Self { _held: held, address: address.cast(), length }, footer)
     }
 
-    /// The bytes as they are now.
+    /// Returns the current bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `length` bytes lie there as long as `self` lives. A Python thread that writes into a view of them
-        // meanwhile makes a data race, which the rules of Rust do not allow. It is accepted here, as in every extension
-        // that reads memory lent by the buffer protocol: the reader gets old or new bytes, and each is a valid value.
+        // SAFETY: `length` bytes are valid at the address while `self` lives. A Python thread that
+        // writes to a view meanwhile causes a data race, which Rust does not allow. It is accepted
+        // here, as in every extension that reads memory lent by the buffer protocol: the reader
+        // gets old or new bytes, and each is a valid value.
         unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.length) }
     }
 
-    /// A view of all of it.
+    /// Makes a view of all bytes.
     pub(crate) fn view<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
         PyMemoryView::from(slf.as_any())
     }
 
-    /// A view of one buffer.
+    /// Makes a view of one buffer.
     pub(crate) fn part<'py>(view: &Bound<'py, PyMemoryView>, span: Span) -> PyResult<Bound<'py, PyAny>> {
         let (start, end) = (span.offset, span.offset + span.length);
         view.get_item(pyo3::types::PySlice::new(view.py(), start.cast_signed() as isize, end.cast_signed() as isize, 1))
@@ -70,15 +71,15 @@ impl EntryBuffer {
 
 #[pymethods]
 impl EntryBuffer {
-    /// Lends the bytes. The view keeps this object alive, and with it the bytes, which stay where they are.
+    /// Lends the bytes. The view keeps this object alive, and with it the bytes, which do not move.
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         if view.is_null() {
             return Err(PyBufferError::new_err("there is no view to fill"));
         }
         let this = slf.get();
         let length = this.length.cast_signed();
-        // SAFETY: `view` is the interpreter's to fill; the address and length are those of memory that lives as long as
-        // `slf`, to which the view gets a reference.
+        // SAFETY: `view` is not null, and the interpreter lets this function fill it. The memory at
+        // the address lives as long as `slf`, to which the view gets a reference.
         let filled =
             unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), this.address.as_ptr().cast(), length, 0, flags) };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }

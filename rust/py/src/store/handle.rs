@@ -1,4 +1,4 @@
-//! The store as Python sees it: the GIL is released around the disk, errors become Python's own.
+//! Wraps the store for Python: releases the GIL during disk access, and converts errors.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,18 +16,18 @@ use crate::store::out_of_band::{BufferSpans, InlinedPickle};
 
 import_exception!(funes.errors, DamagedEntryError);
 
-/// A cache folder: one file for one remembered call. Nothing is created until the first write.
+/// A cache folder with one file per stored call. Nothing is created until the first write.
 ///
-/// An entry is named by the function's name and two hashes of 40 lower-case hexadecimal digits: of
-/// the definition and of the arguments. It appears whole or not at all, is verified by every read,
-/// and is never replaced.
+/// An entry is identified by the name of the function and two hashes of 40 lower-case hexadecimal
+/// digits: of the definition and of the arguments. It is written atomically, verified at every read,
+/// and never replaced.
 ///
-/// `root` is the absolute path of the cache folder. A relative one, or a hash that is none, raises
-/// `ValueError`; what the system refuses raises `OSError`, with `errno` and `filename`.
+/// `root` is the absolute path of the cache folder. A relative path or an invalid hash raises
+/// `ValueError`; errors of the system raise `OSError`, with `errno` and `filename`.
 ///
-/// With a `key`, entries are signed, and others are not read. `shared` gives the owner's group access
-/// to what is created. `verify` is "once" (large entries once in a process, small ones always),
-/// "always" or "never".
+/// With a `key`, entries are signed, and entries without its signature are not read. `shared` gives
+/// the group access to new files. `verify` is "once" (large entries once in a process, small ones
+/// always), "always" or "never".
 #[pyclass(frozen, module = "funes")]
 pub struct Store {
     pub(crate) store: store::Store,
@@ -55,7 +55,7 @@ impl Store {
         self.store.root().into()
     }
 
-    /// Whether entries are signed with a key.
+    /// True if entries are signed with a key.
     #[getter]
     fn is_signed(&self) -> bool {
         self.store.is_signed()
@@ -65,14 +65,14 @@ impl Store {
         format!("Store('{}')", self.store.root().display())
     }
 
-    /// The folder of a definition's entries, whether it exists or not.
+    /// Returns the folder of the entries of a definition; it need not exist.
     pub(crate) fn folder(&self, function: &Bound<'_, PyString>, definition: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         Ok(self.store.folder(&definition).into())
     }
 
-    /// The file of an entry, whether it exists or not.
+    /// Returns the path of an entry; it need not exist.
     pub(crate) fn path(&self, function: &Bound<'_, PyString>, definition: &str, arguments: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
@@ -81,9 +81,9 @@ impl Store {
 
     /// Reads and verifies an entry; None if there is none.
     ///
-    /// Raises `DamagedEntryError` if the file is not what was written: `set_aside` makes room for
-    /// a new one. Raises `OSError` if it cannot be read now, or is in another version of the format
-    /// (`errno.ENOTSUP`), or not signed with the key (`errno.EPERM`): it is to be left alone.
+    /// Raises `DamagedEntryError` if the file differs from what was written; call `set_aside` before
+    /// a new entry is written. Raises `OSError` if it cannot be read now, is in another version of
+    /// the format (`errno.ENOTSUP`), or is not signed with the key (`errno.EPERM`); leave it alone.
     fn read(
         &self,
         py: Python<'_>,
@@ -96,8 +96,8 @@ impl Store {
         self.found(py, &key)
     }
 
-    /// What is in the place of an entry, by every byte of it: "found", "absent", "damaged", "foreign", "format" or
-    /// "unreadable"; and what is the matter, if anything is.
+    /// Verifies every byte of an entry. Returns "found", "absent", "damaged", "foreign", "format" or
+    /// "unreadable", and the reason.
     fn check(
         &self,
         py: Python<'_>,
@@ -110,7 +110,7 @@ impl Store {
         Ok(py.detach(|| self.state(&key)))
     }
 
-    /// The same of a large argument.
+    /// Verifies every byte of a large argument, as `check` does.
     fn check_object(&self, py: Python<'_>, content: &str) -> PyResult<(&'static str, String)> {
         let key = Key::object(content).map_err(raised)?;
         Ok(py.detach(|| self.state(&key)))
@@ -118,13 +118,13 @@ impl Store {
 
     /// Stores an entry; False if there is one already, which stays.
     ///
-    /// `body` is a pickle, up to and with its STOP: bytes, or what a `BufferCollector` gives; `fast` another pickle
-    /// of the same value, which only funes reads, and where its buffers lie. `head` has the seconds that the
-    /// function ran, such a pickle of the inputs, and the same with names for what is the program's own, if
-    /// there is any. With `durable` a power cut cannot undo the write once this has returned,
-    /// which takes milliseconds instead of microseconds.
+    /// `body` is the portable pickle, up to and including STOP: bytes, or the `InlinedPickle` of a
+    /// `BufferCollector`. `fast` is the fast pickle, with the positions of its buffers. `head` has the
+    /// run time in seconds, a pickle of the inputs like `fast`, and a second one with what belongs to
+    /// the program's own module written by name, if that differs. With `durable`, the entry survives a
+    /// power cut once this has returned, which takes milliseconds instead of microseconds.
     ///
-    /// Raises `OSError` if it could not be stored; nothing but, perhaps, empty folders is left behind.
+    /// Raises `OSError` if it could not be stored; at most empty folders are left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
     #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false))]
     fn write(
@@ -143,7 +143,7 @@ impl Store {
         self.put(py, &key, body, fast, head, durable)
     }
 
-    /// Stores what was read of an entry under another name, byte for byte; False if there is an entry of that name.
+    /// Stores an entry that was read under another key, byte for byte; False if that key has an entry.
     ///
     /// Nothing is unpickled. Raises as `write`.
     #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
@@ -163,19 +163,19 @@ impl Store {
         py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)
     }
 
-    /// Creates the folder of a definition's entries, if it is missing.
+    /// Creates the folder of the entries of a definition, if it is missing.
     fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         py.detach(|| self.store.prepare(&definition)).map_err(raised)
     }
 
-    /// The file of a large argument, whether it exists or not. `content` is a hash of 40 digits.
+    /// Returns the path of a large argument; it need not exist. `content` is a hash of 40 digits.
     fn object_path(&self, content: &str) -> PyResult<OsString> {
         Ok(self.store.path(&Key::object(content).map_err(raised)?).into())
     }
 
-    /// Reads a large argument, as `read` does an entry; a damaged one is set aside before that is raised.
+    /// Reads a large argument as `read` does an entry; quarantines a damaged one before it raises.
     fn read_object(&self, py: Python<'_>, content: &str) -> PyResult<Option<Entry>> {
         let key = Key::object(content).map_err(raised)?;
         let found = self.found(py, &key);
@@ -185,7 +185,7 @@ impl Store {
         found
     }
 
-    /// Stores a large argument, as `write` does an entry.
+    /// Stores a large argument as `write` does an entry.
     #[pyo3(signature = (content, body, fast=None, *, durable=false))]
     fn write_object(
         &self,
@@ -199,7 +199,7 @@ impl Store {
         self.put(py, &key, body, fast, None, durable)
     }
 
-    /// Deletes an entry, sound or not; False if there is none.
+    /// Deletes an entry without verifying it; False if there is none.
     fn remove(
         &self,
         py: Python<'_>,
@@ -212,9 +212,9 @@ impl Store {
         py.detach(|| self.store.remove(&key)).map_err(raised)
     }
 
-    /// Moves a damaged entry to the folder `damaged` beside the entries and returns its new path.
+    /// Moves a damaged entry to the folder `damaged` beside the entries, and returns its new path.
     ///
-    /// None if nothing is damaged there: another process may have put it right since it was read.
+    /// Returns None if it is not damaged: another process may have replaced it since it was read.
     fn set_aside(
         &self,
         py: Python<'_>,
@@ -228,7 +228,7 @@ impl Store {
         Ok(moved.map(PathBuf::into_os_string))
     }
 
-    /// The argument hashes of the entries of a definition, sorted; none of them is read.
+    /// Lists the argument hashes of the entries of a definition, sorted; reads no entry.
     fn entries(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<Vec<String>> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
@@ -291,13 +291,14 @@ impl Store {
     }
 }
 
-/// A pickle, and where its buffers lie in the body.
+/// A pickle, and the positions of its buffers in the body.
 type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
 
-/// The seconds that a function ran, its inputs, and the same with names for what is the program's own.
+/// The run time in seconds, the inputs, and the inputs with names for what the program's own module
+/// defines.
 type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
 
-/// A pickle of an entry that was read, and its buffers.
+/// A pickle from the footer of an entry, and its buffers.
 type Buffered<'py> = (Bound<'py, PyBytes>, Bound<'py, PyList>);
 
 fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
@@ -305,8 +306,7 @@ fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
     Pickle { bytes: bytes.as_bytes(), buffers }
 }
 
-/// An entry that was read and found to be what was written. It is read for one reader, who may
-/// write to the arrays in it.
+/// A verified entry for one reader, which may write to the arrays in it.
 #[pyclass(frozen, module = "funes")]
 pub struct Entry {
     memory: Py<EntryBuffer>,
@@ -337,14 +337,14 @@ impl Entry {
         EntryBuffer::view(self.memory.bind(py))
     }
 
-    /// The fast pickle and its buffers, if there is one.
+    /// The fast pickle and its buffers; None if there is none.
     #[getter]
     pub(crate) fn fast<'py>(&self, py: Python<'py>) -> PyResult<Option<Buffered<'py>>> {
         self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
     }
 
-    /// The seconds that the function ran, a pickle of the inputs with its buffers, and the same with names for what is
-    /// the program's own. None if the file is a large argument's.
+    /// The run time in seconds, a pickle of the inputs with its buffers, and a second one with names
+    /// for what the program's own module defines. None for a large argument.
     #[getter]
     fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
         let Some(head) = self.footer.head() else { return Ok(None) };
@@ -353,25 +353,25 @@ impl Entry {
     }
 }
 
-/// The name of a function's folder.
+/// Returns the name of the folder of a function.
 #[pyfunction]
 #[pyo3(signature = (function, /))]
 pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
     store::safe_name(&function.to_string_lossy())
 }
 
-/// What Python itself would raise.
+/// Converts an error to the exception that Python would raise.
 pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Io { doing, path, source } => system_error(doing, path, &source),
         Error::Foreign { path } => {
-            let text = "could not trust it: it is not signed with the key in use; move it away if it is yours";
-            // EPERM, which is the same everywhere.
+            let text = "the entry is not signed with the signing key in use; move it away if it is yours";
+            // EPERM has this number on all systems.
             PyOSError::new_err((1, text, path.into_os_string()))
         }
         Error::OtherVersion { path, version } => {
             let text = other_version(version);
-            // A number that differs between systems.
+            // ENOTSUP differs between systems.
             let code = Python::attach(|py| py.import("errno")?.getattr("ENOTSUP")?.extract::<i32>());
             code.map_or_else(|error| error, |code| PyOSError::new_err((code, text, path.into_os_string())))
         }
@@ -379,24 +379,25 @@ pub(crate) fn raised(error: Error) -> PyErr {
     }
 }
 
-/// `OSError`, which picks its own subclass by the number.
+/// Makes an `OSError`, which selects its subclass by the error number.
 fn system_error(doing: &str, path: PathBuf, source: &io::Error) -> PyErr {
     let path = path.into_os_string();
     let text = format!("could not {doing}: {source}");
     let Some(code) = source.raw_os_error() else {
         return PyOSError::new_err((number(source.kind()), text, path));
     };
-    // Python says the number in its own way.
+    // Python prints the number itself.
     let text = text.trim_end_matches(&format!(" (os error {code})")).to_owned();
     if cfg!(windows) {
-        // The system's numbers are others than errno's, which Python derives from them.
+        // Windows has its own numbers, from which Python derives errno.
         PyOSError::new_err((0, text, path, code))
     } else {
         PyOSError::new_err((code, text, path))
     }
 }
 
-/// ENOENT, EEXIST, ENOMEM or EIO, which are the same everywhere, for an error that did not come from the system.
+/// Returns ENOENT, EEXIST, ENOMEM or EIO for an error without a system number. These numbers are the
+/// same on all systems.
 fn number(kind: io::ErrorKind) -> i32 {
     match kind {
         io::ErrorKind::NotFound => 2,

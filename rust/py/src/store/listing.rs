@@ -1,4 +1,4 @@
-//! The entries of a folder as Python goes through them: listed in pieces, without the GIL.
+//! Lists the entries of a folder for Python, in batches and without the GIL.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -9,13 +9,14 @@ use pyo3::prelude::*;
 
 use crate::store::handle::raised;
 
-/// How many are listed at a time: enough that the GIL is no matter, few enough that the first comes at once.
-const PIECE: usize = 256;
+/// The number of entries in a batch: large enough that taking the GIL costs little, small enough that
+/// the first entry is available at once.
+const BATCH_ENTRIES: usize = 256;
 
-/// Goes through the entries in a folder, in the order that the file system has; none of them is read.
+/// Iterates over the entries in a folder in the order of the file system; reads none of them.
 ///
-/// Yields for each the hash that it is named by, its size in bytes, and when it was stored, in nanoseconds since 1970.
-/// A folder that is not there has none. Raises `OSError` if the system refuses.
+/// Yields the hash in the file name, the size in bytes, and the modification time in nanoseconds
+/// since 1970. A folder that does not exist has no entries. Raises `OSError` for errors of the system.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Listing {
     state: Mutex<State>,
@@ -23,7 +24,7 @@ pub(crate) struct Listing {
 
 struct State {
     rest: store::Listing,
-    piece: VecDeque<store::Listed>,
+    batch: VecDeque<store::Listed>,
 }
 
 #[pymethods]
@@ -31,7 +32,7 @@ impl Listing {
     #[new]
     fn new(py: Python<'_>, folder: PathBuf) -> PyResult<Self> {
         let rest = py.detach(|| store::Listing::of(folder)).map_err(raised)?;
-        Ok(Self { state: Mutex::new(State { rest, piece: VecDeque::new() }) })
+        Ok(Self { state: Mutex::new(State { rest, batch: VecDeque::new() }) })
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -47,9 +48,9 @@ impl Listing {
 
 impl State {
     fn next(&mut self) -> funes_core::error::Result<Option<store::Listed>> {
-        if self.piece.is_empty() {
-            self.piece = self.rest.by_ref().take(PIECE).collect::<Result<_, _>>()?;
+        if self.batch.is_empty() {
+            self.batch = self.rest.by_ref().take(BATCH_ENTRIES).collect::<Result<_, _>>()?;
         }
-        Ok(self.piece.pop_front())
+        Ok(self.batch.pop_front())
     }
 }

@@ -1,4 +1,4 @@
-//! Entries on disk, as Python sees them.
+//! Entries on disk, wrapped for Python.
 
 pub(crate) mod description_watch;
 pub(crate) mod disk_hit;

@@ -1,4 +1,4 @@
-//! The portable and the fast form of one pickle, made while the arrays in it stay where they are.
+//! Makes the portable pickle from the fast one without copying the arrays in it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,10 +10,11 @@ use pyo3::types::PyBytes;
 
 use crate::hash::buffer::contiguous;
 
-/// From this size on a buffer stands for itself in a file. A smaller one is copied in less time than a page fault takes.
-const LARGE: usize = 32 << 10;
+/// Buffers of at least this size are stored out of band. Copying a smaller one takes less time than a
+/// page fault.
+const LARGE_BYTES: usize = 32 << 10;
 
-/// A `buffer_callback` for a pickler: it keeps large buffers out of band, and leaves the others in it.
+/// A `buffer_callback` for a pickler: collects large buffers, and leaves small ones in the pickle.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct BufferCollector {
     buffers: Mutex<Vec<PyUntypedBuffer>>,
@@ -26,10 +27,12 @@ impl BufferCollector {
         Self { buffers: Mutex::default() }
     }
 
-    /// Whether the pickler is to write the buffer itself.
+    /// Takes a large buffer; returns whether the pickler must write the buffer itself.
     fn __call__(&self, buffer: &Bound<'_, PyAny>) -> bool {
         match PyUntypedBuffer::get(buffer) {
-            Ok(buffer) if buffer.len_bytes() >= LARGE && buffer.is_c_contiguous() | buffer.is_fortran_contiguous() => {
+            Ok(buffer)
+                if buffer.len_bytes() >= LARGE_BYTES && buffer.is_c_contiguous() | buffer.is_fortran_contiguous() =>
+            {
                 self.lock().push(buffer);
                 false
             }
@@ -41,7 +44,8 @@ impl BufferCollector {
         self.lock().len()
     }
 
-    /// The body of an entry, from the stream that a pickler wrote with this callback. None if it cannot be made.
+    /// Makes the body of an entry from the output of a pickler with this callback; None if it has
+    /// unknown opcodes. Moves the buffers.
     fn body(&self, stream: &[u8]) -> Option<InlinedPickle> {
         let mut buffers = self.lock();
         let lengths: Vec<_> = buffers.iter().map(PyUntypedBuffer::len_bytes).collect();
@@ -50,7 +54,7 @@ impl BufferCollector {
         Some(InlinedPickle { body, buffers })
     }
 
-    /// Where the buffers of this pickler lie in a body that another one has given; None if it lacks one.
+    /// Finds the buffers of this pickler in the body of another pickler; None if any is missing.
     fn within(&self, body: &InlinedPickle) -> Option<BufferSpans> {
         let place = |buffer: &PyUntypedBuffer| {
             let is_same = |other: &PyUntypedBuffer| {
@@ -69,13 +73,13 @@ impl BufferCollector {
     }
 }
 
-/// Where the buffers of a pickle lie in a body.
+/// The positions of the buffers of a pickle in a body.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct BufferSpans {
     pub(crate) spans: Vec<Span>,
 }
 
-/// A pickle with its buffers in band, aligned. They are not copied.
+/// A pickle with its buffers in band and aligned. The buffers are not copied.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct InlinedPickle {
     body: Body,
@@ -84,19 +88,19 @@ pub(crate) struct InlinedPickle {
 
 #[pymethods]
 impl InlinedPickle {
-    /// Where the buffers lie.
+    /// The positions of the buffers.
     #[getter]
     fn spans(&self) -> BufferSpans {
         BufferSpans { spans: self.body.spans.clone() }
     }
 
-    /// How many of the bytes are buffers'.
+    /// The number of bytes of the buffers.
     #[getter]
     fn buffered(&self) -> usize {
         self.buffers.iter().map(PyUntypedBuffer::len_bytes).sum()
     }
 
-    /// The bytes, copied together.
+    /// Joins the pieces to one `bytes` object.
     fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.pieces().concat())
     }

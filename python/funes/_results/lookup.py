@@ -1,0 +1,96 @@
+"""Finds the one function, version or entry that a user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+#: The number of names that an error lists.
+_LISTED_NAMES = 10
+
+
+class AmbiguousNameError(KeyError):
+    """Several functions, versions or entries match a name."""
+
+
+class Named(Protocol):
+    """A stored function, as far as names matter."""
+
+    @property
+    def qualified_name(self) -> str: ...
+
+    def _spellings(self) -> set[str]: ...
+
+
+T = TypeVar("T")
+N = TypeVar("N", bound=Named)
+
+
+def by_prefix(kind: str, prefix: str, items: Iterable[T], hash_of: Callable[[T], str]) -> T:
+    """Return the only item whose hash starts with a prefix.
+
+    Args:
+        kind: The word for an item in errors.
+        prefix: The first digits of the hash.
+        items: The items to search; each is held only if it matches, since there may be millions.
+        hash_of: Returns the hash of an item.
+
+    Raises:
+        KeyError: No hash starts so.
+        AmbiguousNameError: Several hashes do, or `prefix` is empty.
+    """
+    found: list[T] = []
+    first: list[str] = []
+    count = 0
+    for item in items:
+        digest = hash_of(item)
+        if digest.startswith(prefix.lower()):
+            found.append(item)
+        if count < _LISTED_NAMES:
+            first.append(digest)
+        count += 1
+    if len(found) == 1 and prefix:
+        return found[0]
+    if found:
+        names = [hash_of(item) for item in found]
+        listed = _listed(sorted(names), len(names))
+        raise AmbiguousNameError(f"{kind} {prefix!r} may be any of {listed}: give more digits")
+    raise KeyError(f"there is no {kind} {prefix!r}; there are {_listed(first, count)}")
+
+
+def by_name(name: str, functions: Iterable[N], cache: Path) -> N:
+    """Return the only function with a name, see `matches`.
+
+    Raises:
+        KeyError: No function has the name; the message lists the functions of the cache.
+        AmbiguousNameError: Several functions have it.
+    """
+    functions = list(functions)
+    found = matches(functions, name)
+    if len(found) == 1:
+        return found[0]
+    names = [each.qualified_name for each in found or functions]
+    listed = _listed(names, len(names))
+    if found:
+        raise AmbiguousNameError(f"{name!r} may be any of {listed}: say which")
+    raise KeyError(f"there is no function {name!r} in {cache}; there are {listed}")
+
+
+def matches(functions: Iterable[N], name: str) -> list[N]:
+    """Return the functions with a name.
+
+    A function can be named by its name, its qualified name, the end of that, or its folder.
+    """
+    functions = list(functions)
+    found = [each for each in functions if name in each._spellings()]
+    return found or [
+        each
+        for each in functions
+        if any(spelling.endswith(f".{name}") for spelling in each._spellings())
+    ]
+
+
+def _listed(names: list[str], count: int) -> str:
+    more = count - _LISTED_NAMES
+    return (", ".join(names[:_LISTED_NAMES]) or "none") + (f" and {more} more" if more > 0 else "")
