@@ -12,6 +12,7 @@ __all__ = [
     "LONG",
     "OBJECTS",
     "PROTOCOL",
+    "SECRET_WORDS",
     "ArrayBytes",
     "BufferCollector",
     "BufferSpans",
@@ -53,6 +54,7 @@ IS_RELEASE: Final[bool]
 OBJECTS: Final[str]
 DAMAGED: Final[str]
 DESCRIPTION: Final[str]
+SECRET_WORDS: Final[list[str]]
 LONG: Final[int]
 PROTOCOL: Final[int]
 EXTENSION: Final[str]

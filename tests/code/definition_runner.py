@@ -80,8 +80,10 @@ def outline(thing: object, reading: int = 0) -> str:
         one = describe(node, reading)
         if one.reading & ~reading:
             return outline(thing, reading | one.reading)
-        links = [f"{label} -> {written(value)}" for label, value in sorted(one.links.items())]
-        lines.append(f"{one.kind} {one.name} {written(one.content)} {links}")
+        references = [
+            f"{label} -> {written(value)}" for label, value in sorted(one.references.items())
+        ]
+        lines.append(f"{one.kind} {one.name} {written(one.content)} {references}")
     if "OUTLINE" in os.environ:
         print("\n".join(lines), file=sys.stderr)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -45,14 +45,16 @@ def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str
 
 
 @pytest.mark.parametrize("case", HERE, ids=[case.name for case in HERE])
-def test_hash_differs_when_the_result_can(case: Case, hashes: dict[str, tuple[str, str]]) -> None:
+def test_definition_differs_if_result_may_differ(
+    case: Case, hashes: dict[str, tuple[str, str]]
+) -> None:
     first, second = hashes[case.name]
     assert not first.startswith("error"), first
     assert not second.startswith("error"), second
     assert (first == second) is case.is_same
 
 
-def test_every_version_of_python_comes_to_the_same_hashes(
+def test_definitions_are_equal_on_all_python_versions(
     hashes: dict[str, tuple[str, str]],
 ) -> None:
     promised = json.loads(PROMISED.read_text(encoding="utf-8"))
@@ -108,7 +110,7 @@ def shown(python: Python) -> Callable[..., str]:
     return run
 
 
-def test_hash_is_the_same_wherever_and_however_the_code_runs(
+def test_location_and_way_of_running_do_not_count(
     project: Path, tmp_path: Path, shown: Callable[..., str]
 ) -> None:
     imported = shown("-c", SHOW.format(str(project)))
@@ -136,7 +138,7 @@ def test_hash_is_the_same_wherever_and_however_the_code_runs(
     assert shown("-OO", "-c", SHOW.format(str(project))) == imported
 
 
-def test_hash_without_source_is_stable_and_tells_code_apart(
+def test_byte_code_hash_is_stable_and_distinguishes_code(
     project: Path, tmp_path: Path, shown: Callable[..., str]
 ) -> None:
     compiled = []
@@ -156,7 +158,7 @@ def test_hash_without_source_is_stable_and_tells_code_apart(
 
 
 @pytest.mark.parametrize("edit", ["1", "2"])
-def test_code_that_was_typed_in_has_a_hash(edit: str, python: Python, tmp_path: Path) -> None:
+def test_code_typed_at_a_prompt_has_a_definition(edit: str, python: Python, tmp_path: Path) -> None:
     text = f"def f(x): return x + {edit}\nimport funes; print(funes.hash_definition(f))"
     by_option = python("-c", text).stdout.strip()
     assert len(by_option) == 40
@@ -187,7 +189,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         sys.modules.pop(name, None)
 
 
-def test_an_edit_on_disk_after_import_changes_nothing(load: Load, cache: Path) -> None:
+def test_edit_on_disk_after_import_is_ignored(load: Load, cache: Path) -> None:
     text = """
         from funes import memorious
         def helper(x): return x + 1
@@ -202,14 +204,14 @@ def test_an_edit_on_disk_after_import_changes_nothing(load: Load, cache: Path) -
     assert hash_definition(edited.helper) == hash_definition(sys.modules["one"].helper)
 
 
-def test_a_version_that_comes_back_has_its_hash_again(load: Load) -> None:
+def test_reverted_edit_restores_definition(load: Load) -> None:
     texts = [f"def f(x):\n    return x + {number}{' ' * number}\n" for number in (1, 2)]
     hashes = [hash_definition(load(texts[number]).f) for number in (0, 1, 0, 1)]
     assert hashes[:2] == hashes[2:]
     assert hashes[0] != hashes[1]
 
 
-def test_redefinition_is_noticed(load: Load, cache: Path) -> None:
+def test_redefinition_changes_definition(load: Load, cache: Path) -> None:
     module = load(
         """
         from funes import memorious
@@ -253,7 +255,7 @@ def test_redefinition_is_noticed(load: Load, cache: Path) -> None:
     assert module.f.definition not in seen
 
 
-def test_recursion_gives_the_same_hashes_in_whatever_order(load: Load) -> None:
+def test_recursive_definitions_do_not_depend_on_order(load: Load) -> None:
     text = """
         def f(x): return g(x) + 1
         def g(x): return h(x) + 2
@@ -271,7 +273,7 @@ def test_recursion_gives_the_same_hashes_in_whatever_order(load: Load) -> None:
     assert len(set(forwards.values())) == len(names)
 
 
-def test_a_remembered_function_counts_as_its_function(load: Load, cache: Path) -> None:
+def test_memorious_helper_counts_as_wrapped_function(load: Load, cache: Path) -> None:
     text = """
         from funes import memorious
         def keep(f): return f
@@ -286,7 +288,7 @@ def test_a_remembered_function_counts_as_its_function(load: Load, cache: Path) -
     assert hash_definition(remembered.f) == hash_definition(plain.f)
 
 
-def test_what_a_remembered_helper_depends_on_counts(load: Load, cache: Path) -> None:
+def test_depends_on_of_memorious_helper_counts(load: Load, cache: Path) -> None:
     text = """
         from funes import memorious
         @memorious(depends_on=[VALUE])
@@ -300,7 +302,7 @@ def test_what_a_remembered_helper_depends_on_counts(load: Load, cache: Path) -> 
     assert hash_definition(one.g) != hash_definition(two.g)
 
 
-def test_methods_that_are_remembered_are_followed(load: Load, cache: Path) -> None:
+def test_memorious_methods_are_followed(load: Load, cache: Path) -> None:
     text = """
         from funes import memorious
         class A:
@@ -333,7 +335,7 @@ def test_methods_that_are_remembered_are_followed(load: Load, cache: Path) -> No
     assert hash_definition(edited.g) != hash_definition(first.g)
 
 
-def test_a_global_that_cannot_be_hashed_counts_by_its_type(load: Load, cache: Path) -> None:
+def test_unhashable_global_counts_by_type(load: Load, cache: Path) -> None:
     text = """
         import socket
         from funes import memorious
@@ -349,14 +351,14 @@ def test_a_global_that_cannot_be_hashed_counts_by_its_type(load: Load, cache: Pa
         assert load(text.replace("3", "4"), "two").f.definition == one
 
 
-def test_an_instance_is_told_from_one_of_a_class_of_the_same_name(load: Load) -> None:
+def test_instances_of_different_classes_with_one_name_differ(load: Load) -> None:
     text = "class A:\n    def m(self): return 1\n"
     one, two, three = (load(text.replace("1", number), f"m{n}") for n, number in enumerate("121"))
     assert hash_value(one.A()) != hash_value(two.A())
     assert hash_value(one.A()) == hash_value(three.A())
 
 
-def test_functions_as_values_count_by_their_definition(load: Load) -> None:
+def test_functions_in_values_count_by_definition(load: Load) -> None:
     text = """
         from functools import partial
         def make(n): return lambda x: x + n
@@ -374,7 +376,7 @@ def test_functions_as_values_count_by_their_definition(load: Load) -> None:
 # Size
 
 
-def test_long_chains_and_large_modules(load: Load) -> None:
+def test_long_chains_and_large_modules_are_fast(load: Load) -> None:
     text = "".join(f"def f{i}(x): return f{i + 1}(x) + {i}\n" for i in range(1000))
     module = load(text + "def f1000(x): return x\n")
     start = time.process_time()
@@ -385,7 +387,7 @@ def test_long_chains_and_large_modules(load: Load) -> None:
     assert hash_definition(edited.f0) != chain
 
 
-def test_libraries_are_not_walked_into(load: Load) -> None:
+def test_library_code_is_not_followed(load: Load) -> None:
     module = load(
         """
         import numpy as np
@@ -402,7 +404,7 @@ def test_libraries_are_not_walked_into(load: Load) -> None:
     assert time.process_time() - start < 0.05
 
 
-def test_forked_and_threaded_processes_agree(load: Load, tmp_path: Path) -> None:
+def test_forks_and_threads_compute_the_same_definition(load: Load, tmp_path: Path) -> None:
     module = load("def g(x): return x\ndef f(x): return g(x)\n")
     if not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
@@ -418,7 +420,7 @@ def test_forked_and_threaded_processes_agree(load: Load, tmp_path: Path) -> None
     os.close(writer)
 
 
-def test_decoration_does_not_count(load: Load, cache: Path) -> None:
+def test_decoration_with_memorious_does_not_count(load: Load, cache: Path) -> None:
     text = "from funes import memorious\n{}\ndef f(x, verbose=False): return x\n"
     options = ["@memorious", "@memorious(ignore='verbose')", "@memorious(cache_dir='other')"]
     definitions = {
@@ -428,7 +430,7 @@ def test_decoration_does_not_count(load: Load, cache: Path) -> None:
     assert len(definitions) == 1
 
 
-def test_a_local_function_is_remembered_by_its_definition(cache: Path) -> None:
+def test_local_functions_of_equal_definition_share_results(cache: Path) -> None:
     def make(n: int) -> Any:
         @memorious
         def f(x: int) -> int:

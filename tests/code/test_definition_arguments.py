@@ -75,15 +75,13 @@ READS: list[tuple[Callable[[Any], Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("read", "one", "other"), READS)
-def test_what_differs_in_arguments_is_told_apart(
-    read: Callable[[Any], Any], one: Any, other: Any
-) -> None:
+def test_read_parts_of_arguments_count(read: Callable[[Any], Any], one: Any, other: Any) -> None:
     memo = memorious(read)
     assert memo(one) == read(one) != read(other) == memo(other)
     assert memo.key(one).definition == memo.key(other).definition
 
 
-def test_what_is_not_read_of_arguments_does_not_count() -> None:
+def test_unread_parts_of_arguments_do_not_count() -> None:
     @memorious
     def call(thing: Any) -> Any:
         return thing.method()
@@ -111,7 +109,7 @@ class Tool:
         pass
 
 
-def test_a_change_in_an_argument_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_in_argument_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     for thing in (weighed, remembered, Tool.method):
         memo = memorious(lambda g: g.weight)
         for weight in (1, 2, [3]):
@@ -129,7 +127,7 @@ def test_a_change_in_an_argument_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     assert described(Tool()) == before
 
 
-def test_what_one_argument_reads_of_another_counts() -> None:
+def test_parts_that_one_argument_reads_of_another_count() -> None:
     def doc_of(thing: Any) -> Any:
         return type(thing).__doc__
 
@@ -143,7 +141,7 @@ def test_what_one_argument_reads_of_another_counts() -> None:
     assert apply.key(id, class_of("a")()) == apply.key(id, class_of("b")())
 
 
-def test_a_function_is_the_same_with_and_without_memorious() -> None:
+def test_memorious_argument_equals_plain_function() -> None:
     memo = memorious(lambda g: g(1))
     assert memo.key(remembered) == memo.key(remembered.__wrapped__)
     remembered.__dict__["weight"] = 1
@@ -153,7 +151,7 @@ def test_a_function_is_the_same_with_and_without_memorious() -> None:
         del remembered.__dict__["weight"]
 
 
-def test_where_a_memorious_helper_stores_is_no_part_of_its_wrapper(tmp_path: Any) -> None:
+def test_cache_folder_of_wrapped_memo_does_not_count(tmp_path: Any) -> None:
     def wrapped(folder: str) -> Any:
         memo = memorious(function(), cache_dir=tmp_path / folder)
         memo(1)
@@ -167,7 +165,7 @@ def test_where_a_memorious_helper_stores_is_no_part_of_its_wrapper(tmp_path: Any
     assert hash_definition(wrapped("a")) == hash_definition(wrapped("b"))
 
 
-def test_what_a_memorious_function_keeps_for_itself_is_no_attribute() -> None:
+def test_internal_state_of_memo_does_not_count() -> None:
     memo = memorious(function())
     before = hash_definition(memo)
     memo(1)

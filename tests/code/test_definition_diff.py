@@ -66,11 +66,11 @@ def f(x):
 """
 
 
-def test_nothing_changed(define: Define) -> None:
+def test_equal_definitions_have_no_changes(define: Define) -> None:
     assert changes(define(TEXT), define("# a comment\n" + TEXT)) == []
 
 
-def test_a_function_shows_its_source_as_a_diff(define: Define) -> None:
+def test_changed_function_has_source_diff(define: Define) -> None:
     [change] = changes(define(TEXT), define(TEXT.replace("x * RATE", "x - RATE")))
     assert str(change) == "mine.step (function) changed: 1 line added, 1 line removed"
     assert change.diff == (
@@ -94,7 +94,9 @@ def test_a_function_shows_its_source_as_a_diff(define: Define) -> None:
         ),
     ],
 )
-def test_one_edit_is_one_line(define: Define, before: str, after: str, expected: list[str]) -> None:
+def test_each_edit_is_one_change(
+    define: Define, before: str, after: str, expected: list[str]
+) -> None:
     old, new = define(TEXT), define(TEXT.replace(before, after))
     assert lines(old, new) == expected
 
@@ -107,7 +109,7 @@ def test_one_edit_is_one_line(define: Define, before: str, after: str, expected:
         ("c = {'a': helper}", "c = {'b': helper}"),
     ],
 )
-def test_an_object_that_holds_code_is_named(define: Define, before: str, after: str) -> None:
+def test_object_with_changed_code_is_reported(define: Define, before: str, after: str) -> None:
     code = "class C:\n    pass\ndef helper(): pass\n{}\ndef f(x):\n    return c\n"
     found = changes(define(code.format(before)), define(code.format(after)))
     assert [(change.how, change.what, change.name) for change in found] == [
@@ -116,13 +118,13 @@ def test_an_object_that_holds_code_is_named(define: Define, before: str, after: 
     assert not changes(define(code.format(before)), define(code.format(before)))
 
 
-def test_a_value_that_two_functions_read_is_one_change(define: Define) -> None:
+def test_value_read_by_two_functions_is_one_change(define: Define) -> None:
     text = TEXT.replace("len(LAYERS)", "len(LAYERS) + RATE")
     [change] = changes(define(text), define(text.replace("0.1", "0.2")))
     assert (str(change), change.of) == ("RATE: 0.1 -> 0.2", "mine.f")
 
 
-def test_what_is_new_and_what_has_gone(define: Define) -> None:
+def test_added_and_removed_values_and_code(define: Define) -> None:
     old = define(TEXT)
     new = define(TEXT.replace("Model().run(x) + ", "").replace("LAYERS)", "OTHER)") + "OTHER = 'o'")
     assert lines(old, new) == [
@@ -138,7 +140,7 @@ def test_what_is_new_and_what_has_gone(define: Define) -> None:
     ]
 
 
-def test_a_helper_that_is_another_function_now(define: Define) -> None:
+def test_replaced_helper_is_reported(define: Define) -> None:
     text = "def a(x): return 1\ndef b(x): return 2\nhelper = a\ndef f(x): return helper(x)\n"
     assert lines(define(text), define(text.replace("helper = a", "helper = b"))) == [
         "helper: mine.a -> mine.b",
@@ -147,33 +149,33 @@ def test_a_helper_that_is_another_function_now(define: Define) -> None:
     ]
 
 
-def test_a_function_that_is_used_from_elsewhere_now_is_the_same(define: Define) -> None:
+def test_moved_reference_keeps_match(define: Define) -> None:
     text = "def far(x): return 1\ndef near(x): return far(x)\ndef f(x): return near(x)\n"
     moved = text.replace("def f(x): return near(x)", "def f(x): return near(x) + far(x)")
     assert [change.name for change in changes(define(text), define(moved))] == ["mine.f"]
 
 
-def test_lambdas_of_one_name_are_matched_by_where_they_are_used(define: Define) -> None:
+def test_lambdas_are_matched_by_their_references(define: Define) -> None:
     text = "a = lambda x: 1\nb = lambda x: 2\ndef f(x): return a(x) + b(x)\n"
     [change] = changes(define(text), define(text.replace("2", "3")))
     assert change.name == "mine.<lambda>"
     assert "+b = lambda x: 3" in change.diff
 
 
-def test_the_name_of_the_module_does_not_count(define: Define) -> None:
+def test_module_name_does_not_count(define: Define) -> None:
     old, new = define(TEXT), define(TEXT.replace("0.1", "0.2"))
     renamed = json.loads(json.dumps(old).replace('"mine.', '"__main__.'))
     assert lines(renamed, new) == ["RATE: 0.1 -> 0.2"]
 
 
-def test_a_cycle_is_gone_through_once(define: Define) -> None:
+def test_cycle_is_compared_once(define: Define) -> None:
     text = "def f(n): return n and odd(n - 1)\ndef odd(n): return not n or f(n - 1)\n"
     assert [c.name for c in changes(define(text), define(text.replace("not n", "n == 0")))] == [
         "mine.odd"
     ]
 
 
-def test_what_was_never_recorded_is_said_to_be_so() -> None:
+def test_unrecorded_difference_is_reported_as_unknown() -> None:
     node = {"name": "f", "kind": "function", "own": "1", "source": "", "links": {}}
     old = {"definition": "1", "nodes": [node]}
     new = {"definition": "2", "nodes": [node]}
@@ -181,12 +183,12 @@ def test_what_was_never_recorded_is_said_to_be_so() -> None:
     assert change.what == "unknown"
     assert "depends_on=" in str(change)
     assert str(Change("changed", "function", "f")) == (
-        "f (function) changed; there is no text that shows how"
+        "f (function) changed; no source is recorded"
     )
 
 
 @pytest.mark.usefixtures("cache")
-def test_what_depends_on_said_is_compared_too(tmp_path: Path) -> None:
+def test_depends_on_is_compared(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
 
     library = types.ModuleType("library")
@@ -225,7 +227,7 @@ def content(definition: str, *functions: str, nodes: Any = ()) -> dict[str, Any]
 NODE = {"name": "mine.f", "kind": "function", "own": "1", "source": "", "links": {}}
 
 
-def test_what_is_there_stays(tmp_path: Path) -> None:
+def test_existing_file_is_kept(tmp_path: Path) -> None:
     folder = str(tmp_path)
     assert read_definition(folder) is None
     record_definition(folder, content(tmp_path.name) | {"function": "first"}, shared=True)
@@ -236,7 +238,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
         assert (tmp_path / "definition.json").stat().st_mode & 0o777 == 0o660
 
 
-def test_functions_of_the_same_code_are_all_recorded(tmp_path: Path) -> None:
+def test_all_functions_of_a_definition_are_recorded(tmp_path: Path) -> None:
     folder = str(tmp_path)
     for function in ("mine:f", "other:f", "mine:f"):
         assert is_recorded(folder, function) is (function in read_functions(folder))
@@ -246,7 +248,7 @@ def test_functions_of_the_same_code_are_all_recorded(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["definition.json"]
 
 
-def test_nodes_are_added_to_a_file_that_has_none(tmp_path: Path) -> None:
+def test_nodes_are_added_to_file_without_nodes(tmp_path: Path) -> None:
     folder = str(tmp_path)
     record_definition(folder, content(tmp_path.name, "mine:f"))
     assert not is_recorded(folder, "mine:f")
@@ -259,7 +261,7 @@ def test_nodes_are_added_to_a_file_that_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", '{"functions": 3}', '{"functions": ["mine:f"]}', '{"functions": [1]}']
 )
-def test_a_file_that_does_not_say_whose_it_is_stays(tmp_path: Path, text: str) -> None:
+def test_file_without_valid_functions_is_kept(tmp_path: Path, text: str) -> None:
     path = tmp_path / "definition.json"
     path.write_text(text, encoding="utf-8")
     assert read_functions(str(tmp_path)) == ()
@@ -268,15 +270,13 @@ def test_a_file_that_does_not_say_whose_it_is_stays(tmp_path: Path, text: str) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no pipes")
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_instead_of_file_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "definition.json")
     assert read_functions(str(tmp_path)) == ()
     assert is_recorded(str(tmp_path), "mine:f")
 
 
-def test_two_processes_that_write_at_once_lose_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_writers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "definition.json"
     monkeypatch.setattr(os.path, "lexists", lambda _: False)  # neither sees the other
     record_definition(str(tmp_path), content(tmp_path.name))
@@ -287,7 +287,7 @@ def test_two_processes_that_write_at_once_lose_nothing(
 
 
 @pytest.mark.parametrize("refused", ["link", "unlink"])
-def test_what_the_system_refuses_on_the_way_does_not_keep_it_from_being_written(
+def test_file_is_written_without_hard_links_or_unlink(
     refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -312,9 +312,7 @@ def test_what_the_system_refuses_on_the_way_does_not_keep_it_from_being_written(
         "[" * 100_000,
     ],
 )
-def test_a_file_that_is_not_what_was_written_is_refused_with_its_name(
-    tmp_path: Path, text: str
-) -> None:
+def test_damaged_file_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
     path = tmp_path / "definition.json"
     path.write_text(text.replace("NAME", tmp_path.name), encoding="utf-8")
     with pytest.raises(ValueError, match=r"definition\.json"):

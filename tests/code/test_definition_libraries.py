@@ -340,7 +340,7 @@ def definition(text: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.library}: {case.name}" for case in CASES])
-def test_what_a_library_acts_on_counts(case: Case) -> None:
+def test_inputs_of_generated_classes_count(case: Case) -> None:
     pytest.importorskip(case.library)
     one = re.sub(r"<<(.*?) => (.*?)>>", r"\1", case.text)
     other = re.sub(r"<<(.*?) => (.*?)>>", r"\2", case.text)

@@ -75,9 +75,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         sys.modules.pop(name, None)
 
 
-def links(function: Any) -> dict[str, object]:
+def references(function: Any) -> dict[str, object]:
     return {
-        label: link for label, link in describe(function).links.items() if "by name" not in label
+        label: value
+        for label, value in describe(function).references.items()
+        if "by name" not in label
     }
 
 
@@ -102,27 +104,27 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("code", TAKEN)
-def test_what_is_taken_of_a_library(code: str, run: Run, library: Any) -> None:
+def test_library_attributes_that_count(code: str, run: Run, library: Any) -> None:
     module = run(f"import lib, lib.sub, math, sys, os, platform\ndef f(x=0): return {code}")
-    assert links(module.f) == {"default x": 0, **TAKEN[code]}
+    assert references(module.f) == {"default x": 0, **TAKEN[code]}
 
 
-def test_what_a_function_imports_itself_of_a_library(run: Run, library: Any) -> None:
+def test_library_imports_in_function_body(run: Run, library: Any) -> None:
     module = run(
         "def f():\n import math, lib\n from math import tau as t\n return math.e, t, lib.LIMIT"
     )
     import math
 
     values = {"imported math.e": math.e, "imported math.tau": math.tau, "imported lib.LIMIT": 1}
-    assert links(module.f) == values
+    assert references(module.f) == values
     # Whether a package was imported by then does not count.
     for name in ("lib", "lib.sub"):
         del sys.modules[name]
-    assert links(module.f) == values
+    assert references(module.f) == values
     library = importlib.import_module("lib")
     library.g = module.f
     module = run("def g():\n import lib\n from lib import g as k\n return lib.g, k")
-    assert links(module.g) == {"imported lib.g": library.g}
+    assert references(module.g) == {"imported lib.g": library.g}
 
 
 # A row: the code, and statements that put something of the user's into the library.
@@ -172,9 +174,7 @@ PATCHES = {
 
 
 @pytest.mark.parametrize("case", PATCHES)
-def test_a_result_of_a_patched_library_is_not_found_without(
-    case: str, run: Run, library: Any
-) -> None:
+def test_result_with_patch_is_not_found_without_patch(case: str, run: Run, library: Any) -> None:
     import json
     import math
     import pathlib
@@ -214,7 +214,7 @@ def test_a_result_of_a_patched_library_is_not_found_without(
     assert run(text).f(1) == plain
 
 
-def test_an_edit_of_what_was_put_into_a_library_is_noticed(run: Run, library: Any) -> None:
+def test_edit_of_patch_is_detected(run: Run, library: Any) -> None:
     text = "import lib\nN = {0}\ndef mine(x): return N\nlib.g = mine\ndef f(x): return lib.g(x)"
     one, two = (run(text.format(number)) for number in (1, 2))
     library.g = one.mine
@@ -223,7 +223,7 @@ def test_an_edit_of_what_was_put_into_a_library_is_noticed(run: Run, library: An
     assert hash_definition(one.f) != first
 
 
-def test_another_librarys_function_in_its_place_counts(run: Run, library: Any) -> None:
+def test_replacement_from_another_library_counts(run: Run, library: Any) -> None:
     import numpy as np
 
     module = run("import lib\ndef f(x): return lib.g(x)")
@@ -236,7 +236,7 @@ def test_another_librarys_function_in_its_place_counts(run: Run, library: Any) -
 
 @pytest.mark.filterwarnings("ignore")  # that a name was registered before
 @pytest.mark.parametrize("kind", ["pandas", "polars", "xarray"])
-def test_a_registered_accessor_counts(kind: str, run: Run) -> None:
+def test_registered_accessor_counts(kind: str, run: Run) -> None:
     pytest.importorskip(kind)
     register = {
         "pandas": "import pandas as pd\n@pd.api.extensions.register_dataframe_accessor('{0}')",
@@ -262,7 +262,7 @@ def test_a_registered_accessor_counts(kind: str, run: Run) -> None:
     assert hash_definition(used.f) != before
 
 
-def test_library_attributes_that_are_made_late_count_once(run: Run, library: Any) -> None:
+def test_lazy_library_attributes_have_stable_definition(run: Run, library: Any) -> None:
     module = run("import lib\ndef f(): return lib.late")
     before = hash_definition(module.f)
     library.late = 5
@@ -272,7 +272,7 @@ def test_library_attributes_that_are_made_late_count_once(run: Run, library: Any
 # A library's function, remembered
 
 
-def test_a_librarys_function_is_remembered_by_its_name(
+def test_memoized_library_function_counts_by_name(
     library: Any,
 ) -> None:
     import statistics
@@ -292,7 +292,7 @@ def test_a_librarys_function_is_remembered_by_its_name(
     assert median.is_cached([1, 2, 3])
 
 
-def test_a_package_that_remembers_its_own_functions_is_own(
+def test_package_that_decorates_its_functions_is_user_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from funes._code import user_code
@@ -310,12 +310,12 @@ def test_a_package_that_remembers_its_own_functions_is_own(
     assert not user_code.is_user_code("remembering")
     inner = importlib.import_module("remembering.inner")
     assert user_code.is_user_code("remembering")
-    assert "global g" in describe(inner.f.__wrapped__).links
+    assert "global g" in describe(inner.f.__wrapped__).references
     for name in ("remembering", "remembering.inner"):
         del sys.modules[name]
 
 
-def test_values_given_to_a_librarys_decorator_count(library: Any) -> None:
+def test_parameters_of_library_decorator_count(library: Any) -> None:
     import datetime
     import decimal
     import fractions
@@ -352,7 +352,7 @@ def test_values_given_to_a_librarys_decorator_count(library: Any) -> None:
     assert len(set(map(hash_definition, given))) == len(options)
 
 
-def test_wrapt_is_a_library(run: Run) -> None:
+def test_wrapt_counts_as_library(run: Run) -> None:
     pytest.importorskip("wrapt")
     text = """
         import wrapt
@@ -375,9 +375,7 @@ def test_wrapt_is_a_library(run: Run) -> None:
         ("sys.getrefcount", "sys.getrefcount(1)"),
     ],
 )
-def test_functions_patched_into_modules_of_the_machine_count(
-    target: str, expression: str, cache: Path
-) -> None:
+def test_patches_of_os_and_sys_count(target: str, expression: str, cache: Path) -> None:
     space: dict[str, Any] = {"os": os, "platform": platform, "sys": sys, "__name__": "__main__"}
     exec(f"def f(): return {expression}", space)
     f = memorious(space["f"])

@@ -82,7 +82,7 @@ PATCHES: list[tuple[Any, Callable[[Any], Any]]] = [
 
 
 @pytest.mark.parametrize(("memo", "patched"), PATCHES)
-def test_a_call_with_a_mock_runs_uncached(memo: Any, patched: Any) -> None:
+def test_call_with_mock_runs_uncached(memo: Any, patched: Any) -> None:
     memo._warned.clear()
     before = memo(3)
     key = memo.key(3)
@@ -116,7 +116,7 @@ def children_of(value: Any) -> int:
 
 
 @pytest.mark.parametrize("value", MOCKS)
-def test_a_mock_is_refused_untouched(value: Any) -> None:
+def test_mock_is_refused_without_access(value: Any) -> None:
     before = children_of(value)
     for thing in (value, [value], {"a": (value,)}):
         with pytest.raises(UnhashableArgumentError, match="a mock cannot be part of a key"):
@@ -124,7 +124,7 @@ def test_a_mock_is_refused_untouched(value: Any) -> None:
     assert children_of(value) == before
 
 
-def test_a_function_that_is_given_with_a_mock_is_refused() -> None:
+def test_function_argument_that_holds_mock_is_refused() -> None:
     memo = memorious(lambda g: g(1))
     warns = pytest.warns(CacheWarning, match="mock")
     with mock.patch(f"{__name__}.helper", return_value=5), warns:
@@ -156,7 +156,7 @@ class Item:
     del sys.modules[module.__name__]
 
 
-def test_a_chain_of_what_is_wrapped_has_an_end(library: Any) -> None:
+def test_endless_chain_of_wrappers_is_refused(library: Any) -> None:
     with pytest.raises(UnhashableArgumentError, match="without an end"):
         hash_value(library.Property())
     start = library.Property()
@@ -167,7 +167,7 @@ def test_a_chain_of_what_is_wrapped_has_an_end(library: Any) -> None:
         hash_value(kind())  # it has no attributes of its own
 
 
-def test_a_chain_of_partials_and_wrappers_is_followed() -> None:
+def test_long_chain_of_partials_and_wrappers_is_followed() -> None:
     import functools
 
     def chain(end: Any, length: int) -> Any:
@@ -195,7 +195,7 @@ print(f(), flush=True)
 """
 
 
-def test_an_interrupt_is_heard_while_a_definition_is_found(tmp_path: Path) -> None:
+def test_interrupt_stops_description(tmp_path: Path) -> None:
     script = tmp_path / "main.py"
     script.write_text(ENDLESS)
     command = [sys.executable, str(script), str(tmp_path / "cache")]
@@ -212,7 +212,7 @@ def test_an_interrupt_is_heard_while_a_definition_is_found(tmp_path: Path) -> No
     assert out == ""
 
 
-def test_a_definition_has_a_bound(tmp_path: Path, run_python: Callable[..., str]) -> None:
+def test_definition_size_is_limited(tmp_path: Path, run_python: Callable[..., str]) -> None:
     script = ENDLESS.replace("sys.argv[1]", repr(str(tmp_path / "cache")))
     printed = run_python("import warnings; warnings.simplefilter('ignore')\n" + script)
     assert printed.split() == ["looking", "True"]

@@ -90,7 +90,7 @@ HERE = [case for case in CASES if case.since <= sys.version_info[:2]]
 
 
 @pytest.mark.parametrize("case", HERE, ids=[case.name for case in HERE])
-def test_descriptions_differ_when_the_result_can(
+def test_descriptions_differ_if_result_may_differ(
     case: Case, outlines: dict[str, tuple[str, str]]
 ) -> None:
     first, second = outlines[case.name]
@@ -112,7 +112,7 @@ def other_interpreters() -> dict[tuple[int, int], str]:
 
 
 @pytest.mark.parametrize("version", other_interpreters(), ids=".".join(map(str, ())).format)
-def test_every_version_of_python_says_the_same(
+def test_descriptions_are_equal_on_all_python_versions(
     version: tuple[int, int], outlines: dict[str, tuple[str, str]], tmp_path: Path
 ) -> None:
     theirs = run_table(other_interpreters()[version], version, "outline", tmp_path)
@@ -133,7 +133,7 @@ def tree(text: str) -> tuple[object, ...]:
     return content(function).tokens
 
 
-def test_tree_is_written_as_documented() -> None:
+def test_tokens_follow_documented_format() -> None:
     written = tree(
         """
         @decorator
@@ -163,11 +163,11 @@ def test_tree_is_written_as_documented() -> None:
         ("f'{x!r:>{w}.{p}}'", 'f"{x!r:>{w}.{p}}"'),
     ],
 )
-def test_f_strings_are_one_however_they_are_put_together(one: str, other: str) -> None:
+def test_equal_f_strings_have_equal_tokens(one: str, other: str) -> None:
     assert tree(f"def f(): return {one}") == tree(f"def f(): return {other}")
 
 
-def test_tree_of_an_expression_deeper_than_the_stack() -> None:
+def test_expression_deeper_than_recursion_limit() -> None:
     deep = ast.parse("lambda: x").body[0].value  # type: ignore[attr-defined]
     for _ in range(50_000):
         deep.body = ast.UnaryOp(ast.USub(), deep.body)
@@ -175,7 +175,7 @@ def test_tree_of_an_expression_deeper_than_the_stack() -> None:
     assert [read.chain for read in names_of(deep).reads] == [("x",)]
 
 
-def test_tree_tells_of_private_names_and_assertions() -> None:
+def test_private_names_and_assertions_are_recorded() -> None:
     parsed = {
         text: content(ast.parse(f"lambda x: {text}", mode="eval").body)  # type: ignore[arg-type]
         for text in ("x", "x.__private", "x.__special__", "__debug__", "'__text'")
@@ -235,7 +235,7 @@ READS = {
 
 
 @pytest.mark.parametrize("body", READS)
-def test_names_that_are_read(body: str) -> None:
+def test_free_names_in_tree(body: str) -> None:
     (function,) = ast.parse(f"def f():\n {body}").body
     assert isinstance(function, ast.FunctionDef)
     found = {
@@ -246,7 +246,7 @@ def test_names_that_are_read(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", [body for body in READS if "K__" not in READS[body].__repr__()])
-def test_byte_code_shows_no_less_than_the_names_that_are_read(body: str) -> None:
+def test_byte_code_has_at_least_the_free_names(body: str) -> None:
     namespace: dict[str, Any] = {}
     exec(f"def f():\n {body}", namespace)
     seen = {read.chain[0] for read in names_in(namespace["f"].__code__).reads}
@@ -284,7 +284,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("body", CHANGED)
-def test_names_of_what_may_be_changed(body: str) -> None:
+def test_changed_names(body: str) -> None:
     (function,) = ast.parse(f"def f(self):\n {body}").body
     assert isinstance(function, ast.FunctionDef)
     assert names_of(function).changed == CHANGED[body]
@@ -306,13 +306,13 @@ STEPS = {
 
 
 @pytest.mark.parametrize("body", STEPS)
-def test_keys_that_are_literals_are_steps(body: str) -> None:
+def test_literal_keys_are_path_steps(body: str) -> None:
     (function,) = ast.parse(f"def f():\n {body}").body
     assert isinstance(function, ast.FunctionDef)
     assert {spelled(read.chain) for read in names_of(function).reads} == STEPS[body]
 
 
-def test_local_imports_are_told_with_what_is_taken_from_them() -> None:
+def test_local_imports_have_attribute_paths() -> None:
     text = """
     def f():
         import a, b.c, d as e
@@ -339,7 +339,7 @@ def test_local_imports_are_told_with_what_is_taken_from_them() -> None:
 # The tree of the running code
 
 
-def test_lambdas_of_one_line_have_their_own_trees() -> None:
+def test_lambdas_on_one_line_are_distinguished() -> None:
     pair = (lambda x: x + 1), (lambda x: x + 2)
     nested = lambda x: lambda y: x + y  # noqa: E731
     assert 1 in tokens(pair[0])
@@ -351,13 +351,13 @@ def test_lambdas_of_one_line_have_their_own_trees() -> None:
     assert repr(tokens(twins[2])) != repr(tokens(twins[1]))
 
 
-def test_a_function_with_assertions_of_this_very_module_has_its_tree() -> None:
+def test_assertions_rewritten_by_pytest_have_source() -> None:
     def f(x: int) -> int:
         assert x > 0, "pytest has rewritten this"
         return x
 
     assert "Assert" in tokens(f)
-    assert not any("pytest" in str(label) for label in describe(f).links)
+    assert not any("pytest" in str(label) for label in describe(f).references)
 
 
 EXOTIC = '''
@@ -409,7 +409,7 @@ gen = lambda: (yield)
 '''
 
 
-def test_every_function_of_a_module_is_found(load: Callable[..., types.ModuleType]) -> None:
+def test_source_of_every_function_is_found(load: Callable[..., types.ModuleType]) -> None:
     module = load(EXOTIC)
     odd = getattr(module, "__Odd")
     functions = [
@@ -436,7 +436,7 @@ def test_every_function_of_a_module_is_found(load: Callable[..., types.ModuleTyp
     assert describe(odd.Inner.method).source.startswith("async def method(self)")
 
 
-def test_lines_added_above_do_not_matter(load: Callable[..., types.ModuleType]) -> None:
+def test_lines_added_above_do_not_hide_source(load: Callable[..., types.ModuleType]) -> None:
     module = load("def f(x):\n    return x\n\ndef g(x):\n    return x * 2\n")
     path = Path(str(module.__file__))
     before = describe(module.g).content
@@ -446,7 +446,7 @@ def test_lines_added_above_do_not_matter(load: Callable[..., types.ModuleType]) 
     assert describe(again.g).content == before
 
 
-def test_a_text_that_was_edited_after_import_is_not_used(
+def test_source_edited_after_import_is_not_used(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load("def f(x):\n    return x + 1\n")
@@ -456,7 +456,7 @@ def test_a_text_that_was_edited_after_import_is_not_used(
     assert said.source == ""
 
 
-def test_a_text_that_was_remembered_is_used_after_an_edit(
+def test_kept_source_is_used_after_edit(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load("def f(x):\n    return x + 1\n")
@@ -466,7 +466,7 @@ def test_a_text_that_was_remembered_is_used_after_an_edit(
     assert 1 in tokens(module.f)
 
 
-def test_code_from_before_and_after_a_reload_is_found(
+def test_code_from_before_and_after_reload_is_found(
     load: Callable[..., types.ModuleType],
 ) -> None:
     old = load("def f(x):\n    return x + 1\n").f
@@ -477,14 +477,14 @@ def test_code_from_before_and_after_a_reload_is_found(
     assert [3 in tokens(older), 2 in tokens(new), 1 in tokens(old)] == [True] * 3
 
 
-def test_texts_of_a_file_are_not_kept_for_ever(load: Callable[..., types.ModuleType]) -> None:
+def test_number_of_kept_sources_is_limited(load: Callable[..., types.ModuleType]) -> None:
     for number in range(30):
         module = load(f"def f(x):\n    return x + {number}{' ' * number}\n")
         assert number in tokens(module.f)
     assert len(source_cache._kept[str(module.__file__)]) <= 8
 
 
-def test_a_replaced_code_object_is_described() -> None:
+def test_replaced_code_object_is_described() -> None:
     def f() -> int:
         return 1
 
@@ -499,7 +499,7 @@ def test_a_replaced_code_object_is_described() -> None:
     assert "3" in repr(describe(f).content)
 
 
-def test_code_without_source_is_byte_code_with_the_version() -> None:
+def test_code_without_source_counts_as_versioned_byte_code() -> None:
     made: list[Any] = []
     for number in (1, 2):
         namespace: dict[str, Any] = {}
@@ -512,7 +512,7 @@ def test_code_without_source_is_byte_code_with_the_version() -> None:
     assert made[0].content != made[1].content
 
 
-def test_names_are_followed_in_byte_code(load: Callable[..., types.ModuleType]) -> None:
+def test_free_names_in_byte_code_are_resolved(load: Callable[..., types.ModuleType]) -> None:
     load("LR, K = 0.5, 6\ndef g(): pass\n", "config")
     namespace: dict[str, Any] = {}
     text = """
@@ -531,7 +531,7 @@ def test_names_are_followed_in_byte_code(load: Callable[..., types.ModuleType]) 
     said = describe(namespace["f"])
     config = sys.modules["config"]
     assert said.changes == {"count"}
-    assert said.links == {
+    assert said.references == {
         "captured n": 2,
         "global N": 1,
         "global config.LR": 0.5,
@@ -541,7 +541,7 @@ def test_names_are_followed_in_byte_code(load: Callable[..., types.ModuleType]) 
     }
 
 
-def test_byte_code_with_many_names_is_read_in_time() -> None:
+def test_byte_code_is_read_in_linear_time() -> None:
     import time
 
     def seconds(count: int) -> float:
@@ -556,7 +556,7 @@ def test_byte_code_with_many_names_is_read_in_time() -> None:
     assert seconds(16_000) < 20 * seconds(2_000)  # eight times the names; once, 200 times the time
 
 
-def test_a_cell_of_a_notebook_has_its_tree() -> None:
+def test_notebook_cell_has_source() -> None:
     text = textwrap.dedent(
         """
         import asyncio
@@ -580,7 +580,7 @@ def test_a_cell_of_a_notebook_has_its_tree() -> None:
     del linecache.cache[name]
 
 
-def test_a_module_in_a_zip_file_has_its_tree(tmp_path: Path) -> None:
+def test_module_in_zip_file_has_source(tmp_path: Path) -> None:
     archive = tmp_path / "app.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("zipped.py", "def f(x):\n    return x + 43\n")
@@ -592,7 +592,7 @@ def test_a_module_in_a_zip_file_has_its_tree(tmp_path: Path) -> None:
         sys.modules.pop("zipped", None)
 
 
-def test_tracing_and_monitoring_change_nothing(load: Callable[..., types.ModuleType]) -> None:
+def test_tracing_and_monitoring_do_not_count(load: Callable[..., types.ModuleType]) -> None:
     module = load("def f(x):\n    for i in range(x):\n        x += i\n    return x\n")
     for _ in range(100):  # so that the interpreter specialises it
         module.f(5)
@@ -620,7 +620,7 @@ def test_tracing_and_monitoring_change_nothing(load: Callable[..., types.ModuleT
             monitoring.free_tool_id(tool)
 
 
-def test_a_function_is_described_alike_deep_in_a_recursion(
+def test_description_does_not_depend_on_recursion_depth(
     load: Callable[..., types.ModuleType],
 ) -> None:
     text = f"def f(x):\n    return {' + '.join(['x'] * 60)}\n"
@@ -647,7 +647,7 @@ def iter_frames() -> Iterator[types.FrameType]:
         frame = frame.f_back  # type: ignore[assignment]
 
 
-def test_threads_describe_alike(load: Callable[..., types.ModuleType]) -> None:
+def test_threads_compute_equal_descriptions(load: Callable[..., types.ModuleType]) -> None:
     module = load("\n".join(f"def f{i}(x): return f{i + 1}(x) + {i}" for i in range(200)))
     wanted = len(vars(module))
     results: list[list[object]] = []
@@ -665,7 +665,7 @@ def test_threads_describe_alike(load: Callable[..., types.ModuleType]) -> None:
     assert len(vars(module)) == wanted
 
 
-def test_no_warning_of_the_source_is_given_again(load: Callable[..., types.ModuleType]) -> None:
+def test_source_warnings_are_not_repeated(load: Callable[..., types.ModuleType]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = load("def f(x):\n    return x is 1, '\\d'\n")
@@ -673,7 +673,7 @@ def test_no_warning_of_the_source_is_given_again(load: Callable[..., types.Modul
 
 
 @pytest.mark.parametrize("flags", [[], ["-O"], ["-OO"]])
-def test_assertions_that_do_not_run_are_told(flags: list[str], tmp_path: Path) -> None:
+def test_python_O_changes_hash_if_assert_is_present(flags: list[str], tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(
         "def f(x):\n    'doc'\n    assert x\n    return x\ndef g(x):\n    'doc'\n    return x\n"
     )
@@ -693,7 +693,7 @@ def test_assertions_that_do_not_run_are_told(flags: list[str], tmp_path: Path) -
     assert out.strip() == repr([("tree", "", bool(flags)), ("tree", "", False)])
 
 
-def test_code_is_the_same_only_with_the_same_constants() -> None:
+def test_code_with_different_constants_differs() -> None:
     def code(expression: str) -> types.CodeType:
         return compile(expression, "x", "eval")
 
@@ -710,10 +710,10 @@ def test_code_is_the_same_only_with_the_same_constants() -> None:
 
 
 def names(function: Any) -> dict[str, object]:
-    return describe(function).links
+    return describe(function).references
 
 
-def test_links_of_a_function(load: Callable[..., types.ModuleType]) -> None:
+def test_references_of_a_function(load: Callable[..., types.ModuleType]) -> None:
     load("LR = 0.5\nclass K: pass\n", "config")
     load("", "pkg.__init__")
     load("N = 7\ndef g(x): pass\n", "pkg.mod")
@@ -769,13 +769,13 @@ def test_links_of_a_function(load: Callable[..., types.ModuleType]) -> None:
     assert found[id(vars(config)), "LR"] == 0.5
     assert found[id(vars(config)), "missing"] is MISSING
     assert found[id(sys.modules), "pkg"] is sys.modules["pkg"]
-    assert describe(module.helper).links == {"attribute scale": 3}
+    assert describe(module.helper).references == {"attribute scale": 3}
     ((watched, left_out),) = describe(module.helper).attributes
     assert watched is module.helper.__dict__
     assert left_out == ()
 
 
-def test_a_tuple_of_the_users_does_not_pass_for_a_module(
+def test_tuple_never_equals_module_substitute(
     load: Callable[..., types.ModuleType],
 ) -> None:
     with_module = load("import math as m\ndef f(): return m\n", "one")
@@ -783,7 +783,7 @@ def test_a_tuple_of_the_users_does_not_pass_for_a_module(
     assert names(with_module.f) != names(with_tuple.f)
 
 
-def test_a_module_that_a_function_imports_is_imported(
+def test_user_module_imported_in_body_is_loaded(
     load: Callable[..., types.ModuleType], tmp_path: Path
 ) -> None:
     (tmp_path / "late.py").write_text("N = 5\n")
@@ -798,13 +798,13 @@ def test_a_module_that_a_function_imports_is_imported(
             return N, M, L, xml.dom.Node
         """
     )
-    links = dict(names(module.f))
-    assert isinstance(links.pop("absent nowhere"), Absent)
-    assert links == {"imported late.N": 5}
+    references = dict(names(module.f))
+    assert isinstance(references.pop("absent nowhere"), Absent)
+    assert references == {"imported late.N": 5}
     assert "xml" in describe(module.f).modules
 
 
-def test_what_a_function_changes_is_an_input(load: Callable[..., types.ModuleType]) -> None:
+def test_names_that_a_function_changes_are_inputs(load: Callable[..., types.ModuleType]) -> None:
     load("LR = 1\nOTHER = 2\n", "config")
     module = load(
         """
@@ -833,7 +833,7 @@ def test_what_a_function_changes_is_an_input(load: Callable[..., types.ModuleTyp
         """
     )
     said = describe(module.f)
-    assert said.links == {
+    assert said.references == {
         "global count": 0,
         "global table": {},
         "global limit": 10,
@@ -846,7 +846,7 @@ def test_what_a_function_changes_is_an_input(load: Callable[..., types.ModuleTyp
     assert names(module.g) == {"captured calls": 0}
 
 
-def test_what_is_set_on_a_function_is_linked_by_the_function(
+def test_attributes_of_a_function_are_its_references(
     load: Callable[..., types.ModuleType],
 ) -> None:
     module = load(
@@ -860,7 +860,9 @@ def test_what_is_set_on_a_function_is_linked_by_the_function(
     assert names(module.f) == {"attribute calls": 0}
 
 
-def test_tools_count_by_their_type(load: Callable[..., types.ModuleType], tmp_path: Path) -> None:
+def test_opaque_resources_count_by_type(
+    load: Callable[..., types.ModuleType], tmp_path: Path
+) -> None:
     module = load("def f(): return log, lock, file, buffer\n")
     (tmp_path / "open.txt").touch()
     with open(tmp_path / "open.txt") as file:
@@ -876,7 +878,7 @@ def test_tools_count_by_their_type(load: Callable[..., types.ModuleType], tmp_pa
         }
 
 
-def test_builtins_that_a_program_added_count(load: Callable[..., types.ModuleType]) -> None:
+def test_added_builtins_count(load: Callable[..., types.ModuleType]) -> None:
     import builtins
 
     module = load("def g(): pass\ndef f(): return added, number, print, ValueError, exit\n")
@@ -888,7 +890,7 @@ def test_builtins_that_a_program_added_count(load: Callable[..., types.ModuleTyp
         del builtins.added, builtins.number  # type: ignore[attr-defined]
 
 
-def test_an_empty_cell_is_told() -> None:
+def test_empty_closure_cell_is_part_of_definition() -> None:
     def outer() -> Any:
         def f() -> Any:
             return later  # noqa: F821
@@ -932,12 +934,12 @@ def name_of(thing: Any) -> str:
         (threading.Lock, "threading.allocate_lock"),
     ],
 )
-def test_libraries_count_by_name(thing: Any, name: str) -> None:
+def test_library_code_counts_by_name(thing: Any, name: str) -> None:
     assert is_code(thing)
     if thing in (random.random, random.randint):
         name = f"random.{thing.__name__}"
     if thing is dict.fromkeys:
-        assert describe(thing).links["self"] is dict
+        assert describe(thing).references["self"] is dict
     elif thing is threading.Lock:
         assert name_of(thing).startswith("threading.")
     else:
@@ -957,7 +959,7 @@ class Thing:
         return 1
 
 
-def test_things_made_of_code_are_told_by_their_parts() -> None:
+def test_methods_and_partials_count_by_their_parts() -> None:
     thing = Thing()
     parts = {
         functools.partial(helper, 1, y=2): {"function": helper, "args": (1,), "keywords": {"y": 2}},
@@ -970,14 +972,14 @@ def test_things_made_of_code_are_told_by_their_parts() -> None:
         classmethod(helper): {"__func__": helper},
         contextlib.contextmanager(helper): {"wrapped": helper, "captured func": helper},
     }
-    for code, links in parts.items():
+    for code, references in parts.items():
         assert is_code(code)
-        assert describe(code).links == links
+        assert describe(code).references == references
     kinds = [(describe(code).kind, describe(code).name) for code in parts]
     assert len(set(kinds)) == len(kinds)
 
 
-def test_a_librarys_wrapper_counts_by_what_it_was_given(tmp_path: Path) -> None:
+def test_library_wrapper_counts_by_its_parameters(tmp_path: Path) -> None:
     library = types.ModuleType("json.made_up")  # a library's, by its name
     sys.modules[library.__name__] = library
     text = """
@@ -998,8 +1000,8 @@ def test_a_librarys_wrapper_counts_by_what_it_was_given(tmp_path: Path) -> None:
         said = describe(twice)
         assert (said.kind, said.name) == ("wrapper", "json.made_up.wrapper")
         expected = {"wrapped": helper, "captured f": helper, "captured n": 2}
-        assert said.links == {**expected, "type of captured cache": "builtins.dict"}
-        assert describe(library.times(3)(helper)).links != said.links
+        assert said.references == {**expected, "type of captured cache": "builtins.dict"}
+        assert describe(library.times(3)(helper)).references != said.references
         twice(1)
         assert describe(twice) == said
     finally:
@@ -1016,14 +1018,14 @@ def test_singledispatch_counts_by_its_implementations() -> None:
 
     dispatch.register(int, of_int)
     said = describe(dispatch)
-    assert said.links == {
+    assert said.references == {
         "implementations": {object: dispatch.registry[object], int: of_int},
     }
     dispatch(True)
     assert describe(dispatch) == said
 
 
-def test_values_are_no_code() -> None:
+def test_values_are_not_code() -> None:
     for value in (None, 1, "a", b"", [], {}, {1}, (1,), object(), Thing(), re_pattern(), enum):
         assert not is_code(value)
     with pytest.raises(TypeError, match="no code"):
@@ -1037,7 +1039,7 @@ def re_pattern() -> object:
     return re.compile("a")
 
 
-def test_hostile_objects_are_no_code() -> None:
+def test_objects_with_hostile_attribute_access_are_not_code() -> None:
     class Hostile:
         def __getattr__(self, name: str) -> object:
             raise RuntimeError(name)
@@ -1056,7 +1058,7 @@ def test_hostile_objects_are_no_code() -> None:
 # Classes
 
 
-def test_a_class_is_told_by_its_parts() -> None:
+def test_class_counts_by_its_parts() -> None:
     class Meta(type):
         pass
 
@@ -1080,7 +1082,7 @@ def test_a_class_is_told_by_its_parts() -> None:
     said = describe(Some)
     assert (said.kind, said.name) == ("class", "Some")
     assert said.content == (("a", "b"),)
-    assert said.links == {
+    assert said.references == {
         "base 0": Base,
         "base 1": dict,
         "metaclass": Meta,
@@ -1090,7 +1092,7 @@ def test_a_class_is_told_by_its_parts() -> None:
     }
 
 
-def test_generated_methods_are_left_out() -> None:
+def test_generated_methods_do_not_count() -> None:
     @dataclass(order=True, frozen=True)
     class Data:
         a: int
@@ -1099,7 +1101,7 @@ def test_generated_methods_are_left_out() -> None:
         def __repr__(self) -> str:
             return "mine"
 
-    assert set(describe(Data).links) == {
+    assert set(describe(Data).references) == {
         "annotations",
         "field b default",
         "attribute b",
@@ -1115,15 +1117,15 @@ def test_generated_methods_are_left_out() -> None:
 
     said = describe(Colour)
     assert said.content == (None, "enum", "RED", "ROT")
-    assert set(said.links) == {"base 0", "member RED", "member ROT", "attribute method"}
+    assert set(said.references) == {"base 0", "member RED", "member ROT", "attribute method"}
 
     Point = collections.namedtuple("Point", "x y", defaults=[0])
     said = describe(Point)
     assert said.content == ((), "named tuple", "x", "y")
-    assert said.links == {"base 0": tuple, "field defaults": {"y": 0}}
+    assert said.references == {"base 0": tuple, "field defaults": {"y": 0}}
 
 
-def test_describing_a_class_with_slots_leaves_no_trace() -> None:
+def test_describing_class_with_slots_does_not_change_it() -> None:
     before = set(Thing.__dict__)
     describe(Thing)
     assert set(Thing.__dict__) == before
@@ -1132,7 +1134,7 @@ def test_describing_a_class_with_slots_leaves_no_trace() -> None:
 # What is the user's own
 
 
-def test_what_is_own_and_what_is_a_librarys() -> None:
+def test_user_code_and_library_code() -> None:
     assert not is_user_code("json")
     assert not is_user_code("sys")
     assert not is_user_code("_frozen_importlib", "<frozen importlib._bootstrap>")
@@ -1147,7 +1149,9 @@ def test_what_is_own_and_what_is_a_librarys() -> None:
     assert not is_user_code("__main__", pytest.__file__)
 
 
-def test_folders_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_decides_if_code_is_user_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "env" / "site-packages"
     project = tmp_path / "project"
     for folder in (site / "lib", project / "pkg", project / "__pypackages__" / "3.11" / "lib"):
@@ -1170,7 +1174,7 @@ def test_folders_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert not is_user_code("lib.one", str(site / "lib" / "one.py"))
 
 
-def test_an_editable_install_is_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editable_install_is_user_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site, project = tmp_path / "site-packages", tmp_path / "src"
     for folder in (site, project):
         folder.mkdir()
@@ -1187,7 +1191,7 @@ def test_an_editable_install_is_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     del sys.modules["edited"]
 
 
-def test_a_namespace_package_is_own_if_a_part_of_it_is(
+def test_namespace_package_with_user_folder_is_user_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, project = tmp_path / "site-packages", tmp_path / "src"
@@ -1203,7 +1207,7 @@ def test_a_namespace_package_is_own_if_a_part_of_it_is(
         del sys.modules[name]
 
 
-def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_track_package_declares_user_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_code, "_tracked_packages", set())
     monkeypatch.setattr(user_code, "_verdicts", {})
     assert not is_user_code("xml.dom")
@@ -1214,7 +1218,7 @@ def test_a_package_can_be_declared_own(monkeypatch: pytest.MonkeyPatch) -> None:
         track_package(os)  # type: ignore[arg-type]
 
 
-def test_describing_is_quick_once_the_code_was_seen(load: Callable[..., types.ModuleType]) -> None:
+def test_second_description_is_fast(load: Callable[..., types.ModuleType]) -> None:
     # A bound far from what it takes (0.1 s), against walking what need not be walked.
     import time
 
@@ -1226,6 +1230,6 @@ def test_describing_is_quick_once_the_code_was_seen(load: Callable[..., types.Mo
     assert time.process_time() - start < 5
 
 
-def test_the_outline_of_a_graph_does_not_depend_on_where_it_is_entered() -> None:
+def test_outline_does_not_depend_on_entry_point() -> None:
     assert outline(helper) == outline(helper)
     assert outline(Thing) != outline(helper)

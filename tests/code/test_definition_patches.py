@@ -93,9 +93,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_change_gives_the_result_that_the_function_computes_now(
-    row: Row, outcomes: dict[str, Any]
-) -> None:
+def test_change_of_library_or_setting_is_detected(row: Row, outcomes: dict[str, Any]) -> None:
     live, fresh = outcomes[row.name]
     assert not isinstance(live, str), live
     for _, result, plain in (*live, *(outcome for process in fresh for outcome in process)):

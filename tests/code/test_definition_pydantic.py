@@ -78,7 +78,7 @@ def definition(text: str) -> str:
         ("    required: int | None\n", "    required: int | None\n    another: int = 1\n"),
     ],
 )
-def test_what_pydantic_acts_on_counts(one: str, other: str) -> None:
+def test_inputs_of_pydantic_models_count(one: str, other: str) -> None:
     assert one in TEXT
     assert definition(TEXT.replace(one, other, 1)) != definition(TEXT)
 
@@ -92,6 +92,6 @@ def test_what_pydantic_acts_on_counts(one: str, other: str) -> None:
         ("class Derived(", "Model.model_rebuild()\nclass Derived("),
     ],
 )
-def test_what_is_for_people_does_not_count_nor_whether_it_was_used(one: str, other: str) -> None:
+def test_documentation_and_first_use_of_pydantic_model_do_not_count(one: str, other: str) -> None:
     assert one in TEXT
     assert definition(TEXT.replace(one, other, 1)) == definition(TEXT)

@@ -318,7 +318,7 @@ def test_three_processes_use_the_same_keys(case: str, outcomes: dict[str, list[A
 
 
 @pytest.mark.parametrize("case", CHANGED)
-def test_another_value_at_the_start_is_another_definition(case: str, run: Run) -> None:
+def test_other_initial_state_changes_definition(case: str, run: Run) -> None:
     _, text = CHANGED[case]
     edits = [("= 0", "= 9"), ("={}", "={9: 9}"), ("= {}", "= {9: 9}"), ("=[]", "=[9]")]
     edits += [("= []", "= [9]"), ("n=0", "n=9"), ("Random(5)", "Random(6)"), ("=set()", "={9}")]
@@ -345,7 +345,7 @@ def test_another_value_at_the_start_is_another_definition(case: str, run: Run) -
         (CHANGED["attribute of a namespace"][1], "state.n = 100"),
     ],
 )
-def test_a_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) -> None:
+def test_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) -> None:
     module: Any = run(f"{textwrap.dedent(text)}\n@memorious\ndef f(x): return count(x)")
     first = module.f(1)
     before = module.f.definition
@@ -359,7 +359,7 @@ def test_a_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) ->
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_an_edit_of_the_code_is_noticed_while_state_counts_as_it_was(run: Run) -> None:
+def test_code_edit_is_detected_beside_changed_state(run: Run) -> None:
     module: Any = run("""
         seen = []
         class Counter: n = 0
@@ -381,7 +381,7 @@ def test_an_edit_of_the_code_is_noticed_while_state_counts_as_it_was(run: Run) -
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_functions_that_share_state_do_not_depend_on_each_others_calls(run: Run) -> None:
+def test_functions_with_shared_state_have_stable_keys(run: Run) -> None:
     text = """
         seen = {}
         class State: n = 0
@@ -406,7 +406,7 @@ def test_functions_that_share_state_do_not_depend_on_each_others_calls(run: Run)
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_a_call_within_a_call_meets_the_state_as_it_was(run: Run) -> None:
+def test_nested_call_uses_state_from_before(run: Run) -> None:
     text = """
         calls, seen = 0, []
         @memorious
@@ -432,7 +432,7 @@ def test_a_call_within_a_call_meets_the_state_as_it_was(run: Run) -> None:
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_what_calls_set_on_memorious_functions_counts_as_it_was(run: Run) -> None:
+def test_attributes_that_calls_set_on_memos_count_as_before(run: Run) -> None:
     module: Any = run("""
         @memorious
         def f(x):
@@ -455,7 +455,7 @@ def test_what_calls_set_on_memorious_functions_counts_as_it_was(run: Run) -> Non
     assert module.g.definition != before[1]
 
 
-def test_a_call_that_raises_has_changed_something_too(run: Run) -> None:
+def test_state_changed_by_raising_call_counts_as_before(run: Run) -> None:
     module: Any = run("""
         calls = 0
         @memorious
@@ -471,7 +471,7 @@ def test_a_call_that_raises_has_changed_something_too(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_classes_of_arguments_are_changed_too(run: Run) -> None:
+def test_changed_class_of_argument_counts_as_before(run: Run) -> None:
     module: Any = run("""
         class Node:
             count = 0
@@ -504,7 +504,7 @@ def test_classes_of_arguments_are_changed_too(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_seeded_and_async_calls_change_state_too(run: Run) -> None:
+def test_state_changed_by_seeded_and_async_calls_counts_as_before(run: Run) -> None:
     module: Any = run("""
         seen = []
         @memorious
@@ -523,7 +523,7 @@ def test_seeded_and_async_calls_change_state_too(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_threads_that_change_state_use_one_definition(run: Run) -> None:
+def test_threads_that_change_state_share_a_definition(run: Run) -> None:
     module: Any = run("""
         import threading
         both = threading.Barrier(4)
@@ -551,7 +551,7 @@ def test_threads_that_change_state_use_one_definition(run: Run) -> None:
 @pytest.mark.parametrize(
     "edit", ["RATE = 2", "helper = lambda: 2", "TABLE['rate'] = 2", "Config.rate = 2"]
 )
-def test_an_edit_while_another_thread_computes_is_noticed(edit: str, run: Run) -> None:
+def test_edit_during_call_of_another_thread_is_detected(edit: str, run: Run) -> None:
     module: Any = run("""
         import threading
         RATE, TABLE = 1, {'rate': 1}
@@ -583,7 +583,7 @@ def test_an_edit_while_another_thread_computes_is_noticed(edit: str, run: Run) -
     assert module.f(2) == module.value()
 
 
-def test_code_that_no_call_reaches_leaves_nothing_out(run: Run) -> None:
+def test_unreached_code_does_not_hide_edits(run: Run) -> None:
     module: Any = run("""
         class Config:
             lr = 2
@@ -609,7 +609,7 @@ def test_code_that_no_call_reaches_leaves_nothing_out(run: Run) -> None:
         assert module.f(1) == 33
 
 
-def test_a_spelling_is_no_variable(run: Run) -> None:
+def test_statement_with_same_attribute_name_does_not_hide_edit(run: Run) -> None:
     module: Any = run("""
         n = 0
         def bump():
@@ -634,7 +634,7 @@ def test_a_spelling_is_no_variable(run: Run) -> None:
     assert module.f(1)[1] == 2
 
 
-def test_a_fork_goes_on_with_what_its_parent_knew(run: Run) -> None:
+def test_fork_keeps_recorded_changes(run: Run) -> None:
     import os
 
     if not hasattr(os, "fork"):
@@ -667,7 +667,7 @@ def test_a_fork_goes_on_with_what_its_parent_knew(run: Run) -> None:
         "socket.socket() or {}",
     ],
 )
-def test_what_replaces_something_unhashable_is_noticed(make: str, run: Run) -> None:
+def test_replacement_of_unhashable_global_is_detected(make: str, run: Run) -> None:
     text = (
         "import socket\nimport numpy as np\nstep = {}\n@memorious\ndef f(x): return x, step is None"
     )
@@ -692,7 +692,7 @@ def test_what_replaces_something_unhashable_is_noticed(make: str, run: Run) -> N
 # A definition that never stays
 
 
-def test_a_value_that_differs_each_time_is_named(tmp_path: Path, python: Python) -> None:
+def test_warning_names_value_that_differs_in_each_process(tmp_path: Path, python: Python) -> None:
     (tmp_path / "main.py").write_text(
         textwrap.dedent("""
         import time, sys
@@ -714,7 +714,7 @@ def test_a_value_that_differs_each_time_is_named(tmp_path: Path, python: Python)
     assert "'N'" not in said[3]
 
 
-def test_a_value_that_a_session_sets_again_and_again_is_named(run: Run) -> None:
+def test_warning_names_value_that_session_keeps_changing(run: Run) -> None:
     module: Any = run("""
         metrics = [0]
         @memorious
@@ -736,7 +736,7 @@ def test_a_value_that_a_session_sets_again_and_again_is_named(run: Run) -> None:
     module.f(1)
 
 
-def test_a_value_whose_results_are_found_is_not_named(tmp_path: Path, python: Python) -> None:
+def test_no_unstable_warning_if_results_are_found(tmp_path: Path, python: Python) -> None:
     (tmp_path / "main.py").write_text(
         textwrap.dedent("""
         import sys
@@ -759,7 +759,7 @@ def test_a_value_whose_results_are_found_is_not_named(tmp_path: Path, python: Py
     assert "third time in a row" in said("7", "8")
 
 
-def test_results_that_another_process_found_in_between_are_not_lost(
+def test_no_unstable_warning_if_another_process_finds_results(
     tmp_path: Path, python: Python
 ) -> None:
     (tmp_path / "main.py").write_text(
@@ -787,9 +787,7 @@ def test_results_that_another_process_found_in_between_are_not_lost(
         "class A: n = 0\ndef count(x):\n A.n += 1\n return A.n",
     ],
 )
-def test_what_statements_change_is_the_calls_doing_beside_other_threads(
-    text: str, run: Run
-) -> None:
+def test_statement_attributes_change_to_call_beside_threads(text: str, run: Run) -> None:
     module: Any = run(f"{text}\n@memorious\ndef f(x): return count(x)")
     over = threading.Event()
     thread = threading.Thread(target=over.wait)

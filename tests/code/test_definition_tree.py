@@ -69,13 +69,13 @@ cannot be part of a key
 """
 
 
-def test_the_tree_shows_what_is_followed_and_where_it_stops() -> None:
+def test_tree_shows_nodes_values_and_leaves() -> None:
     out = io.StringIO()
     explain_definition(everything, file=out)
     assert out.getvalue() == TREE
 
 
-def test_it_prints_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tree_is_printed_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     explain_definition(odd)
     assert capsys.readouterr().out.startswith("test_graph.odd (function)\n`- global even ->")
     explain_definition(np.sum)
@@ -85,7 +85,7 @@ def test_it_prints_by_default(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_definition_is_described_beside_its_entries() -> None:
+def test_definition_file_is_written_beside_entries() -> None:
     everything._close()
     with pytest.warns(CacheWarning, match="'global OPAQUE'.* it counts by its type only"):
         everything(3)
@@ -116,7 +116,7 @@ def test_a_definition_is_described_beside_its_entries() -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_own_hashes_tell_which_node_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_hash_identifies_changed_node(monkeypatch: pytest.MonkeyPatch) -> None:
     @memorious
     def f(n: int) -> bool:
         return even(n)
@@ -132,7 +132,7 @@ def test_own_hashes_tell_which_node_changed(monkeypatch: pytest.MonkeyPatch) -> 
     assert [name for name in before if before[name] != after[name]] == ["test_graph.odd"]
 
 
-def test_what_cannot_be_described_costs_only_the_description(cache: Path) -> None:
+def test_failing_definition_file_does_not_affect_call(cache: Path) -> None:
     @memorious
     def f(n: int) -> bool:
         return even(n)

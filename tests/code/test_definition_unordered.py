@@ -167,7 +167,7 @@ def acting(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_three_processes_come_to_one_definition(
+def test_three_processes_compute_one_definition(
     case: str, tmp_path: Path, acting: Path, python: Python
 ) -> None:
     library, text = CASES[case]
@@ -204,7 +204,7 @@ def test_three_processes_come_to_one_definition(
         ("[3, 1, 2]", "[1, 2, 3]"),
     ],
 )
-def test_what_the_library_acts_on_counts(
+def test_inputs_of_library_classes_count(
     edit: tuple[str, str], acting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(acting))
@@ -220,7 +220,7 @@ def test_what_the_library_acts_on_counts(
     monkeypatch.delitem(sys.modules, "acting")
 
 
-def test_an_edit_of_what_a_library_wrote_is_noticed(
+def test_edit_of_library_list_is_detected(
     acting: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(acting))

@@ -170,7 +170,7 @@ def change_captured(patch: pytest.MonkeyPatch) -> None:
         (captured, change_captured),
     ],
 )
-def test_a_change_is_noticed_and_so_is_taking_it_back(memo: Any, change: Any) -> None:
+def test_change_and_its_reversal_are_detected(memo: Any, change: Any) -> None:
     memo._close()
     before = memo(3)
     assert before == memo.__wrapped__(3)
@@ -188,7 +188,7 @@ def test_a_change_is_noticed_and_so_is_taking_it_back(memo: Any, change: Any) ->
 
 
 @pytest.mark.parametrize("case", CHANGES, ids=[case.name for case in CHANGES])
-def test_what_changes_the_result_is_noticed(
+def test_change_of_result_is_detected(
     case: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -220,7 +220,7 @@ def test_what_changes_the_result_is_noticed(
         sys.modules.pop(name, None)
 
 
-def test_a_name_that_appears_is_noticed(tmp_path: Path, run_python: Callable[..., str]) -> None:
+def test_new_name_is_detected(tmp_path: Path, run_python: Callable[..., str]) -> None:
     printed = run_python(
         """
 from funes import memorious
@@ -247,7 +247,7 @@ print(g([1]))
     assert printed.split() == ["nothing", "2", "99", "1"]
 
 
-def test_a_class_of_an_argument_is_watched_too() -> None:
+def test_change_of_argument_class_is_detected() -> None:
     class Shape:
         def area(self) -> int:
             return 1

@@ -53,7 +53,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
     ids=["function", "value", "module"],
 )
-def test_what_is_imported_lazily_counts_as_if_it_were_imported(
+def test_lazy_import_counts_like_import(
     modules: Any, helpers: str, edited: str, text: str, lazy: dict[str, Any]
 ) -> None:
     hashes = []
@@ -72,7 +72,7 @@ def test_what_is_imported_lazily_counts_as_if_it_were_imported(
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-def test_helpers_of_helpers_are_resolved_too(modules: Any) -> None:
+def test_lazy_imports_of_helpers_are_resolved(modules: Any) -> None:
     hashes = []
     for number in (1, 2):
         modules("inner_", f"K = {number}")
@@ -86,7 +86,7 @@ def test_helpers_of_helpers_are_resolved_too(modules: Any) -> None:
     assert hashes[0] != hashes[1]
 
 
-def test_what_cannot_be_imported_stays_as_it_is(modules: Any) -> None:
+def test_failing_lazy_import_stays_unresolved(modules: Any) -> None:
     program = modules("program_", "def f(x): return g(x)", g=Lazy("missing_", "g"))
     hash_definition(program.f)
     assert type(program.g) is Lazy

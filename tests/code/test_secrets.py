@@ -53,7 +53,7 @@ def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Call
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_secret_is_in_no_file_and_in_no_explanation(
+def test_secret_is_not_written_or_shown(
     text: str, define: Callable[..., Any], cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = define(text, SECRET)
@@ -78,14 +78,14 @@ def test_a_secret_is_in_no_file_and_in_no_explanation(
     assert SECRET not in caplog.text
 
 
-def test_other_values_are_shown(define: Callable[..., Any]) -> None:
+def test_values_without_secret_names_are_shown(define: Callable[..., Any]) -> None:
     memo = define("RATE = {!r}\nKEY = 3\n@memorious\ndef f(x): return x, RATE, KEY\n", "0.1")
     memo(1)
     content = json.loads((memo.cache_path / "definition.json").read_bytes())
-    links = content["nodes"][0]["links"]
-    assert links["global RATE"]["shown"] == "'0.1'"
+    references = content["nodes"][0]["links"]
+    assert references["global RATE"]["shown"] == "'0.1'"
     digest = hash_value(3)
-    assert links["global KEY"] == {"value": digest, "shown": f"<digest {digest[:8]}>"}
+    assert references["global KEY"] == {"value": digest, "shown": f"<digest {digest[:8]}>"}
 
 
 CODE = {
@@ -98,7 +98,7 @@ CODE = {
 
 
 @pytest.mark.parametrize("text", CODE.values(), ids=CODE)
-def test_a_secret_in_the_code_is_not_shown(text: str, define: Callable[..., Any]) -> None:
+def test_secret_in_source_is_not_shown(text: str, define: Callable[..., Any]) -> None:
     old, new = define(text, SECRET), define(text, SECRET + "-2")
     old(1)
     assert SECRET not in (old.cache_path / "definition.json").read_text(encoding="utf-8")
@@ -121,12 +121,12 @@ def test_a_secret_in_the_code_is_not_shown(text: str, define: Callable[..., Any]
         "",
     ],
 )
-def test_other_texts_stay(code: str) -> None:
+def test_strings_without_secret_names_are_kept(code: str) -> None:
     assert without_secrets(code) == code
 
 
 @pytest.mark.parametrize("part", ["key", "key: a ", "token = '", "token = '''", "a, ", "'a' "])
-def test_long_code_takes_no_longer_than_it_must(part: str) -> None:
+def test_secret_search_takes_linear_time(part: str) -> None:
     def seconds(times: int) -> float:
         start = time.process_time()
         without_secrets(f"token: {part * times}")

@@ -92,7 +92,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_another_process_finds_what_was_stored(project: Path, python: Python) -> None:
+def test_sentinels_have_equal_keys_in_all_processes(project: Path, python: Python) -> None:
     first = python("run.py", PYTHONHASHSEED="1")
     assert first.returncode == 0, first.stderr
     values, definitions, misses = first.stdout.splitlines()
@@ -130,7 +130,7 @@ def made(project: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("how", ["reload", "import", "assign"])
-def test_an_object_that_takes_its_place_is_another_one(
+def test_replaced_sentinel_is_detected(
     how: str, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user: Any = importlib.import_module("user")
@@ -154,7 +154,7 @@ def test_an_object_that_takes_its_place_is_another_one(
     assert user.h(1, (1, new)) is False
 
 
-def test_an_object_without_a_name_is_refused(made: Any) -> None:
+def test_object_without_name_is_refused(made: Any) -> None:
     user: Any = importlib.import_module("user")
     nameless = object()
     with pytest.raises(UnhashableArgumentError, match="no module has it under a name"):
@@ -164,7 +164,7 @@ def test_an_object_without_a_name_is_refused(made: Any) -> None:
     assert hash_value(made.MISSING) == hash_value(made.SAME) != hash_value(made.OTHER)
 
 
-def test_one_that_is_replaced_by_another_object_changes_the_definition(made: Any) -> None:
+def test_sentinel_replaced_by_other_value_changes_definition(made: Any) -> None:
     user: Any = importlib.import_module("user")
     before = user.f.definition, user.g.definition
     user.MISSING = made.OTHER
@@ -174,7 +174,7 @@ def test_one_that_is_replaced_by_another_object_changes_the_definition(made: Any
     assert user.g.definition != before[1]
 
 
-def test_code_by_value_takes_its_sentinels_along(made: Any) -> None:
+def test_code_by_value_includes_sentinels(made: Any) -> None:
     user: Any = importlib.import_module("user")
     data, _ = dumps(user.f, everything=True, as_class=None)
     copy: Any = loads(data, ())
@@ -185,7 +185,7 @@ def test_code_by_value_takes_its_sentinels_along(made: Any) -> None:
     assert sentinels.place_of(here) is not None
 
 
-def test_members_that_are_bare_objects_count_by_their_names() -> None:
+def test_enum_members_with_bare_objects_count_by_name() -> None:
     class Choice(enum.Enum):
         ONE = object()
         OTHER = object()  # noqa: PIE796

@@ -1,37 +1,40 @@
-"""Definitions: what functions and classes consist of. The extension walks the pieces and hashes them.
+"""Describes functions and classes for the definition hash. The extension walks the parts and hashes them.
 
 ::
 
-    describe             finds which kind of code a thing is
-      functions            functions of the user     classes    classes
+    describe             dispatches on the kind of code
+      functions            user functions            classes    classes
       wrappers             third-party wrappers      callables  methods, partials, functions in C
-        source               the syntax tree of the running code
-          source_cache         the texts of files, as they were
-          parse                the functions that a text compiles to
-          normalize            the tree as a value that is equal on every Python
-          scopes               the names that it takes from outside
-          bytecode             byte code, where there is no source
-        references           what these names stand for in the running program
-          local_imports        modules that a function imports itself
-          lazy_imports         imports of Python 3.15 that are not resolved yet
-          descriptors          properties and the like
-          namespaces           objects of which only what is read counts
-          context_values       variables of a context or thread
-          project_paths        files of the project
-          third_party_attributes  attributes of third-party modules
-          third_party_classes  what the user set on third-party classes
-          third_party_bodies   what a third-party module or class says in its byte code
+        source               finds the syntax tree of the running code
+          source_cache         keeps the source of files as it was at import
+          parse                maps source functions to the code objects that they compile to
+          normalize            normalizes the tree, so that it is equal on every Python version
+          scopes               finds the free names of a function
+          bytecode             compares code objects; replaces the tree where there is no source
+        references           resolves these names in the running program
+          local_imports        imports in the body of a function
+          lazy_imports         unresolved lazy imports of Python 3.15
+          descriptors          properties and similar descriptors
+          namespaces           objects of which only the attributes that are read count
+          context_values       context variables and thread-local values
+          project_paths        paths inside the project
+          third_party_attributes  attributes of library modules
+          third_party_classes  attributes that the user set on library classes
+          third_party_bodies   names that a library module or class binds, read from its byte code
         function_attributes  attributes that were set on functions
         annotations          annotations and docstrings as values
-          read_parts           which of these the code reads
-        sentinels            objects that are nothing but their identity
-        unordered            what third-party code made of sets
-      third_party          what counts by its qualified name
-      user_code            tells user code from third-party code
-    node                 what a piece consists of
-    depends_on           what `depends_on=` adds
+          read_parts           finds out which of these the code reads
+        sentinels            bare `object()` values, which count by name
+        unordered            values that a library made from sets
+      third_party          qualified names of library code
+      user_code            separates user code from library code
+    node                 `Description`, one node of the definition graph
+    depends_on           values, files and versions of `depends_on=`
     definition_tree      `explain_definition`
-    definition_file      `definition.json`
-      secrets              what must not be written there
-      definition_diff      what changed between two definitions
+    definition_file      reads and writes `definition.json`
+      secrets              removes secrets from source code
+      definition_diff      compares two definitions
+
+In this package, *library* means third-party code or the standard library, see `user_code`. A value
+or a piece of code *counts* if the definition hash depends on it.
 """

@@ -1,4 +1,4 @@
-"""Annotations of functions and classes as values that are the same on every Python version."""
+"""Converts annotations and docstrings to values that are equal on every Python version."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from funes._code.third_party import is_a, is_library_class, qualified_name
 
 
 def annotations_of(thing: Any) -> tuple[object, ...]:
-    """The annotations of a function, or of a class without those of its bases."""
+    """Returns the annotations of a function, or of a class without those of its bases."""
     scope = Scope(thing)
     return tuple(
-        (name, said(annotation, scope)) for name, annotation in _annotations(thing).items()
+        (name, annotation_value(annotation, scope))
+        for name, annotation in _annotations(thing).items()
     )
 
 
 def fixed_annotations(thing: Any) -> tuple[str, ...]:
-    """The attribute from which all annotations of a function or class follow, if there is one.
+    """Returns the name of the attribute that determines all annotations; empty if there is none.
 
-    That of a class that has no annotations would be made by looking at it. What a text says follows from other names.
+    Reading ``__annotations__`` of a class without annotations would create the attribute. An
+    annotation that is a string depends on other names as well.
     """
     if is_a(thing, type) and "__annotations__" not in vars(thing):
         return ()
@@ -37,23 +39,23 @@ def fixed_annotations(thing: Any) -> tuple[str, ...]:
 
 
 def hints_of(cls: type) -> tuple[object, ...]:
-    """The annotations of a class and of those of its bases that are the user's."""
-    return tuple(filter(None, map(annotations_of, _own(cls))))
+    """Returns the annotations of a class and of its user-defined bases."""
+    return tuple(filter(None, map(annotations_of, _user_classes(cls))))
 
 
 def docstrings_of(cls: type) -> tuple[object, ...]:
-    """The docstrings of a class and of those of its bases that are the user's."""
-    return tuple(filter(None, map(docstring_of, _own(cls))))
+    """Returns the docstrings of a class and of its user-defined bases."""
+    return tuple(filter(None, map(docstring_of, _user_classes(cls))))
 
 
 def name_of(thing: Any) -> str:
-    """The name that a function or class has now."""
+    """Returns the current name of a function or class."""
     name: str = thing.__name__
     return name
 
 
-def place_of(thing: Any) -> tuple[str, str]:
-    """Where a function or class says that it stands; a program that is run says the same as if it were imported."""
+def location_of(thing: Any) -> tuple[str, str]:
+    """Returns the module and qualified name of a function or class, as if its script were imported."""
     module = str(thing.__module__)
     if module in ("__main__", "__mp_main__"):
         main = sys.modules.get(module)
@@ -64,25 +66,25 @@ def place_of(thing: Any) -> tuple[str, str]:
 
 
 def subclasses_of(cls: type) -> tuple[type, ...]:
-    """The classes that are derived from a class directly."""
+    """Returns the direct subclasses of a class."""
     return tuple(type.__subclasses__(cls))
 
 
-def _own(cls: type) -> list[type]:
+def _user_classes(cls: type) -> list[type]:
     return [base for base in cls.__mro__ if not is_library_class(base)]
 
 
 def docstring_of(thing: Any) -> str | None:
-    """The docstring of a function, or of a class without that of its bases."""
+    """Returns the docstring of a function, or of a class without that of its bases."""
     text = thing.__dict__.get("__doc__") if is_a(thing, type) else thing.__doc__
-    if not isinstance(text, str) or (is_a(thing, type) and _is_made(text, thing)):
+    if not isinstance(text, str) or (is_a(thing, type) and _is_generated(text, thing)):
         return None
-    # From 3.13 on the compiler takes the margin away.
+    # From 3.13 on the compiler removes the indentation.
     return cleandoc(text)
 
 
-def _is_made(text: str, cls: type) -> bool:
-    """Whether a docstring was made for the class: from its fields, or for all enumerations before 3.11."""
+def _is_generated(text: str, cls: type) -> bool:
+    """True for a generated docstring: of a dataclass, a named tuple, or an enumeration before 3.11."""
     has_fields = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "_fields")
     return (has_fields and text.startswith(f"{cls.__name__}(")) or (
         text == "An enumeration." and hasattr(cls, "__members__")
@@ -90,16 +92,17 @@ def _is_made(text: str, cls: type) -> bool:
 
 
 def cleandoc(text: str) -> str:
-    """A docstring without its margin."""
+    """Returns a docstring without its indentation."""
     import inspect
 
     return inspect.cleandoc(text)
 
 
 def acts_on_annotations(cls: type) -> bool:
-    """Whether a library's base class or metaclass may act on the annotations of a class of the user's.
+    """True if a third-party base class or metaclass may act on the annotations of a user class.
 
-    Those of the standard library do not, but for typed dicts and named tuples.
+    Classes of the standard library do not, except typed dicts and named tuples, which `classes`
+    handles.
     """
     return any(
         is_library_class(base)
@@ -113,10 +116,10 @@ _STANDARD = sys.stdlib_module_names
 
 
 class Scope:
-    """Where the names in an annotation that is a text are looked up."""
+    """The namespaces in which the names of a string annotation are looked up."""
 
     def __init__(self, thing: Any) -> None:
-        #: Texts and aliases that are being looked up: a type may name itself.
+        #: Strings and aliases that are being evaluated: a type may refer to itself.
         self.open: set[str] = set()
         if is_a(thing, type):
             module: Any = sys.modules.get(str(getattr(thing, "__module__", "")))
@@ -150,58 +153,58 @@ def _annotations(thing: Any) -> dict[str, Any]:
     return inspect.get_annotations(thing)
 
 
-def said(annotation: Any, scope: Scope) -> object:
-    """An annotation as a plain value with classes of the user's in it; those of libraries are names.
+def annotation_value(annotation: Any, scope: Scope) -> object:
+    """Converts an annotation to a value in which user classes stay, and library classes become names.
 
-    A text is looked up as `typing.get_type_hints` does, and stays a text if it is none, or if a name in it has no
-    value.
+    A string is evaluated as `typing.get_type_hints` does. It stays a string if it is no type
+    expression, or if a name in it has no value.
     """
     if is_a(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if is_a(annotation, str):
-        return _once(annotation, scope)
+        return _evaluated_once(annotation, scope)
     if annotation is None or annotation is type(None):
         return None
     if annotation is ...:
         return "..."
     if is_a(annotation, list):  # the parameters of a `Callable`
-        return tuple(said(part, scope) for part in annotation)
+        return tuple(annotation_value(part, scope) for part in annotation)
     kind = type(annotation)
     if kind.__name__ == "InitVar":
-        return "InitVar", said(annotation.type, scope)
-    if kind.__name__ in _PARAMETERS:
+        return "InitVar", annotation_value(annotation.type, scope)
+    if kind.__name__ in _TYPE_PARAMETERS:
         return kind.__name__, annotation.__name__
     if kind.__name__ == "TypeAliasType":
-        return "type", annotation.__name__, _once(annotation.__name__, scope, annotation)
+        return "type", annotation.__name__, _evaluated_once(annotation.__name__, scope, annotation)
     if kind.__name__ == "NewType":
-        return "NewType", annotation.__name__, said(annotation.__supertype__, scope)
+        return "NewType", annotation.__name__, annotation_value(annotation.__supertype__, scope)
     origin = get_origin(annotation)
     if origin is None:
-        return _plain(annotation)
+        return _without_arguments(annotation)
     if origin is Annotated:
         return (
             "Annotated",
-            said(annotation.__origin__, scope),
+            annotation_value(annotation.__origin__, scope),
             tuple(map(_metadata, annotation.__metadata__)),
         )
     if origin is Literal:
         return "Literal", get_args(annotation)
     if origin is Union or origin is types.UnionType:
-        return "Union", tuple(said(part, scope) for part in get_args(annotation))
+        return "Union", tuple(annotation_value(part, scope) for part in get_args(annotation))
     name = getattr(annotation, "_name", None)
-    head = said(origin, scope) if is_a(origin, type) else name or str(origin)
-    return head, tuple(said(part, scope) for part in get_args(annotation))
+    head = annotation_value(origin, scope) if is_a(origin, type) else name or str(origin)
+    return head, tuple(annotation_value(part, scope) for part in get_args(annotation))
 
 
-_PARAMETERS = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))
-_PLAIN = (bool, int, float, complex, bytes)
+_TYPE_PARAMETERS = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))
+_LITERAL_TYPES = (bool, int, float, complex, bytes)
 
 
-def _plain(annotation: Any) -> object:
-    """An annotation that is no text and has no parts."""
+def _without_arguments(annotation: Any) -> object:
+    """Converts an annotation that is no string and has no arguments."""
     if is_a(annotation, type):
         return qualified_name(annotation) if is_library_class(annotation) else annotation
-    if type(annotation) in _PLAIN:
+    if type(annotation) in _LITERAL_TYPES:
         return annotation
     if is_a(annotation, FunctionType):
         return annotation
@@ -209,7 +212,7 @@ def _plain(annotation: Any) -> object:
     if not is_library_class(kind):
         return annotation
     if kind.__module__ in ("typing", "typing_extensions"):
-        # `Any`, `Self` and their like.
+        # `Any`, `Self` and similar forms.
         name = getattr(annotation, "_name", None) or getattr(annotation, "__name__", None)
         return f"typing.{name or kind.__name__}"
     text = repr(annotation)
@@ -217,44 +220,46 @@ def _plain(annotation: Any) -> object:
 
 
 def _metadata(value: Any) -> object:
-    """Something beside the type in an annotation."""
+    """Converts an argument of ``Annotated`` after the type."""
     if not is_library_class(type(value)) or type(value).__module__ == "builtins":
         return value
-    # Much of it is written in C and does not say how it is pickled.
+    # Many of these types are written in C and cannot be pickled: their repr counts.
     text = repr(value)
     return value if " at 0x" in text else (qualified_name(type(value)), text)
 
 
-def _once(name: str, scope: Scope, alias: Any = None) -> object:
-    """What a text or an alias stands for; its name within itself."""
+def _evaluated_once(name: str, scope: Scope, alias: Any = None) -> object:
+    """Evaluates a string or an alias; returns its name if this is already under way."""
     if name in scope.open:
         return name
     scope.open.add(name)
     try:
-        return _looked_up(name, scope) if alias is None else said(alias.__value__, scope)
-    except NameError:  # the value of an alias is computed late
+        return (
+            _evaluated(name, scope) if alias is None else annotation_value(alias.__value__, scope)
+        )
+    except NameError:  # the value of an alias is computed lazily
         return name
     finally:
         scope.open.discard(name)
 
 
-def _looked_up(text: str, scope: Scope) -> object:
+def _evaluated(text: str, scope: Scope) -> object:
     try:
         tree = ast.parse(text.strip(), mode="eval")
-        if not all(isinstance(node, _OF_TYPES) for node in ast.walk(tree)):
+        if not all(isinstance(node, _TYPE_SYNTAX) for node in ast.walk(tree)):
             return text
         code = compile(tree, "<annotation>", "eval")
-        # Nothing is called, see `_OF_TYPES`, and the text stands in the user's own code.
+        # The expression calls nothing, see `_TYPE_SYNTAX`, and comes from the user's code.
         found = eval(code, scope.globals, scope.locals)  # noqa: S307
-    except Exception:  # what the names stand for is the user's and may raise anything
+    except Exception:  # the names refer to user objects, which may raise anything
         return text
-    if isinstance(found, str):  # a text under `from __future__ import annotations`
-        return _once(found, scope)
-    return said(found, scope)
+    if isinstance(found, str):  # a string under `from __future__ import annotations`
+        return _evaluated_once(found, scope)
+    return annotation_value(found, scope)
 
 
-# Nothing is called to find out what an annotation says.
-_OF_TYPES = (
+# Syntax that is evaluated: an annotation with a call or anything else stays a string.
+_TYPE_SYNTAX = (
     ast.Expression,
     ast.Name,
     ast.Attribute,

@@ -1,4 +1,4 @@
-"""Code objects: whether two are the same, and what stands in where there is no syntax tree."""
+"""Compares code objects, and describes code whose source is not available."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import CodeType
 
 from funes._code.scopes import AttributePath, LocalImport, Names, Read
 
-# Everything that a code object does, and nothing about where it stands: no file name, no lines.
-# Exceptions are handled by a table from 3.11 on.
+# The attributes that determine the behaviour of a code object, without file name and line numbers.
+# Exception handling is a table from 3.11 on.
 _PARTS = (
     "co_name",
     "co_argcount",
@@ -28,10 +28,10 @@ _PARTS = (
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
-    """Whether two code objects do the same, wherever they stand.
+    """True if two code objects behave alike, regardless of file and line.
 
-    `co_code` is the code before the interpreter specialised it, or a tracer or monitor put its own
-    instructions in.
+    `co_code` is the code before the interpreter specialized it, and without the instructions of
+    tracers and monitors.
     """
     return all(getattr(one, part) == getattr(other, part) for part in _PARTS) and same_constant(
         one.co_consts, other.co_consts
@@ -39,7 +39,7 @@ def same_code(one: CodeType, other: CodeType) -> bool:
 
 
 def same_constant(one: object, other: object) -> bool:
-    """Whether two constants of code are one value of one type."""
+    """True if two constants of code have the same type and value."""
     if type(one) is not type(other):
         return False
     if isinstance(one, CodeType) and isinstance(other, CodeType):
@@ -47,7 +47,7 @@ def same_constant(one: object, other: object) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(same_constant, one, other))
     if isinstance(one, frozenset) and isinstance(other, frozenset):
-        # `==` takes 1, 1.0 and True for one.
+        # 1, 1.0 and True are equal by `==`.
         return one == other and set(map(repr, one)) == set(map(repr, other))
     if isinstance(one, (float, complex, slice)):
         return repr(one) == repr(other)  # -0.0 and 0.0 are equal, nan is not equal to itself
@@ -55,7 +55,7 @@ def same_constant(one: object, other: object) -> bool:
 
 
 def nested_codes(code: CodeType) -> Iterator[CodeType]:
-    """All code objects inside a code object, outer ones first."""
+    """Yields all code objects inside a code object, outer ones first."""
     pending = [code]
     while pending:
         inner = [constant for constant in pending.pop().co_consts if isinstance(constant, CodeType)]
@@ -64,7 +64,7 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def words_in(code: CodeType) -> set[str]:
-    """The names and texts in a code object and in those inside it."""
+    """Returns the names and string constants of a code object and of those inside it."""
     codes = (code, *nested_codes(code))
     words = {word for part in codes for word in part.co_names}
     words.update(text for part in codes for text in part.co_consts if type(text) is str)
@@ -72,27 +72,27 @@ def words_in(code: CodeType) -> set[str]:
 
 
 def byte_code(code: CodeType) -> tuple[object, ...]:
-    """What a code object does, as a plain value, for this version of Python only."""
+    """Returns the behaviour of a code object as a value, which is valid for this Python version only."""
     version = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
-    return ("byte code", version, _written(code))
+    return ("byte code", version, _behaviour_of(code))
 
 
-def _written(code: CodeType) -> tuple[object, ...]:
+def _behaviour_of(code: CodeType) -> tuple[object, ...]:
     return (*(getattr(code, part) for part in _PARTS[1:]), *map(_constant, code.co_consts))
 
 
 def _constant(constant: object) -> tuple[object, ...]:
     if isinstance(constant, CodeType):
-        return ("code", _written(constant))
+        return ("code", _behaviour_of(constant))
     if constant is ...:
         return ("Ellipsis",)
     return ("value", constant)
 
 
 def names_in(code: CodeType) -> Names:
-    """Which names a code object takes from outside, as `names_of` says it of a tree.
+    """Returns the free names of a code object, like `names_of` for a tree.
 
-    Byte code shows less: of what a statement changes, the names that it assigns.
+    Byte code shows less: it shows assignments, but not which objects a statement changes.
     """
     scopes = [_chains(list(_instructions(scope))) for scope in (code, *nested_codes(code))]
     imported = {
@@ -114,7 +114,7 @@ def names_in(code: CodeType) -> Names:
             elif operation == "LOAD_ATTR":
                 taken.add(str(name))
             if operation in _LOADS_GLOBAL:
-                # The last two are of class bodies, where the name may be the body's own.
+                # The last two occur in class bodies, which may bind the name themselves.
                 is_global = operation == "LOAD_GLOBAL"
                 reads.add(Read((str(name), *attributes), is_global, is_global))
             elif operation in _LOADS_CAPTURED and name in outside:
@@ -137,12 +137,12 @@ _STORES_GLOBAL = frozenset(("STORE_GLOBAL", "DELETE_GLOBAL"))
 _STORES_CAPTURED = frozenset(("STORE_DEREF", "DELETE_DEREF"))
 _WITHOUT_MEANING = frozenset(("CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "PUSH_NULL"))
 
-#: Operation, argument, and the attributes that are taken next, one after the other.
+#: Operation, argument, and the chain of attributes that is taken from the loaded value.
 _Instructions = list[tuple[str, object, AttributePath]]
 
 
 def _instructions(code: CodeType) -> Iterator[tuple[str, object]]:
-    """The operations of a code object with their arguments, under names that all versions share."""
+    """Yields operations and arguments, with operation names that all Python versions share."""
     for instruction in dis.get_instructions(code):
         operation, argument = instruction.opname, instruction.argval
         if operation in _WITHOUT_MEANING:
@@ -159,13 +159,14 @@ def _instructions(code: CodeType) -> Iterator[tuple[str, object]]:
 
 
 def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
-    """The instructions, each with the attributes that are taken of what it loads.
+    """Returns the instructions, each with the attributes that are taken from the loaded value.
 
-    ``getattr(config, "LR")`` is seen as ``config.LR`` is: by its operations from the first to the call.
+    ``getattr(config, "LR")`` is recognized by its sequence of operations and treated like
+    ``config.LR``.
     """
     found: _Instructions = []
     attributes: AttributePath = ()
-    # From the end, so that what follows is known: in time that grows with their number.
+    # Backwards, so that the following attributes are known: this takes linear time.
     for position in range(len(instructions) - 1, -1, -1):
         operation, argument = instructions[position]
         looked_up = _looked_up(instructions, position, len(attributes))
@@ -176,9 +177,15 @@ def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
 
 
 def _looked_up(instructions: list[tuple[str, object]], position: int, taken: int) -> AttributePath:
-    """The attribute that `getattr` or `hasattr` takes by a literal of what is loaded at `position`.
+    """Returns the attribute that `getattr` or `hasattr` takes from the value loaded at `position`.
 
-    taken: how many attributes are taken of that before.
+    Args:
+        instructions: All instructions of the code object.
+        position: The instruction that loads the value.
+        taken: The number of attributes that are taken from the value before the call.
+
+    Returns:
+        One literal name, or nothing.
     """
     if position == 0 or instructions[position - 1] not in _BY_NAME:
         return ()
@@ -196,10 +203,11 @@ _BY_NAME = [
 
 
 def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, LocalImport]]:
-    """The names that the import at `position` binds, each with what it means."""
+    """Yields the names that the import at `position` binds, each with its origin."""
     if position < 2:
         return
-    # Before it stand the number of its leading dots, and the names that it takes or None.
+    # The two instructions before it load the number of leading dots, and the imported names or
+    # None.
     (_, level, _), (_, taken_names, _), (_, module, _) = instructions[position - 2 : position + 1]
     origin = LocalImport(str(module), level if isinstance(level, int) else 0, "", ())
     following = _after(instructions, position)
@@ -210,11 +218,11 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
             operation, name = next(following)
         name = str(name)
         if is_stored_at_once:
-            # `import a.b` binds a; `import a as b` differs from it by the name only.
+            # `import a.b` binds a; `import a as b` differs only in the bound name.
             package = origin.module.partition(".")[0]
             loads = origin.module if name == package else ""
             origin = origin._replace(module=package, loads=loads)
-        # Else it is `import a.b as c`, which goes down to b.
+        # Otherwise it is `import a.b as c`, which binds the submodule b.
         yield name, origin
         return
     for (operation, taken), (_, bound) in itertools.pairwise(following):

@@ -1,4 +1,4 @@
-"""What other things that are code consist of: methods, partials, properties, functions in C."""
+"""Describes methods, partials, properties, functions in C and other callables."""
 
 from __future__ import annotations
 
@@ -24,22 +24,11 @@ def _made_of(
     references = References() if references is None else references
     for label, part in parts.items():
         references.add(label, part)
-    return Description(
-        kind,
-        name,
-        None,
-        references.links,
-        [],
-        frozenset(references.modules),
-        tools=references.tools,
-        attributes=tuple(references.attributes),
-        computed=tuple(references.computed),
-        reading=references.spelled,
-    )
+    return references.description(kind, name, None)
 
 
 def _in_c(function: types.BuiltinFunctionType) -> Description:
-    """A function in C: by name, and if it is a method of something, with that."""
+    """Describes a function in C by its name; a bound method in C with its object."""
     owner = function.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         return _named(function)
@@ -47,10 +36,10 @@ def _in_c(function: types.BuiltinFunctionType) -> Description:
 
 
 def describe_method(method: Any) -> Description:
-    """A method of an object or class, with that; or by name where a library offers it as a function.
+    """Describes a bound method with its object; by name if a library exports it as a function.
 
-    `random.random` is the method of a generator that the library keeps. Its state is no part of
-    what the name means.
+    `random.random` is a method of a generator that the library keeps. The state of that generator
+    does not count.
     """
     if named_in_library(method, type(method.__self__).__module__):
         return _named(method)
@@ -65,7 +54,7 @@ def _named(thing: object) -> Description:
 
 
 def _of_class(descriptor: Any) -> Description:
-    """A method or attribute in C, as it stands in its class."""
+    """Describes an unbound method or attribute in C by its class and name."""
     return by_name(f"{qualified_name(descriptor.__objclass__)}.{descriptor.__name__}")
 
 
@@ -86,9 +75,9 @@ def _descriptor(descriptor: object) -> Description:
 
 
 def is_named(thing: object) -> bool:
-    """Whether an object is a library's function in all but its type, as numpy's are.
+    """True for an object that a library exports as a function, such as a numpy ufunc.
 
-    Then it stands in its module under its own name.
+    Its type is a library class, and its module has it under its own name.
     """
     return callable(thing) and is_library_class(type(thing)) and bool(named_in_library(thing))
 
@@ -107,4 +96,4 @@ DESCRIBERS: dict[type, Callable[[Any], Description]] = {
     functools.singledispatchmethod: _dispatch_method,
     **dict.fromkeys(DESCRIPTORS, _descriptor),
 }
-"""How to describe what is exactly of these types."""
+"""The function that describes the instances of exactly this type."""

@@ -1,23 +1,23 @@
-"""What a class consists of.
+"""Describes classes.
 
-Of a class of the user's everything in its ``__dict__`` counts but for what follows from the rest,
-differs between versions of Python, or says where the class stands:
+Everything in the ``__dict__`` of a user class counts, except attributes that follow from the rest,
+differ between Python versions, or contain the location of the class:
 
 ========================================================  ==========================================
-attribute                                                 why it is left out
+attribute                                                 reason why it does not count
 ========================================================  ==========================================
-``__module__``, ``__qualname__``, ``__firstlineno__``     where it stands
-``__doc__``                                               a docstring, see `reading`
-``__annotations__``, ``__annotate__`` and their kin       annotations, see `reading`; those of classes
-                                                          that are made from them always count
+``__module__``, ``__qualname__``, ``__firstlineno__``     the location of the class
+``__doc__``                                               a docstring, see `read_parts`
+``__annotations__``, ``__annotate__`` and similar         annotations, see `read_parts`; they count for
+                                                          classes whose methods are generated from them
 ``__orig_bases__``, ``__parameters__``,                   type parameters; the arguments of generic
 ``__type_params__``                                       bases count
-``__dict__``, ``__weakref__``, descriptors of slots       made from the bases and ``__slots__``
-``__slotnames__``                                         `copyreg`'s cache
+``__dict__``, ``__weakref__``, slot descriptors           generated from the bases and ``__slots__``
+``__slotnames__``                                         the cache of `copyreg`
 ``__static_attributes__``                                 follows from the methods
-``__abstractmethods__``, ``_abc_impl``,                   made from the methods by `abc` and
-``_is_protocol`` and their kin                            `typing`
-methods that `dataclasses`, attrs, pydantic, `enum`,      made from the fields and members, which
+``__abstractmethods__``, ``_abc_impl``,                   generated from the methods by `abc` and
+``_is_protocol`` and similar                              `typing`
+methods that `dataclasses`, attrs, pydantic, `enum`,      generated from the fields and members, which
 `collections.namedtuple` and `typing` generate            count instead; differ between versions
 ========================================================  ==========================================
 """
@@ -36,17 +36,17 @@ from funes._code import source_cache
 from funes._code.annotations import (
     Scope,
     acts_on_annotations,
+    annotation_value,
     annotations_of,
     docstring_of,
     fixed_annotations,
-    said,
     subclasses_of,
 )
 from funes._code.bytecode import same_constant, words_in
 from funes._code.node import MISSING, Description, by_name
 from funes._code.read_parts import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._code.references import References
-from funes._code.source import written
+from funes._code.source import find_source
 from funes._code.third_party import (
     is_a,
     is_library_class,
@@ -93,15 +93,18 @@ NOISE = frozenset(
         "_is_runtime_protocol",
     )
 )
-# What counts in another form. That they are as they were is noticed, as of all attributes but those of `NOISE`.
-_SAID_OTHERWISE = ("__dataclass_fields__", "__dataclass_params__", "__orig_bases__")
+# Attributes that count in another form. Guards compare them, like all attributes that are not in
+# `NOISE`.
+_COUNTED_OTHERWISE = ("__dataclass_fields__", "__dataclass_params__", "__orig_bases__")
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
 
 
 def describe_class(cls: type, reading: int = 0) -> Description:
-    """What a class consists of: bases, metaclass, attributes; fields and members where it has such.
+    """Describes a class: bases, metaclass, attributes, and the fields or members, if there are any.
 
-    reading: what code of the graph reads of code.
+    Args:
+        cls: A user class or a library class.
+        reading: The parts of other code that code of the graph reads, see `read_parts`.
     """
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
@@ -110,12 +113,12 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         if base is not object:
             references.add(f"base {position}", base)
     if type(cls) is not type and not isinstance(cls, enum.EnumMeta):
-        # That of an enum follows from its bases, and is called EnumType from 3.11 on.
+        # The metaclass of an enum follows from its bases, and is called EnumType from 3.11 on.
         references.add("metaclass", type(cls))
     content: tuple[object, ...] = (_slots(cls),)
     attributes = dict(cls.__dict__)
     count_attributes(cls, attributes)
-    for name in (*NOISE, *_SAID_OTHERWISE):
+    for name in (*NOISE, *_COUNTED_OTHERWISE):
         attributes.pop(name, None)
     for special in (_enum, _dataclass, _attrs, _named_tuple, _typed_dict, _msgspec, _pydantic):
         content += special(cls, attributes, references)
@@ -139,28 +142,15 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         if body is not None and name not in body and type(value) in _HAVE_ORDER:
             value = unordered(value)
         references.add(f"attribute {name}", value)
-    references.add_inherited_patches(lambda: _spelled(cls))
-    modules = frozenset(references.modules)
-    return Description(
-        "class",
-        cls.__name__,
-        content,
-        references.links,
-        references.reads,
-        modules,
-        tools=references.tools,
-        attributes=tuple(references.attributes),
-        computed=tuple(references.computed),
-        reading=references.spelled,
-        watched=tuple(references.watched.items()),
-    )
+    references.add_inherited_patches(lambda: _names_in_methods(cls))
+    return references.description("class", cls.__name__, content)
 
 
 _HAVE_ORDER = (dict, list, tuple)
 
 
 def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...] | None:
-    """The names in the body of a class, if a library may have written lists into the class besides."""
+    """Returns the names in the body of a class if a library may have added lists to the class."""
     lists = {
         name
         for name, value in attributes.items()
@@ -173,8 +163,8 @@ def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...
     return None if body is None or lists <= set(body) else body
 
 
-def _spelled(cls: type) -> frozenset[str]:
-    """The names and texts in the code of a class's methods."""
+def _names_in_methods(cls: type) -> frozenset[str]:
+    """Returns the names and string constants in the code of the methods of a class."""
     values = vars(cls).values()
     getters = (value.fget for value in values if type(value) is property)
     functions = (part for value in (*values, *getters) for part in _functions_in(value))
@@ -183,14 +173,14 @@ def _spelled(cls: type) -> frozenset[str]:
 
 
 def _add_arguments_of_bases(cls: type, references: References) -> None:
-    """Link what generic bases were given: ``int`` of ``class IntParser(Parser[int])``."""
+    """Add the arguments of generic bases: ``int`` of ``class IntParser(Parser[int])``."""
     for position, base in enumerate(cls.__dict__.get("__orig_bases__", ())):
         arguments = getattr(base, "__args__", ())
         if arguments and getattr(base, "__origin__", None) not in _DECLARE_PARAMETERS:
             scope = Scope(cls)
             references.add(
                 f"arguments of base {position}",
-                tuple(said(argument, scope) for argument in arguments),
+                tuple(annotation_value(argument, scope) for argument in arguments),
             )
 
 
@@ -198,7 +188,7 @@ _DECLARE_PARAMETERS = (Generic, Protocol)
 
 
 def _is_made_from_annotations(cls: type, content: tuple[object, ...]) -> bool:
-    if "pydantic" in content:  # the fields say it
+    if "pydantic" in content:  # the fields contain the types
         return "dataclass" in content
     return not _FROM_ANNOTATIONS.isdisjoint(filter(_is_text, content)) or acts_on_annotations(cls)
 
@@ -211,7 +201,7 @@ def _is_text(part: object) -> bool:
 
 
 def _add_what_is_read(cls: type, references: References, reading: int) -> None:
-    """Link what is left out unless code reads it."""
+    """Add the docstring, annotations, name and subclasses, as far as code reads them."""
     if reading & DOCSTRINGS:
         references.compute("docstring", docstring_of, cls, "__doc__")
         fields = cls.__dict__.get("__pydantic_fields__")
@@ -227,7 +217,7 @@ def _add_what_is_read(cls: type, references: References, reading: int) -> None:
 
 
 def _restates_base(cls: type, name: str, value: object) -> bool:
-    """Returns whether the first base has the same attribute, so that it changes nothing.
+    """True if the first base has the same attribute, so that this one changes nothing.
 
     cloudpickle drops such an attribute.
     """
@@ -242,12 +232,12 @@ def _slots(cls: type) -> tuple[str, ...] | None:
     slots = cls.__dict__.get("__slots__")
     if slots is None:
         return None
-    # An iterator is used up by now; its names then count by the attributes that the methods use.
+    # An iterator is exhausted by now: then the slots count only where the methods use them.
     return (slots,) if isinstance(slots, str) else tuple(sorted(map(str, slots)))
 
 
 def _enum(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Members by name, in order, and value; of the rest what the user wrote."""
+    """Describes the members of an enumeration in order, and keeps the attributes that the user wrote."""
     if not isinstance(cls, enum.EnumMeta):
         return ()
     members: dict[str, Any] = dict(cls.__members__)
@@ -283,7 +273,7 @@ def _enum(cls: type, attributes: dict[str, Any], references: References) -> tupl
 
 
 def _attributes_of_member(member: object, remembered: tuple[str, ...]) -> dict[str, object]:
-    """The value of a member, and what was set on it, as they count. What it remembers of itself is no part of it."""
+    """Returns the value of a member and the attributes that were set on it, without cached attributes."""
     attributes: dict[str, object] = dict(vars(member))
     count_attributes(vars(member), attributes)
     return {name: value for name, value in attributes.items() if name not in remembered}
@@ -293,23 +283,23 @@ _OF_EVERY_MEMBER = ("__objclass__", "_inverted_", "_name_", "_sort_order_")
 
 
 def _is_made_by_enum(cls: type, name: str, value: object) -> bool:
-    """Whether a special name stands in the class because `enum` put it there."""
+    """True if `enum` itself put an attribute with a special name into the class."""
     if _is_own_code(value):
         return False
     function = _function_in(value)
     if not name.startswith("__") or (function and function.__module__ == "enum"):
         return True
-    # Methods of a data type's, such as `int.__format__`, are copied from the enumerations above.
+    # Methods of the data type, such as `int.__format__`, are copied from the base enumerations.
     enums = (base for base in cls.__mro__[1:] if isinstance(base, enum.EnumMeta))
     return any(getattr(base, name, None) == value for base in enums)
 
 
 def _dataclass(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Parameters and fields in order, in place of the methods that are made from them."""
+    """Describes a dataclass by its parameters and fields, and drops the generated methods."""
     fields = cls.__dict__.get("__dataclass_fields__")
     if not isinstance(fields, dict):
         return ()
-    # By their types: a class that was pickled by value comes with copies of these sentinels.
+    # Compared by type: a class that was pickled by value has a copy of this sentinel.
     missing = type(sys.modules["dataclasses"].MISSING)
     parameters = cls.__dict__.get("__dataclass_params__")
     content: list[object] = [
@@ -345,14 +335,15 @@ def _is_made_by_dataclass(function: FunctionType | None) -> bool:
         return False
     if sys.version_info >= (3, 11):
         return code.co_qualname.startswith("__create_fn__.<locals>.")
-    # The only sign: the line after `def __create_fn__(...):`. A method on the second line of a cell has a text.
+    # Only the line number shows it: the code follows `def __create_fn__(...):`. A user method on the
+    # second line of a notebook cell has a source.
     return code.co_firstlineno == 2 and (
-        code.co_filename == "<string>" or written(function) is None
+        code.co_filename == "<string>" or find_source(function) is None
     )
 
 
 def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Fields in order, in place of the methods that attrs makes from them."""
+    """Describes an attrs class by its fields, and drops the generated methods."""
     fields = cls.__dict__.get("__attrs_attrs__")
     if not isinstance(fields, tuple):
         return ()
@@ -368,7 +359,7 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
         if callable(getattr(field, "repr", None)):
             references.add(f"field {field.name} repr", field.repr)
         if getattr(field, "type", None) is not None:
-            references.add(f"field {field.name} type", said(field.type, Scope(cls)))
+            references.add(f"field {field.name} type", annotation_value(field.type, Scope(cls)))
         default = field.default
         if type(default).__name__ == "Factory":
             references.add(f"field {field.name} factory", default.factory)
@@ -391,7 +382,7 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
             or str(function.__globals__.get("__name__", "")).partition(".")[0] == "attr"
         )
         if function is not None and is_made:
-            if name not in _OF_SOME_ATTRS:
+            if name not in _OF_NEWER_ATTRS:
                 made.append(name)
             if name == "__setattr__":
                 _add_hooks(function, references)
@@ -400,12 +391,12 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
     return ("attrs", *content, "made", *sorted(made))
 
 
-# Methods that attrs makes from some version on.
-_OF_SOME_ATTRS = frozenset(("__replace__",))
+# Methods that only newer versions of attrs generate.
+_OF_NEWER_ATTRS = frozenset(("__replace__",))
 
 
 def _add_hooks(set_attribute: FunctionType, references: References) -> None:
-    """Link what the class runs when an attribute is set, for each field: attrs keeps it in this method alone."""
+    """Add the hooks that attrs runs when a field is set: only this method refers to them."""
     closure = zip(set_attribute.__code__.co_freevars, set_attribute.__closure__ or (), strict=False)
     for name, cell in closure:
         if name == "sa_attrs":
@@ -414,9 +405,9 @@ def _add_hooks(set_attribute: FunctionType, references: References) -> None:
 
 
 def _is_carried_from_attrs(function: FunctionType) -> bool:
-    """Whether attrs made a method that cloudpickle has carried, so that its file tells nothing.
+    """True if attrs generated a method that came in a pickle of cloudpickle, without its file name.
 
-    It was compiled by itself, outside a class, and has no text. What the user wrote so has one.
+    attrs compiles it outside a class, and it has no source. A method of the user's has a source.
     """
     code: Any = function.__code__
     if code.co_filename != source_cache.CARRIED or code.co_name not in _MADE_BY_ATTRS:
@@ -426,7 +417,7 @@ def _is_carried_from_attrs(function: FunctionType) -> bool:
         if sys.version_info >= (3, 11)
         else code.co_firstlineno == 1
     )
-    return is_alone and written(function) is None
+    return is_alone and find_source(function) is None
 
 
 _MADE_BY_ATTRS = frozenset(
@@ -437,7 +428,7 @@ _MADE_BY_ATTRS = frozenset(
 def _named_tuple(
     cls: type, attributes: dict[str, Any], references: References
 ) -> tuple[object, ...]:
-    """Fields in order and their defaults, in place of the methods that are made from them."""
+    """Describes a named tuple by its fields and defaults, and drops the generated methods."""
     fields = cls.__dict__.get("_fields")
     if not (issubclass(cls, tuple) and isinstance(fields, tuple) and "_make" in cls.__dict__):
         return ()
@@ -454,12 +445,12 @@ def _named_tuple(
 
 
 def _typed_dict(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Which keys it must have, may have, and so on."""
+    """Describes a typed dict by its required, read-only and extra keys."""
     if type(cls).__name__ != "_TypedDictMeta":
         return ()
     extra = cls.__dict__.get("__extra_items__")
     if extra is not None and "NoExtraItems" not in (type(extra).__name__, str(extra)):
-        references.add("extra items", said(extra, Scope(cls)))
+        references.add("extra items", annotation_value(extra, Scope(cls)))
     keys = (cls.__dict__.get(name) for name in ("__required_keys__", "__readonly_keys__"))
     return (
         "typed dict",
@@ -469,7 +460,7 @@ def _typed_dict(cls: type, _: dict[str, Any], references: References) -> tuple[o
 
 
 def _msgspec(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Options of a struct, its fields in order, and their defaults; their types are annotations."""
+    """Describes a msgspec struct by its options, fields and defaults; the types are annotations."""
     config = getattr(cls, "__struct_config__", None)
     if type(config).__module__.partition(".")[0] != "msgspec":
         return ()
@@ -512,16 +503,17 @@ _OPTIONS_OF_STRUCT = (
 
 
 def _pydantic(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Fields in order with their types, which pydantic acts on."""
+    """Describes a pydantic model by its fields with their types, and by its decorators."""
     if not isinstance(cls.__dict__.get("__pydantic_fields__"), dict):
         return ()
     if not cls.__dict__.get("__pydantic_complete__", True):
-        # Types that were not defined yet are looked up at its first use, which would change the fields.
+        # pydantic resolves forward references at the first use of the model, which changes the
+        # fields.
         with suppress(Exception):
             cls.model_rebuild(raise_errors=False)  # type: ignore[attr-defined]
     fields: dict[str, Any] = cls.__dict__["__pydantic_fields__"]
     for name, private in attributes.pop("__private_attributes__", {}).items():
-        # Not the attribute itself, which notes its first use.
+        # Not the attribute object itself, which records its first use.
         references.add(f"field {name} default", private.default)
         references.add(f"field {name} default_factory", private.default_factory)
     for name, field in fields.items():
@@ -534,7 +526,7 @@ def _pydantic(cls: type, attributes: dict[str, Any], references: References) -> 
 
 
 def _decorators(cls: type, references: References) -> Iterator[object]:
-    """The validators, serializers and computed fields of a class: to what they apply, in which order, and how."""
+    """Yields the validators, serializers and computed fields of a model; adds their parameters."""
     decorators = cls.__dict__.get("__pydantic_decorators__")
     for kind in _KINDS_OF_DECORATORS:
         found = getattr(decorators, kind, None) or {}
@@ -571,7 +563,7 @@ _PARTS_FOR_PEOPLE = (
 )
 
 
-# All but those that are for people: title, description, examples and the like.
+# Without the parts that only document the field: title, description, examples and so on.
 _PARTS_OF_PYDANTIC_FIELD = (
     "alias",
     "annotation",
@@ -592,7 +584,7 @@ _PARTS_OF_PYDANTIC_FIELD = (
 
 
 def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object, ...]:
-    """Drop the names by position if they are those that are made from the fields; tell if there are none."""
+    """Drop ``__match_args__`` if it was generated from the fields; return a mark if it is missing."""
     if attributes.get("__match_args__") == tuple(made):
         del attributes["__match_args__"]
         return ()
@@ -600,7 +592,7 @@ def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object
 
 
 def _is_machinery(name: str, value: object) -> bool:
-    """Whether an attribute is what a library put into the class for itself."""
+    """True if a library added an attribute to the class for its own use."""
     if name.startswith("__pydantic_"):
         return True
     function = _function_in(value)
@@ -613,12 +605,12 @@ def _is_own_code(value: object) -> bool:
 
 
 def _function_in(value: object) -> FunctionType | None:
-    """The innermost function that an attribute wraps, if it is a method of some kind."""
+    """Returns the innermost function that an attribute wraps; None if it is no method."""
     return next(reversed(list(_functions_in(value))), None)
 
 
 def _functions_in(value: object) -> Iterator[FunctionType]:
-    """A function, and all that it wraps one inside the other."""
+    """Yields a function and the functions that it wraps, from the outside in."""
     seen: set[int] = set()
     while id(value) not in seen:
         seen.add(id(value))

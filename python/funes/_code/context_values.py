@@ -1,8 +1,9 @@
-"""Variables of a context or thread: what counts is the value that they have where the call is made.
+"""Context variables and thread-local values: they count with the value at the place of the call.
 
-So does the context of `decimal`, which decides what arithmetic gives and which code rarely names. Other settings of a
-process change results as well, such as those of numpy and pandas. They do not count: to ask for all of them would take
-longer than a hit, and most change only how results are shown.
+The context of `decimal` counts in the same way: it determines the results of arithmetic, and code
+rarely names it. Other settings of a process, such as those of numpy and pandas, change results as
+well. They do not count: reading all of them would take longer than a hit, and most of them change
+only the display.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any, Final
 
 
 class _Current:
-    """The value that a variable has in the context or thread that asks."""
+    """A variable that is hashed with its value in the current context or thread."""
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, variable: Any) -> None:
         self.variable = variable
@@ -31,9 +32,9 @@ class _Current:
 
 
 class _Decimal:
-    """The context in which `decimal` computes."""
+    """The current context of `decimal`."""
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __funes_key__(self) -> object:
         import decimal
@@ -48,14 +49,14 @@ class _Decimal:
 
 
 DECIMAL: Final = _Decimal()
-"""Stands for the context in which `decimal` computes."""
+"""The value that is hashed for the current context of `decimal`."""
 
-#: One for each variable, by its address: what calls change is known by the object that stands for it.
+#: One substitute for each variable, by address: state that calls change is tracked by its object.
 _known: dict[int, _Current] = {}
 
 
 def current(value: object) -> object:
-    """What stands for a variable of a context or thread; any other value itself."""
+    """Returns a substitute for a context variable or thread-local value; any other value itself."""
     if not issubclass(type(value), (ContextVar, threading.local)):
         return value
     return _known.setdefault(id(value), _Current(value))

@@ -1,4 +1,4 @@
-"""What changed from one definition to another, as far as their `definition.json` tell."""
+"""Compares two definitions by their `definition.json` files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 Node = dict[str, Any]
-Link = dict[str, Any]
+Reference = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """One thing that differs between two definitions. As a text it is one line.
+    """One difference between two definitions. `str` gives one line.
 
     Example:
         >>> print(Change("changed", "value", "RATE", "mine.step", "0.1", "0.2"))
@@ -24,12 +24,12 @@ class Change(NamedTuple):
     what: str
     #: The qualified name of code; the name of a value.
     name: str
-    #: The qualified name of the code that has the value, or is the first to read it; empty for code.
+    #: The qualified name of the code that holds the value, or reads it first; empty for code.
     of: str = ""
-    #: A value in short before the change, and after it.
+    #: Short representations of a value before and after the change.
     before: str = ""
     after: str = ""
-    #: A unified diff of the source, if the code itself changed and its text is known.
+    #: A unified diff of the source, if the code itself changed and both sources are recorded.
     diff: str = ""
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Change(NamedTuple):
         if self.how != "changed":
             return f"{self.name} ({self.what}) {self.how}"
         if not self.diff:
-            return f"{self.name} ({self.what}) changed; there is no text that shows how"
+            return f"{self.name} ({self.what}) changed; no source is recorded"
         lines = self.diff.splitlines()[2:]
         more, less = (sum(line.startswith(sign) for line in lines) for sign in "+-")
         return f"{self.name} ({self.what}) changed: {_lines(more)} added, {_lines(less)} removed"
@@ -60,18 +60,19 @@ def _lines(count: int) -> str:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """What changed between two definitions.
+    """Lists the differences between two definitions.
 
-    Code is matched from the memorious function on, by where it is used and by its name and kind. A function that was
-    renamed is one removed and one added.
+    Nodes are matched from the memorious function on, by the references to them and by name and
+    kind. A renamed function counts as one removed and one added.
 
     Args:
-        old: What the `definition.json` of one definition holds; see docs/format.md.
-        new: The same of another.
+        old: The content of the `definition.json` of one definition; see docs/format.md.
+        new: The content of the `definition.json` of the other definition.
 
     Returns:
-        The changes, those nearest to the memorious function first. Empty if it is one definition. Where two differ in
-        something that the files do not record, one change of the kind ``"unknown"`` says so.
+        The changes, those nearest to the memorious function first. Empty if the definitions are
+        equal. If they differ in something that the files do not record, one change of the kind
+        ``"unknown"``.
 
     Example:
         >>> node = {"name": "mine.f", "kind": "function", "own": "", "source": ""}
@@ -80,16 +81,17 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
         >>> [str(change) for change in changes(old, new)]
         ['RATE: 0.1 -> 0.2']
     """
-    told: dict[Change, Change] = {}
+    reported: dict[Change, Change] = {}
     for change in _of_nodes(old["nodes"], new["nodes"]):
-        told.setdefault(change._replace(of=""), change)  # a global counts once, whoever reads it
-    found = list(told.values())
+        # A global is reported once, even if several functions read it.
+        reported.setdefault(change._replace(of=""), change)
+    found = list(reported.values())
     found += _of_depends_on(old.get("depends_on"), new.get("depends_on"))
     if not found and old.get("definition") != new.get("definition"):
         reason = (
-            "what depends_on= says, or something else that is not recorded"
+            "depends_on=, or another input that is not recorded"
             if "depends_on" not in old or "depends_on" not in new
-            else "something that is not recorded"
+            else "an input that is not recorded"
         )
         found.append(Change("changed", "unknown", reason))
     return found
@@ -109,7 +111,7 @@ def _of_nodes(old: Sequence[Node], new: Sequence[Node]) -> Iterator[Change]:
 
 
 class _Pairs:
-    """Which node of one definition is which of the other."""
+    """The matching of the nodes of two definitions."""
 
     def __init__(self, old: Sequence[Node], new: Sequence[Node]) -> None:
         self.old, self.new = old, new
@@ -117,7 +119,7 @@ class _Pairs:
         self.new_of: dict[int, int] = {}
         if old and new:
             self._pair(0, 0)
-        # What is used from elsewhere now is known by its name.
+        # Nodes that are referred to from other places now are matched by name.
         by_name: dict[tuple[str, str], deque[int]] = {}
         for position, node in enumerate(old):
             by_name.setdefault((node["name"], node["kind"]), deque()).append(position)
@@ -129,21 +131,21 @@ class _Pairs:
                 self._pair(same.popleft(), position)
 
     def _pair(self, old: int, new: int) -> None:
-        """Take two nodes for one, and then those that both refer to in the same way."""
+        """Match two nodes, then the nodes to which both refer under the same label."""
         waiting = deque([(old, new)])
         while waiting:
             old, new = waiting.popleft()
             if old in self.new_of or new in self.old_of:
                 continue
             self.new_of[old], self.old_of[new] = new, old
-            others = self.old[old]["links"]
-            for label, link in self.new[new]["links"].items():
+            before = self.old[old]["links"]
+            for label, reference in self.new[new]["links"].items():
                 waiting += self._alike(
-                    others.get(label, {}).get("nodes", ()), link.get("nodes", ())
+                    before.get(label, {}).get("nodes", ()), reference.get("nodes", ())
                 )
 
     def has_changed_code(self, old: Sequence[int]) -> bool:
-        """Whether a function or class of these has changed itself."""
+        """True if the own code of one of these functions or classes has changed."""
         return any(
             position not in self.new_of
             or self.old[position]["own"] != self.new[self.new_of[position]]["own"]
@@ -161,7 +163,7 @@ class _Pairs:
 
 
 def _is_alike(old: Node, new: Node) -> bool:
-    # The module does not count: a program that is run is `__main__`, and the same imported is not.
+    # The module does not count: a script that runs is `__main__`, but has another name if imported.
     return old["kind"] == new["kind"] and _last(old["name"]) == _last(new["name"])
 
 
@@ -175,11 +177,11 @@ def _of_node(old: Node, new: Node, pairs: _Pairs) -> Iterator[Change]:
     labels = dict.fromkeys((*new["links"], *old["links"]))
     for label in labels:
         before, after = old["links"].get(label), new["links"].get(label)
-        if _says_the_same(before, after, pairs):
+        if _is_equal(before, after, pairs):
             continue
         name = _name_of(label, new["name"])
         if before is None:
-            if not _is_code(after):  # code is reported for itself
+            if not _is_code(after):  # code is reported as a node
                 yield Change("added", "value", name, new["name"], after=_shown(after, pairs.new))
         elif after is None:
             if not _is_code(before):
@@ -191,34 +193,34 @@ def _of_node(old: Node, new: Node, pairs: _Pairs) -> Iterator[Change]:
             yield Change("changed", "value", name, new["name"], *texts)
 
 
-def _says_the_same(before: Link | None, after: Link | None, pairs: _Pairs) -> bool:
+def _is_equal(before: Reference | None, after: Reference | None, pairs: _Pairs) -> bool:
     if before is None or after is None:
         return before is after
     if "nodes" in before and "nodes" in after:
         if {pairs.new_of.get(position) for position in before["nodes"]} != set(after["nodes"]):
             return False
-        # An object differs if its code changed, too; then the code is reported for itself.
+        # An object also differs if its code changed; then only the code is reported.
         values = before.get("value"), after.get("value")
         return None in values or values[0] == values[1] or pairs.has_changed_code(before["nodes"])
-    # What is shown of a value may be the same for two values, and its reason differ for one.
+    # The short representations of two different values may be equal, and those of equal values differ.
     return all(before.get(part) == after.get(part) for part in ("nodes", "names", "type", "value"))
 
 
-def _is_code(link: Link | None) -> bool:
-    return link is not None and "nodes" in link and "value" not in link
+def _is_code(reference: Reference | None) -> bool:
+    return reference is not None and "nodes" in reference and "value" not in reference
 
 
-def _shown(link: Link | None, nodes: Sequence[Node]) -> str:
-    if link is None:
+def _shown(reference: Reference | None, nodes: Sequence[Node]) -> str:
+    if reference is None:
         return ""
-    if _is_code(link):
-        return ", ".join(nodes[position]["name"] for position in link["nodes"])
-    names = link.get("names") or link.get("type")
-    return ", ".join(dict.fromkeys(names)) if names else str(link.get("shown"))
+    if _is_code(reference):
+        return ", ".join(nodes[position]["name"] for position in reference["nodes"])
+    names = reference.get("names") or reference.get("type")
+    return ", ".join(dict.fromkeys(names)) if names else str(reference.get("shown"))
 
 
 def _name_of(label: str, owner: str) -> str:
-    """What people call what a label stands for."""
+    """Returns the name that is shown for a label of a node."""
     kind, _, name = label.partition(" ")
     name = name.removesuffix(" by name")
     if kind == "global":
@@ -241,11 +243,13 @@ def _diff(old: Node, new: Node) -> str:
     return "\n".join(lines)
 
 
-def _of_depends_on(old: Sequence[Link] | None, new: Sequence[Link] | None) -> Iterator[Change]:
+def _of_depends_on(
+    old: Sequence[Reference] | None, new: Sequence[Reference] | None
+) -> Iterator[Change]:
     if old is None or new is None:
         return
     for position in range(max(len(old), len(new))):
-        before, after = (said[position] if position < len(said) else None for said in (old, new))
+        before, after = (side[position] if position < len(side) else None for side in (old, new))
         texts = _shown(before, ()), _shown(after, ())
         if before is None:
             yield Change("added", "depends_on", "depends_on", after=texts[1])

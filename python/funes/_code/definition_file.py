@@ -1,4 +1,4 @@
-"""`definition.json`, which records beside the entries what their definition consists of."""
+"""Reads and writes `definition.json`, which records the definition graph beside the entries."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from funes._funes import DESCRIPTION
 
 FILE_NAME = DESCRIPTION
 
-#: Version of the file; docs/format.md describes all of them.
+#: Version of the file format that is written; docs/format.md describes all versions.
 FORMAT = 2
 
-#: The versions that are understood.
+#: The format versions that can be read.
 _FORMATS = (1, 2)
 
-#: How the file says which functions have the definition.
+#: The start of the list of functions in the text of the file.
 _FUNCTIONS = '"functions": '
 
-#: How it says that the process that wrote it did not know the nodes, or may not tell.
+#: The text of an empty node list: the writing process did not know the nodes, or may not store them.
 _NO_NODES = '"nodes": []'
 
-#: What the file holds.
+#: The parsed content of the file.
 Content = dict[str, Any]
 
 
 def read_definition(folder: str | os.PathLike[str]) -> Content | None:
-    """What the `definition.json` of a definition holds; None if there is none.
+    """Reads the `definition.json` of a definition; returns None if there is none.
 
     Args:
-        folder: That of the definition's entries, whose name is the definition hash.
+        folder: The folder of the definition's entries. Its name is the definition hash.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is not what funes writes, or not this definition's, or of a later version.
+        OSError: The file cannot be read.
+        ValueError: The file is damaged, belongs to another definition, or has a newer format.
     """
     path = os.path.join(folder, FILE_NAME)
     try:
@@ -46,25 +46,25 @@ def read_definition(folder: str | os.PathLike[str]) -> Content | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not what was written: {error}") from error
-    flaw = _flaw(content, os.path.basename(os.path.normpath(folder)))
-    if flaw:
-        raise ValueError(f"{path} {flaw}")
+        raise ValueError(f"{path} is damaged: {error}") from error
+    problem = _problem(content, os.path.basename(os.path.normpath(folder)))
+    if problem:
+        raise ValueError(f"{path} {problem}")
     found: Content = content
     return found
 
 
-def _flaw(content: Any, definition: str) -> str:
-    """What is wrong with the parts that every reader relies on; empty if nothing is."""
+def _problem(content: Any, definition: str) -> str:
+    """Checks the parts that every reader relies on; returns an empty text if they are valid."""
     if not isinstance(content, dict):
-        return "is not what was written: it holds no object"
+        return "is damaged: it is not a JSON object"
     if content.get("format") not in _FORMATS:
-        return f"has the format {content.get('format')!r}; this funes reads 1 and 2"
+        return f"has the format {content.get('format')!r}; this version of funes reads 1 and 2"
     if content.get("definition") != definition:
         return f"belongs to the definition {content.get('definition')!r}"
     nodes = content.get("nodes")
     if not isinstance(nodes, list) or not all(_is_node(node, len(nodes)) for node in nodes):
-        return "is not what was written: its nodes are damaged"
+        return "is damaged: its nodes are not valid"
     return ""
 
 
@@ -74,40 +74,40 @@ def _is_node(node: Any, count: int) -> bool:
     if not all(isinstance(node.get(part), str) for part in ("name", "kind", "own", "source")):
         return False
     return all(
-        isinstance(link, dict)
-        and all(isinstance(p, int) and 0 <= p < count for p in link.get("nodes", ()))
-        for link in node["links"].values()
+        isinstance(reference, dict)
+        and all(isinstance(p, int) and 0 <= p < count for p in reference.get("nodes", ()))
+        for reference in node["links"].values()
     )
 
 
-class _Read(NamedTuple):
-    """What a file said when it was read."""
+class _Summary(NamedTuple):
+    """The parts of a file that a process keeps in memory."""
 
     stamp: tuple[int, int, int]
     functions: tuple[str, ...]
-    #: Whether it says what the definition consists of.
+    #: False if the file has an empty list of nodes.
     has_nodes: bool
 
 
-#: By path. A file is read once in a process, as long as it is the same.
-_read: dict[str, _Read] = {}
+#: Summaries by path. A process reads a file again only if its stamp has changed.
+_summaries: dict[str, _Summary] = {}
 
 
 def read_functions(folder: str) -> tuple[str, ...]:
-    """The identities of the functions that have this definition; empty if that is not known.
+    """Returns the identities of the functions with this definition; empty if they are not known.
 
-    Only the part of the file that says so is parsed.
+    Parses only this part of the file.
     """
     try:
-        return _looked_at(folder).functions
+        return _summary(folder).functions
     except (OSError, ValueError):
         return ()
 
 
 def is_recorded(folder: str, function: str) -> bool:
-    """Whether `record_definition` would add nothing for a function of this identity."""
+    """True if `record_definition` would add nothing for a function with this identity."""
     try:
-        found = _looked_at(folder)
+        found = _summary(folder)
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
@@ -115,45 +115,45 @@ def is_recorded(folder: str, function: str) -> bool:
     return found.has_nodes and function in found.functions
 
 
-def _looked_at(folder: str) -> _Read:
+def _summary(folder: str) -> _Summary:
     path = os.path.join(folder, FILE_NAME)
     status = os.lstat(path)
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-        raise ValueError(f"{path} is no file")
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+        raise ValueError(f"{path} is not a regular file")
     stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-    read = _read.get(path)
-    if read is None or read.stamp != stamp:
+    summary = _summaries.get(path)
+    if summary is None or summary.stamp != stamp:
         with open(path, encoding="utf-8", errors="surrogatepass") as file:
             text = file.read()
         functions = _functions(text, os.path.basename(folder))
-        read = _read[path] = _Read(stamp, functions, _NO_NODES not in text)
-    return read
+        summary = _summaries[path] = _Summary(stamp, functions, _NO_NODES not in text)
+    return summary
 
 
 def _functions(text: str, definition: str) -> tuple[str, ...]:
-    # A quote within a text has a backslash before it, so that nothing else looks like these.
-    place = text.find(_FUNCTIONS)
-    if place < 0 or f'"definition": "{definition}"' not in text:
+    # JSON escapes quotes inside strings, so only the key itself matches.
+    start = text.find(_FUNCTIONS)
+    if start < 0 or f'"definition": "{definition}"' not in text:
         return ()
-    found = json.JSONDecoder().raw_decode(text, place + len(_FUNCTIONS))[0]
+    found = json.JSONDecoder().raw_decode(text, start + len(_FUNCTIONS))[0]
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         return ()
     return tuple(each for each in found if ":" in each)
 
 
 def record_definition(folder: str, content: Content, *, shared: bool = False) -> None:
-    """Write `definition.json` into the folder of a definition, whole or not at all.
+    """Writes `definition.json` into the folder of a definition, atomically.
 
-    A file that is there stays, but for two things: the function is added to those that have this definition, and nodes
-    to a file that has none.
+    Keeps an existing file, with two exceptions: adds the function to the list of functions, and
+    adds the nodes if the file has none.
 
     Args:
-        folder: That of the definition's entries.
-        content: What it is to hold.
-        shared: Whether the owner's group may use it too.
+        folder: The folder of the definition's entries.
+        content: The content to write.
+        shared: If true, the owner's group may use the file too.
 
     Raises:
-        OSError: It cannot be written; what was there stays.
+        OSError: The file cannot be written. An existing file stays as it was.
     """
     path = os.path.join(folder, FILE_NAME)
     if not os.path.lexists(path):
@@ -165,7 +165,7 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
             return
     try:
         present = read_definition(folder)
-    except ValueError:  # not ours to mend
+    except ValueError:  # a damaged or newer file is not repaired
         return
     if present is not None:
         functions = list(dict.fromkeys((*read_functions(folder), *content["functions"])))
@@ -176,15 +176,15 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
 
 
 def _name_new(temporary: str, path: str) -> None:
-    """Give a file a name that no file has."""
+    """Renames a file; raises FileExistsError if the name is taken."""
     try:
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except (OSError, NotImplementedError, AttributeError):  # a file system without links
+    except (OSError, NotImplementedError, AttributeError):  # a file system without hard links
         if os.path.lexists(path):
             raise FileExistsError(path) from None
         os.replace(temporary, path)
     else:
-        with suppress(OSError):  # it has its name; the other one is swept later
+        with suppress(OSError):  # a temporary name that stays is swept later
             os.unlink(temporary)

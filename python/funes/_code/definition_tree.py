@@ -1,4 +1,4 @@
-"""The graph of a definition, for people, as a tree on the screen."""
+"""Prints the graph of a definition as a tree."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Node = dict[str, Any]
 
 
 def explain_definition(function: Any, file: TextIO | None = None) -> None:
-    """Print what the definition of a function or class consists of, as a tree.
+    """Print the definition of a function or class as a tree.
 
-    Shown are the functions and classes that are followed, the values that count, and where it stops: at libraries,
-    which count by name, and at what cannot be hashed, which counts by its type.
+    The tree shows the functions and classes of your own code and the values that count. Its leaves
+    are library code, which counts by name, and values that cannot be hashed, which count by type.
 
     Args:
         function: A function, memorious or not, or a class.
-        file: Where to print; the standard output by default.
+        file: The file to print to; by default the standard output.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: The argument is neither a function nor a class.
 
     Example:
         >>> FACTOR = 2
@@ -37,7 +37,7 @@ def explain_definition(function: Any, file: TextIO | None = None) -> None:
     nodes = definition_graph(function)
     out = sys.stdout if file is None else file
     if not nodes:
-        print(f"{function!r} is a library's: it counts by its name", file=out)
+        print(f"{function!r} is library code: it counts by its name", file=out)
         return
     for line in _tree(nodes):
         print(line, file=out)
@@ -45,7 +45,7 @@ def explain_definition(function: Any, file: TextIO | None = None) -> None:
 
 def _tree(nodes: list[Node]) -> Iterator[str]:
     shown: set[int] = set()
-    # Lines to come, the next one last: the text before the branch, the branch, label, position of a node or text.
+    # A stack of lines: indentation, branch, label, and the position of a node or a text.
     pending: list[tuple[str, str, str, int | None, str]] = [("", "", "", 0, "")]
     while pending:
         before, branch, label, position, text = pending.pop()
@@ -69,13 +69,14 @@ def _tree(nodes: list[Node]) -> Iterator[str]:
 
 
 def _children(node: Node) -> Iterator[tuple[str, int | None, str]]:
-    for label, link in sorted(node["links"].items()):
-        if "nodes" in link:
-            for position in link["nodes"]:
+    for label, reference in sorted(node["links"].items()):
+        if "nodes" in reference:
+            for position in reference["nodes"]:
                 yield label, position, ""
-        elif "doubt" in link:
-            yield label, None, f": by its type only, {link['type'][0]}, since {link['doubt']}"
-        elif "names" in link:
-            yield label, None, f": by name, {', '.join(dict.fromkeys(link['names']))}"
+        elif "doubt" in reference:
+            kind, reason = reference["type"][0], reference["doubt"]
+            yield label, None, f": by its type only, {kind}, because {reason}"
+        elif "names" in reference:
+            yield label, None, f": by name, {', '.join(dict.fromkeys(reference['names']))}"
         else:
-            yield label, None, f" = {link['shown']}"
+            yield label, None, f" = {reference['shown']}"

@@ -1,4 +1,4 @@
-"""What `depends_on=` adds to a definition: modules and distributions by version, files by content."""
+"""Evaluates `depends_on=`: modules and distributions count by version, files by content."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from typing import Any
 
 from funes._funes import hash_value, shown
 
-#: How much of a file is in memory at a time, in bytes.
-_CHUNK = 64 << 20
+#: The part of a file that is read at a time.
+_CHUNK_BYTES = 64 << 20
 
-#: A file that was changed less than this many seconds ago may change again without a new date: the coarsest file
-#: systems (FAT) count in two seconds.
-_GRAIN = 3.0
+#: A file that was changed less than this many seconds ago may change again without a new
+#: modification time: the coarsest file systems (FAT) have a resolution of two seconds.
+_MTIME_RESOLUTION_SECONDS = 3.0
 
-#: Number, size and dates of a file; None if it may change without a change of these.
+#: Device, inode, size and times of a file; None if the file may change without a change of these.
 _Stamp = tuple[int, ...] | None
 
 _Read = dict[str, tuple[_Stamp, list[str]]]
 
 
 class File:
-    """A file or folder that counts by its content, read again when it has changed.
+    """A file or folder that counts by its content. It is read again when it has changed.
 
-    path: As it stands now, so that a later change of the working directory makes no difference.
+    path: The absolute path, so that a later change of the working directory makes no difference.
     """
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, path: Path) -> None:
-        #: As it was given: another process, like the code, takes a relative one from its own working directory.
+        #: The path as the user gave it: another process resolves a relative path in its own working
+        #: directory.
         self._given = path
         self.path = path.absolute()
-        #: What was read: path -> how the file looked then, the hashes of its pieces.
+        #: For each path that was read: the file's stamp at that time, and the hashes of its chunks.
         self._read: _Read = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return File, (self._given,)
 
     def __funes_key__(self) -> object:
-        """The content: hashes of its pieces, for a folder by the names of the files in it.
+        """Returns the hashes of the chunks of the file; for a folder, those of each file by its path.
 
         Raises:
             OSError: A file is missing or cannot be read.
@@ -62,7 +63,7 @@ class File:
         stamp = _stamp(path)
         known = before.get(path)
         if known is None or stamp is None or known[0] != stamp:
-            known = stamp, list(_pieces(path))
+            known = stamp, list(_chunk_hashes(path))
         self._read[path] = known
         return known[1]
 
@@ -71,19 +72,19 @@ _CONTAINERS = frozenset((dict, frozenset, list, set, tuple))
 
 
 class Holder:
-    """A container with paths in it, which count by their content.
+    """A container with paths, whose files count by their content.
 
-    value: As it was given: it may be changed later on.
+    value: The container itself: the user may change it later.
     """
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, value: object) -> None:
         self.value = value
         self._files: dict[Path, File] = {}
 
     def __funes_key__(self) -> object:
-        """The container with files in place of its paths."""
+        """Returns the container with `File` objects in place of its paths."""
         return self._with_files(self.value)
 
     def _with_files(self, value: Any) -> object:
@@ -94,7 +95,7 @@ class Holder:
         if not _holds_path(value):
             return value
         if isinstance(value, dict):
-            # A path that is a key counts by its content beside the value.
+            # For a path that is a key, the content counts in addition to the path.
             return {
                 key: (self._with_files(key), self._with_files(part))
                 if _holds_path(key)
@@ -105,21 +106,21 @@ class Holder:
 
 
 def taken(depends_on: Iterable[Any]) -> tuple[Any, ...]:
-    """What was given to `depends_on=`, with paths as files."""
+    """Parses the value of `depends_on=`: replaces paths by `File` objects."""
     return tuple(File(one) if isinstance(one, Path) else one for one in depends_on)
 
 
 def resolve(depends_on: tuple[Any, ...]) -> tuple[object, ...]:
-    """The values to hash for what `taken` gave, as things stand now; a file is read when it is hashed."""
+    """Returns the current values to hash for a parsed `depends_on=`; files are read while hashing."""
     return tuple(map(_resolve, depends_on))
 
 
 def record(depends_on: tuple[Any, ...], resolved: tuple[object, ...]) -> list[dict[str, str]]:
-    """The same for people, as `definition.json` has it; docs/format.md describes it.
+    """Returns the `depends_on` field of `definition.json`; docs/format.md describes it.
 
     Args:
-        depends_on: What was given.
-        resolved: What `resolve` made of it.
+        depends_on: The parsed `depends_on=`.
+        resolved: The result of `resolve`.
     """
     return [
         {"value": hash_value(value), "shown": _shown(dependency, value)}
@@ -146,7 +147,7 @@ def _resolve(dependency: Any) -> object:
 
 
 def _holds_path(value: object, above: frozenset[int] = frozenset()) -> bool:
-    """Whether there is a path in a container, or in one within it."""
+    """True for a path, and for a container that holds a path at any depth."""
     if isinstance(value, Path):
         return True
     if type(value) not in _CONTAINERS or id(value) in above:
@@ -156,7 +157,8 @@ def _holds_path(value: object, above: frozenset[int] = frozenset()) -> bool:
 
 
 def _is_distribution(dependency: Any) -> bool:
-    # Whoever has one has imported the module, which takes longer than all of funes.
+    # Not imported here, since this takes longer than importing funes: a program that has a
+    # distribution object has imported the module.
     metadata = sys.modules.get("importlib.metadata")
     return metadata is not None and isinstance(dependency, metadata.Distribution)
 
@@ -175,13 +177,13 @@ def _version(module: types.ModuleType) -> str | None:
 
 def _stamp(path: str) -> _Stamp:
     found = os.stat(path)
-    if abs(time.time() - max(found.st_mtime, found.st_ctime)) < _GRAIN:
+    if abs(time.time() - max(found.st_mtime, found.st_ctime)) < _MTIME_RESOLUTION_SECONDS:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _files_in(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
-    """The regular files in a folder and in the folders in it; links are followed, but not in a circle."""
+    """Yields the regular files below a folder. Follows links, but not in cycles."""
     itself = os.stat(folder)
     here = above | {(itself.st_dev, itself.st_ino)}
     if here == above:
@@ -194,7 +196,7 @@ def _files_in(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> I
                 yield entry.path
 
 
-def _pieces(path: str) -> Iterator[str]:
+def _chunk_hashes(path: str) -> Iterator[str]:
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             yield hash_value(chunk)

@@ -1,8 +1,8 @@
-"""What a definition consists of, piece by piece; the extension goes from piece to piece and hashes.
+"""Describes one function, class or other piece of code; the extension walks the graph and hashes it.
 
-`describe` says of one function, class or other piece of code what it is itself and what it refers
-to. It does not follow the references: recursion, cycles and the order of the walk are the
-extension's. What the rules mean for those who use funes stands in docs/definitions.md.
+`describe` returns the content of a node and its references. It does not follow the references: the
+extension handles recursion, cycles and the order of the walk. docs/definitions.md explains the
+rules to users.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from funes._code.wrappers import (
 )
 
 CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
-"""The exact types whose instances are always described. Of any other object, `is_code` tells."""
+"""The exact types whose instances are always code. For any other object, call `is_code`."""
 
 
 def is_code(thing: object) -> bool:
-    """Whether a thing is a piece of code that `describe` describes, and not a value to be hashed as such.
+    """True for code that `describe` describes; false for a value that is hashed itself.
 
-    So is a bare `object()` that a module has under a name, since it counts by its name.
+    A bare `object()` that a module has under a name is code, since it counts by this name.
 
     >>> is_code(len), is_code(dict), is_code({})
     (True, True, False)
@@ -48,17 +48,19 @@ def is_code(thing: object) -> bool:
 
 
 def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description:
-    """What a piece of code consists of.
+    """Describes a piece of code.
 
-    thing: a function, class, method, partial, property, wrapper ...: anything that `is_code` says
-        is code.
+    Args:
+        thing: A function, class, method, partial, property, wrapper or other object for which
+            `is_code` is true.
+        reading: The parts of other code that code of the same graph reads, see
+            `Description.reading`. They are known only after the nodes have been described, so a
+            graph that reads any is described a second time.
+        is_bare: True for a function without attributes. Its ``__dict__`` is not read, since reading
+            would create it.
 
-    reading: what code of the same graph reads of code (`Description.reading`). It is found only when its node is
-        described, so a graph that has any is described a second time with it.
-    is_bare: whether it is a function without attributes, which need not be asked for its ``__dict__``: that would
-        make one.
-
-    Raises TypeError for anything that is no code.
+    Raises:
+        TypeError: The object is not code.
 
     >>> describe(len).name
     'builtins.len'
@@ -76,7 +78,7 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
     if describer is not None:
         description = describer(thing)
         if kind is property and reading & DOCSTRINGS:
-            description.links["docstring"] = thing.__doc__
+            description.references["docstring"] = thing.__doc__
         return description
     if is_memorious(thing):
         return describe_memorious(thing, lambda function: describe(function, reading))
@@ -84,4 +86,4 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):
         return describe_method(thing) if hasattr(kind, "__self__") else describe_wrapper(thing)
-    raise TypeError(f"{kind.__qualname__!r} object is no code that can be described")
+    raise TypeError(f"a {kind.__qualname__!r} object is not code")

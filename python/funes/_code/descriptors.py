@@ -1,4 +1,4 @@
-"""What stands in a class around functions: properties, class methods and their like."""
+"""Properties, class methods and other descriptors that hold functions."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ DESCRIPTORS: dict[type, tuple[str, ...]] = {
     property: ("fget", "fset", "fdel"),
     functools.cached_property: ("func",),
 }
-"""The types, and the attributes under which their instances hold functions."""
+"""The descriptor types, and the attributes in which their instances hold functions."""
 
 _TYPES = tuple(DESCRIPTORS)
 
 
 def is_special_descriptor(thing: object) -> bool:
-    """Whether a thing is of somebody's own subclass of one of these types."""
+    """True for an instance of a subclass of one of these types."""
     return issubclass(type(thing), _TYPES) and type(thing) not in DESCRIPTORS
 
 
 def parts_of(descriptor: object) -> dict[str, object]:
-    """The functions that a descriptor holds, by attribute."""
+    """Returns the functions that a descriptor holds, by attribute."""
     names = next(names for kind, names in DESCRIPTORS.items() if isinstance(descriptor, kind))
     parts = {name: getattr(descriptor, name) for name in names}
     return {name: part for name, part in parts.items() if part is not None}
 
 
 MACHINERY = (*sorted(COPIED), "__isabstractmethod__", "__wrapped__")
-"""Attributes in the ``__dict__`` of a descriptor that say nothing beside its functions."""
+"""Attributes in the ``__dict__`` of a descriptor that do not count: they follow from its functions."""
 
 
 def state_of(descriptor: object) -> dict[str, object]:
-    """The attributes that the maker of a special descriptor gave it, as they count."""
+    """Returns the attributes that a special descriptor has in addition, with their counted values."""
     given = getattr(descriptor, "__dict__", {})
     state = dict(given)
     count_attributes(given, state)
@@ -45,7 +45,7 @@ def state_of(descriptor: object) -> dict[str, object]:
 
 
 def slots_of(descriptor: object) -> dict[str, object] | None:
-    """What a special descriptor holds in slots of its own class; None for nothing."""
+    """Returns the values in the slots of a special descriptor; None if there are none."""
     base = next(kind for kind in _TYPES if isinstance(descriptor, kind))
     return _without_machinery(descriptor, function_attributes.slots_of(descriptor, base)) or None
 
@@ -60,5 +60,5 @@ def _without_machinery(descriptor: object, state: dict[str, object]) -> dict[str
 
 
 def _is_machinery(name: str, value: object) -> bool:
-    """Whether it is what `functools.cached_property` keeps itself: its function, and up to 3.11 a lock."""
+    """True for the function and, up to Python 3.11, the lock of a `functools.cached_property`."""
     return name == "func" or (name == "lock" and isinstance(value, type(threading.RLock())))

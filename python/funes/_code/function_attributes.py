@@ -1,4 +1,4 @@
-"""Attributes that are set on functions, memorious functions, partials and other wrappers."""
+"""Finds the attributes that were set on functions, memorious functions, partials and other wrappers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from funes._funes import count_attributes
 COPIED = frozenset(
     (*functools.WRAPPER_ASSIGNMENTS, "__annotate__", "__annotations__", "__type_params__")
 )
-"""What `functools.update_wrapper` copies beside ``__dict__``: where the wrapped function stands, its docstring and its
-annotations. The wrapped function tells of them where they count.
+"""The attributes that `functools.update_wrapper` copies in addition to ``__dict__``: the location of
+the wrapped function, its docstring and its annotations. They do not count here: where they count,
+they are taken from the wrapped function.
 """
 
-# Marks for type checkers, which no program acts on.
+# Marks for type checkers, which have no effect at run time.
 _MARKS = frozenset(("__deprecated__", "__final__", "__no_type_check__", "__override__"))
 
 MEMO_STATE = (
@@ -34,24 +35,24 @@ MEMO_STATE = (
     "_sent",
     "_warned",
 )
-"""What a memorious function keeps in its ``__dict__`` for itself."""
+"""The attributes in which a memorious function keeps its own state."""
 
 
 def attributes_of(thing: Any) -> dict[str, object]:
-    """The attributes that were set on a function or the like, as they count."""
+    """Returns the attributes that were set on a function or wrapper, with their counted values."""
     attributes: dict[str, object] = thing.__dict__.copy()
     count_attributes(thing.__dict__, attributes)
     for name in (*COPIED, *_MARKS):
         attributes.pop(name, None)
     if "_options" in attributes and _wraps_memo(thing):
-        for name in MEMO_STATE:  # but for what it wraps
+        for name in MEMO_STATE:
             if name != "__wrapped__":
                 attributes.pop(name, None)
     return attributes
 
 
 def _wraps_memo(thing: Any) -> bool:
-    """Whether `functools.wraps` copied what a memorious function keeps for itself."""
+    """True if an object wraps a memorious function, so `functools.wraps` copied its state."""
     seen: set[int] = set()
     while id(thing) not in seen:
         seen.add(id(thing))
@@ -62,7 +63,7 @@ def _wraps_memo(thing: Any) -> bool:
 
 
 def memo_attributes(memo: Any) -> dict[str, object]:
-    """The attributes that were set on a memorious function; empty if they are those of its function."""
+    """Returns the attributes that were set on a memorious function; empty if its function has the same."""
     attributes = attributes_of(memo)
     for name in MEMO_STATE:
         attributes.pop(name, None)
@@ -77,7 +78,7 @@ def memo_attributes(memo: Any) -> dict[str, object]:
 
 
 def slots_of(thing: object, base: type) -> dict[str, object]:
-    """What an object holds in the slots of the classes that are derived from `base`."""
+    """Returns the values in the slots of an object, without those of `base` and its bases."""
     found = {}
     for cls in type(thing).__mro__:
         if cls is base:

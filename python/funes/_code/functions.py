@@ -1,4 +1,4 @@
-"""What a Python function of the user's consists of."""
+"""Describes user functions, and warns of state that their calls change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funes._code.parse import SourceFunction, readers_among
 from funes._code.read_parts import ANNOTATIONS, ANY, ASKED, DOCSTRINGS, NAMES, READERS, asked_in
 from funes._code.references import References
 from funes._code.scopes import Names
-from funes._code.source import written
+from funes._code.source import find_source
 from funes._funes import count_attributes
 from funes._warnings import warn
 
@@ -21,12 +21,14 @@ from funes._warnings import warn
 def describe_function(
     function: FunctionType, reading: int = 0, is_bare: bool = False
 ) -> Description:
-    """What a function of the user's consists of: its code, and what its names lead to.
+    """Describes a user function: its code, and the objects to which its names refer.
 
-    reading: what code of the graph reads of code.
-    is_bare: whether it has no attributes.
+    Args:
+        function: A user function.
+        reading: The parts of other code that code of the graph reads, see `read_parts`.
+        is_bare: True if the function has no attributes.
     """
-    found = written(function)
+    found = find_source(function)
     names = names_in(function.__code__) if found is None else found.names
     references = References(function.__globals__.get("__name__"))
     references.passed = None if found is None else found.content.passed
@@ -44,27 +46,18 @@ def describe_function(
     if reading & ANNOTATIONS:
         references.compute("annotations", annotations_of, function, *fixed_annotations(function))
     references.add_names(function, reading)
-    return Description(
-        "function",
-        function.__name__,
-        byte_code(function.__code__) if found is None else _tree(found, reading),
-        references.links,
-        references.reads,
-        frozenset(references.modules),
-        "" if found is None else found.source,
-        names.changed,
-        references.tools,
-        tuple(references.attributes),
-        tuple(references.computed),
-        _reading(function.__code__, found, names, references),
-        tuple(references.watched.items()),
+    content = byte_code(function.__code__) if found is None else _tree(found, reading)
+    return references.description("function", function.__name__, content)._replace(
+        source="" if found is None else found.source,
+        changes=names.changed,
+        reading=_reading(function.__code__, found, names, references),
     )
 
 
 def _reading(
     code: CodeType, found: SourceFunction | None, names: Names, references: References
 ) -> int:
-    """What a function reads of code, but for what `references` have of it already."""
+    """Returns the parts of other code that a function reads, except those in `references` already."""
     reading = references.spelled
     if found is None:
         words = words_in(code)
@@ -76,8 +69,8 @@ def _reading(
         readers = found.readers | references.readers
         reading |= content.spelled
         for name, chain in content.asks:
-            # The name of a function or class is in its definition, and is not watched for this alone.
-            if chain not in references.told and name != "__name__":
+            # Reading only ``__name__`` needs nothing more: the name is part of each node.
+            if chain not in references.covered and name != "__name__":
                 reading |= ASKED[name]
         if not all(map(references.is_known_text, content.named_by)):
             reading |= ANY
@@ -87,7 +80,7 @@ def _reading(
     return reading
 
 
-# What takes attributes by names that only the running code knows, where there is no tree to tell.
+# Names whose use in byte code means that attributes may be read by names made at run time.
 _BY_NAME = frozenset(("getattr", "attrgetter", "__getattribute__"))
 
 
@@ -102,7 +95,7 @@ def _tree(found: SourceFunction, reading: int) -> tuple[object, ...]:
         *of_nested,
         "tree",
         found.private if content.has_private_names else "",
-        # Under `python -O` an assertion of the tree is none of the code.
+        # `python -O` removes assertions from the code, but not from the tree.
         content.has_assert and sys.flags.optimize > 0,
         found.names.only_declared,
         content.tokens,
@@ -110,7 +103,7 @@ def _tree(found: SourceFunction, reading: int) -> tuple[object, ...]:
 
 
 def defaults_of(function: FunctionType) -> dict[str, object]:
-    """The running defaults by parameter; those in the tree are only what they once came from."""
+    """Returns the current default values by parameter, not the expressions in the source."""
     code = function.__code__
     positional = reversed(code.co_varnames[: code.co_argcount])
     defaults = dict(zip(positional, reversed(function.__defaults__ or ()), strict=False))
@@ -122,15 +115,13 @@ def defaults_of(function: FunctionType) -> dict[str, object]:
 
 
 def cells_of(function: FunctionType) -> dict[str, CellType]:
-    """The captured variables by name."""
+    """Returns the cells of the captured variables by name."""
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
 
 
 def _builtins(function: FunctionType) -> dict[str, object]:
-    as_it_is: Any = (
-        function  # the stubs of some versions know the attribute, those of others do not
-    )
-    builtins: dict[str, object] = as_it_is.__builtins__
+    untyped: Any = function  # only some versions of the type stubs have the attribute
+    builtins: dict[str, object] = untyped.__builtins__
     return builtins
 
 
@@ -138,7 +129,7 @@ _warned: set[tuple[str, str, str]] = set()
 
 
 def warn_of_changes(function: Any, names: list[str]) -> None:
-    """Warn, once each, of the variables that a call of a function changed."""
+    """Warns of the variables that a call of a function changed, once for each variable."""
     owner = function.__module__, function.__qualname__
     new = [name for name in dict.fromkeys(names) if (*owner, name) not in _warned]
     if not new:
@@ -146,7 +137,7 @@ def warn_of_changes(function: Any, names: list[str]) -> None:
     _warned.update((*owner, name) for name in new)
     listed = ", ".join(map(repr, sorted(new)))
     warn(
-        f"{function.__qualname__} changes {listed} while it runs: each counts with the value that it had before the"
-        " first call, so stored results do not depend on what calls made of it, and a call that is found changes"
-        " nothing. If it matters, pass it as an argument and return it."
+        f"{function.__qualname__} changes {listed} while it runs. The cache key contains the value from before the"
+        " first call, not the changes that calls make, and a cache hit changes nothing. If a result depends on such a"
+        " change, pass the value as an argument and return it."
     )

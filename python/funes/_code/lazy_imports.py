@@ -1,7 +1,8 @@
-"""Lazy imports of Python 3.15 (PEP 810): resolved before a definition is described.
+"""Resolves the lazy imports of Python 3.15 (PEP 810) before a definition is described.
 
-Until its first use, a name that is imported lazily stands for an object of its own kind in the module's globals. The
-definition must see what the code will see. Resolving is what the interpreter itself does at the first use.
+Until its first use, a lazily imported name refers to a placeholder in the globals of the module.
+The definition needs the object that the code will use. The interpreter resolves the placeholder in
+the same way at the first use.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-#: The type of such an object; None before Python 3.15.
+#: The type of the placeholder; None before Python 3.15.
 LAZY: type | None = getattr(types, "LazyImportType", None)
 
 
 def resolve(thing: object) -> None:
-    """Resolve the lazy imports that the code of a function or class names. What cannot be imported stays as it is."""
+    """Resolves the lazy imports that the code of a function or class names, except failing ones."""
     if LAZY is None:
         return
     names: set[str] = set()
@@ -27,7 +28,7 @@ def resolve(thing: object) -> None:
         _add(spaces, function.__globals__)
     if isinstance(thing, type):
         _add(spaces, getattr(sys.modules.get(thing.__module__), "__dict__", {}))
-    # Grows while it is gone through: `lazy import helpers`, and then what `helpers.name` is.
+    # The list grows during the loop: first `lazy import helpers`, then `helpers.name`.
     for space in spaces:
         for name in names & space.keys():
             value = space[name]
@@ -65,7 +66,7 @@ def _functions_of(thing: object) -> Iterator[types.FunctionType]:
             yield function
 
 
-#: Where descriptors have their functions.
+#: The attributes in which descriptors hold their functions.
 _ACCESSORS = ("__func__", "fget", "fset", "fdel", "func")
 
 

@@ -1,4 +1,4 @@
-"""Modules of the user's that a function imports itself."""
+"""Finds the modules that a function imports in its body."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from funes._code.user_code import is_user_code
 
 
 class Absent:
-    """A module that cannot be found: the function that tries to import it may find it at a later call.
+    """A module that cannot be found now, but perhaps at a later call.
 
-    It counts by whether it can be found by then, which is looked up again when the path or a folder on it changed.
+    Its value is a bool: True once the module can be found. The lookup is repeated when `sys.path` or
+    a folder on it has changed.
     """
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,7 +30,8 @@ class Absent:
     def __funes_key__(self) -> object:
         seen = tuple(sys.path), tuple(map(_time_of_change, sys.path)), self.name in sys.modules
         if seen != self._seen:
-            # Finders look at a folder again when its time of change, in whole seconds of some systems, is another.
+            # Finders list a folder again only if its modification time differs, which some file
+            # systems keep in whole seconds.
             importlib.invalidate_caches()
             self._is_found = _is_findable(self.name)
             self._seen = seen
@@ -50,16 +52,20 @@ def _is_findable(name: str) -> bool:
         return False
 
 
-def own_module(origin: LocalImport, namespace: dict[str, Any]) -> ModuleType | str | Absent | None:
-    """The module that an import names if it is the user's, its name if it is a library's.
+def find_module(origin: LocalImport, namespace: dict[str, Any]) -> ModuleType | str | Absent | None:
+    """Finds the module of an import statement in the body of a function.
 
-    `Absent` if there is none of the name; None if it cannot be imported.
+    Imports a user module that has not been imported yet: the function is about to import it, and
+    its attributes cannot be known otherwise. An error of this import is ignored here, since the
+    function will raise it.
 
-    A module of the user's that nobody has imported yet is imported now: the function is about to do
-    so itself, and what it takes from there cannot be known otherwise. Whatever that raises is left
-    for the function to raise.
+    Args:
+        origin: The import.
+        namespace: The globals of the function, which resolve a relative import.
 
-    namespace: globals of the function, by which a relative import is resolved.
+    Returns:
+        A user module; the name of a library module; `Absent` if no module of this name can be
+        found; None if the module cannot be imported.
     """
     try:
         name = origin.module
@@ -67,7 +73,7 @@ def own_module(origin: LocalImport, namespace: dict[str, Any]) -> ModuleType | s
             name = importlib.util.resolve_name(written_name(origin), _package(namespace))
         module = _loaded(name)
         if module is None:
-            if _is_own_name(name):
+            if _is_user_module(name):
                 return None
             return name if _is_findable(name) else Absent(name)
         if origin.loads:
@@ -88,19 +94,19 @@ def _package(namespace: dict[str, Any]) -> str:
 
 
 def _loaded(name: str) -> ModuleType | None:
-    """A module of the user's, imported if need be; None for a library's."""
+    """Returns a user module, which is imported if necessary; None for a library module."""
     module = sys.modules.get(name)
-    if module is None and _is_own_name(name):
+    if module is None and _is_user_module(name):
         module = importlib.import_module(name)
     return module if module is not None and is_user_code(name) else None
 
 
-def _is_own_name(name: str) -> bool:
-    """Whether a module that may not be loaded is the user's, by the file from which it would be."""
+def _is_user_module(name: str) -> bool:
+    """True for a user module, loaded or not. The file of the module decides."""
     if name in sys.modules:
         return is_user_code(name)
     package = name.partition(".")[0]
-    if package != name and not _is_own_name(package):
+    if package != name and not _is_user_module(package):
         return False
     specification = importlib.util.find_spec(name)
     if specification is None:

@@ -1,4 +1,4 @@
-"""Objects that hold values under names, and do nothing else: only what is taken of them counts."""
+"""Plain namespaces: objects that only hold values under names. Only the names that are read count."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from funes._funes import counted
 
 
 class Step(NamedTuple):
-    """What a chain takes of a namespace."""
+    """One step of an attribute path through a plain namespace."""
 
-    #: Where it was looked up: a dict, or the object or class that has it as an attribute.
+    #: The dict with the key, or the object or class with the attribute.
     owner: object
     name: str
     value: object
-    #: How many steps of the chain lead to it.
+    #: The number of steps of the path that lead to the value.
     taken: int
-    #: Classes that could make the attribute themselves.
+    #: Classes that could define a descriptor for the attribute later.
     classes: tuple[type, ...] = ()
 
 
 def step(value: Any, chain: AttributePath, taken: int) -> Step | None:
-    """The next step of a chain from a plain namespace; None if all of `value` counts.
+    """Takes the next step of a path from a plain namespace; returns None if all of `value` counts.
 
-    A plain namespace is a dict that is read by a literal key, an `argparse.Namespace`, a
-    `types.SimpleNamespace`, an instance of a dataclass whose attribute is read, or a class that
-    holds nothing but values.
+    A plain namespace is a dict that is read with a literal key, an `argparse.Namespace`, a
+    `types.SimpleNamespace`, an instance of a dataclass whose attribute is read, or a class whose
+    attributes are all plain values.
     """
     if type(value) is dict:
         return _of_dict(value, chain, taken)
@@ -77,7 +77,7 @@ def _attributes_of(value: object) -> dict[str, Any]:
 
 
 def _is_made(cls: type, name: str) -> bool:
-    """Whether a class makes an attribute itself, by a property or its like, whatever its instance holds."""
+    """True if a class computes an attribute, by a property for example, instead of its instance."""
     for base in cls.__mro__:
         if name in vars(base):
             return hasattr(type(vars(base)[name]), "__set__")
@@ -94,7 +94,7 @@ def _of_class(cls: type, name: str, taken: int) -> Step | None:
 
 
 def _is_value(name: str, value: object) -> bool:
-    """Whether an attribute of a class is a value, or what every class has."""
+    """True if an attribute of a class is a value, or an attribute that every class has."""
     if name in _OF_EVERY_CLASS:
         return True
     if name[:2] == "__" or is_a(value, FunctionType):

@@ -1,4 +1,4 @@
-"""What one function, class or other piece of code consists of, as the extension hashes it."""
+"""Defines `Description`: one node of a definition graph, as Python passes it to the extension."""
 
 from __future__ import annotations
 
@@ -14,77 +14,83 @@ class Missing:
 
 
 MISSING: Final = Missing()
-"""In `Description.reads`: the name was not there."""
+"""The value in `Description.reads` for a name that does not exist."""
 
 
 Computed = tuple[Callable[[], object], object, tuple[str, ...]]
-"""What gives a value, and the object and its attributes from which the value follows."""
+"""A function that computes a value, and the object and attributes that determine this value."""
 
 
 class Description(NamedTuple):
-    """One node of a definition's graph. Its hash covers `kind`, `name`, `content` and `references`."""
+    """One node of a definition graph. Its hash covers `kind`, `name`, `content` and `references`."""
 
     kind: str
-    """``"function"``, ``"class"``, ``"name"`` (counts by its name only), ``"method"``,
+    """``"function"``, ``"class"``, ``"name"`` (the object counts by its name only), ``"method"``,
     ``"partial"`` and so on.
     """
 
     name: str
-    """The qualified name where the kind is ``"name"``, else the object's own name without its
+    """The qualified name if the kind is ``"name"``; otherwise the object's own name without its
     module.
     """
 
     content: object
-    """What the node says itself: a plain value of str, bytes, int, float, complex, bool, None,
-    tuple, frozenset and, from byte code of 3.14 on, slice.
+    """The content of the node without its references: a value of str, bytes, int, float, complex,
+    bool, None, tuple, frozenset and, from byte code of 3.14 on, slice.
     """
 
-    links: dict[str, object]
-    """What the node refers to: a label, unique in the node, and the living object, to be hashed by
-    value or, where `is_code` says so, to be described in its turn. The order of the labels does not
-    count.
+    references: dict[str, object]
+    """The objects to which the node refers, by a label that is unique in the node. Code (see
+    `is_code`) becomes a node itself; any other object is hashed by value. The order of the labels
+    does not count.
     """
 
     reads: list[tuple[object, str, object]]
-    """What was looked up to find the links: namespace, name, and the value found or `MISSING`. As
-    long as each is as it was, the node is as it was, but for its captured variables and defaults,
-    which the function itself holds. The namespace is a dict, or the object or class whose
-    attributes these are.
+    """The lookups that found the references: namespace, name, and the value or `MISSING`. The
+    namespace is a dict, or an object or class with attributes. The node stays valid as long as each
+    lookup gives the same object. The guards of a function check its captured variables and defaults
+    separately.
     """
 
     modules: frozenset[str] = frozenset()
-    """Names of the library modules that the node refers to."""
+    """The names of the library modules to which the node refers."""
 
     source: str = ""
-    """The text of the code, for people; "" if there is none."""
+    """The source code, for display; empty if it is not available."""
 
     changes: frozenset[str] = frozenset()
-    """Names of what its statements may change while it runs."""
+    """The names whose values the statements of the code may change while it runs."""
 
-    tools: dict[str, object] = {}  # noqa: RUF012  # a default that nobody writes to
-    """What is in `references` by its type only (`type_token`): the label, and the lock, open file and so on itself."""
+    opaque: dict[str, object] = {}  # noqa: RUF012  # no code changes this default
+    """The opaque resources (locks, open files and so on) that are in `references` by type only, see
+    `type_token`; by label.
+    """
 
     attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
-    """Dicts of attributes: as long as each holds what it held, but for these names, the node is as it was."""
+    """Attribute dicts, and the names in them that do not count. The node stays valid as long as all
+    other values are the same objects.
+    """
 
     computed: tuple[Computed, ...] = ()
-    """What gives the value of a link that is not kept anywhere: as long as each gives an equal value, the node is as
-    it was. It need not be asked while the attributes of the object, if any are named, are the same as before.
+    """Functions that compute the values of references that are stored nowhere. The node stays valid
+    as long as each returns an equal value. A function is not called again while the attributes that
+    determine its value, if any are named, are the same objects.
     """
 
     reading: int = 0
-    """What the node reads of other code, in bits of `reading`. If a node does, that of all nodes counts."""
+    """The parts of other code that the node reads, as bits of `read_parts`. They apply to all nodes."""
 
     watched: tuple[tuple[type, tuple[frozenset[str], bool]], ...] = ()
-    """A library's classes, with attributes that code takes, and whether the others count, too: as long as the user has
-    set the same on each class and on its bases, see `library_classes`, the node is as it was.
+    """Library classes, each with the attributes that the code reads from any object, and a flag: true
+    if other attributes that the user set count too, see `third_party_classes`. The node stays valid
+    as long as the user's attributes on each class and its bases are the same.
     """
 
 
 def by_name(name: str, library: str = "") -> Description:
-    """The description of something that counts by its name only.
+    """Returns the description of an object that counts by its name only.
 
-    library: name of the library module that it comes from; "" if it is the language's.
+    library: The name of the library module of the object; empty for builtins.
     """
     return Description(
         "name", name, None, {}, [], frozenset((library,)) if library else frozenset()

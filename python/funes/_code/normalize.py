@@ -1,37 +1,38 @@
-"""The syntax tree of a function as a plain value that is the same on every Python version.
+"""Normalizes the syntax tree of a function to a value that is equal on every Python version.
 
-`content` writes a tree as one flat tuple. A node is its type, the names and values of its fields,
-and ``)``; a list stands between ``[`` and ``]``. The most frequent nodes are shorter: a name or a
-constant is its type and one value, an attribute its type, its name and the node that it is taken
-from, an operator its type alone. Constants stand for themselves, so that 1, 1.0 and True stay
-apart. Each token's place says what it is, so two different trees never give one tuple. It is flat,
-and made without recursion, because an expression may be nested deeper than the interpreter's stack.
+`content` converts a tree to one flat tuple of tokens. A node is its type, the names and values of
+its fields, and ``)``; a list is enclosed in ``[`` and ``]``. The most frequent nodes are shorter: a
+name or a constant is its type and one value; an attribute is its type, its name and the node before
+the dot; an operator is its type only. Constants keep their types, so that 1, 1.0 and True differ.
+The position of each token determines its meaning, so different trees always give different tuples.
+The tuple is flat and is built without recursion, because an expression may be nested deeper than
+the interpreter's stack.
 
-What is not written, because it cannot change a result, or is written the same way for all versions:
+These parts are omitted, because they cannot change a result, or are unified between versions:
 
 ================================================  ==================================================
 part of the tree                                  treatment
 ================================================  ==================================================
-positions, ``ctx``, ``type_comment``              left out: they follow from the rest, or are
+positions, ``ctx``, ``type_comment``              omitted: they follow from the rest, or are
                                                   comments
-``Constant.kind`` (``u"text"``)                   left out
-docstrings, ``pass``, ``...``, a lone constant    left out: statements without effect
-annotations of parameters, ``returns``            left out
-annotated assignment in a function                written as the assignment; without a value left
-                                                  out (that its name is local is told by `names`)
-annotated assignment in a nested class            written whole: dataclasses and others read it
-``type_params`` (3.12), their defaults (3.13)     left out
-empty lists and ``None``                          left out: a field that is new in some version is
+``Constant.kind`` (``u"text"``)                   omitted
+docstrings, ``pass``, ``...``, a lone constant    omitted: statements without effect
+annotations of parameters, ``returns``            omitted
+annotated assignment in a function                kept as an assignment; omitted if it has no value
+                                                  (`scopes` records that the name is local)
+annotated assignment in a nested class            kept: dataclasses and similar tools read it
+``type_params`` (3.12), their defaults (3.13)     omitted
+empty lists and ``None``                          omitted: a field that is new in some version is
                                                   absent before it, and empty where it is not used
-f-strings: neighbouring and empty constants       joined, dropped: 3.11 and 3.12 end a format spec
+f-strings: adjacent and empty constants           joined, dropped: 3.11 and 3.12 end a format spec
                                                   with an empty one
-``except*`` (3.11), ``type`` (3.12), template     as they are: a version that does not know them
-strings (3.14)                                    cannot run them
-``except`` without brackets (3.14)                has the tree of the form with brackets
+``except*`` (3.11), ``type`` (3.12), template     kept: older versions cannot run them
+strings (3.14)
+``except`` without brackets (3.14)                has the same tree as with brackets
 ================================================  ==================================================
 
-The name, the decorators and the defaults of the function itself are left out too. They are taken
-from the running object; those of the functions inside it are kept, since they run when it runs.
+The name, the decorators and the defaults of the function itself are omitted too, since they are
+taken from the running object. Those of nested functions are kept, since they run with the function.
 """
 
 from __future__ import annotations
@@ -46,22 +47,22 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Content(NamedTuple):
-    """A function's tree, and what of its surroundings changes its meaning."""
+    """The normalized tree of a function, and its dependence on the surroundings of the function."""
 
     tokens: tuple[object, ...]
-    #: `__name`, whose meaning depends on the class around it.
+    #: True if it uses a name like `__name`, whose meaning depends on the enclosing class.
     has_private_names: bool
-    #: `assert` or `__debug__`, whose meaning depends on `python -O`.
+    #: True if it uses `assert` or `__debug__`, whose meaning depends on `python -O`.
     has_assert: bool
-    #: Where it reads an attribute of `ASKED`: the attribute, and its chain of names; () if it is no such chain.
+    #: The uses of attributes of `ASKED`: the attribute, and its path; () if it is no path of names.
     asks: frozenset[tuple[str, tuple[str, ...]]]
-    #: What is read by the attributes that its texts spell, see `reading`.
+    #: The bits of `read_parts` for attributes of `ASKED` that its string constants contain.
     spelled: int
-    #: Chains of names that give the name of an attribute that it takes; () for any other expression.
+    #: Paths of the expressions that give attribute names at run time; () for other expressions.
     named_by: frozenset[tuple[str, ...]]
-    #: Attributes of `ALL_READERS` that it takes of anything.
+    #: The attributes of `ALL_READERS` that it reads from any object.
     readers: frozenset[str]
-    #: Names, with attributes taken from them, that it passes on: neither called, nor only compared.
+    #: Paths of the values that it passes on: neither called nor only compared.
     passed: frozenset[tuple[str, ...]]
     #: The docstrings of nested functions and classes, and the annotations of nested functions.
     docstrings: tuple[str, ...]
@@ -69,7 +70,7 @@ class Content(NamedTuple):
 
 
 def content(function: FunctionNode) -> Content:
-    """The tree of a function, without what cannot change its result.
+    """Normalizes the tree of a function, without the parts that cannot change its result.
 
     >>> content(ast.parse("lambda x: x + 1", mode="eval").body).tokens[-8:]
     ('left', 'Name', 'x', 'op', 'Add', 'right', 'Constant', 1, ')', ']', ')')[-8:]
@@ -83,7 +84,7 @@ def content(function: FunctionNode) -> Content:
     named_by: set[tuple[str, ...]] = set()
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
-    #: Addresses of names and attributes that are not passed on.
+    #: Addresses of the names and attributes that are not passed on.
     used: set[int] = set()
     called: set[int] = set()
     docstrings: list[str] = []
@@ -180,12 +181,15 @@ def content(function: FunctionNode) -> Content:
 
 
 def is_private(name: str) -> bool:
-    """Whether a class around the name changes it (``__name`` becomes ``_Class__name``)."""
+    """True for a name that an enclosing class mangles (``__name`` becomes ``_Class__name``)."""
     return name[:2] == "__" and name[-2:] != "__" and "." not in name
 
 
 def _chain(node: ast.expr) -> tuple[str, ...]:
-    """A chain as `names` has it: ``("a", "b")`` for ``a.b``, ``("a", "['b']")`` for ``a["b"]``; () if it is none."""
+    """Returns the path of an expression as in `scopes`; () if it is no path.
+
+    ``a.b`` gives ``("a", "b")``, and ``a["b"]`` gives ``("a", "['b']")``.
+    """
     attributes: list[str] = []
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Attribute):
@@ -210,12 +214,12 @@ def _chain(node: ast.expr) -> tuple[str, ...]:
 
 
 def is_text(node: ast.expr) -> bool:
-    """Whether an expression is a literal text."""
+    """True for a string literal."""
     return isinstance(node, ast.Constant) and type(node.value) is str
 
 
 def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
-    """What gives the name of an attribute that a call takes: a chain of names, or () for another expression."""
+    """Yields the paths of the expressions that give a call the name of an attribute; () if no path."""
     chain = _chain(call.func)
     by = chain[-1:] or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ())
     if by == ("getattr",):
@@ -230,9 +234,9 @@ def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
 
 
 def _ends(text: ast.expr) -> tuple[str, str]:
-    """The start and the end of a text, as far as its expression says them."""
+    """Returns the constant start and end of a string expression; empty where they are not constant."""
     if isinstance(text, ast.Constant):
-        # What it spells is looked at with all other texts.
+        # String constants are checked together, see `Content.spelled`.
         return "a constant", ""
     if isinstance(text, ast.JoinedStr) and text.values:
         return _ends_of_constant(text.values[0])[0], _ends_of_constant(text.values[-1])[1]
@@ -247,7 +251,7 @@ def _ends_of_constant(text: ast.expr) -> tuple[str, str]:
 
 
 def _only_used(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node for which it does not matter what a class says of itself but for its code."""
+    """Yields the parts of a node that use the code of a class, but not its docstring or annotations."""
     if isinstance(node, ast.Call):
         yield node.func
         if isinstance(node.func, ast.Name) and node.func.id in _HARMLESS:
@@ -276,7 +280,7 @@ _CHAINED = frozenset((ast.Call, ast.Subscript))
 _USES = frozenset(
     (ast.Call, ast.ClassDef, ast.Compare, ast.ExceptHandler, ast.MatchClass, ast.Raise)
 )
-# Builtins that read neither docstrings nor annotations of what they get.
+# Builtins that read neither the docstrings nor the annotations of their arguments.
 _HARMLESS = frozenset(
     (
         "abs",
@@ -338,8 +342,8 @@ def _annotations(node: ast.AST) -> Iterator[str]:
 
 
 _OPERATORS = (ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
-# Fields that are never written. Annotations of parameters are left out with `ast.arg` below.
-_LEFT_OUT = frozenset({"ctx", "type_comment", "type_params", "type_ignores", "returns", "simple"})
+# Fields that are always omitted. The entry for `ast.arg` below omits the annotations of parameters.
+_OMITTED = frozenset({"ctx", "type_comment", "type_params", "type_ignores", "returns", "simple"})
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 _STRINGS = frozenset({ast.JoinedStr, getattr(ast, "TemplateStr", ast.JoinedStr)})
 
@@ -347,16 +351,16 @@ _fields_of: dict[type[ast.AST], tuple[str, ...]] = {ast.arg: ("arg",)}
 
 
 def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields to write, last first, as they are put on a stack."""
+    """Returns the fields of a node type that are kept, last first, as the stack needs them."""
     fields = _fields_of.get(kind)
     if fields is None:
-        fields = tuple(field for field in reversed(kind._fields) if field not in _LEFT_OUT)
+        fields = tuple(field for field in reversed(kind._fields) if field not in _OMITTED)
         _fields_of[kind] = fields
     return fields
 
 
 def _opened(function: FunctionNode) -> list[Any]:
-    """The function itself, as items that are still to be written, last first."""
+    """Returns the parts of the function itself as a stack of items, last first."""
     arguments = function.args
     body: Sequence[ast.AST] = (
         [function.body] if isinstance(function, ast.Lambda) else _with_effect(function.body, set())
@@ -373,9 +377,9 @@ def _opened(function: FunctionNode) -> list[Any]:
 
 
 def _with_effect(block: list[ast.stmt], in_class: set[int]) -> list[ast.stmt]:
-    """The statements of a block that do something.
+    """Returns the statements of a block that have an effect.
 
-    in_class: addresses of annotated names of nested classes.
+    in_class: The addresses of the annotated names in nested classes.
     """
 
     def has_effect(statement: ast.stmt) -> bool:
@@ -389,7 +393,7 @@ def _with_effect(block: list[ast.stmt], in_class: set[int]) -> list[ast.stmt]:
 
 
 def _class_annotations(of: ast.ClassDef) -> Iterator[ast.AnnAssign]:
-    """The annotated names of a class body, also those under an ``if`` or a ``with`` in it."""
+    """Yields the annotated names of a class body, including those under an ``if`` or a ``with``."""
     blocks: list[ast.AST] = list(of.body)
     while blocks:
         node = blocks.pop()
@@ -404,7 +408,7 @@ _NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
-    """The parts of an f-string with neighbouring constants made one and empty ones dropped."""
+    """Returns the parts of an f-string, with adjacent constants joined and empty ones dropped."""
     parts: list[ast.expr] = []
     for value in values:
         if not isinstance(value, ast.Constant):

@@ -1,4 +1,4 @@
-"""Functions as a text says them, each with the code object that it compiles to."""
+"""Parses source code, and finds the function that compiles to a given code object."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from funes._code.scopes import Names, names_of
 
 
 class SourceFunction:
-    """A function as a text says it."""
+    """A function in source code."""
 
     def __init__(self, node: FunctionNode, private: str, lines: list[str], line: int) -> None:
         self._node: FunctionNode | None = node
         self._lines = lines
         self._parts: tuple[Content, Names, frozenset[str]] | None = None
-        #: The line on which it starts, the first being 1.
+        #: The line on which it starts, counted from 1.
         self.line = line
-        #: The name of the class around it, which changes `__name`; "" if there is none.
+        #: The name of the enclosing class, which mangles `__name`; empty if there is none.
         self.private = private
 
     @property
     def content(self) -> Content:
-        """The normalised tree."""
-        return self._made()[0]
+        """The normalized tree."""
+        return self._analyzed()[0]
 
     @property
     def names(self) -> Names:
-        """What the function takes from outside."""
-        return self._made()[1]
+        """The free names of the function."""
+        return self._analyzed()[1]
 
     @property
     def readers(self) -> frozenset[str]:
-        """Those of `ALL_READERS` that it names."""
-        return self._made()[2]
+        """The names of `ALL_READERS` that the function uses."""
+        return self._analyzed()[2]
 
     @property
     def source(self) -> str:
-        """The text, for people; of a lambda the lines that it stands on."""
+        """The source code, for display; for a lambda, the whole lines that contain it."""
         margin = len(self._lines[0]) - len(self._lines[0].lstrip())
         return "".join(line[margin:] if line[:margin].isspace() else line for line in self._lines)
 
-    def _made(self) -> tuple[Content, Names, frozenset[str]]:
+    def _analyzed(self) -> tuple[Content, Names, frozenset[str]]:
         node = self._node
         if self._parts is None and node is not None:
             tree, names = content(node), names_of(node, self.private)
             self._parts = tree, names, tree.readers | readers_among(names)
-            # A tree is a hundred times larger than what is kept of it, and would be visited by each
-            # collection of garbage.
+            # A tree is a hundred times larger than these results, and each garbage collection would
+            # visit it.
             self._node = None
         assert self._parts is not None
         return self._parts
 
 
 def readers_among(names: Names) -> frozenset[str]:
-    """Those of `ALL_READERS` that code names."""
+    """Returns the names of `ALL_READERS` among the free names of code."""
     found = {read.chain[0] for read in names.reads}
     found.update(part for origin in names.imports for part in (origin.module, *origin.chain))
     return ALL_READERS & found
@@ -72,11 +72,11 @@ _Found = list[tuple[SourceFunction, CodeType]]
 
 
 class Fragment:
-    """Some lines of a file, compiled.
+    """A range of lines of a file, compiled.
 
-    start: number of lines in the file before them.
-    flags: of the `__future__` features under which the file was compiled.
-    is_rewritten: whether to compile them as pytest does with the modules of tests.
+    start: The number of lines in the file before the range.
+    flags: The flags of the `__future__` features with which the file was compiled.
+    is_rewritten: True to compile the lines with pytest's rewritten assertions.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Fragment:
                 self._by_line.setdefault((name, function.line + start), []).append((function, code))
 
     def find(self, code: CodeType) -> SourceFunction | None:
-        """The function here that compiles to `code`, if there is one.
+        """Returns the function that compiles to `code`, if there is one.
 
-        One on the same line comes first, but lines may have been added above.
+        Tries functions on the same line first. Edits above may have moved the function.
         """
         for candidates in (
             self._by_line.get((code.co_name, code.co_firstlineno), ()),
@@ -107,23 +107,23 @@ class Fragment:
         return None
 
 
-# The functions of a text by the name and first line of their code objects.
+# Functions by the name and first line of their code objects.
 _Functions = dict[tuple[str, int], SourceFunction]
 
 
 def _compiled(
     filename: str, lines: list[str], flags: int, is_rewritten: bool
 ) -> tuple[_Functions, Iterable[CodeType]]:
-    """The functions of a text and the code objects that it compiles to; none if it is no Python."""
+    """Returns the functions and code objects of some source lines; empty if they do not compile."""
     try:
         with _without_warnings():
             tree = _parsed(filename, lines, flags)
             functions = _functions(tree, lines)
             if is_rewritten:
                 tree = _parsed(filename, lines, flags)
-                _functions(tree, lines)  # for the same lines as in the tree as it is written
+                _functions(tree, lines)  # moves the lambdas as in the first tree
                 _rewrite_asserts(tree, lines)
-            # A notebook's cell may have `await` outside a function; it changes nothing inside one.
+            # A notebook cell may have `await` outside a function. The flag changes nothing else.
             flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             code = compile(tree, filename, "exec", flags, dont_inherit=True)
     except (SyntaxError, ValueError, MemoryError):
@@ -133,9 +133,9 @@ def _compiled(
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """No warning about the text: whoever compiled it before has given them.
+    """Suppresses warnings about the source, which Python gave when it first compiled it.
 
-    `warnings.catch_warnings` would also make Python forget which warnings it has given already.
+    `warnings.catch_warnings` would also reset Python's record of warnings that were given already.
     """
     filters = warnings.filters
     warnings.filters = [("ignore", None, Warning, None, 0)]
@@ -153,10 +153,10 @@ def _parsed(filename: str, lines: list[str], flags: int) -> ast.Module:
 
 
 def _functions(tree: ast.Module, lines: list[str]) -> _Functions:
-    """The functions of a tree.
+    """Returns the functions of a tree.
 
-    Lambdas that share a line are moved to lines of their own, beyond the last, since only so can
-    their code be told apart.
+    Moves lambdas that share a line to separate lines after the last line, since only the line
+    number distinguishes their code objects.
     """
     functions: _Functions = {}
     lambdas: dict[int, list[tuple[ast.Lambda, SourceFunction]]] = {}
@@ -182,9 +182,9 @@ def _first_line(node: FunctionNode) -> int:
 
 
 def _spread(lambdas: list[ast.Lambda], line: int, last_line: int) -> None:
-    """Move the lambdas of a line apart, with all that is in them; outer ones come first.
+    """Moves the lambdas of a line to different lines, with their content; outer ones come first.
 
-    Equal ones stay together: the compiler may have made one of them.
+    Equal lambdas stay together, since the compiler may have merged them.
     """
     numbers: dict[str, int] = {}
     for node in lambdas:
@@ -193,8 +193,8 @@ def _spread(lambdas: list[ast.Lambda], line: int, last_line: int) -> None:
 
 
 def _functions_under(tree: ast.Module, has_lambdas: bool) -> Iterator[tuple[FunctionNode, str]]:
-    """The functions anywhere in a tree, each with the name of the class around it."""
-    # Expressions hold no other functions than lambdas.
+    """Yields all functions in a tree, each with the name of the enclosing class."""
+    # Expressions contain no functions other than lambdas.
     children = ast.iter_child_nodes if has_lambdas else _statements_in
     pending: list[tuple[ast.AST, str]] = [(tree, "")]
     while pending:
@@ -210,7 +210,7 @@ def _functions_under(tree: ast.Module, has_lambdas: bool) -> Iterator[tuple[Func
 
 
 def _statements_in(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements directly inside a statement, and its handlers and cases."""
+    """Yields the statements directly inside a statement, and its handlers and cases."""
     for block in _BLOCKS.get(type(node), ()):
         yield from getattr(node, block)
 
@@ -228,10 +228,10 @@ _BLOCKS = {
 
 
 def _rewrite_asserts(tree: ast.Module, lines: list[str]) -> None:
-    """Change a tree as pytest does with the modules of tests."""
+    """Rewrites the assertions of a tree as pytest does in test modules."""
     rewrite: Any = sys.modules["_pytest.assertion.rewrite"]
     hooks = (hook for hook in sys.meta_path if isinstance(hook, rewrite.AssertionRewritingHook))
     config = getattr(next(hooks, None), "config", None)
-    # Another version's pytest may have it otherwise: then the code does not match, and that is all.
+    # Another version of pytest may differ: then the code does not match, and byte code is used.
     with suppress(Exception):
         rewrite.rewrite_asserts(tree, "".join(lines).encode(), None, config)

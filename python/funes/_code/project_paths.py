@@ -1,4 +1,4 @@
-"""Paths below the project's folder: where that lies does not count."""
+"""Makes paths inside the project independent of the location of the project folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 
 
 def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
-    """The folder from which a module's top-level package is imported, as it is spelled and with links followed.
+    """Returns the folder from which the top-level package of a module is imported.
 
-    namespace: globals of the module; () if it has no file.
+    Args:
+        namespace: The globals of the module.
+
+    Returns:
+        The path as it is spelled, and the path with links resolved; empty if the module has no file.
     """
     file, name = namespace.get("__file__"), namespace.get("__name__")
     if not isinstance(file, str) or not isinstance(name, str):
@@ -28,14 +32,14 @@ def _folder(file: str, above: int) -> tuple[str, ...]:
     for _ in range(above):
         folder = os.path.dirname(folder)
     if folder == os.path.dirname(folder):
-        return ()  # everything lies below the root
+        return ()  # every path is below the root folder
     return tuple(dict.fromkeys((folder, os.path.realpath(folder))))
 
 
 def in_project(value: object, namespace: dict[str, Any]) -> tuple[str, ...] | None:
-    """What counts in place of a path that is the project's folder or lies below it; None for anything else.
+    """Returns the substitute of a path inside the project, relative to it; None for any other value.
 
-    namespace: globals of a module of the project.
+    namespace: The globals of a module of the project.
     """
     if not isinstance(value, (str, PurePath)):
         return None

@@ -1,9 +1,10 @@
-"""What code may read of other code beside what that does: docstrings, annotations, subclasses, names.
+"""Finds the parts of other code that code reads: docstrings, annotations, subclasses, names, locations.
 
-These count only if they are read. If the path is spelled with names (``helper.__doc__``), that of the one function or
-class counts. Any other path (``type(x).__doc__``, ``inspect.getdoc(x)``) may lead to any function or class of the
-graph or of the arguments, so that of all of them counts. So it is for a text that spells such an attribute, wherever
-the code has it from, and for an attribute whose name is made while the code runs.
+These parts count only if code reads them. For a literal path (``helper.__doc__``), the docstring of
+that one function or class counts. Any other expression (``type(x).__doc__``, ``inspect.getdoc(x)``)
+may read any function or class of the graph or of the arguments, so the docstrings of all of them
+count. The same holds for a string with the name of such an attribute, and for an attribute whose
+name is made at run time.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ NAMES: Final = 8
 PLACES: Final = 16
 
 ANY: Final = DOCSTRINGS | ANNOTATIONS
-"""What an attribute may be of which only the running code knows the name. Where code stands is left out: a function
-that looks attributes up by their names is to keep its results when its file is moved.
+"""The parts that an attribute with a name made at run time may read. Locations are excluded, so that a
+function which looks attributes up by name keeps its results when its file is moved.
 """
 
 ASKED: Final = {
@@ -30,13 +31,13 @@ ASKED: Final = {
     "__qualname__": PLACES,
     "__subclasses__": SUBCLASSES,
 }
-"""Attributes, and what is read by them."""
+"""The attributes that read parts of code, with their bits."""
 
-_LONGEST = 1000
+_MAX_ELEMENTS = 1000  # of a container that is searched for strings
 
 
 def asked_in(value: object) -> int:
-    """What is read by the attributes that a text spells, or a container of texts.
+    """Returns the bits of the attributes that a string, or a container of strings, contains.
 
     >>> asked_in("{0.__doc__}") == asked_in(["a", ("__doc__",)]) == DOCSTRINGS
     True
@@ -53,13 +54,13 @@ def asked_in(value: object) -> int:
     if type(value) not in (list, tuple, set, frozenset):
         return 0
     reading = 0
-    for part in list(value)[:_LONGEST]:  # type: ignore[call-overload]
+    for part in list(value)[:_MAX_ELEMENTS]:  # type: ignore[call-overload]
         reading |= asked_in(part)
     return reading
 
 
 def may_spell(start: str, end: str) -> bool:
-    """Whether a text with this start and this end may be one of `ASKED`.
+    """True if a string with this start and this end may be an attribute of `ASKED`.
 
     >>> may_spell("__", ""), may_spell("set_", "")
     (True, False)
@@ -105,6 +106,6 @@ READERS: Final = {
         )
     ),
 }
-"""Names of functions and attributes, mostly of `inspect` and `typing`, that read code."""
+"""Functions and attributes, mostly of `inspect` and `typing`, that read parts of code."""
 
 ALL_READERS: Final = frozenset().union(*READERS.values())

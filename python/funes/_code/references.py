@@ -1,4 +1,4 @@
-"""What the names of a function lead to in the running program."""
+"""Resolves the free names of code in the running program and collects the objects that they refer to."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from funes._code.annotations import (
     docstrings_of,
     fixed_annotations,
     hints_of,
+    location_of,
     name_of,
-    place_of,
     subclasses_of,
 )
 from funes._code.context_values import DECIMAL, current
@@ -40,8 +40,8 @@ from funes._code.function_attributes import (
     attributes_of,
     memo_attributes,
 )
-from funes._code.local_imports import Absent, own_module
-from funes._code.node import MISSING, Computed
+from funes._code.local_imports import Absent, find_module
+from funes._code.node import MISSING, Computed, Description
 from funes._code.read_parts import ANY, NAMES, PLACES, asked_in
 from funes._code.scopes import AttributePath, Names, spelled, written_name
 from funes._code.third_party import (
@@ -58,7 +58,7 @@ from funes._code.third_party import (
 )
 from funes._funes import counted
 
-# What a module holds about itself: where it lies and how it was loaded, which must not count.
+# Attributes in which a module describes itself: its location and how it was loaded. They never count.
 _MODULE_MACHINERY = frozenset(
     (
         "__annotations__",
@@ -80,51 +80,63 @@ _PLAIN = frozenset(
     (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
 )
 
-# What takes attributes by names that it holds.
+# Types whose instances hold names of attributes that they read.
 _NAMING = frozenset((operator.attrgetter, operator.methodcaller))
 
 
 class References:
-    """Gathers what one piece of code refers to."""
+    """Collects the references of one piece of code."""
 
     def __init__(self, home: object = "") -> None:
-        """Begin with nothing.
+        """Start without references.
 
-        home: The module of the code.
+        home: The name of the module of the code.
         """
         self._home = home
         #: As in `Description`.
-        self.links: dict[str, object] = {}
+        self.references: dict[str, object] = {}
         self.modules: set[str] = set()
         #: As in `Description`.
-        self.tools: dict[str, object] = {}
+        self._opaque: dict[str, object] = {}
         #: As in `Description`.
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
-        self.computed: list[Computed] = []
-        #: What is read by the attributes that its values spell, see `reading`.
+        self._computed: list[Computed] = []
+        #: The bits of `read_parts` for attribute names that the values contain.
         self.spelled = 0
         #: As in `Description`.
-        self.watched: dict[type, tuple[frozenset[str], bool]] = {}
-        #: Names and attributes that the code passes on, see `Content`; None if that is not known.
+        self._watched: dict[type, tuple[frozenset[str], bool]] = {}
+        #: Paths that the code passes on, see `Content`; None if they are not known.
         self.passed: frozenset[AttributePath] | None = frozenset()
-        #: The chains to something of the user's that the code asks for its docstring or the like, which is linked.
-        self.told: set[AttributePath] = set()
-        #: Names of the library's functions that are linked and read code.
+        #: Paths to docstrings, annotations and so on that are references already, and paths into
+        #: libraries: reading them needs no further reference.
+        self.covered: set[AttributePath] = set()
+        #: The names and modules of library functions among the references, which may read code.
         self.readers: set[str] = set()
         self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
-        #: A library's classes that the code refers to.
+        #: The library classes that the code refers to.
         self._classes: list[type] = []
         self._globals: dict[str, Any] = {}
 
-    @property
-    def reads(self) -> list[tuple[object, str, object]]:
-        """As in `Description`."""
-        return list(self._reads.values())
+    def description(self, kind: str, name: str, content: object) -> Description:
+        """Returns a node with these references."""
+        return Description(
+            kind,
+            name,
+            content,
+            self.references,
+            list(self._reads.values()),
+            frozenset(self.modules),
+            opaque=self._opaque,
+            attributes=tuple(self.attributes),
+            computed=tuple(self._computed),
+            reading=self.spelled,
+            watched=tuple(self._watched.items()),
+        )
 
     def add(self, label: str, value: object) -> None:
-        """Link a value."""
+        """Add a reference to a value."""
         if type(value) in _PLAIN:
-            self.links[label] = value
+            self.references[label] = value
             self.spelled |= asked_in(value)
             return
         if type(value) in _NAMING:
@@ -138,15 +150,15 @@ class References:
             self._classes += third_party_classes.library_bases(value)
         place = sentinels.place_of(value)
         for read in () if place is None else place.reads():
-            self.note_read(*read)  # it counts by a name, which may come to stand for another object
+            self.note_read(*read)  # it counts by a name, which may be bound to another object later
         value = current(value)
         substitute = type_token(value, self._home)
         if library and substitute is None:
             self._classes.append(value if is_a(value, type) else type(value))
         if substitute is not None:
-            # Under a label of its own, so that no tuple of the user's can pass for it.
-            self.links[f"{label} by name"] = substitute
-            self.tools[label] = value
+            # The label differs, so that a tuple of the user's never equals a substitute.
+            self.references[f"{label} by name"] = substitute
+            self._opaque[label] = value
         elif is_special_descriptor(value):
             for name, part in parts_of(value).items():
                 self.add(f"{label}.{name}", part)
@@ -157,61 +169,66 @@ class References:
         elif is_memorious(value):
             self._add_memorious(label, value)
         else:
-            self.links[label] = value
+            self.references[label] = value
             if library and type(value) is FunctionType:
                 self.readers.update((value.__name__, value.__module__))
 
     def _note_library(self, module: str) -> None:
         self.modules.add(module)
         if module in ("decimal", "_decimal", "_pydecimal"):
-            self.links["decimal context"] = DECIMAL
+            self.references["decimal context"] = DECIMAL
 
     def compute(
         self, label: str, find: Callable[[Any], object], thing: Any, *attributes: str
     ) -> None:
-        """Link what is found out anew each time that the definition is looked at, if it is anything.
+        """Add a reference to a computed value, unless it is empty. Guards compute it again.
 
-        attributes: those of `thing` that it follows from, if it follows from what these are.
+        Args:
+            label: The label of the reference.
+            find: Computes the value from `thing`.
+            thing: A function, class or descriptor.
+            attributes: The attributes of `thing` that determine the value; none if it depends on
+                more than attributes.
         """
         compute = partial(find, thing)
         value = compute()
         if value:
-            self.links[label] = value
-        self.computed.append((compute, thing, attributes))
+            self.references[label] = value
+        self._computed.append((compute, thing, attributes))
 
     def add_names(self, thing: Any, reading: int) -> None:
-        """Link what a function or class says of its name and place, if code reads it."""
+        """Add the name and location of a function or class, if code reads them."""
         if reading & NAMES:
             self.compute("name", name_of, thing, "__name__")
         if reading & PLACES:
-            self.compute("place", place_of, thing, "__module__", "__qualname__")
+            self.compute("place", location_of, thing, "__module__", "__qualname__")
 
     def is_known_text(self, chain: AttributePath) -> bool:
-        """Whether a chain leads to a text, which is linked."""
+        """True if a path refers to a string that is a reference already."""
         labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
-        return chain != () and any(type(self.links.get(label)) is str for label in labels)
+        return chain != () and any(type(self.references.get(label)) is str for label in labels)
 
-    def add_attributes(self, thing: Any, *others: str) -> None:
-        """Link the attributes that were set on a function or the like.
+    def add_attributes(self, thing: Any, *excluded: str) -> None:
+        """Add the attributes that were set on a function or wrapper.
 
-        others: names in its ``__dict__`` that are linked elsewhere.
+        excluded: Names in its ``__dict__`` that are handled elsewhere.
         """
         for name, value in attributes_of(thing).items():
-            if name not in others:
+            if name not in excluded:
                 self.add(f"attribute {name}", value)
         self.attributes.append((thing.__dict__, ()))
 
     def add_memo_attributes(self, memo: Any, of: str = "") -> None:
-        """Link the attributes that were set on a memorious function and not on the function in it.
+        """Add the attributes that were set on a memorious function, not on the function that it wraps.
 
-        of: the label of the function.
+        of: The label of the function.
         """
         for name, value in memo_attributes(memo).items():
             self.add(f"{of}.{name}" if of else f"attribute {name}", value)
         self.attributes.append((memo.__dict__, MEMO_STATE))
 
     def _add_state(self, label: str, descriptor: Any) -> None:
-        """Link what the maker of a special descriptor keeps in it."""
+        """Add the state of an instance of a descriptor subclass."""
         attributes = getattr(descriptor, "__dict__", None)
         if type(attributes) is dict:
             self.attributes.append((attributes, MACHINERY))
@@ -220,14 +237,14 @@ class References:
         self.compute(f"slots of {label}", slots_of, descriptor)
 
     def _add_memorious(self, label: str, memo: Any) -> None:
-        """Link the function that is remembered, since remembering changes no result."""
-        self.links[label] = memo.__wrapped__
+        """Add the function that a memorious function wraps, since memoization changes no result."""
+        self.references[label] = memo.__wrapped__
         self.add_memo_attributes(memo, label)
         if depends_on(memo):
-            self.links[f"{label} depends on"] = depends_on(memo)
+            self.references[f"{label} depends on"] = depends_on(memo)
 
     def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
-        """Link captured variables, or what the function takes from those that are modules."""
+        """Add captured variables; of a module or namespace, only the attributes that are read."""
         chains: dict[str, list[AttributePath]] = {name: [] for name in cells}
         for read in names.reads:
             if not read.is_global and read.chain[0] in cells:
@@ -238,7 +255,7 @@ class References:
             except ValueError:
                 value = counted(cell, "", MISSING)
             if value is MISSING:
-                self.links[f"captured {name} is empty"] = None
+                self.references[f"captured {name} is empty"] = None
                 continue
             for chain in chains[name] or [(name,)]:
                 self._follow("captured", value, chain)
@@ -250,7 +267,7 @@ class References:
         globals_: dict[str, Any],
         builtins: dict[str, Any],
     ) -> None:
-        """Link the globals that the function reads: of its module, or else of the language."""
+        """Add the globals and builtins that the function reads."""
         self._globals = globals_
         for read in names.reads:
             name = read.chain[0]
@@ -259,23 +276,23 @@ class References:
             value = self._look_up(globals_, name)
             if value is not MISSING:
                 # ``from builtins import open`` changes nothing.
-                is_builtin = value is builtins.get(name, MISSING) and _is_of_the_language(value)
+                is_builtin = value is builtins.get(name, MISSING) and _is_python_builtin(value)
                 if not is_builtin and not stands_for_builtin(value, name):
                     self._follow("global", value, read.chain)
             elif name not in builtins:
                 if read.is_certain:
                     self.note_read(builtins, name, MISSING)
-                    self.links[f"missing {name}"] = None
+                    self.references[f"missing {name}"] = None
             else:
                 value = self._look_up(builtins, name)
-                if not _is_of_the_language(value):
+                if not _is_python_builtin(value):
                     self._follow("builtin", value, read.chain)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
-        """Link what the function imports itself from the user's modules."""
+        """Add the modules and names that the function imports in its body."""
         modules: dict[str, Any] = sys.modules
         for origin in names.imports:
-            module = own_module(origin, globals_)
+            module = find_module(origin, globals_)
             chain = (written_name(origin), *origin.chain)
             if isinstance(module, str):
                 self._note_library(module)
@@ -285,29 +302,29 @@ class References:
                 if library is not None:
                     self._follow_library("imported", library, chain, 1, is_imported=True)
             elif isinstance(module, Absent):
-                self.links[f"absent {written_name(origin)}"] = module
+                self.references[f"absent {written_name(origin)}"] = module
             elif module is not None:
                 self.note_read(modules, module.__name__, module)
                 self._follow("imported", module, chain)
 
     def add_patches(self, spelled: frozenset[str]) -> None:
-        """Link what the user set on a library's classes, as far as it acts on the code of a function.
+        """Add attributes that the user set on library classes, as far as they affect a function.
 
-        spelled: the attributes that the code takes of anything.
+        spelled: The attributes that the code reads from any object.
         """
         for cls in dict.fromkeys(self._classes):
             for base, name, value in self._set_by_user(cls, spelled, True):
                 if name in spelled or third_party_classes.is_known_to_library(base, name):
                     self._add_patch(base, name, value)
         for cls in third_party_classes.usual_classes() if spelled else ():
-            if cls not in self.watched:
+            if cls not in self._watched:
                 for base, name, value in self._set_by_user(cls, spelled, False):
                     self._add_patch(base, name, value)
 
     def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
-        """Link what the user set on a library's classes from which a class of the user's derives.
+        """Add attributes that the user set on the library classes from which a user class derives.
 
-        spelled: finds the attributes that the code of its methods takes of anything.
+        spelled: Finds the attributes that the code of the methods reads from any object.
         """
         for cls in filter(third_party_classes.changeable, dict.fromkeys(self._classes)):
             for base, name, value in self._set_by_user(cls, spelled(), True):
@@ -318,7 +335,7 @@ class References:
     ) -> Iterator[tuple[type, str, object]]:
         found = third_party_classes.set_by_user(cls, spelled, is_named)
         if found:
-            self.watched[cls] = spelled, is_named
+            self._watched[cls] = spelled, is_named
         for base, attributes in found:
             for name, value in attributes.items():
                 yield base, name, value
@@ -327,15 +344,18 @@ class References:
         self.add(f"attribute {name} of {qualified_name(cls)}", third_party_classes.part_of(value))
 
     def _follow(self, where: str, value: object, chain: AttributePath, taken: int = 1) -> None:
-        """Link what a chain leads to: step by step through the user's modules and namespaces.
+        """Follow a path through user modules and plain namespaces, and add the object at its end.
 
-        value: what the first steps of the chain lead to.
-        taken: how many they are.
+        Args:
+            where: The start of the label, such as "global".
+            value: The object after the first steps of the path.
+            chain: The path.
+            taken: The number of these first steps.
         """
         while True:
             path = chain[:taken]
             if value is MISSING:
-                self.links[f"missing {spelled(path)}"] = None
+                self.references[f"missing {spelled(path)}"] = None
                 return
             if taken == len(chain):
                 break
@@ -362,9 +382,9 @@ class References:
     def _follow_library(
         self, where: str, value: Any, chain: AttributePath, taken: int, *, is_imported: bool = False
     ) -> None:
-        """Link a library's module by its name, and what a chain takes of it if that is not the library's.
+        """Add a library module by name, and the object at the end of a path if it counts by value.
 
-        is_imported: the code imports it itself, and no other code may have done so.
+        is_imported: True if the function imports the module in its body; it need not be loaded yet.
         """
         if not is_imported:
             self.add(f"{where} {'.'.join(chain[:taken])}", value)
@@ -374,10 +394,10 @@ class References:
                 found = third_party_attributes.look_up(value, chain[taken])
                 if not is_a(found, ModuleType) and not third_party_attributes.is_users(found):
                     if callable(found) and chain[taken] in vars(value):
-                        self._look_up(vars(value), chain[taken])  # it may be patched later
+                        self._look_up(vars(value), chain[taken])  # so that a later patch is noticed
                     break
             if not is_library_module(value):
-                # The user's module stands in the library: from here on it is followed as any of the user's.
+                # A user module inside the library is followed like any user module.
                 self._follow(where, value, chain, taken)
                 return
             module, name = value, chain[taken]
@@ -388,7 +408,7 @@ class References:
         if value is not MISSING and third_party_attributes.is_users(value):
             self._link_end(where, value, chain, taken)
             return
-        self._note_told(chain, start)
+        self._note_covered(chain, start)
         if value is MISSING or is_a(value, ModuleType):
             return
         label = f"{where} {spelled(chain[:taken])}"
@@ -396,7 +416,7 @@ class References:
             self._classes.append(value)
         if third_party_attributes.is_plain(value):
             if name[0] == "_" and type(value) in (list, dict, set):
-                return  # what the library keeps for itself
+                return  # internal state of the library
             if (
                 not is_imported
                 or third_party_attributes.is_of_python(module)
@@ -406,7 +426,7 @@ class References:
             return
         foreign = third_party_attributes.foreign_name(value, module.__name__)
         if foreign:
-            self.links[f"{label} by name"] = ("name", foreign)
+            self.references[f"{label} by name"] = ("name", foreign)
         elif third_party_attributes.is_added_value(
             name, value, lambda: third_party_bodies.body_of_module(module.__name__)
         ):
@@ -415,7 +435,7 @@ class References:
             self._classes.append(type(value))
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
-        """Link what may make the attributes that a module does not hold."""
+        """Add the ``__getattr__`` and the class of a module, which may compute its attributes."""
         getter = self._look_up(vars(module), "__getattr__")
         if getter is not MISSING:
             self.add(f"{label}.__getattr__", getter)
@@ -423,7 +443,7 @@ class References:
             self._add_class_of(label, module)
 
     def _add_class_of(self, label: str, module: ModuleType) -> None:
-        """Link a module's class of the user's, whose methods may read anything in the module."""
+        """Add the user-defined class of a module, and all attributes: its methods may read any of them."""
         self.add(f"type of {label}", type(module))
         for name, value in attributes_of(module).items():
             if name not in _MODULE_MACHINERY:
@@ -431,30 +451,30 @@ class References:
         self.attributes.append((vars(module), ("__doc__", *_MODULE_MACHINERY)))
 
     def _look_up(self, namespace: dict[str, Any], name: str) -> object:
-        """What a name counts as, which is noted as read."""
+        """Returns the counted value of a name, and records the lookup."""
         value = counted(namespace, name, namespace.get(name, MISSING))
         self.note_read(namespace, name, value)
         return value
 
     def note_read(self, namespace: object, name: str, value: object) -> None:
-        """Note that the links hold as long as a name stands for a value."""
+        """Record a lookup: the references are valid as long as the name refers to this value."""
         self._reads[id(namespace), name] = (namespace, name, value)
 
     def _link_end(self, where: str, value: Any, chain: AttributePath, taken: int) -> None:
-        """Link the first thing on a chain that is no namespace; `taken` steps lead to it."""
+        """Add the first object on a path that is no namespace; `taken` steps lead to it."""
         label = f"{where} {spelled(chain[:taken])}"
         path = project_paths.in_project(value, self._globals)
         if path is not None:
-            self.links[f"{label} in the project"] = path
+            self.references[f"{label} in the project"] = path
             return
         self.add(label, value)
-        if _is_own_code(value):
-            self._add_what_is_read(label, value, chain, taken)
+        if _is_user_code(value):
+            self._add_read_part(label, value, chain, taken)
         elif taken == len(chain) or is_a(value, type) or is_a(value, FunctionType):
-            self._note_told(chain, taken - 1)  # of a library's
+            self._note_covered(chain, taken - 1)  # library code
 
-    def _add_what_is_read(self, label: str, value: Any, chain: AttributePath, taken: int) -> None:
-        """Link the docstring and so on that the code reads: left out elsewhere, but here it works with them."""
+    def _add_read_part(self, label: str, value: Any, chain: AttributePath, taken: int) -> None:
+        """Add the docstring, annotations, name or subclasses of user code that a path reads."""
         is_class = is_a(value, type)
         asked = chain[taken] if taken < len(chain) else ""
         is_passed = is_class and (
@@ -469,7 +489,7 @@ class References:
         elif asked == "__name__":
             self.compute(f"{label}.__name__", name_of, function, "__name__")
         elif asked in ("__module__", "__qualname__"):
-            self.compute(f"{label}.{asked}", place_of, function, "__module__", "__qualname__")
+            self.compute(f"{label}.{asked}", location_of, function, "__module__", "__qualname__")
         elif asked == "__subclasses__" and is_class:
             self.compute(f"{label}.__subclasses__", subclasses_of, value)
         elif is_passed:
@@ -477,20 +497,20 @@ class References:
             self.compute(f"{label}.__annotations__", hints_of, value)
         else:
             return
-        self._note_told(chain, taken)
+        self._note_covered(chain, taken)
 
-    def _note_told(self, chain: AttributePath, taken: int) -> None:
-        self.told.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
+    def _note_covered(self, chain: AttributePath, taken: int) -> None:
+        self.covered.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
 
 
-def _is_own_code(value: object) -> bool:
+def _is_user_code(value: object) -> bool:
     if is_a(value, type):
         return not is_library_class(value)
     return is_memorious(value) or (is_a(value, FunctionType) and not is_library_function(value))
 
 
-def _is_of_the_language(value: object) -> bool:
-    """Whether a builtin is one of Python's own, and not something that a program put there."""
+def _is_python_builtin(value: object) -> bool:
+    """True for a builtin of Python itself; false for an object that a program added to the builtins."""
     if is_a(value, type):
         return value.__module__ == "builtins"
     if value is NotImplemented or value is ... or is_a(value, BuiltinFunctionType):

@@ -1,13 +1,12 @@
-"""Which names a function takes from outside, by Python's scoping rules, from its syntax tree.
+"""Finds the free names of a function in its syntax tree, by Python's scoping rules.
 
-The tree and not the compiler's tables, because those leave out what one version optimises away and
-another does not, and know nothing of attribute chains: of ``config.LR`` only the value of ``LR`` is
-an input, not all of ``config``.
+The compiler's symbol tables are not used: they omit names that one Python version optimizes away
+and another does not, and have no attribute paths. Of ``config.LR`` only the value of ``LR`` is an
+input, not all of ``config``.
 
-`names_of` walks the tree once. Every name that is bound goes to its scope, every name that is read
-is noted with the scope that reads it; when all scopes are known, each read is looked up from its
-scope outwards. What is found inside the function is nobody's business; the rest are the function's
-inputs.
+`names_of` walks the tree once. It records each bound name in its scope, and each read with the scope
+of the reader. When all scopes are known, it looks up each read from its scope outwards. Names that
+are not bound inside the function are its inputs.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from typing import Any, NamedTuple
 
 from funes._code.normalize import FunctionNode, is_private, is_text
 
-#: A name, then what is taken one after the other: ("config", "LR") for `config.LR`,
-#: ("TABLE", "['a']") for `TABLE["a"]`.
+#: A name and the attributes and literal keys that are read from it: ("config", "LR") for
+#: `config.LR`, ("TABLE", "['a']") for `TABLE["a"]`.
 AttributePath = tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)
 def key_of(step: str) -> str | None:
-    """The key that a step of a chain takes by a literal; None for an attribute.
+    """Returns the literal key of a step of a path; None for an attribute.
 
     >>> key_of("['a']"), key_of("a")
     ('a', None)
@@ -36,7 +35,7 @@ def key_of(step: str) -> str | None:
 
 
 def spelled(chain: AttributePath) -> str:
-    """A chain as code spells it.
+    """Returns a path as code.
 
     >>> spelled(("config", "TABLE", "['a']"))
     "config.TABLE['a']"
@@ -48,54 +47,54 @@ def spelled(chain: AttributePath) -> str:
 
 
 class Read(NamedTuple):
-    """A name from outside, with the attributes that are taken from it."""
+    """A free name, with the attributes that are read from it."""
 
     chain: AttributePath
-    #: Declared so by `global`; else a captured variable of the name comes first.
+    #: True if it is declared `global`; otherwise a captured variable of this name comes first.
     is_global: bool
-    #: Else it counts only where there is one: the body of a class may have bound the name itself.
+    #: False if the name counts only where it exists: a class body may have bound it itself.
     is_certain: bool
 
 
 class LocalImport(NamedTuple):
-    """Something that the function imports itself, with the attributes that are taken from it.
+    """An import in the body of a function, with the attributes that are read from its result.
 
-    ``from ..pkg import mod; mod.f()`` is ``LocalImport("pkg", 2, "", ("mod", "f"))``;
-    ``import a.b; a.c`` is ``LocalImport("a", 0, "a.b", ("c",))``: the name means ``a``, and ``a.b`` is
-    loaded too.
+    ``from ..pkg import mod; mod.f()`` is ``LocalImport("pkg", 2, "", ("mod", "f"))``.
+    ``import a.b; a.c`` is ``LocalImport("a", 0, "a.b", ("c",))``: the name refers to ``a``, and
+    ``a.b`` is loaded too.
     """
 
     module: str
     #: The number of leading dots.
     level: int
-    #: The module to load for it, if not `module` itself.
+    #: The submodule that the import loads too; empty if there is none.
     loads: str
     chain: AttributePath
 
 
 def written_name(origin: LocalImport) -> str:
-    """The module's name as the import statement says it, which stays when the package moves."""
+    """Returns the module name as in the import statement, which stays when the package moves."""
     return "." * origin.level + origin.module
 
 
 class Names(NamedTuple):
-    """What a function takes from outside."""
+    """The free names and imports of a function, and the names that it changes."""
 
     reads: tuple[Read, ...]
     imports: tuple[LocalImport, ...]
-    #: Names of what its statements may change: assigned, filled by a method, or holding what is.
+    #: The names that statements may change: assigned, changed by a method, or containing such a name.
     changed: frozenset[str]
-    #: The attributes that it takes of anything.
+    #: The attributes that it reads from any object.
     attributes: frozenset[str]
     #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
     only_declared: tuple[tuple[int, str], ...]
 
 
 def names_of(function: FunctionNode, private: str = "") -> Names:
-    """What a function takes from outside.
+    """Finds the free names of a function.
 
-    private: name of the class around the function, which changes ``__name`` to ``_Class__name``; ""
-        if there is none.
+    private: The name of the enclosing class, which changes ``__name`` to ``_Class__name``; empty if
+        there is none.
 
     >>> names_of(ast.parse("lambda x: x + config.LR", mode="eval").body).reads[0].chain
     ('config', 'LR')
@@ -106,7 +105,7 @@ def names_of(function: FunctionNode, private: str = "") -> Names:
 
 
 class _Scope:
-    """What is bound in a function, class, comprehension or list of type parameters."""
+    """The names that a function, class, comprehension or list of type parameters binds."""
 
     __slots__ = (
         "bound",
@@ -126,14 +125,14 @@ class _Scope:
         self.private = private
         self.is_class = is_class
         self.bound: set[str] = set()
-        #: Names of `x: int`, `global x` and `nonlocal x`.
+        #: Names that are only annotated: `x: int`.
         self.declared: set[str] = set()
         self.global_names: set[str] = set()
         self.outer_names: set[str] = set()
         self.imports: dict[str, list[LocalImport]] = {}
-        #: What is still to be walked.
+        #: The nodes that still have to be walked.
         self.pending: list[Any] = []
-        #: Where `:=` binds: for a comprehension, the scope around it.
+        #: The scope in which `:=` binds: for a comprehension, the enclosing scope.
         self.target = self
 
     def mangled(self, name: str) -> str:
@@ -142,8 +141,8 @@ class _Scope:
         return name
 
 
-# Methods of the language's containers that change them.
-_FILLING_METHODS = frozenset(
+# The methods that change Python's own containers.
+_MUTATING_METHODS = frozenset(
     (
         "add",
         "append",
@@ -169,7 +168,7 @@ _FILLING_METHODS = frozenset(
         "update",
     )
 )
-# Builtins that look an attribute up by a name that is their second argument.
+# Builtins whose second argument is the name of an attribute.
 _BY_NAME = frozenset(("getattr", "hasattr"))
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -189,7 +188,7 @@ class _Walk:
         self._open_function(function, self.root)
 
     def run(self) -> None:
-        """Walk all scopes. What is noted in one that has been walked already is walked at once."""
+        """Walks all scopes until no scope has pending nodes: a walk may add nodes to an earlier scope."""
         unfinished = True
         while unfinished:
             unfinished = False
@@ -218,7 +217,7 @@ class _Walk:
                 elif isinstance(value, ast.AST):
                     pending.append(value)
 
-    # Looking up, once every scope is known
+    # The lookup, which needs all scopes.
 
     def names(self) -> Names:
         reads: set[Read] = set()
@@ -229,14 +228,16 @@ class _Walk:
                 reads.add(Read(chain, found is _GLOBAL, is_certain))
                 continue
             if found.is_class and chain[0] != "__class__":
-                # A class body finds a name that it binds only later among the globals.
+                # A class body reads a name that it binds only later from the globals.
                 reads.add(Read(chain, True, False))
             for origin in found.imports.get(chain[0], ()):
                 imports.add(origin._replace(chain=origin.chain + chain[1:]))
         for scope in self.scopes:
             for name in scope.bound & scope.global_names:
                 self.changed.add(name)
-                reads.add(Read((name,), True, False))  # to be watched even if it is never read
+                reads.add(
+                    Read((name,), True, False)
+                )  # its changes are tracked, even without a read
             self.changed |= scope.bound & scope.outer_names
         only_declared = sorted(
             (position, name)
@@ -252,11 +253,11 @@ class _Walk:
         )
 
     def _scope_of(self, name: str, reader: _Scope) -> _Scope:
-        """The scope in which a name is bound; `_GLOBAL` if one says that it is, else `_OUTSIDE`."""
+        """Returns the scope that binds a name; `_GLOBAL` if it is declared global, else `_OUTSIDE`."""
         scope: _Scope | None = reader
         while scope is not None:
             if scope.is_class and name == "__class__":
-                return scope  # inside a method it is the class around it
+                return scope  # inside a method, `__class__` is the enclosing class
             if not scope.is_class or scope is reader:
                 if name in scope.global_names:
                     return _GLOBAL
@@ -267,7 +268,7 @@ class _Walk:
             scope = scope.outer
         return _OUTSIDE
 
-    # One method for each kind of node that binds or reads a name, or opens a scope
+    # One method for each kind of node that binds or reads a name, or opens a scope.
 
     def _name(self, node: ast.Name, scope: _Scope) -> None:
         name = scope.mangled(node.id)
@@ -296,7 +297,7 @@ class _Walk:
         scope.pending += (node.value, node.slice)
 
     def _change(self, whole: ast.expr, scope: _Scope) -> None:
-        """Note that a statement changes what stands in an object."""
+        """Records that a statement changes an object: the names and literal keys that lead to it."""
         while isinstance(whole, ast.Subscript):
             key = whole.slice
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -307,7 +308,7 @@ class _Walk:
         self.changed.update(self._chain(whole, scope))
 
     def _call(self, node: ast.Call, scope: _Scope) -> None:
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _FILLING_METHODS:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATING_METHODS:
             self._change(node.func.value, scope)
         chain = self._chain(node, scope)
         if chain:
@@ -316,9 +317,9 @@ class _Walk:
             scope.pending += (node.func, *node.args, *node.keywords)
 
     def _chain(self, node: ast.expr, scope: _Scope) -> AttributePath:
-        """The chain that an expression is: ``a.b.c``, ``getattr(a, "b").c``; () if it is none.
+        """Returns the path of an expression: ``a.b.c``, ``getattr(a, "b").c``; () if it is no path.
 
-        ``hasattr(a, "b")`` is one as well, since it depends on what is there.
+        ``hasattr(a, "b")`` is a path as well, since its result depends on the attribute.
         """
         attributes: list[str] = []
         while True:
@@ -337,7 +338,7 @@ class _Walk:
                 and not node.keywords
                 and is_text(node.args[0])
             ):
-                # ``TABLE.get("a")``, if that is a dict.
+                # ``TABLE.get("a")``, which is a lookup if TABLE is a dict.
                 attributes.append(f"[{node.args[0].value!r}]")  # type: ignore[attr-defined]
                 scope.pending += node.args[1:]
                 node = node.func
@@ -411,7 +412,7 @@ class _Walk:
         inner.pending += node.body
 
     def _type_parameters(self, node: ast.AST, scope: _Scope) -> _Scope:
-        """The scope of ``[T]`` in ``def f[T]()``, or `scope` itself where there is none."""
+        """Returns the scope of ``[T]`` in ``def f[T]()``, or `scope` itself without type parameters."""
         parameters = getattr(node, "type_params", ())
         if not parameters:
             return scope
@@ -424,7 +425,7 @@ class _Walk:
         self._maybe_read(node.value, self._type_parameters(node, scope))
 
     def _maybe_read(self, expression: ast.AST, scope: _Scope) -> None:
-        """Note the names in an expression that is evaluated late or never."""
+        """Records the names in an expression that is evaluated lazily or never."""
         for node in ast.walk(expression):
             if isinstance(node, (ast.Name, ast.Attribute)):
                 chain = self._chain(node, scope)
@@ -491,7 +492,7 @@ class _Walk:
         return scope
 
 
-# The fields of a node in which names can stand. Lists may hold texts and None too, without fields.
+# The fields of a node that can contain names. Lists may contain strings and None, without fields.
 _children_of: dict[type, tuple[str, ...]] = {ast.Constant: (), ast.MatchSingleton: ()}
 
 

@@ -1,7 +1,7 @@
-"""Names of objects that are nothing but their identity: ``MISSING = object()``.
+"""Finds names for bare objects, which have no value: ``MISSING = object()``.
 
-Such an object counts by the name under which a module has it, ``module:MISSING``. Several modules may have it, and not
-every process has loaded all of them, so the one that made it gives the name.
+Such an object counts by its name in a module, ``module:MISSING``. Several modules may have it, and not
+every process has loaded all of them, so the module that creates the object gives the name.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from funes._code.third_party import is_a, is_library_module, module_name, public
 
 
 class Place:
-    """Where a module has an object."""
+    """The location of an object in a module."""
 
     def __init__(self, loaded: ModuleType, module: str, name: str, cls: type | None = None) -> None:
         self.loaded = loaded
         self.module = module
         #: The class in the module that has the object; None if the module itself has it.
         self.cls = cls
-        #: Within the module: ``MISSING``, or ``Config.MISSING``.
+        #: The name within the module: ``MISSING``, or ``Config.MISSING``.
         self.name = name
 
     @property
@@ -33,7 +33,7 @@ class Place:
         return f"{module_name(public_name(self.module))}:{self.name}"
 
     def reads(self) -> Iterator[tuple[Any, str, object]]:
-        """What leads to the object: a namespace or class, a name in it, and what it stands for."""
+        """Yields the lookups that lead to the object: a namespace or class, a name, and its value."""
         modules: dict[str, Any] = sys.modules if self.module in sys.modules else _arrived
         yield modules, self.module, self.loaded
         if self.cls is not None:
@@ -44,7 +44,7 @@ class Place:
             yield vars(self.loaded), self.name, vars(self.loaded).get(self.name)
 
     def holds(self, thing: object) -> bool:
-        """Whether the object is still there."""
+        """True if the object is still at this location."""
         found: object = None
         for holder, name, then in self.reads():
             space = vars(holder) if isinstance(holder, type) else holder
@@ -54,14 +54,14 @@ class Place:
         return found is thing
 
 
-#: By address. `Place.holds` tells whether it is still the same object.
+#: Known locations by address. `Place.holds` checks that the object is still the same.
 _known: dict[int, Place] = {}
-#: What came from another process's own module, which this one cannot import.
+#: Modules of other processes that this process cannot import, with their objects.
 _arrived: dict[str, ModuleType] = {}
 
 
 def place_of(thing: object) -> Place | None:
-    """Where a module has a bare ``object()``; None for one without a name, and for anything else.
+    """Returns the location of a bare ``object()``; None if it has no name, or is anything else.
 
     >>> place_of(object()) is None
     True
@@ -70,9 +70,9 @@ def place_of(thing: object) -> Place | None:
 
 
 def name_in_its_library(thing: object) -> str | None:
-    """The name under which a library keeps an object of its own in one of its modules; None if it does not.
+    """Returns the name of a library's object in one of the library's modules; None if it has none.
 
-    What such an object holds is the library's business, and may be in an order that differs from process to process.
+    The content of such an object is internal, and its order may differ from process to process.
     """
     root = str(getattr(type(thing), "__module__", "")).partition(".")[0]
     if root == "builtins" or root in sys.stdlib_module_names:
@@ -84,7 +84,8 @@ def name_in_its_library(thing: object) -> str | None:
     return None if place is None else place.label
 
 
-#: Addresses of what modules hold of a library's own objects, by its root package; with the number of modules then.
+#: The addresses of a library's objects in its modules, by root package, with the number of loaded
+#: modules at that time.
 _kept: dict[str, tuple[int, frozenset[int]]] = {}
 
 
@@ -110,16 +111,16 @@ def _place_of(thing: object, root: str = "") -> Place | None:
 
 
 def arrive(module: str, name: str) -> object:
-    """Returns what stands in this process for an object of another process's own module."""
+    """Returns the substitute of a bare object whose module exists only in another process."""
     space = vars(_arrived.setdefault(module, ModuleType(module)))
     found: object = space.setdefault(name, object())
     return found
 
 
 def _places(thing: object, root: str) -> Iterator[Place]:
-    """The first place in each module, since `a = b = object()` has two.
+    """Yields the first location in each module, since `a = b = object()` has two.
 
-    root: The only package to look in; "" for all.
+    root: The only package to search; empty for all.
     """
     modules: list[tuple[str, Any]] = [*_arrived.items(), *sys.modules.items()]
     for module, loaded in modules:
@@ -147,7 +148,7 @@ def _name_in(space: Any, thing: object) -> str | None:
 
 
 def _rank(place: Place) -> int:
-    """How likely a module made the object: 0 for one whose text says so, up to 3 for one that imports it."""
+    """Ranks a module: 0 if its source creates the object, up to 3 if it only imports the object."""
     space = vars(place.loaded)
     filename = space.get("__file__")
     text = next(source_cache.of(filename, space), None) if isinstance(filename, str) else None

@@ -1,13 +1,12 @@
-"""The syntax tree of the code that is running.
+"""Finds the source of the code that is running.
 
-A function knows its file and line, but not what the file said when it was imported. So the text
-that can be had is compiled again, and a tree in it is taken for a function's only if it compiles to
-the very code object that runs. Then it does not matter whether the file was edited since, above the
-function or below it, nor where the text came from: a file, a zip archive, a notebook's cell, a
-doctest.
+A function knows its file and line, but not the content of the file at import time. So the available
+source is compiled again, and a tree is used for a function only if it compiles to exactly the code
+object that runs. Then later edits of the file do not matter, nor does the origin of the source: a
+file, a zip archive, a notebook cell or a doctest.
 
-What was compiled once is kept. So are texts (see `texts`), so that code which was imported before
-an edit and code which was imported after it are both found.
+Compiled fragments are cached. So are the sources (see `source_cache`), so that both code from before
+an edit and code from after it is found.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from funes._code.parse import Fragment, SourceFunction
 from funes._code.source_cache import Text
 
 
-def written(function: FunctionType) -> SourceFunction | None:
-    """The function as its source says it; None if no text compiles to the code that is running."""
+def find_source(function: FunctionType) -> SourceFunction | None:
+    """Returns the source of a function; None if no source compiles to the running code."""
     code = function.__code__
     known = _known.get(id(code))
     if known is not None and known[0]() is code:
@@ -42,10 +41,10 @@ def written(function: FunctionType) -> SourceFunction | None:
 
 
 def statement_of(function: FunctionType) -> tuple[Text, int, int] | None:
-    """Returns the text that holds a function, and the first line and the end of its outermost statement.
+    """Returns the source that contains a function, and the range of lines of its outermost statement.
 
-    Lines are counted from 0. The statement is the whole text if the function was found only so. None if no text
-    compiles to the code that is running.
+    Lines are counted from 0. The range is the whole source if the function was found only this way.
+    None if no source compiles to the running code.
     """
     code = function.__code__
     for text in source_cache.of(code.co_filename, function.__globals__):
@@ -57,7 +56,7 @@ def statement_of(function: FunctionType) -> tuple[Text, int, int] | None:
     return None
 
 
-# By the address of a code object, since its hash and equality compare all that is in it.
+# By the address of the code object, since its hash and equality compare its whole content.
 _known: dict[int, tuple[weakref.ref[CodeType], SourceFunction]] = {}
 
 
@@ -66,9 +65,9 @@ def _forget(address: int, _code: weakref.ref[CodeType]) -> None:
 
 
 def _find(text: Text, code: CodeType) -> SourceFunction | None:
-    """The function in this text that compiles to `code`, if there is one."""
-    # A few lines compile in a hundredth of the time that a long file takes. Which lines is a
-    # guess, but what is found in them is put to the same test.
+    """Returns the function in a source that compiles to `code`, if there is one."""
+    # A few lines compile in a hundredth of the time that a long file takes. The range of lines is a
+    # guess, but the code in it is checked in the same way.
     start, end = _statement_around(text.lines, code.co_firstlineno - 1)
     return (
         _piece(text, start, end, code).find(code)
@@ -106,9 +105,9 @@ for _feature in __future__.all_feature_names:
 
 
 def _statement_around(lines: list[str], line: int) -> tuple[int, int]:
-    """Where the outermost statement that holds a line seems to start and end, by the left margin.
+    """Guesses the first line and the end of the outermost statement around a line, by indentation.
 
-    line: counted from 0, as the result is.
+    line: The line, counted from 0 like the result.
     """
     start = min(line, len(lines) - 1)
     while start > 0 and lines[start][0] in _INSIDE:
@@ -122,7 +121,7 @@ def _statement_around(lines: list[str], line: int) -> tuple[int, int]:
     return start, end
 
 
-# What a line begins with that does not begin a statement: an indentation, a bracket that ends ...
+# First characters of lines that do not start a statement: indentation, comments, closing brackets.
 _INSIDE = frozenset(" \t\f\r\n#)]}")
 _DECORATOR = _INSIDE | {"@"}
 
@@ -130,10 +129,10 @@ _Result = TypeVar("_Result")
 
 
 def _on_empty_stack(work: Callable[[], _Result]) -> _Result | None:
-    """The result of `work`, done in a thread of its own if the stack is too full for it here.
+    """Runs `work`, in a separate thread if it reaches the recursion limit on this stack.
 
-    Else a function that is first called deep in a recursion would be described otherwise than at
-    the top. None if an empty stack is too small as well.
+    Otherwise a function that is first called deep in a recursion would be described differently than
+    at the top. Returns None if an empty stack is too small as well.
     """
     results: list[_Result] = []
 

@@ -1,4 +1,4 @@
-"""The texts of files that functions were made from, as they were then: they may be edited later."""
+"""Keeps the source of files as it was when functions were created: files may be edited later."""
 
 from __future__ import annotations
 
@@ -10,55 +10,56 @@ from typing import Any
 
 
 class Text:
-    """One text of a file."""
+    """The source of a file at some time."""
 
     def __init__(self, filename: str, lines: list[str]) -> None:
         self.filename = filename
         self.lines = lines
-        #: What was compiled of it, for `source` alone.
+        #: The compiled fragments, for `source` only.
         self.pieces: dict[tuple[int, int, int, bool], Any] = {}
 
 
-#: The file name of code objects that cloudpickle has carried.
+#: The file name of code objects that come from a pickle of cloudpickle.
 CARRIED = "<dynamic-code>"
 
 _kept: dict[str, list[Text]] = {}
-#: The texts that arrived from other processes. Each holds only the statements that the code there needed.
+#: Sources that arrived from other processes. Each contains only the statements that its code needs.
 _arrived: dict[str, list[Text]] = {}
-#: The files of them, by the name of the module: each a dict for its order.
+#: The files of these sources by module name, as ordered sets.
 _files_of: dict[str, dict[str, None]] = {}
-_KEPT = 8  # of one file: enough for an evening of editing and reloading it
-_ARRIVED = 64  # of one file: a text arrives with each memorious function of it
+_MAX_KEPT = 8  # per file: enough for an evening of editing and reloading
+_MAX_ARRIVED = 64  # per file: a source arrives with each memorious function of the file
 lock = threading.RLock()
 
 
 def remember(function: FunctionType) -> None:
-    """Keep the text of a function's file as it is now.
+    """Keeps the current source of a function's file.
 
-    It may be edited before the function is described, which is when the text is needed. Costs one
-    reading of the file, and for each further function of it a look at its date.
+    The source is needed when the function is described; the file may be edited before that. The
+    first function of a file costs one read of the file, each further function one `stat`.
     """
     _keep(function.__code__.co_filename, function.__globals__, is_fresh=True)
 
 
 def arrive(module: str, filename: str, lines: list[str]) -> None:
-    """Keeps a text of a module that another process sent with its code."""
+    """Keeps the source of a module that another process sent with its code."""
     with lock:
         texts = _arrived.setdefault(filename, [])
         if not any(lines == text.lines for text in texts):
-            del texts[: 1 - _ARRIVED]
+            del texts[: 1 - _MAX_ARRIVED]
             texts.append(Text(filename, lines))
         files = _files_of.setdefault(module, {})
         files[filename] = None
 
 
 def of(filename: str, namespace: dict[str, Any]) -> Iterator[Text]:
-    """The texts that may be a file's: those that are kept, latest first, then what it says now.
+    """Yields possible sources of a file: those that are kept, latest first, then the current content.
 
-    Code that cloudpickle has carried here does not name its file (from 3.1.3 on): then the texts of its module are
-    tried, those that arrived with code from the same process and that of the module's own file.
+    Code from a pickle of cloudpickle has no file name (from 3.1.3 on). Then the sources of its module
+    are tried: those that arrived with code from the same process, and the module's own file.
 
-    namespace: globals of code from the file. Their loader knows the text of a module in a zip file.
+    namespace: The globals of code from the file. Their loader has the source of modules in a zip
+        file.
     """
     filenames = [filename]
     if filename == CARRIED:
@@ -70,7 +71,7 @@ def of(filename: str, namespace: dict[str, Any]) -> Iterator[Text]:
         for name in filenames:
             if effort:
                 _keep(name, namespace, is_fresh=effort > 1)
-            # Another thread may have kept the text meanwhile.
+            # Another thread may have added a source meanwhile.
             kept = (*_arrived.get(name, ()), *_kept.get(name, ()))
             for text in reversed(kept):
                 if text not in tried:
@@ -79,7 +80,7 @@ def of(filename: str, namespace: dict[str, Any]) -> Iterator[Text]:
 
 
 def _keep(filename: str, namespace: dict[str, Any], *, is_fresh: bool) -> None:
-    """Keep the text of a file; `is_fresh`: not as it was read before, if it has changed since."""
+    """Keeps the source of a file; `is_fresh`: reads the file again if it has changed."""
     import linecache
 
     with lock:
@@ -88,13 +89,13 @@ def _keep(filename: str, namespace: dict[str, Any], *, is_fresh: bool) -> None:
         lines = linecache.getlines(filename, namespace)
         kept = _kept.setdefault(filename, [])
         if lines and not any(lines is text.lines or lines == text.lines for text in kept):
-            del kept[: 1 - _KEPT]
+            del kept[: 1 - _MAX_KEPT]
             kept.append(Text(filename, lines))
 
 
 def _renew_lock() -> None:
     global lock
-    lock = threading.RLock()  # a thread that does not exist in this process may hold the old one
+    lock = threading.RLock()  # a thread of the parent process may hold the old lock
 
 
 if hasattr(os, "register_at_fork"):

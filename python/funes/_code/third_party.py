@@ -1,4 +1,4 @@
-"""What counts by its name only, and under which name."""
+"""Recognizes objects that count by name or type, and gives their names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, TypeGuard, TypeVar
 from funes._code.user_code import is_user_code
 from funes._funes import is_memo_type
 
-# One thing has several names: the module of an accelerator or of a platform is not the one that
-# people import, and not every platform, version and implementation has it.
+# Public names of internal modules. Users import another module than the accelerator or platform
+# module that defines the object, and not every platform, version and implementation has the latter.
 _PUBLIC_MODULES = {
     "_abc": "abc",
     "_bisect": "bisect",
@@ -32,7 +32,7 @@ _PUBLIC_MODULES = {
     "_struct": "struct",
     "_thread": "threading",
     "_weakref": "weakref",
-    "_wrappers": "wrapt",  # where its types in C say that they are
+    "_wrappers": "wrapt",  # the module name of its types in C
     "nt": "os",
     "ntpath": "os.path",
     "pathlib._abc": "pathlib",
@@ -43,21 +43,23 @@ _PUBLIC_MODULES = {
 
 _Kind = TypeVar("_Kind")
 
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made while running, by a class statement or an extension
+_HEAP_TYPE = (
+    1 << 9
+)  # Py_TPFLAGS_HEAPTYPE: created at run time, by a class statement or an extension
 
 
 def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
-    """`isinstance` by the type alone, since a proxy may claim to be anything, or raise an error."""
+    """Works like `isinstance`, but uses only the type: a proxy may lie about its class, or raise."""
     return issubclass(type(thing), kind)
 
 
 def module_name(module: str) -> str:
-    """The name by which a library's module counts on every platform and version."""
+    """Returns the name of a library module that is equal on every platform and version."""
     return _PUBLIC_MODULES.get(module, module)
 
 
 def qualified_name(thing: object) -> str:
-    """The name of a class or function with its module's.
+    """Returns the name of a class or function with the name of its module.
 
     >>> qualified_name(dict), qualified_name(sys.exc_info)
     ('builtins.dict', 'sys.exc_info')
@@ -68,18 +70,18 @@ def qualified_name(thing: object) -> str:
 
 
 def is_library_function(function: FunctionType) -> bool:
-    """Whether the code of a function is a library's.
+    """True if the code of a function belongs to a library.
 
-    By its globals, since `functools.wraps` gives it another's `__module__`.
+    Its globals decide, since `functools.wraps` changes `__module__`.
     """
     name = function.__globals__.get("__name__")
     return not is_user_code(name if isinstance(name, str) else "", function.__code__.co_filename)
 
 
 def stands_for_builtin(value: object, name: str) -> bool:
-    """Returns whether a library put this function in the place of a builtin of the same name.
+    """True for a library's replacement of a builtin of the same name.
 
-    IPython gives notebooks an ``open`` of its own.
+    IPython replaces ``open`` in notebooks.
     """
     builtin: object = getattr(builtins, name, None)
     if builtin is None or not is_a(value, FunctionType) or not is_library_function(value):
@@ -88,10 +90,10 @@ def stands_for_builtin(value: object, name: str) -> bool:
 
 
 def is_library_class(cls: type) -> bool:
-    """Whether a class is a library's, and the one that its name stands for.
+    """True for a library class that can be imported under its qualified name.
 
-    A class that a library made for its caller (`dataclasses.make_dataclass`) may carry the
-    library's module and no name of its own there: its name would say nothing about it.
+    A class that a library created for its caller (`dataclasses.make_dataclass`) may have the module
+    name of the library, but it cannot be imported from there. So its name does not identify it.
     """
     module = _text(cls, "__module__")
     if is_user_code(module):
@@ -103,14 +105,14 @@ def is_library_class(cls: type) -> bool:
 
 
 def is_library_module(module: ModuleType) -> bool:
-    """Whether a module is a library's."""
+    """True for a library module."""
     return not is_user_code(_text(module, "__name__"))
 
 
 def named_in_library(thing: object, *modules: str) -> str:
-    """The qualified name of a thing that stands in a library's module under its own name, else "".
+    """Returns the qualified name of an object that a library module has under this name, else "".
 
-    modules: modules to look in, beside the one that `thing` names.
+    modules: Modules to search in addition to the one that `thing` names.
     """
     for name in (_text(thing, "__qualname__"), _text(thing, "__name__")):
         for module in (_text(thing, "__module__"), *modules):
@@ -120,19 +122,19 @@ def named_in_library(thing: object, *modules: str) -> str:
 
 
 def library_of(value: object) -> str:
-    """The library module that a value comes from; "" if it is the user's or the language's own."""
+    """Returns the name of the library module of a value; empty for user code and builtins."""
     if is_a(value, ModuleType):
         module = _text(value, "__name__")
     else:
         module = _text(value if is_a(value, type) else type(value), "__module__")
-        if module == "builtins":  # a function; or a method in C, which knows only its object
+        if module == "builtins":  # a function, or a method in C, which has only its object
             owner = getattr(value, "__self__", None)
             module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_user_code(module) else module
 
 
 def is_mock(kind: type) -> bool:
-    """Whether a type is one of `unittest.mock`, whose objects make further ones whenever they are looked at."""
+    """True for a type of `unittest.mock`, whose instances create further objects at each access."""
     return any(
         base.__name__ in _MOCKS and base.__module__ in ("unittest.mock", "mock.mock")
         for base in kind.__mro__
@@ -143,46 +145,47 @@ _MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 
 def is_memorious(thing: object) -> bool:
-    """Whether a thing is a function that funes remembers."""
+    """True for a memorious function."""
     kind = type(thing)
     return kind is not FunctionType and is_memo_type(kind) and hasattr(thing, "__wrapped__")
 
 
 def depends_on(memo: Any) -> tuple[object, ...]:
-    """What a remembered function was told to depend on, as it is now.
+    """Returns the current values of the ``depends_on=`` of a memorious function.
 
     Raises:
-        OSError: A file that it depends on cannot be read.
+        OSError: A file in ``depends_on=`` cannot be read.
     """
     return tuple(memo._extras()) if memo._options.depends_on else ()
 
 
 def public_name(module: str) -> str:
-    """The name by which a module counts whether it is imported or the program that runs."""
+    """Returns the name of a module that is equal whether it is imported or runs as ``__main__``."""
     root, dot, rest = module.partition(".")
     if root != "__main__":
         return module
     from funes._entries import main_module
 
     own = main_module.name_of_own()
-    # Where the same file is imported too, there are two modules.
+    # If the same file is imported too, there are two modules.
     return f"{root if own is None or own in sys.modules else own}{dot}{rest}"
 
 
 def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
-    """What counts in place of a value that is no input but a tool to work with; else None.
+    """Returns the token that is hashed instead of an opaque resource; None for any other value.
 
-    A lock, thread or open file says nothing about a result, and cannot be hashed. Its type stands for it. A logger
-    counts by its name, which is mostly ``__name__``: that of its module is the same wherever the module lies.
+    A lock, thread or open file does not determine a result, and cannot be hashed: its type counts. A
+    logger counts by its name. A logger named after the module that uses it (``__name__``) has the
+    same token in every module.
 
-    home: The module of the code that uses the value.
+    home: The name of the module of the code that uses the value.
     """
     kind = type(value)
     if kind is FunctionType:
-        return None  # at once, since most globals of a function are functions
+        return None  # checked first, since most globals of a function are functions
     if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))
-    if issubclass(kind, _TOOLS) or (
+    if issubclass(kind, _OPAQUE) or (
         issubclass(kind, io.IOBase) and not issubclass(kind, (io.BytesIO, io.StringIO))
     ):
         return ("type", qualified_name(kind))
@@ -201,12 +204,12 @@ def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
 
 
 def _is_shell(value: object) -> bool:
-    """Whether an object is the prompt or notebook in which all this happens."""
+    """True for the running IPython shell or notebook."""
     shell = sys.modules.get("IPython.core.interactiveshell")
     return shell is not None and issubclass(type(value), shell.InteractiveShell)
 
 
-_TOOLS = (
+_OPAQUE = (
     type(threading.Lock()),
     type(threading.RLock()),
     threading.Barrier,
@@ -222,18 +225,18 @@ def _is_found(thing: object, module: str, name: str) -> bool:
     try:
         for part in name.split("."):
             found = getattr(found, part)
-        # Methods are made anew each time. Those of one function and the same object are equal.
+        # Each access creates a new method. Methods of the same function and object are equal.
         return found is thing or (
             type(found) is type(thing) and hasattr(thing, "__self__") and found == thing
         )
-    except Exception:  # a library's own attribute access may raise anything
+    except Exception:  # the attribute access of a library may raise anything
         return False
 
 
 def _text(thing: object, attribute: str) -> str:
-    """An attribute that should be a text; "" if it is missing or something else."""
+    """Returns an attribute that should be a string; empty if it is missing or something else."""
     try:
         value = getattr(thing, attribute, "")
-    except Exception:  # the attribute access of somebody's class may raise anything
+    except Exception:  # the attribute access of a user class may raise anything
         return ""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What code takes of a library: by the library's name, unless it is a value or the user put it there."""
+"""Classifies attributes of library modules: they count by name, except values and user objects."""
 
 from __future__ import annotations
 
@@ -21,28 +21,34 @@ from funes._code.third_party import (
 from funes._code.third_party_bodies import Body, is_computed
 from funes._code.user_code import is_user_code
 
-# Modules whose values say where the program runs, and not what it computes.
+# Modules whose values describe the machine, not the computation.
 _OF_MACHINE = frozenset(("nt", "ntpath", "os", "platform", "posix", "posixpath", "sys"))
 
-# Modules of the language that do something when they are imported.
+# Modules of the standard library whose import has visible effects.
 _WITH_EFFECT = frozenset(("antigravity", "idlelib", "this", "tkinter", "turtle"))
 
 
 def describes_machine(module: ModuleType, name: str) -> bool:
-    """Whether an attribute says something about the machine, or about the module itself."""
+    """True if an attribute describes the machine, or the module itself."""
     return (name[:2] == "__" and name[-2:] == "__") or _root(module.__name__) in _OF_MACHINE
 
 
 def is_of_python(module: ModuleType) -> bool:
-    """Whether a module is of the standard library."""
+    """True for a module of the standard library."""
     return _root(module.__name__) in sys.stdlib_module_names
 
 
 def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
-    """A library's module that a function imports itself; None if it is not loaded and need not be.
+    """Returns a library module that a function imports in its body, and imports it if necessary.
 
-    chain: what the function takes of the module. Where its code tells what that is, it need not be loaded: what the
-        library says itself does not count, and the user cannot have changed it.
+    Args:
+        name: The name of the module.
+        chain: The attributes that the function reads. If the code of the module determines their
+            values, the module need not be loaded: library constants do not count here, and the user
+            cannot have changed them.
+
+    Returns:
+        None if the module is not loaded and need not be.
     """
     module = sys.modules.get(name)
     root = _root(name)
@@ -51,26 +57,29 @@ def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
     if root in sys.stdlib_module_names or is_computed(name, chain):
         try:
             module = importlib.import_module(name)
-        except (Exception, SystemExit):  # not on this system; the function will say so
+        except (
+            Exception,
+            SystemExit,
+        ):  # for example not on this platform; the function will raise it
             return None
     return module
 
 
 def look_up(module: ModuleType, name: str) -> object:
-    """An attribute of a library's module, which may be made when it is asked for."""
+    """Returns an attribute of a library module, which ``__getattr__`` may create."""
     found = vars(module).get(name, MISSING)
     if found is not MISSING or "__getattr__" not in vars(module):
         return found
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a name that the library wants to be rid of
+            warnings.simplefilter("ignore")  # the name may be deprecated
             return getattr(module, name, MISSING)
-    except Exception:  # a library's own attribute access may raise anything
+    except Exception:  # the attribute access of a library may raise anything
         return MISSING
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is one of Python's own, all through.
+    """True for a value that consists of Python's own types at every level.
 
     >>> is_plain((1, [2.5])), is_plain(len)
     (True, False)
@@ -82,7 +91,7 @@ def is_plain(value: Any) -> bool:
         seen += 1
         if kind in _LEAVES:
             continue
-        if kind not in _CONTAINERS or seen > _MOST:
+        if kind not in _CONTAINERS or seen > _MAX_ELEMENTS:
             return False
         pending += value
         if kind is dict:
@@ -92,15 +101,15 @@ def is_plain(value: Any) -> bool:
 
 _LEAVES = frozenset((type(None), bool, int, float, complex, str, bytes))
 _CONTAINERS = frozenset((tuple, list, dict, set, frozenset))
-#: A larger table is a library's data.
-_MOST = 10_000
+#: A container with more elements counts as internal data of the library.
+_MAX_ELEMENTS = 10_000
 
 
 _WITH_FUNCTION = (functools.partial, functools.partialmethod, functools.singledispatchmethod)
 
 
 def is_users(value: Any) -> bool:
-    """Whether something that stands in a library is not the library's."""
+    """True for an object in a library that the user put there."""
     while True:
         if issubclass(type(value), _WITH_FUNCTION):
             value = value.func
@@ -134,7 +143,7 @@ def _is_of_users_class(value: Any) -> bool:
         return False
     if kind.__name__ in _OF_CYTHON:
         return is_user_code(str(getattr(value, "__module__", "")))
-    # A library makes classes for itself within its functions.
+    # A library may create classes for its own use inside functions.
     return is_user_code(kind.__module__) or "<locals>" not in kind.__qualname__
 
 
@@ -142,9 +151,9 @@ _OF_CYTHON = frozenset(("cython_function_or_method", "fused_cython_function"))
 
 
 def foreign_name(value: Any, library: str) -> str:
-    """The name of another library's function or class in the place of this one's; "" if it is this one's.
+    """Returns the qualified name of a function or class of another library; empty if it is this one's.
 
-    library: name of a module of this library.
+    library: The name of a module of this library.
     """
     name, of = getattr(value, "__name__", None), getattr(value, "__module__", None)
     if not isinstance(name, str) or not isinstance(of, str):
@@ -156,9 +165,9 @@ def foreign_name(value: Any, library: str) -> str:
 
 
 def is_added_value(name: str, value: object, body: Callable[[], Body | None]) -> bool:
-    """Whether a value that is not plain was put under a name that the library's code does not bind.
+    """True for a value of a composite type under a name that the code of the library does not bind.
 
-    body: finds what it binds, which takes time.
+    body: Finds the names that the code binds, which takes time.
     """
     if name[0] == "_" or callable(value) or is_a(value, ModuleType):
         return False
@@ -170,10 +179,10 @@ def is_added_value(name: str, value: object, body: Callable[[], Body | None]) ->
 
 
 def attributes_of(value: object) -> dict[str, Any]:
-    """The attributes that an object keeps in its own ``__dict__``."""
+    """Returns the ``__dict__`` of an object; empty if it has none."""
     try:
         attributes = getattr(value, "__dict__", None)
-    except Exception:  # pydantic's stand-ins for what is made later raise their own
+    except Exception:  # pydantic's placeholders for unfinished models raise
         return {}
     return attributes if type(attributes) is dict else {}
 

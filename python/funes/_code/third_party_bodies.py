@@ -1,7 +1,7 @@
-"""What the bodies of a library's modules and classes bind, read from their code without running it.
+"""Reads the names that library modules and classes bind from their byte code, without running it.
 
-A value that a library holds under a name is the library's own if its code says the same. Any other value was put there
-by the user, or is computed.
+A value under a name in a library belongs to the library if its code binds the same constant there.
+Any other value was set by the user, or is computed.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ class _Mark:
 
 
 CODE: Final = _Mark()
-"""In `Body.bound`: a function or class."""
+"""A function or class in a `Body`."""
 COMPUTED: Final = _Mark()
-"""In `Body.bound`: what cannot be told without running the code."""
+"""A value in a `Body` that only running the code would give."""
 
 
 class Imported(NamedTuple):
-    """In `Body.bound`: what an import statement takes of a module."""
+    """A name in a `Body` that comes from an import statement."""
 
     module: str
     name: str
 
 
-#: By name: constants, `CODE`, `COMPUTED` or `Imported`, in the order of the statements.
+#: The values of each bound name: constants, `CODE`, `COMPUTED` or `Imported`, in statement order.
 Body = dict[str, list[object]]
 
 
 def says(body: Body, name: str, value: object) -> bool:
-    """Whether a body gives a name this very constant."""
+    """True if a body binds a name to this constant."""
     return any(same_constant(said, value) for said in body.get(name, ()))
 
 
 @lru_cache(maxsize=512)
 def body_of_module(name: str) -> Body | None:
-    """The body of a module, loaded or not; None if its code cannot be had."""
+    """Returns the body of a module, loaded or not; None if its code is not available."""
     code = _code_of(name)
     return None if code is None else _bound(code, name)
 
 
 def is_own_value(module: str, name: str, value: object) -> bool:
-    """Whether a plain value is what the code of a library's module says, wherever that is imported from.
+    """True if the code of a library module binds a name to this value, directly or by an import.
 
-    False for a value that the code computes: whether it is the same as ever cannot be told.
+    False for a value that the code computes, since it cannot be compared.
     """
     pending, seen = [(module, name)], set()
     while pending:
@@ -71,7 +71,7 @@ def is_own_value(module: str, name: str, value: object) -> bool:
 
 
 def is_computed(module: str, chain: tuple[str, ...]) -> bool:
-    """Whether what a chain takes of a module that is not loaded cannot be told from its code."""
+    """True if a path into a module that is not loaded leads to a computed value."""
     pending, seen = [(module, chain)], set()
     while pending:
         place = module, chain = pending.pop()
@@ -87,7 +87,7 @@ def is_computed(module: str, chain: tuple[str, ...]) -> bool:
 
 
 def _origins(body: Body, name: str) -> Iterator[tuple[str, str]]:
-    """The modules from which a body may have a name, each with the name there."""
+    """Yields the modules from which a body may import a name, each with the name there."""
     if name in body:
         yield from (said for said in body[name] if isinstance(said, Imported))
     else:
@@ -95,17 +95,17 @@ def _origins(body: Body, name: str) -> Iterator[tuple[str, str]]:
 
 
 def body_of_class(cls: type) -> Body | None:
-    """The body of a class; None if there is none in Python, or it cannot be had."""
+    """Returns the body of a class; None if the class is not in Python, or has no available code."""
     return _class_body(tuple(_modules_of(cls)), cls.__qualname__)
 
 
 def is_kept(cls: type, name: str) -> bool:
-    """Whether a library's code sets an attribute of this name on a class while it runs, for itself."""
+    """True if the library's code sets this attribute on the class at run time."""
     return any(name in _set_in(module, cls.__name__) for module in _modules_of(cls))
 
 
 def _modules_of(cls: type) -> dict[str, None]:
-    """Names of the modules in which a class may stand: a library may give it the name of another one."""
+    """Returns the modules that may define a class: a library may give it another ``__module__``."""
     names = {str(cls.__module__): None}
     for name, value in list(vars(cls).items()):
         if type(value) is FunctionType and value.__qualname__ == f"{cls.__qualname__}.{name}":
@@ -129,7 +129,7 @@ def _class_body(modules: tuple[str, ...], qualname: str) -> Body | None:
 
 @lru_cache(maxsize=64)
 def _set_in(module: str, cls: str) -> frozenset[str]:
-    """Names of attributes that a module's code sets on a class of this name."""
+    """Returns the attributes that the code of a module sets on a class of this name."""
     code = _code_of(module)
     codes = () if code is None else (code, *nested_codes(code))
     return frozenset(name for part in codes for name in _set_by(part, cls))
@@ -146,7 +146,7 @@ def _code_of(name: str) -> CodeType | None:
         spec = _spec_of(name)
         get_code = getattr(None if spec is None else spec.loader, "get_code", None)
         code = None if spec is None or get_code is None else get_code(spec.name)
-    except Exception:  # loaders are anybody's
+    except Exception:  # third-party loaders may raise anything
         return None
     return code if isinstance(code, CodeType) else None
 
@@ -159,7 +159,7 @@ def _spec_of(name: str) -> ModuleSpec | None:
     package = name.rpartition(".")[0]
     if not package:
         return PathFinder.find_spec(name)
-    # Not `importlib.util.find_spec`, which would import the package.
+    # `importlib.util.find_spec` would import the package.
     around = _spec_of(package)
     folders = None if around is None else around.submodule_search_locations
     return None if folders is None else PathFinder.find_spec(name, list(folders))
@@ -197,7 +197,7 @@ _SHIFTS = {
 
 
 def _operations(code: CodeType) -> Iterator[tuple[int, int]]:
-    """Pairs of operation and argument. `dis` is ten times slower, and a library's modules are large."""
+    """Yields operations and arguments. `dis` is ten times slower, and library modules are large."""
     argument = 0
     instructions = code.co_code
     for operation, byte in zip(instructions[::2], instructions[1::2], strict=True):
@@ -212,7 +212,7 @@ def _operations(code: CodeType) -> Iterator[tuple[int, int]]:
 
 def _bound(code: CodeType, module: str) -> Body:
     found: Body = {}
-    constants: list[Any] = [0, 0]  # the last two that were loaded: the dots and names of an import
+    constants: list[Any] = [0, 0]  # the last two loaded constants: dots and names of an import
     value: object = COMPUTED
     made = ""  # the name of the last function or class body
     origin = ""
@@ -223,7 +223,7 @@ def _bound(code: CodeType, module: str) -> Body:
             made = value.co_name if isinstance(value, CodeType) else made
         elif operation == _STORE_NAME:
             name = code.co_names[argument]
-            # A private name stands under that of its class, too.
+            # A private name is bound with the name of its class in front.
             is_code = value is COMPUTED and made != "" and name.endswith(made)
             found.setdefault(name, []).append(CODE if is_code else value)
             value, made = COMPUTED, ""
@@ -249,11 +249,11 @@ def _absolute(name: str, level: object, module: str) -> str:
 
 
 def _set_by(code: CodeType, cls: str) -> Iterator[str]:
-    """Names of attributes that code sets on a class of this name, in the ways that it may be called."""
+    """Yields the attributes that code sets on a class of this name, under any of its usual names."""
     before = copied = (_NONE, 0)
     for operation, argument in _operations(code):
         if operation == _STORE_ATTR:
-            owner, index = copied if before[0] in _SWAPS else before  # `C.count += 1` copies it
+            owner, index = copied if before[0] in _SWAPS else before  # `C.count += 1` copies C
             if owner in _LOADS_NAME:
                 name = _name_of(code, owner, index)
                 is_class = name in (cls, "cls", "__class__", "klass")
@@ -267,14 +267,14 @@ def _set_by(code: CodeType, cls: str) -> Iterator[str]:
 
 
 def _name_of(code: CodeType, operation: int, index: int) -> str:
-    """The name that an operation loads."""
+    """Returns the name that an operation loads."""
     if operation in _LOADS_LOCAL:
-        index = index & 15 if operation in _LOADS_TWO else index  # the second one
+        index = index & 15 if operation in _LOADS_TWO else index  # the second name
         return code.co_varnames[index] if index < len(code.co_varnames) else ""
     if operation in _LOADS_CAPTURED:
         names = _captured_names(code)
         return names[index] if index < len(names) else ""
-    # From 3.11 on the lowest bits say how it is called.
+    # From 3.11 on the lowest bit is a flag for calls.
     shift = _SHIFTS.get(operation, 0)
     return code.co_names[index >> shift] if index >> shift < len(code.co_names) else ""
 

@@ -1,4 +1,4 @@
-"""What the user set on a library's classes: methods, descriptors and values, new or in place of the library's own."""
+"""Finds attributes that the user set on library classes: methods, descriptors and values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from funes._code.third_party_attributes import (
 from funes._code.third_party_bodies import CODE, COMPUTED, body_of_class, is_kept, says
 from funes._funes import class_version, count_attributes
 
-# Classes on which users register or set attributes that code takes of objects whose type it does not name.
+# Classes on which users register or set attributes, which code then reads without naming the class.
 _EXTENDED = {
     "pandas": ("DataFrame", "Series", "Index"),
     "pathlib": ("Path",),
@@ -29,11 +29,11 @@ _EXTENDED = {
     "xarray": ("Dataset", "DataArray"),
 }
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-_IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a type in C that cannot be changed
+_IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a type in C whose attributes cannot be set
 
 
 def usual_classes() -> tuple[type, ...]:
-    """The classes of `_EXTENDED` that are loaded."""
+    """Returns the classes of `_EXTENDED` that are loaded."""
     return _usual(tuple(module in sys.modules for module in _EXTENDED))
 
 
@@ -48,7 +48,7 @@ def _usual(_loaded: tuple[bool, ...]) -> tuple[type, ...]:
 
 
 def changeable(cls: type) -> tuple[type, ...]:
-    """The library's classes that a class consists of and that can be changed."""
+    """Returns the library classes among a class and its bases on which attributes can be set."""
     return tuple(
         base
         for base in cls.__mro__
@@ -57,7 +57,7 @@ def changeable(cls: type) -> tuple[type, ...]:
 
 
 def library_bases(cls: type) -> list[type]:
-    """The library's classes from which a class of the user's or its bases derive directly."""
+    """Returns the library classes from which a user class or its user-defined bases derive directly."""
     if len(cls.__mro__) == 2:  # itself and `object`
         return []
     found = (base for own in cls.__mro__ if not is_library_class(own) for base in own.__bases__)
@@ -67,29 +67,32 @@ def library_bases(cls: type) -> list[type]:
 def set_by_user(
     cls: type, spelled: frozenset[str], is_named: bool, as_it_counts: bool = True
 ) -> list[tuple[type, dict[str, object]]]:
-    """What the user set on a library's class and on each of its bases.
+    """Returns the attributes that the user set on a library class and on each of its bases.
 
-    spelled: attributes that code takes of anything. Values that may be the library's own as well count only if they are
-        among these.
-    is_named: whether other attributes count, too.
-    as_it_counts: with what the attributes were before computed calls changed them.
+    Args:
+        cls: The library class.
+        spelled: The attributes that code reads from any object. A value that may also come from the
+            library counts only if it is one of these.
+        is_named: If true, attributes that are certainly the user's count too, whether code reads
+            them or not.
+        as_it_counts: If true, attributes have the values from before calls changed them.
     """
     return [(base, _set_on(base, spelled, is_named, as_it_counts)) for base in changeable(cls)]
 
 
 class _Seen:
-    """A library's class as it was when it was last looked at."""
+    """The state of a library class at the last check."""
 
     def __init__(self, cls: type, version: int, attributes: dict[str, Any]) -> None:
         self.cls = ref(cls)
-        #: The interpreter's number for this state of the class; 0 for none.
+        #: The interpreter's version tag of this state of the class; 0 for none.
         self.version = version
         self.attributes = attributes
         self._verdicts: dict[str, bool | None] = {}
         self._certain: list[str] | None = None
 
     def is_users(self, name: str) -> bool | None:
-        """Whether the user set an attribute; None if that cannot be told."""
+        """True if the user set an attribute; None if this is unknown."""
         if name not in self._verdicts:
             cls = self.cls()
             self._verdicts[name] = (
@@ -100,7 +103,7 @@ class _Seen:
         return self._verdicts[name]
 
     def certain(self) -> list[str]:
-        """The attributes that the user certainly set."""
+        """Returns the attributes that the user certainly set."""
         if self._certain is None:
             self._certain = [name for name in self.attributes if self.is_users(name)]
         return self._certain
@@ -159,7 +162,7 @@ _OF_EVERY_CLASS = frozenset(
 
 
 def _is_set_by_user(cls: type, name: str, value: Any) -> bool | None:
-    """Whether the user set an attribute on a library's class; None if that cannot be told."""
+    """True if the user set an attribute on a library class; None if this is unknown."""
     is_dunder = name[:2] == "__" and name[-2:] == "__"
     if _part(value) is not None:
         return not is_dunder or callable(value) or hasattr(type(value), "__get__")
@@ -172,18 +175,18 @@ def _is_set_by_user(cls: type, name: str, value: Any) -> bool | None:
         is_added = not is_dunder and is_added_value(name, value, lambda: body_of_class(cls))
         return None if is_added else False
     if name[0] == "_" and type(value) in (list, dict, set):
-        return False  # what the library keeps for itself
+        return False  # internal state of the library
     body = body_of_class(cls) or {}
     if says(body, name, value):
         return False
     if name not in body or COMPUTED in body[name]:
-        # The library's machinery may have set it, or it is another one in each process.
+        # The library may have set it at run time, and its value may differ between processes.
         return False if is_dunder else None
     return not is_kept(cls, name)
 
 
 def is_known_to_library(cls: type, name: str) -> bool:
-    """Whether a library's own code may use an attribute of one of its classes, which the user set."""
+    """True if the library's own code may use an attribute that the user set on one of its classes."""
     body = body_of_class(cls)
     return (
         name[:2] == "__"
@@ -194,20 +197,20 @@ def is_known_to_library(cls: type, name: str) -> bool:
 
 
 def part_of(value: Any) -> object:
-    """What counts of an attribute that the user set."""
+    """Returns the part of an attribute that counts: the user's code in it, or the attribute itself."""
     part = _part(value)
     return value if part is None else part
 
 
 def _part(attribute: Any) -> object | None:
-    """What is the user's of an attribute of a library's class; None if it is the library's, or a plain value."""
+    """Returns the user's code in an attribute of a library class; None if there is none."""
     kind = next((kind for kind in DESCRIPTORS if type(attribute) is kind), None)
     if kind is not None:
         parts = (getattr(attribute, name) for name in DESCRIPTORS[kind])
         return attribute if any(part is not None and _is_part(part) for part in parts) else None
     if is_a(attribute, FunctionType) or is_a(attribute, type) or is_users(attribute):
         return attribute if _is_part(attribute) else None
-    # pandas, xarray and polars keep a registered class in an object of their own.
+    # pandas, xarray and polars wrap a registered class in an object.
     registered = attributes_of(attribute).values()
     return next((part for part in registered if is_a(part, type) and is_users(part)), None)
 
@@ -217,7 +220,7 @@ def _is_part(value: Any) -> bool:
 
 
 def _is_generated(value: Any) -> bool:
-    """Whether a library made a function from a text for its class, as named tuples and attrs do."""
+    """True for a function that a library compiled for its class, as named tuples and attrs do."""
     if not is_a(value, FunctionType):
         return False
     module = value.__globals__.get("__name__")

@@ -1,7 +1,8 @@
-"""What libraries made of sets: its order differs from process to process, and says nothing.
+"""Handles lists that libraries create from sets: their order differs from process to process.
 
-A library's metaclass or base class may write lists into a class of the user's, and fill them from a set. What such a
-list holds counts, in no order. Its order may also come from the body of the class; so that order counts besides.
+The metaclass or a base class of a library may add lists to a user class, and fill them from a set.
+The elements of such a list count, but not their order. The order may also come from the body of the
+class, so the order of the names in the body counts instead.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from funes._code.third_party import is_a, library_of
 
 
 def body_of(cls: type, namespace: dict[str, Any], *, is_written_to: bool) -> tuple[str, ...] | None:
-    """The names that the body of a class binds to anything but functions, in order.
+    """Returns the names that the body of a class binds to values other than functions, in order.
 
     Args:
         cls: The class.
         namespace: The globals of its module.
-        is_written_to: Whether it is known that a library may have written into the class.
+        is_written_to: True if a base class or metaclass may have added attributes. Otherwise only a
+            decorator of a library can have done so.
 
     Returns:
-        None if it has no text, or if no library has written into it, by a decorator.
+        None if the class has no source, or if no library can have added attributes.
     """
     filename = namespace.get("__file__")
     codes = (value.__code__ for value in vars(cls).values() if is_a(value, FunctionType))
@@ -44,7 +46,7 @@ def body_of(cls: type, namespace: dict[str, Any], *, is_written_to: bool) -> tup
 
 
 def _is_decorated(name: str, lines: list[str]) -> bool:
-    """Whether a class seems to have a decorator: a look that costs little."""
+    """True if a class seems to have a decorator: a cheap check of the source lines."""
     before = ""
     for line in lines:
         is_statement = name in line and line.split("(")[0].split(":")[0].split() == ["class", name]
@@ -55,7 +57,7 @@ def _is_decorated(name: str, lines: list[str]) -> bool:
 
 
 def _has_library(decorators: list[ast.expr], namespace: dict[str, Any]) -> bool:
-    """Whether a decorator is that of a library, but for the standard library."""
+    """True if a decorator comes from a third-party library."""
     names = {
         node.id for each in decorators for node in ast.walk(each) if isinstance(node, ast.Name)
     }
@@ -64,7 +66,7 @@ def _has_library(decorators: list[ast.expr], namespace: dict[str, Any]) -> bool:
 
 
 _NO_CODE = (lambda: None).__code__
-#: The classes in a text by qualified name, for the text that was looked at last.
+#: The classes in a source by qualified name, for the last source only.
 _parsed: tuple[Text, dict[str, list[ast.ClassDef]]] | None = None
 
 
@@ -93,7 +95,7 @@ def _classes(text: Text) -> dict[str, list[ast.ClassDef]]:
 
 
 def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
-    """The names that statements bind, and whether each is bound to a function or class."""
+    """Yields the names that statements bind, each with true if it is a function or class."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement.name, True
@@ -104,9 +106,9 @@ def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
 
 
 class _Unordered:
-    """A list, tuple or dict that counts by what it holds, in no order."""
+    """A list, tuple or dict whose order does not count."""
 
-    __module__ = "funes"  # part of keys: wherever this class lies
+    __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -115,17 +117,17 @@ class _Unordered:
         return sorted_through(self.value)
 
 
-#: One for each value, by its address: what calls change is known by the object that stands for it.
+#: One substitute for each value, by address: state that calls change is tracked by its object.
 _known: dict[int, _Unordered] = {}
 
 
 def unordered(value: object) -> object:
-    """What stands for a value whose order does not count."""
+    """Returns the substitute of a value whose order does not count."""
     return _known.setdefault(id(value), _Unordered(value))
 
 
 def sorted_through(value: Any) -> Any:
-    """A value with the elements of its lists and tuples in an order of their own, as far as they have one.
+    """Sorts the lists and tuples in a value, if their elements have a reproducible order.
 
     >>> sorted_through({"a": ["y", "x"]})
     {'a': ['x', 'y']}
@@ -143,7 +145,7 @@ def sorted_through(value: Any) -> Any:
 
 
 def _key(part: Any) -> str | None:
-    """What to sort by; None if there is nothing that is the same in every process."""
+    """Returns a sort key; None if there is none that is equal in every process."""
     kind = type(part)
     if kind in _PLAIN:
         return f"{kind.__name__} {part!r}"
@@ -159,7 +161,7 @@ _PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes))
 
 
 def without_orders(attributes: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of a library's object without what it made of a set that is another one: its order, its text.
+    """Removes attributes of a library object that only list or print the elements of another attribute.
 
     >>> without_orders({"choices": {"a"}, "texts": ["a"], "shown": "a"})
     {'choices': {'a'}}
@@ -182,5 +184,5 @@ def without_orders(attributes: dict[str, Any]) -> dict[str, Any]:
 def _is_any(part: Any, made: list[Any]) -> bool:
     try:
         return any(type(part) is type(each) and part == each for each in made)
-    except Exception:  # the elements' own comparison may raise anything
+    except Exception:  # the comparison of elements may raise anything
         return False

@@ -1,31 +1,33 @@
-"""What is the user's own code, and what is a library.
+"""Separates user code from library code.
 
-The user's own code counts by what it says, a library by its name only. One function decides,
-`is_user_code`; everything else here serves it. The file that holds the code decides, and only where there
-is none does the module's name:
+User code counts by content, library code by name. `is_user_code` decides; everything else here
+serves it. The file of the code decides. Code without a file is classified by its module name:
 
 ============================================  ======================================================
-code                                          verdict
+code                                          classification
 ============================================  ======================================================
 standard library, built-in, frozen modules    library
 ``site-packages``, ``dist-packages``          library: the folders of the running interpreter, of
-                                              its base when it is a virtual environment, of the
-                                              user, and every folder of these names on ``sys.path``
+                                              the base of a virtual environment, of the user, and
+                                              every folder of these names on ``sys.path``
 ``__pypackages__`` (packages in a project)    library
 funes                                         library
-an editable install                           own: its files lie in a project, whatever imports them;
-                                              so does a folder linked into ``site-packages``
-a module in a zip file                        own, unless the zip file lies where libraries lie
-a namespace package                           own if any of its folders is; a module in it by its file
-``__main__``                                  by its file: a script is own, ``python -m pytest`` not
-notebook cells, the prompt, ``-c``            own: no file, and no library is called ``__main__``
-code made by ``exec`` (``<string>``)          as the module in whose globals it runs
-a module of the user's that is named as one   own: its file is not in the standard library's folder
-of the standard library
+an editable install                           user code: its files are in a project; so are those of
+                                              a folder linked into ``site-packages``
+a module in a zip file                        user code, unless the zip file is in a library folder
+a namespace package                           user code if one of its folders is; its modules are
+                                              classified by file
+``__main__``                                  by file: a script is user code, ``python -m pytest`` is
+                                              not
+notebook cells, the prompt, ``-c``            user code: no file, and no library is named
+                                              ``__main__``
+code created by ``exec`` (``<string>``)       like the module in whose globals it runs
+a user module with the name of a module of    user code: its file is not in the folder of the
+the standard library                          standard library
 ============================================  ======================================================
 
-Somebody whose project lies under a folder that counts as a library's names the package with
-`track_package`. What `pip install --target` puts into any other folder counts as own.
+A project inside a library folder is declared user code with `track_package`. Files that
+`pip install --target` puts into any other folder are user code.
 """
 
 from __future__ import annotations
@@ -38,14 +40,15 @@ _tracked_packages: set[str] = set()
 
 
 def is_user_code(module: str, filename: str = "") -> bool:
-    """Whether code is the user's own, so that what it says counts and not only its name.
+    """True for user code, which counts by content; false for library code, which counts by name.
 
-    module: name of the module in whose globals the code runs; "" if it has none.
-    filename: file that the code was compiled from, if known; else the module's own file decides.
+    module: The name of the module in whose globals the code runs; empty if it has none.
+    filename: The file from which the code was compiled, if known; otherwise the file of the module
+        decides.
 
-    >>> is_own("json")
+    >>> is_user_code("json")
     False
-    >>> is_own("__main__", "<stdin>")
+    >>> is_user_code("__main__", "<stdin>")
     True
     """
     try:
@@ -53,23 +56,24 @@ def is_user_code(module: str, filename: str = "") -> bool:
     except KeyError:
         pass
     if module not in sys.modules:
-        # Not kept: it may be registered a moment later, and then has a file.
+        # Not cached: the module may be registered later, and then has a file.
         return _verdict(module, filename)
     verdict = _verdicts[module, filename] = _verdict(module, filename)
     return verdict
 
 
 def track_package(package: str) -> None:
-    """Count a package as your own code wherever it lies, so that what it says counts and not only its name.
+    """Declare a package to be user code: its content counts, not only its name.
 
-    For a project that lies under a folder called ``site-packages``, or an installed package whose every change should
-    be noticed. To be said in each process, before the first call of a memorious function: beside the import.
+    Use it for a project in a folder named ``site-packages``, or for an installed package whose every
+    change should be noticed. Call it in each process before the first call of a memorious function,
+    for example next to the import.
 
     Args:
-        package: Name of a package or module; what lies below it (``package.sub``) is meant too.
+        package: The name of a package or module. Its submodules (``package.sub``) are included.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: The name is not a string.
 
     Example:
         >>> from funes import track_package
@@ -85,31 +89,31 @@ _verdicts: dict[tuple[str, str], bool] = {}
 
 
 def _verdict(module: str, filename: str) -> bool:
-    if any(module == own or module.startswith(own + ".") for own in _tracked_packages):
+    if any(module == name or module.startswith(name + ".") for name in _tracked_packages):
         return True
     if _is_file(filename):
         files = [filename]
     elif filename and module in ("__main__", "__mp_main__"):
-        files = []  # typed in, wherever the program lies that reads it
+        files = []  # code typed at a prompt, wherever the program with the prompt is installed
     else:
         files = _files_of(module)
     if files:
         return any(not _lies_with_libraries(file) for file in files)
-    # No file at all: an interpreter's own module, a notebook, or code that was made while running.
+    # No file at all: a built-in module, a notebook, or code that was created at run time.
     root = module.partition(".")[0]
     if root == "_wrappers" and root not in sys.modules:
-        return False  # what wrapt's types in C say
+        return False  # the module name of wrapt's types in C
     return root not in sys.stdlib_module_names and root not in sys.builtin_module_names
 
 
 def _is_file(filename: str) -> bool:
-    # "<stdin>", "<string>", "<ipython-input-3-...>", "<frozen os>", "<attrs generated ...>" are no
+    # "<stdin>", "<string>", "<ipython-input-3-...>", "<frozen os>", "<attrs generated ...>" are not
     # files.
     return bool(filename) and not filename.startswith("<")
 
 
 def _files_of(module: str) -> list[str]:
-    """The file of a loaded module; for a namespace package one in each of its folders; none if it has none."""
+    """Returns the file of a loaded module; for a namespace package, one file in each of its folders."""
     loaded = sys.modules.get(module)
     if loaded is None:
         return []
@@ -125,13 +129,13 @@ def _folder(path: str) -> str:
 
 
 def _lies_with_libraries(filename: str) -> bool:
-    # References are followed for the folder and not for the file: a folder that is linked into
-    # site-packages is a project under development, while a file that is linked there comes from an
-    # installer's cache.
+    # Symbolic links are resolved for the folder, not for the file: a folder that is linked into
+    # site-packages is a project under development, but a file that is linked there comes from the
+    # cache of an installer.
     try:
         folder = _folder(os.path.dirname(os.path.abspath(filename)))
     except OSError:
-        return False  # a relative name without a working directory; libraries have absolute names
+        return False  # a relative path without a working directory; libraries have absolute paths
     parts = folder.split(os.sep)
     if "__pypackages__" in parts:
         return True
@@ -139,13 +143,13 @@ def _lies_with_libraries(filename: str) -> bool:
 
 
 def _library_roots() -> frozenset[str]:
-    # The path may grow while the program runs.
+    # `sys.path` may grow while the program runs.
     return _standard_roots() | _roots_on(tuple(sys.path))
 
 
 @lru_cache(maxsize=1)
 def _standard_roots() -> frozenset[str]:
-    """Folders in which the interpreter itself, and funes, keep libraries, with links followed."""
+    """Returns the library folders of the interpreter, and the folder of funes, with links resolved."""
     import site
     import sysconfig
 
@@ -153,7 +157,7 @@ def _standard_roots() -> frozenset[str]:
     base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
     for paths in (sysconfig.get_paths(), sysconfig.get_paths(vars=base)):
         roots += [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    # Both are missing from the `site` of some embedders and old virtual environments.
+    # Both functions are missing from `site` in some embedders and old virtual environments.
     roots += getattr(site, "getsitepackages", list)()
     roots.append(getattr(site, "getusersitepackages", str)())
     return frozenset(_folder(root) for root in roots if root)
@@ -161,7 +165,7 @@ def _standard_roots() -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def _roots_on(path: tuple[str, ...]) -> frozenset[str]:
-    """Folders on a path that hold libraries by their name, with links followed."""
+    """Returns the folders on a path that are library folders by name, with links resolved."""
     standard_zip = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
     names = ("site-packages", "dist-packages", "lib-dynload", standard_zip)
     return frozenset(

@@ -1,4 +1,4 @@
-"""What a library's functions and wrappers consist of: a name, and what they were given to wrap."""
+"""Describes library functions and wrappers: by name, and by the user objects that they wrap."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from funes.errors import UnhashableArgumentError
 
 
 def describe_library_function(function: FunctionType) -> Description:
-    """A library's function counts by its name.
+    """Describes a library function by its name.
 
-    One that has none, because a library made it around something of the user's as
-    `contextlib.contextmanager` does, counts by what it is made from.
+    A function that cannot be imported counts by its parts: a library created it around a user object,
+    as `contextlib.contextmanager` does.
     """
     if "registry" in function.__dict__ and function.__globals__.get("__name__") == "functools":
         return _single_dispatch(function)
@@ -57,25 +57,25 @@ def describe_library_function(function: FunctionType) -> Description:
     for name, value in defaults_of(function).items():
         _add_given(references, f"default {name}", value)
     attributes = attributes_of(function)
-    # A library may keep something there that changes from call to call, such as a cache.
+    # A library may keep state there that changes from call to call, such as a cache.
     keeps = module not in _KEEP_NOTHING
     kept = tuple(name for name, value in attributes.items() if keeps and not _is_given(value))
     for name in attributes.keys() - {"__wrapped__", *kept}:
         references.add(f"attribute {name}", attributes[name])
     # The dict itself, so that an attribute that is set later is noticed.
     references.attributes.append((function.__dict__, kept))
-    # Its own name is that of what it wraps, by `functools.wraps`, and says nothing.
+    # `functools.wraps` copies `__name__` from the wrapped function, so the code's name is used.
     return _wrapper(f"{module}.{function.__code__.co_name}", references)
 
 
-# Modules whose wrappers have no attributes of their own: what is there was set by the user.
+# Modules whose wrappers have no attributes of their own: the user set all of them.
 _KEEP_NOTHING = frozenset(("contextlib", "functools", "reprlib"))
 
 
 def _single_dispatch(function: FunctionType) -> Description:
-    """A `functools.singledispatch` function: its implementations. What it captured caches them."""
+    """Describes a `functools.singledispatch` function by its implementations, without their cache."""
     references = References()
-    # The registry itself, so that a registration to come is noticed.
+    # The registry itself, so that later registrations are noticed.
     references.add("implementations", function.registry)  # type: ignore[attr-defined]
     references.add_attributes(
         function, "__wrapped__", "_clear_cache", "dispatch", "register", "registry"
@@ -84,7 +84,7 @@ def _single_dispatch(function: FunctionType) -> Description:
 
 
 def is_wrapper(thing: object) -> bool:
-    """Whether an object is a library's wrapper around something, such as `lru_cache` returns."""
+    """True for a wrapper object of a library, such as the result of `lru_cache`."""
     kind = type(thing)
     try:
         return (
@@ -93,7 +93,7 @@ def is_wrapper(thing: object) -> bool:
             and not is_a(thing, FunctionType)
             and (
                 any("__wrapped__" in base.__dict__ for base in kind.__mro__)
-                # Some classes answer every name, with a new object each time.
+                # `hasattr` is not used: some classes return a new object for every name.
                 or "__wrapped__" in getattr(thing, "__dict__", ())
             )
             and getattr(thing, "__wrapped__", None) is not None
@@ -103,20 +103,20 @@ def is_wrapper(thing: object) -> bool:
 
 
 def _has_end(wrapper: Any) -> bool:
-    """Whether the chain of what is wrapped ends, as `inspect.unwrap` asks: not if each look makes a new wrapper."""
+    """True if a chain of wrappers ends; false if each access creates a new wrapper."""
     seen: set[int] = set()
     kept = []
     while is_wrapper(wrapper) and id(wrapper) not in seen:
         if len(seen) > sys.getrecursionlimit():
             return False
         seen.add(id(wrapper))
-        kept.append(wrapper)  # so that its address stays its own
+        kept.append(wrapper)  # so that its address is not reused
         wrapper = wrapper.__wrapped__
     return True
 
 
-# Wrappers that change no result, so that only what they wrap counts: what else they hold is about
-# when and where they store it.
+# Wrappers that change no result, so only the wrapped function counts: their other state configures
+# a cache.
 _WITHOUT_EFFECT = frozenset(
     (
         "functools._lru_cache_wrapper",
@@ -128,10 +128,10 @@ _WITHOUT_EFFECT = frozenset(
 
 
 def describe_wrapper(wrapper: Any) -> Description:
-    """A library's wrapper: its type by name, what it wraps, and with what it was made."""
+    """Describes a library's wrapper by the name of its type, the wrapped object and its parameters."""
     name = qualified_name(type(wrapper))
     if not _has_end(wrapper):
-        raise UnhashableArgumentError(f"a {name} wraps another one, and so on without an end")
+        raise UnhashableArgumentError(f"a {name} wraps an endless chain of wrappers")
     references = References()
     attributes: dict[str, Any] = getattr(wrapper, "__dict__", {})
     _add_wrapped(references, wrapper.__wrapped__, "" if name in _WITHOUT_EFFECT else name)
@@ -147,7 +147,7 @@ def describe_wrapper(wrapper: Any) -> Description:
                 references, f"attribute {attribute}", value
             ):
                 references.note_read(attributes, attribute, value)
-        # What wrapt's decorators call around the function stands in no `__dict__`.
+        # The function that a decorator of wrapt calls is in no `__dict__`.
         around = getattr(wrapper, "_self_wrapper", None)
         if around is not None:
             references.add("around", around)
@@ -155,7 +155,7 @@ def describe_wrapper(wrapper: Any) -> Description:
 
 
 def _add_wrapped(references: References, wrapped: object, library: str) -> None:
-    """Link what a library wraps; with its annotations where the library may act on them."""
+    """Add the wrapped object, with its annotations if the library may act on them."""
     references.add("wrapped", wrapped)
     is_plain = library.partition(".")[0] in sys.stdlib_module_names
     if (
@@ -168,12 +168,11 @@ def _add_wrapped(references: References, wrapped: object, library: str) -> None:
 
 
 def describe_memorious(memo: Any, describe: Callable[[Any], Description]) -> Description:
-    """A function that funes remembers.
+    """Describes a memorious function as the function that it wraps: memoization changes no result.
 
-    It is its function, since remembering changes no result, with what it was told to depend on and what was set on
-    it.
+    Its ``depends_on=`` and the attributes that were set on it count too.
 
-    describe: describes the function, if it is no more than that.
+    describe: Describes the wrapped function, if nothing else counts.
     """
     references = References()
     references.add("wrapped", memo.__wrapped__)
@@ -181,25 +180,14 @@ def describe_memorious(memo: Any, describe: Callable[[Any], Description]) -> Des
     if depends_on(memo):
         references.add("depends on", depends_on(memo))
     description = _wrapper("funes.memorious", references)
-    if len(description.links) > 1:
+    if len(description.references) > 1:
         return description
     function: Description = describe(memo.__wrapped__)
     return function._replace(attributes=description.attributes)
 
 
 def _wrapper(name: str, references: References) -> Description:
-    modules = frozenset(references.modules)
-    return Description(
-        "wrapper",
-        name,
-        None,
-        references.links,
-        references.reads,
-        modules,
-        tools=references.tools,
-        attributes=tuple(references.attributes),
-        computed=tuple(references.computed),
-    )
+    return references.description("wrapper", name, None)
 
 
 def _content(cell: CellType) -> object:
@@ -211,9 +199,9 @@ def _content(cell: CellType) -> object:
 
 
 def _add_given(references: References, label: str, value: object) -> bool:
-    """Link what a library's wrapper holds, if the user gave it: code, or a value that stays.
+    """Add an object that a wrapper holds, if it is a parameter: code, or an immutable value.
 
-    What else it holds (a cache, a counter, a lock) is its own, and changes from call to call.
+    Other objects (a cache, a counter, a lock) are internal state, which changes from call to call.
     """
     if _is_given(value):
         references.add(label, value)
@@ -247,7 +235,7 @@ _GIVEN = (
     type(None), bool, int, float, complex, str, bytes, range, type, FunctionType, partial, PurePath
 )  # fmt: skip
 
-# Types of the standard library whose objects cannot change.
+# Types of the standard library whose instances are immutable.
 _CONSTANT = frozenset(
     (
         "datetime.date",

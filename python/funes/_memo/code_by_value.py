@@ -246,7 +246,7 @@ class _Reducers:
         self.functions.append(function)
         description = describe(function)
         if self._everything:
-            _check_names(function, description.links)
+            _check_names(function, description.references)
         for namespace, name, _ in description.reads:
             if _is_of_module(namespace) and (self._everything or namespace is function.__globals__):
                 self._note(namespace, (name,))
@@ -319,14 +319,14 @@ class CodeNotSentError(Exception):
     """The code looks up names while it runs, so those that it needs are not known."""
 
 
-def _check_names(function: FunctionType, links: dict[str, object]) -> None:
+def _check_names(function: FunctionType, references: dict[str, object]) -> None:
     """Refuses code for which a module that holds only the names it is seen to read would be another one."""
     looks_up = sorted(
         _LOOK_UP.intersection(name for code in _codes_of(function) for name in code.co_names)
     )
     if looks_up:
         raise CodeNotSentError(f"{function.__qualname__} looks names up by {', '.join(looks_up)}")
-    for label, value in links.items():
+    for label, value in references.items():
         if label.endswith(" by name") and type(value) is tuple and value[:1] == ("module",):
             module = sys.modules.get(str(value[-1]))
             if module is not None and not is_library_module(module):

@@ -72,6 +72,10 @@ mod _funes {
     #[pymodule_export]
     const DESCRIPTION: &str = crate::store::description_watch::DESCRIPTION;
 
+    /// Parts of names that mark a value as a secret.
+    #[pymodule_export]
+    const SECRET_WORDS: [&str; 5] = crate::definition::report::SECRET_WORDS;
+
     /// The version, from Cargo.toml, where it is written once.
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name that Python has for it")]

@@ -1,12 +1,13 @@
-//! State that computed calls changed: it counts with the value that it had before the first of them.
+//! Tracks state that calls change: it counts with its value from before the first computed call.
 //!
-//! A call may change what its own definition rests on: a counter, a table that a helper fills, a singleton. Would that
-//! count as it is, each call would have a key of its own, which depends on the calls before it. So the guards are asked
-//! again when a function has run, and what differs is noted here: what it was, and what the call left behind. As long
-//! as it is what the last call left behind, it counts as what it was. Any other value is an edit, and counts itself.
+//! A call may change state that belongs to its own definition: a counter, a table that a helper fills, a singleton. If
+//! the current value counted, each call would have another cache key, which depends on the calls before it. So the
+//! guards are checked again after a function has run. Each difference is recorded here with two values: the value
+//! before the call, and the value that the call left behind. While the state equals the value that the last call left
+//! behind, the value from before the call counts. Any other value is an edit, and counts itself.
 //!
-//! Code that becomes other code is always an edit. So is what changes while there are other threads, or while a call is
-//! awaited, unless a statement in its code changes something of that name.
+//! A function or class that is replaced by another one is always an edit. A change while other threads run, or while a
+//! call is awaited, is an edit unless a statement of the called code changes that name.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -28,43 +29,43 @@ use crate::hash::walk::{Address, address_of};
 use crate::hooks;
 use crate::lazy::{Lazy, intern};
 
-/// What a value that can change in place counts as.
+/// The counted content of a value that can change in place.
 pub(crate) struct Counted {
     pub(crate) digest: Digest,
     pub(crate) snapshot: Snapshot,
-    /// The code that the snapshot refers to, in its order.
+    /// The functions and classes to which the snapshot refers, in its order.
     pub(crate) code: Vec<Py<PyAny>>,
 }
 
-/// Something that a definition rests on and that is not as it was.
+/// A difference between the current state and the state that a definition depends on.
 pub(crate) enum Difference {
-    /// A name stands for something else. `holder`: a namespace, class or cell; `key`: the name in it.
+    /// A name refers to another object. `holder`: a namespace, class or cell; `key`: the name in it.
     Name { holder: Py<PyAny>, key: String, name: String, then: Option<Py<PyAny>>, now: Option<Py<PyAny>> },
     /// A value changed in place.
     Value { value: Py<PyAny>, name: String, counted: Arc<Counted> },
-    /// Something that a call cannot change.
+    /// A change that is always an edit, never the effect of a call.
     Edit,
 }
 
-/// What a call made of a name.
+/// A name that a call bound to another object.
 struct Name {
     holder: Py<PyAny>,
-    /// As code spells it.
+    /// The name in the code.
     spelling: String,
     before: Option<Py<PyAny>>,
     after: Option<Py<PyAny>>,
-    /// What is there now, if that can change in place.
+    /// The digest of `after`, if that can change in place.
     content: Option<Digest>,
     by: Py<Definition>,
 }
 
-/// What a call made of a value.
+/// A value that a call changed in place.
 struct Value {
     object: Py<PyAny>,
-    /// As code spells it, and those of its attributes that statements change.
+    /// The name of the value in the code, and its attributes that statements change.
     names: Vec<String>,
     counted: Arc<Counted>,
-    /// None if another thread changed it meanwhile.
+    /// The digest after the call; None if another thread changed the value meanwhile.
     after: Option<Digest>,
     by: Py<Definition>,
 }
@@ -77,33 +78,34 @@ struct Changes {
 
 static CHANGES: GilCell<Option<Changes>> = GilCell::new(None);
 
-/// Whether there are any, so that nothing is looked up where there are none.
+/// True once a change has been recorded. Until then nothing is looked up.
 static ANY: AtomicBool = AtomicBool::new(false);
 
-/// How often something was noted.
+/// The number of changes that were recorded.
 static NOTED: AtomicU64 = AtomicU64::new(0);
 
-/// How what is there compares with what a call left behind.
+/// The result of comparing a current value with the value that the last call left behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// It is something else.
+    /// The values differ.
     Not,
-    /// It is that, and cannot change in place.
+    /// The values are equal, and the value cannot change in place.
     Fixed,
-    /// It is that, and may change in place, so that it has to be compared again.
+    /// The values are equal, but the value may change in place, so it has to be compared again.
     Mutable,
 }
 
+/// True if changes were recorded and count in this thread.
 pub(crate) fn are_any() -> bool {
     ANY.load(Ordering::Relaxed) && !AS_IS.get()
 }
 
 thread_local! {
-    /// Whether this thread looks at state as it is, and not as it counts.
+    /// True while this thread uses current values instead of counted values.
     static AS_IS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets state count as it is while `find` runs.
+/// Runs `find` with current values instead of counted values.
 pub(crate) fn as_it_is<T>(find: impl FnOnce() -> T) -> T {
     AS_IS.set(true);
     let found = find();
@@ -111,7 +113,7 @@ pub(crate) fn as_it_is<T>(find: impl FnOnce() -> T) -> T {
     found
 }
 
-/// Whether state counts as it is in this thread.
+/// True while this thread uses current values instead of counted values.
 pub(crate) fn is_as_it_is() -> bool {
     AS_IS.get()
 }
@@ -124,7 +126,7 @@ fn name_of(py: Python<'_>, holder: Address, key: &str) -> Option<Arc<Name>> {
 }
 
 impl Name {
-    /// Whether a name stands for what the last call left behind.
+    /// Compares the object under the name with the object that the last call left behind.
     fn is_left(&self, py: Python<'_>, now: *mut ffi::PyObject) -> Left {
         let left = match (&self.after, self.content) {
             _ if now != pointer_to(self.after.as_ref()) => Left::Not,
@@ -139,7 +141,7 @@ impl Name {
     }
 }
 
-/// Whether a name stands for what a call left behind that found what it stood for.
+/// Compares a name with the result of the last call, if the name referred to `then` before that call.
 pub(crate) fn name_is_left(
     py: Python<'_>,
     holder: Address,
@@ -153,7 +155,9 @@ pub(crate) fn name_is_left(
     }
 }
 
-/// Whether a value is what a call left behind that found it as it counts. `now`: its digest, if it has one.
+/// True if a value equals the result of the last call, and counted as `counted` before that call.
+///
+/// `now`: the current digest, if the value has one.
 pub(crate) fn value_is_left(py: Python<'_>, value: Address, counted: Digest, now: Option<Digest>) -> bool {
     value_of(py, value).is_some_and(|value| {
         value.counted.digest == counted
@@ -168,7 +172,7 @@ fn value_of(py: Python<'_>, value: Address) -> Option<Arc<Value>> {
     CHANGES.with(py, |changes| changes.as_ref()?.values.get(&value).cloned())
 }
 
-/// What a value counts as, if it is what a call left behind.
+/// Returns the counted content of a value, if the value equals the result of the last call.
 pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
     let py = value.py();
     let change = value_of(py, address_of(value))?;
@@ -177,18 +181,18 @@ pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
     }
     let now = guard::digest_of(value, change.by.get());
     COMPARING.set(false);
-    // A call that changes it may have begun meanwhile.
+    // A call that changes it may have started meanwhile.
     let is_left = now.is_ok_and(|now| Some(now) == change.after) || is_being_changed(py, &change.object, &change.names);
     is_left.then(|| change.counted.clone())
 }
 
 thread_local! {
-    /// Whether this thread compares a value with what a call left behind. Classes that only the changed value brings in
-    /// may lead to it again: there it counts as it is.
+    /// True while this thread compares a value with the result of a call. Classes that only the changed value refers to
+    /// may lead to the value again: there its current content counts.
     static COMPARING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a name in a namespace, class or cell counts as: `now`, or what it stood for before calls changed it.
+/// Returns the counted value of a name in a namespace, class or cell: `now`, or the value from before calls changed it.
 #[pyfunction]
 pub(crate) fn counted<'py>(
     holder: &Bound<'py, PyAny>,
@@ -205,7 +209,7 @@ pub(crate) fn counted<'py>(
     Ok(name.before.as_ref().map_or_else(|| missing.clone(), |before| before.bind(py).clone()))
 }
 
-/// The same where nothing is found as None.
+/// Works like [`counted`], with None for a missing name.
 pub(crate) fn counted_or_none<'py>(
     holder: &Bound<'py, PyAny>,
     key: &str,
@@ -220,7 +224,7 @@ pub(crate) fn counted_or_none<'py>(
     }
 }
 
-/// What a class counts as having, of what it has now. `attributes` is changed.
+/// Replaces the current values in `attributes` by the counted values of the attributes of `holder`.
 #[pyfunction]
 pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = holder.py();
@@ -244,7 +248,7 @@ pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_,
     Ok(())
 }
 
-/// Notes what a call changed of what a definition rests on; the names of what had not been changed before.
+/// Records the changes that a call made to the state of a definition; returns the names that it changed.
 fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
     let py = definition.py();
     let mut names = Vec::new();
@@ -301,25 +305,25 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
     names
 }
 
-/// Whether a value is a random generator or holds one: what a call drew from it depends on all calls before.
+/// True for a random generator, or a value that holds one: its numbers depend on all earlier calls.
 fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
     hooks::HOLDS_GENERATOR.get(value.py()).and_then(|holds| holds.call1((value,))?.is_truthy()).unwrap_or(true)
 }
 
-/// The attributes of an object whose names a statement of the definition changes.
+/// Returns the attributes of an object whose names are changed by a statement of the definition.
 fn changed_attributes(value: &Bound<'_, PyAny>, definition: &Definition) -> Vec<String> {
     let attributes = value.getattr(intern!(value.py(), "__dict__")).and_then(|all| Ok(all.cast_into::<PyDict>()?));
     let names = attributes.iter().flat_map(|all| all.keys().iter()).filter_map(|name| name.extract::<String>().ok());
     names.filter(|name| definition.changes.contains(name)).collect()
 }
 
-/// Whether a name stands for another object of the same value.
+/// True if two objects have the same digest.
 fn is_equal(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>, definition: &Definition) -> bool {
     let digest = |value| guard::digest_of(value, definition).ok();
     then.zip(now).is_some_and(|(then, now)| digest(then).is_some_and(|then| Some(then) == digest(now)))
 }
 
-/// Whether code became other code, or a module was loaded.
+/// True if code was replaced by other code, or a module was loaded.
 fn is_edit(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>) -> bool {
     let is_module = |thing: Option<&Bound<'_, PyAny>>| thing.is_some_and(PyAnyMethods::is_instance_of::<PyModule>);
     let is_code = |thing: Option<&Bound<'_, PyAny>>| {
@@ -333,33 +337,35 @@ fn is_edit(then: Option<&Bound<'_, PyAny>>, now: Option<&Bound<'_, PyAny>>) -> b
     is_module(then) || is_module(now) || (is_code(then) && is_code(now))
 }
 
-// Calls that run
+// Running calls.
 
-/// A function that runs because its result was not found.
+/// A function that runs after a cache miss.
 struct Running {
     number: u64,
     function: Py<PyAny>,
-    /// That of the function, and those of what its arguments bring along.
+    /// The definitions of the function and of the user code in its arguments.
     definitions: Vec<Py<Definition>>,
     thread: ThreadId,
-    /// Whether nothing else runs meanwhile: it is no coroutine, and there is no other thread.
+    /// True if no other code runs meanwhile: it is no coroutine, and there is no other thread.
     is_alone: bool,
 }
 
-/// How often something is described or noted at most while calls in other threads change it.
+/// The number of attempts to describe or record state while calls in other threads change it.
 pub(crate) const ATTEMPTS: usize = 100;
 
 static RUNNING: GilCell<Vec<Arc<Running>>> = GilCell::new(Vec::new());
 
 thread_local! {
-    /// Whether this thread notes what calls changed.
+    /// True while this thread records changes.
     static NOTING: Cell<bool> = const { Cell::new(false) };
-    /// Whether it notes what a call left behind that is over, so that what has changed since the last note counts.
+    /// True while this thread records the changes of a finished call, which include those since the last record.
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a function runs that rests on this holder or value and whose statements change something of one of its names.
-/// What is there counts as what it was, since it may become something else at any moment.
+/// True while a function runs whose definition contains this holder or value, and whose statements change one of the
+/// names.
+///
+/// The value may change at any moment, so the recorded value counts.
 fn is_being_changed(py: Python<'_>, holder: &Py<PyAny>, names: &[String]) -> bool {
     let is_changed_by = |definition: &Py<Definition>| {
         let definition = definition.get();
@@ -369,7 +375,9 @@ fn is_being_changed(py: Python<'_>, holder: &Py<PyAny>, names: &[String]) -> boo
     !ENDING.get() && RUNNING.with(py, |all| all.iter().any(|running| running.definitions.iter().any(is_changed_by)))
 }
 
-/// Notes that a function begins to run; the number is for [`ended`].
+/// Records that a function starts to run; returns the number for [`ended`].
+///
+/// `is_whole`: the function runs to its end without interruption, unlike a coroutine.
 pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<Definition>>, is_whole: bool) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -380,11 +388,11 @@ pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<De
     number
 }
 
-/// Notes what a function changed that has run.
+/// Records the changes of a function that has finished.
 pub(crate) fn ended(py: Python<'_>, number: u64) -> PyResult<()> {
     let find = |all: &Vec<Arc<Running>>| all.iter().rposition(|running| running.number == number);
     let Some(running) = RUNNING.with(py, |all| find(all).map(|position| all[position].clone())) else { return Ok(()) };
-    // It runs until all is noted: another thread would take what is not noted yet for an edit.
+    // It counts as running until all changes are recorded: another thread would treat an unrecorded change as an edit.
     let was_ending = ENDING.replace(true);
     let noted = running.note(py);
     ENDING.set(was_ending);
@@ -392,9 +400,9 @@ pub(crate) fn ended(py: Python<'_>, number: u64) -> PyResult<()> {
     noted
 }
 
-/// Notes what the functions that run at this moment have changed by now, before something is described or compared.
+/// Records the changes so far of the functions that are running, before something is described or compared.
 ///
-/// Returns a number that becomes another one whenever something is noted.
+/// Returns the number of recorded changes.
 pub(crate) fn note_running(py: Python<'_>) -> PyResult<u64> {
     if !NOTING.get() && !AS_IS.get() {
         for running in RUNNING.with(py, |all| all.clone()) {
@@ -411,7 +419,8 @@ impl Running {
             let was_noting = NOTING.replace(true);
             let definition = definition.bind(py);
             let mut names = Vec::new();
-            // Until it holds: what another thread did between the look and the note would be an edit.
+            // Repeated until the definition is valid: a change by another thread between the comparison and the record
+            // would be an edit.
             for _ in 0..ATTEMPTS {
                 if definition.get().holds(py, None) {
                     break;
@@ -431,9 +440,9 @@ impl Running {
     }
 }
 
-/// Whether no other thread runs Python code, as far as `threading` knows: then what changes is changed by the call.
+/// True if no other thread runs Python code, as far as `threading` knows. Then all changes come from the call.
 ///
-/// Its tables are looked at, since every miss asks and `threading.active_count` takes a lock.
+/// Reads the tables of `threading` directly, since this runs at every miss and `threading.active_count` takes a lock.
 fn is_only_thread(py: Python<'_>) -> PyResult<bool> {
     static TABLES: Lazy<[Py<PyDict>; 2]> = Lazy::new();
     let [running, starting] = TABLES.get_or_try_init(py, || {

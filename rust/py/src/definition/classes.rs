@@ -1,4 +1,4 @@
-//! The classes that a definition rests on: most of them are told by the version of a class that is derived from them.
+//! The classes in a definition. The version tag of a derived class also covers its bases.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,22 +12,22 @@ use crate::definition::guard::{Shape, assigned_version_of, is_of_metaclass, vers
 use crate::definition::patched_classes::Patched;
 use crate::hash::walk::Address;
 
-/// Classes with the bases, metaclasses and attributes that they had.
+/// The recorded bases, metaclasses and attributes of classes.
 #[derive(Default)]
 pub(crate) struct Classes {
     shapes: Vec<Shape>,
-    /// Third-party classes of which only what the user set on them counts.
+    /// Library classes: only the attributes that the user set on them count.
     patched: Vec<Patched>,
-    /// Those that tell of all of them. A class gets another version whenever one of its bases changes, so that nothing is
-    /// to be asked of a library's class from which another one is derived.
+    /// The classes whose version tags together cover all classes here. The version tag of a class changes whenever one
+    /// of its bases changes, so a library class with a derived class in this definition need not be checked itself.
     telling: Vec<Telling>,
 }
 
-/// A class by whose version and metaclass it is told whether all classes hold.
+/// A class whose version tag and metaclass are compared at each check.
 struct Telling {
     class: Py<PyType>,
     metaclass: Py<PyType>,
-    /// What it was when all classes were last seen to hold; 0 for none.
+    /// The version tag at the last check that found all classes unchanged; 0 for none.
     version: AtomicU32,
 }
 
@@ -35,7 +35,7 @@ impl Classes {
     pub(crate) fn new(py: Python<'_>, shapes: Vec<Shape>, patched: Vec<Patched>) -> Self {
         let all = || shapes.iter().map(|shape| shape.class(py)).chain(patched.iter().map(|patched| patched.class(py)));
         let classes: Vec<_> = all().map(|class| class.as_type_ptr()).collect();
-        // SAFETY: both are classes, which the shapes and patches hold.
+        // SAFETY: both pointers are classes, which the shapes and patches keep alive.
         let is_derived = |one, other| unsafe { ffi::PyType_IsSubtype(one, other) != 0 };
         let is_told = |position: usize| {
             classes.iter().enumerate().any(|(other, &class)| {
@@ -47,7 +47,7 @@ impl Classes {
         Self { shapes, patched, telling }
     }
 
-    /// Whether each class is as it was, or what a call made of it.
+    /// True if each class is unchanged, or as the last call left it.
     #[inline]
     pub(crate) fn hold(&self, py: Python<'_>) -> bool {
         self.telling.iter().all(|telling| telling.holds(py)) || self.compare(py)
@@ -55,7 +55,7 @@ impl Classes {
 
     #[cold]
     fn compare(&self, py: Python<'_>) -> bool {
-        // Taken first: a change that comes meanwhile is seen the next time.
+        // Read first: a change during the comparison is noticed at the next check.
         let versions: SmallVec<[u32; 8]> =
             self.telling.iter().map(|telling| assigned_version_of(telling.class.bind(py))).collect();
         let mut held = Left::Fixed;
@@ -75,7 +75,7 @@ impl Classes {
         true
     }
 
-    /// Adds what is not as it was.
+    /// Appends the differences between the recorded and the current classes.
     pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) {
         for shape in &self.shapes {
             if shape.differences(py, found).is_err() {
@@ -89,7 +89,7 @@ impl Classes {
         }
     }
 
-    /// True if this is a class whose attributes are held.
+    /// True if the attributes of this class are recorded.
     pub(crate) fn has(&self, py: Python<'_>, class: Address) -> bool {
         self.shapes.iter().any(|shape| shape.class(py).as_ptr() as Address == class)
     }

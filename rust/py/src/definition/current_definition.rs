@@ -1,4 +1,4 @@
-//! The definition of a memorious function as it was last found.
+//! The current definition of a memorious function.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,24 +11,24 @@ use crate::memory::memory_cache::Partition;
 use crate::store::description_watch::DescriptionWatch;
 use crate::store::folder_watch::FolderWatch;
 
-/// A definition hash, and how to tell that it still holds.
+/// A definition hash, the guards that check that it is still valid, and the state of its cache folder.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct CurrentDefinition {
     pub(crate) hex: String,
     pub(crate) rests_on: Py<Definition>,
-    /// What `depends_on=` adds to it, if that can change.
+    /// The guard of the values of `depends_on=`, if they can change.
     pub(crate) extras: Option<Guard>,
-    /// Where its results in memory are.
+    /// The part of the memory cache with its results.
     pub(crate) section: Partition,
     pub(crate) watch: FolderWatch,
-    /// Whether the last call that was looked for on disk was not there.
+    /// True if the last disk lookup was a miss.
     pub(crate) has_missed: AtomicBool,
-    /// Of its description, which lies beside the entries.
+    /// Remembers that `definition.json` has been written.
     pub(crate) description_watch: DescriptionWatch,
 }
 
 impl CurrentDefinition {
-    /// One that was found for the function of this number.
+    /// Creates the current definition of the function with the number `owner`.
     pub(crate) fn new(owner: u64, hex: String, rests_on: Py<Definition>, extras: Option<Guard>) -> Self {
         Self {
             section: Partition::new(owner, &hex),
@@ -41,12 +41,12 @@ impl CurrentDefinition {
         }
     }
 
-    /// What the function reads of code, which then counts in its arguments.
+    /// The parts of other code that the function reads; they also count in its arguments.
     pub(crate) fn reading(&self) -> Reading {
         self.rests_on.get().reading
     }
 
-    /// Whether nothing has changed that it rests on.
+    /// True if the definition is still valid.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         self.rests_on.get().holds(py, self.extras.as_ref())
     }

@@ -1,4 +1,4 @@
-//! Definitions of functions and classes that come up as values, kept from one call to the next.
+//! Caches the definitions of functions and classes that occur in values, such as arguments.
 
 use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
@@ -9,21 +9,22 @@ use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, Reading, address_of};
 use crate::hash::walk_error::Walked;
 
-/// How many definitions are kept. Only what its module holds by name is kept, so a program rarely has more.
+/// The maximal number of cached definitions. Only objects that their module has by name are cached, so a program rarely
+/// has more.
 const LIMIT: usize = 4096;
 
-struct DefinitionCache {
-    /// `None` for what counts by its name only.
+struct CachedDefinition {
+    /// `None` if the object counts by its name only.
     definition: Option<Py<Definition>>,
     _object: Py<PyAny>,
 }
 
-/// By address, and by what is read of code.
-static KNOWN: GilCell<Option<FxHashMap<(Address, Reading), DefinitionCache>>> = GilCell::new(None);
+/// The cache, by address and by the parts of code that are read.
+static KNOWN: GilCell<Option<FxHashMap<(Address, Reading), CachedDefinition>>> = GilCell::new(None);
 
-/// The definition of `object`, or `None` if it counts by its name only.
+/// Returns the definition of `object`, or `None` if it counts by its name only.
 ///
-/// `reading`: what the code that `object` is passed to reads of code.
+/// `reading`: the parts of `object` that the code which receives it reads.
 pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Option<Bound<'py, Definition>>> {
     let py = object.py();
     let key = (address_of(object), reading);
@@ -41,8 +42,8 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> W
     let definition = Definition::of(object, purpose, reading)?;
     if is_reachable && !changed_state::is_as_it_is() {
         let known =
-            DefinitionCache { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
-        // What is replaced is dropped when the table can be used again.
+            CachedDefinition { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
+        // The replaced entries are dropped outside: dropping objects may run code that uses the table.
         let _replaced = KNOWN.with(py, |all| {
             let all = all.get_or_insert_default();
             let cleared = if all.len() >= LIMIT { std::mem::take(all) } else { FxHashMap::default() };

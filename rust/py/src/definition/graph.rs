@@ -1,4 +1,4 @@
-//! Definitions: what functions and classes are, as `funes._code.describe.describe` tells it, settled into digests.
+//! Builds the graph of a definition from the descriptions of `funes._code.describe`, and hashes it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::definition::definition_cache;
 use crate::definition::guard::{self, Before, Guard, Shape, has_no_attributes, is_fixed};
 use crate::definition::namespace::{Namespace, Namespaces};
 use crate::definition::patched_classes::Patched;
-use crate::definition::report::{self, Link, Record};
+use crate::definition::report::{self, Record, Reference};
 use crate::definition::stand_ins;
 use crate::errors::{self, quietly};
 use crate::hash::containers::shown;
@@ -27,7 +27,7 @@ use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
 
-/// A function or class of the user's own code that waits to be written.
+/// A function or class of user code that has been described but not encoded yet.
 pub(crate) struct Described<'py> {
     object: Bound<'py, PyAny>,
     description: Description<'py>,
@@ -35,86 +35,86 @@ pub(crate) struct Described<'py> {
     before: Before<'py>,
 }
 
-/// `funes._code.describe.Description`.
+/// A `funes._code.node.Description`, where the fields are documented.
 #[derive(FromPyObject)]
 struct Description<'py> {
     kind: String,
     name: String,
     content: Bound<'py, PyAny>,
-    links: Bound<'py, PyDict>,
+    references: Bound<'py, PyDict>,
     reads: Bound<'py, PyList>,
     modules: Bound<'py, PyAny>,
     source: String,
     changes: Bound<'py, PyAny>,
-    tools: Bound<'py, PyDict>,
+    opaque: Bound<'py, PyDict>,
     attributes: Vec<Attributes<'py>>,
     computed: Vec<Computed<'py>>,
     reading: Reading,
     watched: Vec<Watched<'py>>,
 }
 
-/// A dict of attributes all of which count, but for some names.
+/// A dict of attributes, and the names in it that do not count.
 pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
 
-/// A library's class, with attributes that code takes, and whether the others count, too.
+/// A library class, the attributes that code reads from any object, and true if other attributes count too.
 type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
 
-/// What gives a value, and the object and its attributes from which the value follows.
+/// A function that computes a value, and the object and the attributes that determine this value.
 pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
 
-/// How many functions and classes a definition may have. One with more is not written by hand: objects that make further
-/// objects whenever they are looked at have no end.
+/// The maximal number of functions and classes in a definition. More are not written by hand: some objects create
+/// further objects at each access, without end.
 const NODE_LIMIT: usize = 30_000;
 
-/// What a definition is asked for.
+/// The use of a definition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be kept: it has to be able to tell that it still holds. What a function holds that its module does not hold by
-    /// name (a closure that a factory made) has to be hashed, as there may be others of its code.
+    /// The definition is cached: it needs guards. If the module of a function does not have it by name (a closure from
+    /// a factory), the objects that it holds must be hashable, since there may be other functions with the same code.
     Kept,
-    /// To be looked at once.
+    /// The definition is used once.
     Shown,
-    /// To tell a value from others: a closure, a method of an object. There may be many of one code, and only what they
-    /// hold tells them apart; so what they hold has to be hashed, where a global would count by its type. Tools too, such
-    /// as locks and open files.
+    /// The definition distinguishes values: closures, methods of objects. Many of them may have the same code, and only
+    /// the objects that they hold distinguish them. So these objects must be hashable, even opaque resources such as
+    /// locks and open files, which would count by type as globals.
     Value,
 }
 
-/// A definition and what it rests on.
+/// A definition, with the guards that check that it is still valid.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Definition {
     pub(crate) digest: Digest,
-    /// Names of library modules that the code refers to.
+    /// The names of the library modules to which the code refers.
     pub(crate) modules: Vec<String>,
-    /// What could not be taken in full, for a warning.
+    /// Warnings about values that count by type only.
     pub(crate) doubts: Vec<String>,
-    /// The doubt that comes from a container that knows its keys weakly, if there is one.
+    /// The warning about a container with weak references to its keys, if there is one.
     weakly: Option<String>,
-    /// Names of what statements in the code change.
+    /// The names that statements of the code change.
     pub(crate) changes: FxHashSet<String>,
-    /// The functions and classes in it, the root first: for people.
+    /// The functions and classes in it, the root first, for display.
     pub(crate) nodes: Vec<Record>,
     namespaces: Vec<Namespace>,
     guards: Vec<Guard>,
     classes: Classes,
-    /// The digest of every function and class in it, by address; `kept` holds them.
+    /// The digest of every function and class in it, by address; `kept` keeps them alive.
     pub(crate) known: Digests,
-    /// What the code in it reads of code, and what the code reads that gets it as a value.
+    /// The parts of other code that this code reads, and those that the code which receives it reads.
     pub(crate) reading: Reading,
     kept: Vec<Py<PyAny>>,
 }
 
 impl Definition {
-    /// Describes `root` and all that it uses; `None` if it counts by its name only.
+    /// Describes `root` and all code that it uses; `None` if it counts by its name only.
     ///
-    /// `reading`: what the code that gets `root` as a value reads of code.
+    /// `reading`: the parts of `root` that the code which receives it as a value reads.
     pub(crate) fn of<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
         reading: Reading,
     ) -> Walked<Option<Bound<'py, Self>>> {
         let noted = || changed_state::note_running(root.py()).map_err(WalkError::interrupted);
-        // What a call in another thread changed for the first time may have been read before it was noted.
+        // A first change by a call in another thread may have been read before it was recorded.
         for _ in 1..changed_state::ATTEMPTS {
             let before = noted()?;
             let found = Self::as_noted(root, purpose, reading);
@@ -125,7 +125,7 @@ impl Definition {
         Self::as_noted(root, purpose, reading)
     }
 
-    /// The same, with what calls have changed as far as it is noted.
+    /// Describes `root` with the changes of calls that are recorded now, see [`Self::of`].
     fn as_noted<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
@@ -134,8 +134,8 @@ impl Definition {
         let py = root.py();
         let mut findings = Findings::default();
         let mut root_node = None;
-        // What one piece of code reads of code, such as docstrings, counts in all of them, so that a graph that has any is
-        // described again.
+        // If one node reads parts of other code, such as docstrings, they count in all nodes, so the graph is described
+        // again.
         let walk = loop {
             let mut walk = Walk::new(py, Definitions::open(reading));
             walk.run(|walk| {
@@ -168,13 +168,13 @@ impl Definition {
             patched.push(found.map_err(WalkError::interrupted)?);
         }
         if purpose != Purpose::Value {
-            for Changing { value, name, counted, written, digest, is_abridged, record, link } in findings.values {
+            for Changing { value, name, counted, written, digest, is_abridged, record, reference } in findings.values {
                 let digest = match digest {
                     Some(digest) => digest,
                     None => match (guard::digest(&value, &known, reading), &counted) {
-                        // It changes at this moment: as long as it does, it counts as it did.
+                        // It is changing right now, so the value from before counts.
                         (Err(WalkError::Refused(_)), Some(counted)) => counted.digest,
-                        // What the library holds cannot be hashed, and counts by name.
+                        // Its library objects cannot be hashed, and count by name.
                         (Err(WalkError::Refused(_)), None) if is_abridged => continue,
                         (found, _) => found?,
                     },
@@ -183,8 +183,8 @@ impl Definition {
                     let (snapshot, code) = written;
                     Arc::new(Counted { digest, snapshot, code: code.into_iter().map(Bound::unbind).collect() })
                 });
-                // DefinitionCache only now, if the value holds functions or classes.
-                records[record].links[link].value.get_or_insert_with(|| counted.digest.to_hex());
+                // The digest is known only now if the value holds functions or classes.
+                records[record].references[reference].value.get_or_insert_with(|| counted.digest.to_hex());
                 guards.push(Guard::Value { value: value.unbind(), digest, counted: Some((name, counted)) });
             }
             for compute in findings.computed {
@@ -209,7 +209,7 @@ impl Definition {
         Bound::new(py, definition).map(Some).map_err(WalkError::interrupted)
     }
 
-    /// The definition of a library's function, which counts by its name.
+    /// Creates the definition of a library function, which counts by its name.
     pub(crate) fn named<'py>(root: &Bound<'py, PyAny>) -> Walked<Bound<'py, Self>> {
         let py = root.py();
         let raised = |error| noting(py, error);
@@ -237,12 +237,12 @@ impl Definition {
         Bound::new(py, definition).map_err(WalkError::interrupted)
     }
 
-    /// A guard of a value that is added to it.
+    /// Creates a guard for a value in addition to those of the definition.
     pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
         Guard::value(value, &self.known, self.reading)
     }
 
-    /// Whether everything it rests on is as it was, and what is added to it.
+    /// True if the definition is still valid: all guards hold, and so does the guard `added`.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         let holds = |guard: &Guard| guard.holds(py, &self.known, self.reading);
         self.namespaces.iter().all(|namespace| namespace.holds(py))
@@ -251,14 +251,14 @@ impl Definition {
             && added.is_none_or(holds)
     }
 
-    /// Whether it rests on something in this namespace, class or cell, or on this value.
+    /// True if it depends on a name in this namespace, class or cell, or on this value.
     pub(crate) fn rests_on(&self, py: Python<'_>, holder: Address) -> bool {
         self.namespaces.iter().any(|namespace| namespace.is_of(holder))
             || self.classes.has(py, holder)
             || self.guards.iter().any(|guard| guard.is_of(holder))
     }
 
-    /// What is not as it was.
+    /// Returns the differences between the recorded and the current state.
     pub(crate) fn differences(&self, py: Python<'_>) -> Vec<Difference> {
         let mut found = Vec::new();
         for namespace in &self.namespaces {
@@ -284,7 +284,7 @@ impl Definition {
     }
 }
 
-/// What the description of a definition brings up beside its encoding.
+/// The results of describing a graph, apart from its encoding.
 #[derive(Default)]
 struct Findings<'py> {
     guards: Vec<Guard>,
@@ -292,24 +292,24 @@ struct Findings<'py> {
     namespaces: Namespaces,
     /// Values that may change in place.
     values: Vec<Changing<'py>>,
-    /// What is looked up anew each time, see `Description`.
+    /// Values that guards compute again, see `Description`.
     computed: Vec<Computed<'py>>,
-    /// What the code reads of code.
+    /// The parts of other code that the code reads.
     reading: Reading,
     modules: Vec<String>,
     doubts: Vec<String>,
     weakly: Option<String>,
     records: Vec<Record>,
-    /// Names of what statements in the code change.
+    /// The names that statements of the code change.
     changes: FxHashSet<String>,
-    /// A library's classes by address, with attributes that code takes, and whether the others count, too.
+    /// Library classes by address, with the attributes that code reads, and true if other attributes count too.
     watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
     kept: Vec<Py<PyAny>>,
-    /// What has to be hashed whole, see [`Purpose`], with the way to it: the root, and the code that it holds.
+    /// The root and the code that it holds, with the path to each: what these hold must be hashable, see [`Purpose`].
     alone: FxHashMap<NodeId, Way>,
 }
 
-/// The way to a piece of code: from which one, and the step from there.
+/// The path to a node: the node before it, and the step from there.
 #[derive(Clone, Default)]
 struct Way {
     from: Option<NodeId>,
@@ -317,7 +317,7 @@ struct Way {
 }
 
 impl Findings<'_> {
-    /// Says how an error shows the way to a piece of code. A chain of them may be very long.
+    /// Adds the path to a node to an error. The path may be very long.
     fn at(&self, stop: WalkError, way: &Way) -> WalkError {
         let mut stop = stop.at(|| way.step.clone());
         let mut from = way.from;
@@ -332,23 +332,23 @@ impl Findings<'_> {
 /// A value that may change in place.
 struct Changing<'py> {
     value: Bound<'py, PyAny>,
-    /// What the code calls it.
+    /// The name of the value in the code.
     name: String,
-    /// What it counts as, if calls have changed it.
+    /// Its content before calls changed it, if they did.
     counted: Option<Arc<Counted>>,
-    /// As it was written, and the code that it refers to.
+    /// Its encoding, and the code to which the encoding refers.
     written: (Snapshot, Vec<Bound<'py, PyAny>>),
     /// Its digest, if that is known already.
     digest: Option<Digest>,
-    /// Whether it holds objects of a library that are written otherwise than as a value.
+    /// True if it holds library objects that are encoded differently inside a definition.
     is_abridged: bool,
-    /// The positions of its record, and of its link there.
+    /// The positions of its record, and of its reference in the record.
     record: usize,
-    link: usize,
+    reference: usize,
 }
 
 impl<'py> Walk<'py> {
-    /// Writes a function, a class, or what else counts by its definition.
+    /// Encodes a function, a class, or another object that counts by its definition.
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
@@ -367,7 +367,7 @@ impl<'py> Walk<'py> {
         }
     }
 
-    /// Writes the digest of a definition that was found, or else the name of `object`.
+    /// Encodes the digest of a definition, or the name of `object` if it has none.
     pub(crate) fn settled_definition(
         &mut self,
         object: &Bound<'py, PyAny>,
@@ -396,7 +396,7 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    /// Leaves a hole for the user's own, to be described later; writes the name of anything else.
+    /// Encodes a reference to the node of user code, which is described later; encodes other code by its name.
     fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
         let Definitions::Open { nodes, queue, objects, reading, watched, .. } = &mut self.definitions else {
             return Ok(None);
@@ -415,7 +415,7 @@ impl<'py> Walk<'py> {
             return Ok(None);
         }
         if description.kind == "function" && !object.is_instance_of::<PyFunction>() {
-            // A memorious function is its function, which is what can be watched.
+            // A memorious function counts as the function that it wraps, which has guards.
             watched.extend(description.attributes);
             let function = object
                 .getattr(intern!(self.py, "__wrapped__"))
@@ -431,7 +431,7 @@ impl<'py> Walk<'py> {
         Ok(Some(node))
     }
 
-    /// What was written since `start`, and the code that it refers to.
+    /// Returns the encoding since `start`, and the code to which it refers.
     fn snapshot(&self, start: &Mark) -> (Snapshot, Vec<Bound<'py, PyAny>>) {
         let snapshot = self.encoder.snapshot_since(start);
         let Definitions::Open { objects, .. } = &self.definitions else { return (snapshot, Vec::new()) };
@@ -439,14 +439,14 @@ impl<'py> Walk<'py> {
         (snapshot, code)
     }
 
-    /// Writes what a value counts as.
+    /// Encodes the counted content of a value.
     pub(crate) fn replay(&mut self, counted: &Counted) -> Walked {
         let mut nodes = Vec::with_capacity(counted.code.len());
         for code in &counted.code {
             let start = self.encoder.mark();
             let node = self.own_definition(code.bind(self.py))?;
             self.encoder.abandon(&start);
-            let Some(node) = node else { return Err(WalkError::refused("its class counts by its name now")) };
+            let Some(node) = node else { return Err(WalkError::refused("its class now counts by its name")) };
             nodes.push(node);
         }
         self.encoder.replay(&counted.snapshot, &nodes);
@@ -481,9 +481,9 @@ impl<'py> Walk<'py> {
         if let Some(way) = &way
             && purpose == Purpose::Value
         {
-            self.tools(description).map_err(|stop| findings.at(stop, way))?;
+            self.check_opaque(description).map_err(|stop| findings.at(stop, way))?;
         }
-        let links = self.links(described, way.as_ref(), findings)?;
+        let references = self.references(described, way.as_ref(), findings)?;
         self.encoder.define(mark, *node);
         findings.records.push(Record {
             node: *node,
@@ -491,7 +491,7 @@ impl<'py> Walk<'py> {
             name: display_name(object, &description.name),
             own: own.map(Digest::to_hex).unwrap_or_default(),
             source: description.source.clone(),
-            links,
+            references,
         });
 
         findings.kept.push(object.clone().unbind());
@@ -522,39 +522,42 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
-    /// Sees to it that what an object holds has a value, where a global would count by its type: two locks do the same,
-    /// two open files do not.
-    fn tools(&mut self, description: &Description<'py>) -> Walked {
-        for (label, tool) in description.tools.iter() {
+    /// Refuses opaque resources that a value holds and that cannot be hashed.
+    ///
+    /// A global would count by its type. But two values with two open files behave differently.
+    fn check_opaque(&mut self, description: &Description<'py>) -> Walked {
+        for (label, resource) in description.opaque.iter() {
             let label = label.to_string();
             if is_held(&label) {
                 let start = self.encoder.mark();
-                self.whole(&tool).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
+                self.whole(&resource).map_err(|stop| stop.at(|| step_to(&description.kind, &label)))?;
                 self.encoder.abandon(&start);
             }
         }
         Ok(())
     }
 
-    /// `way`: where in a value this is, if what it holds has to be hashed whole.
-    fn links(
+    /// Encodes the references of a node.
+    ///
+    /// `way`: the path to the node in a value, if the objects that it holds must be hashable.
+    fn references(
         &mut self,
         described: &Described<'py>,
         way: Option<&Way>,
         findings: &mut Findings<'py>,
-    ) -> Walked<Vec<Link>> {
+    ) -> Walked<Vec<Reference>> {
         let Described { object, description, .. } = described;
-        let mut records = Vec::with_capacity(description.links.len());
-        let links = self.encoder.begin(tags::DICT, description.links.len());
-        let mut boundaries = Vec::with_capacity(description.links.len() + 1);
-        for (label, value) in description.links.iter() {
-            let label = label.cast::<PyString>().map_err(|_| WalkError::refused("a link without a label"))?;
+        let mut records = Vec::with_capacity(description.references.len());
+        let references = self.encoder.begin(tags::DICT, description.references.len());
+        let mut boundaries = Vec::with_capacity(description.references.len() + 1);
+        for (label, value) in description.references.iter() {
+            let label = label.cast::<PyString>().map_err(|_| WalkError::refused("a reference without a label"))?;
             boundaries.push(self.encoder.boundary());
             self.text(label)?;
             let start = self.encoder.mark();
             self.rare().names.clear();
             self.is_abridged = false;
-            let mut doubt = None;
+            let mut warning = None;
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
@@ -564,18 +567,27 @@ impl<'py> Walk<'py> {
                 None => self.whole(&value),
             };
             match written {
-                // Code has guards of its own, and what it refers to has.
+                // Code and its references have their own guards.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
-                    // As it was written, if no definition is in it: it may change before its guard is made.
-                    // Not if it is not written as its guard writes it.
+                    // The digest of this encoding, since the value may change before its guard is created. Only if the
+                    // encoding has no nodes, and the guard would encode the value in the same way.
                     let is_whole = counted.is_none() && !self.is_abridged;
                     let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
                     let written = self.snapshot(&start);
                     let name = last_name(&label.to_string_lossy()).to_owned();
-                    let (record, link) = (findings.records.len(), records.len());
+                    let (record, reference) = (findings.records.len(), records.len());
                     let is_abridged = self.is_abridged;
-                    findings.values.push(Changing { value, name, counted, written, digest, is_abridged, record, link });
+                    findings.values.push(Changing {
+                        value,
+                        name,
+                        counted,
+                        written,
+                        digest,
+                        is_abridged,
+                        record,
+                        reference,
+                    });
                 }
                 Err(stop) if held.is_some() => {
                     return Err(findings.at(stop.at(way_on), &held.cloned().unwrap_or_default()));
@@ -583,7 +595,7 @@ impl<'py> Walk<'py> {
                 Err(WalkError::Refused(refusal)) if refusal.culprit == Culprit::Final => {
                     return Err(WalkError::Refused(refusal).at(|| format!(" ({} uses '{label}')", description.name)));
                 }
-                // A global that cannot be hashed costs the function nothing but certainty.
+                // A global that cannot be hashed counts by its type, with a warning.
                 Err(WalkError::Refused(refusal)) => {
                     self.encoder.abandon(&start);
                     let kind = kind_of(&value);
@@ -603,7 +615,7 @@ impl<'py> Walk<'py> {
                     if refusal.culprit == Culprit::Weak {
                         findings.weakly.get_or_insert_with(|| text.clone());
                     }
-                    doubt = Some(text);
+                    warning = Some(text);
                 }
                 Err(stop) => return Err(stop),
             }
@@ -613,23 +625,23 @@ impl<'py> Walk<'py> {
                     findings.alone.entry(node).or_insert_with(|| Way { from: Some(described.node), step: way_on() });
                 }
             }
-            records.push(Link {
+            records.push(Reference {
                 label: label.to_string_lossy().into_owned(),
                 value: self.encoder.digest_since(&start).map(Digest::to_hex),
                 shown,
                 names: std::mem::take(&mut self.rare().names),
-                doubt,
+                warning,
                 nodes,
                 positions: Vec::new(),
             });
         }
         boundaries.push(self.encoder.boundary());
-        self.encoder.end_unordered(links, &boundaries, None);
+        self.encoder.end_unordered(references, &boundaries, None);
         Ok(records)
     }
 }
 
-/// Adds guards of what objects have as attributes.
+/// Adds guards for dicts of attributes.
 fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>) -> Walked {
     for attributes in attributes {
         let guard = Guard::attributes(attributes)
@@ -639,18 +651,18 @@ fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>)
     Ok(())
 }
 
-/// What a link's value is called: `seen` for `global log.seen`.
+/// Returns the last name in a label: `seen` for `global log.seen`.
 fn last_name(label: &str) -> &str {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     label.trim_end_matches(|letter| !is_part(letter)).rsplit(|letter| !is_part(letter)).next().unwrap_or(label)
 }
 
-/// Whether a link leads to what one object holds, and not to what every piece of code in its place would find.
+/// True if the object itself holds the value of a reference; false for globals, which all code of the module shares.
 fn is_held(label: &str) -> bool {
     !["builtin ", "global ", "imported "].iter().any(|found| label.starts_with(found))
 }
 
-/// How an error shows the way along a link.
+/// Returns the text of one step of a path in an error message.
 fn step_to(kind: &str, label: &str) -> String {
     match (kind, label) {
         ("method", "self") => ".__self__".to_owned(),
@@ -665,7 +677,7 @@ fn step_to(kind: &str, label: &str) -> String {
     }
 }
 
-/// `module.qualname` as the object itself says; what it is called where it has none.
+/// Returns `module.qualname` of an object; `name` if it has no qualified name.
 fn display_name(object: &Bound<'_, PyAny>, name: &str) -> String {
     let py = object.py();
     let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());
@@ -698,7 +710,7 @@ fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Descrip
         })
 }
 
-/// The definition hash of `function`, together with the values that it is said to depend on.
+/// Returns the digest of a definition together with the values of `depends_on=`.
 pub(crate) fn with_extras(
     definition: &Definition,
     py: Python<'_>,
@@ -715,7 +727,7 @@ pub(crate) fn with_extras(
     Ok(walk.finish(Domain::Definition))
 }
 
-/// The name by which `object` can be found again: not a local, and what the module holds under this name now.
+/// True if the module of `object` has it under its qualified name.
 pub(crate) fn is_reachable(object: &Bound<'_, PyAny>) -> bool {
     let py = object.py();
     let text = |attribute| quietly(py, object.getattr(attribute)).and_then(|text| text.extract::<String>().ok());

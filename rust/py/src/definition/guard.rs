@@ -1,7 +1,7 @@
-//! What a definition rests on, and whether it is still so.
+//! Guards: cheap checks that a definition is still valid.
 //!
-//! Each guard compares pointers, or, for a value that may change in place, its hash. What a guard compares with it also
-//! holds, so that no address is used for something else meanwhile. For names, see `namespace`.
+//! Each guard compares pointers or, for a value that may change in place, its hash. A guard keeps the objects that it
+//! compares alive, so that their addresses are not reused. For names in dicts, see `namespace`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -24,37 +24,38 @@ use crate::hash::walk_error::{WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
 
+/// A check of one object.
 pub(crate) enum Guard {
-    /// A function has the code, defaults, captured variables and place for attributes that it had.
+    /// A function has the same code, defaults, captured variables and attribute dict.
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
-    /// A dict of attributes holds what it held.
+    /// A dict of attributes holds the same objects.
     Attributes(Box<Contents>),
-    /// A value that can change in place is what it was. `counted`: its name, and what it counts as.
+    /// A value that can change in place has the same digest. `counted`: its name, and its counted content.
     Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
-    /// What is looked up anew each time comes to what it came to.
+    /// A computed value has the same digest. `from`: the attributes that determine it.
     Computed { compute: Py<PyAny>, digest: Digest, from: Option<Vec<Source>> },
 }
 
-/// An attribute from which something is computed.
+/// An attribute that determines a computed value.
 pub(crate) struct Source {
     object: Py<PyAny>,
     name: Py<PyString>,
     value: Py<PyAny>,
-    /// What it held, if it is a dict.
+    /// The contents, if it is a dict.
     contents: Option<Box<Contents>>,
 }
 
-/// What a dict held.
+/// The recorded contents of a dict.
 pub(crate) struct Contents {
     dict: Py<PyDict>,
-    /// Without the names that do not count.
+    /// A copy, without the names that do not count.
     then: Py<PyDict>,
     ignored: Py<PyFrozenSet>,
-    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    /// The interpreter's version tag of the dict at the last successful check; 0 for none.
     version: AtomicU64,
 }
 
-/// A function or class before it was described.
+/// The state of a function or class before it was described.
 pub(crate) struct Before<'py> {
     function: Option<Guard>,
     class: Option<Shape>,
@@ -62,21 +63,21 @@ pub(crate) struct Before<'py> {
     defaults: Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>,
 }
 
-/// What a class was.
+/// The recorded bases, metaclass and attributes of a class.
 pub(crate) struct Shape {
     class: Py<PyType>,
     bases: Py<PyTuple>,
     metaclass: Py<PyType>,
-    /// Those that count.
+    /// The attributes that count.
     attributes: Py<PyDict>,
-    /// The name of the one that counts, if no others do, not even those of the bases.
+    /// The name of the only attribute that counts; None if all attributes count.
     only: Option<Py<PyString>>,
-    /// The interpreter's number for the state in which all this was last seen to hold.
+    /// The interpreter's version tag of the class at the last successful check; 0 for none.
     version: AtomicU32,
 }
 
 impl Guard {
-    /// Takes a function or class as it is before it is described, so that a change that comes meanwhile is noticed.
+    /// Records a function or class before it is described, so that a change during the description is noticed.
     pub(crate) fn before<'py>(object: &Bound<'py, PyAny>) -> PyResult<Before<'py>> {
         let mut before = Before { function: None, class: None, defaults: None };
         if let Ok(function) = object.cast::<PyFunction>() {
@@ -103,7 +104,7 @@ impl Guard {
         Ok(before)
     }
 
-    /// The guards of one function or class. `reads`: the names that were looked up, see `Description`.
+    /// Adds the guards of one function or class. `reads`: the names that were looked up, see `Description`.
     pub(crate) fn of(
         before: &mut Before<'_>,
         reads: &Bound<'_, PyList>,
@@ -135,18 +136,19 @@ impl Guard {
     pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
         let (compute, object, names) = computed;
         let raised = |error| WalkError::raised(compute.py(), "noting what code reads", error);
-        // Before it is computed, so that a change that comes meanwhile is noticed.
+        // Read before the value is computed, so that a change during the computation is noticed.
         let from = names.iter().map(|name| Source::of(object, name)).collect::<PyResult<Vec<_>>>();
         let value = compute.call0().map_err(raised)?;
         let from = from.ok().filter(|from| !from.is_empty());
         Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
     }
 
-    /// `ignored`: names in it that do not count.
+    /// Creates the guard of a dict of attributes. `ignored`: the names in it that do not count.
     pub(crate) fn attributes((dict, ignored): &Attributes<'_>) -> PyResult<Self> {
         Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
     }
 
+    /// True if the object is unchanged, or as the last call left it.
     #[inline]
     pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
         match self {
@@ -163,7 +165,7 @@ impl Guard {
             Self::Function { .. } => false,
             Self::Attributes(contents) => contents.holds(py),
             Self::Value { value, digest: then, counted } => {
-                // A container that changes meanwhile has none.
+                // A container that is changing has no digest.
                 let now = digest(value.bind(py), known, reading).ok();
                 now == Some(*then)
                     || counted.as_ref().is_some_and(|(_, counted)| {
@@ -180,10 +182,10 @@ impl Guard {
         }
     }
 
-    /// Whether it is about this class, cell, value or dict of attributes.
+    /// True if it checks this cell, value or dict of attributes.
     pub(crate) fn is_of(&self, holder: Address) -> bool {
         match self {
-            // What is set on a function that had no attributes is changed in a dict of its own, which nothing else has.
+            // The first attribute of a function is set in a new dict, to which no other guard refers.
             Self::Function { cells, .. } => cells.iter().any(|(cell, _)| cell.as_ptr() as Address == holder),
             Self::Attributes(contents) => contents.dict.as_ptr() as Address == holder,
             Self::Value { value, .. } => value.as_ptr() as Address == holder,
@@ -191,7 +193,7 @@ impl Guard {
         }
     }
 
-    /// Adds what is not as it was.
+    /// Appends the differences between the recorded and the current state.
     pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, reading: Reading, found: &mut Vec<Difference>) {
         match self {
             Self::Function { function, parts, cells } => {
@@ -261,9 +263,8 @@ impl Guard {
     }
 }
 
-/// Whether a value stays what it is as long as nobody binds its name to another one, and its code has guards.
+/// True for a value that cannot change in place, and for code, which has its own guards.
 pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
-    // Code has guards of its own.
     is_constant(value)
         || value.is_exact_instance_of::<PyFunction>()
         || value.is_instance_of::<PyType>()
@@ -271,7 +272,7 @@ pub(crate) fn is_fixed(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_fixed(&element)))
 }
 
-/// Whether a value can never change.
+/// True for an immutable value.
 pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyBool>()
@@ -283,7 +284,7 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
         || value.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.iter().all(|element| is_constant(&element)))
 }
 
-/// The digest of a value for a definition that it belongs to.
+/// Returns the digest of a value that belongs to a definition.
 pub(crate) fn digest_of(value: &Bound<'_, PyAny>, definition: &Definition) -> Walked<Digest> {
     digest(value, &definition.known, definition.reading)
 }
@@ -294,11 +295,12 @@ pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading
     Ok(walk.finish(Domain::Value))
 }
 
-/// Code, defaults, keyword defaults, closure and attributes: addresses to compare, never to follow.
+/// Returns the addresses of code, defaults, keyword defaults, closure and attributes; they are only compared.
 fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
     let function = function.as_ptr().cast::<ffi::PyFunctionObject>();
-    // SAFETY: it is a function, whose layout is this struct's. A field that another thread sets meanwhile (only without
-    // the interpreter's lock) has its old or its new value: a call at the same moment would see one of them as well.
+    // SAFETY: the object is a function, so it has the layout of this struct. A field that another thread sets at the
+    // same time (only without the GIL) has its old or its new value: a call at the same moment would see one of them as
+    // well.
     unsafe {
         [
             (&raw const (*function).func_code).read_volatile(),
@@ -310,32 +312,31 @@ fn part_addresses(function: &Bound<'_, PyFunction>) -> [*mut ffi::PyObject; 5] {
     }
 }
 
-/// Where the attributes are among these.
+/// The index of the attribute dict among these parts.
 const ATTRIBUTES: usize = 4;
 
-/// Whether a function has the parts that it had. It may have been given a dict for attributes that holds none, or what
-/// calls put there.
+/// True if a function has the same parts. It may have a new attribute dict that is empty, or that only calls filled.
 fn holds_parts(function: &Bound<'_, PyFunction>, then: &[Option<Py<PyAny>>; 5]) -> bool {
     let now = part_addresses(function);
     holds_code(&now, then) && (then[ATTRIBUTES].is_some() || is_bare(now[ATTRIBUTES]) || holds_new_attributes(function))
 }
 
-/// Whether the attributes of a function that had none are what calls put there.
+/// True if only calls set the attributes of a function that had none.
 #[cold]
 fn holds_new_attributes(function: &Bound<'_, PyFunction>) -> bool {
     attributes_given(function)
         .is_ok_and(|dict| dict.is_none_or(|dict| left(dict.as_any(), &new_attributes(&dict)) != Left::Not))
 }
 
-/// Whether the parts are the same, but for the attributes of a function that had none.
+/// True if the parts are the same, except the attributes of a function that had none.
 #[inline]
 fn holds_code(now: &[*mut ffi::PyObject; 5], then: &[Option<Py<PyAny>>; 5]) -> bool {
     let is_same = |part: usize| now[part] == pointer_to(then[part].as_ref());
-    // Written out, since this is done for each function at each hit.
+    // Unrolled, since this runs for each function at each hit.
     is_same(0) && is_same(1) && is_same(2) && is_same(3) && (then[ATTRIBUTES].is_none() || is_same(ATTRIBUTES))
 }
 
-/// The dict for attributes, if a function has been given one.
+/// Returns the attribute dict of a function, if it has one.
 fn attributes_given<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Option<Bound<'py, PyDict>>> {
     if part_addresses(function)[ATTRIBUTES].is_null() {
         return Ok(None);
@@ -343,59 +344,59 @@ fn attributes_given<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Option<B
     Ok(Some(function.getattr(intern!(function.py(), "__dict__"))?.cast_into::<PyDict>()?))
 }
 
-/// The attributes of a function that had none.
+/// Returns the attributes of a function that had none, as changes.
 fn new_attributes<'py>(dict: &Bound<'py, PyDict>) -> Vec<Changed<'py>> {
     dict.iter().map(|(name, value)| (name.to_string(), None, Some(value))).collect()
 }
 
-/// Whether a function has no attributes. To ask it for its `__dict__` would make one.
+/// True if a function has no attributes. Reading its `__dict__` would create the dict.
 pub(crate) fn has_no_attributes(function: &Bound<'_, PyFunction>) -> bool {
     is_bare(part_addresses(function)[ATTRIBUTES])
 }
 
-/// Whether a function with this dict for attributes has none.
+/// True if this attribute dict is missing or empty.
 #[cfg(not(Py_GIL_DISABLED))]
 fn is_bare(attributes: *mut ffi::PyObject) -> bool {
-    // SAFETY: if it is not null it is the dict of a function that is alive, whose layout is this struct's, and no other
-    // thread runs.
+    // SAFETY: a pointer that is not null is the dict of a live function, so it has the layout of this struct, and no
+    // other thread runs.
     attributes.is_null() || unsafe { (*attributes.cast::<ffi::PyDictObject>()).ma_used } == 0
 }
 
-/// Without the interpreter's lock another thread may replace the dict: it is not looked into.
+/// True if the attribute dict is missing. Without the GIL another thread may replace the dict, so it is not read.
 #[cfg(Py_GIL_DISABLED)]
 fn is_bare(attributes: *mut ffi::PyObject) -> bool {
     attributes.is_null()
 }
 
-/// The parts as objects, to hold. None for what the function does not have.
+/// Returns the parts of a function as objects; None for a missing part.
 fn function_parts<'py>(function: &Bound<'py, PyFunction>) -> [Option<Bound<'py, PyAny>>; 5] {
     let mut parts = part_addresses(function);
     if is_bare(parts[ATTRIBUTES]) {
         parts[ATTRIBUTES] = std::ptr::null_mut();
     }
-    // SAFETY: what the function refers to lives as long as nobody rebinds it, and no code runs between here and there.
+    // SAFETY: the function keeps its parts alive, and no code that could replace them runs between the two lines.
     parts.map(|part| unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), part) })
 }
 
-/// Whether each cell holds what it held.
+/// True if each cell holds the same object.
 #[inline(never)]
 fn holds_cells(py: Python<'_>, cells: &[(Py<PyAny>, Option<Py<PyAny>>)]) -> bool {
     cells.iter().all(|(cell, then)| holds_content(cell.bind(py), then.as_ref()))
 }
 
-/// Whether a cell holds this very object, or nothing, or what a call left there.
+/// True if a cell holds this object (None: is empty), or the object that the last call left there.
 fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
     let now = content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
     let then = pointer_to(content);
     now == then || changed_state::name_is_left(cell.py(), address_of(cell), "", then, now) != Left::Not
 }
 
-/// What a cell counts as holding.
+/// Returns the counted value of a cell.
 fn counted_content<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     changed_state::counted_or_none(cell, "", content_of(cell))
 }
 
-/// The name of the captured variable of this number.
+/// Returns the name of the captured variable with this index.
 fn captured_name(function: &Bound<'_, PyFunction>, index: usize) -> PyResult<String> {
     let py = function.py();
     function.getattr(intern!(py, "__code__"))?.getattr(intern!(py, "co_freevars"))?.get_item(index)?.extract()
@@ -410,42 +411,42 @@ fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, P
     Ok(closure.iter().collect())
 }
 
-/// What a cell holds; nothing for a variable that has no value yet.
+/// Returns the value of a cell; None for an empty cell.
 fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    // SAFETY: it is a cell; the result is a new reference, or null without an exception for an empty one.
+    // SAFETY: the object is a cell. The result is a new reference, or null without an exception for an empty cell.
     unsafe { Bound::from_owned_ptr_or_opt(cell.py(), ffi::PyCell_Get(cell.as_ptr())) }
 }
 
-/// The number that the interpreter gives to a state of a class and of its bases; 0 if it has none now.
+/// Returns the interpreter's version tag of a class, which also covers its bases; 0 if it has none now.
 #[cfg(not(Py_GIL_DISABLED))]
 #[inline]
 pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: the type is alive, and only a thread that holds the interpreter's lock writes the field.
+    // SAFETY: the type is alive, and only a thread that holds the GIL writes the field.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
-/// Without the interpreter's lock the field must not be read plainly: the attributes are compared each time.
+/// Returns 0, so that the attributes are compared each time: without the GIL the field must not be read plainly.
 #[cfg(Py_GIL_DISABLED)]
 pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
 }
 
-/// Whether a class has this metaclass. Its version does not say so.
+/// True if a class has this metaclass, which the version tag does not cover.
 #[inline]
 pub(crate) fn is_of_metaclass(class: &Py<PyType>, metaclass: &Py<PyType>) -> bool {
-    // SAFETY: the class is alive; the addresses are compared, never followed.
+    // SAFETY: the class is alive, and the addresses are only compared.
     unsafe { ffi::Py_TYPE(class.as_ptr()) == metaclass.as_ptr().cast() }
 }
 
-/// The same, after a look-up, which makes the interpreter give a number to a class that has none.
+/// Returns the version tag of a class after a lookup, which makes the interpreter assign a missing tag.
 pub(crate) fn assigned_version_of(class: &Bound<'_, PyType>) -> u32 {
-    // Not a name that metaclasses have, such as `__doc__`: the class itself would not be asked.
+    // A name that metaclasses have, such as `__doc__`, would not be looked up in the class itself.
     let _ = class.getattr(intern!(class.py(), "__init_subclass__"));
     version_of(class)
 }
 
-/// What a class has of its own, without what says nothing about it: the caches of `copyreg`, `abc` and `typing`, which
-/// are added later on, and annotations.
+/// Returns the attributes of a class that count: without annotations and the caches of `copyreg`, `abc` and `typing`,
+/// which are added later.
 fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
     let py = class.py();
     let noise = hooks::CLASS_NOISE.get(py)?.cast::<PyFrozenSet>()?;
@@ -457,10 +458,10 @@ fn attributes_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>
     Ok(attributes)
 }
 
-/// A name that is not as it was: what it stood for then, and now.
+/// A name that refers to another object: the name, the old object and the new object.
 pub(crate) type Changed<'py> = (String, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
-/// What is not the very object that it was.
+/// Returns the names that refer to different objects in two dicts.
 pub(crate) fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) -> PyResult<Vec<Changed<'py>>> {
     let mut changed = Vec::new();
     for (name, value) in now {
@@ -477,7 +478,7 @@ pub(crate) fn changed<'py>(now: &Bound<'py, PyDict>, then: &Bound<'py, PyDict>) 
     Ok(changed)
 }
 
-/// How what names in a namespace or class stand for compares with what calls left there.
+/// Compares changed names in a namespace or class with the objects that calls left there.
 pub(crate) fn left(holder: &Bound<'_, PyAny>, changed: &[Changed<'_>]) -> Left {
     let mut held = Left::Fixed;
     for change in changed {
@@ -495,7 +496,7 @@ fn left_of(holder: &Bound<'_, PyAny>, (name, then, now): &Changed<'_>) -> Left {
     changed_state::name_is_left(holder.py(), address_of(holder), name, pointer(then), pointer(now))
 }
 
-/// Adds what is not what calls left there.
+/// Appends the changes that differ from the objects that calls left there.
 pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, found: &mut Vec<Difference>) {
     for change in changed {
         if left_of(holder, &change) == Left::Not {
@@ -547,7 +548,7 @@ impl Contents {
         }
         changed_state::count_attributes(dict.as_any(), &then)?;
         let ignored = PyFrozenSet::new(py, ignored)?.unbind();
-        // The number of the dict's state is noted when it is compared, since the copy is younger.
+        // The version tag is recorded at the first comparison: the dict may have changed since it was copied.
         Ok(Self { dict: dict.clone().unbind(), then: then.unbind(), ignored, version: AtomicU64::new(0) })
     }
 
@@ -594,7 +595,7 @@ impl Shape {
         })
     }
 
-    /// A class of which one attribute was taken.
+    /// Records a class from which only one attribute was read.
     fn of_attribute(class: &Bound<'_, PyType>, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let attributes = PyDict::new(class.py());
         if !is_missing(value)? {
@@ -603,7 +604,7 @@ impl Shape {
         Ok(Self { attributes: attributes.unbind(), only: Some(name.clone().unbind()), ..Self::of(class)? })
     }
 
-    /// What the class has of what counts.
+    /// Returns the current attributes that count.
     fn attributes_of<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
         let Some(only) = &self.only else { return attributes_of(class) };
         let py = class.py();
@@ -614,7 +615,7 @@ impl Shape {
         Ok(chosen)
     }
 
-    /// How the class compares with what it was, or with what a call made of that.
+    /// Compares the class with its recorded state, or with the state that the last call left behind.
     pub(crate) fn held(&self, py: Python<'_>) -> Left {
         let class = self.class.bind(py);
         if !is_of_metaclass(&self.class, &self.metaclass) {
@@ -631,21 +632,21 @@ impl Shape {
         held
     }
 
-    /// The class.
+    /// Returns the class.
     pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
         self.class.bind(py)
     }
 
-    /// The same, without a look at the version.
+    /// Compares bases and attributes, see [`Self::held`].
     fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
-        // A class whose bases are set has another tuple of them.
+        // Setting the bases of a class creates another tuple.
         if !class.bases().is(&self.bases) {
             return Ok(Left::Not);
         }
         Ok(left(class.as_any(), &self.changed(class)?))
     }
 
-    /// The attributes that are not the very objects that they were.
+    /// Returns the attributes that refer to different objects.
     fn changed<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Vec<Changed<'py>>> {
         changed(&self.attributes_of(class)?, self.attributes.bind(class.py()))
     }

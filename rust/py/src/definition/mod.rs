@@ -1,4 +1,4 @@
-//! Definitions: what functions and classes consist of, and the guards that tell whether that still holds.
+//! Definitions: graphs of functions and classes, and the guards that check that they are still valid.
 
 pub(crate) mod changed_state;
 pub(crate) mod classes;

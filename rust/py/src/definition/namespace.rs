@@ -1,4 +1,4 @@
-//! Names that a definition rests on, by the dict in which they stand.
+//! Guards for the names that a definition looked up, grouped by dict.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,19 +12,19 @@ use crate::hash::walk::{Address, address_of};
 use crate::hooks;
 use crate::lazy::intern;
 
-/// A dict, and what some names in it stand for.
+/// A dict, and the recorded values of some names in it.
 pub(crate) struct Namespace {
     dict: Py<PyDict>,
-    /// The object whose attributes these are, and its class; none if the dict stands for itself.
+    /// The object with these attributes, and its class; None if the code looked up names in the dict itself.
     owner: Option<(Py<PyAny>, Py<PyType>)>,
-    /// Without a value: there is nothing of that name.
+    /// The names with their values; None for a missing name.
     names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
-    /// The interpreter's number for the state in which all this was last seen to hold; 0 for none.
+    /// The interpreter's version tag of the dict at the last successful check; 0 for none.
     version: AtomicU64,
 }
 
 impl Namespace {
-    /// Whether each name stands for the very object that it stood for.
+    /// True if each name refers to the same object, or to the object that the last call left there.
     #[inline]
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         let now = version_of(self.dict.bind(py));
@@ -34,7 +34,7 @@ impl Namespace {
         (now != 0 && now == self.version.load(Ordering::Relaxed)) || self.names_hold(py, now)
     }
 
-    /// The same, name by name. `now`: the number of the dict's state.
+    /// Compares name by name, see [`Self::holds`]. `now`: the version tag of the dict.
     #[inline(never)]
     fn names_hold(&self, py: Python<'_>, now: u64) -> bool {
         let dict = self.dict.bind(py);
@@ -57,31 +57,31 @@ impl Namespace {
         true
     }
 
-    /// Whether it is this dict.
+    /// True if it checks names in this dict.
     pub(crate) fn is_of(&self, dict: Address) -> bool {
         self.dict.as_ptr() as Address == dict
     }
 
-    /// Whether the object still has this dict and its class.
+    /// True if the owner still has this dict and class.
     fn is_in_place(&self, py: Python<'_>) -> bool {
         let Some((owner, class)) = &self.owner else { return true };
         if !owner.bind(py).get_type().is(class) {
             return false;
         }
-        // SAFETY: the object is alive; the result is a new reference, or null with an error, which is cleared.
+        // SAFETY: the object is alive. The result is a new reference, or null with an error, which is cleared.
         let dict = unsafe {
             Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetDict(owner.as_ptr(), std::ptr::null_mut()))
         };
         dict.is_ok_and(|dict| dict.is(&self.dict))
     }
 
-    /// How what a name stands for compares with what it stood for, or with what a call made of that.
+    /// Compares the object under a name with the recorded object, or with the one that the last call left there.
     fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> Left {
         let then = pointer_to(value);
         Self::left(dict, name, then, look_up(dict, name))
     }
 
-    /// The same for what was found; `None` if the look-up failed.
+    /// Compares a looked-up object, see [`Self::compare`]; `None` if the lookup failed.
     #[cold]
     fn left(
         dict: &Bound<'_, PyDict>,
@@ -99,7 +99,7 @@ impl Namespace {
         }
     }
 
-    /// Adds what is not as it was.
+    /// Appends the differences between the recorded and the current names.
     pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) {
         if !self.is_in_place(py) {
             found.push(Difference::Edit);
@@ -130,17 +130,19 @@ impl Namespace {
     }
 }
 
-/// Namespaces while a definition is described.
+/// The namespaces of a definition while it is described.
 #[derive(Default)]
 pub(crate) struct Namespaces {
     all: Vec<Namespace>,
-    /// Where each of them is.
+    /// The position of each namespace by the address of its dict.
     positions: FxHashMap<Address, usize>,
     noted: FxHashSet<(Address, String)>,
 }
 
 impl Namespaces {
-    /// Notes that a name was looked up in a dict or among the attributes of an object, and what was found: the mark of a missing name for nothing.
+    /// Records a lookup of a name in a dict or among the attributes of an object.
+    ///
+    /// `value`: the result, or the mark of a missing name.
     pub(crate) fn note(
         &mut self,
         holder: &Bound<'_, PyAny>,
@@ -172,24 +174,24 @@ impl Namespaces {
     }
 }
 
-/// What stands for nothing where a name was looked up: the mark of a missing name.
+/// Returns the mark of a missing name.
 pub(crate) fn missing(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     hooks::MISSING.get(py)
 }
 
-/// Whether nothing was found.
+/// True for the mark of a missing name.
 pub(crate) fn is_missing(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(value.is(missing(value.py())?))
 }
 
-/// The number that the interpreter gives to each state of each dict; 0 if it has none.
+/// Returns the interpreter's version tag of a dict, which every change replaces; 0 if it has none.
 ///
-/// Not for a dict whose values lie with an object: they may be set without it.
+/// Returns 0 for a dict whose values are stored in an object: they may be set without changing the tag.
 #[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
 pub(crate) fn version_of(dict: &Bound<'_, PyDict>) -> u64 {
     let dict = dict.as_ptr().cast::<ffi::PyDictObject>();
-    // SAFETY: it is a dict, whose layout is this struct's, and only whoever holds the interpreter's lock writes to it.
-    // Deprecated, since it is gone from 3.14 on; the versions before have it for good.
+    // SAFETY: the object is a dict, so it has the layout of this struct, and only a thread that holds the GIL writes to
+    // it. The field is deprecated, because 3.14 removed it; earlier versions keep it.
     #[allow(deprecated)]
     unsafe {
         if (*dict).ma_values.is_null() { (*dict).ma_version_tag } else { 0 }
@@ -201,12 +203,12 @@ pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
     0
 }
 
-/// The address of what a dict has under a name, null for nothing; `None` if the look-up fails.
+/// Returns the address of the object under a name in a dict, null if there is none; `None` if the lookup fails.
 #[cfg(not(Py_GIL_DISABLED))]
 #[inline]
 fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
-    // SAFETY: a dict and an exact str, so that no `__hash__` of the user's runs. The result is borrowed, or null with or
-    // without an error; it is compared, never followed.
+    // SAFETY: the arguments are a dict and an exact str, so no `__hash__` of a user class runs. The result is borrowed,
+    // or null with or without an error; it is only compared.
     unsafe {
         let found = ffi::PyDict_GetItemWithError(namespace.as_ptr(), name.as_ptr());
         if found.is_null() && !ffi::PyErr_Occurred().is_null() {
@@ -217,12 +219,12 @@ fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ff
     }
 }
 
-/// Without the interpreter's lock the dict must give a reference of one's own.
+/// Returns the address of the object under a name in a dict. Without the GIL the lookup must return a new reference.
 #[cfg(Py_GIL_DISABLED)]
 fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
     let mut found = std::ptr::null_mut();
-    // SAFETY: a dict, an exact str, and a place for the result, which is a new reference or null; what it named is
-    // compared, never followed, after it has been given back.
+    // SAFETY: the arguments are a dict, an exact str and a pointer for the result, which is a new reference or null.
+    // After the reference has been released, the address is only compared.
     unsafe {
         if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
             ffi::PyErr_Clear();
@@ -233,7 +235,7 @@ fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ff
     Some(found)
 }
 
-/// The address of an object, null for none.
+/// Returns the address of an object, null for None.
 pub(crate) fn pointer_to(object: Option<&Py<PyAny>>) -> *mut ffi::PyObject {
     object.map_or(std::ptr::null_mut(), Py::as_ptr)
 }

@@ -1,4 +1,4 @@
-//! What the user set on a library's classes, and whether it is still so.
+//! Guards for attributes that the user set on library classes.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyType};
@@ -7,21 +7,21 @@ use crate::definition::changed_state::{self, Difference, Left};
 use crate::definition::guard::{assigned_version_of, changed, differences, left};
 use crate::hooks;
 
-/// A library's class as the user changed it.
+/// A library class with the attributes that the user set on it and on its bases.
 pub(crate) struct Patched {
     class: Py<PyType>,
-    /// Attributes that code takes.
+    /// The attributes that code reads from any object.
     spelled: Py<PyFrozenSet>,
-    /// Whether the others count, too.
+    /// True if other attributes that the user certainly set count too.
     is_named: bool,
-    /// The class and its bases, each with what the user set on it.
+    /// The class and its bases, each with the attributes that the user set on it.
     attributes: Vec<(Py<PyType>, Py<PyDict>)>,
 }
 
 type Set<'py> = Vec<(Bound<'py, PyType>, Bound<'py, PyDict>)>;
 
 impl Patched {
-    /// `spelled`: attributes that code takes. `is_named`: whether the others count, too.
+    /// Records the current attributes; for `spelled` and `is_named` see the fields.
     pub(crate) fn of(class: &Bound<'_, PyType>, spelled: &Bound<'_, PyFrozenSet>, is_named: bool) -> PyResult<Self> {
         let attributes = set_by_user(class, spelled, is_named, true)?;
         Ok(Self {
@@ -32,12 +32,12 @@ impl Patched {
         })
     }
 
-    /// The class.
+    /// Returns the class.
     pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
         self.class.bind(py)
     }
 
-    /// How what the user set compares with what it was, or with what a call made of that.
+    /// Compares the attributes with the recorded ones, or with those that the last call left there.
     pub(crate) fn held(&self, py: Python<'_>) -> Left {
         self.compare(self.class.bind(py)).unwrap_or(Left::Not)
     }
@@ -62,7 +62,7 @@ impl Patched {
         now.len() == self.attributes.len() && now.iter().zip(&self.attributes).all(|((now, _), (then, _))| now.is(then))
     }
 
-    /// Adds what is not as it was.
+    /// Appends the differences between the recorded and the current attributes.
     pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
         let now = set_by_user(self.class.bind(py), self.spelled.bind(py), self.is_named, false)?;
         if !self.has_bases(&now) {
@@ -83,7 +83,9 @@ impl Patched {
     }
 }
 
-/// What the user set on a library's class and its bases. `as_it_counts`: as it was before calls changed it.
+/// Returns the attributes that the user set on a library class and its bases.
+///
+/// `as_it_counts`: with the values from before calls changed them.
 fn set_by_user<'py>(
     class: &Bound<'py, PyType>,
     spelled: &Bound<'py, PyFrozenSet>,
@@ -94,8 +96,9 @@ fn set_by_user<'py>(
     find.call1((class, spelled, is_named, as_it_counts))?.extract()
 }
 
-/// The interpreter's number for a state of a class and of its bases; 0 if it has none, or if calls have changed what
-/// counts.
+/// Returns the interpreter's version tag of a class, which also covers its bases.
+///
+/// Returns 0 if it has none, or if counted values may differ from current values.
 #[pyfunction]
 pub(crate) fn class_version(class: &Bound<'_, PyType>) -> u32 {
     if changed_state::are_any() || changed_state::is_as_it_is() { 0 } else { assigned_version_of(class) }

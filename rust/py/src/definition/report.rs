@@ -1,4 +1,4 @@
-//! A definition as people see it: what is followed, what stops where.
+//! The records of a definition graph for `definition.json`, `explain` and warnings.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,41 +8,41 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use rustc_hash::FxHashMap;
 
-/// One function or class.
+/// A function or class in a definition.
 pub(crate) struct Record {
     pub(crate) node: NodeId,
     pub(crate) kind: String,
     pub(crate) name: String,
-    /// The hash of what it says itself, without what it refers to.
+    /// The hash of its content without its references.
     pub(crate) own: String,
     pub(crate) source: String,
-    pub(crate) links: Vec<Link>,
+    pub(crate) references: Vec<Reference>,
 }
 
-/// Something that it refers to.
-pub(crate) struct Link {
+/// A reference from a function or class to a value or to other code.
+pub(crate) struct Reference {
     pub(crate) label: String,
     /// The digest of the value, unless it is code itself.
     pub(crate) value: Option<String>,
-    /// The value in short.
+    /// A short representation of the value.
     pub(crate) shown: String,
-    /// What counts by its name in it.
+    /// The names of the objects in it that count by name.
     pub(crate) names: Vec<String>,
-    /// Why the value counts by its type only, if it does.
-    pub(crate) doubt: Option<String>,
+    /// The reason why the value counts by its type only, if it does.
+    pub(crate) warning: Option<String>,
     pub(crate) nodes: Vec<NodeId>,
-    /// The same as positions among the records.
+    /// The positions of these nodes among the records.
     pub(crate) positions: Vec<usize>,
 }
 
-/// What a name has in it that stands for a secret.
-const SECRETS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
+/// Parts of names that mark a value as a secret.
+pub(crate) const SECRET_WORDS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
 
-impl Link {
-    /// The value in short; of a secret only the start of its digest, as this goes into files and on the screen.
+impl Reference {
+    /// Returns the short representation of the value; for a secret, only the start of its digest.
     fn for_people(&self) -> Cow<'_, str> {
         let name = self.label.split_once(' ').map_or(&*self.label, |(_, name)| name).to_lowercase();
-        if !SECRETS.iter().any(|secret| name.contains(secret)) {
+        if !SECRET_WORDS.iter().any(|secret| name.contains(secret)) {
             return Cow::Borrowed(&self.shown);
         }
         let digest = self.value.as_ref().and_then(|value| value.get(..8)).unwrap_or("?");
@@ -50,9 +50,9 @@ impl Link {
     }
 }
 
-/// The records that `root` leads to, itself first, with the positions of links filled in.
+/// Returns the records that are reachable from `root`, itself first, and sets the positions of their references.
 ///
-/// Others may have been described for a value that was refused later on.
+/// Records that are not reachable were described for a value that was refused later.
 pub(crate) fn reachable(records: Vec<Record>, root: NodeId) -> Vec<Record> {
     let mut waiting: FxHashMap<NodeId, Record> = records.into_iter().map(|record| (record.node, record)).collect();
     let mut positions = FxHashMap::default();
@@ -61,26 +61,26 @@ pub(crate) fn reachable(records: Vec<Record>, root: NodeId) -> Vec<Record> {
     while let Some(node) = next.pop_front() {
         let Some(record) = waiting.remove(&node) else { continue };
         positions.insert(node, found.len());
-        next.extend(record.links.iter().flat_map(|link| &link.nodes));
+        next.extend(record.references.iter().flat_map(|reference| &reference.nodes));
         found.push(record);
     }
-    for link in found.iter_mut().flat_map(|record| &mut record.links) {
-        link.positions = link.nodes.iter().filter_map(|node| positions.get(node).copied()).collect();
+    for reference in found.iter_mut().flat_map(|record| &mut record.references) {
+        reference.positions = reference.nodes.iter().filter_map(|node| positions.get(node).copied()).collect();
     }
     found
 }
 
-/// Names something that one definition refers to and that is not so in another one; None if nothing tells.
+/// Names the first difference between two definitions; None if the records show none.
 pub(crate) fn difference(then: &[Record], now: &[Record]) -> Option<String> {
     for record in then {
         let Some(other) = now.iter().find(|other| other.name == record.name && other.kind == record.kind) else {
             continue;
         };
-        for link in &record.links {
-            let is_same = |other: &Link| other.value == link.value && other.names == link.names;
-            let same = other.links.iter().find(|other| other.label == link.label).is_some_and(is_same);
+        for reference in &record.references {
+            let is_same = |other: &Reference| other.value == reference.value && other.names == reference.names;
+            let same = other.references.iter().find(|other| other.label == reference.label).is_some_and(is_same);
             if !same {
-                return Some(format!("'{}', which {} uses,", link.label, record.name));
+                return Some(format!("'{}', which {} uses,", reference.label, record.name));
             }
         }
         if other.own != record.own {
@@ -90,36 +90,36 @@ pub(crate) fn difference(then: &[Record], now: &[Record]) -> Option<String> {
     None
 }
 
-/// The records as `definition.json` has them; docs/format.md describes it.
+/// Converts records to the `nodes` of `definition.json`, which docs/format.md describes.
 pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<Bound<'py, PyList>> {
     let nodes = PyList::empty(py);
     for record in records {
-        let links = PyDict::new(py);
-        for link in &record.links {
+        let references = PyDict::new(py);
+        for reference in &record.references {
             let shown = PyDict::new(py);
-            if let Some(doubt) = &link.doubt {
-                shown.set_item("type", &link.names)?;
-                shown.set_item("doubt", doubt)?;
-            } else if !link.positions.is_empty() {
-                shown.set_item("nodes", &link.positions)?;
-                if link.value.is_some() {
-                    shown.set_item("value", &link.value)?;
-                    shown.set_item("shown", &link.shown)?;
+            if let Some(warning) = &reference.warning {
+                shown.set_item("type", &reference.names)?;
+                shown.set_item("doubt", warning)?;
+            } else if !reference.positions.is_empty() {
+                shown.set_item("nodes", &reference.positions)?;
+                if reference.value.is_some() {
+                    shown.set_item("value", &reference.value)?;
+                    shown.set_item("shown", &reference.shown)?;
                 }
-            } else if !link.names.is_empty() {
-                shown.set_item("names", &link.names)?;
+            } else if !reference.names.is_empty() {
+                shown.set_item("names", &reference.names)?;
             } else {
-                shown.set_item("value", &link.value)?;
-                shown.set_item("shown", &*link.for_people())?;
+                shown.set_item("value", &reference.value)?;
+                shown.set_item("shown", &*reference.for_people())?;
             }
-            links.set_item(&link.label, shown)?;
+            references.set_item(&reference.label, shown)?;
         }
         let node = PyDict::new(py);
         node.set_item("name", &record.name)?;
         node.set_item("kind", &record.kind)?;
         node.set_item("own", &record.own)?;
         node.set_item("source", &record.source)?;
-        node.set_item("links", links)?;
+        node.set_item("links", references)?;
         nodes.append(node)?;
     }
     Ok(nodes)

@@ -1,7 +1,7 @@
-//! What counts by its type only, told apart from what replaces it within the process.
+//! Distinguishes objects that count by type only from the objects that replace them in the same process.
 //!
-//! A global that cannot be hashed counts by its type: the first one that is met in its place. One that replaces it does
-//! not compute the same, as far as is known, and counts by a number besides, which no other process has.
+//! A global that cannot be hashed counts by its type. If another object of the same type replaces it, results may
+//! differ. So each replacement counts by its type and a number that is unique among processes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::gil_cell::GilCell;
 use crate::lazy::Lazy;
 
-/// An object, held only where it cannot be referred to otherwise.
+/// A reference to an object: weak, or strong if the type does not support weak references.
 enum Reference {
     Weak(Py<PyWeakrefReference>),
     Strong(Py<PyAny>),
@@ -36,7 +36,7 @@ impl Reference {
     }
 }
 
-/// What was met in a place, and the number of each.
+/// The objects that were found in one place, with their numbers.
 #[derive(Default)]
 struct Met {
     objects: Vec<(usize, Reference)>,
@@ -45,12 +45,12 @@ struct Met {
 
 static PLACES: GilCell<Option<FxHashMap<String, Met>>> = GilCell::new(None);
 
-/// What tells an object from the first one that was met in a place; `None` for that one itself.
+/// Returns the unique number of a replacement; `None` for the first object that was found in a place.
 ///
-/// `place`: the code that refers to it, how, and its type.
+/// `place`: a text of the code that refers to the object, the label of the reference, and the type.
 pub(crate) fn replacement(place: &str, object: &Bound<'_, PyAny>) -> Option<String> {
     let py = object.py();
-    // Taken out while references are followed, which may run code.
+    // Removed from the table while weak references are followed, which may run code.
     let mut met = PLACES.with(py, |places| places.get_or_insert_default().remove(place)).unwrap_or_default();
     let known = met.objects.iter().find(|(_, reference)| reference.is_to(object)).map(|(number, _)| *number);
     let number = known.unwrap_or(met.next);
@@ -63,7 +63,7 @@ pub(crate) fn replacement(place: &str, object: &Bound<'_, PyAny>) -> Option<Stri
     (number > 0).then(|| format!("{} {number}", process(py)))
 }
 
-/// A number that no other process has.
+/// Returns a random number that identifies this process.
 fn process(py: Python<'_>) -> &String {
     static PROCESS: Lazy<String> = Lazy::new();
     PROCESS.get_or_init(py, || {
