@@ -1,4 +1,4 @@
-"""Caches what Python functions computed, permanently, on disk.
+"""Caches what Python functions computed, on disk and permanently.
 
     >>> from funes import memorious
     >>> @memorious
@@ -6,7 +6,7 @@
     ...     return x * 2
 
 See `memorious` for the decorator, `load_cached_results` for stored results as data, `open_cache` for a cache without
-its functions, and `funes.types` for the types of what these return.
+its functions, and `funes.types` for the types of their results.
 """
 
 from funes import _hooks as _hooks  # registers the callbacks of the extension
@@ -21,8 +21,8 @@ from funes.errors import (
     UnpicklableResultError,
 )
 
-# The others are imported at their first use, since `import funes` stands at the top of programs that may not need them,
-# and `typing` alone takes longer to import than a hundred thousand hits.
+# The other names are imported at their first use: `import funes` stands at the top of programs that
+# may not need them, and importing `typing` alone takes longer than a hundred thousand hits.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from funes._code.definition_tree import explain_definition

@@ -1,4 +1,4 @@
-"""Small files of JSON beside the entries: written whole or not at all."""
+"""Small JSON files beside the entries, written atomically."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ def write_json(
     durable: bool = False,
     publish: Callable[[str, str], None] = os.replace,
 ) -> None:
-    """Write a file into the folder of a definition.
+    """Writes a file into the folder of a definition, completely or not at all.
 
     Args:
-        folder: Where.
+        folder: The folder.
         name: The file's name.
-        content: What it is to hold.
-        shared: Whether the owner's group may use it too.
-        durable: Whether a power cut must leave the file of before or this one.
-        publish: Gives the written file its name; by default in the place of what has it.
+        content: The content.
+        shared: Give the owner's group access.
+        durable: A power cut leaves either the former file or this one.
+        publish: Gives the written file its name. Default: replace the present file.
 
     Raises:
-        OSError: It cannot be written; what was there stays, and nothing else is left behind.
+        OSError: It cannot be written. The former file stays, and no other file is left behind.
     """
-    # The same name rule as for entries that are being written: what a crash leaves behind is swept with them.
+    # Temporary entries have the same kind of name, so that one sweep deletes the remains of a
+    # crash.
     temporary = os.path.join(folder, f".tmp-{os.urandom(8).hex()}")
     mode = 0o660 if shared else 0o600
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
             if os.name == "posix" and os.fstat(descriptor).st_mode & mode != mode:
-                # An unusual umask took it away. A file system without permissions of its own may refuse.
+                # An unusual umask removed permissions. A file system without its own permissions
+                # may refuse.
                 with suppress(OSError):
                     os.fchmod(descriptor, mode)
             json.dump(content, file, indent=1, ensure_ascii=False)
@@ -53,5 +55,5 @@ def write_json(
 
 
 def is_shared(folder: str | os.PathLike[str]) -> bool:
-    """Whether the owner's group may write into a folder, as ``memorious(shared=True)`` has it."""
+    """Returns whether a folder was created with ``memorious(shared=True)``: its group may write to it."""
     return os.name == "posix" and os.stat(folder).st_mode & 0o020 != 0

@@ -1,14 +1,16 @@
-"""The callbacks of the extension: one table of what it needs of the Python code of funes.
+"""The callbacks of the extension: one table of all that it needs of the Python code of funes.
 
-Each method imports what it returns, since a process needs few of them: one that only finds results in memory needs
-none. The extension calls a method at the first use and keeps the answer; `Hooks` in the stub says what each one is.
+Each method imports what it returns, since a process needs few of them: if all results are in
+memory, it needs none. The extension calls a method at the first use and keeps its result. `Hooks`
+in the stub describes the methods.
 """
 
 from __future__ import annotations
 
 from funes._funes import register_hooks
 
-# The stub has the types of these methods, and mypy compares. `typing` takes longer to import than all of this.
+# The stub has the types of these methods, and mypy compares. Importing `typing` takes longer than
+# all of this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,9 +32,9 @@ class _Table:
         return begin
 
     def begin_uncached(self) -> Callable[..., None]:
-        from funes._call.miss import say_uncached
+        from funes._call.miss import warn_uncached
 
-        return say_uncached
+        return warn_uncached
 
     def call_seeded(self) -> Callable[..., Any]:
         from funes._call.miss import call_seeded
@@ -49,10 +51,10 @@ class _Table:
 
         return call_async
 
-    def keep_result(self) -> Callable[..., Any]:
-        from funes._call.miss import take_over
+    def store_result(self) -> Callable[..., Any]:
+        from funes._call.miss import store_result
 
-        return take_over
+        return store_result
 
     def is_logged(self) -> Callable[[], bool]:
         from funes._call.log import is_on
@@ -102,12 +104,12 @@ class _Table:
         return adopt
 
     def reduce(self) -> Callable[[Memo[..., Any]], tuple[Any, ...]]:
-        from funes._memo.remote import reduce
+        from funes._memo.sending import reduce
 
         return reduce
 
     def dask_token(self) -> Callable[[Memo[..., Any]], object]:
-        from funes._memo.remote import token_of
+        from funes._memo.sending import token_of
 
         return token_of
 

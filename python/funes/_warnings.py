@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line."""
+"""Warnings at the user's line of code."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from types import FrameType
 from funes.errors import CacheWarning
 
 _OWN = os.path.dirname(__file__) + os.sep
-#: The frames of an import, which `warnings.warn` does not count.
+#: File names of the import system, whose frames `warnings.warn` does not count.
 _IMPORTING = "<frozen importlib"
 
-#: What the name of an error has in it if a module is missing.
+#: Occurs in the text of an error if a module is missing.
 _IMPORT = "ModuleNotFoundError"
 
-#: How many characters of a message are shown, and stored in the place of what cannot be.
+#: Characters of a message that are shown, and stored in place of an argument that cannot be stored.
 _LONGEST = 200
 
 
 def warn(text: str) -> None:
-    """Give a `CacheWarning` at the line outside of funes that led here."""
+    """Gives a `CacheWarning` at the innermost line outside of funes."""
     level = 2
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_back is not None:
@@ -36,10 +36,10 @@ def warn(text: str) -> None:
 
 
 def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
-    """Failures as people want to read them: one text for each kind, and how many failures are of it.
+    """Groups failures by kind: one text for each kind, with the number of failures.
 
     Args:
-        failures: The path of what failed, and the reason.
+        failures: Paths of files that failed, each with the reason.
 
     Example:
         >>> grouped([("a", "gone"), ("b", "gone"), ("c", "c is damaged")])
@@ -60,7 +60,7 @@ def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
 
 
 def one_line(error: BaseException) -> str:
-    """`ValueError: what happened`, however long the message is."""
+    """Returns `ValueError: what happened` in one line, shortened if it is long."""
     lines = str(error).strip().splitlines()
     if not lines:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""What funes raises and warns of.
+"""Exceptions and warnings of funes.
 
 ::
 
@@ -12,11 +12,11 @@
     UserWarning
      └─ CacheWarning
 
-A memorious call raises none of the errors but `DefinitionMismatch`: it runs the function, returns its value and gives
-one `CacheWarning`. The others come out of `hash_value`, `hash_definition`, `f.key`, `f.adopt` and the like, whose only
-work is what failed.
+Of these errors, a memorious call raises only `DefinitionMismatch`. Otherwise it runs the function, returns its value
+and gives one `CacheWarning`. `hash_value`, `hash_definition`, `f.key`, `f.adopt` and similar functions raise the other
+errors, since they have no other work than what failed.
 
-This module imports nothing, since every other one may need it.
+This module imports nothing, since all other modules may need it.
 """
 
 from __future__ import annotations
@@ -33,41 +33,42 @@ __all__ = [
 
 
 class FunesError(Exception):
-    """Parent of every error of funes."""
+    """Base class of all errors of funes."""
 
 
 class UnhashableArgumentError(FunesError, TypeError):
-    """A value that cannot be part of a key; the message says where in the argument it sits and what to do.
+    """A value that cannot be part of a key. The message names its path in the argument and what to do.
 
     Raised by `hash_value`, `hash_definition`, `f.key`, `f.is_cached` and `f.forget`.
     """
 
 
 class UnpicklableResultError(FunesError, TypeError):
-    """A result that neither pickle nor dill can write; the message names its type and the reason."""
+    """A result that neither pickle nor dill can write. The message names its type and the reason."""
 
 
 class DamagedEntryError(FunesError, ValueError):
-    """A stored file whose bytes are not those that were written; the message names the file and what is wrong."""
+    """A stored file whose bytes differ from those that were written. The message names the file and the defect."""
 
 
 class AdoptionError(FunesError, ValueError):
-    """Results of another version cannot be adopted; the message names what stands in the way.
+    """Results of another version that cannot be adopted. The message names the obstacle.
 
     Raised by `f.adopt`.
     """
 
 
-class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # it names a state, as the documents do
-    """This process has other code than the one that submitted the call, so nothing was run and nothing was stored.
+class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # the name of a state, as in the docs
+    """This process has other code than the process that submitted the call, so nothing was run or stored.
 
-    Raised by calls of memorious functions that were sent to another process: a pool's worker, a cluster's node. The
-    message names what differs, the values or files of both processes, and the remedy. docs/clusters.md tells more.
+    Raised by calls of memorious functions that were sent to another process, such as a worker of a
+    pool or a node of a cluster. The message names what differs, the values or files of both
+    processes, and the remedy. See docs/clusters.md.
     """
 
 
 class CacheWarning(UserWarning):
-    """The cache could not do its work; the call returned what the plain function returns.
+    """The cache could not do its work. The call returned what the undecorated function returns.
 
     Turn it into an error while testing with ``warnings.simplefilter("error", CacheWarning)``.
     """

@@ -1,4 +1,4 @@
-"""The memorious function as an object that is called: what the extension's own type must get right."""
+"""The memorious function as a callable object: the type that the extension creates."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def echo(a: Any, b: Any = 0, *, c: Any = "c") -> bool:
 
 
 @given(SCALARS, SCALARS, SCALARS)
-def test_the_short_way_and_the_long_way_make_one_key(a: Any, b: Any, c: Any) -> None:
+def test_fast_key_equals_general_key(a: Any, b: Any, c: Any) -> None:
     """Scalars are encoded on the stack; with a tuple around them they are walked like everything else.
 
     The first call keeps its result under the key of the long way, and the second finds it by the short one.
@@ -58,7 +58,7 @@ def test_the_short_way_and_the_long_way_make_one_key(a: Any, b: Any, c: Any) -> 
     assert echo.cache_info().memory_hits == before + 2
 
 
-def test_the_type_is_an_ordinary_one() -> None:
+def test_memo_type_behaves_like_a_python_class() -> None:
     @memorious
     def f(x: int) -> int:
         """Of f."""
@@ -98,7 +98,7 @@ def test_a_cycle_through_a_function_is_collected() -> None:
     assert reference() is None
 
 
-def test_it_cannot_be_made_of_anything_else() -> None:
+def test_memo_type_refuses_non_functions() -> None:
     for arguments in [(), (1,), (1, 2), (len, None)]:
         with pytest.raises((TypeError, AttributeError)):
             Memo(*arguments)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ class Method:
         return self.x + y
 
 
-def test_it_binds_as_a_method_does() -> None:
+def test_memo_binds_like_a_method() -> None:
     one = Method(1)
     bound = one.add
     assert [one.add(1), bound(1), Method.add(one, 1), functools.partial(one.add)(y=1)] == [2] * 4
@@ -123,7 +123,7 @@ def test_it_binds_as_a_method_does() -> None:
     assert Method.__dict__["add"].cache_info().misses == 1
 
 
-# Nothing is leaked
+# Reference leaks
 
 
 class Odd:
@@ -186,7 +186,7 @@ PATHS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
 @pytest.mark.parametrize("path", PATHS)
-def test_no_path_leaks(path: str, full: bool) -> None:
+def test_no_code_path_leaks_references(path: str, full: bool) -> None:
     call = PATHS[path]
     slow = path in ("an error", "disk", "a wrong seed", "a refused argument")
     times = 100_000 if full else 200 if slow else 10_000
@@ -207,7 +207,7 @@ def test_no_path_leaks(path: str, full: bool) -> None:
 # Calls within calls
 
 
-def test_a_key_that_calls_the_function_while_it_is_made() -> None:
+def test_function_called_while_its_key_is_computed() -> None:
     @memorious
     def f(x: Any) -> int:
         return 1
@@ -237,7 +237,7 @@ def test_a_key_that_calls_the_function_while_it_is_made() -> None:
     assert [f(Nested()), f({Nested(): 1}), f([Nested()])] == [1, 1, 1]
 
 
-def test_a_result_whose_end_calls_the_function() -> None:
+def test_function_called_by_the_finalizer_of_a_result() -> None:
     calls = []
 
     @memorious(memory=2000)
@@ -261,7 +261,7 @@ def test_a_result_whose_end_calls_the_function() -> None:
     assert len(calls) == 100
 
 
-def test_a_signal_handler_that_calls_the_function(run_python: RunPython) -> None:
+def test_function_called_by_a_signal_handler(run_python: RunPython) -> None:
     if not hasattr(__import__("signal"), "setitimer"):
         pytest.skip("no timers")
     script = """if True:
@@ -311,23 +311,24 @@ EVERY_PATH = """if True:
 @pytest.mark.parametrize(
     "environment", [{"PYTHONMALLOC": "debug"}, {"PYTHONDEVMODE": "1"}, {"PYTHONMALLOC": "malloc"}]
 )
-def test_the_allocators_that_look_for_mistakes(
+def test_debug_allocators_report_no_errors(
     run_python: RunPython, environment: dict[str, str]
 ) -> None:
     script = EVERY_PATH.format(tests=str(Path(__file__).parent))
     assert run_python(script, **environment) == "done\n"
 
 
-# What a hit costs
+# Cost of a hit
 
-#: What is called -> instructions within the extension, and what it calls, for these hits. By valgrind on x86-64, where
-#: the interpreter's own part is small.
+#: Instructions within the extension and the functions that it calls, for these hits, by case.
+#: Measured by valgrind on x86-64, where the interpreter's own part is small.
 INSTRUCTIONS = {
     "f(1), g(1, b=2.5, c='x'), h(1)": 2_900,
     "i(point), j(own), k(nested), l({'a': 1, 'b': [2.5, 'c']})": 20_000,
 }
-#: The first call of a process, which describes the function, takes a number of instructions that differs with the seed
-#: of hashes and with addresses. Both are fixed, so that the difference of two runs is that of their hits.
+#: The first call of a process, which computes the definition, takes a number of instructions that
+#: depends on the hash seed and on addresses. Both are fixed, so that the difference of two runs is
+#: the cost of their hits.
 FIXED = ["setarch", "-R"] if shutil.which("setarch") else []
 VALGRIND = [
     "valgrind",
@@ -338,7 +339,7 @@ VALGRIND = [
 ]
 
 
-#: Not after some linkers; then valgrind cannot tell where a hit begins.
+#: Some linkers leave no symbol by which valgrind could find the start of a hit.
 HAS_SYMBOLS = re.search(rb"memo_type\w+vectorcall", Path(_funes.__file__).read_bytes()) is not None
 
 
@@ -346,9 +347,7 @@ HAS_SYMBOLS = re.search(rb"memo_type\w+vectorcall", Path(_funes.__file__).read_b
 @pytest.mark.skipif(not HAS_SYMBOLS, reason="the extension was stripped of its symbols")
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the figure is another's")
 @pytest.mark.parametrize("calls", INSTRUCTIONS)
-def test_a_hit_takes_no_more_instructions_than_it_did(
-    calls: str, tmp_path: Path, cache: Path
-) -> None:
+def test_instruction_count_of_a_hit_has_not_grown(calls: str, tmp_path: Path, cache: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         f"""if True:

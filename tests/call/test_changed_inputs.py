@@ -1,4 +1,4 @@
-"""A result is stored under the key of the inputs that the function ran with, or not at all."""
+"""A result is stored under the key of the inputs with which the function ran, or not at all."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from funes._call import single_flight
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-#: Longer than anything here takes.
+#: Seconds, longer than any step here takes.
 SOON = 60
 
-#: What the functions below do besides, in a way that their definitions do not follow.
+#: Actions of the functions below, found in a way that their definitions do not follow.
 OUTSIDE: dict[str, Any] = {}
 
 NUMBER = 1
@@ -47,14 +47,14 @@ def _outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys.modules[__name__], "TWISTER", random.Random(3))
     monkeypatch.setattr(Settings, "scale", 1)
     yield
-    assert not single_flight._claims
+    assert not single_flight._in_flight
 
 
 def set_number(value: int) -> None:
     setattr(sys.modules[__name__], "NUMBER", value)  # noqa: B010
 
 
-# While the function runs
+# Changes while the function runs
 
 
 def reads_a_global() -> Any:
@@ -111,12 +111,12 @@ def reads_what_it_captured() -> Any:
     ids=["global", "list", "class", "captured"],
 )
 @pytest.mark.parametrize("is_first", [True, False], ids=["first call", "later call"])
-def test_what_changes_while_the_function_runs_is_no_input_of_what_is_stored(
+def test_changes_during_the_run_prevent_storing(
     make: Callable[[], Any], change: Any, back: Any, is_first: bool
 ) -> None:
     read = make()
     with ThreadPoolExecutor(1) as elsewhere:
-        # There is another thread when the call begins, so what changes need not be the call's doing.
+        # Another thread exists when the call begins, so the change need not come from the call.
         elsewhere.submit(int).result(SOON)
         if not is_first:
             assert read("other") == ("other", 1)
@@ -136,14 +136,14 @@ def _changes_are_not_stored(read: Any, back: Any, *, is_first: bool) -> None:
         assert read(5) == (5, 1)
 
 
-def test_what_is_bound_again_to_an_equal_value_is_no_change() -> None:
+def test_rebinding_to_an_equal_value_does_not_prevent_storing() -> None:
     read = reads_a_list()
     OUTSIDE["act"] = lambda: setattr(sys.modules[__name__], "NUMBERS", [1])
     assert read(5) == (5, 1)
     assert len(load_cached_results(read)) == 1
 
 
-# What the call changes
+# Changes by the call
 
 
 def appends(numbers: list[int]) -> int:
@@ -181,7 +181,7 @@ class Thing:
     ],
     ids=["list", "Generator", "Random", "RandomState", "object", "array"],
 )
-def test_a_call_that_changes_its_argument_is_not_stored(function: Any, make: Any) -> None:
+def test_call_that_changes_its_argument_is_not_stored(function: Any, make: Any) -> None:
     remembers = memorious(function)
     argument, same = make(), make()
     with pytest.warns(CacheWarning, match="the call changed its argument '") as caught:
@@ -193,7 +193,7 @@ def test_a_call_that_changes_its_argument_is_not_stored(function: Any, make: Any
     assert hash_value(argument) == hash_value(same)
 
 
-def test_a_method_that_changes_its_object_is_not_stored() -> None:
+def test_method_that_changes_its_instance_is_not_stored() -> None:
     class Model:
         @memorious
         def fit(self, x: float) -> Any:
@@ -207,7 +207,7 @@ def test_a_method_that_changes_its_object_is_not_stored() -> None:
     assert second.coefficient == 2
 
 
-def test_what_changes_by_being_ignored_is_stored() -> None:
+def test_changed_ignored_argument_does_not_prevent_storing() -> None:
     @memorious(ignore="seen")
     def note(x: int, seen: list[int]) -> int:
         seen.append(x)
@@ -229,7 +229,7 @@ def test_a_coroutine_that_changes_its_argument_is_not_stored() -> None:
     assert len(load_cached_results(append)) == 0
 
 
-def test_a_generator_that_is_global_or_captured_is_drawn_from_anew() -> None:
+def test_global_or_captured_generator_is_drawn_from_at_each_call() -> None:
     captured = np.random.default_rng(0)
 
     @memorious
@@ -255,10 +255,10 @@ def test_a_generator_that_is_global_or_captured_is_drawn_from_anew() -> None:
         assert len(caught) == 1
 
 
-# While a call waits
+# Changes while a call waits
 
 
-def test_an_argument_that_changes_while_a_call_waits_is_that_of_another_call() -> None:
+def test_argument_changed_during_a_wait_changes_the_key() -> None:
     @memorious
     async def total(numbers: list[int]) -> int:
         await asyncio.sleep(0.01)
@@ -299,14 +299,14 @@ def _in_thread(call: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 def _until_waiting(count: int) -> None:
     for _ in range(20_000):
-        if sum(len(claim.wakers) for claim in list(single_flight._claims.values())) == count:
+        if sum(len(claim.wakers) for claim in list(single_flight._in_flight.values())) == count:
             return
         threading.Event().wait(0.002)
     raise AssertionError("nothing waits")
 
 
 @pytest.mark.parametrize("what", ["argument", "global"])
-def test_what_changes_while_a_thread_waits_is_that_of_another_call(what: str) -> None:
+def test_state_changed_while_a_thread_waits_changes_the_key(what: str) -> None:
     ours, go = threading.Event(), threading.Event()
 
     @memorious
@@ -340,7 +340,7 @@ def test_what_changes_while_a_thread_waits_is_that_of_another_call(what: str) ->
 
 
 @pytest.mark.parametrize("what", ["argument", "global"])
-def test_what_changes_while_a_seeded_call_waits_for_its_turn_is_not_stored(what: str) -> None:
+def test_state_changed_while_a_seeded_call_waits_prevents_storing(what: str) -> None:
     ours, go = threading.Event(), threading.Event()
 
     @memorious
@@ -364,7 +364,7 @@ def test_what_changes_while_a_seeded_call_waits_for_its_turn_is_not_stored(what:
         asked.set()
         return total(shared, global_seed=1)
 
-    with pytest.warns(CacheWarning, match="while the call waited for its turn"):
+    with pytest.warns(CacheWarning, match="while the call waited for other seeded calls"):
         second, _ = _in_thread(call)
         asked.wait(SOON)
         _until_claimed()
@@ -382,10 +382,10 @@ def test_what_changes_while_a_seeded_call_waits_for_its_turn_is_not_stored(what:
 
 
 def _until_claimed() -> None:
-    """Until both seeded calls have their keys: the second one waits for its turn from then on."""
+    """Waits until both seeded calls have their keys: the second one then waits for the generators."""
     for _ in range(20_000):
-        if len(single_flight._claims) == 2:
+        if len(single_flight._in_flight) == 2:
             threading.Event().wait(0.05)
             return
         threading.Event().wait(0.002)
-    raise AssertionError("there is no second claim")
+    raise AssertionError("there is no second in-flight call")

@@ -1,4 +1,4 @@
-"""Results in memory: whose they are, how many there are, and when they are forgotten."""
+"""Results in memory: ownership, bounds, and when they are forgotten."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 RunPython = Callable[..., str]
 
-# What is told, and where a result comes from
+# Statistics
 
 
-def test_the_numbers_of_a_function() -> None:
+def test_cache_info_counts_hits_and_misses() -> None:
     @memorious
     def slow(x: int) -> int:
         time.sleep(0.02)
@@ -50,7 +50,7 @@ def test_the_numbers_of_a_function() -> None:
 
 
 @pytest.mark.parametrize("result", [1.5, [1, {"a": b"b"}], Fraction(1, 3), Counter("abb")])
-def test_what_is_found_on_disk_is_kept_in_memory(result: Any) -> None:
+def test_disk_hit_is_kept_in_memory(result: Any) -> None:
     @memorious
     def made() -> Any:
         return result
@@ -61,7 +61,7 @@ def test_what_is_found_on_disk_is_kept_in_memory(result: Any) -> None:
     assert made.cache_info()[:3] == (2, 1, 0)
 
 
-def test_a_call_that_raises_or_cannot_be_remembered_is_a_miss() -> None:
+def test_failed_and_unhashable_calls_count_as_misses() -> None:
     @memorious
     def fail(x: Any) -> None:
         raise KeyError(x)
@@ -78,7 +78,7 @@ async def _later(x: int) -> int:
     return x
 
 
-def test_coroutine_functions_too() -> None:
+def test_coroutine_results_are_kept_in_memory() -> None:
     import asyncio
 
     later = memorious(_later)
@@ -87,7 +87,7 @@ def test_coroutine_functions_too() -> None:
 
 
 @pytest.mark.parametrize("spelling", range(6))
-def test_every_spelling_of_a_call_hits_in_memory(spelling: int) -> None:
+def test_all_spellings_of_a_call_hit_in_memory(spelling: int) -> None:
     @memorious
     def f(a: int, b: float = 2.5, *, c: str = "c", d: Any = None) -> int:
         return a
@@ -122,7 +122,7 @@ MUTABLE: list[Callable[[], Any]] = [
 
 
 def change(value: Any) -> None:
-    """Spoil every container in a value."""
+    """Changes every container in a value."""
     if isinstance(value, dict):
         for part in list(value.values()):
             change(part)
@@ -137,7 +137,7 @@ def change(value: Any) -> None:
 
 
 @pytest.mark.parametrize("make", MUTABLE)
-def test_nobody_sees_what_another_caller_does_to_a_result(make: Callable[[], Any]) -> None:
+def test_changing_a_result_does_not_affect_later_callers(make: Callable[[], Any]) -> None:
     @memorious
     def f(x: int) -> Any:
         return make()
@@ -152,7 +152,7 @@ def test_nobody_sees_what_another_caller_does_to_a_result(make: Callable[[], Any
     assert (info.memory_hits, info.misses) == (3, 1)
 
 
-def test_what_is_one_object_twice_stays_so_and_cycles_too() -> None:
+def test_shared_references_and_cycles_survive_in_memory() -> None:
     @memorious
     def f(kind: str) -> Any:
         part: list[Any] = [1]
@@ -169,7 +169,7 @@ def test_what_is_one_object_twice_stays_so_and_cycles_too() -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.5, "text", b"bytes", None, True, 2**100, (1, ("a", None))])
-def test_what_cannot_change_is_shared(value: Any) -> None:
+def test_immutable_results_are_shared(value: Any) -> None:
     @memorious
     def f(x: int) -> Any:
         return copy.deepcopy(value)
@@ -179,7 +179,7 @@ def test_what_cannot_change_is_shared(value: Any) -> None:
     assert f(1) == value
 
 
-def test_arrays_are_the_caller_s_own() -> None:
+def test_arrays_from_memory_are_copies() -> None:
     np = pytest.importorskip("numpy")
 
     @memorious
@@ -194,7 +194,7 @@ def test_arrays_are_the_caller_s_own() -> None:
             array[:] = -1
 
 
-# How many there are
+# Bounds
 
 
 def test_the_memory_of_one_function_is_bounded() -> None:
@@ -211,7 +211,7 @@ def test_the_memory_of_one_function_is_bounded() -> None:
     assert f.cache_info().misses == 2000
 
 
-def test_no_memory_at_all() -> None:
+def test_memory_zero_keeps_nothing() -> None:
     @memorious(memory=0)
     def f(x: int) -> int:
         return x
@@ -221,7 +221,7 @@ def test_no_memory_at_all() -> None:
     assert f.cache_info().memory_bytes == 0
 
 
-def test_a_result_that_would_push_out_all_others_is_not_kept() -> None:
+def test_result_larger_than_the_memory_bound_is_not_kept() -> None:
     @memorious(memory=100_000)
     def f(x: int) -> bytes:
         return bytes(x)
@@ -236,7 +236,7 @@ def test_a_result_that_would_push_out_all_others_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("setting", "hits"), [("0", (0, 1)), ("64K", (1, 0)), ("1g", (1, 0)), ("nonsense", (1, 0))]
 )
-def test_the_bound_of_the_process(run_python: RunPython, setting: str, hits: Any) -> None:
+def test_memory_bound_of_the_process(run_python: RunPython, setting: str, hits: Any) -> None:
     script = """if True:
         from funes import memorious
 
@@ -250,8 +250,8 @@ def test_the_bound_of_the_process(run_python: RunPython, setting: str, hits: Any
     assert run_python(script, FUNES_MEMORY=setting).split() == [str(number) for number in hits]
 
 
-def test_what_a_result_takes_is_what_is_counted(run_python: RunPython) -> None:
-    """The bound is one of memory, not of a number that has little to do with it."""
+def test_memory_bound_counts_actual_bytes(run_python: RunPython) -> None:
+    """The bound limits the memory that is really used, not an estimate far from it."""
     if not Path("/proc/self/statm").exists():
         pytest.skip("the system does not say how much memory a process has")
     script = """if True:
@@ -277,10 +277,10 @@ def test_what_a_result_takes_is_what_is_counted(run_python: RunPython) -> None:
     assert 0.4 < ratio <= 1.1
 
 
-# When they are forgotten
+# Forgetting
 
 
-def test_what_is_deleted_by_hand_is_forgotten_within_a_second() -> None:
+def test_manually_deleted_entry_is_forgotten_within_a_second() -> None:
     @memorious
     def f(x: int) -> int:
         return x
@@ -301,7 +301,7 @@ def test_what_is_deleted_by_hand_is_forgotten_within_a_second() -> None:
     assert other.exists()
 
 
-def test_a_whole_cache_that_is_deleted_is_computed_anew(cache: Path) -> None:
+def test_deleted_cache_is_recomputed(cache: Path) -> None:
     import shutil
 
     @memorious
@@ -316,7 +316,7 @@ def test_a_whole_cache_that_is_deleted_is_computed_anew(cache: Path) -> None:
     assert f.key(1).path.exists()
 
 
-def test_what_is_forgotten_is_computed_again() -> None:
+def test_forgotten_result_is_recomputed() -> None:
     @memorious
     def f(x: int) -> int:
         return x
@@ -327,7 +327,7 @@ def test_what_is_forgotten_is_computed_again() -> None:
     assert f.cache_info().misses == 2
 
 
-def test_old_code_that_comes_back_finds_its_results_in_memory() -> None:
+def test_reverted_code_finds_its_results_in_memory() -> None:
     @memorious
     def f(x: int) -> int:
         return x
@@ -339,7 +339,7 @@ def test_old_code_that_comes_back_finds_its_results_in_memory() -> None:
     assert f.cache_info()[:3] == (3, 0, 2)
 
 
-def test_two_functions_of_one_definition_do_not_share_memory(tmp_path: Path) -> None:
+def test_functions_with_equal_definitions_do_not_share_memory(tmp_path: Path) -> None:
     def f(x: int) -> int:
         return x
 
@@ -351,10 +351,10 @@ def test_two_functions_of_one_definition_do_not_share_memory(tmp_path: Path) -> 
     assert other.cache_info().memory_bytes > 0
 
 
-# Threads, forks, and other company
+# Threads, forks and other processes
 
 
-def test_threads_that_hit_and_miss_and_clear() -> None:
+def test_concurrent_hits_misses_and_clears() -> None:
     @memorious(memory=20_000)
     def f(x: int) -> list[int]:
         return [x]
@@ -382,7 +382,7 @@ def test_threads_that_hit_and_miss_and_clear() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-def test_a_fork_while_other_threads_hit(run_python: RunPython) -> None:
+def test_fork_during_hits_of_other_threads(run_python: RunPython) -> None:
     script = """if True:
         import os, threading, time
         from funes import memorious
@@ -417,7 +417,7 @@ def test_a_fork_while_other_threads_hit(run_python: RunPython) -> None:
     assert run_python(script) == "done\n"
 
 
-def test_other_processes_see_what_was_computed(cache: Path) -> None:
+def test_other_processes_find_results(cache: Path) -> None:
     @memorious
     def f(x: int) -> int:
         return x

@@ -1,4 +1,4 @@
-"""A miss about which nothing is unusual is the extension's from end to end; Python code sees to all others alike."""
+"""Misses: the extension handles usual ones alone, and Python code handles the remaining ones alike."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from funes._funes import InFlightCall
 
 Printed = Callable[[], list[str]]
 
-#: Longer than a folder that was moved may go unnoticed.
+#: Seconds, longer than a moved folder may go unnoticed.
 NOTICED = 0.01
 
 
 def note_calls(seen: list[str], *functions: Callable[..., Any]) -> Callable[..., None]:
-    """A profiler that notes the arguments' digest of each call of one of the functions."""
+    """Returns a profiler that notes the argument digest of each call of one of the functions."""
     codes = {function.__code__ for function in functions}
 
     def note(frame: Any, event: str, _: object) -> None:
@@ -41,9 +41,9 @@ def note_calls(seen: list[str], *functions: Callable[..., Any]) -> Callable[...,
 
 @pytest.fixture
 def by_python() -> Iterator[list[str]]:
-    """The argument digests of the misses that Python code handles."""
+    """Yields the list of argument digests of misses that Python code handles."""
     seen: list[str] = []
-    note = note_calls(seen, miss.begin, miss.take_over)
+    note = note_calls(seen, miss.begin, miss.store_result)
     threading.setprofile(note)
     sys.setprofile(note)
     yield seen
@@ -54,11 +54,11 @@ def by_python() -> Iterator[list[str]]:
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     yield
-    assert not single_flight._claims
+    assert not single_flight._in_flight
 
 
 def make(**options: Any) -> Any:
-    """A function whose first miss, which describes its definition, has been."""
+    """Returns a function after its first miss, which writes definition.json."""
 
     @memorious(**options)
     def same(x: Any, y: Any = None) -> Any:
@@ -70,7 +70,7 @@ def make(**options: Any) -> Any:
 
 
 @pytest.mark.usefixtures("cache")
-def test_the_first_miss_is_python_s_and_those_after_it_are_not(by_python: list[str]) -> None:
+def test_only_the_first_miss_runs_python_code(by_python: list[str]) -> None:
     same = make()
     assert len(by_python) == 1
     assert [same(x) for x in (1, 2.5, "three", None, b"5", (6, ("seven",)))] == [
@@ -79,7 +79,7 @@ def test_the_first_miss_is_python_s_and_those_after_it_are_not(by_python: list[s
     ]
     assert len(by_python) == 1
     same([1])
-    assert len(by_python) == 2  # a list may change while the function runs
+    assert len(by_python) == 2  # a list is mutable
 
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -91,7 +91,7 @@ PLAIN = st.recursive(
 
 
 def written(path: Path) -> bytes:
-    """The pickle in an entry, without the time that the function took."""
+    """Returns the pickle in an entry, without the computation time."""
     with path.open("rb") as file:
         pickle.load(file)
         end = file.tell()
@@ -101,7 +101,7 @@ def written(path: Path) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(argument=ATOMS | st.tuples(ATOMS, ATOMS) | st.frozensets(st.integers()), output=PLAIN)
-def test_both_ways_write_the_same(
+def test_fast_and_general_miss_write_equal_entries(
     tmp_path_factory: pytest.TempPathFactory, argument: Any, output: Any
 ) -> None:
     top = tmp_path_factory.mktemp("cache")
@@ -131,7 +131,7 @@ def test_both_ways_write_the_same(
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("options", [{}, {"single_flight": False}, {"memory": 0}])
-def test_what_others_stored_is_found_after_a_miss(
+def test_entry_stored_by_another_process_is_found_after_a_miss(
     options: dict[str, Any], printed: Printed, by_python: list[str]
 ) -> None:
     same, other = make(**options), make(**options)
@@ -160,7 +160,7 @@ def test_what_others_stored_is_found_after_a_miss(
         ({}, (float("nan"), bytearray(1))),
     ],
 )
-def test_what_is_unusual_is_python_s(
+def test_unusual_calls_are_handled_by_python_code(
     options: dict[str, Any], call: tuple[Any, ...], by_python: list[str]
 ) -> None:
     same = make(**options)
@@ -172,7 +172,7 @@ def test_what_is_unusual_is_python_s(
 
 
 @pytest.mark.usefixtures("cache")
-def test_an_unusual_result_is_python_s(by_python: list[str]) -> None:
+def test_unusual_results_are_handled_by_python_code(by_python: list[str]) -> None:
     @memorious
     def numbers(x: int) -> Any:
         return range(x)
@@ -185,7 +185,7 @@ def test_an_unusual_result_is_python_s(by_python: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_line_is_logged_as_soon_as_anybody_wants_to_know(
+def test_misses_are_logged_once_logging_is_enabled(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     same = make()
@@ -198,7 +198,7 @@ def test_a_line_is_logged_as_soon_as_anybody_wants_to_know(
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
-def test_a_function_that_raises_lets_others_go_on(error: BaseException) -> None:
+def test_function_that_raises_wakes_waiting_calls(error: BaseException) -> None:
     troubles = [error, None]
 
     @memorious(ignore="troubles")
@@ -211,7 +211,7 @@ def test_a_function_that_raises_lets_others_go_on(error: BaseException) -> None:
     work(0, troubles)
     with pytest.raises(type(error)):
         work(1, troubles)
-    assert not single_flight._claims
+    assert not single_flight._in_flight
     troubles.append(None)
     assert work(1, troubles) == 1
 
@@ -219,7 +219,7 @@ def test_a_function_that_raises_lets_others_go_on(error: BaseException) -> None:
 @pytest.mark.usefixtures("cache")
 @pytest.mark.skipif(sys.platform == "win32", reason="resource limits")
 @pytest.mark.parametrize("is_strict", [False, True])
-def test_a_result_that_cannot_be_written_is_said_and_lets_others_go_on(is_strict: bool) -> None:
+def test_unwritable_result_warns_and_wakes_waiting_calls(is_strict: bool) -> None:
     import resource
     import signal
 
@@ -241,29 +241,29 @@ def test_a_result_that_cannot_be_written_is_said_and_lets_others_go_on(is_strict
                 assert same(big) == big
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not single_flight._claims
+    assert not single_flight._in_flight
     assert not same.is_cached(big)
     assert same(big) == big
     assert same.is_cached(big)
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_nested_call_belongs_to_the_one_around_it() -> None:
+def test_nested_call_has_the_outer_call_as_parent() -> None:
     depths = []
 
     @memorious(ignore="depths")
     def deep(x: int, depths: list[int]) -> int:
-        depths.append(len(vars(single_flight)["_claims"]))
+        depths.append(len(vars(single_flight)["_in_flight"]))
         return deep(x - 1, depths) + 1 if x else 0
 
     assert deep(0, depths) == 0
     assert deep(40, depths) == 40
-    # The innermost was a hit.
+    # The innermost call was a hit.
     assert depths == [1, *range(1, 41)]
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_call_that_asks_for_itself_computes() -> None:
+def test_recursive_call_with_equal_arguments_computes() -> None:
     turns = [2]
 
     @memorious(ignore="turns")
@@ -304,7 +304,7 @@ def test_threads_compute_each_key_once_after_misses() -> None:
     assert sorted(ran) == list(range(-1, 100))
 
 
-def test_a_description_that_is_deleted_is_written_again(cache: Path) -> None:
+def test_deleted_definition_json_is_written_again(cache: Path) -> None:
     same = make()
     path = same.cache_path / "definition.json"
     described = path.read_bytes()
@@ -320,7 +320,7 @@ def test_a_description_that_is_deleted_is_written_again(cache: Path) -> None:
     assert same.is_cached(3)
 
 
-def test_a_definition_is_described_in_another_folder_too(tmp_path: Path) -> None:
+def test_definition_json_is_written_in_each_cache_folder(tmp_path: Path) -> None:
     same = make(cache_dir=tmp_path / "one")
     same(1)
     same._move(str(tmp_path / "two"))
@@ -329,7 +329,7 @@ def test_a_definition_is_described_in_another_folder_too(tmp_path: Path) -> None
     assert (same.cache_path / "definition.json").exists()
 
 
-def test_a_folder_that_is_moved_away_is_noticed(cache: Path, printed: Printed) -> None:
+def test_moved_folder_is_noticed(cache: Path, printed: Printed) -> None:
     same = make()
     same(1)
     cache.rename(cache.with_name("moved"))
@@ -340,7 +340,7 @@ def test_a_folder_that_is_moved_away_is_noticed(cache: Path, printed: Printed) -
     assert same.is_cached(2)
 
 
-def test_a_store_that_the_function_moves_is_described_at_once(tmp_path: Path) -> None:
+def test_definition_json_is_written_at_once_after_a_store_change(tmp_path: Path) -> None:
     @memorious(cache_dir=tmp_path / "one", ignore="root")
     def work(x: int, root: str = "") -> int:
         if root:
@@ -354,7 +354,7 @@ def test_a_store_that_the_function_moves_is_described_at_once(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> None:
+def test_failing_waker_affects_neither_result_nor_other_wakers() -> None:
     woken = []
 
     def fail() -> None:
@@ -362,7 +362,7 @@ def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> N
 
     @memorious
     def work(x: int) -> int:
-        for claim in vars(single_flight)["_claims"].values():
+        for claim in vars(single_flight)["_in_flight"].values():
             claim.wakers.extend([lambda: woken.append(x), fail])
         return x
 
@@ -371,11 +371,11 @@ def test_a_waker_that_fails_harms_neither_the_result_nor_the_other_wakers() -> N
 
 
 @pytest.mark.usefixtures("cache")
-def test_bounds_may_be_larger_than_any_memory() -> None:
+def test_bounds_may_exceed_any_memory() -> None:
     assert make(large_argument=10**30, memory=10**30)("x") == "x"
 
 
-def test_a_context_may_outlive_a_recursion_of_any_depth(tmp_path: Path) -> None:
+def test_context_may_outlive_a_deep_recursion(tmp_path: Path) -> None:
     def nest() -> None:
         for number in range(200_000):
             InFlightCall((str(tmp_path), f"{number:040x}"), in_task=False).enter()

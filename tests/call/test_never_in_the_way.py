@@ -1,4 +1,4 @@
-"""Whatever the cache cannot do, the call returns what the plain function returns."""
+"""Whatever the cache cannot do, the call returns what the undecorated function returns."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _fresh(cache: Path) -> None:
     append._warned.clear()
 
 
-def test_a_call_that_changes_its_argument_is_computed_each_time() -> None:
+def test_call_that_changes_its_argument_is_computed_each_time() -> None:
     with pytest.warns(CacheWarning, match="append: the result was not stored: the call changed"):
         assert append([1]) == [1, 1]
     assert append([1]) == [1, 1]
@@ -63,7 +63,7 @@ def test_the_caller_owns_the_result(printed: Printed) -> None:
     assert printed() == ["[1]"]
 
 
-def test_an_exception_of_the_function_comes_out_and_is_not_stored(cache: Path) -> None:
+def test_exception_propagates_and_is_not_stored(cache: Path) -> None:
     @memorious
     def fail(error: BaseException) -> None:
         raise error
@@ -100,9 +100,7 @@ def test_an_unhashable_argument_of_a_seeded_call_is_still_seeded() -> None:
         assert draw(threading.Lock(), global_seed=1) == draw(threading.Lock(), global_seed=1)
 
 
-def test_an_argument_that_cannot_be_pickled_costs_only_itself(
-    cache: Path, printed: Printed
-) -> None:
+def test_unpicklable_argument_is_replaced_by_a_note(cache: Path, printed: Printed) -> None:
     class Tagged:
         def __funes_key__(self) -> str:
             return "tagged"
@@ -123,7 +121,7 @@ def test_an_argument_that_cannot_be_pickled_costs_only_itself(
 
 
 @pytest.mark.parametrize("make", [lambda: (n for n in range(3)), threading.Lock])
-def test_a_result_that_cannot_be_pickled_is_returned_with_one_warning(make: Any) -> None:
+def test_unpicklable_result_is_returned_with_one_warning(make: Any) -> None:
     @memorious
     def result(make: Any) -> Any:
         return make()
@@ -137,7 +135,7 @@ def test_a_result_that_cannot_be_pickled_is_returned_with_one_warning(make: Any)
 @pytest.mark.parametrize(
     "value", [None, False, 0, "", [], float("nan"), 1 << 20_000, ValueError("x")], ids=type
 )
-def test_results_that_look_like_nothing_are_remembered(value: Any, printed: Printed) -> None:
+def test_falsy_results_are_cached(value: Any, printed: Printed) -> None:
     @memorious
     def same(value: Any) -> Any:
         print(type(value))
@@ -164,9 +162,9 @@ def damage(path: Path, change: Any) -> None:
         lambda content: pickle.dumps({"input": {}, "output": 99, "time": 0.0}),
     ],
 )
-def test_a_damaged_entry_is_set_aside_and_computed_again(change: Any, printed: Printed) -> None:
+def test_damaged_entry_is_quarantined_and_recomputed(change: Any, printed: Printed) -> None:
     double(4)
-    double.cache_clear()  # what is in memory is right, whatever happens to the file
+    double.cache_clear()  # the result in memory does not depend on the file
     path = double.key(4).path
     damage(path, change)
     assert not double.is_cached(4)
@@ -179,7 +177,7 @@ def test_a_damaged_entry_is_set_aside_and_computed_again(change: Any, printed: P
 
 
 class Panicky:
-    """As an object of a library in Rust: what goes wrong while it is made again is no `Exception`."""
+    """Behaves like an object of a Rust library: its error while loading is not an `Exception`."""
 
     class PanicException(BaseException):
         pass
@@ -195,7 +193,7 @@ def panic_once() -> Panicky:
 
 
 @pytest.mark.parametrize("memory", [None, 0])
-def test_a_library_that_panics_costs_a_warning(
+def test_panic_during_unpickling_gives_a_warning(
     memory: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @memorious(memory=memory)
@@ -212,7 +210,7 @@ def test_a_library_that_panics_costs_a_warning(
 
 
 class Interrupting:
-    """What raises while it is made again, as if Ctrl-C came or the program was to end."""
+    """Raises while loading, as if Ctrl-C was pressed or the program was told to exit."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -231,7 +229,7 @@ def interrupt(name: str) -> Interrupting:
 
 @pytest.mark.parametrize("memory", [None, 0])
 @pytest.mark.parametrize("name", ["ctrl-c", "exit", "other"])
-def test_a_result_that_interrupts_while_it_is_made_again_is_computed_again(
+def test_result_that_raises_interrupt_while_loading_is_recomputed(
     name: str, memory: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @memorious(memory=memory)
@@ -241,9 +239,9 @@ def test_a_result_that_interrupts_while_it_is_made_again_is_computed_again(
     make(1)
     make.cache_clear()
     monkeypatch.setenv("INTERRUPTS", "100")
-    with pytest.warns(CacheWarning, match="cannot be made again"):
+    with pytest.warns(CacheWarning, match="cannot be loaded"):
         assert make(1)[0].name == name
-    # One that comes once comes from the keyboard or from a signal, and ends the call.
+    # An error that occurs once comes from the keyboard or a signal, and ends the call.
     monkeypatch.setenv("INTERRUPTS", "1")
     make.cache_clear()
     with pytest.raises((KeyboardInterrupt, SystemExit, GeneratorExit)):
@@ -255,7 +253,7 @@ class Gone:
     pass
 
 
-def test_a_result_whose_class_is_gone_is_computed_again(
+def test_result_of_a_missing_class_is_recomputed(
     cache: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @memorious(memory=0)
@@ -266,15 +264,15 @@ def test_a_result_whose_class_is_gone_is_computed_again(
     make(1)
     with monkeypatch.context() as without:
         without.delitem(globals(), "Gone")
-        with pytest.warns(CacheWarning, match="cannot be made again .*Gone"):
+        with pytest.warns(CacheWarning, match="cannot be loaded .*Gone"):
             assert make(1) == 0
-    # It was left alone: with its class it is a result again.
+    # The entry was kept: once its class exists, it is a result again.
     assert type(make(1)) is Gone
     assert printed() == ["1", "1"]
     assert not list(cache.rglob("damaged"))
 
 
-def test_an_entry_under_another_name_is_not_used() -> None:
+def test_renamed_entry_is_not_used() -> None:
     double(4)
     other = double.key(5).path
     double.key(4).path.rename(other)
@@ -282,7 +280,7 @@ def test_an_entry_under_another_name_is_not_used() -> None:
         assert double(5) == 10
 
 
-def test_a_file_where_the_folder_should_be(cache: Path, printed: Printed) -> None:
+def test_file_in_place_of_the_folder_warns(cache: Path, printed: Printed) -> None:
     cache.write_text("in the way")
     with pytest.warns(CacheWarning, match="the result was not stored"):
         assert double(4) == 8
@@ -291,7 +289,9 @@ def test_a_file_where_the_folder_should_be(cache: Path, printed: Printed) -> Non
     assert printed() == ["4", "4"]
 
 
-def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
+def test_full_disk_warns_and_leaves_no_file(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
     resource = pytest.importorskip("resource", reason="Windows has no file size limit to set")
     import signal
 
@@ -309,7 +309,7 @@ def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch, printed: Prin
     assert len(printed()) == 2
 
 
-def test_the_working_directory_may_vanish(
+def test_hits_survive_a_deleted_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
     if os.name == "nt":
@@ -323,9 +323,7 @@ def test_the_working_directory_may_vanish(
     assert printed() == ["1"]
 
 
-def test_a_cache_folder_that_cannot_be_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_cache_folder_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.name == "nt":
         pytest.skip("Windows keeps the working directory")
     monkeypatch.delenv("FUNES_CACHE_DIR")
@@ -337,7 +335,7 @@ def test_a_cache_folder_that_cannot_be_found_out(
         assert double(1) == 2
 
 
-def test_warnings_as_errors_lose_no_result(cache: Path) -> None:
+def test_warnings_as_errors_do_not_lose_results(cache: Path) -> None:
     cache.write_text("in the way")
     with pytest.raises(CacheWarning):
         double(4)
@@ -367,7 +365,7 @@ def test_threads_get_right_results() -> None:
     assert results == {n: n % 5 * 2 for n in range(20)}
 
 
-# The code of arguments
+# Code of arguments
 
 
 class Client:
@@ -397,9 +395,7 @@ class Fetcher:
         return DOUBTFUL.url
 
 
-def test_what_the_code_of_an_argument_uses_counts(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_used_by_an_argument_counts(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @memorious
     def call(function: Callable[[int], str]) -> str:
         return function(1)
@@ -414,7 +410,7 @@ def test_what_the_code_of_an_argument_uses_counts(
     [fetch_doubtfully, Fetcher, Fetcher(), [Fetcher()], {"of": fetch_doubtfully}, wrapped],
     ids=["function", "class", "object", "list", "dict", "wrapper"],
 )
-def test_a_doubt_about_the_code_of_an_argument_is_reported_once(cache: Path, argument: Any) -> None:
+def test_warning_about_code_of_an_argument_is_given_once(cache: Path, argument: Any) -> None:
     @memorious
     def use(x: Any) -> int:
         return 1
@@ -438,7 +434,7 @@ class Lazy:
         return threading.Event()
 
 
-def test_a_cached_property_that_cannot_be_hashed_is_reported(cache: Path) -> None:
+def test_unhashable_cached_property_is_reported(cache: Path) -> None:
     @memorious
     def use(x: Any) -> int:
         return 1
@@ -451,7 +447,7 @@ def test_a_cached_property_that_cannot_be_hashed_is_reported(cache: Path) -> Non
         assert use(lazy) == 1
 
 
-def test_a_mock_as_an_argument_leaves_the_call_alone(cache: Path) -> None:
+def test_mock_argument_does_not_disturb_the_call(cache: Path) -> None:
     @memorious
     def get(client: Any) -> str:
         return client.get()
@@ -473,7 +469,7 @@ LAST = Linked(0, None)
 CHAIN = functools.reduce(lambda after, value: Linked(value, after), range(3_000), LAST)
 
 
-def test_the_end_of_a_long_chain_of_objects_counts(cache: Path) -> None:
+def test_end_of_a_long_object_chain_counts(cache: Path) -> None:
     @memorious
     def last() -> int:
         node = CHAIN

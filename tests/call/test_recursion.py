@@ -1,4 +1,4 @@
-"""Recursion gets as deep as that of the plain function."""
+"""A recursion gets as deep as without the decorator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RunPython = Callable[..., str]
 
 pytestmark = [
     pytest.mark.usefixtures("cache"),
-    # Where the cache has just enough room to say so, it warns that a result is not stored.
+    # Where the cache has just enough room to warn, it warns that a result is not stored.
     pytest.mark.filterwarnings("ignore::funes.CacheWarning"),
 ]
 
@@ -32,7 +32,7 @@ def endless(n: int) -> int:
 
 
 def deepest(function: Callable[[int, int], int]) -> int:
-    """The largest argument for which it comes to an end, as far as the limit lets it; nothing is remembered of it."""
+    """Returns the largest argument for which the function succeeds, without using the cache."""
     low, high = 0, sys.getrecursionlimit()
     while high - low > 1:
         middle = (low + high) // 2
@@ -44,16 +44,16 @@ def deepest(function: Callable[[int, int], int]) -> int:
     return low
 
 
-def test_it_gets_as_deep_as_the_plain_function() -> None:
+def test_recursion_limit_matches_undecorated() -> None:
     depth._close()
-    depth(3)  # so that all that is imported at a first call is there
+    depth(3)  # does the imports of a first call
     plain = deepest(plain_depth)
-    # Python 3.12 allows a function that is called from C 750 levels, whatever the limit.
+    # Python 3.12 allows a function called from C 750 levels, whatever the limit.
     assert deepest(depth) >= (min(plain, 700) if sys.version_info[:2] == (3, 12) else plain) - 5
     assert depth(100) == 100
 
 
-def test_an_endless_recursion_raises_what_it_raises() -> None:
+def test_endless_recursion_raises_recursion_error() -> None:
     with pytest.raises(RecursionError):
         memorious(endless)(0)
 
@@ -69,7 +69,7 @@ def test_an_endless_recursion_raises_what_it_raises() -> None:
 
 
 def test_a_higher_limit_is_used(run_python: RunPython) -> None:
-    """Before Python 3.12 nothing but the limit keeps a recursion from the end of the stack: it must be enough."""
+    """Before Python 3.12, only the limit keeps a recursion from the end of the stack."""
     script = """if True:
         import sys, threading
         from funes import memorious
@@ -104,7 +104,7 @@ def test_a_thread_with_a_small_stack_computes(run_python: RunPython) -> None:
             return x if x == 0 else [f(x - 1)]
 
         sys.setrecursionlimit(10**7)
-        f(0)  # so that all that is imported at a first call is there
+        f(0)  # does the imports of a first call
         threading.stack_size(128 << 10)
         thread = threading.Thread(target=lambda: print(f(3), f.is_cached(3)))
         thread.start()

@@ -1,4 +1,4 @@
-"""`global_seed` as a caller meets it: what is seeded, what is kept of it, who receives it."""
+"""`global_seed` from the caller's view: what is seeded, what is stored, which functions receive it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_hit_and_a_miss_leave_the_states_as_they_were(make: Any, seed: Any) ->
     assert states() == before
 
 
-def test_the_states_are_put_back_where_the_function_raises() -> None:
+def test_states_are_restored_if_the_function_raises() -> None:
     @memorious
     def fail() -> None:
         draw()
@@ -79,7 +79,7 @@ def test_the_states_are_put_back_where_the_function_raises() -> None:
     assert not fail.is_cached(global_seed=1)
 
 
-def test_it_is_given_only_to_a_function_that_declares_it() -> None:
+def test_seed_is_passed_only_to_functions_that_declare_it() -> None:
     @memorious
     def positional(x: int, /) -> Any:
         return x, draw()
@@ -101,7 +101,7 @@ def test_it_is_given_only_to_a_function_that_declares_it() -> None:
     assert list(next(iter(load_cached_results(declared)))["input"]) == ["x", "global_seed"]
 
 
-def test_methods_and_coroutine_functions_take_it() -> None:
+def test_methods_and_coroutine_functions_accept_a_seed() -> None:
     class Model:
         @memorious
         def drawn(self) -> Any:
@@ -121,7 +121,7 @@ def test_methods_and_coroutine_functions_take_it() -> None:
     assert Model().later.is_cached(global_seed=3)
 
 
-def test_what_is_no_seed_is_a_type_error_before_the_function_runs() -> None:
+def test_invalid_seed_raises_type_error_before_the_run() -> None:
     @memorious
     def f() -> None:
         raise AssertionError("it must not run")
@@ -148,7 +148,7 @@ def draw_one(request: pytest.FixtureRequest) -> Callable[[], float]:
     return libraries()[request.param]
 
 
-def test_what_is_drawn_without_a_seed_is_stored_and_said_once(draw_one: Any) -> None:
+def test_unseeded_draws_are_stored_with_one_warning(draw_one: Any) -> None:
     @memorious
     def drawn(x: int) -> float:
         return draw_one()
@@ -162,7 +162,7 @@ def test_what_is_drawn_without_a_seed_is_stored_and_said_once(draw_one: Any) -> 
     assert [set(entry) for entry in load_cached_results(drawn)] == [{"input", "output", "time"}] * 3
 
 
-def test_what_draws_nothing_is_not_said_to_have_drawn() -> None:
+def test_no_warning_without_draws() -> None:
     @memorious
     def plain(x: int) -> Any:
         own = random.Random(x), np.random.default_rng(x)
@@ -172,7 +172,7 @@ def test_what_draws_nothing_is_not_said_to_have_drawn() -> None:
         plain(n)
 
 
-def test_a_call_without_a_seed_is_not_stored_within_a_seeded_one(draw_one: Any) -> None:
+def test_unseeded_call_within_a_seeded_call_is_not_stored(draw_one: Any) -> None:
     @memorious
     def inner(x: int) -> float:
         return draw_one()
@@ -195,7 +195,7 @@ def test_a_call_without_a_seed_is_not_stored_within_a_seeded_one(draw_one: Any) 
 
 
 @pytest.mark.parametrize("memory", [None, 0])
-def test_what_was_drawn_outside_is_no_part_of_a_seeded_call(memory: int | None) -> None:
+def test_seeded_call_does_not_use_unseeded_results(memory: int | None) -> None:
     @memorious(memory=memory)
     def inner(x: int) -> float:
         return random.random()

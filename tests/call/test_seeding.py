@@ -1,7 +1,7 @@
-"""Seeded runs.
+"""Seeded runs with real and imitated libraries.
 
-`random` and numpy are the real ones. torch, TensorFlow and CuPy are stand-ins: small modules that
-have the functions that funes calls, each with a plain `random.Random` for a generator.
+`random` and numpy are real. torch, TensorFlow and CuPy are imitated by small modules with the
+functions that funes calls, each with a `random.Random` as its generator.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def draw() -> tuple[float, float, float, float]:
 
 
 def states() -> tuple[object, str]:
-    """The states of both generators, in a form that can be compared."""
+    """Returns the states of both generators in a comparable form."""
     return random.getstate(), repr(np.random.get_state(legacy=False)) + repr(
         np.random.get_state()[1].tolist()
     )
@@ -54,13 +54,13 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiters go ahead early, so that the tests need not wait."""
-    monkeypatch.setattr(generator_lock, "_SEEN", 0.1)
-    monkeypatch.setattr(generator_lock, "_STILL", 0.2)
-    monkeypatch.setattr(generator_lock, "_UNCLOCKED", 0.2)
+    """Makes waiting runs overtake early, so that the tests are fast."""
+    monkeypatch.setattr(generator_lock, "_THREAD_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(generator_lock, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(generator_lock, "_UNCLOCKED_SECONDS", 0.2)
 
 
-# What a seed is
+# Accepted seeds
 
 
 @pytest.mark.parametrize(
@@ -72,28 +72,28 @@ def test_integers_of_every_kind_are_seeds(given: Any, expected: int) -> None:
     assert type(normalise(given)) is int
 
 
-def test_none_stays_none() -> None:
+def test_normalise_keeps_none() -> None:
     assert normalise(None) is None
 
 
 @pytest.mark.parametrize("given", [7.0, "7", b"7", [7], (1, 2), np.float64(7), object(), 1j])
-def test_anything_else_is_refused_with_what_to_pass(given: Any) -> None:
+def test_invalid_seed_error_names_the_remedy(given: Any) -> None:
     with pytest.raises(TypeError, match=r"global_seed must be an integer .*None.*int\(\.\.\.\)"):
         normalise(given)
 
 
-# What a seed does
+# Effect of a seed
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7, 2**32 - 1])
-def test_a_seed_in_range_is_that_of_the_libraries(seed: int) -> None:
+def test_seed_in_range_equals_the_library_seed(seed: int) -> None:
     got = seeded(seed, draw)
     random.seed(seed)
     np.random.seed(seed)
     assert got == draw()
 
 
-def test_seeds_of_every_size_and_sign_give_streams_of_their_own() -> None:
+def test_seeds_of_all_sizes_and_signs_give_different_streams() -> None:
     numbers = [
         0,
         1,
@@ -113,18 +113,18 @@ def test_seeds_of_every_size_and_sign_give_streams_of_their_own() -> None:
     by_numpy = [seeded(number, np.random.rand) for number in numbers]
     assert len(set(by_random)) == len(numbers)
     assert len(set(by_numpy)) == len(numbers)
-    assert not set(by_random) & set(by_numpy)  # they draw by the same algorithm
+    assert not set(by_random) & set(by_numpy)  # both use the same algorithm
     assert by_random == [seeded(number, random.random) for number in numbers]
 
 
-def test_reduced_seeds_stay_what_they_were() -> None:
-    """Results are stored under these seeds: the reduction is part of what is promised."""
+def test_hashed_seeds_are_stable() -> None:
+    """Stored results depend on these values, so the hash must not change."""
     assert seeded(-1, random.getrandbits, 32) == 2_748_947_705
     assert seeded(-1, np.random.randint, 2**31 - 1) == 1_601_545_345
     assert generators._within(-1, 64, "torch") == 120_882_796_478_255_684
 
 
-def test_without_a_seed_each_run_has_fresh_numbers_and_puts_the_states_back() -> None:
+def test_seed_none_gives_fresh_numbers_and_restores_states() -> None:
     before = states()
     first, second = seeded(None, draw), seeded(None, draw)
     assert len({*first, *second}) == 8
@@ -132,7 +132,7 @@ def test_without_a_seed_each_run_has_fresh_numbers_and_puts_the_states_back() ->
     assert first != seeded(0, draw)
 
 
-def test_states_are_put_back() -> None:
+def test_generators_are_restored() -> None:
     random.gauss(0, 1)  # half a pair of normal numbers is part of the state
     np.random.standard_normal()
     before = states()
@@ -140,7 +140,7 @@ def test_states_are_put_back() -> None:
     assert states() == before
 
 
-def test_states_are_put_back_when_the_function_raises() -> None:
+def test_generators_are_restored_if_the_function_raises() -> None:
     def fail() -> None:
         draw()
         raise KeyError("mine")
@@ -169,7 +169,7 @@ def test_arguments_and_result_pass_through() -> None:
     assert run_seeded(1, NOTHING, function, (1, 2), {"seed": 3}) == ((1, 2), {"seed": 3})
 
 
-def test_numpy_with_another_bit_generator_is_seeded_and_put_back() -> None:
+def test_numpy_with_another_bit_generator_is_seeded_and_restored() -> None:
     mine = np.random.PCG64(3)
     usual = np.random.get_bit_generator()
     state = np.random.get_state(legacy=False)
@@ -185,10 +185,10 @@ def test_numpy_with_another_bit_generator_is_seeded_and_put_back() -> None:
         np.random.set_state(state)
 
 
-# Nested
+# Nested runs
 
 
-def test_a_seeded_call_inside_of_a_seeded_call_leaves_it_undisturbed() -> None:
+def test_nested_seeded_call_does_not_disturb_the_outer_one() -> None:
     def outer(inner: bool) -> Any:
         first = draw()
         got = seeded(8, draw) if inner else None
@@ -200,7 +200,7 @@ def test_a_seeded_call_inside_of_a_seeded_call_leaves_it_undisturbed() -> None:
     assert nested[2] == seeded(8, draw)
 
 
-# Libraries that are there, half there, or not there
+# Loaded, partially loaded and missing libraries
 
 
 class _Generator:
@@ -213,7 +213,7 @@ class _Generator:
 
 
 class _Queue:
-    """What torch has for the seeds of a device that is not up yet."""
+    """Imitates torch's queue of seeds for a device that is not initialized."""
 
     def __init__(self) -> None:
         self.manual_seed_all_cb: Any = None
@@ -221,7 +221,7 @@ class _Queue:
 
 
 class _Device(types.ModuleType):
-    """torch.cuda: two devices, that come up at their first use."""
+    """Imitates torch.cuda with two devices that are initialized at their first use."""
 
     def __init__(self, is_up: bool) -> None:
         super().__init__("torch.cuda")
@@ -278,7 +278,7 @@ def torch_stand_in(cuda: _Device | None = None) -> Any:
     return torch
 
 
-def test_torch_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_is_seeded_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = torch_stand_in()
     monkeypatch.setitem(sys.modules, "torch", torch)
     before = torch.get_rng_state()
@@ -287,7 +287,7 @@ def test_torch_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({seeded(number, torch.rand) for number in (0, -1, 1, 2**64, 2**64 + 1)}) == 5
 
 
-def test_the_devices_of_torch_are_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_devices_are_seeded_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = _Device(is_up=True)
     monkeypatch.setitem(sys.modules, "torch", torch_stand_in(cuda))
     before = cuda.get_rng_state_all()
@@ -295,7 +295,7 @@ def test_the_devices_of_torch_are_seeded_and_put_back(monkeypatch: pytest.Monkey
     assert cuda.get_rng_state_all() == before
 
 
-def test_devices_are_not_brought_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_are_not_initialized(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = _Device(is_up=False)
     monkeypatch.setitem(sys.modules, "torch", torch_stand_in(cuda))
     seeded(7, draw)
@@ -303,7 +303,7 @@ def test_devices_are_not_brought_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cuda._lazy_seed_tracker.call_order == []
 
 
-def test_devices_that_the_function_brings_up_are_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_initialized_by_the_function_are_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = _Device(is_up=False)
     monkeypatch.setitem(sys.modules, "torch", torch_stand_in(cuda))
     cuda.manual_seed_all(3)  # the program's own seed, still waiting for the devices
@@ -312,7 +312,7 @@ def test_devices_that_the_function_brings_up_are_seeded(monkeypatch: pytest.Monk
 
 
 def tensorflow_stand_in() -> tuple[Any, Any, Any]:
-    """tensorflow, its eager context, and its module with the global generator."""
+    """Imitates tensorflow, its eager context, and its module with the global generator."""
     context = types.SimpleNamespace(_seed=None, _rng=None, _initialized=True)
     eager: Any = types.ModuleType("tensorflow.python.eager.context")
     eager.context = lambda: context
@@ -343,7 +343,7 @@ def tensorflow_stand_in() -> tuple[Any, Any, Any]:
     return tensorflow, eager, stateful
 
 
-def test_tensorflow_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorflow_is_seeded_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     tensorflow, eager, stateful = tensorflow_stand_in()
     for module in (tensorflow, eager, stateful):
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -354,7 +354,7 @@ def test_tensorflow_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> N
         generator.value += 1  # one number drawn
         return context._rng.random(), generator.value
 
-    # Nothing was seeded before, and there was no global generator.
+    # No seed was set before, and there was no global generator.
     assert seeded(7, use) == (random.Random(7).random(), 8)
     assert (context._seed, context._rng, stateful.global_generator) == (None, None, None)
 
@@ -367,7 +367,7 @@ def test_tensorflow_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert own.value == 20
 
 
-def test_cupy_is_seeded_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cupy_is_seeded_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     class RandomState:
         def __init__(self, seed: np.uint64) -> None:
             assert type(seed) is np.uint64
@@ -397,7 +397,7 @@ def _raising() -> Any:
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "cupy", "random"])
 @pytest.mark.parametrize("make", [lambda: None, lambda: types.ModuleType("x"), object, _raising])
-def test_half_a_module_is_no_obstacle(
+def test_partially_imported_module_is_skipped(
     monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[[], Any]
 ) -> None:
     monkeypatch.setitem(sys.modules, name, make())
@@ -415,7 +415,7 @@ def test_a_library_that_refuses_the_seed_is_reported(monkeypatch: pytest.MonkeyP
     assert len(reasons) == 1
 
 
-def test_a_state_that_cannot_be_put_back_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrestorable_state_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = torch_stand_in()
     torch.set_rng_state = None
     monkeypatch.setitem(sys.modules, "torch", torch)
@@ -425,7 +425,7 @@ def test_a_state_that_cannot_be_put_back_is_reported(monkeypatch: pytest.MonkeyP
     assert states() == before
 
 
-def test_what_the_definition_refers_to_is_loaded_before_the_seeding(
+def test_referenced_modules_are_imported_before_seeding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch.py").write_text(
@@ -456,7 +456,7 @@ def test_what_the_definition_refers_to_is_loaded_before_the_seeding(
 
 
 def many(threads: int) -> list[tuple[int, Any]]:
-    """GeneratorWords in several threads at once, each with its seed and many chances to be interrupted."""
+    """Draws in several threads at once, each with its seed and many chances to be interrupted."""
 
     def slow() -> list[float]:
         numbers = []
@@ -484,7 +484,7 @@ def test_seeded_runs_in_several_threads_do_not_mix() -> None:
 
 
 def pool_inside(reasons: list[str] | None = None) -> tuple[list[float], list[float]]:
-    """A seeded function with seeded helpers in other threads, that draws between their results."""
+    """Runs seeded helpers in other threads, and draws between their results."""
     own = [random.random()]
     theirs = []
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -495,7 +495,7 @@ def pool_inside(reasons: list[str] | None = None) -> tuple[list[float], list[flo
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_pool_of_seeded_calls_inside_of_a_seeded_call_gets_on_and_stays_right() -> None:
+def test_pool_of_seeded_calls_within_a_seeded_call_is_reproducible() -> None:
     before = states()
     reasons: list[str] = []
     own, theirs = seeded(7, pool_inside, unsound=reasons.append)
@@ -508,7 +508,7 @@ def test_a_pool_of_seeded_calls_inside_of_a_seeded_call_gets_on_and_stays_right(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("wait", ["join", "queue", "event", "event loop"])
-def test_every_way_to_wait_for_a_thread_is_known(wait: str) -> None:
+def test_all_ways_to_wait_for_a_thread_are_recognized(wait: str) -> None:
     import queue
 
     def outer() -> float:
@@ -539,7 +539,7 @@ def test_every_way_to_wait_for_a_thread_is_known(wait: str) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_two_locks_taken_in_opposite_order_do_not_hang() -> None:
-    """One thread holds the turn and wants the program's lock, the other the other way round."""
+    """One thread owns the generators and waits for a lock of the program; the other one the reverse."""
     lock = threading.Lock()
     has_lock, has_turn = threading.Event(), threading.Event()
 
@@ -562,7 +562,7 @@ def test_two_locks_taken_in_opposite_order_do_not_hang() -> None:
         assert first.result(30) == random.Random(7).random()
 
 
-def test_a_thread_that_is_known_to_belong_to_the_run_goes_ahead_early() -> None:
+def test_thread_known_to_descend_from_the_run_overtakes_early() -> None:
     def outer() -> float:
         context = contextvars.copy_context()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -570,14 +570,14 @@ def test_a_thread_that_is_known_to_belong_to_the_run_goes_ahead_early() -> None:
 
     start = time.monotonic()
     assert seeded(7, outer) == random.Random(8).random()
-    assert time.monotonic() - start < generator_lock._SEEN / 2
+    assert time.monotonic() - start < generator_lock._THREAD_WAIT_SECONDS / 2
 
 
 def test_a_run_that_works_is_waited_for_however_long_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(generator_lock, "_SEEN", 0.05)
-    monkeypatch.setattr(generator_lock, "_STILL", 0.05)
+    monkeypatch.setattr(generator_lock, "_THREAD_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(generator_lock, "_IDLE_SECONDS", 0.05)
     started = threading.Event()
 
     def busy() -> float:
@@ -600,8 +600,8 @@ def test_a_run_that_works_is_waited_for_however_long_it_takes(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_runs_that_did_mix_are_reported() -> None:
-    """The outer run wakes up while another thread, which it seemed to wait for, is at its own."""
+def test_mixed_runs_are_reported() -> None:
+    """The outer run resumes while another thread, for which it seemed to wait, runs a seeded call."""
     inside, wake = threading.Event(), threading.Event()
     reasons: dict[str, list[str]] = {"outer": [], "inner": []}
 
@@ -630,7 +630,7 @@ def test_runs_that_did_mix_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_run_that_wakes_early_is_no_harm_if_nobody_draws() -> None:
+def test_stalled_run_resuming_without_draws_is_stored() -> None:
     inside, wake = threading.Event(), threading.Event()
     reasons: list[str] = []
 
@@ -648,7 +648,7 @@ def test_a_run_that_wakes_early_is_no_harm_if_nobody_draws() -> None:
     assert reasons == []
 
 
-def test_a_run_that_says_it_waits_lends_its_turn_and_gets_it_back() -> None:
+def test_waiting_run_yields_and_regains_the_generators() -> None:
     lock = threading.Lock()
     reasons: list[str] = []
 
@@ -672,7 +672,7 @@ def test_a_run_that_says_it_waits_lends_its_turn_and_gets_it_back() -> None:
         got = seeded(7, outer, pool, unsound=reasons.append)
     assert got == (numbers.random(), numbers.random(), random.Random(8).random())
     assert reasons == []
-    assert time.monotonic() - start < generator_lock._SEEN / 2
+    assert time.monotonic() - start < generator_lock._THREAD_WAIT_SECONDS / 2
 
 
 def test_waiting_outside_of_a_seeded_run_does_nothing() -> None:
@@ -680,7 +680,7 @@ def test_waiting_outside_of_a_seeded_run_does_nothing() -> None:
         assert not generator_lock._stack
 
 
-def test_an_interrupt_while_waiting_for_the_turn_comes_through() -> None:
+def test_interrupt_while_waiting_for_the_generators_propagates() -> None:
     started, end = threading.Event(), threading.Event()
 
     def busy() -> None:
@@ -734,7 +734,7 @@ print(random.random() == random.Random(1).random())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_child_forked_inside_of_a_run_goes_on_with_it(python: Any) -> None:
+def test_child_forked_within_a_run_continues_it(python: Any) -> None:
     script = """
 import os, random
 import numpy as np
@@ -784,7 +784,7 @@ def test_concurrent_seeded_tasks_draw_what_they_draw_alone() -> None:
     assert asyncio.run(together()) == alone
 
 
-def test_code_between_the_steps_sees_the_states_it_left() -> None:
+def test_code_between_steps_sees_its_own_states() -> None:
     async def main() -> list[float]:
         task = asyncio.ensure_future(start(7, draw_slowly, 10))
         mine = []
@@ -818,7 +818,7 @@ def test_a_coroutine_without_a_seed_has_fresh_numbers() -> None:
     assert states() == before
 
 
-def test_an_exception_of_a_coroutine_comes_out_and_the_states_are_back() -> None:
+def test_coroutine_exception_propagates_and_states_are_restored() -> None:
     async def fail() -> None:
         random.random()
         await asyncio.sleep(0)
@@ -854,7 +854,7 @@ def test_cancelling_reaches_the_coroutine_which_may_clean_up_with_its_own_number
     assert states() == before
 
 
-def test_time_limits_work() -> None:
+def test_asyncio_timeouts_work() -> None:
     async def main() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(start(7, asyncio.sleep, 60), 0.01)
@@ -867,8 +867,8 @@ def ask(question: object) -> Any:
     return (yield question)
 
 
-def test_any_event_loop_can_drive_it() -> None:
-    """What is yielded, sent, thrown and closed passes through, as trio and others need it."""
+def test_any_event_loop_can_drive_a_seeded_coroutine() -> None:
+    """Yielded, sent and thrown values and `close` pass through, as trio and curio need."""
     log = []
 
     async def function() -> str:
@@ -893,7 +893,7 @@ def test_any_event_loop_can_drive_it() -> None:
     assert states() == before
 
 
-def test_anything_that_can_be_awaited_is_seeded() -> None:
+def test_all_awaitables_are_seeded() -> None:
     class Later:
         def __await__(self) -> Iterator[Any]:
             yield from asyncio.sleep(0).__await__()
@@ -902,7 +902,7 @@ def test_anything_that_can_be_awaited_is_seeded() -> None:
     assert asyncio.run(start(7, Later)) == random.Random(7).random()
 
 
-def test_no_turn_is_held_while_a_coroutine_waits() -> None:
+def test_suspended_coroutine_does_not_own_the_generators() -> None:
     """A seeded coroutine waits for a seeded function in another thread."""
 
     async def outer() -> list[Any]:
@@ -918,7 +918,7 @@ def test_no_turn_is_held_while_a_coroutine_waits() -> None:
         numbers.random(),
         random.Random(8).random(),
     ]
-    assert time.monotonic() - begin < generator_lock._SEEN / 2
+    assert time.monotonic() - begin < generator_lock._THREAD_WAIT_SECONDS / 2
 
 
 def test_loops_in_several_threads_do_not_mix() -> None:
@@ -931,7 +931,7 @@ def test_loops_in_several_threads_do_not_mix() -> None:
         assert list(pool.map(run, itertools.chain(range(3), range(3)))) == alone * 2
 
 
-def test_trouble_of_a_coroutine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problem_of_a_seeded_coroutine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = torch_stand_in()
     torch.default_generator = types.SimpleNamespace()
     monkeypatch.setitem(sys.modules, "torch", torch)

@@ -1,4 +1,4 @@
-"""The end of the interpreter: late calls give what the plain function gives, and no process ends by a signal."""
+"""The end of the interpreter: late calls give the result of the function, and no signal ends the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEGIN = """if True:
 """
 
 
-def test_what_is_registered_with_atexit_is_remembered(run_python: RunPython) -> None:
+def test_calls_from_atexit_are_cached(run_python: RunPython) -> None:
     script = f"""{BEGIN}
     atexit.register(lambda: print(f(1), f(2), f(3, global_seed=4), f.is_cached(2)))
     f(1)
@@ -27,7 +27,7 @@ def test_what_is_registered_with_atexit_is_remembered(run_python: RunPython) -> 
 
 
 @pytest.mark.parametrize("place", ["builtins.late", "sys.modules['late']", "late"])
-def test_a_finalizer_that_runs_when_modules_are_gone(run_python: RunPython, place: str) -> None:
+def test_finalizer_call_after_module_teardown_works(run_python: RunPython, place: str) -> None:
     script = f"""{BEGIN}
     class Late:
         def __init__(self):
@@ -43,7 +43,7 @@ def test_a_finalizer_that_runs_when_modules_are_gone(run_python: RunPython, plac
 
 
 def test_daemon_threads_that_compute_do_not_abort_the_process(run_python: RunPython) -> None:
-    """Before Python 3.14 the interpreter ends them by unwinding their stacks."""
+    """Before Python 3.14, the interpreter ends daemon threads by unwinding their stacks."""
     script = f"""{BEGIN}
     @memorious
     def busy(x):
@@ -67,8 +67,8 @@ def test_daemon_threads_that_compute_do_not_abort_the_process(run_python: RunPyt
     assert run_python(script) == "done\n"
 
 
-@pytest.mark.parametrize("place", ["log.is_on", "miss.take_over"])
-def test_a_daemon_thread_that_is_ended_in_a_later_miss_does_not_abort_the_process(
+@pytest.mark.parametrize("place", ["log.is_on", "miss.store_result"])
+def test_daemon_thread_ended_in_a_later_miss_does_not_abort_the_process(
     run_python: RunPython, place: str
 ) -> None:
     script = f"""{BEGIN}
@@ -78,7 +78,7 @@ def test_a_daemon_thread_that_is_ended_in_a_later_miss_does_not_abort_the_proces
     class Late:
         sleep = time.sleep
 
-        def __del__(self):  # lets the thread come to its end
+        def __del__(self):  # lets the thread end
             self.sleep(0.1)
 
     def busy(*args):

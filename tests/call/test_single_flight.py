@@ -1,4 +1,4 @@
-"""One computes, the others wait: threads and tasks of one process."""
+"""Single flight among the threads and tasks of one process."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from funes._call import liveness, single_flight
 from funes._funes import KeyLock
 from funes._memo.options import WAIT_SECONDS
 
-#: Longer than anything here takes, and short enough to see that something hangs.
+#: Seconds: longer than any step here takes, and short enough to notice a hang.
 SOON = 60
 
-# What the functions below do is decided from outside, by what is no input of theirs: names in os.environ, and objects
-# in this namespace, which is found in a way that the definition does not follow.
+# Tests control the functions below by values that are not inputs of them: names in os.environ, and
+# objects in this namespace, which is found in a way that the definition does not follow.
 OUTSIDE: dict[str, Any] = {}
 
 
@@ -39,16 +39,16 @@ def outside(name: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def _outside(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(single_flight, "_PAUSES", (0.05, 0.05))
+    monkeypatch.setattr(single_flight, "_PAUSES_SECONDS", (0.05, 0.05))
     OUTSIDE.clear()
     OUTSIDE.update(ran=[], act=lambda x: x)
     yield
-    assert not single_flight._claims
+    assert not single_flight._in_flight
     assert not single_flight._lock_waiters
 
 
 def make(**options: Any) -> Any:
-    """A function that does, and returns, what `OUTSIDE["act"]` says."""
+    """Returns a function that calls `OUTSIDE["act"]`."""
 
     @memorious(**options)
     def work(x: Any) -> Any:
@@ -79,12 +79,12 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def waiters() -> int:
-    """How many threads and tasks wait for others of this process."""
-    return sum(len(claim.wakers) for claim in list(single_flight._claims.values()))
+    """Returns how many threads and tasks wait for a call of this process."""
+    return sum(len(claim.wakers) for claim in list(single_flight._in_flight.values()))
 
 
 def in_threads(*calls: Callable[[], Any]) -> list[Future[Any]]:
-    """Each call in a thread of its own. A thread that hangs does not keep the tests from ending."""
+    """Runs each call in its own thread. Daemon threads, so that a hang does not block the tests."""
     futures: list[Future[Any]] = [Future() for _ in calls]
 
     def run(future: Future[Any], call: Callable[[], Any]) -> None:
@@ -114,7 +114,7 @@ def test_sixteen_threads_compute_each_of_fifty_keys_once() -> None:
     assert sorted(OUTSIDE["ran"]) == list(range(50))
 
 
-def test_waiters_own_what_they_get() -> None:
+def test_waiting_calls_get_separate_copies() -> None:
     work = make()
     go = threading.Event()
     OUTSIDE["act"] = lambda x: go.wait(SOON) and [x]
@@ -128,7 +128,7 @@ def test_waiters_own_what_they_get() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
-def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
+def test_next_call_computes_if_the_first_raises(error: BaseException) -> None:
     work = make()
     go = threading.Event()
 
@@ -148,8 +148,8 @@ def test_one_that_raises_hands_over_to_the_next(error: BaseException) -> None:
     assert runs() == 2
 
 
-def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nor computes because it looks as if nobody got on.
+def test_waiting_calls_compute_after_an_unstorable_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No call computes because the holder seems idle.
     monkeypatch.setattr(liveness.Watch, "is_over", lambda _: False)
     work = make()
     go = threading.Event()
@@ -159,7 +159,7 @@ def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.Monkey
         if runs() == 1:
             go.wait(SOON)
         else:
-            both.wait(SOON)  # passes only if all are here at the same time
+            both.wait(SOON)  # passes only if all run at the same time
         return threading.Lock()
 
     OUTSIDE["act"] = act
@@ -173,7 +173,7 @@ def test_nobody_waits_twice_for_what_cannot_be_stored(monkeypatch: pytest.Monkey
     assert runs() == 4
 
 
-def test_with_once_false_nobody_waits() -> None:
+def test_single_flight_false_never_waits() -> None:
     work = make(single_flight=False)
     both = threading.Barrier(2)
     OUTSIDE["act"] = lambda x: both.wait(SOON) and x
@@ -205,7 +205,7 @@ def test_ctrl_c_ends_the_wait_and_only_that() -> None:
     assert runs() == 1
 
 
-# Whoever is waited for does not wait
+# Wait cycles and idle holders
 
 
 def test_a_function_that_calls_itself_with_the_same_argument_computes() -> None:
@@ -224,7 +224,7 @@ def test_nested_calls_compute_each_key_once() -> None:
     assert runs() == 21
 
 
-def test_two_threads_that_need_each_other_s_keys_compute() -> None:
+def test_threads_waiting_for_each_other_compute() -> None:
     work = make()
     both = threading.Barrier(2)
 
@@ -256,7 +256,7 @@ def test_a_pool_within_the_function_may_ask_for_the_same_key() -> None:
     assert call.result(SOON) == "inner"
 
 
-def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for() -> None:
+def test_idle_holder_is_not_waited_for() -> None:
     work = make(wait=0.3)
     ours = threading.RLock()
 
@@ -272,7 +272,7 @@ def test_a_thread_that_is_blocked_on_what_we_hold_is_not_waited_for() -> None:
     assert call.result(SOON) == 1
 
 
-def test_a_busy_thread_is_waited_for() -> None:
+def test_busy_holder_is_waited_for() -> None:
     work = make(wait=0.3)
 
     def act(x: int) -> int:
@@ -304,12 +304,12 @@ def test_a_thread_whose_child_works_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("wait", [-1, float("nan"), "300", True, None])
-def test_a_wait_that_is_no_number_of_seconds_is_refused(wait: Any) -> None:
+def test_invalid_wait_is_refused(wait: Any) -> None:
     with pytest.raises(ValueError, match="wait must be"):
         memorious(wait=wait)
 
 
-def test_a_process_that_cannot_be_seen_is_waited_for_twelve_times_as_long(
+def test_unobservable_process_is_waited_for_twelve_times_as_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, used, children = [1000.0], [5.0], [2.0]
@@ -325,7 +325,7 @@ def test_a_process_that_cannot_be_seen_is_waited_for_twelve_times_as_long(
     now[0] += 1.25
     assert not seen.is_over()
     now[0] += 2
-    assert not seen.is_over()  # it rests, and its children are looked at
+    assert not seen.is_over()  # it is idle, and its children are checked
     children[0] += 1.0
     now[0] += 10
     assert not seen.is_over()  # a child has worked meanwhile
@@ -334,18 +334,21 @@ def test_a_process_that_cannot_be_seen_is_waited_for_twelve_times_as_long(
     assert unseen.is_over()
 
 
-def test_a_seeded_run_that_waits_lends_its_turn() -> None:
+def test_waiting_seeded_run_yields_the_generators() -> None:
     inner = make()
     has_turn = threading.Event()
 
     @memorious
     def outer(x: int) -> int:
         outside("has_turn").set()
-        until(outside("claimed"))
+        until(outside("both_in_flight"))
         return int(outside("inner")(x, global_seed=1))
 
-    # `other` has the claim to the inner key, and asks for the turn of the seeded run that waits for the claim.
-    OUTSIDE.update(inner=inner, has_turn=has_turn, claimed=lambda: len(single_flight._claims) == 2)
+    # `other` computes the inner key, and waits for the generators, which the seeded run owns that
+    # waits for the inner key.
+    OUTSIDE.update(
+        inner=inner, has_turn=has_turn, both_in_flight=lambda: len(single_flight._in_flight) == 2
+    )
     first, other = in_threads(
         lambda: outer(5, global_seed=1),
         lambda: (has_turn.wait(SOON), inner(5, global_seed=1))[1],
@@ -357,7 +360,7 @@ def test_a_seeded_run_that_waits_lends_its_turn() -> None:
 # Tasks
 
 
-def test_tasks_wait_and_the_loop_goes_on() -> None:
+def test_waiting_tasks_do_not_block_the_event_loop() -> None:
     work = make_async()
 
     async def main() -> list[Any]:
@@ -378,7 +381,7 @@ def test_tasks_wait_and_the_loop_goes_on() -> None:
     assert runs() == 1
 
 
-def test_a_task_that_is_cancelled_hands_over_whether_it_waits_or_computes() -> None:
+def test_cancelled_task_releases_the_key() -> None:
     work = make_async()
 
     async def main() -> None:
@@ -441,7 +444,7 @@ def test_tasks_and_threads_that_the_function_starts_may_ask_for_the_same_key() -
     assert time.monotonic() - start < WAIT_SECONDS / 2
 
 
-def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:
+def test_abandoned_coroutine_is_not_waited_for() -> None:
     work = make_async()
 
     async def never(x: int) -> None:
@@ -472,7 +475,7 @@ def test_a_coroutine_that_nobody_goes_on_with_is_not_waited_for() -> None:
 # Lock files
 
 
-def test_the_lock_file_is_private_and_no_entry() -> None:
+def test_lock_file_is_private_and_not_an_entry() -> None:
     work = make()
     work(1)
     path = work.cache_path / ".lock"
@@ -499,7 +502,7 @@ def test_a_lock_file_that_is_deleted_is_made_again() -> None:
     assert (work.cache_path / ".lock").exists()
 
 
-def test_without_a_lock_file_threads_still_wait_and_nothing_is_said() -> None:
+def test_threads_wait_without_a_lock_file_and_without_warning() -> None:
     work = make()
     (work.cache_path / ".lock").mkdir(parents=True)
     go = threading.Event()
@@ -513,20 +516,20 @@ def test_without_a_lock_file_threads_still_wait_and_nothing_is_said() -> None:
 
 @pytest.fixture
 def link(cache: Path, tmp_path: Path) -> Path:
-    """Another name of the cache folder."""
+    """Returns another name of the cache folder."""
     cache.mkdir()
     link = tmp_path / "link"
     try:
         link.symlink_to(cache, target_is_directory=True)
     except OSError:
-        pytest.skip("not everybody may make links on Windows")
+        pytest.skip("Windows needs a privilege to create links")
     return link
 
 
-@pytest.mark.skipif(os.name == "nt", reason="each name has a lock of its own, and waits for it")
-def test_what_two_names_of_a_folder_lead_to_is_computed_once(link: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="each name has its own lock on Windows")
+def test_two_names_of_a_folder_share_single_flight(link: Path) -> None:
     one, other = make(), make(cache_dir=link)
-    # The second time both have had a miss before, and go the short way.
+    # The second time both have had a miss before, and take the fast path.
     for number in range(2):
         go = threading.Event()
         OUTSIDE["act"] = lambda x, go=go: go.wait(SOON) and [x]
@@ -544,12 +547,12 @@ def test_a_lock_is_kept_when_the_same_file_is_closed_under_another_name(
 ) -> None:
     ours = KeyLock(str(link / "f"), "0" * 40)
     assert ours.acquire()
-    if moves:  # and is seen to: it is looked at once in a millisecond
+    if moves:  # the place of the file is checked once per millisecond
         link.unlink()
         link.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
         (tmp_path / "elsewhere").mkdir()
         time.sleep(0.01)
-    # More than stay open: that of the other name is closed.
+    # More folders than lock files stay open, so that the file of the other name is closed.
     for folder in (link / "f", cache / "f", *(cache / str(number) for number in range(20))):
         another = KeyLock(str(folder), "1" * 40)
         assert another.acquire()
@@ -561,7 +564,7 @@ def test_a_lock_is_kept_when_the_same_file_is_closed_under_another_name(
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
-def test_a_lock_file_that_was_deleted_is_closed_once_nothing_in_it_is_locked(cache: Path) -> None:
+def test_deleted_lock_file_is_closed_after_its_last_lock(cache: Path) -> None:
     def deleted() -> int:
         paths = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
         return sum(
@@ -584,7 +587,7 @@ def test_a_lock_file_that_was_deleted_is_closed_once_nothing_in_it_is_locked(cac
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
-def test_descriptors_stay_few() -> None:
+def test_number_of_open_descriptors_is_limited() -> None:
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))
 
@@ -596,7 +599,7 @@ def test_descriptors_stay_few() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
-def test_contexts_that_are_kept_keep_no_descriptors() -> None:
+def test_kept_contexts_hold_no_descriptors() -> None:
     def asks_for_itself(x: int) -> Any:
         OUTSIDE["act"] = lambda x: x
         return work(x)
@@ -612,7 +615,7 @@ def test_contexts_that_are_kept_keep_no_descriptors() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a list of descriptors")
-def test_a_program_that_closes_all_descriptors_keeps_what_it_opens_then(tmp_path: Path) -> None:
+def test_descriptors_opened_after_closing_all_are_untouched(tmp_path: Path) -> None:
     work = make()
     work(1)
     lock = str(work.cache_path / ".lock")
@@ -622,7 +625,7 @@ def test_a_program_that_closes_all_descriptors_keeps_what_it_opens_then(tmp_path
         for n in numbers
         if os.path.exists(f"/proc/self/fd/{n}") and os.readlink(f"/proc/self/fd/{n}") == lock
     )
-    # As a daemon does, and then it opens a file of its own, which gets the number.
+    # Like a daemon, which then opens its own file with this number.
     with open(tmp_path / "letter", "w+") as letter:
         os.dup2(letter.fileno(), ours)
         work(2)

@@ -1,4 +1,4 @@
-"""One computes, the others wait: among processes, however they were started and however they end."""
+"""Single flight among processes, however they are started and however they end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-#: Longer than anything here takes, and short enough to see that something hangs.
+#: Seconds: longer than any step here takes, and short enough to notice a hang.
 SOON = 60
 
-#: What the processes run. They tell each other of their progress by files in the working directory, which no
-#: definition sees: `work` says that it runs, and does what the file `act` says.
+#: The module that the processes run. They signal progress by files in the working directory, which
+#: no definition sees: `work` notes that it runs, and executes the code in the file `act`.
 MODULE = """
 import asyncio, multiprocessing, os, signal, sys, threading, time
 from pathlib import Path
@@ -80,7 +80,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the signals and
 
 @pytest.fixture
 def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """``act(text)`` says what the function does; at first it waits for the file `go`."""
+    """Returns ``act(text)``, which sets the code of `work`; at first it waits for the file `go`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "module.py").write_text(MODULE, encoding="utf-8")
 
@@ -94,13 +94,14 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 
 @pytest.fixture
 def start(act: object) -> Iterator[Start]:
-    """``start(code)`` runs the code in the module above, in a process of its own."""
+    """Yields ``start(code)``, which runs code in the module above, in a new process."""
     started: list[subprocess.Popen[str]] = []
 
     def run(code: str) -> subprocess.Popen[str]:
         # Imported, not run as a script, so that spawned children find the same functions.
         launch = (
-            "import sys, module; module.single_flight._PAUSES = 0.05, 0.05; exec(sys.argv[1], vars(module))"
+            "import sys, module; module.single_flight._PAUSES_SECONDS = 0.05, 0.05;"
+            "exec(sys.argv[1], vars(module))"
         )
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", launch, code],
@@ -180,13 +181,13 @@ def test_waiting_uses_no_processor_time(start: Start) -> None:
         start,
         "tell_when_waiting()\n"
         "used = time.process_time(); begun = time.monotonic()\n"
-        "single_flight._PAUSES = 0.25, 2.0\n"
+        "single_flight._PAUSES_SECONDS = 0.25, 2.0\n"
         "work(1)\n"
         "print((time.process_time() - used) / (time.monotonic() - begun))",
     )
     time.sleep(2)
     Path("go").touch()
-    # What is left is the work before and after, and the looks of `tell_when_waiting`.
+    # The remainder is the work before and after, and the polling of `tell_when_waiting`.
     assert float(output(waiter)) < 0.1
     output(holder)
     assert runs() == 1
@@ -208,7 +209,7 @@ def test_a_killed_holder_is_replaced_while_a_forked_child_of_it_lives(
     assert runs() == 2
 
 
-def test_one_that_raises_hands_over_to_the_next(act: Callable[[str], None], start: Start) -> None:
+def test_next_call_computes_if_the_first_raises(act: Callable[[str], None], start: Start) -> None:
     act("until('go')\nif os.path.getsize('ran-1') == 1: raise ValueError('mine')")
     holder = start("work(1)")
     until("ran-1")
@@ -219,13 +220,14 @@ def test_one_that_raises_hands_over_to_the_next(act: Callable[[str], None], star
     assert runs() == 2
 
 
-def test_of_those_who_wait_for_what_cannot_be_stored_few_compute_one_after_the_other(
+def test_unstorable_result_bounds_serial_recomputation(
     act: Callable[[str], None], start: Start
 ) -> None:
-    # The second run does not end before the others have begun, so these do not wait for it.
+    # The second run does not end before the other processes have begun, so these do not wait for
+    # it.
     act("until('go')\nif os.path.getsize('ran-1') > 1: until('all')")
     Path("unstorable").touch()
-    waiter = "single_flight._MAX_EMPTY_TURNS = 1; wait_and_tell(1)"
+    waiter = "single_flight._MAX_TURNS_WITHOUT_RESULT = 1; wait_and_tell(1)"
     holder = start("print(work(1))")
     until("ran-1")
     waiters = [started_waiter(start, waiter) for _ in range(4)]
@@ -253,7 +255,7 @@ def test_of_those_who_wait_for_what_cannot_be_stored_few_compute_one_after_the_o
     ],
     ids=["itself", "by a child"],
 )
-def test_sixteen_processes_compute_once_what_takes_longer_than_they_wait(
+def test_long_computation_is_computed_once_by_sixteen_processes(
     act: Callable[[str], None], start: Start, busy: str
 ) -> None:
     act(busy)
@@ -283,7 +285,7 @@ def test_a_child_that_its_parent_waits_for_computes(
         "if os.path.getsize('ran-1') == 1:"
         " import subprocess;"
         " subprocess.run([sys.executable, '-c',"
-        " 'import module; module.single_flight._PAUSES = 0.1, 0.1;"
+        " 'import module; module.single_flight._PAUSES_SECONDS = 0.1, 0.1;"
         " module.patience(0.3); module.work(1)'], check=True)"
     )
     output(start("work(1)"))
@@ -303,7 +305,7 @@ def test_ctrl_c_ends_the_wait_of_one_process_only(start: Start) -> None:
     assert runs() == 1
 
 
-def test_who_was_interrupted_may_wait_again(start: Start) -> None:
+def test_interrupted_process_may_wait_again(start: Start) -> None:
     holder = start("work(1)")
     until("ran-1")
     waiter = started_waiter(
@@ -327,7 +329,7 @@ def test_a_thread_that_waits_does_not_keep_a_process_from_ending(start: Start) -
     start("work(1)")
     until("ran-1")
     leaving = start(
-        "single_flight._PAUSES = 60, 60\n"
+        "single_flight._PAUSES_SECONDS = 60, 60\n"
         "threading.Thread(target=work, args=(1,), daemon=True).start()\n"
         "tell_when_waiting()\n"
         "until(f'waits-{os.getpid()}')"
@@ -365,9 +367,7 @@ def test_a_child_forked_while_a_thread_computes_waits_for_its_parent(start: Star
     assert runs() == 1
 
 
-def test_processes_that_need_each_other_s_keys_compute(
-    act: Callable[[str], None], start: Start
-) -> None:
+def test_processes_waiting_for_each_other_compute(act: Callable[[str], None], start: Start) -> None:
     act(
         "depth = os.environ.get('DEPTH')\n"
         "os.environ['DEPTH'] = '1'\n"
@@ -397,7 +397,7 @@ def test_a_task_waits_for_another_process_and_its_loop_goes_on(start: Start) -> 
     assert runs() == 1
 
 
-def test_deleting_the_lock_file_makes_two_compute_and_no_more(start: Start) -> None:
+def test_deleting_the_lock_file_allows_at_most_two_computations(start: Start) -> None:
     holder = start("work(1)")
     until("ran-1")
     (lock,) = Path("cache").glob("*/*/.lock")

@@ -673,7 +673,9 @@ def test_source_warnings_are_not_repeated(load: Callable[..., types.ModuleType])
 
 
 @pytest.mark.parametrize("flags", [[], ["-O"], ["-OO"]])
-def test_python_O_changes_hash_if_assert_is_present(flags: list[str], tmp_path: Path) -> None:
+def test_optimized_python_changes_hash_if_assert_is_present(
+    flags: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "main.py").write_text(
         "def f(x):\n    'doc'\n    assert x\n    return x\ndef g(x):\n    'doc'\n    return x\n"
     )

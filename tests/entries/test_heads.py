@@ -110,9 +110,7 @@ class Opened:
         return print, ("it was loaded",)
 
 
-def test_reading_inputs_or_time_does_not_unpickle_output(
-    cache: Path, printed: Printed
-) -> None:
+def test_reading_inputs_or_time_does_not_unpickle_output(cache: Path, printed: Printed) -> None:
     @memorious
     def make(x: int) -> Any:
         return globals()["Opened"]()
@@ -307,7 +305,7 @@ def test_entry_without_head_is_left_out_of_listings(cache: Path) -> None:
 @pytest.mark.parametrize("inputs", [1, {}, {"input": 1}, ["input"]])
 def test_head_with_wrong_content_is_refused(inputs: Any, tmp_path: Path) -> None:
     entry = stored(tmp_path, b"N.", None, (0.5, (pickle.dumps(inputs), None), None))
-    with pytest.raises(DamagedEntryError, match="is not an entry|is not a head of an entry"):
+    with pytest.raises(DamagedEntryError, match=r"is not an entry|is not a head of an entry"):
         codec.load_head(entry)
 
 

@@ -219,7 +219,9 @@ def test_script_and_imported_module_are_one_function(
     assert len(open_cache().functions()) == 1
 
 
-def test_scripts_with_equal_names_are_different_functions(tmp_path: Path, python: Callable[..., Any]) -> None:
+def test_scripts_with_equal_names_are_different_functions(
+    tmp_path: Path, python: Callable[..., Any]
+) -> None:
     for number, folder in enumerate(("resnet", "svm")):
         (tmp_path / folder).mkdir()
         path = tmp_path / folder / "train.py"

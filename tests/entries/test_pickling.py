@@ -507,9 +507,7 @@ def test_classes_of_main_are_by_name_here_and_by_value_elsewhere(
         assert done.returncode == 0, done.stderr
 
 
-def test_parent_reads_results_of_spawned_workers(
-    python: Python, tmp_path: Path
-) -> None:
+def test_parent_reads_results_of_spawned_workers(python: Python, tmp_path: Path) -> None:
     """There, the program's own module is called __mp_main__."""
     main = """
 from funes._entries.codec import dump_entry, load_entry

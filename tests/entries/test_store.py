@@ -47,9 +47,7 @@ def run(code: str, *arguments: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_entry_has_documented_path_and_is_an_ordinary_pickle(
-    store: Store, tmp_path: Path
-) -> None:
+def test_entry_has_documented_path_and_is_an_ordinary_pickle(store: Store, tmp_path: Path) -> None:
     assert store.root == str(tmp_path / "cache")
     assert store.read(*KEY) is None
     assert not os.path.exists(store.root)

@@ -201,9 +201,7 @@ def test_first_call_is_correct_if_any_file_cannot_be_opened(
 
 
 @pytest.mark.parametrize("kind", ["warm", "cold"])
-def test_process_that_can_open_no_file_computes(
-    start: Callable[[str], Refused], kind: str
-) -> None:
+def test_process_that_can_open_no_file_computes(start: Callable[[str], Refused], kind: str) -> None:
     # Of a cold one not even our own modules can be imported.
     refused = start(kind)
     for refusal in ("EMFILE", "EIO"):

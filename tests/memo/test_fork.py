@@ -1,4 +1,4 @@
-"""A process may fork at any moment of the first call of another thread: the child works."""
+"""A process may fork at any moment of another thread's first call, and the child works."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ thread.join()
 
 
 @pytest.mark.parametrize("milliseconds", [0, 5, 15, 30, 50, 80])
-def test_a_child_forked_within_the_first_call_of_a_thread_works(
+def test_child_forked_during_first_call_of_a_thread_works(
     python: Python, tmp_path: Path, milliseconds: int
 ) -> None:
     program = tmp_path / "program.py"
@@ -52,10 +52,8 @@ def test_a_child_forked_within_the_first_call_of_a_thread_works(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_fork_waits_for_a_module_that_another_thread_imports(
-    python: Python, tmp_path: Path
-) -> None:
-    # `dill` is one of those that funes imports when it needs them.
+def test_fork_waits_for_imports_of_other_threads(python: Python, tmp_path: Path) -> None:
+    # funes imports `dill` when it needs it.
     (tmp_path / "dill.py").write_text(
         "import builtins\nbuiltins.under_way.set()\nbuiltins.go.wait(60)\nVALUE = 1\n"
     )

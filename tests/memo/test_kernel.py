@@ -1,4 +1,4 @@
-"""A real notebook: what is typed into cells is remembered, also when it is run by workers in another folder."""
+"""A real notebook: functions typed into cells are cached, also when workers in another folder run them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def f(x):
 
 
 def run_notebook(folder: Path, *cells: str) -> list[str]:
-    """What each cell printed."""
+    """Returns what each cell printed."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
@@ -34,11 +34,11 @@ def run_notebook(folder: Path, *cells: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The kernel notes that its sockets on this machine are not encrypted.
+    # The kernel warns that its sockets on this machine are not encrypted.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
 
 
-def test_a_cell_that_is_edited_and_edited_back_finds_its_results(tmp_path: Path) -> None:
+def test_reverted_cell_finds_its_results(tmp_path: Path) -> None:
     edited = DOUBLE.replace("x * FACTOR", "x * FACTOR + 1")
     first, *rest = run_notebook(
         tmp_path,
@@ -50,7 +50,8 @@ def test_a_cell_that_is_edited_and_edited_back_finds_its_results(tmp_path: Path)
     )
     assert first == "computing 1\n2 2\n"
     assert rest == ["computing 1\n3\n", "2\n", "computing 1\n3\n", "2\n"]
-    # Another notebook: what is the same there is found, another function of the name is its own.
+    # Another notebook finds results of equal functions; a different function of the same name has
+    # its own.
     again, other = run_notebook(tmp_path, DOUBLE + "print(f(1))", edited + "print(f(1), f(2))")
     assert (again, other) == ("2\n", "computing 2\n3 5\n")
 
@@ -79,6 +80,6 @@ assert os.listdir("elsewhere") == []
 """
 
 
-def test_workers_of_a_notebook_store_where_it_does(tmp_path: Path) -> None:
+def test_workers_of_a_notebook_store_in_its_cache_folder(tmp_path: Path) -> None:
     *_, last = run_notebook(tmp_path, DOUBLE, WORKERS, "print('all found')")
     assert last == "all found\n"

@@ -1,4 +1,4 @@
-"""Classes, functions and globals of the program's own module in results: as a script, imported, or run by ``-m``."""
+"""Results that contain classes, functions and globals of the main module, as a script, imported, or with ``-m``."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def run(python: Python, tmp_path: Path) -> Callable[[str], None]:
         ("script", "module"),
     ],
 )
-def test_results_of_the_main_module_are_its_own_whoever_wrote_them(
+def test_main_module_results_are_found_across_ways_to_run_it(
     run: Callable[[str], None], tmp_path: Path, writer: str, reader: str
 ) -> None:
     run(writer)
@@ -119,7 +119,7 @@ def test_results_of_the_main_module_are_its_own_whoever_wrote_them(
     assert sorted((tmp_path / "cache").rglob("*.dill")) == stored
 
 
-def test_a_module_in_a_package_is_found_under_its_name_and_as_a_script(
+def test_package_module_finds_results_imported_and_as_script(
     python: Python, tmp_path: Path
 ) -> None:
     (tmp_path / "package").mkdir()
@@ -136,16 +136,14 @@ def test_a_module_in_a_package_is_found_under_its_name_and_as_a_script(
         assert done.returncode == 0, done.stderr
 
 
-def test_the_module_is_not_imported_by_a_script_that_is_it(
-    run: Callable[[str], None], tmp_path: Path
-) -> None:
+def test_script_does_not_import_its_own_module(run: Callable[[str], None], tmp_path: Path) -> None:
     run("import")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM + "    import sys; assert 'program' not in sys.modules\n")
     run("script")
 
 
-def test_a_sentinel_of_the_main_module_is_the_same_object(python: Python, run: object) -> None:
+def test_sentinel_of_main_module_keeps_its_identity(python: Python, run: object) -> None:
     for arguments in (
         ("-c", "import program; program.check_nothing()"),
         ("-c", "import program; program.check_nothing()"),

@@ -1,4 +1,4 @@
-"""The decorator: which calls are one, and that all else is as with the function that it wraps."""
+"""The decorator: which calls have equal keys, and that all else is as for the undecorated function."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture(autouse=True)
 def _folders_of_this_test() -> None:
-    """The memorious functions of this module were called in the tests before."""
+    """Resets the memorious functions of this module, which earlier tests have called."""
     for memo in (Model.scale, later, remembered, *(vars(Model)[name] for name in METHODS)):
         memo = getattr(memo, "fget", memo)
         while not isinstance(memo, Memo):
@@ -41,10 +41,10 @@ METHODS = [
     for kind in ("class_method", "static_method", "property")
 ]
 
-# Which calls are one
+# Equal keys
 
 
-def test_a_call_is_computed_once(cache: Path, printed: Printed) -> None:
+def test_repeated_call_is_computed_once(cache: Path, printed: Printed) -> None:
     @memorious
     def double(x: int) -> int:
         print("doubling", x)
@@ -88,7 +88,7 @@ def test_every_kind_of_parameter_is_bound() -> None:
     assert all(list(entry) == ["a", "b", "rest", "c", "more"] for entry in stored)
 
 
-def test_keywords_that_look_like_values_are_apart() -> None:
+def test_keywords_and_equal_dict_arguments_have_different_keys() -> None:
     @memorious
     def f(**more: Any) -> Any:
         return more
@@ -97,7 +97,7 @@ def test_keywords_that_look_like_values_are_apart() -> None:
     assert len(paths(f, call(**{"a.b": 1}), call(a={"b": 1}))) == 2
 
 
-def test_a_changed_default_is_another_key() -> None:
+def test_changed_default_changes_the_key() -> None:
     def make(default: int) -> Memo[..., int]:
         def f(a: int, b: int = default) -> int:
             return a + b
@@ -109,7 +109,7 @@ def test_a_changed_default_is_another_key() -> None:
     assert one.key(1) != other.key(1)
 
 
-def test_ignored_parameters_are_no_part_of_the_key(cache: Path) -> None:
+def test_ignored_parameters_are_not_part_of_the_key(cache: Path) -> None:
     @memorious(ignore=("verbose", "log"))
     def f(x: int, verbose: bool = False, *, log: Any = None) -> int:
         return x
@@ -127,7 +127,7 @@ def test_ignore_must_name_parameters() -> None:
             return x
 
 
-def test_what_a_call_depends_on_is_part_of_the_definition(tmp_path: Path) -> None:
+def test_depends_on_is_part_of_the_definition(tmp_path: Path) -> None:
     def f() -> None: ...
 
     data = tmp_path / "data.csv"
@@ -150,14 +150,14 @@ def test_what_a_call_depends_on_is_part_of_the_definition(tmp_path: Path) -> Non
 HIDDEN: dict[str, Any] = {}
 
 
-def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
+def test_depends_on_is_checked_at_each_call(tmp_path: Path) -> None:
     data, folder, limits = tmp_path / "data.csv", tmp_path / "folder", [1]
     (folder / "below").mkdir(parents=True)
 
     def helper() -> int:
         return 1
 
-    # By a way that cannot be seen in the code.
+    # Found in a way that the definition does not follow.
     HIDDEN.update(data=data, folder=folder, limits=limits, helper=helper)
 
     @memorious(depends_on=(data, folder, limits, helper))
@@ -172,7 +172,7 @@ def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
 
     changes: list[Callable[[], object]] = [
         lambda: data.write_text("1"),
-        lambda: data.write_text("2"),  # as long as before, and in the same moment
+        lambda: data.write_text("2"),  # same length, and within the resolution of the clock
         lambda: (folder / "below" / "one.csv").write_text("1"),
         lambda: (folder / "below" / "one.csv").rename(folder / "two.csv"),
         lambda: limits.append(2),
@@ -185,7 +185,7 @@ def test_what_a_call_depends_on_is_looked_at_each_time(tmp_path: Path) -> None:
         assert inner.is_cached(1)
 
 
-def test_a_path_in_a_container_counts_by_its_content(tmp_path: Path) -> None:
+def test_path_in_a_container_counts_by_content(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     holder: dict[str, Any] = {"data": [1]}
 
@@ -214,7 +214,7 @@ def test_a_path_in_a_container_counts_by_its_content(tmp_path: Path) -> None:
         assert f.definition == before
 
 
-def test_a_file_that_is_missing_costs_no_more_than_the_memory(tmp_path: Path) -> None:
+def test_call_with_missing_file_in_depends_on_runs_uncached(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
 
     @memorious(depends_on=data)
@@ -228,7 +228,7 @@ def test_a_file_that_is_missing_costs_no_more_than_the_memory(tmp_path: Path) ->
     assert f.is_cached(1)
 
 
-# What can be memorious
+# Kinds of functions
 
 
 class Model:
@@ -283,7 +283,7 @@ def test_methods_take_the_instance_as_an_argument_by_value(printed: Printed) -> 
     assert printed() == ["scale"]
 
 
-def test_a_bound_method_has_keys_too() -> None:
+def test_bound_method_has_key_and_similar_methods() -> None:
     model = Model(2)
     assert not model.scale.is_cached(3)
     model.scale(3)
@@ -311,12 +311,12 @@ def test_properties_in_both_orders() -> None:
         assert (Model(5).inner_property, Model(5).outer_property) == (6, 7)
 
 
-def test_lambdas_on_one_line_are_apart() -> None:
+def test_lambdas_on_one_line_have_different_definitions() -> None:
     one, other = memorious(lambda x: x + 1), memorious(lambda x: x + 2)
     assert [one(1), other(1), one(1), other(1)] == [2, 3, 2, 3]
 
 
-def test_a_memorious_function_made_memorious_again_takes_the_new_options() -> None:
+def test_outer_decorator_replaces_options() -> None:
     @memorious
     def f(x: int, verbose: bool = False) -> int:
         return x
@@ -326,7 +326,7 @@ def test_a_memorious_function_made_memorious_again_takes_the_new_options() -> No
     assert again.key(1, True) == again.key(1)
 
 
-def test_wrappers_are_keyed_by_what_they_take() -> None:
+def test_wrappers_are_keyed_by_their_arguments() -> None:
     def plus_one(function: Any) -> Any:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -350,7 +350,7 @@ def test_wrappers_are_keyed_by_what_they_take() -> None:
         (3, "Python function, not an object of type int"),
     ],
 )
-def test_what_is_no_python_function_is_refused(thing: Any, message: str) -> None:
+def test_non_functions_are_refused(thing: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         memorious(thing)
 
@@ -382,7 +382,7 @@ async def later(x: int, *, fail: bool = False) -> int:
     return x * 2
 
 
-def test_coroutine_functions_are_remembered(printed: Printed) -> None:
+def test_coroutine_functions_are_cached(printed: Printed) -> None:
     async def main() -> list[int]:
         return [await later(1), await later(x=1), await later(2, global_seed=3)]
 
@@ -393,7 +393,7 @@ def test_coroutine_functions_are_remembered(printed: Printed) -> None:
     assert not later.is_cached(1, fail=True)
 
 
-def test_a_coroutine_function_is_known_as_one_and_checks_its_arguments_at_the_call(
+def test_coroutine_function_is_recognized_and_checks_arguments_at_the_call(
     printed: Printed,
 ) -> None:
     known = inspect if sys.version_info >= (3, 12) else asyncio
@@ -415,7 +415,7 @@ def test_unhashable_arguments_of_a_coroutine_function_run_uncached() -> None:
         assert asyncio.run(size(n for n in range(3))) == 3
 
 
-# It is the function that it wraps
+# Metadata of the function
 
 
 def documented(x: int, y: str = "a", *, z: float = 1.0) -> list[str]:
@@ -430,7 +430,7 @@ def documented(x: int, y: str = "a", *, z: float = 1.0) -> list[str]:
 remembered = memorious(documented)
 
 
-def test_it_looks_like_the_function() -> None:
+def test_memo_has_the_metadata_of_its_function() -> None:
     assert remembered.__wrapped__ is documented
     assert inspect.unwrap(remembered) is documented
     assert remembered.__name__ == "documented"
@@ -459,7 +459,7 @@ def test_help_shows_signature_and_docstring() -> None:
     assert "Says what it does." in text
 
 
-def test_doctest_finds_and_runs_its_examples() -> None:
+def test_doctest_runs_examples_of_memorious_functions() -> None:
     tests = doctest.DocTestFinder().find(sys.modules[__name__], "here")
     [test] = [test for test in tests if test.name == "here.remembered"]
     assert doctest.DocTestRunner().run(test) == (0, 1)
@@ -477,7 +477,7 @@ def test_doctest_finds_and_runs_its_examples() -> None:
         call(1, unknown=2, global_seed=1),
     ],
 )
-def test_wrong_arguments_raise_what_the_function_raises(arguments: Any) -> None:
+def test_wrong_arguments_raise_the_error_of_the_function(arguments: Any) -> None:
     def f(x: int, y: int = 2, /, *, z: int = 3) -> int:
         raise AssertionError("it must not run")
 
@@ -500,7 +500,7 @@ def test_key_of_wrong_arguments_raises_type_error_without_running_it() -> None:
             method()
 
 
-# Beside the call
+# Inspection
 
 
 def test_key_is_cached_and_forget_do_not_run_the_function(cache: Path, printed: Printed) -> None:
@@ -528,7 +528,7 @@ def test_key_is_cached_and_forget_do_not_run_the_function(cache: Path, printed: 
     assert printed() == ["1", "1"]
 
 
-def test_the_key_of_what_cannot_be_hashed_says_where_it_sits() -> None:
+def test_error_for_unhashable_argument_names_its_path() -> None:
     import threading
 
     @memorious
@@ -543,7 +543,7 @@ def test_the_key_of_what_cannot_be_hashed_says_where_it_sits() -> None:
     assert "ignore=" in str(refused.value)
 
 
-# Where results are kept
+# Cache folder and entries
 
 
 def test_the_cache_folder_is_fixed_at_the_first_call(
@@ -572,7 +572,7 @@ def test_the_cache_folder_is_fixed_at_the_first_call(
 
 
 @pytest.mark.parametrize("name", ["<lambda>", "../x", "a" * 300, "CON", "näme", ".", ""])
-def test_any_name_makes_a_file_inside_the_cache(cache: Path, name: str) -> None:
+def test_any_function_name_gives_a_folder_inside_the_cache(cache: Path, name: str) -> None:
     def f(x: int) -> int:
         return x
 
@@ -646,7 +646,7 @@ def test_parameters_behind_a_wrapper_are_bound_by_name() -> None:
         memorious(timed(summed), ignore="args")
 
 
-def test_defaults_behind_a_wrapper_are_those_of_now() -> None:
+def test_present_defaults_behind_a_wrapper_count() -> None:
     def inner(x: int, y: int = 1) -> Any:
         return x, y
 
@@ -657,7 +657,7 @@ def test_defaults_behind_a_wrapper_are_those_of_now() -> None:
     assert memo(0, 1) == (0, 1)
 
 
-def test_arguments_that_only_the_wrapper_takes_count_as_it_gets_them() -> None:
+def test_arguments_that_only_the_wrapper_accepts_are_part_of_the_key() -> None:
     memo = memorious(retrying(summed))
     assert memo(1, tries=3) == (1, 3, 0)
     assert memo(1, tries=4) == (1, 4, 0)
@@ -705,7 +705,7 @@ def test_code_with_other_parameters_runs_uncached(other: Any, wrap: Any) -> None
     assert memo.is_cached(1, 2)
 
 
-def test_a_name_of_the_wrapper_ignores_nothing_of_what_it_gets() -> None:
+def test_ignore_does_not_apply_to_parameter_names_of_the_wrapper() -> None:
     def inner(args: Any, kwargs: Any = 0) -> Any:
         return args, kwargs
 
@@ -717,7 +717,7 @@ def test_a_name_of_the_wrapper_ignores_nothing_of_what_it_gets() -> None:
     assert memo.key(1) == memo.key(2)
 
 
-def test_a_wrapper_takes_a_seed() -> None:
+def test_wrapper_accepts_global_seed() -> None:
     import random
 
     @timed
@@ -742,7 +742,7 @@ def test_a_wrapper_takes_a_seed() -> None:
         (lambda: [].append, None, None),
     ],
 )
-def test_partials_and_bound_methods_are_remembered(make: Any, args: Any, wanted: Any) -> None:
+def test_partials_and_bound_methods_are_cached(make: Any, args: Any, wanted: Any) -> None:
     if args is None:
         with pytest.raises(TypeError, match="Python function"):
             memorious(make())
@@ -754,7 +754,7 @@ def test_partials_and_bound_methods_are_remembered(make: Any, args: Any, wanted:
     assert again.definition == memo.definition
 
 
-def test_what_a_partial_or_bound_method_holds_counts() -> None:
+def test_state_of_a_partial_or_bound_method_counts() -> None:
     definitions = {
         memorious(function).definition
         for function in (
@@ -780,7 +780,7 @@ def test_what_a_partial_or_bound_method_holds_counts() -> None:
     assert memorious(functools.partial(summed, y=5), ignore=["z"]).key(1) is not None
 
 
-def test_a_generator_method_is_refused() -> None:
+def test_generator_method_is_refused() -> None:
     class Numbers:
         def each(self) -> Any:
             yield 1
@@ -789,7 +789,7 @@ def test_a_generator_method_is_refused() -> None:
         memorious(Numbers().each)
 
 
-def test_an_async_method_is_remembered() -> None:
+def test_async_method_is_cached() -> None:
     class Slow:
         async def get(self, x: int) -> int:
             return x + 1

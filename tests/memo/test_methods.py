@@ -1,4 +1,4 @@
-"""Memorious methods in every kind of class, and functions whose names get in the way: all behave as plain ones do."""
+"""Memorious methods in all kinds of classes, and functions with unusual names: all behave as undecorated."""
 
 from __future__ import annotations
 
@@ -92,20 +92,20 @@ def of_meta(weight: int) -> Any:
 
 
 @pytest.mark.parametrize("make", [Slots, Colour, Record, Frozen, Row, Declared, of_meta])
-def test_methods_of_every_kind_of_class(make: Callable[[int], Any]) -> None:
+def test_methods_work_in_all_kinds_of_classes(make: Callable[[int], Any]) -> None:
     for _ in range(2):
         assert (make(2).scale(5), make(3).scale(5), make(2).scale(x=7)) == (10, 15, 14)
     assert make(2).scale.is_cached(5)
     assert not make(2).scale.is_cached(6)
 
 
-def test_a_method_is_no_member_and_no_field() -> None:
+def test_method_is_not_an_enum_member_or_dataclass_field() -> None:
     assert list(Colour) == [Colour.RED, Colour.BLUE]
     assert Row._fields == ("weight",)
     assert [field.name for field in dataclasses.fields(Record)] == ["weight"]
 
 
-def test_a_changed_instance_is_another_argument() -> None:
+def test_changed_instance_changes_the_key() -> None:
     record = Record(2)
     assert record.scale(5) == 10
     record.weight = 3
@@ -166,7 +166,7 @@ def test_abstract_methods_stay_abstract_and_super_finds_the_base() -> None:
 
 
 class Special:
-    """Methods that the interpreter calls."""
+    """A class with special methods that the interpreter calls."""
 
     @memorious
     def __call__(self, x: int) -> int:
@@ -215,14 +215,14 @@ class SpecialToo(Special):
         return super().scale
 
 
-def test_methods_that_the_interpreter_calls() -> None:
+def test_special_methods_work() -> None:
     special = Special()
     for _ in range(2):
         assert (special(1), special[1], len(special), special.plus_ten()) == (2, 3, 3, 14)
         assert special.cached == 7
 
 
-def test_a_bound_method_looks_like_one() -> None:
+def test_bound_method_has_the_metadata_of_a_method() -> None:
     for bound, text in (
         (Special().scale, "Scales."),
         (Special.make, "Makes."),
@@ -230,7 +230,7 @@ def test_a_bound_method_looks_like_one() -> None:
     ):
         assert bound.__doc__ == text
         assert list(inspect.signature(bound).parameters) == ["x"]
-        # From Python 3.13 on, a partial of any kind is shown as a value, with its docstring.
+        # From Python 3.13 on, a partial of any kind is documented as a value, with its docstring.
         assert text in pydoc.plain(pydoc.render_doc(bound))
     shown = pydoc.plain(pydoc.render_doc(Special))
     assert "scale(self, x: 'int') -> 'int'\n |      Scales." in shown
@@ -251,7 +251,7 @@ def test_a_bound_method_can_be_copied_and_stored_in_a_class() -> None:
     assert Holder().scale(5) == 15
 
 
-def test_a_bound_method_that_its_name_does_not_lead_to_can_be_pickled() -> None:
+def test_bound_method_not_found_under_its_name_can_be_pickled() -> None:
     for bound, result in ((Special().private(), 7), (SpecialToo().of_base(), 5)):
         assert pickle.loads(pickle.dumps(bound))(1) == copy.deepcopy(bound)(1) == bound(1) == result
 
@@ -292,7 +292,7 @@ def test_a_method_may_have_a_parameter_that_is_called_self() -> None:
     assert Odd().f.forget(self=3)
 
 
-def test_parameters_that_are_called_global_seed() -> None:
+def test_declared_global_seed_parameters() -> None:
     @memorious
     def first(global_seed: int, /, **more: int) -> Any:
         return global_seed, more
@@ -307,7 +307,7 @@ def test_parameters_that_are_called_global_seed() -> None:
     assert rest.key(1, 2) != rest.key(1, 2, global_seed=3)
 
 
-def test_attributes_of_the_function_do_not_get_in_the_way() -> None:
+def test_function_attributes_do_not_hide_memo_attributes() -> None:
     def f(x: int) -> int:
         return x
 
@@ -347,10 +347,10 @@ def test_three_hundred_parameters() -> None:
     assert f.key(*[0] * 300) == f.key()
 
 
-# Functions that are made again and again, changed arguments, first calls
+# Functions made in loops, changed arguments, first calls
 
 
-def test_functions_that_are_made_in_a_loop_are_told_apart() -> None:
+def test_functions_made_in_a_loop_have_different_definitions() -> None:
     functions = []
     for number in range(4):
 
@@ -364,7 +364,7 @@ def test_functions_that_are_made_in_a_loop_are_told_apart() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_a_default_that_the_function_changes_is_part_of_the_key() -> None:
+def test_mutated_default_is_part_of_the_key() -> None:
     @memorious
     def grow(numbers: list[int] = []) -> list[int]:  # noqa: B006
         numbers.append(len(numbers))
@@ -388,7 +388,7 @@ def test_copies_and_weak_references_are_the_function_itself() -> None:
     assert reference() is f
 
 
-def test_threads_whose_calls_are_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_concurrent_first_calls_in_threads(capsys: pytest.CaptureFixture[str]) -> None:
     @memorious
     def f(x: int) -> int:
         print("computing")

@@ -1,4 +1,4 @@
-"""Notebooks: cells that are moved, run again and edited, and modules that `%autoreload` loads again."""
+"""Notebooks: moved, repeated and edited cells, and modules that `%autoreload` loads again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 RunPython = Callable[..., str]
 
-# What a front end does with the cells that it is given.
+# Runs cells as a front end does.
 SHELL = """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell()
@@ -30,7 +30,7 @@ def run_cells(run_python: RunPython) -> Callable[..., list[str]]:
     return lambda *cells: run_python(f"CELLS = {cells!r}\n{SHELL}").splitlines()
 
 
-def test_a_cell_that_is_moved_or_split_keeps_the_definition(
+def test_moved_or_split_cell_keeps_the_definition(
     run_cells: Callable[..., list[str]], run_python: RunPython
 ) -> None:
     cells = [IMPORTS, HELPER, FUNCTION, SHOW]
@@ -42,7 +42,7 @@ def test_a_cell_that_is_moved_or_split_keeps_the_definition(
     assert run_cells(IMPORTS, waits + HELPER, "here = !echo\n" + FUNCTION, SHOW) == [definition]
 
 
-def test_a_cell_that_is_edited_computes_again_and_remembers_what_was_before(
+def test_edited_cell_recomputes_and_keeps_former_results(
     run_cells: Callable[..., list[str]],
 ) -> None:
     edited = FUNCTION.replace("helper(x)", "helper(x) + 1")
@@ -59,7 +59,9 @@ def test_a_cell_that_is_edited_computes_again_and_remembers_what_was_before(
     ]
 
 
-def test_autoreload_is_noticed(run_cells: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_autoreload_updates_the_definition(
+    run_cells: Callable[..., list[str]], tmp_path: Path
+) -> None:
     def saved(number: int) -> str:
         # Of another size, so that it is loaded again whatever the clock says.
         text = (
@@ -84,7 +86,7 @@ def test_autoreload_is_noticed(run_cells: Callable[..., list[str]], tmp_path: Pa
     assert lines == ["11 11 10 10 50", "12 12 20 20 50", "11 11 10 10 50"]
 
 
-def test_builtin_that_the_shell_replaces_counts_as_the_builtin(
+def test_builtin_replaced_by_the_shell_counts_as_the_builtin(
     run_cells: Callable[..., list[str]], run_python: RunPython
 ) -> None:
     reads = FUNCTION.replace("return helper(x)", "return open(x).read()")

@@ -1,4 +1,4 @@
-"""Option values that cannot be meant are refused at the decorator, by an error that names the option."""
+"""Invalid option values raise an error at the decorator, which names the option."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from funes._memo.options import Options
         ("memory", [], TypeError),
     ],
 )
-def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_the_option(
+def test_invalid_option_value_is_refused_by_option_name(
     option: str, value: Any, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,11 +72,10 @@ def test_a_value_of_a_wrong_type_is_refused_by_the_name_of_the_option(
         ("memory", 10**30, 2**63 - 1),
     ],
 )
-def test_what_can_only_mean_one_thing_is_taken(option: str, value: Any, taken: Any) -> None:
+def test_unambiguous_option_values_are_converted(option: str, value: Any, taken: Any) -> None:
     made = memorious(**{option: value})
     options: Options = made.keywords["options"]  # type: ignore[attr-defined]
-    field = {"durability": "durable_after"}.get(option, option)
-    found = getattr(options, field)
+    found = getattr(options, option)
     assert (type(found), found) == (type(taken), taken)
 
 
@@ -97,12 +96,12 @@ def test_what_can_only_mean_one_thing_is_taken(option: str, value: Any, taken: A
         ("", False),
     ],
 )
-def test_what_a_url_is(folder: str, expected: bool) -> None:
+def test_url_detection(folder: str, expected: bool) -> None:
     assert is_url(folder) is expected
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/cache", "gs://x", "az:/x"])
-def test_a_url_in_the_environment_makes_no_folder_and_no_call_fail(
+def test_url_in_environment_warns_and_creates_no_folder(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,7 +124,7 @@ def test_a_url_in_the_environment_makes_no_folder_and_no_call_fail(
     assert f.is_cached(1)
 
 
-def test_a_file_in_the_place_of_the_folder_makes_no_call_fail(tmp_path: Path) -> None:
+def test_file_at_cache_dir_warns_and_calls_succeed(tmp_path: Path) -> None:
     path = tmp_path / "afile"
     path.write_text("mine", encoding="utf-8")
 

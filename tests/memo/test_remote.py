@@ -1,4 +1,4 @@
-"""A memorious function in another process: the same folder and the same key, whatever the working directory there."""
+"""A memorious function in another process: the same folder and key, whatever the working directory there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Model:
 
 
 @pytest.mark.parametrize("pickler", PICKLERS)
-def test_a_round_trip_at_home_gives_the_same_object(pickler: Any) -> None:
+def test_round_trip_in_one_process_gives_the_same_object(pickler: Any) -> None:
     assert pickler.loads(pickler.dumps(double)) is double
     assert pickler.loads(pickler.dumps(Model.scale)) is Model.scale
     bound = pickler.loads(pickler.dumps(Model().scale))
@@ -66,7 +66,7 @@ def make(weight: int) -> Memo[[int], int]:
 
 
 @pytest.mark.parametrize("pickler", PICKLERS)
-def test_a_local_function_travels_by_value(pickler: Any) -> None:
+def test_local_function_is_pickled_by_value(pickler: Any) -> None:
     scale = make(5)
     copy = pickler.loads(pickler.dumps(scale))
     assert copy is not scale
@@ -76,7 +76,7 @@ def test_a_local_function_travels_by_value(pickler: Any) -> None:
     assert again(3) == 15
 
 
-def test_a_method_that_is_gone_raises_when_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_method_raises_at_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
     class_method = pickle.dumps(Uses.value)
     monkeypatch.delattr(Uses, "value")
     opened = pickle.loads(class_method)
@@ -92,7 +92,7 @@ def test_a_method_that_is_gone_raises_when_it_is_called(monkeypatch: pytest.Monk
     assert pickle.dumps(opened) == class_method
 
 
-def test_a_function_that_is_gone_runs_as_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_function_runs_as_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
     sent, key = pickle.dumps(double), double.key(4)
     monkeypatch.delattr(sys.modules[__name__], "double")
     opened = pickle.loads(sent)
@@ -168,7 +168,7 @@ WORKERS = [
 
 @pytest.mark.parametrize(("name", "run"), WORKERS)
 @pytest.mark.parametrize("where", ["main", "module"])
-def test_workers_in_another_folder_store_in_the_same_place(
+def test_workers_in_another_folder_use_the_same_cache_folder(
     name: str, run: str, where: str, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     imports, function = "from funes import memorious", FUNCTION
@@ -182,7 +182,7 @@ def test_workers_in_another_folder_store_in_the_same_place(
     assert printed.split() == ["3", "entries"]
 
 
-def test_by_value_the_hash_travels_so_the_worker_need_not_find_it_again(
+def test_code_by_value_keeps_the_definition_of_the_sender(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     run_python(
@@ -219,7 +219,7 @@ print(key.arguments + key.definition == open({str(tmp_path / "key")!r}).read())
     assert printed.split() == ["True", "3", "True"]
 
 
-#: What a module says when a function of it is sent, and what it says when the worker imports it.
+#: The text of a module when a function of it is sent, and when the worker imports it.
 EDITS = {
     "its own code": ("def f(x):\n    return x + 1\n", "def f(x):\n    return x + 1000\n"),
     "a constant": (
@@ -265,13 +265,14 @@ EDITS = {
     ),
 }
 
-#: Where the submitted code cannot run: classes would be two, and an import inside takes the file of the worker.
+#: Cases in which the submitted code cannot run: there would be two versions of a class, or an
+#: import within the function would find the worker's file.
 REFUSED = ("a class", "an instance", "an inner import")
 
 
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("direction", ["newer", "older"])
-def test_a_worker_with_other_code_runs_what_was_submitted_or_nothing(
+def test_worker_with_other_code_runs_submitted_code_or_raises(
     edit: str, direction: str, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     before, after = EDITS[edit][:: 1 if direction == "newer" else -1]
@@ -349,7 +350,7 @@ for call in (f, f.key, f.is_cached):
     assert not list(tmp_path.rglob("*.dill"))
 
 
-def test_a_file_that_changes_after_submission_is_named(
+def test_mismatch_names_file_changed_after_submission(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     data = tmp_path / "data.txt"
@@ -395,7 +396,7 @@ for mine.K in (1, 2, 3, 1):
     assert printed.splitlines() == ["1 1 True", "2 1 True", "3 1 True", "1 1 True"]
 
 
-def test_code_by_value_of_another_python_is_refused_by_name(
+def test_code_by_value_of_another_python_version_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent = pickle.dumps(make(5))
@@ -417,7 +418,7 @@ def test_equal_functions_give_equal_bytes() -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_every_protocol_and_copy(protocol: int) -> None:
+def test_memo_survives_all_pickle_protocols_and_copy(protocol: int) -> None:
     for thing in (double, Model.scale, Model().scale, Model.name, functools.partial(double, 4)):
         opened = pickle.loads(pickle.dumps(thing, protocol))
         for copied in (opened, copy.copy(thing), copy.deepcopy(thing)):
@@ -434,7 +435,7 @@ def test_every_protocol_and_copy(protocol: int) -> None:
         ("def state(x): return x\nstate.calls = 0", "state.calls += state(1)"),
     ],
 )
-def test_code_whose_state_a_call_changed_travels(
+def test_code_with_state_changed_by_a_call_can_be_sent(
     state: str, change: str, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     text = f"import pickle\nfrom funes import memorious\n{state}\n@memorious\ndef f(x):\n"
@@ -478,7 +479,7 @@ except Exception as error:
     ],
 )
 @pytest.mark.parametrize("is_edited", [False, True])
-def test_names_that_are_looked_up_while_the_code_runs_are_those_of_the_module(
+def test_dynamically_looked_up_names_come_from_the_module(
     body: str, is_edited: bool, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     paths = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -514,7 +515,7 @@ except DefinitionMismatch:
     assert printed.split() == (["refused"] if is_edited else ["(3,", "1)"])
 
 
-def test_an_own_function_is_used_again_once_it_has_the_submitted_definition(
+def test_local_function_is_used_once_it_has_the_submitted_definition(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     (tmp_path / "mine.py").write_text(
@@ -537,7 +538,7 @@ for mine.K in (1, 2, 1, 2, 1):
     assert printed.splitlines() == ["(1, 1)", "refused", "(1, 1)", "refused", "(1, 1)"]
 
 
-def test_a_relative_file_is_that_of_the_working_directory(
+def test_relative_path_in_depends_on_uses_the_working_directory(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:
     (tmp_path / "d.txt").write_text("1")

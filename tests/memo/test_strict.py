@@ -1,4 +1,4 @@
-"""`memorious(strict=True)`: where the cache cannot do its work there is an error, not a warning."""
+"""`memorious(strict=True)` raises an error where the cache would give a warning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDLESS = iter([1])
 
 
 class Model:
-    """Can be hashed but for a part of a part."""
+    """Contains an unhashable object two levels deep."""
 
     def __init__(self) -> None:
         self.cache = {"lock": threading.Lock()}
@@ -42,7 +42,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("model", "text"), TEXTS, ids=lambda it: type(it).__name__)
-def test_an_argument_that_cannot_be_hashed_is_an_error_before_it_runs(
+def test_strict_raises_for_unhashable_argument_before_the_run(
     model: Any, text: str, cache: Path, printed: Printed
 ) -> None:
     with pytest.raises(UnhashableArgumentError) as refused:
@@ -56,7 +56,7 @@ def test_an_argument_that_cannot_be_hashed_is_an_error_before_it_runs(
 
 
 @pytest.mark.parametrize(("model", "text"), TEXTS, ids=lambda it: type(it).__name__)
-def test_without_it_the_function_runs_and_one_warning_has_the_same_text(
+def test_non_strict_warns_once_with_the_same_text(
     model: Any, text: str, cache: Path, printed: Printed
 ) -> None:
     remembered = memorious(use)
@@ -68,13 +68,13 @@ def test_without_it_the_function_runs_and_one_warning_has_the_same_text(
     assert "memorious(ignore=...)" in str(warning.message)
 
 
-def test_what_is_ignored_may_be_anything(printed: Printed) -> None:
+def test_strict_allows_unhashable_ignored_arguments(printed: Printed) -> None:
     remembered = memorious(use, strict=True, ignore="model")
     assert [remembered(Model()), remembered(threading.Lock())] == ["used", "used"]
     assert printed() == ["ran"]
 
 
-def test_a_result_that_cannot_be_stored_is_an_error(printed: Printed) -> None:
+def test_strict_raises_for_unstorable_result(printed: Printed) -> None:
     @memorious(strict=True)
     def lock() -> Any:
         print("ran")
@@ -85,23 +85,23 @@ def test_a_result_that_cannot_be_stored_is_an_error(printed: Printed) -> None:
     assert printed() == ["ran"]
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(cache: Path, printed: Printed) -> None:
+def test_strict_raises_for_unwritable_folder(cache: Path, printed: Printed) -> None:
     cache.write_text("in the way")
     with pytest.raises(OSError, match="cache"):
         memorious(use, strict=True)(1)
     cache.unlink()
 
 
-def test_a_damaged_entry_is_an_error(printed: Printed) -> None:
+def test_strict_raises_for_damaged_entry(printed: Printed) -> None:
     remembered = memorious(use, strict=True)
     remembered(1)
-    remembered.cache_clear()  # what is in memory is right, whatever happens to the file
+    remembered.cache_clear()  # the result in memory does not depend on the file
     remembered.key(1).path.write_bytes(b"garbage")
     with pytest.raises(Exception, match="is damaged"):
         remembered(1)
 
 
-def test_a_global_that_cannot_be_hashed_is_an_error(printed: Printed) -> None:
+def test_strict_raises_for_unhashable_global(printed: Printed) -> None:
     @memorious(strict=True)
     def consume() -> Any:
         print("ran")

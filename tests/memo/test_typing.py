@@ -1,4 +1,4 @@
-"""What type checkers make of code that uses funes: tests/memo/typing, with the funes that is installed."""
+"""Type checkers on code that uses the installed funes: tests/memo/typing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_mypy_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Pa
 
 
 def test_pyright_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Path) -> None:
-    """By basedpyright, the pyright that brings its own Node.js."""
+    """Uses basedpyright, the pyright that contains its own Node.js."""
     settings = {
         "include": [str(USES)],
         "typeCheckingMode": "strict",

@@ -97,9 +97,7 @@ def test_version_with_latest_result_comes_first(cache: Path) -> None:
     assert [version.definition for version in versions] == [new.definition, old.definition]
 
 
-def test_versions_and_entries_are_found_by_prefix(
-    double: Any, cache: Path
-) -> None:
+def test_versions_and_entries_are_found_by_prefix(double: Any, cache: Path) -> None:
     double(1)
     double(2)
     function = open_cache(cache).function("double")

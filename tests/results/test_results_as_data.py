@@ -89,9 +89,7 @@ def test_repeated_iteration_sees_new_results(double: Any) -> None:
     assert next(first)["input"] == next(second)["input"] == {"x": 1}
 
 
-def test_many_results_come_unsorted_and_once(
-    double: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_results_come_unsorted_and_once(double: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_SORTED", 10)
     numbers = [5, 3, 9, 1, 7, 2, 8, 4, 6, 0]
     stored_in_order(double, *numbers)
@@ -243,9 +241,7 @@ def test_inputs_only_works_if_output_cannot_be_loaded(
         assert xs(load_cached_results(make, versions="all")) == []
 
 
-def test_where_loads_large_arguments_once(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_loads_large_arguments_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @memorious(large_argument=1000)
     def size(data: Any, n: int) -> int:
         return len(data) + n
@@ -428,9 +424,7 @@ def test_column_of_one_type_keeps_that_type(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_column_of_mixed_types_is_objects_and_refused_by_parquet(
-    name: str, tmp_path: Path
-) -> None:
+def test_column_of_mixed_types_is_objects_and_refused_by_parquet(name: str, tmp_path: Path) -> None:
     results = load_cached_results(keeper({name: ODD[name]}))
     column = results.to_polars()[name]
     assert column.dtype == pl.Object

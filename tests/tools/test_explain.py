@@ -428,7 +428,7 @@ def test_failing_explanation_does_not_fail_the_call(
 
     monkeypatch.setattr(explain, "explain_miss", fail)
     assert f(1) == 1
-    assert lines() == ["f is computed: the reason cannot be told (RuntimeError: a mistake)"]
+    assert lines() == ["f is computed: the reason is not known (RuntimeError: a mistake)"]
 
 
 def test_log_lists_the_folder_once_and_reads_few_entries(
@@ -469,4 +469,4 @@ def test_environment_variable_logs_to_standard_error(
     assert told.stderr == "funes: f is computed: other arguments: x: 1 -> 2\n"
     wrong = python(script, FUNES_LOG="loud", FUNES_CACHE_DIR=str(tmp_path / "other"))
     assert wrong.stderr.startswith(f"{script}:")  # the user's line, not ours
-    assert "FUNES_LOG=loud is not understood: FUNES_LOG=info tells" in wrong.stderr
+    assert "FUNES_LOG=loud is not a log level: FUNES_LOG=info logs" in wrong.stderr

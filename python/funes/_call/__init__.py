@@ -3,14 +3,14 @@
 ::
 
     miss                 a call whose result is not in memory
-      single_flight        one call computes a key, the others wait
+      single_flight        one call computes a key, the other calls wait
         liveness             detects a holder that makes no progress
-      run                  runs the function
-      argument_snapshot    the arguments as they were before the run
+      run                  runs the undecorated function
+      argument_snapshot    the arguments before the run
       log                  a line for each miss
-      unstable_definition  warns of a definition that differs in every process
+      unstable_definition  warns of a definition that differs in each process
     seeding              runs a function with seeded generators
       generators           the global random generators: seed, save, restore
       generator_lock       one seeded run at a time owns them
-      random_draws         detects that a run drew numbers without a seed
+      random_draws         detects draws without a seed
 """

@@ -1,4 +1,4 @@
-"""The values of the arguments of a call as they were before it."""
+"""The values of a call's arguments before the call."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from funes._warnings import one_line
 
 
 class ArgumentSnapshot:
-    """The arguments of a call as they were before it, whatever the function does to them.
+    """The values of a call's arguments before the call, whatever the function does to them.
 
     Attributes:
-        not_stored: Why an argument could not be pickled, by its name; `restore` has a short text
-            in its place.
+        not_stored: Reasons why arguments could not be pickled, by name. `restore` returns a short
+            text in their place.
     """
 
-    __slots__ = ("_pickled", "_plain", "not_stored")
+    __slots__ = ("_immutable", "_pickled", "not_stored")
 
-    def __init__(self, plain: dict[str, Any], pickled: dict[str, bytes]) -> None:
-        self._plain = plain
+    def __init__(self, immutable: dict[str, Any], pickled: dict[str, bytes]) -> None:
+        self._immutable = immutable
         self._pickled = pickled
         self.not_stored: dict[str, str] = {}
 
     def restore(self) -> dict[str, Any]:
-        """The arguments: those that cannot change as they are, copies of the others."""
-        values = dict(self._plain)
+        """Returns the arguments: immutable ones themselves, copies of the other ones."""
+        values = dict(self._immutable)
         for name, data in self._pickled.items():
             value, error = attempt(load_named, data)
             values[name] = value if error is None else self._replace(name, error)
         return values
 
     def take_large(self, limit: int) -> dict[str, Pickled]:
-        """Take out the arguments whose pickles are longer than that; `restore` has None in their place."""
+        """Removes and returns the arguments with pickles above a limit in bytes. `restore` has None in their place."""
         large = {}
-        for name, value in self._plain.items():
+        for name, value in self._immutable.items():
             data = self._pickled.get(name)
             if data is None and isinstance(value, (str, bytes)) and len(value) > limit:
                 large[name] = Pickled(c_pickler.dump(value))
             elif data is not None and len(data) > limit:
-                pickled, error = attempt(_for_anybody, data)
+                pickled, error = attempt(_portable, data)
                 if error is None:
                     large[name] = pickled
         for name in large:
             self._pickled.pop(name, None)
-            self._plain[name] = None
+            self._immutable[name] = None
         return large
 
     def _replace(self, name: str, error: BaseException) -> str:
@@ -56,34 +56,34 @@ class ArgumentSnapshot:
 
 
 def take_snapshot(inputs: dict[str, Any]) -> ArgumentSnapshot:
-    """Keep the arguments of a call as they are now.
+    """Takes a snapshot of the arguments of a call.
 
-    Costs next to nothing for None, bool, int, float, complex, str, bytes, and tuples and frozensets
-    of them. Everything else is pickled at once, each argument for itself.
+    The cost is negligible for None, bool, int, float, complex, str, bytes, and tuples and
+    frozensets of them. All other values are pickled at once, each argument separately.
 
     Example:
         >>> rows = [1, 2]
-        >>> frozen = take_snapshot({"rows": rows, "n": 3})
+        >>> snapshot = take_snapshot({"rows": rows, "n": 3})
         >>> rows.clear()
-        >>> frozen.restore()
+        >>> snapshot.restore()
         {'rows': [1, 2], 'n': 3}
     """
-    # The dict has every name from the start, so that the order stays that of the signature.
-    frozen = ArgumentSnapshot(dict(inputs), {})
+    # The dict has all names from the start, in the order of the signature.
+    snapshot = ArgumentSnapshot(dict(inputs), {})
     for name, value in inputs.items():
         if not _is_immutable(value):
             with signing.withheld():
-                data, error = attempt(_dump_for_thaw, value)
+                data, error = attempt(_dump_for_restore, value)
             if error is None:
-                frozen._pickled[name] = data
-                frozen._plain[name] = None
+                snapshot._pickled[name] = data
+                snapshot._immutable[name] = None
             else:
-                frozen._plain[name] = frozen._replace(name, error)
-    return frozen
+                snapshot._immutable[name] = snapshot._replace(name, error)
+    return snapshot
 
 
-def _for_anybody(data: bytes) -> Pickled:
-    """A pickle of this program's as one that other programs can read."""
+def _portable(data: bytes) -> Pickled:
+    """Turns a pickle for this program into one that other programs can read."""
     if not c_pickler.names_main(data) and b"dill" not in data:
         return Pickled(data)
     value = load_named(data)
@@ -93,12 +93,12 @@ def _for_anybody(data: bytes) -> Pickled:
     return Pickled(bytes(pickled.body), fast)
 
 
-def _dump_for_thaw(value: object) -> bytes:
+def _dump_for_restore(value: object) -> bytes:
     data, error = attempt(c_pickler.dump, value)
     if data is not None and c_pickler.may_have_sentinels(data):
         data = attempt(c_pickler.dump_carefully, value)[0] or data
     if data is None and not isinstance(error, (RecursionError, MemoryError)):
-        # By name where there is one: the entry is written from the thawed value.
+        # By name where there is one: the entry is written from the restored value.
         data, error = attempt(dill_pickler.dump, value, by_name=True)
         if data == b"":
             data, error = attempt(dill_pickler.dump, value, by_name=False)
@@ -107,7 +107,7 @@ def _dump_for_thaw(value: object) -> bytes:
     return bytes(data)
 
 
-#: What a bare `object()` is never changes either.
+#: A bare `object()` never changes either.
 _UNCHANGING = ATOMS | {object}
 _CONTAINERS = frozenset({tuple, frozenset})
 _TEXTS = frozenset({str, bytes})
@@ -118,7 +118,7 @@ def _is_immutable(value: object) -> bool:
         return True
     if type(value) not in _CONTAINERS:
         return False
-    # Neither recursion nor repetition: (x, x) nested sixty times has 2**60 leaves.
+    # Without recursion and repetition: (x, x) nested sixty times has 2**60 leaves.
     seen = {id(value)}
     todo: list[Any] = [value]
     while todo:

@@ -1,13 +1,14 @@
-"""Seeded runs take turns: the generators are global, and only one run at a time owns them.
+"""Excludes seeded runs from each other: the random generators are global, and one run at a time owns them.
 
-The turn is a stack of runs: the one on top owns the generators, and one that begins on top of another (a seeded
-function that calls a seeded function) saves what it finds and puts it back when it ends.
+The runs form a stack. The run on top owns the generators. A run that begins on top of another (a
+seeded function that calls a seeded function) saves the states that it finds and restores them when
+it ends.
 
-Taking turns must never become waiting for ever: a seeded function may wait for a thread whose own
-seeded call waits for its turn. Whoever waits therefore watches the run on top, and goes ahead when
-that one is plainly not getting on (see `_Watch`). A run that stands still draws no numbers, so
-going ahead disturbs nobody; if it wakes too early, that is noticed and both runs are told
-(`unsound` below), since their numbers may have come from each other's streams.
+A wait must always end: a seeded function may wait for a thread whose own seeded call waits for the
+generators. Therefore a waiting run monitors the owner, and overtakes it if it is plainly stalled
+(see `_ThreadMonitor`). A stalled run draws no numbers, so overtaking disturbs no run. If it resumes
+too early, that is noticed and both results are rejected (see `SeededRun.problem`), since their
+numbers may have come from each other's streams.
 """
 
 from __future__ import annotations
@@ -26,58 +27,63 @@ from funes import _warnings
 from funes._call.generators import Saved, restore, save
 from funes._funes import set_seeded
 
-# Seconds for which the run on top must stand still before another thread goes ahead.
-_KNOWN = 0.05  # its thread waits for another thread, and we know that ours descends from it
-_SEEN = 2.0  # its thread waits for another thread
-_STILL = 60.0  # its thread uses no processor time: blocked on a lock, or on the outside world
-_UNCLOCKED = 3600.0  # the same where the system has no clock for another thread
+#: Seconds after which an owner is stalled whose thread waits for another thread, if this thread is
+#: known to descend from it.
+_DESCENDANT_SECONDS = 0.05
+#: Seconds after which it is stalled for any other waiting thread.
+_THREAD_WAIT_SECONDS = 2.0
+#: Seconds after which an owner is stalled whose thread uses no processor time: blocked on a lock, or
+#: on the outside world.
+_IDLE_SECONDS = 60.0
+#: Seconds after which it is stalled if the system has no clock for another thread.
+_UNCLOCKED_SECONDS = 3600.0
 
 _stack: list[SeededRun] = []
 _changed = threading.Condition()  # guards _stack; re-entrant, as a signal handler may come between
-_descent: ContextVar[SeededRun | None] = ContextVar("funes_seeded_run", default=None)
+_current: ContextVar[SeededRun | None] = ContextVar("funes_seeded_run", default=None)
 
 
 class SeededRun:
-    """One seeded run: its stream of numbers and, while it has the turn, the states it found."""
+    """One seeded run: its stream of numbers and, while it is on the stack, the states that it found."""
 
     def __init__(self, seed: int | None) -> None:
         self.seed = seed
         self.stream: Saved | None = None  # None: not begun
-        self.outer: Saved = {}
+        self.saved_states: Saved = {}
         self.thread = 0
         self.clock: int | None = None
-        self.lent = 0  # above 0: the thread waits and lets others go ahead meanwhile
-        self.guest = 0  # the thread that last went ahead of this run, rightly
-        self.watch: _Watch | None = None  # the run of another thread that we went ahead of
-        self.before: Saved | None = None  # our states at that moment
+        self.yielded = 0  # above 0: the thread waits, and other runs may overtake meanwhile
+        self.overtaken_by = 0  # the thread that last overtook this run while it was stalled
+        self.overtaken: _ThreadMonitor | None = None  # monitors the run that this one overtook
+        self.states_at_overtaking: Saved | None = None  # the states of this run at that moment
         self.token: Token[SeededRun | None] | None = None
-        self.trouble = ""
-        self.has_waited = False  # whether time passed before its turn
+        self.problem = ""
+        self.has_waited = False  # time passed before it owned the generators
 
     def enter(self) -> None:
-        """Waits for the turn, and puts this run's stream into the generators."""
+        """Waits for the generators, and puts this run's stream into them."""
         with _changed:
             me = threading.get_ident()
             self.has_waited = bool(_stack) and _stack[-1].thread != me
-            self.watch = _wait_for_turn()
+            self.overtaken = _wait_until_free()
             self.thread = me
             self.clock = _clock(self.thread)
-            self.outer = save()
+            self.saved_states = save()
             try:
                 if self.stream is None:
                     self._seed()
                 else:
                     restore(self.stream)
-                self.before = None if self.watch is None else save()
-                self.token = _descent.set(self)
+                self.states_at_overtaking = None if self.overtaken is None else save()
+                self.token = _current.set(self)
                 _stack.append(self)
                 set_seeded(True)
             except BaseException:
-                restore(self.outer)
+                restore(self.saved_states)
                 raise
 
     def leave(self, *, keep: bool) -> None:
-        """Puts the states back as they were; `keep` keeps this run's stream for a next step.
+        """Restores the states that the run found. `keep` keeps its stream for a next step.
 
         Does nothing if `enter` was interrupted.
         """
@@ -85,41 +91,41 @@ class SeededRun:
             if self not in _stack:
                 return
             try:
-                _wait_for_turn()
+                _wait_until_free()
                 self._check()
                 if keep:
                     self.stream = save()
             finally:
-                _take_out(self)
-                self.watch = self.before = None
+                _end_ownership(self)
+                self.overtaken = self.states_at_overtaking = None
                 _changed.notify_all()
                 if self.token is not None:
-                    _descent.reset(self.token)
+                    _current.reset(self.token)
                     self.token = None
 
     def _seed(self) -> None:
-        for source, (module, _) in self.outer.items():
+        for source, (module, _) in self.saved_states.items():
             seed = self.seed
             if seed is None:
                 seed = int.from_bytes(os.urandom(8), "big")
             try:
                 source.seed(module, seed)
             except Exception as error:
-                self.trouble = f"{source.module} could not be seeded ({_warnings.one_line(error)})"
+                self.problem = f"{source.module} could not be seeded ({_warnings.one_line(error)})"
 
     def _check(self) -> None:
-        """Notes if this run and one of another thread may have drawn from each other's streams."""
+        """Notes if this run and a run of another thread may have drawn from each other's streams."""
         place = _stack.index(self)
         above = _stack[place + 1] if place + 1 < len(_stack) else None
-        if above is not None and not same_states(above.before, save()):
-            self.trouble = above.trouble = _MIXED  # it went ahead of us, and we did get on
-        if self.watch is None:
+        if above is not None and not same_states(above.states_at_overtaking, save()):
+            self.problem = above.problem = _MIXED  # it overtook this run, which resumed
+        if self.overtaken is None:
             return
-        beneath = self.watch.run
-        calm = beneath in _stack and (bool(beneath.lent) or self.watch.unmoved())
-        beneath.guest = self.thread if calm else 0
-        if not calm and not same_states(self.before, save()):
-            self.trouble = beneath.trouble = _MIXED
+        beneath = self.overtaken.run
+        calm = beneath in _stack and (bool(beneath.yielded) or self.overtaken.has_not_run())
+        beneath.overtaken_by = self.thread if calm else 0
+        if not calm and not same_states(self.states_at_overtaking, save()):
+            self.problem = beneath.problem = _MIXED
 
 
 _MIXED = (
@@ -128,54 +134,55 @@ _MIXED = (
 )
 
 
-def _wait_for_turn() -> _Watch | None:
+def _wait_until_free() -> _ThreadMonitor | None:
     """Waits until no other thread's run is on top. Needs `_changed`.
 
     Returns:
-        None, or the watch over the run on top if it doesn't get on and is to be gone ahead of.
+        None, or the monitor of the owner if it is stalled and may be overtaken.
     """
     me = threading.get_ident()
-    watch: _Watch | None = None
+    monitor: _ThreadMonitor | None = None
     pause = 0.01
     while _stack and _stack[-1].thread != me:
         top = _stack[-1]
-        if watch is None or watch.run is not top:
-            watch = _Watch(top)
+        if monitor is None or monitor.run is not top:
+            monitor = _ThreadMonitor(top)
             pause = 0.01
-        if top.lent or watch.stands_still():
-            return watch
+        if top.yielded or monitor.is_stalled():
+            return monitor
         _changed.wait(pause)
         pause = min(pause * 1.5, 0.25)
     return None
 
 
-def _take_out(run: SeededRun) -> None:
-    """Ends a run's turn. Needs `_changed`."""
+def _end_ownership(run: SeededRun) -> None:
+    """Removes a run from the stack. Needs `_changed`."""
     place = _stack.index(run)
     del _stack[place]
     set_seeded(bool(_stack))
     if place == len(_stack):
-        restore(run.outer)
+        restore(run.saved_states)
     else:
-        # Somebody went ahead of us and is still running. What we found is theirs to put back.
-        _stack[place].outer.update(run.outer)
-    run.outer = {}
+        # Another run overtook this one and is still running. It restores the states that this run
+        # found.
+        _stack[place].saved_states.update(run.saved_states)
+    run.saved_states = {}
 
 
 def is_inside() -> bool:
-    """Whether the running code belongs to a seeded run: its own thread's, or one that its context was copied in."""
-    if not _stack:  # as nearly always
+    """Returns whether the present code belongs to a seeded run: of its thread, or of a copied context."""
+    if not _stack:  # the usual case
         return False
     me = threading.get_ident()
-    return any(run.thread == me for run in _stack.copy()) or _descent.get() in _stack
+    return any(run.thread == me for run in _stack.copy()) or _current.get() in _stack
 
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Says that this thread is about to wait for other threads (for a lock, for their results).
+    """Marks that this thread is about to wait for other threads (for a lock, for their results).
 
-    A seeded run of this thread lends its turn for so long, so that seeded calls of those threads go
-    ahead at once and undisturbed. Does nothing in a thread without a seeded run.
+    A seeded run of this thread yields the generators meanwhile, so that seeded calls of those
+    threads overtake it at once and undisturbed. Does nothing in a thread without a seeded run.
 
     Example:
         >>> with waiting():
@@ -187,20 +194,20 @@ def waiting() -> Iterator[None]:
         yield
         return
     with _changed:
-        run.lent += 1
+        run.yielded += 1
         _changed.notify_all()
     try:
         yield
     finally:
         with _changed:
             try:
-                _wait_for_turn()
+                _wait_until_free()
             finally:
-                run.lent -= 1
+                run.yielded -= 1
 
 
-class _Watch:
-    """Looks at the thread of another run, from time to time, to see whether it gets on."""
+class _ThreadMonitor:
+    """Checks from time to time whether the thread of a run makes progress."""
 
     def __init__(self, run: SeededRun) -> None:
         self.run = run
@@ -208,52 +215,54 @@ class _Watch:
 
     def _look(self) -> None:
         self.since = time.monotonic()
-        # Holding the frame makes the comparison sure: no later call can have the same one.
+        # Holding the frame makes the comparison reliable: no later call can have the same one.
         self.frame = sys._current_frames().get(self.run.thread)
         self.instruction = self.frame.f_lasti if self.frame is not None else 0
-        self.waits = _waits_for_a_thread(self.frame)
+        self.waits_for_thread = _waits_for_a_thread(self.frame)
         self.used = _processor_time(self.run.clock)
 
     def _same_place(self) -> bool:
         frame = sys._current_frames().get(self.run.thread)
         return frame is self.frame and (frame is None or frame.f_lasti == self.instruction)
 
-    def unmoved(self) -> bool:
-        """True if the thread has certainly not run since the watch began."""
+    def has_not_run(self) -> bool:
+        """Returns true if the thread has certainly not run since the monitor began."""
         if not self._same_place():
             return False
-        if self.waits:
+        if self.waits_for_thread:
             return True
-        return self.run.clock is not None and self._idle()
+        return self.run.clock is not None and self._is_idle()
 
-    def _idle(self) -> bool:
-        # Without a clock of the thread this is the time of the whole process, our looks included.
+    def _is_idle(self) -> bool:
+        # Without a clock of the thread, this is the time of the whole process, including these
+        # checks.
         allowed = 1e-4 if self.run.clock is not None else 0.01 * (time.monotonic() - self.since)
         return _processor_time(self.run.clock) - self.used <= allowed
 
-    def stands_still(self) -> bool:
-        """True once the thread has stood still for so long that it cannot be expected to go on."""
+    def is_stalled(self) -> bool:
+        """Returns true once the thread has been stalled for so long that it is not expected to resume."""
         if self.frame is None:
-            return True  # no such thread any more
-        if not self._same_place() or _is_called(self.frame):
+            return True  # the thread has ended
+        if not self._same_place() or _is_about_to_wake(self.frame):
             self._look()
             return False
         elapsed = time.monotonic() - self.since
-        if self.waits:
-            # What a guest was for, the run may be about to learn: not before it has come to rest.
-            known = self.run.guest or _descent.get() in _stack
-            soon = known and _waits_for_a_thread(sys._current_frames().get(self.run.guest))
-            return elapsed >= (_KNOWN if soon else _SEEN)
-        if self._idle():
-            return elapsed >= _STILL
+        if self.waits_for_thread:
+            # Do not overtake again until the owner has had a chance to see the result of the call
+            # that overtook it.
+            known = self.run.overtaken_by or _current.get() in _stack
+            soon = known and _waits_for_a_thread(sys._current_frames().get(self.run.overtaken_by))
+            return elapsed >= (_DESCENDANT_SECONDS if soon else _THREAD_WAIT_SECONDS)
+        if self._is_idle():
+            return elapsed >= _IDLE_SECONDS
         if self.run.clock is None:
-            return elapsed >= _UNCLOCKED
+            return elapsed >= _UNCLOCKED_SECONDS
         self._look()
         return False
 
 
 def _waits_for_a_thread(frame: types.FrameType | None) -> bool:
-    """Whether the standard library's code is waiting there: a join, a future, a queue, a loop."""
+    """Returns whether code of the standard library waits there: a join, a future, a queue, an event loop."""
     if frame is None:
         return True  # that thread has ended, or there was none
     name = str(frame.f_globals.get("__name__", ""))
@@ -261,14 +270,14 @@ def _waits_for_a_thread(frame: types.FrameType | None) -> bool:
         return True
     if name == "importlib._bootstrap":
         return frame.f_code.co_name == "acquire"  # of a module that another thread imports
-    if name == "selectors":  # of an event loop; that of a subprocess waits for no thread
+    if name == "selectors":  # of an event loop; a subprocess also uses one, but waits for no thread
         back = frame.f_back
         name = "" if back is None else str(back.f_globals.get("__name__", ""))
     return name.startswith(("asyncio.", "trio."))
 
 
-def _is_called(frame: types.FrameType | None) -> bool:
-    """Whether what the thread waits for has happened already, and it only has to wake up."""
+def _is_about_to_wake(frame: types.FrameType | None) -> bool:
+    """Returns whether the thread only has to wake up, since what it waited for has happened."""
     if frame is None or frame.f_globals.get("__name__") != "threading":
         return False
     names = frame.f_locals
@@ -281,7 +290,7 @@ def _is_called(frame: types.FrameType | None) -> bool:
 
 
 def _clock(thread: int) -> int | None:
-    """The system's clock of the processor time of a thread; None on macOS and Windows."""
+    """Returns the system's clock of a thread's processor time; None on macOS and Windows."""
     function: Callable[[int], int] | None = getattr(time, "pthread_getcpuclockid", None)
     return None if function is None else function(thread)
 
@@ -302,7 +311,7 @@ def same_states(left: Saved | None, right: Saved) -> bool:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Whether two states are equal for certain: what cannot be looked into counts as different."""
+    """Returns whether two states are certainly equal. Objects of unknown types count as different."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
@@ -315,28 +324,28 @@ def _equal(left: Any, right: Any) -> bool:
         with suppress(Exception):
             return bool((left == right).all())
         return False
-    # A seed that waits for its device, or numpy's bit generator, whose content is compared too.
+    # A seed in the queue of a device, or numpy's bit generator, whose content is compared too.
     return left is right and type(left).__module__.startswith(("builtins", "numpy.random"))
 
 
 def _after_fork_in_child() -> None:
-    """Drops the runs of threads that don't exist in the child."""
+    """Removes the runs of threads that do not exist in the child."""
     _changed.__init__()  # type: ignore[misc]  # the old lock may be held by a thread that is gone
     me = threading.get_ident()
     for run in [run for run in reversed(_stack) if run.thread != me]:
-        run.outer = _safe_in_child(run.outer)
-        _take_out(run)
+        run.saved_states = _safe_in_child(run.saved_states)
+        _end_ownership(run)
     for run in _stack:
-        run.outer = _safe_in_child(run.outer)
+        run.saved_states = _safe_in_child(run.saved_states)
         run.clock = _clock(me)
-        run.watch = None
+        run.overtaken = None
 
 
 def _safe_in_child(saved: Saved) -> Saved:
-    """The states that a child may put back: those of numpy, if no lock of it is in the way.
+    """Returns the states that a child may restore: those of numpy, if no lock is in the way.
 
     Python has given `random` a fresh seed, as in every child. A generator's lock may be held by a
-    thread that is gone, and would be for ever.
+    thread that does not exist in the child, and is then never released.
     """
     safe: Saved = {}
     for source, (module, state) in saved.items():

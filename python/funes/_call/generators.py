@@ -1,4 +1,4 @@
-"""The global random generators: how each is seeded, saved and put back."""
+"""The global random generators: how each is seeded, saved and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Module = Any
 
 
 class Source(NamedTuple):
-    """A global random generator, reached through a module that is loaded."""
+    """A global random generator, reached through a loaded module."""
 
     module: str
     save: Callable[[Module], State]
@@ -27,10 +27,10 @@ class Source(NamedTuple):
 
 
 def _within(seed: int, bits: int, library: str) -> int:
-    """The seed itself if it is 0 or above and has at most `bits` bits, otherwise a hash of it.
+    """Returns the seed itself if it is at least 0 and has at most `bits` bits, else a hash of it.
 
-    A remainder would give -1 and 2**32 - 1, or 0 and 2**32, one stream; the hash tells them apart.
-    The library is part of it, since random and numpy draw the same numbers from the same wide seed.
+    With a remainder, -1 and 2**32 - 1, or 0 and 2**32, would give one stream. The library is part
+    of the hash, since random and numpy draw the same numbers from the same wide seed.
     """
     if 0 <= seed < 1 << bits:
         return seed
@@ -49,12 +49,12 @@ def _hash(seed: int, bits: int, library: str) -> int:
 
 
 def _random_seed(module: Module, seed: int) -> None:
-    # random.seed(-1) is random.seed(1): only here a sign would be lost.
+    # random.seed(-1) equals random.seed(1): only here the sign would be lost.
     module.seed(seed if seed >= 0 else _hash(seed, 256, "random"))
 
 
 def _numpy_save(numpy: Module) -> State:
-    # Two parts: somebody may have put another kind of bit generator (PCG64 ...) under numpy.random.
+    # Two parts: the user may have put another kind of bit generator (PCG64 ...) under numpy.random.
     get_bit_generator = getattr(numpy.random, "get_bit_generator", None)
     return get_bit_generator and get_bit_generator(), numpy.random.get_state(legacy=False)
 
@@ -95,8 +95,8 @@ def _torch_save(torch: Module) -> State:
         if device.is_initialized():
             states[name] = device.get_rng_state_all()
         else:
-            # torch keeps the seeds for a device that isn't up yet in a queue. Saving the queue lets
-            # us seed a device that the function brings up, without bringing it up ourselves.
+            # torch keeps seeds for a device that is not initialized in a queue. Saving the queue
+            # allows seeding a device that the function initializes, without initializing it here.
             queue = getattr(device, "_lazy_seed_tracker", None)
             states[name] = None if queue is None else dict(vars(queue))
     if _torch_has_mps(torch):
@@ -113,7 +113,8 @@ def _torch_restore(torch: Module, state: State) -> None:
         elif saved is not None:
             queue = device._lazy_seed_tracker
             if device.is_initialized():
-                # It came up in the meantime, with another stream: do what torch would have done.
+                # It was initialized in the meantime, with another stream: do what torch would have
+                # done.
                 waiting = [call for call in saved.get("call_order", ()) if call]
                 for callback, _ in waiting:
                     callback()
@@ -136,8 +137,8 @@ def _torch_seed(torch: Module, seed: int) -> None:
 
 
 def _tensorflow_parts() -> tuple[Any, Any]:
-    """The eager context and the module that holds the global generator (None where not found)."""
-    # TensorFlow can set a global seed but has no public way to read it, or to unset it.
+    """Returns the eager context and the module with the global generator (None where not found)."""
+    # TensorFlow can set a global seed but has no public way to read or unset it.
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context", None)
     stateful = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
     return context and context(), stateful
@@ -148,7 +149,7 @@ def _tensorflow_save(tensorflow: Module) -> State:
     context, stateful = _tensorflow_parts()
     generator = getattr(stateful, "global_generator", None)
     return (
-        # set_seed makes a new random.Random, so the old one can be kept as it is.
+        # set_seed creates a new random.Random, so the old one can be kept as it is.
         (getattr(context, "_seed", None), getattr(context, "_rng", None)),
         generator,
         None if generator is None else generator.state.numpy(),
@@ -173,13 +174,13 @@ def _tensorflow_seed(tensorflow: Module, seed: int) -> None:
     if getattr(stateful, "global_generator", None) is not None:
         tensorflow.random.get_global_generator().reset_from_seed(value)
     elif getattr(context, "_initialized", False):
-        # Made here only if TensorFlow is up already: making it would bring up the GPUs.
+        # Created only if TensorFlow is initialized: creating it would initialize the GPUs.
         tensorflow.random.set_global_generator(tensorflow.random.Generator.from_seed(value))
 
 
 def _cupy_seed(cupy: Module, seed: int) -> None:
-    # A state of CuPy cannot be read, but the whole object can be exchanged. It wants an unsigned
-    # number of numpy (which it needs anyway), not an int.
+    # The state of CuPy cannot be read, but the whole object can be exchanged. It requires an
+    # unsigned number of numpy (which CuPy needs anyway), not an int.
     value = importlib.import_module("numpy").uint64(_within(seed, 64, "cupy"))
     cupy.random.set_random_state(cupy.random.RandomState(value))
 
@@ -197,26 +198,27 @@ SOURCES = (
     ),
 )
 
-#: Those of libraries other than `random` and numpy.
+#: Generators of libraries other than `random` and numpy.
 _OTHERS = SOURCES[2:]
 
 Saved = dict[Source, tuple[Module, State]]
 
 
 def save(sources: tuple[Source, ...] = SOURCES) -> Saved:
-    """The states of all generators that the process has loaded."""
+    """Returns the states of all generators that the process has loaded."""
     saved: Saved = {}
     for source in sources:
         module = sys.modules.get(source.module)
         if module is not None:
-            # A module in the middle of its import, or a stand-in, has no generator to save.
+            # A module in the middle of its import, or a replacement of it, has no generator to
+            # save.
             with suppress(Exception):
                 saved[source] = module, source.save(module)
     return saved
 
 
 def save_others() -> Saved:
-    """The states of those generators that the extension cannot look into."""
+    """Returns the states of the generators that the extension cannot read."""
     return save(_OTHERS)
 
 
@@ -236,24 +238,24 @@ def _restore_one(source: Source, module: Module, state: State) -> None:
 
 
 def load(modules: Iterable[str]) -> None:
-    """Imports what the function would import, so that it cannot bring in an unseeded generator.
+    """Imports the modules that the function would import, so that it cannot bring in an unseeded generator.
 
-    Called without holding the turn: a module that another thread is importing may itself make a
-    seeded call.
+    Called without owning the generators: a module that another thread is importing may itself make
+    a seeded call.
     """
     for name in ("random", *sorted(modules)):
         if name != "__main__":
-            # Whatever goes wrong here, the function meets it at its own import and says so better.
+            # An error here occurs again, with a better message, at the function's own import.
             with suppress(Exception):
                 importlib.import_module(name)
 
 
-#: How many objects are looked at for a generator. A larger value is taken to hold one.
+#: Limit of the number of objects searched for a generator. A larger value counts as containing one.
 _MOST_LOOKED_AT = 1_000_000
 
 
 def holds_generator(value: object) -> bool:
-    """Returns whether a value is a random generator, or holds one in its attributes and containers."""
+    """Returns whether a value is a random generator, or contains one in its attributes and containers."""
     waiting, seen = [value], {id(value)}
     while waiting:
         thing = waiting.pop()

@@ -1,6 +1,7 @@
-"""One line for each miss, for those who asked: ``FUNES_LOG=info``, or the logger ``funes`` at INFO.
+"""Logs a line for each miss if ``FUNES_LOG=info``, or if the logger ``funes`` has the level INFO.
 
-`logging` is not imported for it: a program that has not imported it has not asked, unless by the variable.
+This module does not import `logging` by itself: a program that has not imported it can ask for
+lines by the variable only.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ if TYPE_CHECKING:
 
 _NAME, _INFO = "funes", 20
 
-#: How many entries, the newest, are compared with a call.
-_ENTRIES = 20
+#: Number of newest entries that are compared with a call.
+_MAX_COMPARED = 20
 
-#: At so many entries of a folder is looked to find the newest of them, once in a process.
-_LISTED = 2000
+#: Limit of the number of entries of a folder that are searched for the newest ones, once per
+#: process.
+_MAX_LISTED = 2000
 
-#: The entries that were stored last, as far as this process knows, by folder.
+#: The newest entries known to this process, by folder.
 _recent: dict[str, list[str]] = {}
 
 
-#: The logger, once there is one.
+#: The logger, once it exists.
 _logger: Any = None
 
 
 def is_on() -> bool:
-    """Whether anybody wants to know."""
+    """Returns whether misses are logged."""
     global _logger
     if _logger is None:
         logging = sys.modules.get("logging")
@@ -45,56 +47,56 @@ def is_on() -> bool:
     return is_enabled
 
 
-def tell(memo: Memo[Any, Any], call: Call) -> None:
-    """Say that a call computes, and why. Raises nothing."""
+def log_miss(memo: Memo[Any, Any], call: Call) -> None:
+    """Logs that a call computes, and why. Raises nothing."""
     try:
         reason = hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:
-        reason = f"the reason cannot be told ({_warnings.one_line(error)})"
-    _say(f"{memo.__qualname__} is computed: {reason}")
+        reason = f"the reason is not known ({_warnings.one_line(error)})"
+    _log(f"{memo.__qualname__} is computed: {reason}")
 
 
-def tell_uncached(memo: Memo[Any, Any], error: Exception) -> None:
-    """Say that a call computes, and that it has no key."""
-    _say(f"{memo.__qualname__} is computed: {_warnings.one_line(error)}")
+def log_uncached(memo: Memo[Any, Any], error: Exception) -> None:
+    """Logs that a call without a key computes."""
+    _log(f"{memo.__qualname__} is computed: {_warnings.one_line(error)}")
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     import logging
 
     logging.getLogger(_NAME).info("%s", text)
 
 
 def _newest(memo: Memo[Any, Any], call: Call) -> list[str]:
-    """The argument hashes of the newest entries, newest first, without listing the folder at each miss."""
+    """Returns the argument digests of the newest entries, newest first, without listing the folder at each miss."""
     folder = memo._store.folder(memo._function_name, call.definition)
     recent = _recent.get(folder)
     if recent is None:
         recent = _recent[folder] = _listed(folder)
     entries = recent[::-1]
-    recent.append(call.arguments)  # it will be there, or be skipped
-    del recent[:-_ENTRIES]
+    recent.append(call.arguments)  # skipped later if it was not stored
+    del recent[:-_MAX_COMPARED]
     return entries
 
 
 def _listed(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as files:
-            entries = [file for file in islice(files, _LISTED) if file.name.endswith(".dill")]
+            entries = [file for file in islice(files, _MAX_LISTED) if file.name.endswith(".dill")]
             dated = [(file.stat().st_mtime_ns, file.name.partition(".")[0]) for file in entries]
     except OSError:
         return []
-    return [arguments for _, arguments in sorted(dated)[-_ENTRIES:]]
+    return [arguments for _, arguments in sorted(dated)[-_MAX_COMPARED:]]
 
 
 def _set_up(wanted: str) -> None:
-    """What `FUNES_LOG` asks for: the lines go to the standard error, unless the program says where."""
+    """Applies `FUNES_LOG`: lines go to standard error, unless the program configures logging."""
     import logging
 
     level = getattr(logging, wanted.strip().upper(), None)
     if not isinstance(level, int):
         _warnings.warn(
-            f"FUNES_LOG={wanted} is not understood: FUNES_LOG=info tells why calls are computed"
+            f"FUNES_LOG={wanted} is not a log level: FUNES_LOG=info logs why calls are computed"
         )
         return
     logger = logging.getLogger(_NAME)

@@ -1,8 +1,9 @@
-"""What happens at a call whose result is not in memory, and that the extension leaves to Python.
+"""Calls whose result is not in memory and that the extension passes to Python code.
 
-That is the first miss of a definition, and each about which something is unusual; see rust/py/src/miss.rs. The result
-is looked for with care, somebody else who computes it is waited for, the function is run, its result kept. This is
-imported when it is first needed: a program that only defines memorious functions starts without it.
+These are the first miss of each definition, and all misses that do not qualify for
+rust/py/src/call/fast_miss.rs. The entry is read, another call that computes the key is waited for,
+the function runs, and its result is stored. This module is imported at its first use, so that
+programs that only define memorious functions start without it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from funes import _warnings
 from funes._call import log, seeding
 from funes._call.argument_snapshot import ArgumentSnapshot, take_snapshot
 from funes._call.generator_lock import is_inside
-from funes._call.random_draws import Watched
+from funes._call.random_draws import DrawDetector
 from funes._call.run import Run
 from funes._call.single_flight import SingleFlight
 from funes._code.definition_file import Content
@@ -35,130 +36,141 @@ if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
 
-#: Whether to seed, and with what.
+#: Whether the call has a seed, and the seed.
 Seed = tuple[bool, int | None]
 
 
 class _Missing:
-    """There is no entry; None would be a result like any other."""
+    """Marks a missing entry, since None is a valid result."""
 
 
 _MISSING = _Missing()
 
 
 class Computation:
-    """A call that is to be computed: its way to the key, and what the function was given, as it was before the run."""
+    """A call that is being computed, with a snapshot of its arguments before the run."""
 
-    __slots__ = ("_call", "_draws", "_frozen", "_hold", "_memo")
+    __slots__ = ("_call", "_draws", "_flight", "_memo", "_snapshot")
 
     def __init__(
         self,
         memo: Memo[Any, Any],
         call: Call,
-        hold: SingleFlight | None,
-        draws: Watched | None = None,
+        flight: SingleFlight | None,
+        draws: DrawDetector | None = None,
     ) -> None:
         if log.is_on():
-            log.tell(memo, call)
+            log.log_miss(memo, call)
         self._memo = memo
         self._call = call
-        self._hold = hold
-        self._frozen = _freeze(memo, call)
+        self._flight = flight
+        self._snapshot = _take_snapshot(memo, call)
         self._draws = draws
 
     @classmethod
-    def watched(cls, memo: Memo[Any, Any], call: Call, hold: SingleFlight | None) -> Computation:
-        """One whose draws from the global random generators are to be noticed."""
+    def detecting_draws(
+        cls, memo: Memo[Any, Any], call: Call, flight: SingleFlight | None
+    ) -> Computation:
+        """Returns a computation that also detects draws from the global random generators."""
         draws = None
         if not call.is_seeded:
-            draws = Watched()
-            # Other tasks run between the steps of a coroutine, and may draw: within a seeded run they cannot.
+            draws = DrawDetector()
+            # Other tasks run between the steps of a coroutine and may draw; within a seeded run
+            # they cannot.
             if memo._core.is_async and not draws.is_inside:
                 draws = None
-        return cls(memo, call, hold, draws)
+        return cls(memo, call, flight, draws)
 
     def finish(
-        self, output: Any, seconds: float, trouble: str = "", is_drawn: bool = False
+        self, output: Any, seconds: float, problem: str = "", is_drawn: bool = False
     ) -> tuple[Any] | None:
-        """Keep what the function returned after so many seconds, unless there was trouble; let others go on.
+        """Stores the result, unless there was a problem, and wakes the waiting calls.
+
+        Args:
+            output: What the function returned.
+            seconds: How long the function ran.
+            problem: Why the result must not be stored; empty if it may be.
+            is_drawn: Random numbers were drawn without a seed.
 
         Returns:
-            ``(result,)`` if the caller is to get another object than the function returned.
+            ``(result,)`` if the caller must get another object than the function returned.
         """
         try:
             is_drawn = is_drawn or (self._draws is not None and self._draws.have_moved())
             if is_drawn and self._draws is not None and self._draws.is_inside:
-                trouble = trouble or _DRAWN_INSIDE
+                problem = problem or _DRAWN_INSIDE
             about = (seconds, is_drawn)
-            copy = _keep(self._memo, self._call, self._frozen, output, about=about, trouble=trouble)
+            copy = _store(
+                self._memo, self._call, self._snapshot, output, about=about, problem=problem
+            )
         except BaseException:
             self.abandon()
             raise
-        if self._hold is not None:
-            self._hold.release(True)
+        if self._flight is not None:
+            self._flight.release(True)
         return copy
 
     def abandon(self) -> None:
-        """Let others go on: there is no result."""
-        if self._hold is not None:
-            self._hold.release(False)
+        """Wakes the waiting calls: there is no result."""
+        if self._flight is not None:
+            self._flight.release(False)
 
 
 def begin(memo: Memo[Any, Any], call: Call) -> tuple[Any] | Computation | None:
-    """The result as ``(result,)`` if it is found, or becomes so while others compute it; else what is to be computed.
+    """Returns ``(result,)`` if there is a result, possibly after a wait; else the computation to finish.
 
-    None if there is no key any more: what the call was given changed while it waited. The extension then runs the
-    function, with nothing of ours on the stack.
+    Returns None if the call has no key any more, since its arguments changed during a wait. The
+    extension then runs the function, without frames of funes on the stack.
     """
     present: Call | None = call
     while present is not None:
         call = present
-        output = _look(memo, call)
+        output = _recall_unless_absent(memo, call)
         if output is not _MISSING:
             return (output,)
-        hold = _hold(memo, call) if memo._options.single_flight else None
-        if hold is None:
-            return Computation.watched(memo, call, None)
+        flight = _single_flight(memo, call) if memo._options.single_flight else None
+        if flight is None:
+            return Computation.detecting_draws(memo, call, None)
         while present is call:
-            ours = hold.__enter__()
+            may_compute = flight.__enter__()
             try:
-                present = _after_wait(memo, call) if hold.has_waited else call
+                present = _rekey_after_wait(memo, call) if flight.has_waited else call
                 if present is call:
                     output = _recall(memo, call)
-                    if output is _MISSING and ours:
-                        return Computation.watched(memo, call, hold)
+                    if output is _MISSING and may_compute:
+                        return Computation.detecting_draws(memo, call, flight)
             except BaseException:
-                hold.release(False)
+                flight.release(False)
                 raise
-            hold.release(present is call)
+            flight.release(present is call)
             if output is not _MISSING:
                 return (output,)
     return None
 
 
-def _after_wait(memo: Memo[Any, Any], call: Call) -> Call | None:
-    """The call as it is after a wait, in which arguments and globals may have changed: itself, if they have not.
+def _rekey_after_wait(memo: Memo[Any, Any], call: Call) -> Call | None:
+    """Returns the call as it is after a wait, in which arguments and globals may have changed.
 
-    None if it has no key any more.
+    This is the same object if they have not, and None if the call has no key any more.
     """
     try:
-        return memo._core.again(memo, call) or call
+        return memo._core.rekey(memo, call) or call
     except UnhashableArgumentError as error:
-        say_uncached(memo, error)
+        warn_uncached(memo, error)
         return None
 
 
-def take_over(
+def store_result(
     memo: Memo[Any, Any],
     call: Call,
-    claim: InFlightCall | None,
+    flight: InFlightCall | None,
     ran: tuple[Any, float, bool],
 ) -> tuple[Any] | None:
-    """Keep the result of a call that the extension took up.
+    """Stores the result of a call that began on the fast path.
 
     `ran`: the result, how many seconds the function ran, and whether it drew random numbers.
     """
-    computation = Computation(memo, call, None if claim is None else SingleFlight.of(claim))
+    computation = Computation(memo, call, None if flight is None else SingleFlight.of(flight))
     output, seconds, is_drawn = ran
     return computation.finish(output, seconds, is_drawn=is_drawn)
 
@@ -166,26 +178,26 @@ def take_over(
 def call_seeded(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, call: Call
 ) -> Any:
-    begun = begin(memo, call)
-    if isinstance(begun, tuple):
-        return begun[0]
+    started = begin(memo, call)
+    if isinstance(started, tuple):
+        return started[0]
     run = Run()
     seed = call.is_seeded, call.seed
-    if begun is None:
+    if started is None:
         return _run(memo, args, kwargs, seed, run)
     try:
-        output = _run(memo, args, kwargs, seed, run, call=begun._call)
+        output = _run(memo, args, kwargs, seed, run, call=started._call)
     except BaseException:
-        begun.abandon()
+        started.abandon()
         raise
-    copy = begun.finish(output, run.seconds, run.trouble)
+    copy = started.finish(output, run.seconds, run.problem)
     return output if copy is None else copy[0]
 
 
 async def call_async(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
 ) -> Any:
-    found = memo._core.recall_at_once(memo, args, kwargs)
+    found = memo._core.recall_fast(memo, args, kwargs)
     if found is not None:
         return found[0]
     try:
@@ -195,56 +207,57 @@ async def call_async(
     present: Call | None = call
     while present is not None:
         call = present
-        output = _look(memo, call)
+        output = _recall_unless_absent(memo, call)
         if output is not _MISSING:
             return output
-        hold = _hold(memo, call) if memo._options.single_flight else None
-        if hold is None:
+        flight = _single_flight(memo, call) if memo._options.single_flight else None
+        if flight is None:
             return await _compute_async(memo, args, kwargs, call)
         while present is call:
-            async with hold as ours:
-                present = _after_wait(memo, call) if hold.has_waited else call
+            async with flight as may_compute:
+                present = _rekey_after_wait(memo, call) if flight.has_waited else call
                 if present is call:
                     output = _recall(memo, call)
                     if output is not _MISSING:
                         return output
-                    if ours:
+                    if may_compute:
                         return await _compute_async(memo, args, kwargs, call)
-                elif ours:
-                    hold.give_up()
+                elif may_compute:
+                    flight.give_up()
     return await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), Run())
 
 
 async def _compute_async(memo: Memo[Any, Any], args: Any, kwargs: Any, call: Call) -> Any:
-    computation, run = Computation.watched(memo, call, None), Run()
+    computation, run = Computation.detecting_draws(memo, call, None), Run()
     output = await _run_async(memo, args, kwargs, (call.is_seeded, call.seed), run, call=call)
-    copy = computation.finish(output, run.seconds, run.trouble)
+    copy = computation.finish(output, run.seconds, run.problem)
     return output if copy is None else copy[0]
 
 
-def _hold(memo: Memo[Any, Any], call: Call) -> SingleFlight | None:
+def _single_flight(memo: Memo[Any, Any], call: Call) -> SingleFlight | None:
     name = memo._function_name
     try:
         folder = memo._store.folder(name, call.definition)
-    except OSError:  # there is no cache folder, as was said when it was looked for the entry
+    except OSError:  # no cache folder, as reported when the entry was looked for
         return None
     if memo._options.shared:
-        # With the group's permissions, before the lock file creates it without.
+        # Creates the folder with the group's permissions, before the lock file would create it
+        # without.
         with suppress(OSError):
             memo._store.prepare(name, call.definition)
     return SingleFlight(folder, call.arguments, memo._options.wait)
 
 
-def say_uncached(memo: Memo[Any, Any], error: Exception) -> None:
+def warn_uncached(memo: Memo[Any, Any], error: Exception) -> None:
     memo._degrade("key", f"it ran uncached: {error}", error)
     if log.is_on():
-        log.tell_uncached(memo, error)
+        log.log_uncached(memo, error)
 
 
 def call_uncached(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, error: Exception
 ) -> Any:
-    say_uncached(memo, error)
+    warn_uncached(memo, error)
     is_seeded, seed = memo._core.seed(args, kwargs)
     run = _run_async if memo._core.is_async else _run
     return run(
@@ -255,26 +268,32 @@ def call_uncached(
 def _run(
     memo: Memo[Any, Any], args: Any, kwargs: Any, seed: Seed, run: Run, *, call: Call | None = None
 ) -> Any:
-    """Run the function. `call`: what it has a key as, if its result is to be kept."""
+    """Runs the function. `call`: the call, if it has a key and its result is stored."""
     memo._core.count_miss()
     is_seeded, number = seed
-    function = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
+    function = memo.__wrapped__, args, memo._core.without_seed(kwargs) or {}
 
-    def waited() -> None:
+    def after_wait() -> None:
         if call is not None and (reason := _changed(memo, call, None)):
-            run.doubt(f"while the call waited for its turn to be seeded, {reason}")
+            run.reject(f"while the call waited for other seeded calls, {reason}")
 
-    running = memo._core.run_begun(call)
+    running = memo._core.begin_run(call)
     try:
         if is_seeded:
             modules = memo._core.modules(memo)
             output = seeding.run_seeded(
-                number, modules, run.call, function, {}, unsound=run.doubt, waited=waited
+                number,
+                modules,
+                run.call,
+                function,
+                {},
+                on_problem=run.reject,
+                after_wait=after_wait,
             )
         else:
             output = run.call(*function)
     finally:
-        memo._core.run_ended(running)
+        memo._core.end_run(running)
     memo._core.count_seconds(run.seconds)
     return output
 
@@ -284,38 +303,38 @@ async def _run_async(
 ) -> Any:
     memo._core.count_miss()
     is_seeded, number = seed
-    function: Any = memo.__wrapped__, args, memo._core.plain(kwargs) or {}
-    running = memo._core.run_begun(call)
+    function: Any = memo.__wrapped__, args, memo._core.without_seed(kwargs) or {}
+    running = memo._core.begin_run(call)
     try:
         if is_seeded:
             modules = memo._core.modules(memo)
             output = await seeding.run_seeded_async(
-                number, modules, run.call_async, function, {}, unsound=run.doubt
+                number, modules, run.call_async, function, {}, on_problem=run.reject
             )
         else:
             output = await run.call_async(*function)
     finally:
-        memo._core.run_ended(running)
+        memo._core.end_run(running)
     memo._core.count_seconds(run.seconds)
     return output
 
 
-def _look(memo: Memo[Any, Any], call: Call) -> Any:
-    """The stored output, or `_MISSING`."""
-    # Where it is not absent, it is in memory, or something is there that the extension leaves to us.
+def _recall_unless_absent(memo: Memo[Any, Any], call: Call) -> Any:
+    """Returns the stored output, or `_MISSING`."""
+    # Not absent means: it is in memory, or Python code must decide about an entry.
     return _MISSING if call.is_absent else _recall(memo, call)
 
 
 def _recall(memo: Memo[Any, Any], call: Call) -> Any:
-    """The stored output, or `_MISSING`. Raises nothing that the plain function would not, unless strict."""
+    """Returns the stored output, or `_MISSING`. Raises only what the undecorated function would, unless strict."""
     found = memo._core.recall(memo, call)
     if found is not None:
         return found[0] if found else _MISSING
-    name, place = memo._function_name, (call.definition, call.arguments)
+    name, key = memo._function_name, (call.definition, call.arguments)
     try:
-        entry = memo._store.read(name, *place)
+        entry = memo._store.read(name, *key)
     except DamagedEntryError as error:
-        _set_aside(memo, place, error)
+        _set_aside(memo, key, error)
         return _MISSING
     except OSError as error:
         memo._degrade("read", f"{error}; it was computed again", error)
@@ -329,21 +348,21 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
 
     try:
         content = load()
-        # What was drawn without a seed is no part of the stream of a seeded run.
+        # A result that was drawn without a seed does not belong to the stream of a seeded run.
         return _MISSING if "drawn" in content and is_inside() else content["output"]
     except BaseException as error:
         if not isinstance(error, Exception) and not _is_raised_again(load, error):
             raise
-        path = memo._store.path(name, *place)
+        path = memo._store.path(name, *key)
         reason = _warnings.one_line(error)
-        text = f"the result in {path} cannot be made again ({reason}); it was computed again"
-        told = error if isinstance(error, Exception) else FunesError(text)
-        memo._degrade("load", text, told)
+        text = f"the result in {path} cannot be loaded ({reason}); it was computed again"
+        reported = error if isinstance(error, Exception) else FunesError(text)
+        memo._degrade("load", text, reported)
         return _MISSING
 
 
 def _is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
-    """Whether the object itself raises what may come from the keyboard or from a signal."""
+    """Returns whether loading the object raises by itself what could also come from the keyboard or a signal."""
     try:
         load()
     except BaseException as again:
@@ -351,18 +370,18 @@ def _is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
     return False
 
 
-def _set_aside(memo: Memo[Any, Any], place: tuple[str, str], error: DamagedEntryError) -> None:
+def _set_aside(memo: Memo[Any, Any], key: tuple[str, str], error: DamagedEntryError) -> None:
     try:
-        moved = memo._store.set_aside(memo._function_name, *place)
+        moved = memo._store.set_aside(memo._function_name, *key)
         done = f"it was moved to {moved}" if moved else ""
     except OSError as refused:
         done = f"it could not be moved ({refused})"
-    # Nothing is done where another process has put it right meanwhile.
+    # Nothing is reported if another process has repaired it meanwhile.
     if done:
         memo._degrade("damage", f"{error}; {done} and computed again", error)
 
 
-def _freeze(memo: Memo[Any, Any], call: Call) -> ArgumentSnapshot | None:
+def _take_snapshot(memo: Memo[Any, Any], call: Call) -> ArgumentSnapshot | None:
     try:
         return take_snapshot(call.inputs)
     except Exception as error:
@@ -370,10 +389,10 @@ def _freeze(memo: Memo[Any, Any], call: Call) -> ArgumentSnapshot | None:
         return None
 
 
-#: Why a result is not kept that was drawn from the stream of a seeded run.
+#: Why a result is not stored that was drawn from the stream of a seeded run.
 _DRAWN_INSIDE = (
-    "it drew random numbers without a seed of its own inside of a seeded call, whose numbers would be others if it were"
-    " remembered; give it global_seed="
+    "it drew random numbers without a seed of its own inside of a seeded call, whose numbers would differ if it were"
+    " cached; give it global_seed="
 )
 
 _DRAWN = (
@@ -382,45 +401,53 @@ _DRAWN = (
 )
 
 
-def _keep(
+def _store(
     memo: Memo[Any, Any],
     call: Call,
-    frozen: ArgumentSnapshot | None,
+    snapshot: ArgumentSnapshot | None,
     output: Any,
     *,
     about: tuple[float, bool],
-    trouble: str,
+    problem: str,
 ) -> tuple[Any] | None:
-    """Store a result; `about`: how many seconds the function ran, and whether it drew random numbers without a seed.
+    """Stores a result.
+
+    Args:
+        memo: The function.
+        call: The call.
+        snapshot: The arguments before the run; None if they could not be kept.
+        output: The result.
+        about: How many seconds the function ran, and whether it drew random numbers without a seed.
+        problem: Why the result must not be stored; empty if it may be.
 
     Returns:
-        A copy as ``(result,)`` if later calls return something that behaves otherwise than `output`.
+        A copy as ``(result,)`` if later calls return an object that behaves differently from `output`.
     """
     seconds, is_drawn = about
-    if trouble:
-        memo._degrade("seed", f"the result was not stored: {trouble}", FunesError(trouble))
+    if problem:
+        memo._degrade("seed", f"the result was not stored: {problem}", FunesError(problem))
         return None
-    if frozen is None:
+    if snapshot is None:
         return None
-    reason = _changed(memo, call, frozen)
+    reason = _changed(memo, call, snapshot)
     if reason:
         memo._degrade("changed", f"the result was not stored: {reason}", FunesError(reason))
         return None
     if is_drawn:
-        memo._say("drawn", _DRAWN)
+        memo._warn_once("drawn", _DRAWN)
     try:
         store, durable = memo._store, memo._options.is_durable(seconds)
         limit = memo._options.large_argument
-        inputs, objects = large_arguments.refer(store, frozen, limit, durable)
+        inputs, objects = large_arguments.refer(store, snapshot, limit, durable)
         pickled = codec.dump_entry(inputs, output, seconds, objects, is_drawn)
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
-        # What is in the store may be kept in memory too, as it is before the caller can change it.
+        # A stored result may be kept in memory too, as it is before the caller can change it.
         body = pickled.body if isinstance(pickled.body, bytes) and pickled.fast is None else None
         memo._core.remember(memo, call, output, seconds, is_drawn, body)
         _describe(memo, call)
         if shares_memory(output):
-            # A view would be one for the first caller only.
+            # Only the first caller would get a view.
             copy = _recall(memo, call)
             return None if copy is _MISSING else (copy,)
     except Exception as error:
@@ -428,25 +455,25 @@ def _keep(
     return None
 
 
-def _changed(memo: Memo[Any, Any], call: Call, frozen: ArgumentSnapshot | None) -> str:
-    """What has changed since the key was made, so that a result does not belong to it; empty if nothing has."""
+def _changed(memo: Memo[Any, Any], call: Call, snapshot: ArgumentSnapshot | None) -> str:
+    """Returns what has changed since the key was computed, so that the result does not belong to it, or ""."""
     try:
-        now = memo._core.again(memo, call)
+        now = memo._core.rekey(memo, call)
     except FunesError as error:
         return f"it has no key any more ({_warnings.one_line(error)})"
     if now is None:
         return ""
     if now.definition != call.definition:
         return f"{memo._core.difference(call, now) or 'what it uses'} changed while it ran"
-    names = [] if frozen is None else _changed_arguments(call, frozen)
+    names = [] if snapshot is None else _changed_arguments(call, snapshot)
     if not names:
         return "its arguments changed while it ran"
     listed = ", ".join(map(repr, names))
-    return f"the call changed its argument {listed}, which a remembered call would not"
+    return f"the call changed its argument {listed}, which a cached call would not"
 
 
-def _changed_arguments(call: Call, frozen: ArgumentSnapshot) -> list[str]:
-    before = frozen.restore()
+def _changed_arguments(call: Call, snapshot: ArgumentSnapshot) -> list[str]:
+    before = snapshot.restore()
     return [
         name
         for name, value in call.inputs.items()
@@ -455,31 +482,31 @@ def _changed_arguments(call: Call, frozen: ArgumentSnapshot) -> list[str]:
 
 
 def _describe(memo: Memo[Any, Any], call: Call) -> None:
-    """Say what the definition consists of, beside its entries, unless it was said there."""
+    """Writes `definition.json` beside the entries, unless it is there."""
     if call.is_described:
         return
     try:
-        recorded = definition_record.record(memo, call.definition, _warn_if_unsteady)
+        recorded = definition_record.record(memo, call.definition, _warn_if_unstable)
     except OSError as error:
         text = f"definition.json was not written: {_warnings.one_line(error)}"
         memo._degrade("describe", text, error)
         return
     if recorded:
-        call.describe()
+        call.note_described()
 
 
-def _warn_if_unsteady(memo: Memo[Any, Any], folder: str, content: Content) -> None:
-    from funes._call.unstable_definition import unsteady_value
+def _warn_if_unstable(memo: Memo[Any, Any], folder: str, content: Content) -> None:
+    from funes._call.unstable_definition import unstable_value
 
-    finds = memo._core.finds()
-    own = {each for each, then in memo._described.items() if then == finds}
-    value = unsteady_value(folder, content, own, is_first=not finds)
-    memo._described[content["definition"]] = finds
-    if value is not None and "unsteady" not in memo._warned:
-        memo._warned.add("unsteady")
+    reuse_count = memo._core.reuse_count()
+    own_definitions = {each for each, then in memo._described.items() if then == reuse_count}
+    value = unstable_value(folder, content, own_definitions, is_first=not reuse_count)
+    memo._described[content["definition"]] = reuse_count
+    if value is not None and "unstable" not in memo._warned:
+        memo._warned.add("unstable")
         _warnings.warn(
-            f"{memo.__qualname__}: the definition is another one for the third time in a row, only because of"
-            f" {value.name!r} ({value.before}, then {value.after}): results that were stored before are not found."
+            f"{memo.__qualname__}: the definition has changed for the third time in a row, only because of"
+            f" {value.name!r} ({value.before}, then {value.after}): earlier results are not found."
             " If it is meant to change, pass it as an argument."
         )
 

@@ -1,4 +1,4 @@
-"""One run of the function itself."""
+"""A single run of the undecorated function."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 
 class Run:
-    """How long one run of a function took, and why its result must not be kept, if so."""
+    """The duration of one run, and the reason why its result must not be stored, if there is one."""
 
-    #: Without the time for seeding, or for waiting for other seeded runs.
+    #: Duration in seconds, without seeding and without waiting for other seeded runs.
     seconds = 0.0
-    #: Why the result may not be what another run would give; empty if all is well.
-    trouble = ""
+    #: Why the result must not be stored; empty if it may be.
+    problem = ""
 
     def call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Call the function, and look at the clock."""
+        """Calls the function and measures its time."""
         start = perf_counter()
         output = function(*args, **kwargs)
         self.seconds = perf_counter() - start
@@ -27,12 +27,12 @@ class Run:
     async def call_async(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Await the coroutine function, and look at the clock."""
+        """Awaits the coroutine function and measures its time."""
         start = perf_counter()
         output = await function(*args, **kwargs)
         self.seconds = perf_counter() - start
         return output
 
-    def doubt(self, trouble: str) -> None:
-        """Note why the result must not be kept."""
-        self.trouble = trouble
+    def reject(self, problem: str) -> None:
+        """Notes why the result must not be stored."""
+        self.problem = problem

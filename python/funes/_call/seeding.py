@@ -1,9 +1,10 @@
-"""Runs a function with every global random generator seeded, and puts their states back.
+"""Runs a function with all global random generators seeded, and restores their states.
 
-The generators are in `generators`; runs of several threads take turns, see `turns`.
+The generators are in `generators`. Runs in several threads exclude each other, see
+`generator_lock`.
 
-A coroutine gives the turn away at each `await`: every step of it runs with its own stream swapped
-in, and the code between the steps sees the states that it left.
+A coroutine releases the generators at each `await`: each of its steps runs with its own stream, and
+code between the steps sees the states that it left.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ T = TypeVar("T")
 
 
 def normalise(seed: object) -> int | None:
-    """Gives the seed as a plain int, or None for 'fresh entropy at each run'.
+    """Returns the seed as an int, or None for fresh entropy at each run.
 
     Args:
         seed: None, or anything that is an integer for Python (int, bool, numpy.int64 ...), of any
             size and sign.
 
     Raises:
-        TypeError: it is something else (7.0, "7", b"7", [1, 2]).
+        TypeError: It is something else (7.0, "7", b"7", [1, 2]).
 
     Example:
         >>> normalise(7), normalise(None)
@@ -46,11 +47,11 @@ def normalise(seed: object) -> int | None:
         ) from None
 
 
-def _report(run: SeededRun, unsound: Callable[[str], None] | None) -> None:
-    if run.trouble and unsound is not None:
-        unsound(run.trouble)
-    elif run.trouble:
-        _warnings.warn(f"a seeded call may not be reproducible: {run.trouble}")
+def _report(run: SeededRun, on_problem: Callable[[str], None] | None) -> None:
+    if run.problem and on_problem is not None:
+        on_problem(run.problem)
+    elif run.problem:
+        _warnings.warn(f"a seeded call may not be reproducible: {run.problem}")
 
 
 def run_seeded(
@@ -60,28 +61,28 @@ def run_seeded(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     *,
-    unsound: Callable[[str], None] | None = None,
-    waited: Callable[[], None] | None = None,
+    on_problem: Callable[[str], None] | None = None,
+    after_wait: Callable[[], None] | None = None,
 ) -> T:
-    """Calls `function(*args, **kwargs)` with every global random generator seeded.
+    """Calls a function with all global random generators seeded.
 
-    The generators of `random`, numpy, torch, TensorFlow and CuPy count, if the process has them
-    loaded or `modules` names them. Their states are put back afterwards, also if the function
-    raises. Seeded runs of several threads take turns; see docs/seeds.md.
+    These are the generators of `random`, numpy, torch, TensorFlow and CuPy that the process has
+    loaded or `modules` names. Their states are restored afterwards, also if the function raises.
+    Seeded runs in several threads exclude each other; see docs/seeds.md.
 
     Args:
-        seed: what `normalise` gave: an int, or None for fresh entropy of the operating system.
-        modules: names of the library modules that the function refers to. They are imported first.
-        function: what to call.
-        args: its positional arguments.
-        kwargs: its keyword arguments.
-        unsound: called with the reason if the numbers may be wrong: a library refused the seed, or
-            another seeded run drew at the same time. Without it, a CacheWarning says so. The result
-            should not be stored then.
-        waited: called before the function if the run had to wait for its turn.
+        seed: The result of `normalise`: an int, or None for fresh entropy of the operating system.
+        modules: Names of third-party modules that the function refers to. They are imported first.
+        function: The function to call.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        on_problem: Called with the reason if the numbers may be wrong: a library refused the seed, or
+            another seeded run drew at the same time. The result must not be stored then. Default: a
+            CacheWarning.
+        after_wait: Called before the function if the run had to wait for the generators.
 
     Returns:
-        What the function returns. What it raises passes through.
+        The result of the function, whose errors pass through.
 
     Example:
         >>> import random
@@ -92,12 +93,12 @@ def run_seeded(
     run = SeededRun(seed)
     try:
         run.enter()
-        if run.has_waited and waited is not None:
-            waited()
+        if run.has_waited and after_wait is not None:
+            after_wait()
         result = function(*args, **kwargs)
     finally:
         run.leave(keep=False)
-    _report(run, unsound)
+    _report(run, on_problem)
     return result
 
 
@@ -108,13 +109,13 @@ async def run_seeded_async(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     *,
-    unsound: Callable[[str], None] | None = None,
+    on_problem: Callable[[str], None] | None = None,
 ) -> T:
-    """Awaits `function(*args, **kwargs)` with every global random generator seeded.
+    """Awaits a coroutine function with all global random generators seeded.
 
-    Each task has its own stream: it is put into the generators while a step of the coroutine runs,
-    and taken out at every `await`, so that seeded tasks that run concurrently get the numbers they
-    would get alone, and the code between sees the states it left. Works under any event loop.
+    Each task has its own stream. It is put into the generators while a step of the coroutine runs,
+    and taken out at each `await`. So concurrent seeded tasks get the numbers that they would get
+    alone, and the code between the steps sees the states that it left. Works with any event loop.
 
     Arguments and errors are those of `run_seeded`.
 
@@ -131,7 +132,7 @@ async def run_seeded_async(
     step = functools.partial(_step, run)
     awaitable = step(function, *args, **kwargs)
     result = await _drive(step, awaitable)
-    _report(run, unsound)
+    _report(run, on_problem)
     return result
 
 
@@ -149,7 +150,7 @@ async def _await(awaitable: Awaitable[T]) -> T:
 
 @types.coroutine
 def _drive(step: Callable[..., Any], awaitable: Awaitable[T]) -> Generator[Any, Any, T]:
-    """Passes everything between the event loop and the awaitable, one step at a time."""
+    """Passes values and errors between the event loop and the awaitable, one step at a time."""
     inner: Any = awaitable if isinstance(awaitable, types.CoroutineType) else _await(awaitable)
     method, value = inner.send, None
     while True:

@@ -1,15 +1,15 @@
-"""One computes, the others wait: threads, tasks, processes, and hosts that share a cache folder.
+"""Single flight: of the calls that need one key at the same time, one computes and the other calls wait.
 
-Who is about to compute a key lays *claim* to it. Within the process claims stand in a table; among
-processes there is a lock for each key, which the system frees when its holder dies (see `KeyLock`).
-When a claim ends, all who wait for it look for the entry; if there is none, one of them has the
-next claim.
+The calls may be in any threads, tasks, processes, and hosts that share a cache folder. Within the
+process a table contains the call that computes each key. Among processes there is a lock per key,
+which the system frees when its holder dies (see `KeyLock`). When a call ends, all waiting calls
+look for the entry; if there is none, one of them computes next.
 
-Waiting must never become waiting for ever. A function may call itself with the same arguments, or
-wait for a thread that does; two functions may call each other; a process may be stopped. So a call that
-would wait for itself, as far as that is known, computes at once. Any other wait ends when the holder's
-process and its children have used no processor time for ``wait=`` seconds (see `standstill`). Two then
-compute the same, and one result is kept.
+A wait must always end. A function may call itself with the same arguments, or wait for a thread
+that does; two functions may call each other; a process may be stopped. So a call that is part of a
+known wait cycle computes at once. Any other wait ends when the holder's process and its children
+have used no processor time for ``wait=`` seconds (see `liveness`). Two processes then compute the
+same, and one result is kept.
 """
 
 from __future__ import annotations
@@ -38,100 +38,113 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: The folder of the definition's entries, and the argument hash.
-Place = tuple[str, str]
+#: The folder of the definition's entries, and the argument digest.
+Key = tuple[str, str]
 Waker = Callable[[], None]
 S = TypeVar("S", "_ThreadSignal", "_TaskSignal")
 
 #: Seconds after which a deadlock that the system reports is believed; see `_LockWaiter`.
-_DEADLOCK = 1.0
-#: How often one waits in vain for another process. It does not tell whether it could not store its result, or died, or
-#: raised; in the first case all who wait would compute one after the other.
-_MAX_EMPTY_TURNS = 2
-#: Seconds between looks at the holder: at first, at most, and at most where a deadlock has to be noticed.
-_PAUSES = 0.25, 10.0
-_PAUSE_IN_CHAINS = 2.0
-#: The same between attempts to lock where the system cannot be asked to wait.
-_ATTEMPTS = 0.005, 0.1
+_DEADLOCK_SECONDS = 1.0
+#: Turns of other processes without a stored result after which a call computes itself. Another
+#: process does not report whether it could not store its result, died, or raised. In the first case
+#: all waiting processes would compute one after the other.
+_MAX_TURNS_WITHOUT_RESULT = 2
+#: Seconds between checks of the holder: at first, at most, and at most where a deadlock has to be
+#: noticed.
+_PAUSES_SECONDS = 0.25, 10.0
+_MAX_PAUSE_IN_CHAIN_SECONDS = 2.0
+#: Shortest and longest seconds between attempts to lock where the system cannot wait for the lock.
+_ATTEMPT_PAUSES_SECONDS = 0.005, 0.1
 
 
-#: The claims of this process. Whoever puts one in has it, see `InFlightCall.take`.
-_claims: dict[Place, InFlightCall] = InFlightCall.present
+#: The in-flight calls of this process. A call that inserts itself holds the key, see
+#: `InFlightCall.take`.
+_in_flight: dict[Key, InFlightCall] = InFlightCall.by_key
 
 
-def _outers(claim: InFlightCall) -> list[InFlightCall]:
-    """The claims during which a claim was asked for."""
+def _parents(flight: InFlightCall) -> list[InFlightCall]:
+    """Returns the chain of calls within which a call was made."""
     found = []
-    outer = claim.outer
-    while outer is not None:
-        found.append(outer)
-        outer = outer.outer
+    parent = flight.parent
+    while parent is not None:
+        found.append(parent)
+        parent = parent.parent
     return found
 
 
-def _needs(claim: InFlightCall, others: list[InFlightCall]) -> bool:
-    """Whether a claim cannot end before one of the others has."""
+def _waits_for_any(flight: InFlightCall, calls: list[InFlightCall]) -> bool:
+    """Returns whether a call cannot end before one of some other calls."""
     seen: list[InFlightCall] = []
-    left = [claim]
+    left = [flight]
     while left:
-        claim = left.pop()
-        if claim in others:
+        flight = left.pop()
+        if flight in calls:
             return True
-        if claim not in seen:
-            seen.append(claim)
-            left.extend(claim.awaited)
+        if flight not in seen:
+            seen.append(flight)
+            left.extend(flight.waits_for)
     return False
 
 
-def _is_stalled(claim: InFlightCall) -> bool:
-    """Whether the thread that made a claim has ended, and left a coroutine behind that nothing goes on with."""
-    return claim.thread not in sys._current_frames()
+def _is_stalled(flight: InFlightCall) -> bool:
+    """Returns whether the thread of a call has ended and left behind a coroutine that nothing resumes."""
+    return flight.thread not in sys._current_frames()
 
 
 class SingleFlight:
-    """A call's way to a key: ``with hold as ours``, or ``async with``, waits as long as others compute it.
+    """Excludes concurrent computations of a key: ``with single_flight as may_compute``, or ``async with``.
 
-    Then the entry is to be looked for. If there is none and `ours` is true, it is to be computed
-    within the block; if `ours` is false, the block is to be entered again.
+    Entering the block waits while another call computes the key. Look for the entry then. If there
+    is none and `may_compute` is true, compute within the block; if it is false, enter the block
+    again.
 
     Example:
         >>> import tempfile
-        >>> with Hold(tempfile.mkdtemp(), "0" * 40) as ours:
+        >>> with SingleFlight(tempfile.mkdtemp(), "0" * 40) as may_compute:
         ...     ours
         True
     """
 
-    __slots__ = ("_claim", "_in_vain", "_is_futile", "_ours", "_place", "_seconds", "has_waited")
+    __slots__ = (
+        "_flight",
+        "_key",
+        "_may_compute",
+        "_stop_waiting",
+        "_turns_without_result",
+        "_wait_seconds",
+        "has_waited",
+    )
 
     def __init__(self, folder: str, arguments: str, wait: float = WAIT_SECONDS) -> None:
-        self._place = folder, arguments
-        self._seconds = wait
-        #: Whether time has passed in which arguments and globals may have changed.
+        self._key = folder, arguments
+        self._wait_seconds = wait
+        #: True after a wait, during which arguments and globals may have changed.
         self.has_waited = False
-        self._claim: InFlightCall | None = None
-        self._ours = True
-        #: Somebody has computed it, and there is no entry: it cannot be stored, and nobody is to wait in vain again.
-        self._is_futile = False
-        #: How often another process had its turn, as far as was seen.
-        self._in_vain = 0
+        self._flight: InFlightCall | None = None
+        self._may_compute = True
+        #: True once waiting is useless: another call has computed the key, but its result could not
+        #: be stored.
+        self._stop_waiting = False
+        #: Number of turns of other processes without a result, as far as they were seen.
+        self._turns_without_result = 0
 
     @classmethod
-    def of(cls, claim: InFlightCall) -> SingleFlight:
-        """The block of a claim that was taken and entered."""
-        hold = cls(*claim.place)
-        hold._claim = claim
-        return hold
+    def of(cls, flight: InFlightCall) -> SingleFlight:
+        """Wraps an in-flight call that holds its key and was entered."""
+        single_flight = cls(*flight.key)
+        single_flight._flight = flight
+        return single_flight
 
     def __enter__(self) -> bool:
-        claim = self._claim = InFlightCall(self._place, in_task=False)
+        flight = self._flight = InFlightCall(self._key, is_async=False)
         try:
-            if not self._take(claim):
-                with waiting(), closing(self._wait(claim, _ThreadSignal)) as waits:
+            if not self._take(flight):
+                with waiting(), closing(self._waits(flight, _ThreadSignal)) as waits:
                     for signal, seconds in waits:
                         signal.wait(seconds)
-            if self._ours:
-                claim.enter()
-            return self._ours
+            if self._may_compute:
+                flight.enter()
+            return self._may_compute
         except BaseException:
             self._end()
             raise
@@ -145,23 +158,23 @@ class SingleFlight:
         self.release(kind is None)
 
     def release(self, has_succeeded: bool) -> None:
-        """End the block that was entered: for whoever cannot have it as a block."""
-        self._end(has_succeeded and self._ours)
+        """Ends a block that was entered by `__enter__` outside of a ``with`` statement."""
+        self._end(has_succeeded and self._may_compute)
 
     def give_up(self) -> None:
-        """Leave the key to the next one, within the block: there will be no result."""
-        self._ours = False
+        """Marks the block as without result, so that the next waiting call computes."""
+        self._may_compute = False
 
     async def __aenter__(self) -> bool:
-        claim = self._claim = InFlightCall(self._place, in_task=True)
+        flight = self._flight = InFlightCall(self._key, is_async=True)
         try:
-            if not self._take(claim):
-                with closing(self._wait(claim, _TaskSignal)) as waits:
+            if not self._take(flight):
+                with closing(self._waits(flight, _TaskSignal)) as waits:
                     for signal, seconds in waits:
                         await signal.wait(seconds)
-            if self._ours:
-                claim.enter()
-            return self._ours
+            if self._may_compute:
+                flight.enter()
+            return self._may_compute
         except BaseException:
             self._end()
             raise
@@ -175,177 +188,183 @@ class SingleFlight:
         self.release(kind is None)
 
     def __del__(self) -> None:
-        # A second Ctrl-C may have come before the block's end could do it, or a first before there was a block.
-        if getattr(self, "_claim", None) is not None:
+        # A second Ctrl-C may have prevented the end of the block, or a first one its begin.
+        if getattr(self, "_flight", None) is not None:
             self._end()
 
-    def _take(self, claim: InFlightCall) -> bool:
-        """Whether there is nothing to wait for, as nearly always."""
-        self._ours = True
-        is_free = self._is_futile or claim.take()
+    def _take(self, flight: InFlightCall) -> bool:
+        """Returns whether there is nothing to wait for, as is usual."""
+        self._may_compute = True
+        is_free = self._stop_waiting or flight.take()
         self.has_waited = not is_free
         return is_free
 
     def _end(self, has_succeeded: bool = False) -> None:
-        claim, self._claim = self._claim, None
-        if claim is not None:
-            claim.end(has_succeeded)
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.end(has_succeeded)
 
-    def _wait(self, claim: InFlightCall, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
-        """What to wait for and for how many seconds at most, until there is no reason to wait any more."""
+    def _waits(self, flight: InFlightCall, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
+        """Yields what to wait for, and for how many seconds at most, until the wait is over."""
         try:
             signal = kind()
-        except RuntimeError:  # the event loop is none of asyncio's
+        except RuntimeError:  # the event loop is not asyncio's
             return
-        present = _claims.get(claim.place)
+        present = _in_flight.get(flight.key)
         if present is None:
-            self._ours = False
-        elif present is claim:
-            yield from self._wait_for_lock(claim, signal)
+            self._may_compute = False
+        elif present is flight:
+            yield from self._wait_for_lock(flight, signal)
         else:
-            yield from self._wait_here(claim, present, signal)
+            yield from self._wait_for_call(flight, present, signal)
 
     def _pauses(self, is_in_chain: bool) -> Iterator[float]:
-        """Seconds from one look to the next. `is_in_chain`: the call belongs to a claim that others may wait for."""
-        first, last = _PAUSES
-        last = min(last, liveness.pause(self._seconds), _PAUSE_IN_CHAINS if is_in_chain else last)
+        """Yields the seconds between checks. `is_in_chain`: another call may wait for the one that made this call."""
+        first, last = _PAUSES_SECONDS
+        last = min(
+            last,
+            liveness.pause(self._wait_seconds),
+            _MAX_PAUSE_IN_CHAIN_SECONDS if is_in_chain else last,
+        )
         return (
             min(first * 2**count, last) for count in itertools.chain(range(10), itertools.repeat(9))
         )
 
-    def _wait_here(
-        self, claim: InFlightCall, present: InFlightCall, signal: S
+    def _wait_for_call(
+        self, flight: InFlightCall, present: InFlightCall, signal: S
     ) -> Generator[tuple[S, float]]:
-        """Until the present claim is over, or is seen not to come to an end while we wait."""
-        outers = _outers(claim)
-        for outer in outers:
-            outer.awaited.append(present)
+        """Waits until the present call is over, or cannot be expected to end while this one waits."""
+        parents = _parents(flight)
+        for parent in parents:
+            parent.waits_for.append(present)
         present.wakers.append(signal.set)
         try:
-            if present.thread == claim.thread and not (present.in_task and claim.in_task):
-                return  # it is further down on our own stack, or in the event loop that we would block
-            if _needs(present, outers):
+            if present.thread == flight.thread and not (present.is_async and flight.is_async):
+                return  # it is further down on this stack, or in the event loop that would be blocked
+            if _waits_for_any(present, parents):
                 return
             watch: liveness.Watch | None = None
-            for seconds in self._pauses(bool(outers)):
+            for seconds in self._pauses(bool(parents)):
                 if present.is_over or _is_stalled(present):
                     return
                 yield signal, seconds
                 if (
-                    outers
+                    parents
                     and present.lock_waiter is not None
                     and present.lock_waiter.is_deadlocked()
                 ):
                     return
-                if present.lock_waiter is not None or present.awaited:
-                    watch = None  # what it waits for is watched in its stead
+                if present.lock_waiter is not None or present.waits_for:
+                    watch = None  # the call or process that it waits for is watched instead
                 elif watch is None:
-                    watch = liveness.Watch(os.getpid(), self._seconds)
+                    watch = liveness.Watch(os.getpid(), self._wait_seconds)
                 elif watch.is_over():
                     return
         finally:
-            for outer in outers:
-                outer.awaited.remove(present)
+            for parent in parents:
+                parent.waits_for.remove(present)
             with suppress(ValueError):
                 present.wakers.remove(signal.set)
             if present.is_over:
-                self._ours, self._is_futile = False, present.has_succeeded
+                self._may_compute, self._stop_waiting = False, present.has_succeeded
 
-    def _wait_for_lock(self, claim: InFlightCall, signal: S) -> Generator[tuple[S, float]]:
-        """Until no other process has the lock, or its holder is seen not to give it up."""
-        # Who has the lock before we wait for it has had their turn when we get it. Of who is seen later that cannot be
-        # told: we may have got it, and not know yet, before they did.
-        first = None if claim.lock is None else claim.lock.holder()
+    def _wait_for_lock(self, flight: InFlightCall, signal: S) -> Generator[tuple[S, float]]:
+        """Waits until no other process holds the lock, or its holder is not expected to release it."""
+        # A process that holds the lock before this wait begins has had its turn when the wait ends.
+        # Of later holders this is not known: this process may have got the lock before them without
+        # having noticed yet.
+        first = None if flight.lock is None else flight.lock.holder()
         try:
-            lock_waiter = _LockWaiter.of(claim)
+            lock_waiter = _LockWaiter.of(flight)
         except RuntimeError:  # no more threads
             return
         if lock_waiter is None:
-            self._ours = False
+            self._may_compute = False
             return
-        claim.lock_waiter = lock_waiter
+        flight.lock_waiter = lock_waiter
         lock_waiter.waker = signal.set
-        last = first  # who had the lock when it was last seen held
+        last = first  # the last holder seen
         try:
-            watch = liveness.Watch(last, self._seconds)
-            for seconds in self._pauses(claim.outer is not None):
+            watch = liveness.Watch(last, self._wait_seconds)
+            for seconds in self._pauses(flight.parent is not None):
                 if lock_waiter.is_over:
                     return
                 yield signal, seconds
-                if claim.outer is not None and lock_waiter.is_deadlocked():
+                if flight.parent is not None and lock_waiter.is_deadlocked():
                     return
                 holder = lock_waiter.lock.holder()
                 if holder is not None:
-                    # The system may have given the lock to another before it was our turn to look.
-                    self._in_vain += last not in (None, holder)
+                    # The system may have given the lock to the next process before this one could
+                    # check.
+                    self._turns_without_result += last not in (None, holder)
                     last = holder
-                if self._in_vain >= _MAX_EMPTY_TURNS:
+                if self._turns_without_result >= _MAX_TURNS_WITHOUT_RESULT:
                     return
                 if watch.pid != holder:
-                    watch = liveness.Watch(holder, self._seconds)
+                    watch = liveness.Watch(holder, self._wait_seconds)
                 elif watch.is_over():
                     return
         finally:
             lock_waiter.waker = None
-            claim.lock_waiter = None
-            self._ours = not lock_waiter.is_over
-            self._in_vain += lock_waiter.is_over and last is not None and last == first
-            self._is_futile = self._in_vain >= _MAX_EMPTY_TURNS
+            flight.lock_waiter = None
+            self._may_compute = not lock_waiter.is_over
+            self._turns_without_result += lock_waiter.is_over and last is not None and last == first
+            self._stop_waiting = self._turns_without_result >= _MAX_TURNS_WITHOUT_RESULT
 
 
 class _LockWaiter:
-    """A thread that lets the system wait for a lock, so that others can wait with a bound, or in an event loop.
+    """A thread that waits for a lock in the system, so that calls can wait with a limit, or in an event loop.
 
-    It waits for a shared lock, and gives it back at once: so all processes that wait go on together,
-    look for the entry, and where there is none, one of them is the first to lock the key again.
-    Nothing can call the thread off; when nobody waits any more, it ends unheard.
+    It waits for a shared lock and releases it at once. So all waiting processes continue together,
+    look for the entry, and if there is none, one of them is the first to lock the key again. The
+    thread cannot be cancelled; if no call waits any more, it ends without effect.
     """
 
-    def __init__(self, place: Place, lock: KeyLock) -> None:
-        self.place = place
+    def __init__(self, key: Key, lock: KeyLock) -> None:
+        self.key = key
         self.lock = lock
         self.waker: Waker | None = None
         self.is_over = False
         self._deadlocked_since: float | None = None
 
     @staticmethod
-    def of(claim: InFlightCall) -> _LockWaiter | None:
-        """The one for this claim. An earlier claim may have left it, and it may just have ended: then None."""
-        lock_waiter = _lock_waiters.get(claim.place)
-        if lock_waiter is not None or claim.lock is None:
+    def of(flight: InFlightCall) -> _LockWaiter | None:
+        """Returns the thread of a key, started if needed. None if the thread of an earlier call has just ended."""
+        lock_waiter = _lock_waiters.get(flight.key)
+        if lock_waiter is not None or flight.lock is None:
             return lock_waiter
-        lock_waiter = _lock_waiters[claim.place] = _LockWaiter(claim.place, claim.lock)
+        lock_waiter = _lock_waiters[flight.key] = _LockWaiter(flight.key, flight.lock)
         try:
             threading.Thread(target=lock_waiter._run, daemon=True, name="funes-lock").start()
         except BaseException:
-            _lock_waiters.pop(claim.place, None)
+            _lock_waiters.pop(flight.key, None)
             raise
         return lock_waiter
 
     def is_deadlocked(self) -> bool:
-        """Whether the system says so, and it has lasted.
+        """Returns whether the system has reported a deadlock for some time.
 
-        The system takes all threads of a process for one. So it may be wrong; and whoever has no
-        claim of their own is in nobody's way, and need not ask.
+        The system does not distinguish the threads of a process, so its report may be wrong. A call
+        without a parent keeps no other call waiting, and need not ask.
         """
         since = self._deadlocked_since
-        return since is not None and time.monotonic() - since >= _DEADLOCK
+        return since is not None and time.monotonic() - since >= _DEADLOCK_SECONDS
 
     def _run(self) -> None:
         try:
             if not self._wait():
                 self._try()
         finally:
-            # In this order: whoever sets a waker looks afterwards whether it is over.
+            # In this order: a call sets its waker first and checks `is_over` afterwards.
             self.is_over = True
-            _lock_waiters.pop(self.place, None)
+            _lock_waiters.pop(self.key, None)
             waker = self.waker
             if waker is not None:
-                with suppress(RuntimeError):  # it was called before
+                with suppress(RuntimeError):  # called before
                     waker()
 
     def _wait(self) -> bool:
-        """Let the system wait. False if it will not."""
+        """Lets the system wait for the lock. Returns False if it does not."""
         if fcntl is None:
             return False
         byte = 1, self.lock.offset
@@ -359,8 +378,8 @@ class _LockWaiter:
         return True
 
     def _try(self) -> None:
-        """Try again and again, as long as somebody waits."""
-        pause, last = _ATTEMPTS
+        """Tries again and again, as long as a call waits."""
+        pause, last = _ATTEMPT_PAUSES_SECONDS
         time.sleep(pause)
         while self.waker is not None and self.lock.acquire() is False:
             pause = min(pause * 1.5, last)
@@ -368,18 +387,19 @@ class _LockWaiter:
         self.lock.release()
 
 
-#: The threads that wait for other processes, at most one for a key: a claim that finds one does not
-#: lock the key, as the thread would give that lock back.
-_lock_waiters: dict[Place, _LockWaiter] = InFlightCall.waiting_on_lock
+#: The threads that wait for other processes, at most one per key. A call that finds one does not
+#: lock the key, since the thread would release that lock.
+_lock_waiters: dict[Key, _LockWaiter] = InFlightCall.lock_waiters
 
 
 class _ThreadSignal:
-    """Lets a thread wait. Ctrl-C comes through, and signal handlers run."""
+    """Lets a thread wait. Ctrl-C and signal handlers get through."""
 
     def __init__(self) -> None:
         self._gate = threading.Lock()
         self._gate.acquire()
-        #: No Python code: the extension calls it. Raises RuntimeError if it was called before.
+        #: A built-in function, since the extension calls it. It raises RuntimeError if it was
+        #: called before.
         self.set = self._gate.release
 
     def wait(self, seconds: float) -> None:
@@ -387,19 +407,19 @@ class _ThreadSignal:
 
 
 class _TaskSignal:
-    """Lets a task wait, and its event loop go on."""
+    """Lets a task wait while its event loop continues."""
 
     def __init__(self) -> None:
-        import asyncio  # not before somebody awaits: it takes longer than all of funes
+        import asyncio  # at the first await, since its import takes longer than that of funes
 
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     def set(self) -> None:
-        with suppress(RuntimeError):  # the loop has been closed
-            self._loop.call_soon_threadsafe(self._settle)
+        with suppress(RuntimeError):  # a closed loop
+            self._loop.call_soon_threadsafe(self._finish)
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 
@@ -410,14 +430,14 @@ class _TaskSignal:
 
 
 def _after_fork_in_child() -> None:
-    """Forget the claims and threads of the parent: its locks are not ours, and those who wait there are not here.
+    """Forgets the calls and threads of the parent, whose locks and waiting calls do not exist in the child.
 
-    The claim during which the fork came stays on record as the current one: what it computes must not be waited for.
+    The call within which the fork happened remains the current one: its key must not be waited for.
     """
-    for claim in _claims.values():
-        claim.wakers.clear()
-        claim.awaited.clear()
-    _claims.clear()
+    for flight in _in_flight.values():
+        flight.wakers.clear()
+        flight.waits_for.clear()
+    _in_flight.clear()
     _lock_waiters.clear()
 
 

@@ -1,4 +1,4 @@
-"""Detects a definition that never stays: one value is another one each time."""
+"""Detects a definition that differs in each process because of one value."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import FILE_NAME, Content, read_definition
 from funes._results.usage import FILE_NAME as SAVINGS
 
-#: What was described before was described by another process.
+#: Definitions that were written earlier come from other processes.
 _START = time.time_ns()
 
-#: How many of the latest definitions are looked at for the two before this one: other functions may share the folder.
+#: Number of newest definitions that are searched for the two before this one: other functions may
+#: share the folder.
 _LOOKED_AT = 6
 
 
-def unsteady_value(
-    folder: str, content: Content, own: Container[str], *, is_first: bool = True
+def unstable_value(
+    folder: str, content: Content, own_definitions: Container[str], *, is_first: bool = True
 ) -> Change | None:
-    """The value by which alone this definition and the two before it differ one from the other.
+    """Returns the only value in which this definition and the two before it differ from each other.
 
-    All three were new in the cache, one after the other: where results of an earlier definition are found in between,
-    they are not lost.
+    All three were new in the cache, one after the other. If results of an earlier definition were found in between,
+    they are not lost, and None is returned.
 
     Args:
-        folder: That of the definition's entries.
-        content: What its `definition.json` holds.
-        own: Definitions that the same function had before in this process, since results were found. Those of other
+        folder: The folder of the definition's entries.
+        content: The content of its `definition.json`.
+        own_definitions: Definitions that the same function had before in this process, since results were found. Other
             functions of its name, such as a factory makes side by side, are not compared.
-        is_first: Whether no results were found in this process, so that definitions of other processes came before.
+        is_first: No results were found in this process, so that definitions of other processes came before.
 
     Returns:
         None if there is no such value.
     """
-    if not content.get("nodes"):  # what it consists of is not known
+    if not content.get("nodes"):  # the graph is not known
         return None
     latest = [content]
-    for other in _latest(folder, own, is_first):
+    for other in _latest(folder, own_definitions, is_first):
         before = _read(other)
         if before is not None and before["nodes"][0]["name"] == content["nodes"][0]["name"]:
             latest.append(before)
@@ -57,8 +58,8 @@ def unsteady_value(
     return last
 
 
-def _latest(present: str, own: Container[str], is_first: bool) -> Iterator[str]:
-    """The folders of the definitions that were described last, the latest first."""
+def _latest(present: str, own_definitions: Container[str], is_first: bool) -> Iterator[str]:
+    """Yields the folders of the newest definitions, newest first."""
     times: list[tuple[int, str]] = []
     try:
         with os.scandir(os.path.dirname(present)) as entries:
@@ -67,22 +68,22 @@ def _latest(present: str, own: Container[str], is_first: bool) -> Iterator[str]:
                     path = os.path.join(entry.path, FILE_NAME)
                     try:
                         changed = os.stat(path).st_mtime_ns
-                    except OSError:  # not described, or no definition at all
+                    except OSError:  # no definition.json
                         continue
-                    if (is_first and changed < _START) or entry.name in own:
+                    if (is_first and changed < _START) or entry.name in own_definitions:
                         times.append((changed, entry.path))
     except OSError:
         return
     next_time: int | None = None
     for changed, path in sorted(times, reverse=True)[:_LOOKED_AT]:
         if next_time is not None and _last_found(path) > next_time:
-            return  # its results were found after the next one was new
+            return  # its results were found after the next definition was new
         yield path
         next_time = changed
 
 
 def _last_found(folder: str) -> int:
-    """When a process ended that found results of a definition; 0 if that is not known."""
+    """Returns when the last process that found results of a definition ended; 0 if that is not known."""
     try:
         return os.stat(os.path.join(folder, SAVINGS)).st_mtime_ns
     except OSError:
@@ -101,6 +102,6 @@ def _only_value(old: dict[str, Any], new: dict[str, Any]) -> Change | None:
     found = changes(old, new)
     if len(found) != 1 or found[0].what != "value" or found[0].how != "changed":
         return None
-    # What a memorious helper is said to depend on changes as often as it should.
+    # The `depends_on=` of a memorious helper is meant to change.
     is_declared = found[0].name.removesuffix(f" of {found[0].of}").endswith("depends on")
     return None if is_declared else found[0]

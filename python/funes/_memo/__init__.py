@@ -4,12 +4,15 @@
 
     decorator          `memorious`
       options            its options, checked
-    memo               the object; the extension has its call
+    memo               the object; the extension implements its call
       key                the cache key of a call
       bound_method       the object as a method of an instance or class
       autoreload         the object after `%autoreload` loaded its module again
-      definition_record  what `definition.json` records of it
-      remote             the object in another process
+      definition_record  the content of its `definition.json`
+      sending            pickles the object for another process
+      receiving          opens it there
+        payload            what is pickled
         code_by_value      its code, pickled
+        source_texts       the source of that code
       fork               lets a process fork while another thread imports
 """

@@ -1,6 +1,8 @@
-"""`%autoreload`: a memorious function of a module that was edited and is loaded again.
+"""Support of `%autoreload`, which loads edited modules again in a notebook.
 
-It brings functions that people hold (by ``from module import f``) up to date, but knows nothing of other objects.
+It updates the functions of the old module in place, so that names bound by ``from module import f``
+follow the edit. It does not know other objects, so funes registers an update rule for memorious
+functions.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from typing import Any
 
 
 def register_with_autoreload(kind: type) -> None:
-    """Have memorious functions brought up to date as functions are, if `%autoreload` is there.
+    """Registers an update rule for memorious functions, if `%autoreload` is loaded.
 
-    To be called whenever one is made: those that matter are made while a module is loaded again.
+    Must be called whenever such a function is made: a module that is loaded again makes its
+    functions anew.
 
-    kind: Their type.
+    Args:
+        kind: The type of memorious functions.
     """
     rules = getattr(sys.modules.get("IPython.extensions.autoreload"), "UPDATE_RULES", None)
     if isinstance(rules, list) and not any(update is _update for _, update in rules):
@@ -26,6 +30,6 @@ def register_with_autoreload(kind: type) -> None:
 
 
 def _update(old: Any, new: Any) -> None:
-    """Make the function that people hold the one that was just defined."""
+    """Makes the old function object behave like the new one."""
     old._core = new._core
     vars(old).update(vars(new))

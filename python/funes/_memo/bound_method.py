@@ -1,4 +1,4 @@
-"""A memorious function as it is found on an instance or a class."""
+"""A memorious function as an attribute of an instance or a class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from funes._tools.explain.explanation import Explanation
 
     class _Memo(Protocol):
-        """What a bound method needs of its memorious function."""
+        """The methods of a memorious function that a bound method calls."""
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
         def key(self, /, *args: Any, **kwargs: Any) -> Key: ...
@@ -27,9 +27,10 @@ R = TypeVar("R")
 
 
 class BoundMemo(functools.partial[R], Generic[P, R]):
-    """A memorious method of an instance, or classmethod of a class: the first argument is given.
+    """A memorious method of an instance, or classmethod of a class, with its first argument given.
 
-    A partial is called without any Python code in between.
+    It is a `functools.partial`, so that no Python code runs between the call and the memorious
+    function.
     """
 
     __slots__ = ()
@@ -51,19 +52,19 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return self.args[0]
 
     def key(self, /, *args: Any, **kwargs: Any) -> Key:
-        """As `Memo.key`."""
+        """Returns the key of a call, as `Memo.key`."""
         return _memo_of(self).key(self.__self__, *args, **kwargs)
 
     def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
-        """As `Memo.is_cached`."""
+        """Returns whether a call is cached, as `Memo.is_cached`."""
         return _memo_of(self).is_cached(self.__self__, *args, **kwargs)
 
     def forget(self, /, *args: Any, **kwargs: Any) -> bool:
-        """As `Memo.forget`."""
+        """Deletes the stored result of a call, as `Memo.forget`."""
         return _memo_of(self).forget(self.__self__, *args, **kwargs)
 
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
-        """As `Memo.explain`."""
+        """Explains whether a call is cached, as `Memo.explain`."""
         return _memo_of(self).explain(self.__self__, *args, **kwargs)
 
     @property
@@ -91,7 +92,8 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return hash((self.__func__, id(self.__self__)))
 
     def __get__(self, instance: object, owner: type | None = None) -> BoundMemo[P, R]:
-        # As with a bound method: it is bound for good, wherever it is put. `help` sees by this that it is a method.
+        # A bound method stays bound wherever it is stored. `help` recognizes a method by
+        # ``__get__``.
         return self
 
     def __copy__(self) -> BoundMemo[P, R]:
@@ -103,7 +105,7 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
 
     def __reduce__(self) -> Any:
-        # By its parts, never by its name on the object: the function takes its cache folder along.
+        # By its parts, never by its name on the instance: the function carries its cache folder.
         return BoundMemo, (self.__func__, self.__self__)
 
     def __repr__(self) -> str:
@@ -115,9 +117,9 @@ def _memo_of(bound: BoundMemo[..., Any]) -> _Memo:
 
 
 class MemoClassMethod(classmethod):  # type: ignore[type-arg]
-    """A classmethod whose bound form has `key` and the like, as a bound method has."""
+    """A classmethod whose bound form has `key` and the other methods of a memorious function."""
 
-    #: A class that has it adds nothing to the definition of what it wraps.
+    #: Marks a wrapper that adds nothing to the definition of the wrapped function.
     IS_OF_FUNES = True
 
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any:

@@ -1,12 +1,14 @@
-"""Pickles functions by value: the code as it is now, with the values that it reads.
+"""Pickles functions by value: their present code, with the values that it reads.
 
-A function that is pickled by name becomes whatever the receiving process has under that name. Here each function
-becomes its code object, and its globals become new namespaces that hold only the names which the code reads. Nothing
-of the user's modules is imported when it is opened. The texts of the functions travel too (`code_text`), so that the
-receiving process finds the same definition for the code as the sender.
+A function that is pickled by name becomes whatever the receiving process has under that name. Here
+each function becomes its code object, and its globals become new namespaces that contain only the
+names that the code reads. Opening the pickle imports none of the user's modules. The source texts
+of the functions travel separately (`source_texts`), so that the receiving process computes the same
+definition for the code as the sender.
 
-The functions are written first and filled afterwards (globals, captured variables, defaults), in a queue: functions
-may refer to each other in any way. dill pickles everything that is not a function, module or memorious function.
+The functions are written first and filled from a queue afterwards (globals, captured variables,
+defaults), since functions may refer to each other in any way. dill pickles everything that is not a
+function, module or memorious function.
 """
 
 from __future__ import annotations
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
     from funes._memo.memo import Memo
     from funes._memo.options import Options
 
-_PROTOCOL = 4  # of Python 3.4; all versions that funes supports read it
+#: The protocol of Python 3.4, which all supported Python versions read.
+_PROTOCOL = 4
 
 _MAIN = ("__main__", "__mp_main__")
 
-#: Names of a module that its code may use without naming them as globals: relative imports, sources, resources.
+#: Names of a module that code may use without naming them as globals, for relative imports, sources
+#: and resources.
 _ALWAYS = ("__name__", "__package__", "__file__", "__path__")
 
 
@@ -57,7 +61,7 @@ def dumps(
 
     Args:
         memo: The function.
-        everything: Whether functions and modules of the user that can be imported are pickled by value, too.
+        everything: Also pickle importable functions and modules of the user by value.
         as_class: Takes a class that cannot be imported and returns a number, by which `loads` looks for it. None:
             such classes are pickled by value.
 
@@ -77,7 +81,12 @@ def dumps(
 
 
 def loads(data: bytes, classes: Sequence[type]) -> Any:
-    """Returns the memorious function that `dumps` pickled. `classes`: those that `as_class` numbered."""
+    """Returns the memorious function that `dumps` pickled.
+
+    Args:
+        data: What `dumps` returned.
+        classes: The classes that `as_class` numbered.
+    """
     opened = _Unpickler(io.BytesIO(data))
     opened.classes = classes
     memo = opened.load()
@@ -87,9 +96,10 @@ def loads(data: bytes, classes: Sequence[type]) -> Any:
 
 
 def is_sent_by_name(module: str) -> bool:
-    """Returns whether another process can import a module: not the main program.
+    """Returns whether another process can import a module.
 
-    Nor a module that the user registered with ``cloudpickle.register_pickle_by_value``.
+    The main program cannot be imported, and a module that the user registered with
+    ``cloudpickle.register_pickle_by_value`` is not.
     """
     if module in _MAIN:
         return False
@@ -99,7 +109,7 @@ def is_sent_by_name(module: str) -> bool:
 
 
 def is_importable(thing: Any) -> bool:
-    """Returns whether another process that imports the thing's module finds it under its name."""
+    """Returns whether another process finds the thing under its name by importing its module."""
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not module or not name or not is_sent_by_name(module):
         return False
@@ -114,7 +124,7 @@ _spaces: weakref.WeakValueDictionary[int, ModuleType] = weakref.WeakValueDiction
 
 
 class _Space:
-    """The globals of functions by value. They are filled after the functions are made."""
+    """The globals of functions by value, filled after the functions are made."""
 
     def __init__(self, name: str) -> None:
         self.module = ModuleType(name)
@@ -165,7 +175,7 @@ def _fill(kind: str, thing: Any, content: Any) -> None:
 
 
 def _pickler_class() -> Any:
-    """Returns the class of picklers. It is made at the first use, since dill takes long to import."""
+    """Returns the pickler class, made at the first use since dill takes long to import."""
     global _made
     if _made is None:
         import dill
@@ -185,7 +195,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Reducers:
-    """What a pickler by value does otherwise than dill."""
+    """The differences of a pickler by value from dill's."""
 
     def __init__(
         self, file: io.BytesIO, everything: bool, as_class: Callable[[type], int] | None
@@ -194,22 +204,22 @@ class _Reducers:
         self._everything = everything
         self._as_class = as_class
         self.functions: list[FunctionType] = []
-        #: What is to be filled once it is made: see `_fill`.
+        #: Objects to be filled after they are made: see `_fill`.
         self.pending: deque[tuple[str, object, object]] = deque()
         self._spaces: dict[int, _Space] = {}
         self._noted: set[tuple[int, str]] = set()
-        # The pickler's memo goes by address, so everything that it has seen must stay alive.
+        # The pickler knows objects by their addresses, so all that it has seen must stay alive.
         self._kept: list[object] = []
 
     def persistent_id(self, thing: Any) -> int | None:
-        """Asked by the pickler for each object."""
+        """Returns the number of a class that the outer pickler carries, else None."""
         if self._as_class is None or not isinstance(thing, type):
             return None
         is_local = not is_importable(thing) and thing.__module__ != "builtins"
         return self._as_class(thing) if is_local else None
 
     def reducer_override(self, thing: Any) -> Any:
-        """Asked by the pickler for each object: how it is made anew."""
+        """Returns how an object is made anew, or NotImplemented to leave it to dill."""
         from funes._memo.memo import Memo
 
         kind = type(thing)
@@ -268,7 +278,7 @@ class _Reducers:
     def _put_cell(self, cell: CellType) -> None:
         try:
             self._put("cell", cell, cell.cell_contents)
-        except ValueError:  # it is empty
+        except ValueError:  # an empty cell
             self._kept.append(cell)
 
     def _space(self, namespace: dict[str, Any]) -> _Space:
@@ -290,7 +300,7 @@ class _Reducers:
 
 
 def _is_of_module(namespace: object) -> TypeGuard[dict[str, Any]]:
-    """Returns whether a namespace is that of a module of the user's."""
+    """Returns whether a namespace belongs to a module of the user."""
     if type(namespace) is not dict:
         return False
     name = namespace.get("__name__")
@@ -304,9 +314,9 @@ def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
 
 
 def _annotations_of(function: FunctionType) -> dict[str, object]:
-    """Returns the annotations, for code that reads them. Those that only this process can name are left out."""
+    """Returns the annotations, for code that reads them, without those that only this process can name."""
     annotations = {}
-    with suppress(Exception):  # from Python 3.14 on they are evaluated here
+    with suppress(Exception):  # Python 3.14 evaluates them here
         for name, value in function.__annotations__.items():
             with suppress(Exception):
                 pickle.dumps(value, _PROTOCOL)
@@ -316,11 +326,11 @@ def _annotations_of(function: FunctionType) -> dict[str, object]:
 
 
 class CodeNotSentError(Exception):
-    """The code looks up names while it runs, so those that it needs are not known."""
+    """Raised for code that looks up names while it runs, so that the names it needs are not known."""
 
 
 def _check_names(function: FunctionType, references: dict[str, object]) -> None:
-    """Refuses code for which a module that holds only the names it is seen to read would be another one."""
+    """Refuses code that could notice that its module contains only the names that the code reads."""
     looks_up = sorted(
         _LOOK_UP.intersection(name for code in _codes_of(function) for name in code.co_names)
     )
@@ -333,7 +343,7 @@ def _check_names(function: FunctionType, references: dict[str, object]) -> None:
                 raise CodeNotSentError(f"{function.__qualname__} uses the module {value[-1]} whole")
 
 
-#: What reads names that the code does not spell.
+#: Names of functions and attributes that give access to names which the code does not spell.
 _LOOK_UP = frozenset(
     (
         "__dict__",
@@ -356,18 +366,18 @@ _LOOK_UP = frozenset(
 
 
 def _codes_of(function: FunctionType) -> Iterator[CodeType]:
-    """Returns the code of a function, and of those inside it."""
+    """Yields the code of a function and the code objects inside it."""
     yield function.__code__
     yield from nested_codes(function.__code__)
 
 
 def _globals_in(function: FunctionType) -> Iterator[str]:
-    """Returns the names that the code of a function looks up among the globals."""
+    """Yields the names that the code of a function looks up among the globals."""
     for code in _codes_of(function):
         for instruction in dis.get_instructions(code):
             if instruction.opname.endswith("_GLOBAL") or instruction.opname in _BY_NAME:
                 yield instruction.argval
 
 
-#: Instructions of class bodies, which look among the globals as well.
+#: Instructions of class bodies, which also look among the globals.
 _BY_NAME = frozenset(("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))

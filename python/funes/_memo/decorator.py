@@ -1,4 +1,4 @@
-"""The decorator."""
+"""The decorator `memorious`."""
 
 from __future__ import annotations
 
@@ -62,56 +62,58 @@ def memorious(
     large_argument: int = 1 << 20,
     memory: int | None = None,
 ) -> Any:
-    """Remember on disk, for ever, what a function computed.
+    """Caches what a function computed, on disk and permanently.
 
-    A call whose arguments and definition are those of an earlier call returns what that call returned, without running
-    the function. The definition is the function's code and all that it uses of the user's own code: helpers, classes,
-    globals, defaults, captured variables. The remembered result is a fresh copy each time; the caller may change it.
+    A call with the arguments and the definition of an earlier call returns the result of that call,
+    without running the function. The definition is the function's code and all user code and values
+    behind it: helpers, classes, globals, defaults, captured variables. Each call returns a fresh
+    copy, which the caller may change.
 
-    Use it bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on functions, methods,
-    classmethods, staticmethods and properties (above or below their decorators), lambdas and ``async def``.
+    Use it bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on functions,
+    methods, classmethods, staticmethods and properties (above or below their decorators), lambdas
+    and ``async def``.
 
-    Every memorious function also accepts ``global_seed=``, declared or not: the random generators of ``random``, numpy,
-    torch, tensorflow and cupy are seeded before the function runs and put back afterwards. The seed is part of the key.
+    Every memorious function also accepts ``global_seed=``, declared or not. It seeds the random
+    generators of ``random``, numpy, torch, tensorflow and cupy before the function runs, and
+    restores them afterwards. The seed is part of the key.
 
     Args:
         function: The function.
-        cache_dir: The folder that keeps the results; a relative path is taken from the working directory at the first
-            call. Without it: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
-        ignore: Names of parameters that do not change the result, such as ``verbose``. They are no part of the key and
+        cache_dir: The folder that keeps the results. A relative path is resolved against the working directory at the
+            first call. Default: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
+        ignore: Names of parameters that do not change the result, such as ``verbose``. They are not part of the key and
             are not stored.
         depends_on: What the result depends on besides arguments and code: a module or an
             ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
-            folder), or any value. Several in a tuple. A file, or a value that changes in place, is looked at again at
-            each call.
+            folder), or any value; several in a tuple. A file, or a value that changes in place, is checked at each
+            call.
         strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
             if an argument cannot be hashed, after it if the result cannot be stored.
         single_flight: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
-            let one compute it and the others wait.
-        wait: After how many seconds a call no longer waits for one whose process, with its children, has used no
-            processor time meanwhile, and computes itself. As long as that process works, it is waited for. Where its
-            processor time cannot be read (on another host, on other systems than Linux), the limit is 12 times as long.
+            let one compute it while the other calls wait.
+        wait: Seconds without any processor time of the computing process and its children after which a waiting call
+            computes itself. A process that works is waited for without limit. Where its processor time cannot be read
+            (on another host, or not on Linux), the limit is 12 times as long.
         signing_key: The secret that signs results, as text or bytes. Results without its signature are not read.
             Default: the environment variable ``FUNES_SIGNING_KEY``; without both, nothing is signed.
-        verify: Whether stored results are compared with their checksums "always", "never", or "once": large ones at
+        verify: When to compare stored results with their checksums: "always", "never", or "once": large results at
             their first use in a process, small ones always.
-        durability: Which results survive a power cut once the call has returned: "always", "never", or "auto", those
-            that took a second to compute, or a number of seconds instead. Syncing takes milliseconds, on slow disks
-            more.
-        shared: Give the group of the owner access to what is created (0770 and 0660), not to the owner alone.
-        large_argument: From how many bytes on an argument is stored once for all calls that have it, in ``objects`` in
-            the cache folder.
-        memory: How many bytes the results of this function may take in memory, where they are found fastest; 0 for
-            none. Without it, all functions share 256 MiB, or what the environment variable ``FUNES_MEMORY`` says
-            (``"64M"``, ``"2G"``, ``"0"``).
+        durability: Which results survive a power cut once the call has returned: "always", "never", "auto" (those that
+            took a second to compute), or the number of seconds. Syncing takes milliseconds, on slow disks more.
+        shared: Give the owner's group access to what is created (0770 and 0660), not the owner alone.
+        large_argument: Size in bytes from which on an argument is stored once for all calls that have it, in
+            ``objects`` in the cache folder.
+        memory: Bytes that the results of this function may take in memory, where they are found fastest; 0 for none.
+            Default: all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
+            ``"2G"``, ``"0"``).
 
     Returns:
         A `Memo`, which is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
         ``cache_info`` and ``cache_clear``.
 
     Raises:
-        TypeError: `function` is a generator function (what it yields could be consumed only once) or is not a Python
-            function at all.
+        TypeError: `function` is a generator function, whose values could be consumed only once, or is not a Python
+            function.
         ValueError: `ignore` names no parameter of the function.
 
     Example:
@@ -126,20 +128,9 @@ def memorious(
         >>> double(x=21)
         42
     """
-    options = Options.of(
-        cache_dir=cache_dir,
-        ignore=ignore,
-        depends_on=depends_on,
-        strict=strict,
-        single_flight=single_flight,
-        wait=wait,
-        signing_key=signing_key,
-        verify=verify,
-        durability=durability,
-        shared=shared,
-        large_argument=large_argument,
-        memory=memory,
-    )
+    # Read before any other local variable exists: every parameter but the first is an option.
+    given = {name: value for name, value in locals().items() if name != "function"}
+    options = Options(**given)
     if function is None:
         return functools.partial(_decorated, options=options)
     return _decorated(function, options)
@@ -155,7 +146,8 @@ def _decorated(function: Any, options: Options) -> Any:
             _decorated(function.fget, options), function.fset, function.fdel, function.__doc__
         )
     if isinstance(function, Memo):
-        # The options of the outer decorator replace those of the inner one; nothing is remembered twice.
+        # The options of the outer decorator replace those of the inner one; nothing is cached
+        # twice.
         function = function.__wrapped__
     if isinstance(function, (functools.partial, types.MethodType)):
         function = _called(function)
@@ -166,7 +158,7 @@ def _decorated(function: Any, options: Options) -> Any:
         )
     if function.__code__.co_flags & _GENERATOR:
         raise TypeError(
-            f"memorious cannot remember {function.__qualname__}: a generator can be consumed only "
+            f"memorious cannot cache {function.__qualname__}: a generator can be consumed only "
             "once. Let it return a list"
         )
     unknown = options.ignore - _parameters(function) if options.ignore else None
@@ -180,7 +172,7 @@ def _decorated(function: Any, options: Options) -> Any:
 
 
 def _called(function: Any) -> types.FunctionType:
-    """A Python function that calls a partial or bound method, and counts by that."""
+    """Returns a Python function that calls a partial or bound method, and whose definition is that of the latter."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
@@ -198,16 +190,16 @@ def _called(function: Any) -> types.FunctionType:
     if code is not None and code.co_flags & _COROUTINE:
         caller = call_async
     elif code is not None and code.co_flags & _GENERATOR:
-        return innermost  # type: ignore[no-any-return]  # refused as any other
+        return innermost  # type: ignore[no-any-return]  # refused like any generator function
     functools.update_wrapper(caller, innermost, updated=())
     caller.__wrapped__ = function
     return caller  # type: ignore[no-any-return]
 
 
 def _track_package(function: types.FunctionType) -> None:
-    """Count a package that remembers its own functions as the user's: it means their code to count, not their names.
+    """Counts a package that caches its own functions as user code, so that their code counts instead of their names.
 
-    It is told by where this is called: in a module of the package.
+    Such a package calls the decorator in one of its own modules.
     """
     module = function.__globals__.get("__name__")
     if not isinstance(module, str) or is_user_code(module, function.__code__.co_filename):
@@ -221,10 +213,10 @@ def _track_package(function: types.FunctionType) -> None:
         track_package(package)
 
 
-#: ``co_flags`` of generator functions, asynchronous ones too.
+#: ``co_flags`` of generator functions, including asynchronous ones.
 _GENERATOR = 0x20 | 0x200
 
-#: ``co_flags`` of coroutine functions, those of `types.coroutine` too.
+#: ``co_flags`` of coroutine functions, including those of `types.coroutine`.
 _COROUTINE = 0x80 | 0x100
 
 

@@ -1,4 +1,4 @@
-"""What `definition.json` records of a memorious function."""
+"""The content of `definition.json` for a memorious function."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 
 def of(memo: Memo[Any, Any], definition: str) -> Content:
-    """What is to be recorded of a definition of a function; docs/format.md describes it.
+    """Returns what is recorded of a definition; docs/format.md describes it.
 
-    What it consists of is left out if that is not known (any more): it is another process's, or something has changed
-    since. So it is for a function whose decorator has a key, as its text may show the key.
+    The graph is left out if it is not known: it belongs to another process, or something has
+    changed since. It is also left out for a function with `signing_key=`, whose source text may
+    contain the key.
 
     Args:
         memo: The function.
-        definition: The definition that is meant.
+        definition: The definition digest.
     """
     is_present = memo._core.definition(memo) == definition
     graph = None if memo._options.signing_key is not None else graph_of(memo, definition)
@@ -50,7 +51,7 @@ def record(
     definition: str,
     is_new: Callable[[Memo[Any, Any], str, Content], None] | None = None,
 ) -> bool:
-    """Write beside the entries of a definition what it consists of, unless it stands there.
+    """Writes `definition.json` beside the entries of a definition, unless it is there.
 
     Args:
         memo: The function.
@@ -58,7 +59,7 @@ def record(
         is_new: Called with the function, the folder and the content after it was written.
 
     Returns:
-        Whether there is a file.
+        True if the file exists afterwards.
 
     Raises:
         OSError: It cannot be written.
@@ -73,7 +74,7 @@ def record(
 
 
 def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
-    """The part of it that two definitions may differ in; None if it is not known (any more)."""
+    """Returns the part of the record in which two definitions may differ, or None if it is not known."""
     nodes, extra = memo._core.graph(memo), memo._extra
     if not nodes or extra is None or memo._core.definition(memo) != definition:
         return None
@@ -83,7 +84,7 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
 
 
 def keywords_of(memo: Memo[Any, Any]) -> str | None:
-    """The name of ``**kwargs``, if the function has it."""
+    """Returns the name of ``**kwargs``, if the function has it."""
     import inspect
 
     function: Any = memo.__wrapped__
@@ -96,7 +97,7 @@ def keywords_of(memo: Memo[Any, Any]) -> str | None:
 
 
 def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:
-    """The names of the parameters in the order in which keys have them; None stands for one that is ignored."""
+    """Returns the names of the parameters in the order of the key. None stands for an ignored one."""
     function: Any = memo.__wrapped__
     names = names_of_parameters(function)
     return [None if name in memo._options.ignore else name for name in names]

@@ -1,8 +1,9 @@
 """Lets a process fork while another thread imports what its first call needs.
 
-A module that is being imported is locked by the thread that imports it. A child that is forked meanwhile has the lock,
-and not the thread: whatever imports the module there hangs. So a fork waits for the imports of funes, of what it is
-made of and of the standard library, which wait for nothing themselves.
+The import system locks a module while a thread imports it. A child that is forked meanwhile
+inherits the lock without the thread, so that any import of the module hangs there. Therefore a fork
+waits until no other thread imports modules of funes, dill or the standard library. Such imports
+wait for nothing themselves.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Any
 
 _OURS = frozenset({"funes", "dill"}) | sys.stdlib_module_names
 
-#: The locks of the modules that are being imported: weak references, by name.
+#: Weak references to the locks of the modules that are being imported, by module name.
 _locks: dict[str, Any] = getattr(_bootstrap, "_module_locks", {})
 
 
 def _imported_elsewhere() -> Iterator[str]:
-    """The modules that other threads are importing."""
+    """Yields the modules that other threads are importing."""
     me = threading.get_ident()
     for name, reference in list(_locks.items()):
         lock = reference()
@@ -33,7 +34,7 @@ def _imported_elsewhere() -> Iterator[str]:
 
 
 def _before() -> None:
-    # No thread comes by the lock of a module without this lock, which is its thread's own as often as it likes.
+    # Without this lock no thread can take the lock of a module. It is re-entrant.
     _imp.acquire_lock()
     seen: set[str] = set()
     while True:
@@ -55,6 +56,6 @@ def _after() -> None:
 
 
 def register() -> None:
-    """Watch the forks of this process, on systems that have them."""
+    """Registers the fork handlers, on systems that can fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

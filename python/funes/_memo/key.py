@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class Key(NamedTuple):
-    """What a call is remembered by."""
+    """The cache key of a call, and the file of its entry."""
 
-    #: 40 hexadecimal characters that stand for the function's definition.
+    #: Definition digest of the function, 40 hexadecimal characters.
     definition: str
-    #: 40 hexadecimal characters that stand for the arguments.
+    #: Digest of the arguments, 40 hexadecimal characters.
     arguments: str
     #: The file of the entry, whether it exists or not.
     path: Path

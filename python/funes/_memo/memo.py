@@ -1,6 +1,7 @@
-"""A memorious function: all of it but the call, which is the extension's, see `miss` for where that leads.
+"""Memorious functions, except for their call: the extension implements it, and `miss` describes where it continues.
 
-Little is imported here, so that a program which defines memorious functions starts as fast as without them.
+Few modules are imported here, so that a program that defines memorious functions starts as fast as
+without them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class CacheInfo(NamedTuple):
-    """What the cache of a function has done in this process.
+    """Statistics of the cache of one function in this process.
 
     Example:
         >>> CacheInfo(2, 1, 1, 3.5, 10.5, 456).saved_seconds
@@ -56,11 +57,11 @@ class CacheInfo(NamedTuple):
     disk_hits: int
     #: Calls that ran the function.
     misses: int
-    #: How long those took, in seconds.
+    #: Computation time of the misses, in seconds.
     computed_seconds: float
-    #: How long the function would have taken for the hits, as it once did.
+    #: Computation time that the hits saved, in seconds.
     saved_seconds: float
-    #: About how much memory the results take, in bytes.
+    #: Approximate size of the results in memory, in bytes.
     memory_bytes: int
 
 
@@ -69,14 +70,14 @@ if TYPE_CHECKING:
     class _Method(Protocol[T_contra, Q, S_co]):
         """A `Memo` whose first parameter is a T."""
 
-        def _plain(self) -> Callable[Concatenate[T_contra, Q], S_co]: ...
+        def _undecorated(self) -> Callable[Concatenate[T_contra, Q], S_co]: ...
 
 
 @memo_type
 class Memo(Generic[P, R]):
-    """A function that remembers; made by `memorious`.
+    """A function with a persistent cache, made by `memorious`.
 
-    It is called like the function it wraps, which is ``__wrapped__``.
+    It is called like the function that it wraps, which is ``__wrapped__``.
 
     Example:
         >>> import tempfile
@@ -93,11 +94,11 @@ class Memo(Generic[P, R]):
         (True, False)
     """
 
-    # The call itself is the extension's: `memo_type` derives the class of that name from this one, see
-    # rust/py/src/memo_type.rs.
+    # The extension implements the call: `memo_type` derives a class of the same name from this one,
+    # see rust/py/src/call/memo_type.rs.
 
     if not TYPE_CHECKING:
-        # What an instance has is for the extension to say.
+        # The extension defines the layout of instances.
         __slots__ = ()
     else:
         __name__: str
@@ -110,38 +111,39 @@ class Memo(Generic[P, R]):
         _described: dict[str, int]
         _extra: tuple[object, ...] | None
         _sent: dict[tuple[object, ...], Any]
-        #: Of code that came by value: what it came as, and is sent on as.
+        #: For code that came by value: the arguments of `open_payload`, with which it is sent on.
         _arrived: tuple[Any, ...] | None
-        #: The texts of the main program of the process that sent the function.
+        #: Packed source texts of the main program of the process that sent the function.
         _mains: bytes
 
     @staticmethod
     def _make_core(function: FunctionType, options: Options) -> Core:
-        """What the extension needs to know about a function."""
+        """Returns the part of a memorious function that the extension implements."""
         return Core(function, options)
 
     def __init__(self, function: FunctionType, options: Options) -> None:
         functools.update_wrapper(self, function, updated=())
-        # The function's own attributes, but for those that would hide what this class has: see them at `__wrapped__`.
+        # The attributes of the function, except those that would hide attributes of this class:
+        # these are found on `__wrapped__`.
         self.__dict__.update(
             {name: value for name, value in function.__dict__.items() if not hasattr(Memo, name)}
         )
         self.__wrapped__ = function
         self._options = options
-        #: The cache folder, where another process has settled it.
+        #: The absolute cache folder of the process that submitted the function, if there is one.
         self._root = None
         self._warned = set()
-        #: Definitions that were described beside their entries.
+        #: Definitions whose `definition.json` was written, with `Core.reuse_count` at that time.
         self._described = {}
-        #: What `depends_on=` came to when the definition was last found.
+        #: The value of `depends_on=` when the definition was last computed.
         self._extra = None
-        #: What pickle stored of it, for `travel` alone: the next pickle is the same.
+        #: Pickled payloads, for `sending` alone: pickling again gives the same bytes.
         self._sent = {}
         self._arrived = None
         self._mains = b""
         if self._core.is_async:
             _mark_coroutine_function(self)
-        # The file may be edited before the first call; the text that is running is the one of now.
+        # The file may be edited before the first call, but the text of now is what runs.
         source_cache.remember(function)
         register_with_autoreload(Memo)
 
@@ -153,13 +155,13 @@ class Memo(Generic[P, R]):
         def __call__(self, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
-        # For `_Method`: checkers make different things of a function that is an attribute.
-        def _plain(self) -> Callable[P, R]: ...
+        # For `_Method`: type checkers differ in how they treat a function that is an attribute.
+        def _undecorated(self) -> Callable[P, R]: ...
 
-    # Beside the call
+    # Inspection
 
     def key(self, /, *args: Any, **kwargs: Any) -> Key:
-        """What a call with these arguments is remembered by. The function is not run.
+        """Returns the cache key of a call with these arguments, without running the function.
 
         Raises:
             UnhashableArgumentError: An argument cannot be part of a key.
@@ -172,22 +174,22 @@ class Memo(Generic[P, R]):
         return Key(call.definition, call.arguments, Path(path))
 
     def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
-        """Whether a call with these arguments is remembered: there is a sound entry. The function is not run.
+        """Returns whether a sound entry for these arguments exists, without running the function.
 
         Raises:
-            UnhashableArgumentError, TypeError: As `key`.
+            UnhashableArgumentError, TypeError: As for `key`.
         """
         call = self._core.key(self, args, kwargs)
         return self._is_sound(call.definition, call.arguments)
 
     def forget(self, /, *args: Any, **kwargs: Any) -> bool:
-        """Delete what is remembered of a call with these arguments. The function is not run.
+        """Deletes the stored result of a call with these arguments, without running the function.
 
         Returns:
-            Whether there was anything to delete.
+            True if there was an entry.
 
         Raises:
-            UnhashableArgumentError, TypeError: As `key`.
+            UnhashableArgumentError, TypeError: As for `key`.
             OSError: The file cannot be deleted.
         """
         call = self._core.key(self, args, kwargs)
@@ -195,12 +197,12 @@ class Memo(Generic[P, R]):
         return self._store.remove(self._function_name, call.definition, call.arguments)
 
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
-        """Why a call with these arguments is remembered, or is not. The function is not run.
+        """Explains why a call with these arguments is cached or not, without running the function.
 
         Returns:
-            An `Explanation`. It prints well: where the result is; or what changed in the definition since the latest
-            other version, as a diff; or where the arguments differ from the nearest of the hundred calls that were
-            stored last; or what is the matter with the entry.
+            An `Explanation`, which can be printed: the file of the result; or what changed in the definition since the
+            latest other version, as a diff; or where the arguments differ from the nearest of the hundred calls that
+            were stored last; or what is wrong with the entry.
 
         Raises:
             TypeError: The function does not take these arguments.
@@ -223,27 +225,28 @@ class Memo(Generic[P, R]):
         drop: str | Iterable[str] = (),
         function: str | None = None,
     ) -> AdoptionResult:
-        """Copy the results of an earlier version to the present one, after an edit that changed no result.
+        """Copies the results of an earlier version to the present one, after an edit that changed no result.
 
-        Nothing is computed, and nothing of the earlier version is changed. The copies are entries like any others: they
-        stay when the earlier version is deleted. What is stored under it later needs another `adopt`. docs/reuse-results.md
-        tells more.
+        Nothing is computed, and the earlier version is not changed. The copies are ordinary
+        entries: they stay when the earlier version is deleted. Results that are stored under it
+        later need another `adopt`. See docs/reuse-results.md.
 
         Args:
             old: The hash of the earlier version, or its beginning: the name of a folder beside `cache_path`.
-            add: Parameters that are new, and the value that each of them had, so to say, before there was one.
-            rename: Old name of a parameter -> new name.
-            drop: Parameters, or the one, that the present version has no more, or ignores.
-            function: The name that the function had, if it was renamed or moved: ``"train"``, or ``"mine.train"`` if
-                several have it.
+            add: New parameters, each with the value that the old code used in its place.
+            rename: New names of parameters, by their old names.
+            drop: One or several parameters that the present version has no more, or ignores.
+            function: The former name of the function, if it was renamed or moved: ``"train"``, or ``"mine.train"`` if
+                several functions have this name.
 
         Returns:
-            How many results were copied, and which could not be, with the reason: those whose input was not stored.
+            The number of copied results, and the results that could not be copied with the reason: their input was not
+            stored.
 
         Raises:
-            AdoptionError: There is no such version, or it is another function's; a parameter is unaccounted for; two
-                old results would be one (the message names both).
-            OSError: A result cannot be stored; those before it stay.
+            AdoptionError: There is no such version, or it belongs to another function; a parameter is unaccounted for;
+                two old results would become one (the message names both).
+            OSError: A result cannot be stored. Those copied before it stay.
 
         Example:
             >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
@@ -255,26 +258,26 @@ class Memo(Generic[P, R]):
         return adopted
 
     def cache_info(self) -> CacheInfo:
-        """What the cache has done for this function in this process, since its start or the last `cache_clear`."""
-        return CacheInfo(*self._core.numbers())
+        """Returns statistics of this function in this process since its start or the last `cache_clear`."""
+        return CacheInfo(*self._core.statistics())
 
     def cache_clear(self) -> None:
-        """Drop the results that are kept in memory, and the numbers. Those on disk stay: see `forget`."""
+        """Drops the results in memory and the statistics. Results on disk stay: see `forget`."""
         self._core.clear()
 
     @property
     def cache_path(self) -> Path:
-        """The folder of the results of the present definition, whether it exists or not."""
+        """The folder of the results of the present definition. It may not exist yet."""
         from pathlib import Path
 
         return Path(self._store.folder(self._function_name, self.definition))
 
     @property
     def definition(self) -> str:
-        """What stands for the definition of the function, 40 hexadecimal characters: another one after each edit."""
+        """The definition digest of the function, 40 hexadecimal characters, which changes with each edit."""
         return self._core.definition(self)
 
-    # What the extension asks for
+    # Callbacks of the extension
 
     def _extras(self) -> tuple[object, ...]:
         self._extra = ()
@@ -284,7 +287,7 @@ class Memo(Generic[P, R]):
             self._extra = depends_on.resolve(self._options.depends_on)
         return self._extra
 
-    def _doubt(self, text: str) -> None:
+    def _warn_of_opaque(self, text: str) -> None:
         text = f"{text}; it counts by its type only"
         self._degrade(text, text, UnhashableArgumentError(text))
 
@@ -301,7 +304,7 @@ class Memo(Generic[P, R]):
         return self._options.open(self._root)
 
     def _close(self) -> None:
-        """Let go of the store, and of the results of it that are in memory."""
+        """Drops the store, and the results of it that are in memory."""
         self._core.close()
 
     def _move(self, root: str) -> None:
@@ -311,7 +314,7 @@ class Memo(Generic[P, R]):
 
     @property
     def _cache_root(self) -> str:
-        """The cache folder, whether its store can be opened or not."""
+        """The absolute cache folder, also if its store cannot be opened."""
         return self._core.root() or self._root or self._options.root()
 
     @property
@@ -320,22 +323,22 @@ class Memo(Generic[P, R]):
 
     @property
     def _identity(self) -> str:
-        """Module and qualified name: functions of one ``__name__`` share a folder."""
+        """Module and qualified name. Functions with equal ``__name__`` share a folder."""
         from funes._entries.function_identity import identity_of
 
         return identity_of(self.__wrapped__)  # type: ignore[arg-type]
 
     def _degrade(self, kind: str, text: str, error: Exception) -> None:
-        """Say that the cache could not do its work: by an error if the function is strict, else by a warning.
+        """Reports that the cache could not do its work: raises if the function is strict, else warns.
 
-        One warning of each kind for a function: a loop over a full disk says so once.
+        Each kind is reported once per function, so that a loop over a full disk warns once.
         """
         if self._options.strict:
             raise error
-        self._say(kind, text)
+        self._warn_once(kind, text)
 
-    def _say(self, kind: str, text: str) -> None:
-        """Warn of what the cache does, once for a function."""
+    def _warn_once(self, kind: str, text: str) -> None:
+        """Warns of a kind of event once per function."""
         if kind not in self._warned:
             self._warned.add(kind)
             _warnings.warn(f"{self.__qualname__}: {text}")
@@ -348,8 +351,9 @@ class Memo(Generic[P, R]):
 
     # As an object
 
-    # Type checkers ask this of a `@classmethod` and a `@staticmethod` too, as of methods. So whatever is found
-    # on a class, or on an instance that cannot be the first argument, is taken to accept all arguments.
+    # Type checkers apply this to a `@classmethod` and a `@staticmethod` as to methods. Therefore
+    # the result is taken to accept all arguments if the memo is found on a class, or on an instance
+    # that cannot be the first argument.
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Memo[..., R]: ...
     @overload
@@ -365,7 +369,7 @@ class Memo(Generic[P, R]):
         return hooks().reduce()(self)
 
     def __dask_tokenize__(self) -> object:
-        # Dask takes tasks of equal tokens for one.
+        # Dask takes tasks with equal tokens for the same task.
         return hooks().dask_token()(self)
 
     def __copy__(self) -> Memo[P, R]:
@@ -379,7 +383,7 @@ class Memo(Generic[P, R]):
 
 
 def _mark_coroutine_function(memo: Any) -> None:
-    """Let `inspect` and `asyncio` see a coroutine function, as far as this Python version can be told."""
+    """Lets `inspect` and `asyncio` recognize a coroutine function, as far as this Python version allows."""
     import inspect
 
     mark = getattr(inspect, "markcoroutinefunction", None)

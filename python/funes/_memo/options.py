@@ -1,4 +1,4 @@
-"""What `memorious` can be told about a function."""
+"""The options of `memorious`, checked and normalized."""
 
 from __future__ import annotations
 
@@ -6,102 +6,89 @@ import errno
 import operator
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from funes._entries import signing
 from funes._entries.cache_folder import absolute, is_url
 from funes._funes import Store
 
-#: Seconds of computing that are worth the milliseconds of a sync, or the tenths of one on a slow disk.
+#: Computation time in seconds from which on ``durability="auto"`` syncs a result. A sync takes
+#: milliseconds, on slow disks tenths of a second.
 SYNC_AFTER_SECONDS = 1.0
 
-#: Seconds without any processor time of the process that computes, after which a call that waits for it computes.
+#: Default of ``wait=``: seconds without processor time of the computing process after which a
+#: waiting call computes itself.
 WAIT_SECONDS = 300.0
 
-_DURABILITY: dict[str, float] = {
+_DURABILITY_SECONDS: dict[str, float] = {
     "always": 0.0,
     "auto": SYNC_AFTER_SECONDS,
     "never": float("inf"),
 }
 
 
-class Options(NamedTuple):
-    """The options of one memorious function, checked."""
-
-    #: Where the results are kept; None: `FUNES_CACHE_DIR`, or `cache` in the working directory.
+class _Fields(NamedTuple):
+    #: The cache folder. None: `FUNES_CACHE_DIR`, or `cache` in the working directory.
     cache_dir: str | None = None
-    #: Names of parameters that are not part of the key.
+    #: Names of the parameters that are not part of the key.
     ignore: frozenset[str] = frozenset()
     #: Values that the definition depends on besides what its code shows.
     depends_on: tuple[Any, ...] = ()
-    #: Whether to raise an error where the cache cannot do its work.
+    #: Raise an error where the cache cannot do its work.
     strict: bool = False
-    #: Whether a call waits for another one, wherever it runs, that computes the same.
+    #: Wait for a call that computes the same key in any thread, task or process.
     single_flight: bool = True
-    #: After how many seconds without processor time of the holder a call no longer waits for it.
+    #: Seconds without processor time of the computing process after which a call stops waiting.
     wait: float = WAIT_SECONDS
-    #: What entries are signed with; None: `FUNES_SIGNING_KEY`, if it is set.
+    #: Signs entries. None: `FUNES_SIGNING_KEY`, if it is set.
     signing_key: signing.Secret | None = None
     #: How often a large entry is compared with its checksum: "always", "once" or "never".
     verify: str = "once"
-    #: Results that took so many seconds to compute survive a power cut.
-    durable_after: float = SYNC_AFTER_SECONDS
-    #: Whether the group of the owner has access to what is created.
+    #: Computation time in seconds from which on a result survives a power cut.
+    durability: float = SYNC_AFTER_SECONDS
+    #: Give the owner's group access to what is created.
     shared: bool = False
-    #: From how many bytes on an argument is stored once for all calls that have it.
+    #: Size in bytes from which on an argument is stored once for all calls that have it.
     large_argument: int = 1 << 20
-    #: How many bytes its results may take in memory; None: it shares the bound of the process.
+    #: Bytes that the results may take in memory. None: a share of the bound of the process.
     memory: int | None = None
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        cache_dir: str | os.PathLike[str] | None,
-        ignore: str | Iterable[str],
-        depends_on: Any,
-        strict: bool,
-        single_flight: bool,
-        wait: float,
-        signing_key: object,
-        verify: str,
-        durability: str | float,
-        shared: bool,
-        large_argument: int,
-        memory: int | None,
-    ) -> Options:
-        """Options from what a user may reasonably write: one name for a tuple of one, a path of any kind.
 
-        Raises:
-            TypeError: An option has a value of a wrong type; the message names the option.
-            ValueError: An option has a value that it cannot have.
-        """
-        if verify not in ("always", "once", "never"):
-            raise ValueError(f'verify must be "always", "once" or "never", not {verify!r}')
-        seconds: object = wait
-        if type(seconds) not in (int, float) or not wait >= 0:
-            raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}")
-        return cls(
-            cache_dir=None if cache_dir is None else _folder("cache_dir", cache_dir),
-            ignore=_names("ignore", ignore),
-            depends_on=_dependencies(depends_on),
-            strict=_switch("strict", strict),
-            single_flight=_switch("single_flight", single_flight),
-            wait=float(wait),
-            signing_key=None if signing_key is None else signing.checked(signing_key),
-            verify=verify,
-            durable_after=_durable_after(durability),
-            shared=_switch("shared", shared),
-            large_argument=_bytes("large_argument", large_argument),
-            memory=None if memory is None else _bytes("memory", memory),
-        )
+class Options(_Fields):
+    """The options of one memorious function.
+
+    The constructor takes what a user may reasonably write, such as one name in place of a tuple of
+    names, or a path of any kind. Options that are not given have their defaults.
+
+    Raises:
+        TypeError: An option has a value of a wrong type; the message names the option.
+        ValueError: An option has a value that it cannot have.
+
+    Example:
+        >>> options = Options(ignore="verbose", durability="never")
+        >>> options.ignore, options.durability
+        (frozenset({'verbose'}), inf)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, **given: Any) -> Options:
+        values = {name: _CHECKS[name](name, value) for name, value in given.items()}
+        return super().__new__(cls, **values)
+
+    def __reduce__(self) -> Any:
+        # The values have been checked. A function, since dill pickles the code of methods.
+        return _restore, tuple(self)
 
     def open(self, root: str | None = None) -> Store:
-        """The store in the cache folder, or in the folder that another process had for it.
+        """Opens the store in the cache folder.
+
+        Args:
+            root: The absolute cache folder of the process that submitted the call, if there is one.
 
         Raises:
-            OSError: It is a URL.
+            OSError: The folder is a URL.
         """
         root = root or self.root()
         if is_url(root):
@@ -116,12 +103,16 @@ class Options(NamedTuple):
         return Store(root, key=key, shared=self.shared, verify=self.verify)
 
     def is_durable(self, seconds: float) -> bool:
-        """Whether a result that took so long to compute must survive a power cut."""
-        return seconds >= self.durable_after
+        """Returns whether a result that took this long to compute must survive a power cut."""
+        return seconds >= self.durability
 
     def root(self) -> str:
-        """The absolute path of the cache folder, as things stand now; a URL if `FUNES_CACHE_DIR` holds one."""
+        """Returns the absolute cache folder, or the URL that `FUNES_CACHE_DIR` holds."""
         return absolute(self.cache_dir)
+
+
+def _restore(*values: Any) -> Options:
+    return Options._make(values)
 
 
 def _folder(option: str, value: Any) -> str:
@@ -156,18 +147,51 @@ def _bytes(option: str, value: Any) -> int:
     return min(max(0, operator.index(value)), sys.maxsize)
 
 
-def _durable_after(value: Any) -> float:
-    if isinstance(value, str) and value in _DURABILITY:
-        return _DURABILITY[value]
+def _seconds(option: str, value: Any) -> float:
+    if type(value) not in (int, float) or not value >= 0:
+        raise ValueError(f"{option} must be a number of seconds, 0 or more, not {value!r}")
+    return float(value)
+
+
+def _durability(option: str, value: Any) -> float:
+    if isinstance(value, str) and value in _DURABILITY_SECONDS:
+        return _DURABILITY_SECONDS[value]
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
         return float(value)
-    raise ValueError(f'durability must be "auto", "always", "never" or seconds, not {value!r}')
+    raise ValueError(f'{option} must be "auto", "always", "never" or seconds, not {value!r}')
 
 
-def _dependencies(depends_on: Any) -> tuple[Any, ...]:
-    several = tuple(depends_on) if isinstance(depends_on, (tuple, list)) else (depends_on,)
+def _verification(option: str, value: Any) -> str:
+    if value not in ("always", "once", "never"):
+        raise ValueError(f'{option} must be "always", "once" or "never", not {value!r}')
+    return str(value)
+
+
+def _dependencies(_option: str, value: Any) -> tuple[Any, ...]:
+    several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not several:
         return ()
     from funes._code.depends_on import taken
 
     return taken(several)
+
+
+def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda option, value: None if value is None else check(option, value)
+
+
+#: One function per option. It returns the value as it is kept, or raises.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "cache_dir": _optional(_folder),
+    "ignore": _names,
+    "depends_on": _dependencies,
+    "strict": _switch,
+    "single_flight": _switch,
+    "wait": _seconds,
+    "signing_key": _optional(lambda _, value: signing.checked(value)),
+    "verify": _verification,
+    "durability": _durability,
+    "shared": _switch,
+    "large_argument": _bytes,
+    "memory": _optional(_bytes),
+}

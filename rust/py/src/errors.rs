@@ -1,4 +1,4 @@
-//! From Rust to the exceptions of `funes.errors`.
+//! Creates and reads the exceptions of `funes.errors`.
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::hooks;
 
-/// What to do about a value that cannot be hashed.
+/// Advice at the end of the message for a value that cannot be hashed.
 pub(crate) const ADVICE: &str = "Leave the parameter out of the key with memorious(ignore=...), \
      or say what the object is with funes.register or a __funes_key__ method";
 
@@ -23,7 +23,7 @@ fn unhashable_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     hooks::UNHASHABLE_ARGUMENT_ERROR.get(py)
 }
 
-/// `ValueError: what happened`, one line, never failing.
+/// Returns `ValueError: what happened` in one line. Never fails.
 pub(crate) fn one_line(py: Python<'_>, error: &PyErr) -> String {
     let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
     let message = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
@@ -32,20 +32,21 @@ pub(crate) fn one_line(py: Python<'_>, error: &PyErr) -> String {
     if line.is_empty() { kind } else { format!("{kind}: {line}") }
 }
 
-/// The outcome of a question to an object whose answer does not matter much: none if it raises. `KeyboardInterrupt` is
-/// raised again as soon as signals are looked for.
+/// Returns the outcome of a query to an object, or None if it raised. `KeyboardInterrupt` is raised
+/// again at the next check for signals.
 pub(crate) fn quietly<T>(py: Python<'_>, outcome: PyResult<T>) -> Option<T> {
     outcome
         .inspect_err(|error| {
             if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-                // SAFETY: it only notes that the signal has come.
+                // SAFETY: the call only records that the signal has come.
                 unsafe { ffi::PyErr_SetInterrupt() };
             }
         })
         .ok()
 }
 
-/// The reason of an `UnhashableArgumentError`, without the way to the culprit and the advice.
+/// Returns the reason of an `UnhashableArgumentError`, without the path to the value and the
+/// advice.
 pub(crate) fn reason_of(py: Python<'_>, error: &PyErr) -> Option<String> {
     if !is_unhashable(py, error) {
         return None;

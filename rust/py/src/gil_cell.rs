@@ -1,4 +1,5 @@
-//! A value that threads share by holding the interpreter's lock, which costs a hit nothing; where there is none, a mutex.
+//! A cell that is protected by the interpreter's lock, at no cost for a hit; by a mutex in builds
+//! without that lock.
 
 #[cfg(not(Py_GIL_DISABLED))]
 use std::cell::RefCell;
@@ -10,10 +11,11 @@ use pyo3::prelude::*;
 /// A value for threads that are attached to the interpreter.
 pub(crate) struct GilCell<T>(#[cfg(not(Py_GIL_DISABLED))] RefCell<T>, #[cfg(Py_GIL_DISABLED)] Mutex<T>);
 
-// SAFETY: the value is reached only through methods that ask for a `Python`, so by threads that hold the interpreter's
-// lock, one at a time; the lock orders what they do, the counting of borrows included. Were the lock given up within
-// `with`, another thread would find the value borrowed, and panic. There is one such lock: PyO3 refuses to import the
-// extension into a second interpreter of the process (PEP 684).
+// SAFETY: the value is reached only through methods that take a `Python`, so by threads that hold
+// the interpreter's lock, one at a time. The lock orders their accesses, including the counting of
+// borrows. If the lock were released within `with`, another thread would find the value borrowed,
+// and panic. There is only one such lock: PyO3 refuses to import the extension into a second
+// interpreter of the process (PEP 684).
 #[cfg(not(Py_GIL_DISABLED))]
 unsafe impl<T: Send> Sync for GilCell<T> {}
 
@@ -31,7 +33,8 @@ impl<T> GilCell<T> {
         return Self(Mutex::new(value));
     }
 
-    /// Uses the value. No Python code may run within `work`, not even by letting go of an object: it could come back here.
+    /// Passes the value to `work`. No Python code may run within `work`, not even by dropping an
+    /// object: it could enter the same cell.
     pub(crate) fn with<R>(&self, _: Python<'_>, work: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(not(Py_GIL_DISABLED))]
         return work(&mut self.0.borrow_mut());
@@ -39,7 +42,8 @@ impl<T> GilCell<T> {
         return work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The same for the collector, which may come while the value is in use: then nothing is done.
+    /// Like `with`, for the garbage collector, which may run while the value is in use. Then `work`
+    /// is not called.
     pub(crate) fn try_with<R>(&self, _: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         #[cfg(not(Py_GIL_DISABLED))]
         return self.0.try_borrow_mut().ok().map(|mut value| work(&mut value));

@@ -1,7 +1,7 @@
-//! The callbacks that Python registers: the one way from the extension to Python code of funes.
+//! The callbacks that Python registers: the only way from the extension to Python code of funes.
 //!
-//! `python/funes/_hooks.py` has the table. Each of its methods imports and returns one function, class or constant, so
-//! that a process imports only what it needs. What a method returned is kept here.
+//! The table is in `python/funes/_hooks.py`. Each of its methods imports and returns one function,
+//! class or constant, so that a process imports only what it needs. The results are kept here.
 
 use pyo3::prelude::*;
 
@@ -20,11 +20,11 @@ impl Hook {
         Self { name, found: Lazy::new() }
     }
 
-    /// Returns what the entry stands for.
+    /// Returns the function, class or constant of the entry.
     ///
     /// # Errors
     ///
-    /// Its import failed, for instance because too many files are open; a later use tries again.
+    /// The import failed, for instance because too many files are open. A later use tries again.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         let found = self.found.get_or_try_init(py, || {
             let table = TABLE.get().expect("the package registers its table before the extension can be used");
@@ -49,28 +49,28 @@ hooks! {
     CALL_SEEDED = "call_seeded";
     CALL_SEEDED_UNCACHED = "call_seeded_uncached";
     CALL_ASYNC = "call_async";
-    KEEP_RESULT = "keep_result";
+    STORE_RESULT = "store_result";
     IS_LOGGED = "is_logged";
     LOAD_ENTRY = "load_entry";
     NORMALIZE_SEED = "normalize_seed";
     SAVE_OTHER_GENERATORS = "save_other_generators";
     HAVE_SAME_STATES = "have_same_states";
-    /// The name under which the program's own module could be imported, or None.
+    /// The name under which the program's main module could be imported, or None.
     MAIN_MODULE_NAME = "main_module_name";
     // Definitions.
     DESCRIBE = "describe";
     IS_CODE = "is_code";
     IS_USER_CODE = "is_user_code";
     RESOLVE_LAZY_IMPORTS = "resolve_lazy_imports";
-    /// The mark of a name that is missing.
+    /// The marker of a missing name.
     MISSING = "missing";
-    /// The attributes that say nothing about a class.
+    /// Attributes of classes that do not count.
     CLASS_NOISE = "class_noise";
     HOLDS_GENERATOR = "holds_generator";
     WARN_OF_CHANGES = "warn_of_changes";
-    /// What the user set on a third-party class and its bases.
+    /// Attributes that the user set on a third-party class and its bases.
     SET_BY_USER = "set_by_user";
-    /// Attributes of a third-party object without what it made of a set.
+    /// Attributes of a third-party object, without orders that come from a set.
     WITHOUT_ORDERS = "without_orders";
     /// The name under which a third-party module has an object.
     NAME_IN_ITS_LIBRARY = "name_in_its_library";
@@ -81,13 +81,13 @@ hooks! {
     UNHASHABLE_ARGUMENT_ERROR = "unhashable_argument_error";
 }
 
-/// The table, for Python code that must not import what the table imports.
+/// Returns the table, for Python modules that must not import what the table imports.
 #[pyfunction]
 pub(crate) fn hooks(py: Python<'_>) -> Option<Py<PyAny>> {
     TABLE.get().map(|table| table.clone_ref(py))
 }
 
-/// Registers the table. A second one, of a package that was loaded again, replaces nothing.
+/// Registers the table. Keeps the first one if the package is loaded again.
 #[pyfunction]
 pub(crate) fn register_hooks(table: Bound<'_, PyAny>) -> PyResult<()> {
     for name in NAMES {

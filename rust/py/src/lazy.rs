@@ -1,15 +1,16 @@
-//! Cells that are filled at their first use, by as many threads as come at the same time.
+//! Cells that are filled at their first use, possibly by several threads at once.
 //!
-//! A `PyOnceLock` gives up the interpreter's lock before it is filled. Another thread may fork then, and in the child the
-//! cell is being filled for ever: whatever needs it hangs. Here a value is made first and put in afterwards. Nothing
-//! waits, and of two values that were made one is dropped.
+//! A `PyOnceLock` may release the interpreter's lock before it is filled. If another thread forks
+//! then, the cell is being filled for ever in the child, and every use hangs. Here the value is
+//! created first and stored afterwards. No thread waits; if two threads create a value, one is
+//! dropped.
 
 use std::sync::OnceLock;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// A value that is made at its first use. Making it may run Python code.
+/// A value created at its first use. Creating it may run Python code.
 pub(crate) struct Lazy<T>(OnceLock<T>);
 
 impl<T> Lazy<T> {
@@ -21,9 +22,9 @@ impl<T> Lazy<T> {
         self.0.get()
     }
 
-    /// Returns the value, made by `make` if there is none.
+    /// Returns the value, created by `make` if there is none.
     ///
-    /// The thread is attached while the value is put in, and runs no Python code: so no fork comes between.
+    /// The thread is attached while the value is stored, and runs no Python code, so no fork can happen meanwhile.
     pub(crate) fn get_or_try_init(&self, _: Python<'_>, make: impl FnOnce() -> PyResult<T>) -> PyResult<&T> {
         if let Some(value) = self.0.get() {
             return Ok(value);
@@ -32,7 +33,7 @@ impl<T> Lazy<T> {
         Ok(self.0.get_or_init(|| value))
     }
 
-    /// Returns the value, made by `make` if there is none.
+    /// Returns the value, created by `make` if there is none.
     pub(crate) fn get_or_init(&self, _: Python<'_>, make: impl FnOnce() -> T) -> &T {
         if let Some(value) = self.0.get() {
             return value;
@@ -43,7 +44,7 @@ impl<T> Lazy<T> {
 }
 
 impl Lazy<Py<PyAny>> {
-    /// Returns what a module has under a name, imported at the first use.
+    /// Returns an attribute of a module, imported at the first use.
     pub(crate) fn import<'py>(&self, py: Python<'py>, module: &str, name: &str) -> PyResult<&Bound<'py, PyAny>> {
         let found = self.get_or_try_init(py, || Ok(py.import(module)?.getattr(name)?.unbind()))?;
         Ok(found.bind(py))
@@ -63,7 +64,8 @@ impl Name {
     }
 }
 
-/// Interns a text at its first use, as PyO3's macro of the same name does with a cell that waits.
+/// Interns a text at its first use, like PyO3's macro of the same name, but without a cell that
+/// waits.
 macro_rules! intern {
     ($py:expr, $text:expr) => {{
         static NAME: $crate::lazy::Name = $crate::lazy::Name::new($text);

@@ -1,4 +1,4 @@
-//! `funes._funes`: everything of funes that touches a Python object.
+//! The extension module `funes._funes`: the code of funes that works with Python objects on a hot path.
 
 mod call;
 mod definition;
@@ -48,15 +48,15 @@ mod _funes {
     #[pymodule_export]
     use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
 
-    /// The folder of large arguments in a cache folder.
+    /// Name of the folder of large arguments in a cache folder.
     #[pymodule_export]
     const OBJECTS: &str = funes_core::store::OBJECTS;
 
-    /// The folder of damaged files beside entries.
+    /// Name of the folder of damaged files beside entries.
     #[pymodule_export]
     const DAMAGED: &str = funes_core::store::DAMAGED;
 
-    /// What the name of an entry's file ends with.
+    /// File name extension of entries.
     #[pymodule_export]
     const EXTENSION: &str = funes_core::store::EXTENSION;
 
@@ -64,11 +64,11 @@ mod _funes {
     #[pymodule_export]
     const PROTOCOL: u8 = funes_core::pickle::PROTOCOL;
 
-    /// From how many characters or bytes on a text within an argument is looked at for its size.
+    /// Length in characters or bytes above which the size of a text within an argument is measured.
     #[pymodule_export]
     const LONG: usize = crate::call::fast_miss::LONG;
 
-    /// The file that describes a definition, beside its entries.
+    /// Name of the file that describes a definition, beside its entries.
     #[pymodule_export]
     const DESCRIPTION: &str = crate::store::description_watch::DESCRIPTION;
 
@@ -76,12 +76,12 @@ mod _funes {
     #[pymodule_export]
     const SECRET_WORDS: [&str; 5] = crate::definition::report::SECRET_WORDS;
 
-    /// The version, from Cargo.toml, where it is written once.
+    /// The version in Cargo.toml.
     #[pymodule_export]
-    #[allow(non_upper_case_globals, reason = "the name that Python has for it")]
+    #[allow(non_upper_case_globals, reason = "the conventional name in Python")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
-    /// Whether this is a release build: benchmarks refuse anything else.
+    /// True for a release build. Benchmarks refuse other builds.
     #[pymodule_export]
     const IS_RELEASE: bool = !cfg!(debug_assertions);
 }

@@ -175,7 +175,9 @@ def test_unreachable_max_bytes_deletes_no_entry(
     assert objects_of(cache) == [young // 10_000]
 
 
-def test_versions_of_functions_with_equal_names_are_counted_apart(cache: Path, run: Callable[..., Any]) -> None:
+def test_versions_of_functions_with_equal_names_are_counted_apart(
+    cache: Path, run: Callable[..., Any]
+) -> None:
     functions = [
         function("def train(x): return x + 1", "resnet"),
         function("def train(x): return x * 3", "svm"),

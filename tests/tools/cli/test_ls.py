@@ -47,9 +47,7 @@ def test_versions_are_listed_latest_first_with_changes(
     assert [line[2] for line in listed] == ["1", "2"]
 
 
-def test_computed_and_saved_seconds_are_sums(
-    versions: list[Any], data: Callable[..., Any]
-) -> None:
+def test_computed_and_saved_seconds_are_sums(versions: list[Any], data: Callable[..., Any]) -> None:
     usage.save()
     latest, first = data("ls", "train")
     infos = [each.cache_info() for each in versions]
@@ -78,9 +76,7 @@ def test_function_is_found_by_name_and_qualified_name(
     assert len(lines("ls", name)) == 2
 
 
-def test_unusual_name_is_found_by_folder_name(
-    cache: Path, lines: Callable[..., Any]
-) -> None:
+def test_unusual_name_is_found_by_folder_name(cache: Path, lines: Callable[..., Any]) -> None:
     square = memorious(lambda x: x * x)
     square(2)
     (folder,) = cache.iterdir()

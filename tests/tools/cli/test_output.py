@@ -192,9 +192,13 @@ def test_name_that_is_the_end_of_several_qualified_names_matches_all() -> None:
     both: Any = [Named("mine.fit"), Named("x.fit"), Named("fit2")]
     assert lookup.matches(both, "fit") == both[:2]
     assert lookup.matches(both, "it") == []
-    with pytest.raises(lookup.AmbiguousNameError, match=r"'fit' may be any of mine\.fit, x\.fit: say"):
+    with pytest.raises(
+        lookup.AmbiguousNameError, match=r"'fit' may be any of mine\.fit, x\.fit: say"
+    ):
         lookup.by_name("fit", both, Path("cache"))
-    with pytest.raises(KeyError, match=r"no function 'it' in cache; there are mine\.fit, x\.fit, fit2"):
+    with pytest.raises(
+        KeyError, match=r"no function 'it' in cache; there are mine\.fit, x\.fit, fit2"
+    ):
         lookup.by_name("it", both, Path("cache"))
 
 

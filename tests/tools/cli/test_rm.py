@@ -24,9 +24,7 @@ def versions(cache: Path) -> list[Any]:
     return versions
 
 
-def test_without_a_terminal_yes_is_needed(
-    versions: list[Any], run: Callable[..., Any]
-) -> None:
+def test_without_a_terminal_yes_is_needed(versions: list[Any], run: Callable[..., Any]) -> None:
     done = run("rm", "train", answer="y\n")
     assert done.exit_code == 2
     assert "say --yes" in done.stderr
@@ -46,9 +44,7 @@ def test_only_given_versions_are_deleted(versions: list[Any], run: Callable[...,
     assert entries_of(versions[1]) == 2
 
 
-def test_where_deletes_only_matching_entries(
-    versions: list[Any], run: Callable[..., Any]
-) -> None:
+def test_where_deletes_only_matching_entries(versions: list[Any], run: Callable[..., Any]) -> None:
     assert run("rm", "train", "--where", "lr=2", "--yes").exit_code == 0
     assert [each.is_cached(1) for each in versions] == [True, True]
     assert [each.is_cached(2) for each in versions] == [False, False]
@@ -57,9 +53,7 @@ def test_where_deletes_only_matching_entries(
     assert [each.is_cached(1) for each in versions] == [False, True]
 
 
-def test_dry_run_lists_and_deletes_nothing(
-    versions: list[Any], lines: Callable[..., Any]
-) -> None:
+def test_dry_run_lists_and_deletes_nothing(versions: list[Any], lines: Callable[..., Any]) -> None:
     listed = lines("rm", "train", "--dry-run")
     assert sorted(line[:3] for line in listed) == sorted(
         ["version", "train", each.definition] for each in versions

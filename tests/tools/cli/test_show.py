@@ -83,9 +83,7 @@ def test_where_takes_literals_and_strings_that_must_all_match(
 
 
 @pytest.mark.parametrize("where", ["lr=1.0", "lr=2"])
-def test_no_matching_result_fails(
-    where: str, versions: list[Any], run: Callable[..., Any]
-) -> None:
+def test_no_matching_result_fails(where: str, versions: list[Any], run: Callable[..., Any]) -> None:
     done = run("show", "train", "--where", where)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "there is no such result" in done.stderr

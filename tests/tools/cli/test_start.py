@@ -84,9 +84,7 @@ def test_command_loads_only_needed_modules(memo: Any, python: Python, tmp_path: 
     assert python(script).stdout.splitlines()[-1] == "[]"
 
 
-def test_unencodable_name_does_not_end_listing(
-    cache: Path, python: Python
-) -> None:
+def test_unencodable_name_does_not_end_listing(cache: Path, python: Python) -> None:
     space: dict[str, Any] = {}
     exec("from funes import memorious\n@memorious\ndef größe(x): return x\ngröße(1)", space)
     done = python("-m", "funes", "ls", PYTHONIOENCODING="cp1251")

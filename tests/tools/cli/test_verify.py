@@ -59,18 +59,14 @@ def test_damaged_large_argument_fails(
     assert run("verify", "load").exit_code == 0, "large arguments are nobody's own"
 
 
-def test_only_given_function_is_verified(
-    load: Any, cache: Path, run: Callable[..., Any]
-) -> None:
+def test_only_given_function_is_verified(load: Any, cache: Path, run: Callable[..., Any]) -> None:
     flip(load.key(bytes(1000)).path)
     train(1)(1)
     assert run("verify", "train").exit_code == 0
     assert run("verify", "load").exit_code == 1
 
 
-def test_quarantined_file_is_listed_and_does_not_fail(
-    cache: Path, run: Callable[..., Any]
-) -> None:
+def test_quarantined_file_is_listed_and_does_not_fail(cache: Path, run: Callable[..., Any]) -> None:
     first, again = train(1), train(1)
     first(1)
     flip(first.key(1).path)

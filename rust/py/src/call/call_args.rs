@@ -1,4 +1,4 @@
-//! The arguments of one call as the interpreter hands them over.
+//! The arguments of one call in the form in which the interpreter passes them.
 
 use std::slice;
 
@@ -15,20 +15,20 @@ pub(crate) struct CallArgs<'a, 'py> {
 }
 
 impl<'py> CallArgs<'_, 'py> {
-    /// What a function of the vectorcall protocol is called with (PEP 590).
+    /// Wraps the arguments of a vectorcall (PEP 590).
     ///
     /// # Safety
     ///
-    /// `arguments` are as many valid objects as `count` (with its flag) and the tuple `names` (or null) say, and the
-    /// caller holds all of them for `'a`.
+    /// `arguments` contains as many valid objects as `count` (with its flag) and the tuple `names`
+    /// (or null) say, and the caller holds all of them for `'a`.
     pub(crate) unsafe fn of_vectorcall(
         py: Python<'py>,
         arguments: *const *mut ffi::PyObject,
         count: usize,
         names: *mut ffi::PyObject,
     ) -> Self {
-        // SAFETY: as this function demands. A `Bound` is a pointer to an object and nothing more; one behind a shared
-        // slice is never dropped. The tuple of names does not change.
+        // SAFETY: guaranteed by the caller. A `Bound` is a pointer to an object and nothing more,
+        // and a `Bound` behind a shared slice is never dropped. The tuple of names does not change.
         unsafe {
             let count = ffi::PyVectorcall_NARGS(count).cast_unsigned();
             let names = if names.is_null() {
@@ -47,7 +47,7 @@ impl<'py> CallArgs<'_, 'py> {
         }
     }
 
-    /// The same from a tuple and a dict.
+    /// Wraps a tuple and a dict.
     pub(crate) fn with<R>(
         positional: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
@@ -61,12 +61,12 @@ impl<'py> CallArgs<'_, 'py> {
         self.py
     }
 
-    /// The positional arguments as a tuple.
+    /// Returns the positional arguments as a tuple.
     pub(crate) fn tuple(&self) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(self.py, self.positional)
     }
 
-    /// The keyword arguments as a dict; none if there are none.
+    /// Returns the keyword arguments as a dict, or None if there are none.
     pub(crate) fn dict(&self) -> PyResult<Option<Bound<'py, PyDict>>> {
         if self.names.is_empty() {
             return Ok(None);

@@ -1,7 +1,7 @@
-//! A miss about which nothing is unusual: nobody else computes the call, its arguments cannot change, its result consists of
-//! Python's own types.
+//! A miss without Python code of funes: no other call computes the key, the arguments are
+//! immutable, and the result consists of Python's own types.
 //!
-//! Nothing is decided here that `funes/_call/miss.py` does not decide the same. It sees to whatever else there is.
+//! Each decision here equals that of `funes/_call/miss.py`, which handles all other misses.
 
 use std::ffi::{OsStr, OsString};
 
@@ -22,47 +22,50 @@ use crate::memory::cached_value::{CachedValue, is_leaf};
 use crate::store::disk_hit::{ReadHint, Recalled};
 use crate::store::handle::raised;
 
-/// A longer text in a tuple may make the tuple large, so that it is pickled to see.
+/// Length in characters or bytes above which a text in a tuple may make the tuple large, so that it
+/// is pickled to measure it.
 pub(crate) const LONG: usize = 1 << 16;
 
-/// What `funes._memo.options.Options` say of the misses of a function.
+/// The fields of `funes._memo.options.Options` that a miss needs.
 #[derive(FromPyObject)]
 pub(crate) struct Options {
     pub(crate) single_flight: bool,
     shared: bool,
-    durable_after: f64,
+    /// Computation time in seconds from which on a result survives a power cut.
+    durability: f64,
     large_argument: usize,
 }
 
-/// What a look at a call led to.
+/// The outcome of the last lookup before the run.
 enum Start<'py> {
-    /// Its result is there now.
+    /// The result has been stored meanwhile.
     Found(Bound<'py, PyAny>),
-    /// The function is to be run.
+    /// The function must run.
     Computation(Computation),
-    /// Python code has to see to it.
+    /// Python code must continue the call.
     NeedsPython,
 }
 
-/// A call about which nothing is unusual, unless somebody wants to know that it is computed.
+/// A call that qualifies for the fast path, unless misses are logged.
 pub(crate) struct FastMiss {
     memo: Py<PyAny>,
     call: Py<Call>,
-    /// Of the definition's entries.
+    /// The folder of the definition's entries.
     folder: OsString,
 }
 
-/// A call that is to be computed.
+/// A call that is being computed.
 pub(crate) struct Computation {
     memo: Py<PyAny>,
     call: Py<Call>,
-    claim: Option<Py<InFlightCall>>,
-    /// The random generators before the run.
+    flight: Option<Py<InFlightCall>>,
+    /// The states of the random generators before the run.
     draws: GeneratorWords,
 }
 
 impl Core {
-    /// A call if nothing about it is unusual. No Python code runs for that, once the store is open.
+    /// Returns the call if it qualifies for the fast path. Runs no Python code once the store is
+    /// open.
     pub(crate) fn fast_miss<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
@@ -78,9 +81,9 @@ impl Core {
         {
             return Ok(None);
         }
-        let place =
+        let folder =
             self.store(memo).and_then(|store| store.get().folder(self.name(py)?.bind(py), &call.get().definition));
-        match place {
+        match folder {
             Ok(folder) if is_described(py, call.get(), &folder) => {
                 Ok(Some(FastMiss { memo: memo.clone().unbind(), call: call.clone().unbind(), folder }))
             }
@@ -89,45 +92,45 @@ impl Core {
         }
     }
 
-    /// Claims a call and looks for it: others may have stored it meanwhile.
-    fn take_up<'py>(&self, fast_miss: &FastMiss, py: Python<'py>) -> PyResult<Start<'py>> {
+    /// Takes the key and looks for the entry, which another call may have stored meanwhile.
+    fn start<'py>(&self, fast_miss: &FastMiss, py: Python<'py>) -> PyResult<Start<'py>> {
         let FastMiss { memo, call, folder } = fast_miss;
-        let computation = |claim, draws| {
-            Start::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), claim, draws })
+        let computation = |flight, draws| {
+            Start::Computation(Computation { memo: memo.clone_ref(py), call: call.clone_ref(py), flight, draws })
         };
         if !self.options.single_flight {
             return Ok(computation(None, GeneratorWords::now(py)?));
         }
         let call = call.get();
-        let claim = Bound::new(py, InFlightCall::new((folder, &call.arguments).into_pyobject(py)?, false)?)?;
-        let recalled = self.recall_claimed(memo.bind(py), call, &claim);
+        let flight = Bound::new(py, InFlightCall::new((folder, &call.arguments).into_pyobject(py)?, false)?)?;
+        let recalled = self.recall_in_flight(memo.bind(py), call, &flight);
         if matches!(recalled, Ok(Recalled::Absent))
             && let Ok(draws) = GeneratorWords::now(py)
         {
-            return Ok(computation(Some(claim.unbind()), draws));
+            return Ok(computation(Some(flight.unbind()), draws));
         }
-        InFlightCall::end(&claim, matches!(recalled, Ok(Recalled::Output(_))))?;
+        InFlightCall::end(&flight, matches!(recalled, Ok(Recalled::Output(_))))?;
         Ok(if let Recalled::Output(output) = recalled? { Start::Found(output) } else { Start::NeedsPython })
     }
 
-    fn recall_claimed<'py>(
+    fn recall_in_flight<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
         call: &Call,
-        claim: &Bound<'py, InFlightCall>,
+        flight: &Bound<'py, InFlightCall>,
     ) -> PyResult<Recalled<'py>> {
-        if !InFlightCall::take(claim)? {
-            return Ok(Recalled::NeedsPython); // others are to be waited for
+        if !InFlightCall::take(flight)? {
+            return Ok(Recalled::NeedsPython); // another call computes the key
         }
-        let look = if claim.get().is_local() { ReadHint::ExpectMiss } else { ReadHint::Refresh };
-        let recalled = self.recall_from_disk(memo, call, call.place(), look)?;
+        let hint = if flight.get().is_local() { ReadHint::ExpectMiss } else { ReadHint::Refresh };
+        let recalled = self.recall_from_disk(memo, call, call.key(), hint)?;
         if matches!(recalled, Recalled::Absent) {
-            InFlightCall::enter(claim)?;
+            InFlightCall::enter(flight)?;
         }
         Ok(recalled)
     }
 
-    /// Keeps a result; false if Python code has to.
+    /// Stores a result. Returns false if Python code must do it.
     fn store_result(
         &self,
         memo: &Bound<'_, PyAny>,
@@ -137,10 +140,10 @@ impl Core {
     ) -> PyResult<bool> {
         static DUMPS: Lazy<Py<PyAny>> = Lazy::new();
         let py = memo.py();
-        // It is not described any more if the function has moved the store.
+        // `is_described` becomes false if the function moves to another store.
         let Some(result) = CachedValue::of(output, None).filter(|_| call.is_described()) else { return Ok(false) };
-        // Something that the function rests on has changed since the key was made.
-        if !call.settled.get().holds(py) {
+        // A guard of the definition has failed since the key was computed.
+        if !call.current.get().holds(py) {
             return Ok(false);
         }
         let dumps = DUMPS.import(py, "_pickle", "dumps")?;
@@ -154,18 +157,18 @@ impl Core {
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let head = (seconds, (head, None), None);
-        store.get().put(py, &key, &body, None, Some(head), seconds >= self.options.durable_after)?;
-        self.keep_frozen(memo, call, result, (seconds, false));
+        store.get().put(py, &key, &body, None, Some(head), seconds >= self.options.durability)?;
+        self.cache_value(memo, call, result, (seconds, false));
         Ok(true)
     }
 }
 
 impl FastMiss {
-    /// Takes the call up, unless Python code says that somebody wants to know.
-    pub(crate) fn take_up(self, py: Python<'_>, plain: FunctionCall) -> PyResult<Outcome<'_>> {
+    /// Starts the call, unless misses are logged.
+    pub(crate) fn start(self, py: Python<'_>, function_call: FunctionCall) -> PyResult<Outcome<'_>> {
         match hooks::IS_LOGGED.get(py) {
-            Ok(is_logged) => Ok(Outcome::take_up(is_logged.clone(), self, plain)),
-            Err(error) => self.go_on(py, Err(error), plain),
+            Ok(is_logged) => Ok(Outcome::start_fast_miss(is_logged.clone(), self, function_call)),
+            Err(error) => self.go_on(py, Err(error), function_call),
         }
     }
 
@@ -173,33 +176,33 @@ impl FastMiss {
         self,
         py: Python<'py>,
         is_logged: PyResult<Bound<'py, PyAny>>,
-        plain: FunctionCall,
+        function_call: FunctionCall,
     ) -> PyResult<Outcome<'py>> {
         let memo = self.memo.bind(py);
         let core = core_of(memo)?;
-        let begun = is_logged.and_then(|is_logged| {
-            if is_logged.is_truthy()? { Ok(Start::NeedsPython) } else { core.get().take_up(&self, py) }
+        let started = is_logged.and_then(|is_logged| {
+            if is_logged.is_truthy()? { Ok(Start::NeedsPython) } else { core.get().start(&self, py) }
         });
-        match begun {
+        match started {
             Ok(Start::Found(output)) => {
                 self.call.get().note_missed(false);
                 return Ok(Outcome::Done(output));
             }
-            Ok(Start::Computation(computation)) => return Ok(plain.compute(py, computation)),
+            Ok(Start::Computation(computation)) => return Ok(function_call.compute(py, computation)),
             Ok(Start::NeedsPython) => {}
             Err(error) => comes_up_again(py, error)?,
         }
         let call = self.call.get();
         if !call.is_absent()
-            && let Some(output) = core.get().look(memo, call, ReadHint::ExpectHit)?
+            && let Some(output) = core.get().look_on_disk(memo, call, ReadHint::ExpectHit)?
         {
             return Ok(Outcome::Done(output));
         }
-        Ok(begin_by_python(&hooks::BEGIN_MISS, (memo, &self.call).into_pyobject(py)?, plain))
+        Ok(begin_by_python(&hooks::BEGIN_MISS, (memo, &self.call).into_pyobject(py)?, function_call))
     }
 }
 
-/// Leaves an error to Python code, which tries the same; what interrupts is raised.
+/// Leaves an error to Python code, which repeats the step; an interrupt is raised.
 fn comes_up_again(py: Python<'_>, error: PyErr) -> PyResult<()> {
     if error.is_instance_of::<PyException>(py) { Ok(()) } else { Err(error) }
 }
@@ -208,13 +211,13 @@ fn core_of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Core>> {
     Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into::<Core>()?)
 }
 
-/// Whether the definition of a call is described in that folder.
+/// Returns whether `definition.json` of the call's definition is in that folder.
 fn is_described(py: Python<'_>, call: &Call, folder: &OsStr) -> bool {
-    call.settled.get().description_watch.holds(py, folder.as_ref())
+    call.current.get().description_watch.holds(py, folder.as_ref())
 }
 
-/// Whether a text or bytes are longer than that, or so long in a container that `funes._call.argument_snapshot` looks how large
-/// that is.
+/// Returns whether a text or bytes are longer than the limit, or long enough within a container
+/// that `funes._call.argument_snapshot` measures the container.
 fn is_large(value: &Bound<'_, PyAny>, limit: usize) -> bool {
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
         value.len().is_ok_and(|length| length > limit)
@@ -228,50 +231,54 @@ fn is_large(value: &Bound<'_, PyAny>, limit: usize) -> bool {
 }
 
 impl Computation {
-    /// Keeps what the function returned after so many seconds, and lets others go on; or leaves that to Python code.
+    /// Stores the result and wakes the waiting calls, or leaves that to Python code.
     pub(crate) fn finish(self, output: Bound<'_, PyAny>, seconds: f64) -> PyResult<Outcome<'_>> {
         let py = output.py();
         let memo = self.memo.bind(py);
         let is_drawn = self.draws.have_moved(py);
-        let kept = match &is_drawn {
+        let stored = match &is_drawn {
             Ok(false) => {
                 core_of(memo).and_then(|core| core.get().store_result(memo, self.call.get(), &output, seconds))
             }
             _ => Ok(false),
         };
-        match kept {
+        match stored {
             Ok(true) => self.end(py, true).map(|()| Outcome::Done(output)),
-            // An error is raised again, and said, where Python code tries the same.
+            // Python code repeats the step and reports its error.
             Err(error) if !error.is_instance_of::<PyException>(py) => self.end(py, false).and(Err(error)),
             _ => self.hand_over(output, seconds, is_drawn.unwrap_or(false)),
         }
     }
 
-    /// Lets others go on: there is no result.
+    /// Wakes the waiting calls: there is no result.
     pub(crate) fn abandon(&self, py: Python<'_>) -> PyResult<()> {
         self.end(py, false)
     }
 
-    /// Without Python code nothing is kept.
+    /// If the callback cannot be imported, nothing is stored.
     fn hand_over(self, output: Bound<'_, PyAny>, seconds: f64, is_drawn: bool) -> PyResult<Outcome<'_>> {
         let py = output.py();
-        let Ok(keep) = hooks::KEEP_RESULT.get(py) else {
+        let Ok(store) = hooks::STORE_RESULT.get(py) else {
             return self.end(py, false).map(|()| Outcome::Done(output));
         };
-        let args = (&self.memo, &self.call, &self.claim, (&output, seconds, is_drawn)).into_pyobject(py)?;
-        Ok(Outcome::give(keep.clone(), args, output, Some(self)))
+        let args = (&self.memo, &self.call, &self.flight, (&output, seconds, is_drawn)).into_pyobject(py)?;
+        Ok(Outcome::store_by_python(store.clone(), args, output, Some(self)))
     }
 
     fn end(&self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
-        self.claim.as_ref().map_or(Ok(()), |claim| InFlightCall::end(claim.bind(py), has_succeeded))
+        self.flight.as_ref().map_or(Ok(()), |flight| InFlightCall::end(flight.bind(py), has_succeeded))
     }
 }
 
-/// Leaves what comes before the run of the function to a callback. If it cannot be imported now (too many open files),
-/// the function runs uncached.
-pub(crate) fn begin_by_python<'py>(hook: &Hook, args: Bound<'py, PyTuple>, plain: FunctionCall) -> Outcome<'py> {
+/// Leaves what precedes the run of the function to a callback. If the callback cannot be imported
+/// (too many open files), the function runs uncached.
+pub(crate) fn begin_by_python<'py>(
+    hook: &Hook,
+    args: Bound<'py, PyTuple>,
+    function_call: FunctionCall,
+) -> Outcome<'py> {
     match hook.get(args.py()) {
-        Ok(begin) => Outcome::begin(begin.clone(), args, plain),
-        Err(_) => plain.run(args.py()),
+        Ok(begin) => Outcome::begin(begin.clone(), args, function_call),
+        Err(_) => function_call.run(args.py()),
     }
 }

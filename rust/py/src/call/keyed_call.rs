@@ -1,4 +1,4 @@
-//! A call on its way through a miss.
+//! A call with its cache key.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,62 +8,62 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::Definition;
 
-/// One call that is not remembered yet.
+/// A call with its key whose result is not in memory.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Call {
-    /// Definition hash.
+    /// Definition digest.
     #[pyo3(get)]
     pub(crate) definition: String,
-    /// Argument hash.
+    /// Argument digest.
     #[pyo3(get)]
     pub(crate) arguments: String,
-    /// What the entry shows as input: the bound arguments, then `global_seed` if it was given.
+    /// The input of the entry: the bound arguments, then `global_seed` if it was given.
     #[pyo3(get)]
     pub(crate) inputs: Py<PyDict>,
-    /// Whether to seed, and with what.
+    /// True if the call has a seed, which may be None.
     #[pyo3(get)]
     pub(crate) is_seeded: bool,
     #[pyo3(get)]
     pub(crate) seed: Py<PyAny>,
     pub(crate) is_absent: AtomicBool,
-    pub(crate) settled: Py<CurrentDefinition>,
-    /// What the call was given.
+    pub(crate) current: Py<CurrentDefinition>,
+    /// The arguments of the call as they were passed.
     pub(crate) args: Py<PyTuple>,
     pub(crate) kwargs: Option<Py<PyDict>>,
-    /// The definitions of what the arguments bring along.
+    /// The definitions of functions and classes among the arguments.
     pub(crate) found: Vec<Py<Definition>>,
     /// The encoded arguments.
     pub(crate) encoded: Vec<u8>,
 }
 
 impl Call {
-    /// Where the entry of the call is: definition hash, argument hash.
-    pub(crate) fn place(&self) -> (&str, &str) {
+    /// Returns the definition digest and the argument digest.
+    pub(crate) fn key(&self) -> (&str, &str) {
         (&self.definition, &self.arguments)
     }
 
-    /// Takes note of whether a result was missing when it was looked for.
+    /// Notes whether a lookup on disk was a miss.
     pub(crate) fn note_missed(&self, has_missed: bool) {
-        self.settled.get().has_missed.store(has_missed, Ordering::Relaxed);
+        self.current.get().has_missed.store(has_missed, Ordering::Relaxed);
     }
 }
 
 #[pymethods]
 impl Call {
-    /// Whether the store was looked into and has no entry. If not, something may be there that Python must see to.
+    /// True if the store has been searched and has no entry. If false, Python code must look.
     #[getter]
     pub(crate) fn is_absent(&self) -> bool {
         self.is_absent.load(Ordering::Relaxed)
     }
 
-    /// Whether what the definition consists of was written beside its entries.
+    /// True if `definition.json` is beside the entries.
     #[getter]
     pub(crate) fn is_described(&self) -> bool {
-        self.settled.get().description_watch.is_there()
+        self.current.get().description_watch.is_there()
     }
 
-    /// Says so. It holds as long as the file is there.
-    fn describe(&self) {
-        self.settled.get().description_watch.note(true);
+    /// Notes that `definition.json` has been written, for as long as it exists.
+    fn note_described(&self) {
+        self.current.get().description_watch.note(true);
     }
 }

@@ -1,4 +1,4 @@
-//! The ends that a call may come near: that of the thread's stack, and the interpreter's own.
+//! Limits that a call may come near: the end of the thread's stack, and the end of the interpreter.
 
 use std::cell::Cell;
 
@@ -6,15 +6,15 @@ use pyo3::prelude::*;
 
 use crate::lazy::Lazy;
 
-/// How much of a thread's stack must be left for a call to compute, in bytes; where there never was much, half of it.
-/// Interpreters before 3.12 count calls only, as many as they are told to allow, and some more on a stack that is used up
-/// is the end of the process.
+/// Bytes of a thread's stack that must be left for a call to compute; half of it if there never was
+/// much. Interpreters before 3.12 only count calls, up to the recursion limit, and exceeding the
+/// stack ends the process.
 const STACK_RESERVE: usize = 192 << 10;
 
-/// Whether a recursion has come near the end of this thread's stack.
+/// Returns whether a recursion is near the end of this thread's stack.
 pub(crate) fn is_stack_used_up() -> bool {
     thread_local! {
-        /// The most that was left when it was looked.
+        /// The most that was left at any check.
         static MOST: Cell<usize> = const { Cell::new(0) };
     }
     stacker::remaining_stack().is_some_and(|remaining| {
@@ -24,7 +24,8 @@ pub(crate) fn is_stack_used_up() -> bool {
     })
 }
 
-/// Whether the interpreter is at its end: modules are gone that the cache needs, and there is nothing to keep.
+/// Returns whether the interpreter is shutting down: modules that the cache needs are gone, and
+/// results need not be kept.
 pub(crate) fn is_finalizing(py: Python<'_>) -> bool {
     static IS_FINALIZING: Lazy<Py<PyAny>> = Lazy::new();
     IS_FINALIZING

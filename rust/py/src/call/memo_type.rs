@@ -1,8 +1,10 @@
-//! The type of memorious functions: a callable of the vectorcall protocol, which PyO3 cannot make.
+//! The type of memorious functions: a callable with the vectorcall protocol, which PyO3 cannot
+//! create.
 //!
-//! It is made by hand for the sake of one thing: a call comes here with its arguments on the interpreter's stack, and no
-//! tuple, no dict and no bound method is made for it. All that it does is in [`Core`]; its other methods are Python, in
-//! the class that it is derived from. What every instance has: the core, a `__dict__` and weak references.
+//! It is made by hand for one reason: a call arrives with its arguments on the interpreter's stack,
+//! without a tuple, a dict or a bound method. The call itself is in [`Core`]. The other methods are
+//! Python code, in the class from which the type is derived. Each instance has the core, a
+//! `__dict__` and weak references.
 
 use std::ffi::{CString, c_int, c_void};
 use std::mem::offset_of;
@@ -18,20 +20,22 @@ use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
 use crate::call::trampoline;
 
-/// An instance, as the interpreter sees it.
+/// The memory layout of an instance.
 #[repr(C)]
 struct Object {
     base: ffi::PyObject,
     vectorcall: ffi::vectorcallfunc,
-    /// A [`Core`]; null only while the object is made and after it was cleared.
+    /// A [`Core`]; null only while the object is created and after it was cleared.
     core: *mut ffi::PyObject,
     dict: *mut ffi::PyObject,
     weak_references: *mut ffi::PyObject,
 }
 
-/// Makes the type. `base` holds its methods in Python, and has no attributes of its own (`__slots__ = ()`).
+/// Creates the type. `base` has its Python methods, and no attributes of its own (`__slots__ =
+/// ()`).
 ///
-/// A call `type(*args, **kwargs)` gives them to `base._make_core`, whose result is the core, and then to `__init__`.
+/// A call `type(*args, **kwargs)` passes them to `base._make_core`, whose result is the core, and
+/// then to `__init__`.
 #[pyfunction]
 pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
     let member = |name: &'static std::ffi::CStr, kind: c_int, offset: usize| ffi::PyMemberDef {
@@ -91,9 +95,9 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
         slots: slots.as_mut_ptr(),
     };
     let bases = PyTuple::new(base.py(), [base])?;
-    // SAFETY: the spec is complete and its slots end with a zero; each function has the type that its slot asks for; the
-    // members lie within `Object`, whose first field is the interpreter's own. `base` adds nothing to an object, so
-    // that the fields lie where they are said to lie.
+    // SAFETY: the spec is complete and its slots end with a zero; each function has the type that
+    // its slot requires; the members lie within `Object`, whose first field is the interpreter's.
+    // `base` adds nothing to an object, so that the fields have the stated offsets.
     unsafe {
         if (*base.as_type_ptr()).tp_basicsize.cast_unsigned() != size_of::<ffi::PyObject>() {
             return Err(PyTypeError::new_err("the base must not have attributes of its own"));
@@ -105,7 +109,7 @@ pub(crate) fn memo_type<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, P
     }
 }
 
-/// True for the type of memorious functions, and for classes derived from it.
+/// Returns true for the type of memorious functions and its subclasses.
 #[pyfunction]
 pub(crate) fn is_memo_type(kind: &Bound<'_, PyType>) -> bool {
     // SAFETY: a type outlives its reference, and its slots are set before Python code sees it.
@@ -113,16 +117,17 @@ pub(crate) fn is_memo_type(kind: &Bound<'_, PyType>) -> bool {
     made_by.is_some_and(|made_by| ptr::fn_addr_eq(made_by, new as ffi::newfunc))
 }
 
-/// `type.__new__`: an object with its core.
+/// Implements `type.__new__`: creates an object with its core.
 unsafe extern "C" fn new(
     kind: *mut ffi::PyTypeObject,
     args: *mut ffi::PyObject,
     kwargs: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     guarded(|py| {
-        // SAFETY: the interpreter calls this with a type, a tuple, and a dict or null; the new object is one of this
-        // module's own, zeroed by the allocator, and nobody has seen it yet. The interpreter, which calls `vectorcall`,
-        // does not mind that a thread may be ended within.
+        // SAFETY: the interpreter calls this with a type, a tuple, and a dict or null. The new
+        // object has this module's layout, is zeroed by the allocator, and is not yet visible to
+        // other code. The transmute only declares that a thread may be ended within `vectorcall`,
+        // which its caller, the interpreter, supports.
         unsafe {
             let args = Bound::from_borrowed_ptr(py, args).cast_into::<PyTuple>()?;
             let kwargs = Bound::from_borrowed_ptr_or_opt(py, kwargs).map(Bound::cast_into::<PyDict>).transpose()?;
@@ -145,9 +150,9 @@ unsafe extern "C-unwind" fn vectorcall(
     count: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this with an object of this type, and with arguments as PEP 590 says. Both are the
-    // caller's as long as the call lasts; the core is the object's own for as long, but for a collection that clears it,
-    // which leaves null. This frame has nothing but copies of pointers.
+    // SAFETY: the interpreter calls this with an object of this type, and with arguments as in PEP
+    // 590, and holds both during the call. The object holds the core as long, unless a collection
+    // clears it, which leaves null. This frame has only copies of pointers.
     unsafe {
         trampoline::run(|py| {
             let core = (*memo.cast::<Object>()).core;
@@ -155,8 +160,8 @@ unsafe extern "C-unwind" fn vectorcall(
                 return Err(PySystemError::new_err("the function has been collected"));
             };
             let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
-            let given = CallArgs::of_vectorcall(py, arguments, count, names);
-            core.get().call(&memo, &given)
+            let call_args = CallArgs::of_vectorcall(py, arguments, count, names);
+            core.get().call(&memo, &call_args)
         })
     }
 }
@@ -169,14 +174,16 @@ unsafe extern "C" fn core_of(memo: *mut ffi::PyObject, _: *mut c_void) -> *mut f
     })
 }
 
-/// Gives a memorious function the core of another one. A call that is under way holds the one with which it began.
+/// Replaces the core of a memorious function. A call in progress holds the core with which it
+/// began.
 unsafe extern "C" fn set_core(memo: *mut ffi::PyObject, value: *mut ffi::PyObject, _: *mut c_void) -> c_int {
     let done = guarded(|py| {
         // SAFETY: the interpreter calls this with an object of this type, and with a value or null.
         let core = unsafe { Bound::from_borrowed_ptr_or_opt(py, value) };
         let core = core.and_then(|core| core.cast_into::<Core>().ok());
         let core = core.ok_or_else(|| PyTypeError::new_err("the core of a memorious function is a Core"))?;
-        // SAFETY: as above; the field is the new one's before the old one is let go, which may run any code.
+        // SAFETY: the object is of this type. The field has the new value before the old one is
+        // released, which may run any code.
         unsafe {
             let before = (&raw mut (*memo.cast::<Object>()).core).replace(core.into_ptr());
             ffi::Py_XDECREF(before);
@@ -186,27 +193,27 @@ unsafe extern "C" fn set_core(memo: *mut ffi::PyObject, value: *mut ffi::PyObjec
     if done.is_null() {
         return -1;
     }
-    // SAFETY: a reference that `guarded` gave away.
+    // SAFETY: an owned reference from `guarded`.
     unsafe { ffi::Py_DECREF(done) };
     0
 }
 
-/// Runs what the interpreter asks for. A panic, which would be a mistake in funes, becomes an exception.
+/// Runs a slot. A panic, which would be a bug in funes, becomes an exception.
 fn guarded<'py>(work: impl FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls its slots from threads that are attached to it.
+    // SAFETY: the interpreter calls slots from attached threads.
     let py = unsafe { Python::assume_attached() };
     let error = match catch_unwind(AssertUnwindSafe(|| work(py))) {
         Ok(Ok(object)) => return object.into_ptr(),
         Ok(Err(error)) => error,
-        Err(_) => trampoline::mistake(),
+        Err(_) => trampoline::internal_error(),
     };
     error.restore(py);
     ptr::null_mut()
 }
 
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
-    // SAFETY: nobody refers to the object any more. It is taken from the collector before its fields go, and the type,
-    // to which each of its objects refers, goes last.
+    // SAFETY: no reference to the object is left. It is removed from the collector before its
+    // fields are released. The type, to which each of its objects refers, is released last.
     unsafe {
         let kind = ffi::Py_TYPE(object);
         ffi::PyObject_GC_UnTrack(object.cast());
@@ -222,7 +229,8 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
 }
 
 unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, context: *mut c_void) -> c_int {
-    // SAFETY: the collector calls this with an object of this type; what it visits are the object's own references.
+    // SAFETY: the collector calls this with an object of this type; the visited objects are its own
+    // references.
     unsafe {
         let fields = object.cast::<Object>();
         for part in [ffi::Py_TYPE(object).cast(), (*fields).core, (*fields).dict] {
@@ -238,7 +246,8 @@ unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc,
 }
 
 unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
-    // SAFETY: the object is alive. Each field is null before what it referred to is let go, which may run any code.
+    // SAFETY: the object is alive. Each field is null before its former value is released, which
+    // may run any code.
     unsafe {
         let fields = object.cast::<Object>();
         for field in [&raw mut (*fields).core, &raw mut (*fields).dict] {

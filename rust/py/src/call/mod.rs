@@ -1,4 +1,4 @@
-//! A call of a memorious function: its key, the look for its result, its run.
+//! A call of a memorious function: its key, the lookup of its result, the run of the function.
 
 pub(crate) mod call_args;
 pub(crate) mod core;

@@ -1,8 +1,10 @@
-//! Whether the global random generators moved while a function ran: told by a few words of their states.
+//! Detects by a few words of their states that the global random generators moved while a function
+//! ran.
 //!
-//! Both `random` and numpy have a Mersenne Twister: 624 words and a position. Each draw moves the position, and where that
-//! starts again, all words change. So the position and two words tell a state from all later ones. They are read from
-//! memory, in a few tens of nanoseconds, where the whole state as Python gives it takes tens of microseconds.
+//! Both `random` and numpy use a Mersenne Twister: 624 words and a position. Each draw moves the
+//! position, and where it wraps around all words change. So the position and two words distinguish
+//! a state from all later ones. They are read from memory in tens of nanoseconds; the whole state
+//! as Python returns it takes tens of microseconds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,10 +16,10 @@ use crate::gil_cell::GilCell;
 use crate::hooks;
 use crate::lazy::{Lazy, intern};
 
-/// Whether a seeded run is under way in any thread.
+/// True while a seeded run is active in any thread.
 static IS_SEEDED: AtomicBool = AtomicBool::new(false);
 
-/// How many words the state of a Mersenne Twister has.
+/// Number of words in the state of a Mersenne Twister.
 const LENGTH: usize = 624;
 
 /// The states of the generators at one moment.
@@ -25,13 +27,14 @@ const LENGTH: usize = 624;
 pub(crate) struct GeneratorWords {
     random: Option<[u32; 3]>,
     numpy: Option<[u32; 3]>,
-    /// Those of other libraries, as `funes._call.generators` has them; None if none of them is loaded.
+    /// The states of other libraries' generators, as `funes._call.generators` saves them; None if
+    /// no such library is loaded.
     others: Option<Py<PyAny>>,
 }
 
 #[pymethods]
 impl GeneratorWords {
-    /// The states as they are now.
+    /// Reads the present states.
     #[new]
     pub(crate) fn now(py: Python<'_>) -> PyResult<Self> {
         let modules = Modules::get(py)?;
@@ -42,7 +45,8 @@ impl GeneratorWords {
         Ok(Self { random: modules.random(py), numpy: modules.numpy(py), others })
     }
 
-    /// Whether a generator has moved since. One that could not be looked at then, or cannot now, has not.
+    /// Returns whether a generator has moved since. A generator that could not be read then or now
+    /// has not.
     pub(crate) fn have_moved(&self, py: Python<'_>) -> PyResult<bool> {
         let modules = Modules::get(py)?;
         let differ =
@@ -56,7 +60,7 @@ impl GeneratorWords {
     }
 }
 
-/// The states of the generators of other libraries.
+/// Returns the states of the generators of other libraries.
 fn others(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     hooks::SAVE_OTHER_GENERATORS.get(py)?.call0()
 }
@@ -71,7 +75,7 @@ impl<'py> Modules<'_, 'py> {
     }
 
     fn find(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, PyAny>> {
-        // By the dict's own function: for what is not there no exception is made.
+        // The dict's own function, which makes no exception for a missing name.
         self.0.cast::<PyDict>().ok()?.get_item(name).ok()?.filter(|module| !module.is_none())
     }
 
@@ -79,15 +83,16 @@ impl<'py> Modules<'_, 'py> {
         self.0.contains(name).unwrap_or(false)
     }
 
-    /// The state of the generator behind the functions of `random`.
+    /// Reads the state of the generator behind the functions of `random`.
     fn random(&self, py: Python<'py>) -> Option<[u32; 3]> {
         static LAYOUT: Layout = Layout::new();
         let generator = self.find(intern!(py, "random"))?.getattr(intern!(py, "_inst")).ok()?;
         LAYOUT.read(
             &generator,
-            // SAFETY: `_random.Random` has an int after its head, and then the words: `Layout` compares that with what
-            // the object itself says before anything else is read this way. The generator is held. A thread that draws
-            // meanwhile (only without the interpreter's lock) leaves one state or the other, and both are words.
+            // SAFETY: `_random.Random` has an int after its head, and then the words. `Layout`
+            // compares them with the state that the object returns before anything else is read
+            // this way. The generator is held. A thread that draws meanwhile (only without the
+            // interpreter's lock) leaves one state or the other, and both are words.
             || unsafe {
                 let position = generator.as_ptr().byte_add(size_of::<ffi::PyObject>()).cast::<u32>();
                 Some([position.read_volatile(), position.add(1).read_volatile(), position.add(LENGTH).read_volatile()])
@@ -103,13 +108,15 @@ impl<'py> Modules<'_, 'py> {
         )
     }
 
-    /// The state of the generator behind the functions of `numpy.random`; None if it is no Mersenne Twister.
+    /// Reads the state of the generator behind the functions of `numpy.random`; None if it is not a
+    /// Mersenne Twister.
     fn numpy(&self, py: Python<'py>) -> Option<[u32; 3]> {
         static LAYOUT: Layout = Layout::new();
         let generator = self.find(intern!(py, "numpy.random.mtrand"))?.getattr(intern!(py, "_rand")).ok()?;
         let generator = generator.getattr(intern!(py, "_bit_generator")).ok()?;
         let capsule = generator.getattr(intern!(py, "capsule")).ok()?;
-        // SAFETY: any object may be asked; null says that it is no capsule of this name, with an error.
+        // SAFETY: any object may be passed; null means that it is not a capsule of this name, with
+        // an error set.
         let interface = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"BitGenerator".as_ptr()) };
         if interface.is_null() {
             drop(PyErr::take(py));
@@ -117,9 +124,10 @@ impl<'py> Modules<'_, 'py> {
         }
         LAYOUT.read(
             &generator,
-            // SAFETY: numpy's C interface, which other libraries are compiled against: the struct begins with a pointer
-            // to the state, which is the words and an int. `Layout` compares it with what the object says, besides. The
-            // generator is held, and its state with it. For threads that draw meanwhile see above.
+            // SAFETY: this is numpy's C interface, which other libraries are compiled against: the
+            // struct begins with a pointer to the state, which is the words and an int. `Layout`
+            // also compares it with the state that the object returns. The generator is held, and
+            // its state with it. A thread that draws meanwhile leaves one state or the other.
             || unsafe {
                 let state = interface.cast::<*const u32>().read();
                 if state.is_null() {
@@ -138,8 +146,8 @@ impl<'py> Modules<'_, 'py> {
     }
 }
 
-/// Whether the states of generators of one type lie in memory as they are expected to: compared once with what an object
-/// says of its state.
+/// Records whether the states of one type of generators have the expected layout in memory:
+/// compared once with the state that an object returns.
 struct Layout(GilCell<Option<(Py<PyType>, bool)>>);
 
 impl Layout {
@@ -147,7 +155,7 @@ impl Layout {
         Self(GilCell::new(None))
     }
 
-    /// What is known of the type of a generator.
+    /// Returns whether the type of a generator has the expected layout, if it has been compared.
     fn known(&self, generator: &Bound<'_, PyAny>) -> Option<bool> {
         let kind = generator.get_type_ptr();
         self.0.with(generator.py(), |known| {
@@ -166,7 +174,7 @@ impl Layout {
             Some(false) => None,
             None => {
                 let said = object();
-                // Memory is read only where the object says that it has such a state.
+                // Memory is read only if the object has such a state.
                 let is_so = said.is_some() && said == memory();
                 let known = (generator.get_type().unbind(), is_so);
                 let _before = self.0.with(generator.py(), |present| present.replace(known));
@@ -176,13 +184,14 @@ impl Layout {
     }
 }
 
-/// Says whether a seeded run is under way: then calls without a seed are Python's, see `funes._call.generator_lock`.
+/// Sets whether a seeded run is active. Calls without a seed are then handled by Python code, see
+/// `funes._call.generator_lock`.
 #[pyfunction]
 pub(crate) fn set_seeded(is_seeded: bool) {
     IS_SEEDED.store(is_seeded, Ordering::Relaxed);
 }
 
-/// Whether a seeded run is under way in any thread.
+/// Returns whether a seeded run is active in any thread.
 pub(crate) fn is_seeded() -> bool {
     IS_SEEDED.load(Ordering::Relaxed)
 }

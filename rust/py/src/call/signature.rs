@@ -1,4 +1,4 @@
-//! Binding arguments to parameters, as the interpreter does it.
+//! Binds arguments to parameters, as the interpreter does.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -11,27 +11,28 @@ use crate::lazy::{Lazy, intern};
 /// The keyword that every memorious function accepts.
 pub(crate) const SEED: &str = "global_seed";
 
-/// `co_flags` of a function with `*args`, and of one with `**kwargs`.
+/// `co_flags` of a function with `*args`, and of a function with `**kwargs`.
 const VARIABLE: u32 = 0x04;
 const KEYWORDS: u32 = 0x08;
 
-/// How many wrappers are followed to a function: they may lead round in a circle.
+/// Limit of the number of wrappers that are followed to a function: they may form a cycle.
 const WRAPPER_LIMIT: usize = 100;
 
-/// The function behind a wrapper that takes whatever it takes: ``(*args, **kwargs)``.
+/// The function behind a wrapper with the signature ``(*args, **kwargs)``.
 struct Source {
     function: Py<PyFunction>,
-    /// How many positional parameters it has, without those that are given already.
+    /// Number of positional parameters, without those that a partial or method gives.
     positional: usize,
     /// Keyword arguments that a partial gives.
     fixed: Option<Py<PyDict>>,
-    /// What the wrapper calls its positional and its keyword arguments.
+    /// The wrapper's names for its positional and keyword arguments.
     raw: [Py<PyString>; 2],
 }
 
-/// The parameters of a Python function, or of the one behind it if it is a wrapper that takes whatever that one takes.
+/// The parameters of a Python function, or of the function behind it if it is a wrapper that
+/// accepts any arguments.
 pub(crate) struct Signature {
-    /// Those that take one value: positional-only, positional, keyword-only.
+    /// Parameters that take one value: positional-only, positional, keyword-only.
     names: Vec<Py<PyString>>,
     pub(crate) positional_only: usize,
     pub(crate) positional: usize,
@@ -39,27 +40,28 @@ pub(crate) struct Signature {
     variable: Option<Py<PyString>>,
     /// The name of `**kwargs`.
     keywords: Option<Py<PyString>>,
-    /// The parameter that is called `global_seed`, if there is one.
+    /// The index of the parameter `global_seed`, if there is one.
     seed: Option<usize>,
-    /// The function whose parameters these are, if it stands behind a wrapper.
+    /// The function behind the wrapper, if there is one.
     source: Option<Source>,
-    /// Whether each parameter takes one value, and none has a value that a partial gives.
+    /// True if each parameter takes one value, and a partial gives none of them.
     is_plain: bool,
 }
 
-/// As many values as most functions have parameters.
+/// As many inline values as most functions have parameters.
 type Values<T> = SmallVec<[T; 8]>;
 
 /// The arguments of one call, bound to the parameters.
 pub(crate) struct Arguments<'py> {
-    /// A value for each parameter that takes one.
+    /// One value for each parameter that takes one.
     values: Values<Bound<'py, PyAny>>,
     variable: Option<Bound<'py, PyTuple>>,
     keywords: Option<Bound<'py, PyDict>>,
-    /// The seed of a function that does not declare it: a part of the key and of the stored input all the same.
+    /// The seed of a function that does not declare it, which is part of the key and of the stored
+    /// input.
     pub(crate) seed: Option<Bound<'py, PyAny>>,
-    /// Whether they are those of the wrapper, since they do not fit the function behind it: a wrapper may add some or
-    /// take some away. Continuation there are no values but the tuple and the dict.
+    /// True if the arguments do not fit the function behind the wrapper, which may add or remove
+    /// some. Then only `variable` and `keywords` have values.
     pub(crate) is_raw: bool,
 }
 
@@ -74,7 +76,7 @@ impl Signature {
         Ok(Self::behind(function, raw)?.unwrap_or(own))
     }
 
-    /// The signature of the function behind a wrapper.
+    /// Returns the signature of the function behind a wrapper.
     fn behind(wrapper: &Bound<'_, PyFunction>, raw: impl FnOnce() -> [Py<PyString>; 2]) -> PyResult<Option<Self>> {
         let py = wrapper.py();
         let mut thing = wrapper.clone().into_any();
@@ -112,7 +114,7 @@ impl Signature {
         Ok(None)
     }
 
-    /// The signature without the positional parameters that are given already.
+    /// Returns the signature without the positional parameters that are given already.
     fn without(
         mut self,
         function: &Bound<'_, PyFunction>,
@@ -133,7 +135,7 @@ impl Signature {
             raw,
         };
         if let Some(fixed) = fixed {
-            // What comes after a parameter that is given by name can be given by name only.
+            // A parameter that follows one given by name can be given by name only.
             for (index, name) in self.names[..self.positional].iter().enumerate() {
                 if fixed.contains(name)? {
                     self.positional = index;
@@ -146,7 +148,7 @@ impl Signature {
         Ok(Some(Self { is_plain: self.is_plain && source.fixed.is_none(), source: Some(source), ..self }))
     }
 
-    /// Whether the function, whose code may have been replaced since, has these parameters still.
+    /// Returns whether the function still has these parameters. Its code may have been replaced.
     pub(crate) fn is_of(&self, function: &Bound<'_, PyFunction>) -> PyResult<bool> {
         let py = function.py();
         let now = Self::of(function)?;
@@ -165,7 +167,7 @@ impl Signature {
         Ok(shape(&now) == shape(self) && source(&now) == source(self) && named(&now) == named(self))
     }
 
-    /// The signature that a function's code says.
+    /// Returns the signature of a function's code.
     fn of_code(function: &Bound<'_, PyFunction>) -> PyResult<Self> {
         let py = function.py();
         let code = function.getattr(intern!(py, "__code__"))?;
@@ -192,12 +194,13 @@ impl Signature {
         })
     }
 
-    /// The function that has the defaults: `function`, or the one behind it.
+    /// Returns the function that has the defaults: `function`, or the function behind it.
     pub(crate) fn function<'a, 'py>(&'a self, function: &'a Bound<'py, PyFunction>) -> &'a Bound<'py, PyFunction> {
         self.source.as_ref().map_or(function, |source| source.function.bind(function.py()))
     }
 
-    /// The arguments as the function will see them; `None` if it would raise a `TypeError`, which it shall do itself.
+    /// Returns the arguments as the function will see them, or `None` if it would raise a
+    /// `TypeError`, which is then left to it.
     pub(crate) fn bind<'py>(
         &self,
         function: &Bound<'py, PyFunction>,
@@ -218,7 +221,7 @@ impl Signature {
         Ok(bound)
     }
 
-    /// The arguments as a wrapper will see them.
+    /// Returns the arguments as a wrapper will see them.
     fn bind_raw<'py>(&self, given: &CallArgs<'_, 'py>) -> PyResult<Arguments<'py>> {
         let keywords = given.dict()?.unwrap_or_else(|| PyDict::new(given.py()));
         let seed = if self.seed.is_none() { keywords.get_item(SEED)? } else { None };
@@ -268,7 +271,7 @@ impl Signature {
         Ok(Some(Arguments { values, ..arguments }))
     }
 
-    /// Where the parameter of this name is, if it can be given by name.
+    /// Returns the index of a parameter, if it can be given by name.
     fn position(&self, name: &Bound<'_, PyAny>) -> Option<usize> {
         let named = &self.names[self.positional_only..];
         let index = named
@@ -308,8 +311,8 @@ impl Signature {
         Ok(())
     }
 
-    /// Visits the arguments in the order of the signature. What is given to `*args` comes as a tuple, to `**kwargs` as
-    /// a dict.
+    /// Visits the arguments in the order of the signature. The values of `*args` come as a tuple,
+    /// those of `**kwargs` as a dict.
     pub(crate) fn visit<'py, E>(
         &self,
         arguments: &Arguments<'py>,
@@ -339,7 +342,7 @@ impl Signature {
         }
     }
 
-    /// Those of the parameters' names that `chosen` contains.
+    /// Returns the names of the parameters that `chosen` contains.
     pub(crate) fn own_names(&self, py: Python<'_>, chosen: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyString>>> {
         let mut own = Vec::new();
         for name in self.names.iter().chain(&self.variable).chain(&self.keywords) {
@@ -350,23 +353,24 @@ impl Signature {
         Ok(own)
     }
 
-    /// The names of the parameters in the order of [`Signature::visit`].
+    /// Returns the names of the parameters in the order of [`Signature::visit`].
     pub(crate) fn all_names(&self) -> impl Iterator<Item = &Py<PyString>> {
         let (positional, keyword_only) = self.names.split_at(self.positional);
         positional.iter().chain(&self.variable).chain(keyword_only).chain(&self.keywords)
     }
 
-    /// The names of all parameters, if each takes one value, and none has a value that a partial gives.
+    /// Returns the names of all parameters, if each takes one value and a partial gives none of
+    /// them.
     pub(crate) fn plain_names(&self) -> Option<&[Py<PyString>]> {
         self.is_plain.then_some(&self.names)
     }
 
-    /// How many arguments [`Signature::visit`] visits.
+    /// Returns how many arguments [`Signature::visit`] visits.
     pub(crate) fn len(&self) -> usize {
         self.names.len() + usize::from(self.variable.is_some()) + usize::from(self.keywords.is_some())
     }
 
-    /// What to seed with: the undeclared `global_seed`, or the declared one unless it is `None`.
+    /// Returns the seed: the undeclared `global_seed`, or the declared one unless it is `None`.
     pub(crate) fn seed<'py>(&self, arguments: &Arguments<'py>) -> Option<Bound<'py, PyAny>> {
         match self.seed {
             None => arguments.seed.clone(),
@@ -378,7 +382,7 @@ impl Signature {
         }
     }
 
-    /// Whether `global_seed` is a parameter of the function itself.
+    /// Returns whether the function declares the parameter `global_seed`.
     pub(crate) fn declares_seed(&self) -> bool {
         self.seed.is_some()
     }
@@ -394,23 +398,26 @@ fn partial_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     PARTIAL.import(py, "functools", "partial")
 }
 
-/// The names of the parameters by which a function is remembered: its own, or those of the one behind it.
+/// Returns the names of the parameters that are part of the key: those of the function, or of the
+/// function behind it.
 #[pyfunction]
 pub(crate) fn parameters_of(function: &Bound<'_, PyFunction>) -> PyResult<Vec<Py<PyString>>> {
     Ok(Signature::of(function)?.all_names().map(|name| name.clone_ref(function.py())).collect())
 }
 
-/// The defaults of the last positional parameters.
+/// Returns the defaults of the last positional parameters.
 pub(crate) fn defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyTuple>> {
-    // SAFETY: it is a function; the result is borrowed or null, and held before anything else can run.
+    // SAFETY: the argument is a function. The result is borrowed or null, and held before other
+    // code can run.
     let found =
         unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetDefaults(function.as_ptr())) };
     found?.cast_into().ok()
 }
 
-/// The defaults of keyword-only parameters.
+/// Returns the defaults of keyword-only parameters.
 pub(crate) fn keyword_defaults<'py>(function: &Bound<'py, PyFunction>) -> Option<Bound<'py, PyDict>> {
-    // SAFETY: as above.
+    // SAFETY: the argument is a function. The result is borrowed or null, and held before other
+    // code can run.
     let found =
         unsafe { Bound::from_borrowed_ptr_or_opt(function.py(), ffi::PyFunction_GetKwDefaults(function.as_ptr())) };
     found?.cast_into().ok()

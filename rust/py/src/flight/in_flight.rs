@@ -1,6 +1,7 @@
-//! Claims: who in this process is about to compute a key.
+//! In-flight calls: the calls that this process is computing right now, at most one per cache key.
 //!
-//! Here is what a call does that has nobody to wait for; how others wait for it is in `funes/_call/single_flight.py`.
+//! This file is the uncontended path. `funes/_call/single_flight.py` waits for another thread, task
+//! or process.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -16,102 +17,108 @@ use crate::flight::key_lock::KeyLock;
 use crate::gil_cell::GilCell;
 use crate::lazy::Lazy;
 
-/// A key that somebody in this process computes, or waits for another process to have computed.
+/// A call whose key this process computes, or expects another process to compute.
 ///
-/// `place` is the folder of the definition's entries, and the argument hash. Of a folder that several names lead to, behind
-/// links, it becomes the one that this process knows its lock file by. `in_task` says that a task of an event loop
-/// asks for it, which does not block its thread.
+/// `key` is the folder of the definition's entries and the argument digest. If symbolic links give
+/// the folder several names, it becomes the name by which this process opened the lock file.
+/// `is_async` is true for a task of an event loop, which does not block its thread while it waits.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct InFlightCall {
     #[pyo3(get)]
-    place: Py<PyTuple>,
+    key: Py<PyTuple>,
     #[pyo3(get)]
-    in_task: bool,
-    /// The thread that made it, as `threading.get_ident` has it.
+    is_async: bool,
+    /// The thread that created the call, as numbered by `threading.get_ident`.
     #[pyo3(get)]
     thread: u64,
-    /// The claim during which this one was asked for: it cannot end before.
-    outer: GilCell<Option<Py<InFlightCall>>>,
-    /// Among all processes.
+    /// The in-flight call that made this call. It cannot end before this one.
+    parent: GilCell<Option<Py<InFlightCall>>>,
+    /// Excludes other processes.
     lock: Py<KeyLock>,
-    /// Whether this one has the key among its threads, so that it may lock it.
-    is_first: AtomicBool,
-    /// Claims of others that have to end before this one can go on.
-    awaited: Lazy<Py<PyList>>,
-    /// To be called when the claim is over.
+    /// False if another thread of this process holds the key.
+    is_leader: AtomicBool,
+    /// In-flight calls that must end before this one can continue.
+    waits_for: Lazy<Py<PyList>>,
+    /// Called once, when this call ends.
     wakers: Lazy<Py<PyList>>,
-    /// What waits while another process has the lock.
+    /// Waits for the lock while another process holds it.
     lock_waiter: GilCell<Option<Py<PyAny>>>,
     is_over: AtomicBool,
     has_succeeded: AtomicBool,
 }
 
-/// As `threading.get_ident` has it.
+/// Returns the number of this thread, as `threading.get_ident` does.
 #[allow(clippy::useless_conversion, reason = "Windows has 32 bits here")]
 fn this_thread() -> u64 {
-    // SAFETY: any thread may ask for its own number.
+    // SAFETY: any thread may call this function.
     unsafe { ffi::PyThread_get_thread_ident() }.into()
 }
 
-/// What all claims share.
-struct Claims {
-    /// The claims of this process, by place. Whoever puts one in, where there is none, has it: there is no mutex that a fork
-    /// could find taken.
-    present: Py<PyDict>,
-    /// The threads that wait for other processes, at most one for a place: a claim that finds one does not lock the key, as
-    /// the thread would give that lock back.
-    lock_waiter: Py<PyDict>,
-    /// A context variable: the claim during which the running code runs.
+/// State that all in-flight calls of this process share.
+struct InFlightCalls {
+    /// The in-flight calls by key. The call that inserts itself where there is none becomes the
+    /// leader: no mutex is needed, which a child could inherit locked after a fork.
+    by_key: Py<PyDict>,
+    /// The threads that wait for other processes, at most one per key. A call that finds one does
+    /// not lock the key, since the thread would release the lock: one process has one lock.
+    lock_waiters: Py<PyDict>,
+    /// A context variable: the in-flight call within which the present code runs.
     current: Py<PyAny>,
 }
 
-impl Claims {
+impl InFlightCalls {
     fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static CLAIMS: Lazy<Claims> = Lazy::new();
-        CLAIMS.get_or_try_init(py, || {
-            // SAFETY: the thread is attached; the name is a C string; there is no default, which null says.
+        static CALLS: Lazy<InFlightCalls> = Lazy::new();
+        CALLS.get_or_try_init(py, || {
+            // SAFETY: the thread is attached; the name is a C string; null means that there is no
+            // default.
             let current = unsafe {
-                let variable = ffi::PyContextVar_New(c"funes_claim".as_ptr(), std::ptr::null_mut());
+                let variable = ffi::PyContextVar_New(c"funes_in_flight_call".as_ptr(), std::ptr::null_mut());
                 Bound::from_owned_ptr_or_err(py, variable)?
             };
             Ok(Self {
-                present: PyDict::new(py).unbind(),
-                lock_waiter: PyDict::new(py).unbind(),
+                by_key: PyDict::new(py).unbind(),
+                lock_waiters: PyDict::new(py).unbind(),
                 current: current.unbind(),
             })
         })
     }
 
-    /// The claim during which the running code runs, if there is one that is not over.
+    /// Returns the in-flight call within which the present code runs, unless it is over.
     fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, InFlightCall>>> {
         let mut value = std::ptr::null_mut();
-        // SAFETY: the thread is attached; it is a context variable; the value is the caller's own, or null for none.
+        // SAFETY: the thread is attached, and `current` is a context variable. The value is an
+        // owned reference, or null if there is none.
         let value = unsafe {
             if ffi::PyContextVar_Get(self.current.as_ptr(), std::ptr::null_mut(), &raw mut value) < 0 {
                 return Err(PyErr::fetch(py));
             }
             Bound::from_owned_ptr_or_opt(py, value)
         };
-        let mut claim = value.and_then(|value| value.cast_into::<InFlightCall>().ok());
-        while let Some(over) = claim.as_ref().filter(|claim| claim.get().is_over()) {
-            let outer = over.get().outer(py);
-            claim = outer.map(|outer| outer.into_bound(py));
+        let mut flight = value.and_then(|value| value.cast_into::<InFlightCall>().ok());
+        while let Some(over) = flight.as_ref().filter(|flight| flight.get().is_over()) {
+            let parent = over.get().parent(py);
+            flight = parent.map(|parent| parent.into_bound(py));
         }
-        Ok(claim)
+        Ok(flight)
     }
 
-    /// It need not be undone: a claim that is over is none. A context holds the last one until the next.
-    fn set_current(&self, claim: &Bound<'_, InFlightCall>) -> PyResult<()> {
-        let py = claim.py();
-        // SAFETY: the thread is attached; it is a context variable. The token is not needed.
-        let token = unsafe { ffi::PyContextVar_Set(self.current.as_ptr(), claim.as_ptr()) };
-        // SAFETY: it is the caller's own, or null with an error set.
+    /// Marks the code that follows as part of an in-flight call.
+    ///
+    /// This is never undone: a call that is over no longer counts. A context keeps the last call
+    /// until the next.
+    fn set_current(&self, flight: &Bound<'_, InFlightCall>) -> PyResult<()> {
+        let py = flight.py();
+        // SAFETY: the thread is attached, and `current` is a context variable. The token is not
+        // needed.
+        let token = unsafe { ffi::PyContextVar_Set(self.current.as_ptr(), flight.as_ptr()) };
+        // SAFETY: the token is an owned reference, or null with an error set.
         unsafe { Bound::from_owned_ptr_or_err(py, token) }.map(drop)
     }
 }
 
 impl InFlightCall {
-    /// Whether the key was locked in a file on a disk of this machine.
+    /// Returns whether the lock file lies on a disk of this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.lock.get().is_local()
     }
@@ -119,24 +126,24 @@ impl InFlightCall {
 
 #[pymethods]
 impl InFlightCall {
-    /// A claim of the running code, which has nothing yet.
+    /// Creates a call of the present code, which does not hold the key yet.
     #[new]
-    pub(crate) fn new(place: Bound<'_, PyTuple>, in_task: bool) -> PyResult<Self> {
-        let py = place.py();
-        let (folder, arguments): (PathBuf, Bound<'_, PyString>) = place.extract()?;
+    pub(crate) fn new(key: Bound<'_, PyTuple>, is_async: bool) -> PyResult<Self> {
+        let py = key.py();
+        let (folder, arguments): (PathBuf, Bound<'_, PyString>) = key.extract()?;
         let lock = KeyLock::new(folder, arguments.to_str()?)?;
-        let place = match lock.other_name() {
+        let key = match lock.other_name() {
             Some(folder) => (folder.into_os_string(), arguments).into_pyobject(py)?,
-            None => place,
+            None => key,
         };
         Ok(Self {
-            outer: GilCell::new(Claims::get(py)?.current(py)?.map(Bound::unbind)),
-            place: place.unbind(),
-            in_task,
+            parent: GilCell::new(InFlightCalls::get(py)?.current(py)?.map(Bound::unbind)),
+            key: key.unbind(),
+            is_async,
             thread: this_thread(),
             lock: Py::new(py, lock)?,
-            is_first: AtomicBool::new(false),
-            awaited: Lazy::new(),
+            is_leader: AtomicBool::new(false),
+            waits_for: Lazy::new(),
             wakers: Lazy::new(),
             lock_waiter: GilCell::new(None),
             is_over: AtomicBool::new(false),
@@ -144,67 +151,71 @@ impl InFlightCall {
         })
     }
 
-    /// The claims of this process, by place.
+    /// The in-flight calls of this process, by key.
     #[classattr]
-    fn present(py: Python<'_>) -> PyResult<Py<PyDict>> {
-        Ok(Claims::get(py)?.present.clone_ref(py))
+    fn by_key(py: Python<'_>) -> PyResult<Py<PyDict>> {
+        Ok(InFlightCalls::get(py)?.by_key.clone_ref(py))
     }
 
-    /// The threads that wait for other processes, by place.
+    /// The threads that wait for other processes, by key.
     #[classattr]
-    fn waiting_on_lock(py: Python<'_>) -> PyResult<Py<PyDict>> {
-        Ok(Claims::get(py)?.lock_waiter.clone_ref(py))
+    fn lock_waiters(py: Python<'_>) -> PyResult<Py<PyDict>> {
+        Ok(InFlightCalls::get(py)?.lock_waiters.clone_ref(py))
     }
 
-    /// Takes the key: whether there is nobody to wait for, as nearly always.
+    /// Takes the key, and returns whether the call may proceed without waiting, as it nearly always
+    /// may.
     pub(crate) fn take(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let (py, claim) = (slf.py(), slf.get());
-        let claims = Claims::get(py)?;
-        let place = claim.place.bind(py);
-        let mut outer = claim.outer(py);
-        while let Some(other) = outer {
-            if place.eq(&other.get().place)? {
-                return Ok(true); // what is being computed asks for itself
+        let (py, flight) = (slf.py(), slf.get());
+        let calls = InFlightCalls::get(py)?;
+        let key = flight.key.bind(py);
+        let mut parent = flight.parent(py);
+        while let Some(other) = parent {
+            if key.eq(&other.get().key)? {
+                return Ok(true); // recursion with the same arguments
             }
-            outer = other.get().outer(py);
+            parent = other.get().parent(py);
         }
         let mut present = std::ptr::null_mut();
-        // SAFETY: the thread is attached; it is a dict, a key and a value; what comes out is the caller's own, or null with
-        // an error set.
+        // SAFETY: the thread is attached; the arguments are a dict, a key and a value. The result
+        // is an owned reference, or null with an error set.
         let present = unsafe {
-            ffi::compat::PyDict_SetDefaultRef(claims.present.as_ptr(), place.as_ptr(), slf.as_ptr(), &raw mut present);
+            ffi::compat::PyDict_SetDefaultRef(calls.by_key.as_ptr(), key.as_ptr(), slf.as_ptr(), &raw mut present);
             Bound::from_owned_ptr_or_err(py, present)?
         };
-        if !present.is(slf) || claims.lock_waiter.bind(py).contains(place)? {
+        if !present.is(slf) || calls.lock_waiters.bind(py).contains(key)? {
             return Ok(false);
         }
-        claim.is_first.store(true, Ordering::Relaxed);
-        Ok(claim.lock.get().acquire(py) != Some(false))
+        flight.is_leader.store(true, Ordering::Relaxed);
+        Ok(flight.lock.get().acquire(py) != Some(false))
     }
 
-    /// Lets the code that runs from now on count as running during this claim.
+    /// Marks the code that follows as part of this call.
     pub(crate) fn enter(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Claims::get(slf.py())?.set_current(slf)
+        InFlightCalls::get(slf.py())?.set_current(slf)
     }
 
-    /// Ends the claim, unless it is over, and lets others go on; `has_succeeded`: there may be a result now.
+    /// Ends the call, unless it is over, and wakes the waiting calls.
+    ///
+    /// `has_succeeded` tells them that there may be a result now.
     pub(crate) fn end(slf: &Bound<'_, Self>, has_succeeded: bool) -> PyResult<()> {
-        let (py, claim) = (slf.py(), slf.get());
-        if claim.is_over() {
+        let (py, flight) = (slf.py(), slf.get());
+        if flight.is_over() {
             return Ok(());
         }
-        claim.has_succeeded.store(has_succeeded, Ordering::Relaxed);
-        claim.lock.get().release(py);
-        let claims = Claims::get(py)?;
-        let present = claims.present.bind(py);
-        if present.get_item(&claim.place)?.is_some_and(|other| other.is(slf)) {
-            present.del_item(&claim.place)?;
+        flight.has_succeeded.store(has_succeeded, Ordering::Relaxed);
+        flight.lock.get().release(py);
+        let calls = InFlightCalls::get(py)?;
+        let by_key = calls.by_key.bind(py);
+        if by_key.get_item(&flight.key)?.is_some_and(|other| other.is(slf)) {
+            by_key.del_item(&flight.key)?;
         }
-        claim.is_over.store(true, Ordering::Release);
+        flight.is_over.store(true, Ordering::Release);
         let mut interrupted = None;
-        if let Some(wakers) = claim.wakers.get() {
-            // One by one: who waits may leave just now. Who cannot be woken, as when a recursion is too deep or an event
-            // loop is closed, looks from time to time.
+        if let Some(wakers) = flight.wakers.get() {
+            // One by one, since a waiting call may remove its waker meanwhile. A call that cannot
+            // be woken, for instance because its recursion is too deep or its event loop is closed,
+            // checks from time to time.
             while let Ok(waker) = wakers.bind(py).call_method0("pop") {
                 if let Err(error) = waker.call0()
                     && !error.is_instance_of::<PyException>(py)
@@ -217,13 +228,13 @@ impl InFlightCall {
     }
 
     #[getter]
-    fn outer(&self, py: Python<'_>) -> Option<Py<Self>> {
-        self.outer.with(py, |outer| outer.as_ref().map(|outer| outer.clone_ref(py)))
+    fn parent(&self, py: Python<'_>) -> Option<Py<Self>> {
+        self.parent.with(py, |parent| parent.as_ref().map(|parent| parent.clone_ref(py)))
     }
 
     #[getter]
     fn lock(&self, py: Python<'_>) -> Option<Py<KeyLock>> {
-        self.is_first.load(Ordering::Relaxed).then(|| self.lock.clone_ref(py))
+        self.is_leader.load(Ordering::Relaxed).then(|| self.lock.clone_ref(py))
     }
 
     #[getter]
@@ -237,8 +248,8 @@ impl InFlightCall {
     }
 
     #[getter]
-    fn awaited(&self, py: Python<'_>) -> Py<PyList> {
-        self.awaited.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
+    fn waits_for(&self, py: Python<'_>) -> Py<PyList> {
+        self.waits_for.get_or_init(py, || PyList::empty(py).unbind()).clone_ref(py)
     }
 
     #[getter]
@@ -257,10 +268,10 @@ impl InFlightCall {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // SAFETY: the collector runs in a thread that is attached.
+        // SAFETY: the collector runs in an attached thread.
         let py = unsafe { Python::assume_attached() };
-        self.outer.try_with(py, |outer| visit.call(&*outer)).unwrap_or(Ok(()))?;
-        for list in [&self.awaited, &self.wakers] {
+        self.parent.try_with(py, |parent| visit.call(&*parent)).unwrap_or(Ok(()))?;
+        for list in [&self.waits_for, &self.wakers] {
             list.get().map_or(Ok(()), |list| visit.call(list))?;
         }
         self.lock_waiter
@@ -270,31 +281,31 @@ impl InFlightCall {
 }
 
 impl Drop for InFlightCall {
-    /// Lets go of the outer claims one by one: a deep recursion that a context outlived has more of them than the stack has
-    /// room for, if each let go of the next.
+    /// Drops the chain of parents iteratively. A deep recursion whose context outlives it leaves a
+    /// chain longer than the stack could drop recursively.
     fn drop(&mut self) {
         thread_local! {
-            /// What this thread has yet to let go of, while it is at that.
-            static LEFT: RefCell<Option<Vec<Py<InFlightCall>>>> = const { RefCell::new(None) };
+            /// The calls that this thread has yet to drop, while it drops a chain.
+            static PENDING: RefCell<Option<Vec<Py<InFlightCall>>>> = const { RefCell::new(None) };
         }
-        // SAFETY: the interpreter lets go of an object in a thread that is attached.
+        // SAFETY: the interpreter frees an object in an attached thread.
         let py = unsafe { Python::assume_attached() };
-        let mut outer = self.outer.with(py, Option::take);
-        if outer.is_none() {
+        let mut parent = self.parent.with(py, Option::take);
+        if parent.is_none() {
             return;
         }
-        // At the very end of a thread there is no list, and nothing deep either.
-        let is_outermost = LEFT.try_with(|left| {
-            let mut left = left.borrow_mut();
-            let is_outermost = left.is_none();
-            left.get_or_insert_default().extend(outer.take());
-            is_outermost
+        // At the very end of a thread there is no list, and no long chain.
+        let is_first = PENDING.try_with(|pending| {
+            let mut pending = pending.borrow_mut();
+            let is_first = pending.is_none();
+            pending.get_or_insert_default().extend(parent.take());
+            is_first
         });
-        if is_outermost == Ok(true) {
-            while let Some(claim) = LEFT.with_borrow_mut(|left| left.as_mut().and_then(Vec::pop)) {
-                drop(claim); // which puts its own outer claim there
+        if is_first == Ok(true) {
+            while let Some(flight) = PENDING.with_borrow_mut(|pending| pending.as_mut().and_then(Vec::pop)) {
+                drop(flight); // pushes its parent
             }
-            LEFT.set(None);
+            PENDING.set(None);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A lock of this process on one key, among all processes that share the cache folder.
+//! The lock of a cache key among all processes that share the cache folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,28 +8,30 @@ use funes_core::lock::{self, LockFile};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-/// The lock files that this process has open, by folder, the last used one last. One that has several names is there under
-/// each; and under none, while something in it is locked that is no longer in its place.
+/// The lock files that this process has open, by folder, most recently used last. A file with
+/// several names has an entry per name. A file that was deleted or moved, but contains a held lock,
+/// has an entry without a name.
 ///
-/// The mutex is taken by attached threads only and never across a wait, so that no fork can happen while it is: the child
-/// would find it taken for ever.
+/// The mutex is taken by attached threads only and never across a wait, so that no fork can happen
+/// meanwhile: the child would inherit it locked for ever.
 static OPEN: Mutex<Vec<(Option<PathBuf>, Arc<LockFile>)>> = Mutex::new(Vec::new());
 
-/// How many lock files stay open while nothing in them is locked: so many definitions are called in turn without
-/// opening a file at each miss.
+/// Limit of the number of lock files that stay open without a held lock: as many definitions can be
+/// called in turn without opening a file at each miss.
 const IDLE: usize = 16;
 
-/// How often a lock file that somebody deletes while it is being locked is opened again.
+/// Attempts to open a lock file that another process deletes while it is being locked.
 const ATTEMPTS: usize = 4;
 
-/// A lock on one key, to be had by one process at a time. Threads of one process do not exclude each other.
+/// A lock on one key, held by at most one process. Threads of one process do not exclude each
+/// other.
 ///
-/// `folder` is that of the definition's entries; it is created if it is missing. A cache folder that cannot be written to,
-/// and a file system without locks, give no lock, and no error.
+/// `folder` is the folder of the definition's entries, created if it is missing. A read-only cache
+/// folder and a file system without locks give no lock and no error.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct KeyLock {
     folder: PathBuf,
-    /// The byte of the lock file that stands for the key.
+    /// The byte of the lock file that represents the key.
     #[pyo3(get)]
     offset: u64,
     /// The file of the last attempt.
@@ -45,12 +47,13 @@ impl KeyLock {
         Ok(Self { folder, offset, file: Mutex::new(None), is_held: AtomicBool::new(false) })
     }
 
-    /// Takes the lock if it is free: True. False if another process has it; None if there is no lock to be had.
+    /// Tries to take the lock: true if it was free, false if another process holds it, None if
+    /// locks are not available.
     pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let file = open(&self.folder)?;
-            // Looked at when the lock is had: somebody may have deleted the file since it was opened, and others have made
-            // a new one.
+            // Checked once the lock is held: another process may have deleted the file since it was
+            // opened, and a new one may have been created.
             let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));
             if is_in_place {
                 let locked = locked.ok()?;
@@ -64,7 +67,7 @@ impl KeyLock {
         None
     }
 
-    /// Frees the lock, if it is held.
+    /// Releases the lock, if it is held.
     pub(crate) fn release(&self, py: Python<'_>) {
         if self.is_held.swap(false, Ordering::Relaxed)
             && let Some(file) = self.keep(None)
@@ -73,13 +76,14 @@ impl KeyLock {
         }
     }
 
-    /// The process that has the lock; None if it is free, or held by another host, or the system does not tell.
+    /// Returns the process that holds the lock. None if the lock is free, another host holds it, or
+    /// the system does not report the holder.
     fn holder(&self, py: Python<'_>) -> Option<u32> {
         let file = self.file();
         file.and_then(|file| py.detach(|| file.holder(self.offset)))
     }
 
-    /// The descriptor of the lock file, which stays open as long as this object.
+    /// Returns the descriptor of the lock file, which stays open as long as this object.
     #[cfg(unix)]
     fn fileno(&self) -> PyResult<i32> {
         match self.file() {
@@ -89,21 +93,21 @@ impl KeyLock {
     }
 
     #[cfg(not(unix))]
-    #[expect(clippy::unused_self, reason = "it is asked elsewhere")]
+    #[expect(clippy::unused_self, reason = "the Unix version uses it")]
     fn fileno(&self) -> PyResult<i32> {
-        Err(PyOSError::new_err("descriptors are not for locks here"))
+        Err(PyOSError::new_err("this system does not lock files by descriptors"))
     }
 }
 
 impl KeyLock {
-    /// The folder by which this process knows the lock file, if that is another name. Nothing is kept open for that: who
-    /// asks may never lock, and be there for long.
+    /// Returns the folder name by which this process knows the lock file, if it is another one.
+    /// Keeps no file open: the caller may never lock, and may exist for long.
     pub(crate) fn other_name(&self) -> Option<PathBuf> {
         let file = open(&self.folder)?;
         (file.folder().as_os_str() != self.folder.as_os_str()).then(|| file.folder().to_owned())
     }
 
-    /// Whether its file lies on a disk of this machine; not known without a lock.
+    /// Returns whether the lock file lies on a disk of this machine; false without a lock.
     pub(crate) fn is_local(&self) -> bool {
         self.file().is_some_and(|file| file.is_local())
     }
@@ -112,7 +116,7 @@ impl KeyLock {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another file in the place of the present one, which is returned.
+    /// Replaces the present file and returns it.
     fn keep(&self, file: Option<Arc<LockFile>>) -> Option<Arc<LockFile>> {
         std::mem::replace(&mut *self.file.lock().unwrap_or_else(PoisonError::into_inner), file)
     }
@@ -128,14 +132,16 @@ impl Drop for KeyLock {
     }
 }
 
-/// Asks the system for something that takes it half a microsecond, unless another host has to be asked. To give up the
-/// interpreter's lock takes nearly as long; and where another thread computes, it is given back milliseconds later.
+/// Runs a system call that takes half a microsecond unless the file is on another host. Releasing
+/// the interpreter's lock takes nearly as long, and another thread that computes may keep it for
+/// milliseconds.
 fn swiftly<R: Send>(py: Python<'_>, file: &LockFile, work: impl FnOnce() -> R + Send) -> R {
     if file.is_local() { work() } else { py.detach(work) }
 }
 
-/// The one open lock file of a folder. It is opened while the mutex is held, once in the life of most processes: a second
-/// descriptor for it could never be closed again without freeing the locks that are held through the first.
+/// Returns the only open lock file of a folder. It is opened while the mutex is held, once in the
+/// life of most processes: closing a second descriptor of the file would release the locks held
+/// through the first.
 fn open(folder: &Path) -> Option<Arc<LockFile>> {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let is_its = |known: &Option<PathBuf>| known.as_ref().is_some_and(|known| known.as_os_str() == folder.as_os_str());
@@ -149,8 +155,8 @@ fn open(folder: &Path) -> Option<Arc<LockFile>> {
     Some(file)
 }
 
-/// Lets no folder lead to a file that is no longer in its place. As long as something in it is locked, it stays known: it
-/// may be in another place now, or have another name, and be asked for by that.
+/// Removes the names of a file that is no longer in its place. It stays known while a lock in it is
+/// held: the file may now have another name, by which it is asked for.
 fn forget(file: Arc<LockFile>) {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     for (folder, _) in all.iter_mut().filter(|(_, other)| Arc::ptr_eq(&file, other)) {
@@ -160,9 +166,10 @@ fn forget(file: Arc<LockFile>) {
     close_idle(&mut all);
 }
 
-/// Closes files in which nothing is locked: those that no folder leads to, and the others that were used longest ago.
+/// Closes files without a held lock: those without a name, and the least recently used ones beyond
+/// the limit.
 fn close_idle(all: &mut Vec<(Option<PathBuf>, Arc<LockFile>)>) {
-    // Whatever is locked, or being waited for, has a second owner.
+    // A lock that is held or waited for is a second owner.
     let is_idle = |file: &Arc<LockFile>| Arc::strong_count(file) == 1;
     let mut idle = all.iter().filter(|(_, file)| is_idle(file)).count();
     all.retain(|(folder, file)| {

@@ -1,0 +1,117 @@
+"""The form in which a memorious function travels to another process.
+
+A payload carries the function's name, its absolute cache folder, its options, its definition digest and, where they
+can be pickled, its code and the source text of that code.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from funes._entries import signing
+from funes._memo import code_by_value
+from funes.errors import FunesError
+
+if TYPE_CHECKING:
+    from funes._memo.memo import Memo
+    from funes._memo.options import Options
+
+#: The pickle protocol of Python 3.4, which all supported Python versions read.
+PICKLE_PROTOCOL = 4
+
+
+class Payload(NamedTuple):
+    """A memorious function as it is sent."""
+
+    module: str
+    #: The attributes that lead from the module to the function; "" if none do.
+    path: str
+    #: The function's name in messages.
+    name: str
+    #: Major and minor Python version of the sender. Only the same version opens code by value.
+    python: tuple[int, int]
+    #: The absolute cache folder.
+    root: str
+    #: Without `depends_on`: the receiver has its own, or gets it with the code.
+    options: Options
+    #: None if the definition has no digest. Calls then run without the cache.
+    definition: str | None
+    #: The digest with the state that travels, which calls may have changed; "" without a digest.
+    as_sent: str
+    #: Compressed JSON of the definition, to report what differs; see `definition_content`.
+    content: bytes
+    #: The code by value, which refers to importable modules by name. None if all of it can be
+    #: imported.
+    code: bytes | None
+    #: The code with all functions and modules of the user by value. None if it must not or cannot
+    #: be pickled.
+    whole: bytes | None
+    #: Why `whole` is None.
+    reason: str
+    #: The source text of the code; see `source_texts.pack`.
+    texts: bytes
+
+
+class PickledPayload(NamedTuple):
+    """A payload as bytes, with the classes that the outer pickler has to carry."""
+
+    data: bytes
+    classes: tuple[type, ...]
+    #: As in the payload.
+    as_sent: str
+
+
+def payload_key(
+    memo: Memo[Any, Any], definition: str | None, carries_classes: bool
+) -> tuple[object, ...]:
+    """Returns all that the bytes of a payload depend on."""
+    by_name = code_by_value.is_sent_by_name(memo.__module__ or "")
+    return definition, memo._cache_root, carries_classes, signing.is_withheld(), by_name
+
+
+def definition_of(memo: Memo[Any, Any]) -> str | None:
+    """Returns the definition digest, or None if the definition cannot be hashed."""
+    try:
+        return memo.definition
+    except (FunesError, OSError):
+        return None
+
+
+def definition_content(memo: Memo[Any, Any], nodes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns what `definition.json` would hold, and the file of each function and class."""
+    from funes._code import depends_on
+
+    options = memo._options.depends_on
+    content: dict[str, Any] = {"nodes": nodes}
+    with suppress(FunesError, OSError):  # for instance a missing file
+        content["depends_on"] = depends_on.record(options, depends_on.resolve(options))
+    files = {node["name"]: _file_of(node["name"]) for node in nodes}
+    files[""] = cast("FunctionType", memo.__wrapped__).__code__.co_filename
+    return {**content, "files": files}
+
+
+def _file_of(name: str) -> str:
+    """Returns the file of the module that contains the code of this qualified name."""
+    module = name
+    while module:
+        loaded = sys.modules.get(module)
+        if loaded is not None:
+            return str(getattr(loaded, "__file__", None) or "")
+        module = module.rpartition(".")[0]
+    return ""
+
+
+def attribute_at(module: str, path: str) -> Memo[Any, Any] | None:
+    """Returns the memorious function to which a path of attributes leads from a loaded module."""
+    from funes._memo.bound_method import BoundMemo
+    from funes._memo.memo import Memo
+
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, BoundMemo):
+        found = found.__func__
+    return found if isinstance(found, Memo) else None

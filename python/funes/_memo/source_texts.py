@@ -1,0 +1,84 @@
+"""Source text of functions in the form in which it travels: code by value has no file in the receiving process."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from types import FunctionType
+from typing import Any
+
+from funes._code import source_cache
+from funes._code.source import statement_of
+from funes._memo.payload import PICKLE_PROTOCOL
+
+#: Limit of the number of packed texts that are remembered as unpacked.
+_MAX_UNPACKED = 256
+
+_MAIN = ("__main__", "__mp_main__")
+
+
+def pack(functions: Iterable[FunctionType]) -> bytes:
+    """Returns the statements that contain some functions, in the form that `unpack` takes.
+
+    Of each file only these statements are kept, on the lines where they stand.
+    """
+    packed: dict[int, tuple[str, str, list[str]]] = {}
+    for function in functions:
+        found = statement_of(function)
+        # A method that attrs generated is recognized by its missing source text.
+        if found is None or found[0].filename.startswith("<attrs generated"):
+            continue
+        text, start, end = found
+        module = str(function.__globals__.get("__name__", ""))
+        lines = packed.setdefault(id(text), (module, text.filename, []))[2]
+        lines += ["\n"] * (end - len(lines))
+        lines[start:end] = text.lines[start:end]
+    return zlib.compress(pickle.dumps(list(packed.values()), PICKLE_PROTOCOL)) if packed else b""
+
+
+def unpack(packed: bytes) -> None:
+    """Registers packed texts, so that functions made from the same code find their source."""
+    if packed and packed not in _unpacked:
+        for module, filename, lines in pickle.loads(zlib.decompress(packed)):
+            source_cache.arrive(module, filename, lines)
+        _unpacked[packed] = None
+        while len(_unpacked) > _MAX_UNPACKED:
+            _unpacked.popitem(last=False)
+
+
+_unpacked: OrderedDict[bytes, None] = OrderedDict()
+
+
+def pack_main() -> bytes:
+    """Returns the packed texts of the main program, whose classes may have instances among arguments."""
+    global _main_texts
+    code = tuple(_code_of_main())
+    if _main_texts is None or [*map(id, code)] != [*map(id, _main_texts[0])]:
+        functions = (function for thing in code for function in _functions_of(thing))
+        _main_texts = code, pack(functions)
+    return _main_texts[1]
+
+
+_main_texts: tuple[tuple[object, ...], bytes] | None = None
+
+
+def _code_of_main() -> Iterator[Any]:
+    main = sys.modules.get("__main__")
+    for value in list(vars(main).values()) if main is not None else ():
+        is_code = issubclass(type(value), (FunctionType, type))
+        if is_code and getattr(value, "__module__", None) in _MAIN:
+            yield value
+
+
+def _functions_of(thing: Any) -> Iterator[FunctionType]:
+    """Yields functions whose statements contain all code of a function or class."""
+    values = [thing] if isinstance(thing, FunctionType) else list(vars(thing).values())
+    for value in values:
+        inner = getattr(value, "fget", value)
+        inner = getattr(inner, "__func__", inner)
+        inner = getattr(inner, "__wrapped__", inner)
+        if isinstance(inner, FunctionType):
+            yield inner
