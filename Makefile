@@ -57,6 +57,7 @@ lint: build $(VENV)/.made/test $(VENV)/.made/lint ## check format, lints, types 
 	@$(WITHIN) set -x; cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python scripts/check_house.py
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest funes._funes
 	$(VENV)/bin/zizmor --offline --quiet --pedantic .github/workflows

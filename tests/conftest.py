@@ -1,4 +1,4 @@
-"""What the tests share: a cache folder of their own, and scripts run in fresh processes."""
+"""Fixtures of all tests: a cache folder per test, and scripts in fresh processes."""
 
 from __future__ import annotations
 

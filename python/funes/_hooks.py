@@ -125,6 +125,11 @@ class _Table:
 
         return is_code
 
+    def reason_for_doubt(self) -> Callable[[Any, str, int], str | None]:
+        from funes._code.memoized import reason_for_doubt
+
+        return reason_for_doubt
+
     def is_user_code(self) -> Callable[[str], bool]:
         from funes._code.user_code import is_user_code
 
@@ -144,6 +149,13 @@ class _Table:
         from funes._code.classes import NOISE
 
         return NOISE
+
+    def state_of(
+        self,
+    ) -> Callable[[object], tuple[Callable[[], Any], Callable[[Any], object]] | None]:
+        from funes._code.context_values import state_of
+
+        return state_of
 
     def holds_generator(self) -> Callable[[Any], bool]:
         from funes._call.generators import holds_generator

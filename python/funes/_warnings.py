@@ -48,15 +48,15 @@ def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
     kinds: dict[str, list[tuple[str, str]]] = {}
     for path, reason in failures:
         kinds.setdefault(reason.replace(path, "the file"), []).append((path, reason))
-    told = []
+    texts = []
     for kind, found in kinds.items():
         path, reason = found[0]
         cure = " (run it where your code is, or set PYTHONPATH)" if _IMPORT in kind else ""
         if len(found) > 1:
-            told.append((len(found), f"{kind}{cure}; the first is {path}"))
+            texts.append((len(found), f"{kind}{cure}; the first is {path}"))
         else:
-            told.append((1, f"{reason}{cure}" if path in reason else f"{path}: {reason}{cure}"))
-    return told
+            texts.append((1, f"{reason}{cure}" if path in reason else f"{path}: {reason}{cure}"))
+    return texts
 
 
 def one_line(error: BaseException) -> str:

@@ -117,7 +117,7 @@ def test_fast_and_general_miss_write_equal_entries(
         given_out("the first miss", None)
         with pytest.MonkeyPatch.context() as patch:
             logging.getLogger("funes").setLevel(logging.INFO if is_logged else logging.NOTSET)
-            patch.setattr(log, "tell", lambda *_: None)
+            patch.setattr(log, "log_miss", lambda *_: None)
             sys.setprofile(note_calls(by_python, miss.begin))
             given_out(argument, output)
             sys.setprofile(None)
@@ -378,7 +378,7 @@ def test_bounds_may_exceed_any_memory() -> None:
 def test_context_may_outlive_a_deep_recursion(tmp_path: Path) -> None:
     def nest() -> None:
         for number in range(200_000):
-            InFlightCall((str(tmp_path), f"{number:040x}"), in_task=False).enter()
+            InFlightCall((str(tmp_path), f"{number:040x}"), is_async=False).enter()
 
     context = contextvars.copy_context()
     context.run(nest)

@@ -411,7 +411,7 @@ def test_a_library_that_refuses_the_seed_is_reported(monkeypatch: pytest.MonkeyP
     with pytest.warns(CacheWarning, match="may not be reproducible: torch could not be seeded"):
         assert seeded(7, random.random) == random.Random(7).random()
     reasons: list[str] = []
-    seeded(7, draw, unsound=reasons.append)
+    seeded(7, draw, on_problem=reasons.append)
     assert len(reasons) == 1
 
 
@@ -498,7 +498,7 @@ def pool_inside(reasons: list[str] | None = None) -> tuple[list[float], list[flo
 def test_pool_of_seeded_calls_within_a_seeded_call_is_reproducible() -> None:
     before = states()
     reasons: list[str] = []
-    own, theirs = seeded(7, pool_inside, unsound=reasons.append)
+    own, theirs = seeded(7, pool_inside, on_problem=reasons.append)
     numbers = random.Random(7)
     assert own == [numbers.random() for _ in range(7)]
     assert theirs == [random.Random(seed).random() for seed in range(6)]
@@ -618,10 +618,10 @@ def test_mixed_runs_are_reported() -> None:
 
     before = states()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        first = pool.submit(seeded, 7, outer, unsound=reasons["outer"].append)
+        first = pool.submit(seeded, 7, outer, on_problem=reasons["outer"].append)
         while not generator_lock._stack:
             time.sleep(0.001)
-        second = pool.submit(seeded, 8, inner, unsound=reasons["inner"].append)
+        second = pool.submit(seeded, 8, inner, on_problem=reasons["inner"].append)
         first.result(30)
         second.result(30)
     assert [len(found) for found in reasons.values()] == [1, 1]
@@ -636,12 +636,12 @@ def test_stalled_run_resuming_without_draws_is_stored() -> None:
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(
-            seeded, 7, lambda: (inside.wait(10), wake.set()), unsound=reasons.append
+            seeded, 7, lambda: (inside.wait(10), wake.set()), on_problem=reasons.append
         )
         while not generator_lock._stack:
             time.sleep(0.001)
         second = pool.submit(
-            seeded, 8, lambda: (inside.set(), wake.wait(10)), unsound=reasons.append
+            seeded, 8, lambda: (inside.set(), wake.wait(10)), on_problem=reasons.append
         )
         first.result(30)
         second.result(30)
@@ -654,7 +654,7 @@ def test_waiting_run_yields_and_regains_the_generators() -> None:
 
     def other() -> float:
         try:
-            return seeded(8, random.random, unsound=reasons.append)
+            return seeded(8, random.random, on_problem=reasons.append)
         finally:
             lock.release()
 
@@ -669,7 +669,7 @@ def test_waiting_run_yields_and_regains_the_generators() -> None:
     numbers = random.Random(7)
     start = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        got = seeded(7, outer, pool, unsound=reasons.append)
+        got = seeded(7, outer, pool, on_problem=reasons.append)
     assert got == (numbers.random(), numbers.random(), random.Random(8).random())
     assert reasons == []
     assert time.monotonic() - start < generator_lock._THREAD_WAIT_SECONDS / 2
@@ -936,5 +936,5 @@ def test_problem_of_a_seeded_coroutine_is_reported(monkeypatch: pytest.MonkeyPat
     torch.default_generator = types.SimpleNamespace()
     monkeypatch.setitem(sys.modules, "torch", torch)
     reasons: list[str] = []
-    asyncio.run(start(7, draw_slowly, unsound=reasons.append))
+    asyncio.run(start(7, draw_slowly, on_problem=reasons.append))
     assert len(reasons) == 1

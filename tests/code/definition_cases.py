@@ -1,8 +1,7 @@
-"""Small projects in two versions each, and whether the definition of their function `f` is the same in both.
+"""A table of small projects in two versions whose definitions of ``main.f`` are equal or differ.
 
-A project is written once. ``<<one => other>>`` is ``one`` in the first version and ``other`` in the
-second. The text is that of ``main.py``; a line ``#: name.py`` starts another file. What is asked for
-is the definition of ``main.f``.
+Each project is written once. ``<<one => other>>`` is ``one`` in the first version and ``other`` in the
+second. The text is the content of ``main.py``; a line ``#: name.py`` starts another file.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ class Case(NamedTuple):
     text: str
     since: tuple[int, int] = (3, 10)  # the first version of Python that can run it
     has_source: bool = (
-        True  # else the hash is of byte code, which differs between versions of Python
+        True  # otherwise the byte code is hashed, which differs between versions of Python
     )
 
     def files(self, version: int) -> dict[str, str]:
-        """Path and content of each file of the project.
+        """Returns the path and content of each file of the project.
 
         version: 0 or 1.
         """
@@ -237,7 +236,7 @@ different(
     """,
 )
 
-# What it reads
+# Names
 
 different("global number", "N = <<1 => 2>>\ndef f(x): return x + N")
 different("global number's type", "N = <<1 => 1.0>>\ndef f(x): return x + N")
@@ -2043,6 +2042,18 @@ different(
 # Docstrings and annotations that are read
 
 different(
+    "docstring read by a getter that was set on a cached function",
+    """
+    from functools import lru_cache
+    from operator import attrgetter
+    @lru_cache
+    def helper(): return 1
+    helper.read = attrgetter("__doc__")
+    def other(): "<<a => b>>"
+    def f(x): return helper.read(other)
+    """,
+)
+different(
     "read docstring of a method",
     """
     class A:
@@ -2599,6 +2610,48 @@ different(
     def f(x): return A.log
     """,
 )
+different(
+    "extra of a logging adapter",
+    """
+    import logging
+    log = logging.LoggerAdapter(logging.getLogger("x"), {"rate": <<1 => 2>>})
+    def f(x): return log.extra["rate"]
+    """,
+)
+different(
+    "method of a logger of one's own",
+    """
+    import logging
+    class A(logging.Logger):
+        def m(self): return <<1 => 2>>
+    log = A("x")
+    def f(x): return log.m()
+    """,
+)
+same(
+    "level of a logger of one's own",
+    """
+    import logging
+    class A(logging.Logger): pass
+    log = A("x")
+    log.setLevel(<<10 => 20>>)
+    def f(x): return log.info(x)
+    """,
+)
+same(
+    "adapter of a logger that has the name of its module",
+    """
+    from <<a => b>> import f
+    #: a.py
+    import logging
+    log = logging.LoggerAdapter(logging.getLogger(__name__), {})
+    def f(x): return log.info(x)
+    #: b.py
+    import logging
+    log = logging.LoggerAdapter(logging.getLogger(__name__), {})
+    def f(x): return log.info(x)
+    """,
+)
 same(
     "logger that has the name of its module",
     """
@@ -3135,6 +3188,77 @@ different(
     class C:
         def a(self): pass
     def f(x): return isinstance(C(), P)
+    """,
+)
+different(
+    "annotated member of a protocol that is asked for at run time",
+    """
+    from typing import Protocol, runtime_checkable
+    @runtime_checkable
+    class P(Protocol):
+        <<a => b>>: int
+    class C:
+        a = 1
+    def f(x): return isinstance(C(), P)
+    """,
+)
+different(
+    "annotated member of a base of a protocol that a case names",
+    """
+    from typing import Protocol, runtime_checkable
+    class Base(Protocol):
+        <<a => b>>: int
+    @runtime_checkable
+    class P(Base, Protocol):
+        def m(self): ...
+    def f(x):
+        match x:
+            case P(): return 1
+    """,
+)
+different(
+    "annotated member of a protocol that is derived from one for run time, in a tuple",
+    """
+    from typing import Protocol, runtime_checkable
+    @runtime_checkable
+    class Base(Protocol):
+        def m(self): ...
+    class P(Base, Protocol):
+        <<a => b>>: "int"
+    KINDS = (int, P)
+    def f(x): return isinstance(x, KINDS)
+    """,
+)
+different(
+    "whether a protocol can be asked for at run time",
+    """
+    from typing import Protocol, runtime_checkable
+    <<@runtime_checkable => >>
+    class P(Protocol):
+        a: int
+    def f(x):
+        try: return isinstance(x, P)
+        except TypeError: return 1
+    """,
+)
+same(
+    "type of a member of a protocol that is asked for at run time",
+    """
+    from typing import Protocol, runtime_checkable
+    @runtime_checkable
+    class P(Protocol):
+        a: <<int => str>>
+    def f(x): return isinstance(x, P)
+    """,
+)
+same(
+    "member of a protocol that is a hint",
+    """
+    from typing import Protocol
+    class P(Protocol):
+        <<a => b>>: int
+    class C(P): pass
+    def f(x: P): return C()
     """,
 )
 different(

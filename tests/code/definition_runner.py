@@ -1,10 +1,10 @@
-"""Runs projects, each in a process of its own, and tells what it makes of the definition of `main.f`.
+"""Computes the definition of `main.f` for several projects, each in a separate process.
 
     python definition_runner.py outline|hash FOLDER...
 
-prints one line for each folder: the result, or ``error: ...``. For ``outline`` it needs no more than the
-interpreter and the folder of the package in DEFINITION_RUNNER_PACKAGE, so that interpreters for which
-funes was not built can be compared too.
+Prints one line for each folder: the result, or ``error: ...``. ``outline`` needs only the interpreter
+and the folder of the package in DEFINITION_RUNNER_PACKAGE, so that it also works on interpreters
+without the extension of funes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WRAPPER_NAMES = ("__annotate__", "__type_params__", *functools.WRAPPER_ASSIGNMEN
 
 
 def load_funes() -> None:
-    """Make the Python side of funes importable, also where its extension was not built."""
+    """Makes the Python part of funes importable, even if its extension is not built."""
     try:
         import funes  # noqa: F401
     except ImportError:
@@ -38,10 +38,10 @@ def load_funes() -> None:
 
 
 def outline(thing: object, reading: int = 0) -> str:
-    """A digest of all that the descriptions of a definition's graph say, nodes numbered as they are met.
+    """Returns a digest of all descriptions of a definition graph, with nodes numbered in walk order.
 
-    Plain and slow, and no more canonical than these tests need: it tells definitions apart that
-    differ in what `describe` says, without the extension.
+    It is simple and slow, and works without the extension. It differs if the descriptions differ, but
+    is only as canonical as these tests need.
     """
     from funes._code.describe import describe, is_code
 
@@ -90,14 +90,14 @@ def outline(thing: object, reading: int = 0) -> str:
 
 
 def definition_hash(thing: Any) -> str:
-    """What funes says."""
+    """Returns the definition hash."""
     from funes import hash_definition
 
     return str(hash_definition(thing))
 
 
 def run(measure: str, folder: str) -> str:
-    """The measure of `main.f` of the project in a folder."""
+    """Returns the measure of `main.f` in the project in a folder."""
     sys.path.insert(0, folder)
     try:
         import main
@@ -108,7 +108,7 @@ def run(measure: str, folder: str) -> str:
 
 
 def run_apart(measure: str, folder: str) -> str:
-    """`run` in a process of its own: forked where that can be done, which takes a tenth of the time."""
+    """Calls `run` in a separate process: forked where possible, which takes a tenth of the time."""
     if not hasattr(os, "fork"):
         command = [sys.executable, __file__, measure, folder]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -125,7 +125,7 @@ def run_apart(measure: str, folder: str) -> str:
 
 
 def warm_up() -> None:
-    """Load what the projects use, once for all the processes that are forked from this one."""
+    """Imports the modules that the projects use, once for all forked processes."""
     import collections
     import contextlib
     import dataclasses

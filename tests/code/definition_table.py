@@ -1,4 +1,4 @@
-"""The table of `definition_cases`, run: each version of each project in a process of its own."""
+"""Runs the table of `definition_cases`: each version of each project in a separate process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ RUNNER = Path(__file__).with_name("definition_runner.py")
 def run_table(
     interpreter: str, version: tuple[int, int], measure: str, folder: Path
 ) -> dict[str, tuple[str, str]]:
-    """What an interpreter makes of both versions of each case that it can run, by name.
+    """Returns the measures of both versions of each case that an interpreter can run, by name.
 
-    measure: "hash", or "outline" for an interpreter for which funes was not built.
-    folder: where the projects are written to.
+    measure: "hash", or "outline" for an interpreter without the extension of funes.
+    folder: The folder for the projects.
     """
     cases = [case for case in CASES if case.since <= version]
     folders = []

@@ -1,7 +1,6 @@
-"""Changes in a running session that change the result of a remembered function `f`.
+"""A table of changes in a running session that change the result of a memorious function `f`.
 
-A row is the text of a module and the changes that are made to it, one after the other, each a statement that is run in
-the module.
+A row is the source of a module and a list of changes. Each change is a statement that is run in the module.
 """
 
 from __future__ import annotations
@@ -527,6 +526,38 @@ change(
     "g.__annotations__ = {'x': str}",
     "g.__annotations__['x'] = list[int]",
 )
+change(
+    "classes registered in an abstract base class",
+    """
+    import abc
+    class Shape(abc.ABC): pass
+    class Round(Shape): pass
+    class A: pass
+    class B: pass
+    def f(x): return isinstance(A(), Shape), isinstance(B(), Shape)
+    """,
+    "Shape.register(A)",
+    "Round.register(B)",
+)
+change(
+    "docstrings and annotations of a class that has none, by a name that is made at run time",
+    """
+    class Base: pass
+    class Other:
+        "other"
+        y: int
+    class A(Base): pass
+    def show(cls):
+        return cls.__doc__, list(cls.__dict__.get("__annotations__", ())), cls.__mro__[1].__doc__
+    def f(x, name="__doc__"): return getattr(A, name), show(A)
+    """,
+    "A.__doc__ = 'one'",
+    "A.__annotations__ = {'x': int}",
+    "A.__annotations__['z'] = str",
+    "Base.__doc__ = 'two'",
+    "A.__bases__ = (Other,)",
+    "del A.__annotations__",
+)
 
 # Values that change in place
 
@@ -553,7 +584,7 @@ change(
     "D[0] = 3",
 )
 
-# Of a plain namespace, what is read
+# Plain namespaces, of which only what is read counts
 
 change(
     "attribute of a namespace",
@@ -605,7 +636,7 @@ change(
     "TABLE['a'] = 8",
 )
 
-# What is asked for anew each time
+# Computed values
 
 change(
     "variable of a context",
@@ -763,4 +794,27 @@ change(
     "import mimetypes\ndef f(x): return mimetypes.types_map.get('.funes')",
     "mimetypes.types_map['.funes'] = 'text'",
     "del mimetypes.types_map['.funes']",
+)
+change(
+    "extra of a logging adapter",
+    "import logging\nlog = logging.LoggerAdapter(logging.getLogger('x'), {'n': 1})\n"
+    "def f(x): return log.extra['n']",
+    "log.extra['n'] = 2",
+    "log.extra = {'n': 3}",
+    "log = logging.LoggerAdapter(logging.getLogger('x'), {'n': 4})",
+)
+change(
+    "logging adapter of one's own",
+    "import logging\nclass A(logging.LoggerAdapter):\n n = 1\n def m(self): return self.n\n"
+    "log = A(logging.getLogger('x'), {})\ndef f(x): return log.m()",
+    "log.n = 2",
+    "A.n, log.n = 3, 4",
+    "A.m = lambda self: 5",
+)
+change(
+    "logger of one's own",
+    "import logging\nclass A(logging.Logger):\n n = 1\n def m(self): return self.n\n"
+    "log = A('x')\ndef f(x): return log.m()",
+    "log.n = 2",
+    "A.m = lambda self: 5",
 )

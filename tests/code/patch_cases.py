@@ -1,6 +1,6 @@
-"""Changes of libraries, docstrings and settings that change the result of a remembered function `f`.
+"""A table of changes of libraries, docstrings and settings that change the result of a function `f`.
 
-A row is the text of a module and changes that are made one after the other, each a statement that is run in the module.
+A row is the source of a module and a list of changes. Each change is a statement that is run in the module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     changes: tuple[str, ...]
 
 
-#: The files of a package that is installed.
+#: The files of an installed package.
 LIBRARY = {
     "lib/__init__.py": """
         from lib.settings import DEPTH
@@ -1062,6 +1062,23 @@ change(
     """,
     "decimal.getcontext().prec = 5",
     "decimal.getcontext().rounding = 'ROUND_UP'; decimal.getcontext().prec=4",
+)
+change(
+    "each part of the decimal context",
+    """
+    import decimal
+    def f(x):
+        context = decimal.getcontext()
+        shown = str(decimal.Decimal(10) ** 20)
+        signals = [signal.__name__ for signal, is_set in context.traps.items() if is_set]
+        return shown, context.capitals, context.clamp, context.Emax, context.Emin, sorted(signals)
+    """,
+    "decimal.getcontext().capitals = 0",
+    "decimal.getcontext().clamp = 1",
+    "decimal.getcontext().Emax = 1000",
+    "decimal.getcontext().Emin = -1000",
+    "decimal.getcontext().traps[decimal.Inexact] = True",
+    "decimal.setcontext(decimal.Context(prec=7, traps=[decimal.Inexact]))",
 )
 change(
     "decimal from",

@@ -1,4 +1,4 @@
-"""`hash_definition`: what changes it, what does not, in fresh processes and in a living one."""
+"""Tests which edits change the definition hash, in new processes and in a running one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
-    """The definition hashes of both versions of each case, each from a process of its own."""
+    """The definition hashes of both versions of each case, each computed in a separate process."""
     folder = tmp_path_factory.mktemp("table")
     return run_table(sys.executable, sys.version_info[:2], "hash", folder)
 
@@ -63,7 +63,7 @@ def test_definitions_are_equal_on_all_python_versions(
     assert {name: pair for name, pair in hashes.items() if name in wanted} == wanted
 
 
-# Where the code stands and how it is run
+# The location of the code, and how it is run
 
 PROJECT = {
     "main.py": """
@@ -100,7 +100,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shown(python: Python) -> Callable[..., str]:
-    """``shown(*arguments)`` runs Python and returns the one word that it prints."""
+    """Returns ``shown(*arguments)``, which runs Python and returns the word that it prints."""
 
     def run(*arguments: str | Path, **options: Any) -> str:
         done = python(*arguments, **options)
@@ -134,7 +134,7 @@ def test_location_and_way_of_running_do_not_count(
         file.writestr("__main__.py", (project / "main.py").read_text())
     assert shown(archive) == imported
     assert shown("-X", "no_debug_ranges", "-c", SHOW.format(str(project))) == imported
-    # `f` has no assertion, and no docstring that would be left out.
+    # `f` has no assertion and no docstring, which `-O` and `-OO` would remove.
     assert shown("-OO", "-c", SHOW.format(str(project))) == imported
 
 
@@ -168,12 +168,12 @@ def test_code_typed_at_a_prompt_has_a_definition(edit: str, python: Python, tmp_
     assert len(by_input.stdout.strip()) == 40
 
 
-# In a living process
+# In a running process
 
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """``load(text, name="mod")`` writes a module into the test's folder and imports it afresh."""
+    """Returns ``load(text, name="mod")``, which writes a module into the test's folder and imports it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     loaded = set()
 

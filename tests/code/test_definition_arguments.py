@@ -1,4 +1,4 @@
-"""What a function reads of functions, classes and instances that it gets as arguments."""
+"""Tests which parts of functions, classes and instances count if they are arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed from one definition to another."""
+"""Tests the comparison of two definitions, and `definition.json`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Define = Callable[[str], dict[str, Any]]
 
 @pytest.fixture
 def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Define:
-    """``define(text)``: what is recorded of `f` in the module `mine` that has this text."""
+    """Returns ``define(text)``, which gives the record of `f` in a module `mine` with this text."""
     numbers = itertools.count()
 
     def defined(text: str) -> dict[str, Any]:
-        # A file of its own each time: the text of the one before is remembered under its name.
+        # A new file name each time: the source of the file before is kept under its name.
         path = tmp_path / f"mine{next(numbers)}.py"
         path.write_text(text, encoding="utf-8")
         module = types.ModuleType("mine")
@@ -278,7 +278,7 @@ def test_pipe_instead_of_file_does_not_block(tmp_path: Path) -> None:
 
 def test_concurrent_writers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "definition.json"
-    monkeypatch.setattr(os.path, "lexists", lambda _: False)  # neither sees the other
+    monkeypatch.setattr(os.path, "lexists", lambda _: False)  # neither process sees the other file
     record_definition(str(tmp_path), content(tmp_path.name))
     record_definition(str(tmp_path), content(tmp_path.name, "other:f") | {"function": "second"})
     found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What code takes of a library: by name, but for values, and for what the user put there."""
+"""Tests attributes of libraries: they count by name, except values and user objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[[str], Any]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """``run(text)`` imports a module of this text and returns it."""
+    """Returns ``run(text)``, which imports a module with this text."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def load(text: str) -> Any:
@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A package that is a library's, with a module in it."""
+    """A library package with a submodule."""
     site = tmp_path / "site-packages"
     (site / "lib" / "sub").mkdir(parents=True)
     (site / "lib" / "__init__.py").write_text(
@@ -83,7 +83,7 @@ def references(function: Any) -> dict[str, object]:
     }
 
 
-# A row: what the code says, what it takes that does not count by the library's name.
+# The code of each row, and its references that do not count by name.
 TAKEN = {
     "lib.g(x)": {},
     "lib.C()": {},
@@ -117,7 +117,7 @@ def test_library_imports_in_function_body(run: Run, library: Any) -> None:
 
     values = {"imported math.e": math.e, "imported math.tau": math.tau, "imported lib.LIMIT": 1}
     assert references(module.f) == values
-    # Whether a package was imported by then does not count.
+    # It does not count whether the package was imported before.
     for name in ("lib", "lib.sub"):
         del sys.modules[name]
     assert references(module.f) == values
@@ -127,7 +127,7 @@ def test_library_imports_in_function_body(run: Run, library: Any) -> None:
     assert references(module.g) == {"imported lib.g": library.g}
 
 
-# A row: the code, and statements that put something of the user's into the library.
+# The code of each row, and statements that put a user object into the library.
 PATCHES = {
     "function": ("lib.g(x)", "lib.g = lambda x: 5"),
     "class of a submodule": (
@@ -231,10 +231,10 @@ def test_replacement_from_another_library_counts(run: Run, library: Any) -> None
     library.g = np.mean
     assert hash_definition(module.f) != before
     library.g = library.h
-    assert hash_definition(module.f) == before  # how a library is built is its own business
+    assert hash_definition(module.f) == before  # the structure of a library does not count
 
 
-@pytest.mark.filterwarnings("ignore")  # that a name was registered before
+@pytest.mark.filterwarnings("ignore")  # the name may be registered already
 @pytest.mark.parametrize("kind", ["pandas", "polars", "xarray"])
 def test_registered_accessor_counts(kind: str, run: Run) -> None:
     pytest.importorskip(kind)
@@ -269,7 +269,7 @@ def test_lazy_library_attributes_have_stable_definition(run: Run, library: Any) 
     assert hash_definition(module.f) == before
 
 
-# A library's function, remembered
+# Memoized library functions
 
 
 def test_memoized_library_function_counts_by_name(

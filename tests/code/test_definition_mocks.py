@@ -1,4 +1,4 @@
-"""What has no end is refused at once: mocks, objects that make further objects whenever they are looked at."""
+"""Tests that endless graphs are refused: mocks, and objects that create further objects at each access."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_function_argument_that_holds_mock_is_refused() -> None:
 
 @pytest.fixture
 def library() -> Iterator[Any]:
-    """A library whose objects answer with new ones."""
+    """A library whose objects return new objects for every attribute."""
     module = types.ModuleType("json.without_end")
     text = """
 class Property:
@@ -157,14 +157,14 @@ class Item:
 
 
 def test_endless_chain_of_wrappers_is_refused(library: Any) -> None:
-    with pytest.raises(UnhashableArgumentError, match="without an end"):
+    with pytest.raises(UnhashableArgumentError, match="endless chain"):
         hash_value(library.Property())
     start = library.Property()
     memo = memorious(lambda: start)
-    with pytest.warns(CacheWarning, match="without an end"):
+    with pytest.warns(CacheWarning, match="endless chain"):
         assert memo() is start
     for kind in (library.Attribute, library.Item):
-        hash_value(kind())  # it has no attributes of its own
+        hash_value(kind())  # an instance without attributes
 
 
 def test_long_chain_of_partials_and_wrappers_is_followed() -> None:

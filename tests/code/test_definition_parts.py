@@ -1,4 +1,4 @@
-"""What definitions consist of: `describe` and what serves it. None of it needs the extension."""
+"""Tests `describe` and the modules that it uses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tokens(function: Any) -> tuple[object, ...]:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Callable[..., types.ModuleType]]:
-    """``load(text, name="mod")`` writes a module into the test's folder and imports it."""
+    """Returns ``load(text, name="mod")``, which writes a module into the test's folder and imports it."""
     before = set(sys.modules)
     sys.path.insert(0, str(tmp_path))
 
@@ -77,7 +77,7 @@ def load(tmp_path: Path) -> Iterator[Callable[..., types.ModuleType]]:
             del sys.modules[name]
 
 
-# The table, on this interpreter and on every other that the machine has
+# The table of cases, on this and every other interpreter of the machine
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_descriptions_differ_if_result_may_differ(
 
 
 def other_interpreters() -> dict[tuple[int, int], str]:
-    """Interpreters of other versions from 3.10 on, as pyenv and most systems lay them out."""
+    """Finds interpreters of other versions from 3.10 on, as pyenv and most systems install them."""
     found: dict[tuple[int, int], str] = {}
     folders = [*Path.home().glob(".pyenv/versions/*/bin"), Path("/usr/bin"), Path("/usr/local/bin")]
     for minor in range(10, 16):
@@ -182,7 +182,7 @@ def test_private_names_and_assertions_are_recorded() -> None:
     }
     assert [text for text, one in parsed.items() if one.has_private_names] == [
         "x.__private",
-        "'__text'",  # harmless, and not worth telling apart
+        "'__text'",  # treated like a private name, which is harmless
     ]
     assert [text for text, one in parsed.items() if one.has_assert] == ["__debug__"]
 
@@ -332,11 +332,11 @@ def test_local_imports_have_attribute_paths() -> None:
     }
     namespace: dict[str, Any] = {}
     exec(textwrap.dedent(text), namespace)
-    # Byte code shows the same, and may show a captured module by itself beside.
+    # Byte code shows the same, and may also show a captured module alone.
     assert set(from_tree) <= set(names_in(namespace["f"].__code__).imports)
 
 
-# The tree of the running code
+# The source of the running code
 
 
 def test_lambdas_on_one_line_are_distinguished() -> None:
@@ -553,7 +553,7 @@ def test_byte_code_is_read_in_linear_time() -> None:
         assert len(names_in(namespace["f"].__code__).reads) > count
         return time.process_time() - start
 
-    assert seconds(16_000) < 20 * seconds(2_000)  # eight times the names; once, 200 times the time
+    assert seconds(16_000) < 20 * seconds(2_000)  # for eight times the names; it was 200 times once
 
 
 def test_notebook_cell_has_source() -> None:
@@ -572,7 +572,7 @@ def test_notebook_cell_has_source() -> None:
     code = compile(text, name, "exec", flags, True)
     with contextlib.suppress(StopIteration):
         types.FunctionType(code, namespace)().send(None)
-    # What stands after the `await` is run as a cell without one is.
+    # Code after the `await` runs like code of a cell without `await`.
     body = "\n\n" + text.split("\n", 3)[3]
     exec(compile("\n" + body, name, "exec", flags, True), namespace)
     assert 41 in tokens(namespace["f"])
@@ -594,7 +594,7 @@ def test_module_in_zip_file_has_source(tmp_path: Path) -> None:
 
 def test_tracing_and_monitoring_do_not_count(load: Callable[..., types.ModuleType]) -> None:
     module = load("def f(x):\n    for i in range(x):\n        x += i\n    return x\n")
-    for _ in range(100):  # so that the interpreter specialises it
+    for _ in range(100):  # so that the interpreter specializes it
         module.f(5)
     previous = sys.gettrace()
     sys.settrace(lambda *_: None)
@@ -673,9 +673,7 @@ def test_source_warnings_are_not_repeated(load: Callable[..., types.ModuleType])
 
 
 @pytest.mark.parametrize("flags", [[], ["-O"], ["-OO"]])
-def test_optimized_python_changes_hash_if_assert_is_present(
-    flags: list[str], tmp_path: Path
-) -> None:
+def test_optimize_flag_changes_hash_if_assert_is_present(flags: list[str], tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(
         "def f(x):\n    'doc'\n    assert x\n    return x\ndef g(x):\n    'doc'\n    return x\n"
     )
@@ -708,7 +706,7 @@ def test_code_with_different_constants_differs() -> None:
         assert same_code(one, code("\n\n" + different[i]))
 
 
-# What names lead to
+# References
 
 
 def names(function: Any) -> dict[str, object]:
@@ -904,7 +902,7 @@ def test_empty_closure_cell_is_part_of_definition() -> None:
     assert names(outer()) == {"captured later is empty": None}
 
 
-# Other code
+# Other kinds of code
 
 
 def name_of(thing: Any) -> str:
@@ -982,7 +980,7 @@ def test_methods_and_partials_count_by_their_parts() -> None:
 
 
 def test_library_wrapper_counts_by_its_parameters(tmp_path: Path) -> None:
-    library = types.ModuleType("json.made_up")  # a library's, by its name
+    library = types.ModuleType("json.made_up")  # a library module by name
     sys.modules[library.__name__] = library
     text = """
     import functools
@@ -1030,7 +1028,7 @@ def test_singledispatch_counts_by_its_implementations() -> None:
 def test_values_are_not_code() -> None:
     for value in (None, 1, "a", b"", [], {}, {1}, (1,), object(), Thing(), re_pattern(), enum):
         assert not is_code(value)
-    with pytest.raises(TypeError, match="no code"):
+    with pytest.raises(TypeError, match="not code"):
         describe([])
     assert types.FunctionType in CODE_TYPES
 
@@ -1133,7 +1131,7 @@ def test_describing_class_with_slots_does_not_change_it() -> None:
     assert set(Thing.__dict__) == before
 
 
-# What is the user's own
+# User code
 
 
 def test_user_code_and_library_code() -> None:
@@ -1161,13 +1159,13 @@ def test_folder_decides_if_code_is_user_code(
     monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(project)])
     assert not is_user_code("lib.mod", str(site / "lib" / "mod.py"))
     assert is_user_code("pkg.mod", str(project / "pkg" / "mod.py"))
-    # A name of the standard library's does not make a user's file a library.
+    # A user file with the name of a standard module is user code.
     assert is_user_code("statistics", str(project / "statistics.py"))
     assert not is_user_code("lib", str(project / "__pypackages__" / "3.11" / "lib" / "mod.py"))
-    # A zip file lies where it lies.
+    # The location of a zip file decides.
     assert is_user_code("zipped", str(project / "app.zip" / "zipped.py"))
     assert not is_user_code("zipped", str(site / "egg.egg" / "zipped.py"))
-    # A folder of that name that is not on the path is no library.
+    # A folder of that name that is not on `sys.path` is not a library folder.
     assert is_user_code("mod", str(tmp_path / "other" / "site-packages" / "mod.py"))
     if hasattr(os, "symlink"):
         (site / "linked").symlink_to(project / "pkg", target_is_directory=True)
@@ -1221,7 +1219,7 @@ def test_track_package_declares_user_code(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_second_description_is_fast(load: Callable[..., types.ModuleType]) -> None:
-    # A bound far from what it takes (0.1 s), against walking what need not be walked.
+    # It takes 0.1 s: the limit only detects needless walks.
     import time
 
     module = load("\n".join(f"def f{i}(x): return f{i + 1}(x) + {i}" for i in range(1000)))

@@ -1,4 +1,4 @@
-"""What users set on libraries, and what code reads by other ways than its name, is part of the key."""
+"""Tests that patches of libraries, and values read in indirect ways, are part of the cache key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patch_cases import LIBRARY, ROWS, Row
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each row runs in a process")
 
-#: Runs each row in processes of its own: its changes one after the other, and some of them before the first call.
+#: Runs each row in separate processes: its changes one by one, some of them before the first call.
 RUN = """
 import importlib, json, os, sys, warnings
 import funes
@@ -51,7 +51,7 @@ def in_process(*arguments):
     os.wait()
     return said
 
-# What each process would import itself.
+# The modules that each process would import itself.
 importlib.import_module("warm")
 function = funes.memorious(cache_dir=os.path.join(FOLDER, "cache"))(sys.modules["warm"].f)
 look(function)
@@ -65,7 +65,7 @@ for name, changes in ROWS:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """For each row: key, result and the result without funes, live and from the start of a process."""
+    """Returns key, result and result without funes for each row, live and from the start of a process."""
     import subprocess
     import sys
 
@@ -100,7 +100,7 @@ def test_change_of_library_or_setting_is_detected(row: Row, outcomes: dict[str, 
         assert result == plain
     for (key, result, _), (next_key, next_result, _) in itertools.pairwise(live):
         assert result != next_result, "the row changes nothing"
-        # The name of a function is in its key in each process, and another one is noticed.
+        # The name of a function is in its key in each process, and a changed name is detected.
         assert key != next_key
-    # A process that begins with the changes has the same keys.
+    # A process that starts with the changes has the same keys.
     assert [process[0][0] for process in fresh] == [key for key, _, _ in live[1:]]

@@ -1,4 +1,4 @@
-"""Models of pydantic: their fields count, with their types, since pydantic acts on them."""
+"""Tests that the fields of pydantic models count with their types, since pydantic uses them."""
 
 from __future__ import annotations
 

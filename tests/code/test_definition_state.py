@@ -1,4 +1,4 @@
-"""State that computed calls change: it counts with the value that it had before the first of them."""
+"""Tests that state which calls change counts with its value from before the first computed call."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Run = Callable[[str], types.SimpleNamespace]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """``run(text)`` imports a module of this text and returns it."""
+    """Returns ``run(text)``, which imports a module with this text."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def load(text: str) -> Any:
-        name = f"state_{next(NUMBERS)}"  # each is the first of its name in this process
+        name = f"state_{next(NUMBERS)}"  # a new module name each time
         (tmp_path / f"{name}.py").write_text(
             f"from funes import memorious\n{textwrap.dedent(text)}"
         )
@@ -44,7 +44,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return load
 
 
-# A row: what the code changes, the name that the warning has, the module.
+# The changed state of each row, the name in the warning, and the module.
 CHANGED = {
     "default": (
         "memo",
@@ -290,7 +290,7 @@ for name in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    """What the calls of each case came to in three processes, one after the other."""
+    """Returns the results of each case in three processes, one after the other."""
     folder = tmp_path_factory.mktemp("state")
     names = [f"case_{number}" for number in range(len(CHANGED))]
     for name, (_, text) in zip(names, CHANGED.values(), strict=True):
@@ -655,7 +655,7 @@ def test_fork_keeps_recorded_changes(run: Run) -> None:
     os.close(writer)
 
 
-# What cannot be hashed
+# Objects that cannot be hashed
 
 
 @pytest.mark.parametrize(
@@ -689,7 +689,7 @@ def test_replacement_of_unhashable_global_is_detected(make: str, run: Run) -> No
             step.close()
 
 
-# A definition that never stays
+# Definitions that change each time
 
 
 def test_warning_names_value_that_differs_in_each_process(tmp_path: Path, python: Python) -> None:
@@ -709,7 +709,7 @@ def test_warning_names_value_that_differs_in_each_process(tmp_path: Path, python
     said = [python("main.py", number).stderr for number in "1233"]
     assert said[0] == said[1] == ""
     assert "default t" in said[2]
-    assert "'N'" in said[2]  # for the third time in a row, too
+    assert "'N'" in said[2]  # the third time in a row
     assert "default t" in said[3]
     assert "'N'" not in said[3]
 
@@ -725,7 +725,7 @@ def test_warning_names_value_that_session_keeps_changing(run: Run) -> None:
             return g
         """)
     for n in range(5):
-        module.make(n)(1)  # side by side, as a factory makes them
+        module.make(n)(1)  # several functions of one factory
     module.f(1)
     module.metrics[0] = 1
     module.f(1)
@@ -754,7 +754,7 @@ def test_no_unstable_warning_if_results_are_found(tmp_path: Path, python: Python
         return str(python("main.py", *numbers).stderr)
 
     assert said("1", "2") == ""
-    # The results of both are found before the next.
+    # The results of both definitions are found before the next one.
     assert said("1", "2", "3") == said("4", "1", "5", "2", "6") == ""
     assert "third time in a row" in said("7", "8")
 

@@ -1,4 +1,4 @@
-"""The graph of a definition, as people see it."""
+"""Tests `explain_definition` and the graph in `definition.json`."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def everything(n: int) -> object:
 
 
 TREE = """\
-test_graph.everything (function)
+test_definition_tree.everything (function)
 |- global LAYERS = <list>
-|- global OPAQUE: by its type only, test_graph.Opaque, since 'global OPAQUE', which everything uses -> .lock: an event \
-cannot be part of a key
-|- global Square -> test_graph.Square (class)
+|- global OPAQUE: by its type only, test_definition_tree.Opaque, because 'global OPAQUE', which everything \
+uses -> .lock: an event cannot be part of a key
+|- global Square -> test_definition_tree.Square (class)
 |  |- attribute SIDE = 3
-|  |- attribute area -> test_graph.Square.area (function)
-|  |  |- captured __class__ -> test_graph.Square (class), see above
+|  |- attribute area -> test_definition_tree.Square.area (function)
+|  |  |- captured __class__ -> test_definition_tree.Square (class), see above
 |  |  `- global np by name = ('module', 'numpy')
-|  `- base 0 -> test_graph.Base (class)
-|     `- attribute area -> test_graph.Base.area (function)
+|  `- base 0 -> test_definition_tree.Base (class)
+|     `- attribute area -> test_definition_tree.Base.area (function)
 |        `- global RATE = 0.1
-`- global even -> test_graph.even (function)
-   `- global odd -> test_graph.odd (function)
-      `- global even -> test_graph.even (function), see above
+`- global even -> test_definition_tree.even (function)
+   `- global odd -> test_definition_tree.odd (function)
+      `- global even -> test_definition_tree.even (function), see above
 """
 
 
@@ -77,7 +77,9 @@ def test_tree_shows_nodes_values_and_leaves() -> None:
 
 def test_tree_is_printed_to_stdout_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     explain_definition(odd)
-    assert capsys.readouterr().out.startswith("test_graph.odd (function)\n`- global even ->")
+    assert capsys.readouterr().out.startswith(
+        "test_definition_tree.odd (function)\n`- global even ->"
+    )
     explain_definition(np.sum)
     assert "counts by its name" in capsys.readouterr().out
     with pytest.raises(TypeError, match="takes a function or a class"):
@@ -97,18 +99,18 @@ def test_definition_file_is_written_beside_entries() -> None:
     assert described["parameters"] == ["n"]
     assert described["depends_on"] == []
     root, *others = described["nodes"]
-    assert root["name"] == "test_graph.everything"
+    assert root["name"] == "test_definition_tree.everything"
     assert root["source"].startswith("@memorious\ndef everything(n: int)")
     assert {node["name"] for node in others} == {
-        "test_graph.Base",
-        "test_graph.Base.area",
-        "test_graph.Square",
-        "test_graph.Square.area",
-        "test_graph.even",
-        "test_graph.odd",
+        "test_definition_tree.Base",
+        "test_definition_tree.Base.area",
+        "test_definition_tree.Square",
+        "test_definition_tree.Square.area",
+        "test_definition_tree.even",
+        "test_definition_tree.odd",
     }
     [position] = root["links"]["global even"]["nodes"]
-    assert described["nodes"][position]["name"] == "test_graph.even"
+    assert described["nodes"][position]["name"] == "test_definition_tree.even"
     assert root["links"]["global LAYERS"] == {"value": hash_value(LAYERS), "shown": "<list>"}
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
@@ -129,7 +131,7 @@ def test_own_hash_identifies_changed_node(monkeypatch: pytest.MonkeyPatch) -> No
     before = own()
     monkeypatch.setattr(odd, "__code__", (lambda n: n % 2 == 1).__code__)
     after = own()
-    assert [name for name in before if before[name] != after[name]] == ["test_graph.odd"]
+    assert [name for name in before if before[name] != after[name]] == ["test_definition_tree.odd"]
 
 
 def test_failing_definition_file_does_not_affect_call(cache: Path) -> None:

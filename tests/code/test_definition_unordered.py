@@ -1,4 +1,4 @@
-"""What libraries write into a class of the user's: it counts, in no order where they made it of a set."""
+"""Tests attributes that libraries add to user classes: the order of lists made from sets does not count."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LIBRARY = """
         return decorate
     """
 
-#: Name of a case -> the library that it needs, the text of a module with a function `f`.
+#: For each case: the library that it needs, and the source of a module with a function `f`.
 CASES = {
     "a metaclass and a base class": (
         "acting",
@@ -197,7 +197,7 @@ def test_three_processes_compute_one_definition(
 @pytest.mark.parametrize(
     "edit",
     [
-        ("n, m = 3, 4", "m, n = 4, 3"),  # the library's list of fields comes in this order
+        ("n, m = 3, 4", "m, n = 4, 3"),  # the library lists the fields in this order
         ("flag=True", "flag=False"),
         ("return 3", "return 4"),
         ("on_c", "on_d"),

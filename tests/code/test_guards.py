@@ -1,4 +1,4 @@
-"""What changes in a running session is noticed at the next call."""
+"""Tests that changes in a running session are detected at the next call."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_change_of_result_is_detected(
             return repr(error)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CacheWarning)  # of variables that the function changes
+        warnings.simplefilter("ignore", CacheWarning)  # about variables that the function changes
         before = outcome(module.f)
         assert outcome(module.f) == before
         for statement in case.changes:

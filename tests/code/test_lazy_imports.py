@@ -1,4 +1,4 @@
-"""Lazy imports (PEP 810): resolved when a definition is made. A stand-in takes the place of Python 3.15's own."""
+"""Tests that lazy imports (PEP 810) are resolved. A substitute replaces the type of Python 3.15."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funes._code import lazy_imports
 
 
 class Lazy:
-    """As `types.LazyImportType`, for the tests."""
+    """A substitute for `types.LazyImportType`."""
 
     def __init__(self, module: str, name: str | None = None) -> None:
         self.module, self.name = module, name

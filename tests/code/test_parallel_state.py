@@ -1,4 +1,4 @@
-"""First calls in parallel that change state: their results are found by the next process."""
+"""Tests that the next process finds the results of parallel first calls that change state."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ CHANGES = {
             LOG.append(x)
             Config().run(x)
     """,
+    "a list, a dict, an attribute, a nested list": """
+        LOG, TABLE, BOX = [], {}, {"a": [[]]}
+        class Own:
+            def __init__(self): self.seen = []
+            def add(self, x): self.seen.append(x)
+        OWN = Own()
+        def change(x):
+            LOG.append(x)
+            TABLE[x] = len(LOG)
+            BOX["a"][0].append(x)
+            OWN.add(x)
+    """,
 }
 
 
@@ -57,7 +69,7 @@ def _switch_often() -> Iterator[None]:
 
 
 def load(text: str, folder: Path) -> Any:
-    """A module as a new process has it: with the state that its text says."""
+    """Loads a module as a new process would, with its initial state."""
     text = f"from funes import memorious\n{textwrap.dedent(text)}\n" + textwrap.dedent(f"""
         @memorious(cache_dir={str(folder)!r})
         def f(x):

@@ -1,4 +1,4 @@
-"""Secrets stay out of files and off the screen: only digests of them are shown."""
+"""Tests that secrets are not stored or shown: only their digests are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEXTS = {
 
 @pytest.fixture
 def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Callable[..., Any]:
-    """``define(text, secret)``: `f` of a module `mine` with this text."""
+    """Returns ``define(text, secret)``, which gives `f` of a module `mine` with this text."""
     numbers = itertools.count()
     (tmp_path / "keys_of_mine.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))

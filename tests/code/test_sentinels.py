@@ -1,4 +1,4 @@
-"""Objects that are nothing but their identity: they count by the name that a module has for them."""
+"""Tests that bare objects count by their names in a module."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_replaced_sentinel_is_detected(
     assert user.f(new) is False
     assert user.g(new) is (how != "import")
     if how != "assign":
-        # The module that imported it has the old one under a name.
+        # A module that imported the old object still has it under a name.
         assert user.f(old) is True
     assert user.h(1) is True
     assert user.h(1, (1, new)) is False
@@ -159,7 +159,7 @@ def test_object_without_name_is_refused(made: Any) -> None:
     nameless = object()
     with pytest.raises(UnhashableArgumentError, match="no module has it under a name"):
         hash_value([nameless])
-    with pytest.warns(CacheWarning, match=r"a bare object\(\) has no value"):
+    with pytest.warns(CacheWarning, match=r"a bare object\(\) has an identity but no value"):
         assert user.f(nameless) is False
     assert hash_value(made.MISSING) == hash_value(made.SAME) != hash_value(made.OTHER)
 

@@ -71,9 +71,9 @@ def digits(cache: Path, python: Python) -> Callable[..., Search]:
         seconds = time.perf_counter() - start
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
-        counts = re.search(r"^(\d+) points: (\d+) remembered, (\d+) computed", done.stdout, re.M)
+        counts = re.search(r"^(\d+) points: (\d+) cached, (\d+) computed", done.stdout, re.M)
         assert counts, done.stdout
-        _, table = done.stdout.split("held back:\n")
+        _, table = done.stdout.split("on the test pictures:\n")
         return Search(*map(int, counts.groups()), table.split("\n\n")[0].splitlines(), seconds)
 
     return run
@@ -111,7 +111,7 @@ def test_digits_stopped_resumed_repeated_and_extended(
     assert stopped.returncode == 130
     assert "Traceback" not in stopped.stderr
     entries = sorted(cache.glob("train/*/*.dill"))
-    assert f"Stopped: {len(entries)} of 100 points are kept." in stopped.stdout
+    assert f"Stopped: {len(entries)} of 100 points are cached." in stopped.stdout
     assert 12 <= len(entries) < 100
     before = {entry: entry.stat().st_mtime_ns for entry in entries}
 

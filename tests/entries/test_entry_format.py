@@ -1,4 +1,4 @@
-"""The files of entries: the extension, the reference and the vectors agree byte for byte."""
+"""Entry files: the extension, the reference implementation and the vectors agree byte for byte."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_entry_of_a_call_matches_documented_format(
     def work(x: Any) -> Any:
         return function(x)
 
-    for _ in range(2):  # the second miss of a function goes another way
+    for _ in range(2):  # the second miss of a function takes the fast path
         given = argument()
         output = work(given)
         name = Name("work", work.definition, work.key(given).arguments)

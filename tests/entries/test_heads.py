@@ -1,4 +1,4 @@
-"""Inputs without outputs: the head of an entry has what the whole entry has, and the body stays untouched."""
+"""Heads of entries: equal to the entry without its output, and read without the body."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Printed = Callable[[], list[str]]
 
 
 def stored(folder: Path | str, *parts: Any, key: bytes | None = None) -> Entry:
-    """The parts of an entry, written and read."""
+    """Write an entry and read its parts."""
     store = Store(str(folder), key=key)
     assert store.write(*KEY, *parts)
     entry = store.read(*KEY)
@@ -81,7 +81,7 @@ def test_head_equals_entry_without_output(
     assert hash_value(head) == hash_value(rest)
 
 
-# The body stays untouched
+# The body is not read
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])
@@ -89,10 +89,10 @@ def test_head_equals_entry_without_output(
 def test_reading_head_ignores_body_and_fast_pickle(
     size: int, key: bytes | None, cache: Path
 ) -> None:
-    spoilt = b"\xff" * size + b"."  # no pickle
+    spoilt = b"\xff" * size + b"."  # an invalid pickle
     inputs = pickle.dumps({"input": {"x": 1}}, 5)
     stored(cache, spoilt, (spoilt, None), (0.5, (inputs, None), None), key=key)
-    entry = only_entry(cache, key=key)
+    entry = only_entry(cache, signing_key=key)
     assert (entry.input, entry.time) == ({"x": 1}, 0.5)
     version = entry.version
     assert version.seconds() == 0.5
@@ -104,7 +104,7 @@ def test_reading_head_ignores_body_and_fast_pickle(
 
 
 class Opened:
-    """An object that says when it is made again."""
+    """Prints a line when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return print, ("it was loaded",)
@@ -130,7 +130,7 @@ def test_reading_time_does_not_unpickle_inputs(tmp_path: Path, printed: Printed)
     entry = only_entry(tmp_path)
     assert (entry.time, entry.version.seconds()) == (0.25, 0.25)
     assert printed() == []
-    entry.input  # noqa: B018 -- which says so
+    entry.input  # noqa: B018 -- prints the line
     assert printed() == ["it was loaded"]
 
 
@@ -138,7 +138,7 @@ def test_reading_time_does_not_unpickle_inputs(tmp_path: Path, printed: Printed)
 
 
 def local(name: str) -> Any:
-    """A function that only dill can write, and that refers to itself."""
+    """Define a recursive function that only dill can pickle."""
 
     def inner(n: int) -> int:
         return n if n < 1 else inner(n - 1)
@@ -159,7 +159,7 @@ def test_inputs_that_only_dill_can_pickle_are_in_head(place: str, tmp_path: Path
 
 
 def test_names_that_only_dill_resolves_are_read(tmp_path: Path) -> None:
-    """dill writes the type of None by a name that only dill has."""
+    """dill writes the type of None by a name that only dill resolves."""
     entry = stored(tmp_path, *codec.dump_entry({"type": type(None)}, lambda: 1, 0.5))
     assert codec.load_head(entry)["input"] == {"type": type(None)}
 
@@ -186,7 +186,7 @@ def test_large_input_arrays_are_stored_once_per_file(
 
 
 class Made:
-    """Its memory is another one each time that it is pickled."""
+    """Has new memory at each pickling."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -246,7 +246,7 @@ def test_class_of_main_is_by_name_in_its_program_and_by_value_elsewhere(
     assert printed() == ["the output was loaded"]
 
 
-# What is wrong with a file
+# Damaged files
 
 
 @pytest.mark.parametrize("key", [None, b"secret"])
@@ -256,7 +256,7 @@ def test_any_changed_head_is_damaged(key: bytes | None, cache: Path) -> None:
         return x * 2
 
     double(21)
-    entry = only_entry(cache, key=key)
+    entry = only_entry(cache, signing_key=key)
     sound = entry.path.read_bytes()
     start, end = sound.index(b"head"), len(sound) - entries.TRAILER
     assert start < end
@@ -280,9 +280,9 @@ def test_unsigned_head_is_never_unpickled(cache: Path, printed: Printed) -> None
     for key in (b"ours", b"theirs"):
         for read in (lambda entry: entry.input, lambda entry: entry.time):
             with pytest.raises(PermissionError, match="not signed"):
-                read(only_entry(cache, key=key))
+                read(only_entry(cache, signing_key=key))
     assert printed() == []
-    only_entry(cache).input  # noqa: B018 -- which is live
+    only_entry(cache).input  # noqa: B018 -- proves that unpickling has an effect
     assert printed() == ["it was loaded"]
 
 
@@ -305,7 +305,7 @@ def test_entry_without_head_is_left_out_of_listings(cache: Path) -> None:
 @pytest.mark.parametrize("inputs", [1, {}, {"input": 1}, ["input"]])
 def test_head_with_wrong_content_is_refused(inputs: Any, tmp_path: Path) -> None:
     entry = stored(tmp_path, b"N.", None, (0.5, (pickle.dumps(inputs), None), None))
-    with pytest.raises(DamagedEntryError, match=r"is not an entry|is not a head of an entry"):
+    with pytest.raises(DamagedEntryError, match="is not a head of an entry"):
         codec.load_head(entry)
 
 

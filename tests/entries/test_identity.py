@@ -1,4 +1,4 @@
-"""Functions are known by module and qualified name, and those of one name are never taken for one."""
+"""Functions are identified by module and qualified name, and equal names are never mixed up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def made(text: str, module: str, name: str = "train") -> Any:
-    """A memorious function of a module, or of a class in it, from the text of the module."""
+    """Define a memorious function of a module, or of a class in it, from the source of the module."""
     namespace: dict[str, Any] = {"__name__": module}
     exec(text, namespace)
     found: Any = namespace
@@ -63,7 +63,7 @@ def in_functions() -> list[Any]:
 
 @pytest.fixture(params=[in_modules, in_classes, in_functions])
 def two(request: pytest.FixtureRequest) -> list[Any]:
-    """Two functions of one name that share a folder."""
+    """Two functions with equal names that share a folder."""
     functions: list[Any] = request.param()
     return functions
 
@@ -85,7 +85,7 @@ def test_explain_compares_with_versions_of_the_same_function(two: list[Any]) -> 
     found = other.explain(1)
     assert (found.why, found.version, found.is_remembered_there) == ("never called", None, False)
     assert str(found).endswith("nothing is stored of this function")
-    with pytest.raises(AdoptionError, match="say function="):
+    with pytest.raises(AdoptionError, match="pass function="):
         other.adopt(one.definition)
     assert other(1) == 3
 
@@ -247,7 +247,7 @@ def test_session_without_file_is_main_module(python: Callable[..., Any]) -> None
         (["mine.train:f", "a/mine/train.py:f"], {"mine.train:f"}),
         (["train:f", "mine/train.py:g"], {"train:f", "mine/train.py:g"}),
         (["other.train:f", "mine/train.py:f"], {"other.train:f", "mine/train.py:f"}),
-        # Which one is meant is not certain.
+        # Ambiguous.
         (["a.b:f", "b:f", "a/b.py:f"], {"a.b:f", "b:f", "a/b.py:f"}),
         (["b:f", "a/b.py:f", "c/b.py:f"], {"b:f", "a/b.py:f", "c/b.py:f"}),
         (["a:f", "b:f"], {"a:f", "b:f"}),

@@ -1,4 +1,4 @@
-"""The bytes of an entry: every kind of result comes back as it was, here and in another program."""
+"""Pickling of entries: every kind of result survives a round trip, here and in another program."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def there_and_back(output: Any) -> Any:
     assert list(entry) == ["input", "output", "time"]
     assert entry["input"] == {"x": 1}
     assert entry["time"] == 0.5
-    # Without funes, whatever reads a pickle reads the body.
+    # Any program that reads pickles can read the body.
     assert type(pickle.loads(body)["output"]).__name__ == type(output).__name__
     return entry["output"]
 
 
-# What comes back
+# Round trips
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_each_load_returns_a_new_object() -> None:
     assert load_entry(body, fast)["output"] == [1]
 
 
-# What is refused
+# Refused results
 
 
 async def coroutine_function() -> None:
@@ -227,7 +227,7 @@ class Fickle:
 
 
 class Raised(BaseException):
-    """No Exception, as those of test runners and event loops."""
+    """Is no Exception, like errors of test runners and event loops."""
 
 
 def refused(output: Any) -> str:
@@ -265,7 +265,7 @@ def test_refused_generator_is_not_consumed() -> None:
 
 @pytest.mark.parametrize("mode", ["w", "wb", "rb", "r+b", "r"])
 def test_open_files_are_refused(tmp_path: Path, mode: str) -> None:
-    """dill would store how they were opened, and every hit would open, or empty, them again."""
+    """dill would store how a file was opened, and every hit would open or truncate it again."""
     path = tmp_path / "data"
     path.write_text("kept")
     with path.open(mode) as file:
@@ -284,7 +284,7 @@ def test_too_deeply_nested_results_are_refused() -> None:
     start = time.perf_counter()
     assert "nested too deeply" in refused(output)
     assert time.perf_counter() - start < 5
-    while output:  # else taking it apart at the end of the test recurses, too
+    while output:  # else deallocating it at the end of the test recurses, too
         output = output[0]
 
 
@@ -351,7 +351,7 @@ def test_program_that_imports_dill_keeps_its_registrations(python: Python) -> No
 
 
 def test_standard_output_is_not_redirected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where dill does that, what other threads print gets lost."""
+    """dill redirects it, and loses what other threads print."""
     import dill.temp
 
     monkeypatch.setattr(dill.temp, "capture", None)
@@ -361,7 +361,7 @@ def test_standard_output_is_not_redirected(monkeypatch: pytest.MonkeyPatch) -> N
 def test_modules_used_by_a_function_are_pickled_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """dill would write their whole content, and overwrite it when the entry is read."""
+    """dill would write the content of modules, and overwrite modules when the entry is read."""
     (tmp_path / "users_module.py").write_text(
         "import threading\nlock = threading.Lock()\nsetting = 1\n"
         "def make():\n    return lambda: setting\n"
@@ -376,12 +376,12 @@ def test_modules_used_by_a_function_are_pickled_by_name(
         got = load_entry(body)["output"]
         assert got["module"] is users_module
         assert users_module.setting == 2
-        assert got["function"]() == 2  # a function sees the globals of its module
+        assert got["function"]() == 2  # a function uses the globals of its module
     finally:
         del sys.modules["users_module"]
 
 
-# What the program itself defines
+# The program's own module
 
 DEFINITIONS = """
 import abc, collections, dataclasses, enum, functools, threading, typing
@@ -508,7 +508,7 @@ def test_classes_of_main_are_by_name_here_and_by_value_elsewhere(
 
 
 def test_parent_reads_results_of_spawned_workers(python: Python, tmp_path: Path) -> None:
-    """There, the program's own module is called __mp_main__."""
+    """Their own module is named __mp_main__."""
     main = """
 from funes._entries.codec import dump_entry, load_entry
 
@@ -539,7 +539,7 @@ if __name__ == "__main__":
 def test_worker_writes_name_of_class_that_it_received_by_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As those of loky and Dask get the classes of __main__."""
+    """Workers of loky and Dask receive the classes of __main__ by value."""
     ghost = type("Ghost", (), {"__module__": "__main__", "__qualname__": "Ghost"})
     body, fast, _ = dump_entry({}, ghost(), 0.0)
     assert type(load_entry(body, fast)["output"]).__name__ == "Ghost"
@@ -551,7 +551,7 @@ def test_worker_writes_name_of_class_that_it_received_by_value(
 def test_redefined_class_is_stored_by_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As in a notebook: an object of the old class must not become one of the new."""
+    """As in a notebook: an object of the old class must not become an object of the new one."""
 
     def define(answer: int) -> Any:
         return type(
@@ -601,7 +601,7 @@ def test_reference_to_main_is_found_at_any_position(
     assert c_pickler.names_main(pickle.dumps([*before, kind(), Point(1)], 5))
 
 
-# Reading what is no entry
+# Reading files that are no entries
 
 
 @pytest.mark.parametrize("content", [[1], {"input": {}, "output": 1}, "text", None])
@@ -622,7 +622,7 @@ def test_failing_fast_pickle_falls_back_to_portable_pickle() -> None:
     assert load_entry(body, b"no pickle")["output"] == 1
 
 
-# Arguments before the call
+# Argument snapshots
 
 
 def test_snapshot_shares_immutable_arguments() -> None:
@@ -726,7 +726,7 @@ def test_coroutines_and_tasks_are_refused_in_a_running_loop() -> None:
     assert "Task" in asyncio.run(main())
 
 
-# Objects that are nothing but their identity
+# Sentinels
 
 NOTHING = object()
 

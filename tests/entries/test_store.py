@@ -1,4 +1,4 @@
-"""The store as Python uses it: what is on disk, what is raised, what other processes see."""
+"""The store in Python: files, errors, and other processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def files(folder: str | Path) -> list[Path]:
 
 
 def run(code: str, *arguments: str) -> None:
-    """Runs code in a process of its own, with the names of this module."""
+    """Run code in another process, with the names of this module."""
     prelude = (
         f"import os, sys, pickle\nfrom funes._funes import Store\nKEY = {KEY}\nBODY = {BODY}\n"
     )

@@ -1,4 +1,4 @@
-"""Results with large arrays: read without a copy, writable, the file pristine, an ordinary pickle to everybody else."""
+"""Large arrays: read without a copy, writable without changing the file, readable by plain pickle."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def arrays() -> dict[str, Any]:
         "structured": np.zeros(N, dtype=[("a", "<i4"), ("b", "<f8")]),
         "dates": np.arange(N).astype("datetime64[s]"),
         "twice": [whole, whole],
-        "among others": {"name": "x" * 100_000, "array": whole, "small": whole[:3]},
+        "with other values": {"name": "x" * 100_000, "array": whole, "small": whole[:3]},
         "frame": pd.DataFrame({"a": whole, "b": np.arange(N), "c": ["x"] * N}),
         "series": pd.Series(whole, name="s"),
         "bytes": b"ab" * N,
@@ -76,7 +76,7 @@ def test_arrays_survive_round_trip_for_funes_and_plain_pickle(
 ) -> None:
     first = made(kind)
     expected = hash_value(first)
-    # Read and verified, then mapped, each for its own reader.
+    # The first read verifies the file; later ones map it, each for one reader.
     assert [hash_value(made(kind)) for _ in range(3)] == [expected] * 3
     assert printed() == [kind]
     [listed] = load_cached_results(made)
@@ -132,7 +132,7 @@ def test_array_uses_the_mapped_file(kind: str) -> None:
     array = np.asarray(array["a"] if kind in {"frame", "pyarrow"} else array)
     path = made.key(kind).path
     assert resident(array, path) is not None
-    # As it would be seen of a copy.
+    # A copy would be visible here.
     assert resident(array.copy(), path) is None
 
 
@@ -150,7 +150,7 @@ def test_mapped_file_is_read_as_often_as_it_is_verified(
 
     size = 64 * N
     ones(size)
-    time.sleep(0.05)  # until a later change would show in the times of the file
+    time.sleep(0.05)  # a later change then changes the times of the file
     arrays = [ones(size), ones(size)]
     path = ones.key(size).path
     loaded = [resident(array, path) for array in arrays]
@@ -158,7 +158,7 @@ def test_mapped_file_is_read_as_often_as_it_is_verified(
 
 
 def resident(array: Any, path: Path) -> int | None:
-    """How many KB of the map that an array lies in are in memory; None if it is none of the file."""
+    """Return the KB in memory of the map that holds an array; None if it is no map of the file."""
     address, found = array.ctypes.data, False
     for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
         limits, *words = line.split()

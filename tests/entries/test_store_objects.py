@@ -1,4 +1,4 @@
-"""Large arguments: stored once per content, and missed by the listing only."""
+"""Large arguments: stored once per content, and needed only by listings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_missing_large_argument_leaves_other_inputs_listed(
     [result] = load_cached_results(total)
     assert result["output"] == LARGE
     assert path.name in result["input"]["values"]
-    # The next call that stores it brings it back.
+    # The next call with it stores it again.
     total(values, 3)
     assert all((result["input"]["values"] == values).all() for result in load_cached_results(total))
 

@@ -1,4 +1,4 @@
-"""Who may read and write: keys, permissions, and what lies in the place of an entry."""
+"""Trust: signing keys, permissions, and links or other files at the path of an entry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def double_with(**options: Any) -> Any:
 
 
 class Bomb:
-    """Unpickling it leaves a trace."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ def test_signed_entries_are_hits_only_with_the_key(cache: Path, printed: Printed
         assert printed() == ["21"]
         with pytest.warns(CacheWarning, match="not signed"):
             assert list(load_cached_results(other)) == []
-    # Nobody asks for the signature without a key, and what was there is still there.
+    # Without a key no signature is checked, and the entry is still there.
     assert double_with()(21) == 42
     assert double_with(signing_key="ours")(21) == 42
     assert printed() == []
@@ -83,11 +83,11 @@ def test_unsigned_entry_is_never_unpickled(
     assert not guarded.is_cached(argument)
     assert not trace.exists()
     plain(argument)
-    assert trace.exists()  # the bomb was live
+    assert trace.exists()  # proves that unpickling has an effect
 
 
 def test_signed_entry_is_never_mapped(cache: Path) -> None:
-    # Who can write to the file could change it after the look at its signature.
+    # Another process could change the mapped file after its signature was checked.
     np = pytest.importorskip("numpy")
 
     @memorious(signing_key="ours", memory=0)
@@ -142,7 +142,7 @@ def test_function_without_its_key_reads_no_entry(cache: Path) -> None:
 
 def test_key_is_pickled_with_a_function_by_value(cache: Path) -> None:
     arrived = pickle.loads(pickle.dumps(double_with(signing_key="ours")))
-    assert arrived._options.key.reveal() == b"ours"
+    assert arrived._options.signing_key.reveal() == b"ours"
 
 
 @posix

@@ -1,5 +1,6 @@
-/* The client of a network file system, as far as it remembers which names were missing: built by the test, and loaded before
- * all else (LD_PRELOAD). A name that was found missing stays so until its folder is opened, at which NFS asks its server.
+/* Simulates the client of a network file system that caches missing names. Tests build it and load it by LD_PRELOAD.
+ *
+ * A name that was missing stays missing until its folder is opened; NFS asks its server then.
  */
 
 #include "shim.h"

@@ -1,8 +1,8 @@
-/* Lets one call of the system fail, or be the last one: built by the tests, and loaded before all else (LD_PRELOAD).
+/* Lets one system call fail, or kill the process. Tests build it and load it by LD_PRELOAD.
  *
- * The program says which: `refuse(name, number, error)` lets the number-th call of this name from then on fail with this
- * errno; all of them, if the number is 0. With a negative error its process is killed instead. `counted()` tells how many
- * calls of this name there have been. `refuse_unnamed()` takes away files without a name (O_TMPFILE).
+ * `refuse(name, number, error)`: the number-th following call of this name fails with this errno; all of them if the
+ * number is 0. A negative error kills the process instead. `counted()` returns the number of calls of this name since
+ * then. `refuse_unnamed()` makes O_TMPFILE fail.
  */
 
 #include "shim.h"

@@ -1,8 +1,8 @@
-"""A process whose children each make one call while the system refuses something: `refuse.c` does it.
+"""A process that forks a child for each call, while `refuse.c` lets a system call of the child fail.
 
-Reads a line for each child: a cache folder; what is refused, as `refuse` in `refuse.c` takes it (name, number, errno);
-and words that say how: "named" if files without a name are not to be had, "later" if another call is to come before.
-Tells how many calls of that name the child made, and how it ended.
+Reads a line for each child: a cache folder; the name, number and errno for `refuse` in `refuse.c`;
+and words: "named" if unnamed files are not supported, "later" for an earlier call. Prints how many
+calls of that name the child made, and how it ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from victim import is_right, prepared, remembered
 
 
 def child(folder: str, name: str, number: str, error: str, how: str) -> int:
-    """One call; 0 if it returned what the function computes, and left at most its lock file open."""
+    """Make one call; returns 0 if it is correct, and left at most its lock file open."""
     system = ctypes.CDLL(None)
     repeat = prepared(folder, how)
     before = descriptors()
@@ -44,9 +44,9 @@ def descriptors() -> set[str]:
 
 
 def main() -> None:
-    """Forks a child for each line."""
+    """Fork a child for each line."""
     if sys.argv[1] != "cold":
-        # What a first call imports and finds out is tried apart.
+        # The imports and set-up of a first call are tested separately.
         is_right(remembered(Path(sys.argv[1])))
     for line in sys.stdin:
         process = os.fork()

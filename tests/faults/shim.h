@@ -1,6 +1,6 @@
-/* What the shims share: the function of the system that one stands before, and `open` with its optional argument.
+/* Shared by the shims: finds the original function, and wraps `open` with its optional argument.
  *
- * Whoever says OPEN(open) says in `opened` what is done in its place; the first argument is the system's own.
+ * OPEN(open) calls `opened` of the shim, whose first argument is the original function.
  */
 
 #define _GNU_SOURCE

@@ -1,4 +1,4 @@
-"""Libraries that stand before the system's own (LD_PRELOAD): tests build them of the C beside this file."""
+"""Builds libraries for LD_PRELOAD, which replace functions of the system, from the C files here."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ NEEDED = [
 
 
 def built(name: str, folder: Path) -> Path:
-    """The library of ``name.c``, built in a folder."""
+    """Build the library of ``name.c`` in a folder."""
     assert _CC
     shim = folder / f"{name}.so"
     source = str(Path(__file__).with_name(f"{name}.c"))
-    # Arguments that cannot be null are asked for nothing here, whatever the compiler thinks of comparisons.
+    # Silences warnings about comparing arguments with null that are declared nonnull.
     subprocess.run([_CC, "-shared", "-fPIC", "-O1", "-o", str(shim), source, "-ldl"], check=True)
     return shim

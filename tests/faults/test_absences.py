@@ -1,6 +1,6 @@
-"""Network file systems: a name is missing for a while after another host has made it, an open file is called stale.
+"""Network file systems: new names of another host appear late, and open files become stale.
 
-And a map of a file that another host deletes would end the process: none is made.
+Files are not mapped there, since reading a map of a file that another host deleted ends the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def later(x):
     return x * 2
 
 if len(sys.argv) == 1:
-    # Now their names are known to be missing.
+    # Now the kernel caches that these names are missing.
     assert not double.is_cached(1) and not later.is_cached(2)
     other = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     subprocess.run([sys.executable, __file__, "elsewhere"], env=other, check=True)

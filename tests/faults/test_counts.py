@@ -1,4 +1,4 @@
-"""What a call asks of the system, by number: a hit opens and reads one file, and what is worth it is synced."""
+"""Counts of system calls: a hit opens and reads one file, and costly results are synced."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ print([made(name, lambda: pause(0)) for name in ("open", "read", "stat")])
 def test_costly_result_is_synced(
     durability: str | float, seconds: float, is_synced: bool, told: Callable[[str], str]
 ) -> None:
-    # The first miss is Python's, the second one not; the third has an argument that is stored apart.
+    # The first miss takes the slow path, the second the fast path; the third has a large argument.
     script = f"""
 pause = pausing(durability={durability!r}, large_argument=100)
 times = [{seconds} + n * 1e-6 for n in range(3)]
@@ -71,7 +71,7 @@ calls = [
 print([made("fsync", call) for call in calls])
 """
     first, second, apart = eval(told(script))
-    # Each file, and the folders that lead to it: of an entry three and the one that holds them, of an object one less.
+    # Each file and its folders: an entry has three and the one that holds them, an object one less.
     assert (first, second, apart) == ((5, 5, 9) if is_synced else (0, 0, 0))
 
 
@@ -79,7 +79,7 @@ print([made("fsync", call) for call in calls])
 def test_returned_result_survives_a_kill(
     misses: int, told: Callable[[str], str], cache: Path
 ) -> None:
-    # A fork, so that the script ends as it should.
+    # A forked child is killed, so that the script ends with success.
     script = f"""
 import os, signal
 pause = pausing(large_argument=100)

@@ -1,4 +1,4 @@
-"""Damage to every file that funes stores: never a wrong result, never an error, never a call that hangs."""
+"""Damage to every file that funes stores: no wrong result, no error, and no call that hangs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def truncations(length: int) -> Iterator[tuple[str, Change]]:
 
 
 def flips(length: int, full: bool) -> Iterator[tuple[str, Change]]:
-    # Each bit in the full form, else each byte with a bit that moves on.
+    # The full form flips each bit, the short form one bit of each byte.
     for position in range(length):
         for bit in range(8) if full else [position % 8]:
 
@@ -43,7 +43,7 @@ def others() -> Iterator[tuple[str, Change]]:
 
 
 class Stored:
-    """A cache with two entries, and the only way to change a file in it: put, try, put right again."""
+    """A cache with two entries, whose files can be changed, tested and restored."""
 
     def __init__(self, cache: Path) -> None:
         @memorious(cache_dir=cache, memory=0, large_argument=64)
@@ -62,7 +62,7 @@ class Stored:
             assert self.describe(number, PADDING) == result
 
     def survives(self, what: str, path: Path) -> None:
-        """Whatever was done to the file, a listing leaves out at most what is damaged, and calls are right."""
+        """Check that calls are correct and listings leave out at most the damaged file."""
         try:
             for entry in load_cached_results(self.describe):
                 assert entry["output"] == self.right[entry["input"]["number"]]
@@ -93,14 +93,14 @@ def test_any_change_of_any_file(stored: Stored, full: bool) -> None:
     assert any("objects" in path.parts for path in stored.sound)
     for path, whole in stored.sound.items():
         changes = [truncations(len(whole)), flips(len(whole), full), others()]
-        # What is told of the definition is for people; a choice shows that nothing trips over it.
+        # definition.json only informs users: a sample of changes is enough.
         step = 1 if full or path.suffix == ".dill" else 16
         for what, change in islice(chain(*changes), 0, None, step):
             path.unlink(missing_ok=True)
             path.write_bytes(change(whole))
             stored.survives(what, path)
             if path in stored.entries:
-                # None goes unnoticed: the checksum covers every byte.
+                # The checksum covers every byte, so that every change is detected.
                 (path.parent / "damaged" / path.name).unlink()
             stored.restore()
 
@@ -116,7 +116,7 @@ def test_entries_with_swapped_names_are_damaged(stored: Stored) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and links as POSIX has them")
 def test_other_file_types_at_any_path(stored: Stored, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_bytes(b"somebody's letter")
+    elsewhere.write_bytes(b"text of the user")
     kinds: dict[str, Callable[[Path], object]] = {
         "gone": lambda _: None,
         "a folder": Path.mkdir,
@@ -131,4 +131,4 @@ def test_other_file_types_at_any_path(stored: Stored, tmp_path: Path) -> None:
             make(path)
             stored.survives(what, path)
             stored.restore()
-    assert elsewhere.read_bytes() == b"somebody's letter"
+    assert elsewhere.read_bytes() == b"text of the user"

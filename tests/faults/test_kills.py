@@ -1,4 +1,4 @@
-"""A storm: several processes store the same results and are killed at any moment, again and again."""
+"""Several processes store the same results and are killed at random moments, repeatedly."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from funes import memorious
 def spread(x):
     return [x] * (x * 50)
 
-# The first call imports what all others need: on a busy machine it would take all the time that there is.
+# The first call imports what later calls need, which could take all the time on a busy machine.
 spread(random.randrange(100))
 print("ready", flush=True)
 for turn in itertools.count():
     x = random.randrange(100)
     assert spread(x) == [x] * (x * 50)
     if turn % 10 == 9:
-        # So that there is always something to store.
+        # Ensures that there is always a result to store.
         spread.forget(random.randrange(100))
 """
 
@@ -55,7 +55,7 @@ def test_repeated_kills_leave_complete_entries_and_correct_calls(
             assert process.stdout.readline() == "ready\n"
         for process in storm:
             time.sleep(chance.uniform(0, 0.1))
-            # Still running, so no call raised or was wrong, until now.
+            # Still running, so no call has raised or was wrong.
             assert process.poll() is None, process.communicate()[1]
             process.kill()
         for process in storm:
@@ -67,6 +67,6 @@ def test_repeated_kills_leave_complete_entries_and_correct_calls(
             stored = pickle.load(file)
         assert stored["output"] == [stored["input"]["x"]] * (stored["input"]["x"] * 50)
     assert not list(cache.rglob("damaged"))
-    # Nothing that the dead have left holds up the living.
+    # Nothing that killed processes left delays a later call.
     survivor = SCRIPT.replace("itertools.count()", "range(300)")
     assert run_python(survivor) == "ready\n"

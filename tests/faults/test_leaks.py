@@ -1,4 +1,4 @@
-"""Many hits and stores: memory and descriptors stay as they were."""
+"""Many hits and stores do not leak memory or descriptors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stores(start, times):
     for x in range(start, start + times):
         spell(x)
 
-# The first tenth fills what is kept on purpose.
+# The first tenth fills the caches.
 hits(HITS // 10)
 stores(1, STORES // 10)
 before = resident(), descriptors()
@@ -49,5 +49,5 @@ def test_memory_and_descriptors_do_not_grow(
     hits, stores = (1_000_000, 100_000) if full else (20_000, 4_000)
     grown, opened = map(int, run_python(SCRIPT, SIZES=f"{hits} {stores} {memory}").split())
     assert opened == 0
-    # Less than a leak of 20 bytes a call would make in the full form; pages and arenas of the allocator come and go.
+    # Smaller than a leak of 20 bytes per call in the full form; the allocator causes some variation.
     assert grown < 2_000_000

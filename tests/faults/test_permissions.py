@@ -1,4 +1,4 @@
-"""What an ordinary user meets: files and folders without permission, those of somebody else, a limit of file sizes."""
+"""Files without permission or of another user, and a limit of file sizes, for a user without root."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ entry = next(double.cache_path.glob("*.dill"))
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder whose way from the root is open to everybody, which those of pytest are not."""
+    """A folder that all users can reach, unlike the folders of pytest."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
@@ -58,7 +58,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def told(run_python: Callable[..., str], folder: Path) -> Callable[[str], list[str]]:
     def told(script: str) -> list[str]:
-        # The first two lines tell of the call that fills the cache.
+        # The first two lines are of the call that fills the cache.
         printed = run_python(PRELUDE + script, FOLDER=str(folder)).splitlines()
         assert printed[:2] == ["computed 1", "warnings 0"]
         return printed[2:]
@@ -90,7 +90,7 @@ def test_folder_without_permission(
     assert lines[0] == "computed 1"
     assert lines[2] == "computed 2"
     assert int(lines[1].split()[1]) >= 1
-    # As soon as permission is back, what was kept is found, and what is computed is kept.
+    # With permission again, stored results are found, and new ones are stored.
     assert lines[-4:] == ["warnings 0", "computed 2", "warnings 0", "warnings 0"]
 
 
@@ -115,7 +115,7 @@ def test_read_only_folder_works_without_locks_or_warnings(
     lines = told(
         "(entry.parent / '.lock').unlink()\nbecome_ordinary(True)\nentry.parent.chmod(0o500)\ncall(2)"
     )
-    # Of the result that could not be stored.
+    # The warning about the result that could not be stored.
     assert lines == ["computed 2", "warnings 1"]
 
 

@@ -1,7 +1,7 @@
-"""The system refuses the k-th open, read, write, sync, link, rename, lock of a call, for every k: the call is right.
+"""The k-th open, read, write, sync, link, rename or lock of a call fails, for every k: the call is correct.
 
-A shim between the process and the C library does it, so this needs a C compiler, as building the extension does, and no
-tracer. What the process does without the C library is for `test_system_calls.py`.
+A shim between the process and the C library does it. This needs a C compiler, but no tracer.
+`test_system_calls.py` covers system calls that bypass the C library.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KILL = "-1"
 
 
 class Refused:
-    """Calls in children of one process, so that none of them pays for the start of an interpreter."""
+    """Makes calls in forked children, so that each saves the start of an interpreter."""
 
     def __init__(self, folder: Path, shim: Path, warm: str) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Refused:
             )
 
     def new(self) -> Path:
-        """A cache folder that nothing has used."""
+        """Create a new cache folder."""
         return self.folder / f"cache-{next(self.numbers)}"
 
     def call(
@@ -70,7 +70,7 @@ class Refused:
         error: str = "0",
         how: str = "",
     ) -> tuple[int, int]:
-        """How a call ended, and how often it made this call of the system, if it came to its end."""
+        """Return how a call ended, and how often it made a system call, if it ended."""
         assert self.process.stdin
         assert self.process.stdout
         code = error if error in {"0", KILL} else str(getattr(errno, error))
@@ -91,7 +91,7 @@ class Refused:
         return int(line.split()[1]), made
 
     def right(self, cache: Path, *fault: object, what: str) -> None:
-        """A call that must be right."""
+        """Check that a call is correct."""
         ended, _ = self.call(cache, *fault)  # type: ignore[arg-type]
         assert ended == 0, f"{what}: {self.errors.read_text(encoding='utf-8')}"
 
@@ -104,7 +104,7 @@ class Refused:
 
 
 def entries(cache: Path, what: str) -> int:
-    """How many entries there are, but for that of an earlier call; each is whole and right, and so are descriptions."""
+    """Count the entries except that of an earlier call; checks entries and definition files."""
     for description in cache.glob("*/*/definition.json"):
         assert json.loads(description.read_bytes())["definition"] == description.parent.name, what
     return victim.entries(cache, what)
@@ -133,7 +133,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 
 def faults(refused: Refused, prepare: Callable[[], Path], how: str) -> Iterator[tuple[str, int]]:
-    """Each call of the system that a call makes, by name and number."""
+    """Yield each system call that a call makes, by name and number."""
     for name in REFUSALS:
         ended, times = refused.call(prepare(), name, how=how)
         assert ended == 0
@@ -165,11 +165,11 @@ def test_any_failing_system_call_leaves_result_correct(
             assert there == 1 or not is_hit, what
             assert name == "unlink" or not left_over(cache), what
             assert not list(cache.rglob("damaged")), what
-            # It resumes by itself.
+            # The next call stores again.
             refused.right(cache, what=what)
             assert entries(cache, what) == 1, what
         tried.add(name)
-    # Otherwise the shim is not where it should be.
+    # Otherwise the shim is not loaded.
     named = "rename" if "named" in how else "link"
     miss = {
         "open",
@@ -181,14 +181,14 @@ def test_any_failing_system_call_leaves_result_correct(
         *(() if "later" in how else ("mkdir",)),
     }
     assert ({"open", "read"} if is_hit else miss) <= tried
-    # What describes the definition gets its name by a link, too, at the first call.
+    # At the first call, definition.json gets its name by a link, too.
     assert ("link" in tried) is (how not in {"hit", "later named"})
 
 
 def test_first_call_is_correct_if_any_file_cannot_be_opened(
     start: Callable[[str], Refused], full: bool
 ) -> None:
-    # Most of what it opens are modules that it imports.
+    # Most opened files are imported modules.
     refused = start("cold")
     ended, times = refused.call(refused.new(), "open")
     assert ended == 0
@@ -202,7 +202,7 @@ def test_first_call_is_correct_if_any_file_cannot_be_opened(
 
 @pytest.mark.parametrize("kind", ["warm", "cold"])
 def test_process_that_can_open_no_file_computes(start: Callable[[str], Refused], kind: str) -> None:
-    # Of a cold one not even our own modules can be imported.
+    # A process without the modules cannot even import funes.
     refused = start(kind)
     for refusal in ("EMFILE", "EIO"):
         cache = refused.new()

@@ -1,4 +1,4 @@
-"""A disk of 2 MB: calls go on while it is full, and results are kept again when there is room."""
+"""A full disk of 2 MB: calls continue, and results are stored again when there is space."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print("warnings", [str(warning.message)[:60] for warning in caught])
 stored = list(disk.rglob("*.dill"))
 print("stored", len(stored))
 for path in stored:
-    # Whole, each of them.
+    # Each entry is complete.
     entry = pickle.loads(path.read_bytes())
     assert entry["output"] == bytes([entry["input"]["x"] % 251]) * 300_000
 assert not [path for path in disk.rglob("*") if path.name.startswith(".tmp-")]
@@ -65,7 +65,7 @@ def test_full_disk_costs_no_result_and_freed_space_is_used(
 ) -> None:
     lines = run_python(SCRIPT, DISK=str(small_disk)).splitlines()
     assert lines[:20] == [f"computed {x}" for x in range(20)]
-    # One warning, whatever the number of results that were lost; room for a few was there.
+    # One warning for all results that were not stored; a few fit on the disk.
     assert lines[20].count("was not stored") == 1
     assert 1 <= int(lines[21].split()[1]) <= 6
     assert lines[22:] == ["room", "computed 100"]

@@ -1,4 +1,4 @@
-"""A model: whatever threads, processes and people do to the files, each call gives what a dict says."""
+"""A model test: after any change of files by threads, processes and users, calls equal a dict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def value(x: int) -> list[bytes]:
 
 
 def functions(folder: Path) -> list[Any]:
-    """One function as four users have it: in memory, on disk, with each read verified, without waiting."""
+    """Define a function with four options: in memory, on disk, always verified, without waiting."""
     options: list[dict[str, Any]] = [
         {},
         {"memory": 0},
@@ -57,7 +57,7 @@ def call_in_child(folder: Path, keys: list[int], results: Any) -> None:
 
 
 class Model(RuleBasedStateMachine):
-    """The dict is `value`: a function of the key, so that it needs no memory."""
+    """Compares with `value`, a function of the key that stands for a dict."""
 
     @initialize()
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class Model(RuleBasedStateMachine):
     @rule(keys=st.lists(KEYS, min_size=1, max_size=3), kill=st.booleans())
     def call_in_processes(self, keys: list[int], kill: bool) -> None:
         context = multiprocessing.get_context("fork")
-        # One for each: who is killed may leave a lock of its own behind.
+        # A queue per process: a killed process may leave its queue locked.
         queues = [context.SimpleQueue() for _ in range(2)]
         children = [
             context.Process(target=call_in_child, args=(self.cache, keys, queue))
@@ -128,7 +128,7 @@ class Model(RuleBasedStateMachine):
             content = bytearray(path.read_bytes())
             at %= len(content)
             content[at] ^= 1 << bit
-            # Another file under the name: to change one that is mapped is not for people to do.
+            # Replaces the file, since changing a mapped file in place is not supported.
             (self.folder / "changed").write_bytes(content[:at] if cut else content)
             (self.folder / "changed").replace(path)
 

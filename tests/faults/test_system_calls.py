@@ -1,7 +1,7 @@
-"""Every system call of a call fails in turn, or is the last one that the process makes.
+"""Each system call of a call fails in turn, or kills the process.
 
-strace does it, from the moment on at which the child continues; so this shows the real file system, the real extension
-and what the interpreter does around them.
+strace injects the faults once the child continues. So this covers the real file system, the
+extension, and the calls of the interpreter.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FAILURES = {
 
 
 class Harness:
-    """Calls in children of one process, so that none of them pays for the start of an interpreter."""
+    """Makes calls in forked children, so that each saves the start of an interpreter."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,11 +61,11 @@ class Harness:
         )
 
     def new(self) -> Path:
-        """A cache folder that nothing has used."""
+        """Create a new cache folder."""
         return self.folder / f"cache-{next(self.numbers)}"
 
     def call(self, cache: Path, *strace: str, how: str = "") -> int:
-        """How a call under strace ended: 0 if it was right, negative if a signal killed it."""
+        """Run a call under strace; returns 0 if it was correct, negative if a signal killed it."""
         assert self.process.stdin
         assert self.process.stdout
         assert STRACE
@@ -87,7 +87,7 @@ class Harness:
         return int(self.process.stdout.readline())
 
     def calls(self, cache: Path, how: str = "") -> Counter[str]:
-        """How often an undisturbed call makes each system call."""
+        """Count the system calls of a call without faults."""
         assert self.call(cache, how=how) == 0
         lines = (self.folder / "log").read_text(encoding="utf-8").splitlines()
         return Counter(found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line)))
@@ -102,15 +102,15 @@ def wait_for(process: int, sign: str) -> None:
 
 
 def check(cache: Path, what: str, may_leave: bool = False) -> int:
-    """Every entry that is there is whole and right; how many there are, but for that of an earlier call.
+    """Check every entry; returns the number of entries except that of an earlier call.
 
-    Nothing unfinished is left, unless it may be: a `definition.json` that a killed process was writing, or whose other
-    name could not be deleted. It is swept later.
+    Checks that no temporary file is left, unless `may_leave`: a killed process may leave a
+    `definition.json` that it was writing, or whose second name could not be deleted.
     """
-    there = victim.entries(cache, what)
+    count = victim.entries(cache, what)
     names = [path.name for path in cache.rglob("*")]
     assert may_leave or not [name for name in names if name.startswith(".tmp-")], what
-    return there
+    return count
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 
 
 def places(calls: Counter[str], full: bool) -> Iterator[tuple[str, int]]:
-    """Each call of the system by name and number; in the short form the first, the last and the middle of a name."""
+    """Yield system calls by name and number; in the short form the first, middle and last of a name."""
     for name, times in sorted(calls.items()):
         numbers = range(1, times + 1)
         chosen = numbers if full else sorted({1, (times + 1) // 2, times})
@@ -151,10 +151,10 @@ def test_kill_at_any_system_call_of_a_miss_leaves_no_torn_entry(
         ended = harness.call(cache, "-e", injected, how=how)
         assert ended in {-signal.SIGKILL, 0}, what
         published += check(cache, what, may_leave=True)
-        # Whoever comes next is not held up by what the dead process left, and finds or computes it.
+        # The next call is not delayed by files of the killed process; it is a hit or computes.
         assert harness.call(cache) == 0, what
         assert check(cache, what, may_leave=True) == 1, what
-    # Kills after the entry had its name were among them: those cost nothing.
+    # Some kills came after the entry had its name, and lost nothing.
     assert published
 
 
@@ -178,7 +178,7 @@ def test_error_of_any_system_call_leaves_result_correct(
             injected = f"inject={name}:error={failure}:when={number}"
             assert harness.call(cache, "-e", injected, how=how) == 0, what
             there = check(cache, what, may_leave=name == "unlink")
-            # What could not be read for once is no damage: it stays.
+            # A file that could not be read once is not damaged: it stays.
             assert there == 1 or not is_hit, what
             assert not (cache / "damaged").exists(), what
             assert harness.call(cache) == 0, what
@@ -191,6 +191,6 @@ def test_disk_that_refuses_all_writes_costs_no_result(harness: Harness, failure:
     refused = "write,fsync,linkat,mkdir"
     assert harness.call(cache, "-e", f"inject={refused}:error={failure}") == 0
     assert check(cache, failure) == 0
-    # It resumes by itself.
+    # The next call stores again.
     assert harness.call(cache) == 0
     assert check(cache, failure) == 1

@@ -1,8 +1,8 @@
-"""A process whose children each make one call while system calls fail or kill them.
+"""A process that forks a child for each call, while system calls of the child fail or kill it.
 
-Reads a folder a line, and "later" if another call is to come before: then the first has seen to what lies beside the
-entries. Forks a child that stops itself until it is continued, and tells first its number, then how it ended. A child
-ends with 0 if its call returned what the function computes.
+Reads lines with a cache folder, and "later" if an earlier call must create the files beside the
+entries. Each child stops itself until it is continued. Prints the process id of the child, then how
+it ended: with 0 if its call returned the correct result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EARLIER = "before"
 
 
 def remembered(folder: Path) -> Callable[[str, int], list[str]]:
-    """What is called, with this cache folder."""
+    """Define the function that is called, with a cache folder."""
 
     @memorious(cache_dir=folder, durability="always", memory=0)
     def repeat(text: str, times: int) -> list[str]:
@@ -34,13 +34,13 @@ def remembered(folder: Path) -> Callable[[str, int], list[str]]:
 
 
 def is_right(repeat: Callable[[str, int], list[str]]) -> bool:
-    """One call; whether its result is right."""
+    """Make one call; returns whether its result is correct."""
     warnings.simplefilter("ignore")
     return repeat(TEXT, 3) == [TEXT] * 3
 
 
 def prepared(folder: str, how: str) -> Callable[[str, int], list[str]]:
-    """What is called, after an earlier call if "later" is among the words."""
+    """Define the function; makes an earlier call if `how` contains "later"."""
     repeat = remembered(Path(folder))
     if "later" in how.split():
         repeat(EARLIER, 1)
@@ -48,7 +48,7 @@ def prepared(folder: str, how: str) -> Callable[[str, int], list[str]]:
 
 
 def entries(cache: Path, what: str) -> int:
-    """How many entries there are, but for that of an earlier call; each is whole and right."""
+    """Count the entries except that of an earlier call; checks each."""
     outputs = [pickle.loads(entry.read_bytes())["output"] for entry in cache.rglob("*.dill")]
     if [EARLIER] in outputs:
         outputs.remove([EARLIER])
@@ -58,8 +58,8 @@ def entries(cache: Path, what: str) -> int:
 
 
 def main() -> None:
-    """Forks a child for each line."""
-    # What a first call imports and finds out is not what is tried here.
+    """Fork a child for each line."""
+    # The imports and set-up of a first call are not tested here.
     is_right(remembered(Path(sys.argv[1])))
     for line in sys.stdin:
         child = os.fork()

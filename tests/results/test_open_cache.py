@@ -1,4 +1,4 @@
-"""A cache whose functions are not at hand: what its folder says, what is verified, what is deleted and what never."""
+"""`open_cache`: listing, verification and deletion without the code of the functions."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_entry_with_unknown_function_name_is_listed_but_not_read(cache: Path) ->
 
 @posix
 def test_functions_that_share_a_folder_are_separated(cache: Path) -> None:
-    """As `F` and `f` do where file systems ignore case."""
+    """`F` and `f` share a folder on file systems that ignore case."""
 
     @memorious
     def lower(x: int) -> int:
@@ -312,7 +312,7 @@ def test_seconds_skips_unreadable_entries(double: Any, cache: Path) -> None:
     assert version.seconds() == expected
 
 
-# Large arguments and damaged files
+# Large arguments and quarantined files
 
 
 def test_large_arguments_and_quarantined_files_are_listed(cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""The stored results as dicts and as a table."""
+"""Stored results as dicts and as pandas tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def stored_in_order(memo: Any, *calls: Any, **common: Any) -> None:
-    """Call a function with each argument in turn, a second apart as far as the files can tell."""
+    """Call a function with each argument in turn; sets the times of the files a second apart."""
     for second, argument in enumerate(calls):
         arguments = argument if isinstance(argument, tuple) else (argument,)
         memo(*arguments, **common)
@@ -234,7 +234,7 @@ def test_time_column_is_always_the_run_time() -> None:
 
 
 def test_column_names_depend_on_all_rows() -> None:
-    """A keyword that only the last call has is an input all the same."""
+    """A keyword that only the last call has is an input, too."""
 
     @memorious
     def free(**options: Any) -> dict[str, int]:
@@ -367,7 +367,7 @@ def test_signature_is_as_documented() -> None:
 
 
 def test_results_in_copied_cache_are_found(tmp_path: Path) -> None:
-    """A cache may be taken to another computer, or merged by copying."""
+    """Caches can be copied to another computer, and merged by copying."""
 
     def define(folder: str) -> Any:
         @memorious(cache_dir=tmp_path / folder)

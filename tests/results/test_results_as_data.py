@@ -1,4 +1,4 @@
-"""Results as data: which of them, of which versions, without outputs, as frames, as files, and for the eye."""
+"""Results as data: selection, versions, inputs only, frames, files and previews."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Printed = Callable[[], list[str]]
 
 
 def stored_in_order(memo: Any, *calls: Any, start: int = 0) -> None:
-    """Call a function with each argument in turn, a second apart as far as the files can tell."""
+    """Call a function with each argument in turn; sets the times of the files a second apart."""
     for second, argument in enumerate(calls, start):
         arguments = argument if isinstance(argument, tuple) else (argument,)
         memo(*arguments)
@@ -54,7 +54,7 @@ def double() -> Any:
 
 
 class Loud:
-    """Says when it is made again."""
+    """Prints a line when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return print, ("loaded",)
@@ -75,7 +75,7 @@ def xs(results: Results) -> list[Any]:
     return [result["input"]["x"] for result in results]
 
 
-# Going through them
+# Iteration
 
 
 def test_repeated_iteration_sees_new_results(double: Any) -> None:
@@ -111,7 +111,7 @@ def test_len_reads_no_file(double: Any) -> None:
         assert len(load_cached_results(double, where=lambda given: True)) == 1
 
 
-# Which of them
+# Selection
 
 
 def test_where_mapping_compares_like_cache_keys(double: Any) -> None:
@@ -261,7 +261,7 @@ def test_where_loads_large_arguments_once(cache: Path, monkeypatch: pytest.Monke
     assert found["output"] == 1004
 
 
-# Of which versions
+# Versions
 
 
 @pytest.fixture
@@ -337,7 +337,7 @@ def test_results_without_the_code_of_the_function(versions: tuple[Any, Any], cac
     assert repr(function.results({"x": 2})).startswith("1 result of scale")
 
 
-# As frames and files
+# Frames and files
 
 VALUES: dict[str, list[Any]] = {
     "whole": [1, 2],
@@ -480,7 +480,7 @@ def test_missing_library_is_named(
         results.to_parquet(tmp_path / "results.parquet")
 
 
-# For the eye
+# Previews
 
 
 def test_repr_shows_few_results(train: Any) -> None:

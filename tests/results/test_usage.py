@@ -1,4 +1,4 @@
-"""What hits have saved is summed up beside the entries, by each process when it ends."""
+"""`stats.json`: each process adds its hits and saved seconds when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why did it compute again?"""
+"""Explanations of hits and misses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def made(text: str, **options: Any) -> Any:
-    """The memorious function `f` of a text."""
+    """Define the memorious function `f` from its source."""
     namespace: dict[str, Any] = {"__name__": "mine"}
     exec(text, namespace)
     return memorious(**options)(namespace["f"])
@@ -149,7 +149,7 @@ else:
 
 @pytest.fixture
 def edited(cache: Path, tmp_path: Path, python: Python) -> Callable[..., str]:
-    """``edited(before, after, *calls)``: what `f(3)` explains after the edit of the program that made these calls."""
+    """``edited(before, after, *calls)`` edits the program that made the calls, and explains `f(3)`."""
 
     def run(before: str, after: str, *calls: int) -> str:
         script = tmp_path / "script.py"
@@ -188,7 +188,7 @@ def test_version_with_the_call_is_preferred_to_the_latest(cache: Path) -> None:
     found = third.explain(1)
     assert (found.why, found.version.definition) == ("definition", first.definition)
     assert found.is_remembered_there
-    # The present definition has entries of its own, and no version knows this call.
+    # The current definition has entries, and no version has this call.
     assert third.explain(4).line() == "other arguments: x: 3 -> 4"
     third.forget(3)
     found = third.explain(4)
@@ -281,7 +281,7 @@ def test_long_explanation_is_cut() -> None:
     assert found.line() == "other arguments: x[0]: 0 -> 1; x[1]: 0 -> 1; x[2]: 0 -> 1; and 47 more"
 
 
-# Where arguments differ
+# Differences between arguments
 
 
 @dataclasses.dataclass
@@ -375,12 +375,12 @@ def test_order_of_differences_is_stable() -> None:
     assert found == list(differences({"x": {3, 2, 1}}, {"x": {6, 5, 4}}))
 
 
-# One line for each miss
+# Log lines of misses
 
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """``lines()`` gives what was logged since the last time."""
+    """``lines()`` returns what was logged since the last call."""
     caplog.set_level(logging.INFO, "funes")
 
     def logged() -> list[str]:
@@ -468,5 +468,5 @@ def test_environment_variable_logs_to_standard_error(
     told = python(script, FUNES_LOG="info")
     assert told.stderr == "funes: f is computed: other arguments: x: 1 -> 2\n"
     wrong = python(script, FUNES_LOG="loud", FUNES_CACHE_DIR=str(tmp_path / "other"))
-    assert wrong.stderr.startswith(f"{script}:")  # the user's line, not ours
+    assert wrong.stderr.startswith(f"{script}:")  # the line of the user
     assert "FUNES_LOG=loud is not a log level: FUNES_LOG=info logs" in wrong.stderr

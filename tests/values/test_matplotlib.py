@@ -50,7 +50,7 @@ def test_artists_are_refused(kind: str) -> None:
 def test_call_with_figure_runs_uncached() -> None:
     memo = memorious(lambda figure: len(figure.axes))
     figure = Figure()
-    with pytest.warns(CacheWarning, match="pass what it is drawn from"):
+    with pytest.warns(CacheWarning, match="pass the data that it is drawn from"):
         assert memo(figure) == 0
     figure.add_subplot()
     assert memo(figure) == 1

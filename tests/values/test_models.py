@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import msgspec
 import pydantic
 import pytest
 
@@ -212,3 +213,13 @@ hash(hashed)
 values = [Model(x=1), Value(1, {"a": 1}), hashed]
 """,
     )
+
+
+def test_a_struct_that_was_hashed_is_the_same() -> None:
+    class Key(msgspec.Struct, frozen=True, cache_hash=True):
+        name: str
+
+    used, fresh = Key("a"), Key("a")
+    assert {used: 1}[fresh] == 1
+    assert hash_value(used) == hash_value(Key("a"))
+    assert hash_value(used) != hash_value(Key("b"))

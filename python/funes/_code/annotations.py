@@ -6,10 +6,11 @@ import ast
 import os
 import sys
 import types
+from contextlib import suppress
 from types import CellType, FunctionType
 from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
-from funes._code.node import MISSING
+from funes._code.node import MISSING, Source
 from funes._code.third_party import is_a, is_library_class, qualified_name
 
 
@@ -22,20 +23,39 @@ def annotations_of(thing: Any) -> tuple[object, ...]:
     )
 
 
-def fixed_annotations(thing: Any) -> tuple[str, ...]:
-    """Returns the name of the attribute that determines all annotations; empty if there is none.
+def annotated_names_of(cls: type) -> tuple[str, ...]:
+    """Returns the names that a class annotates, in no order."""
+    return tuple(sorted(_annotations(cls)))
 
-    Reading ``__annotations__`` of a class without annotations would create the attribute. An
-    annotation that is a string depends on other names as well.
+
+def fixed_annotations(thing: Any) -> tuple[Source, ...]:
+    """Returns the attributes that determine all annotations of a function or class; empty if more determines them.
+
+    An annotation that is a string depends on other names as well.
     """
-    if is_a(thing, type) and "__annotations__" not in vars(thing):
-        return ()
+    if is_a(thing, type):
+        held = vars(thing)
+        found = [held[name] for name in _OF_ANNOTATIONS if name in held]
+        return tuple((thing, name, True) for name in _OF_ANNOTATIONS) * all(map(_is_fixed, found))
     try:
         annotations = thing.__annotations__
     except Exception:  # the expressions are the user's and may raise anything
         return ()
-    is_fixed = type(annotations) is dict and all(is_a(part, type) for part in annotations.values())
-    return ("__annotations__",) if is_fixed else ()
+    return ((thing, "__annotations__", False),) * _is_fixed(annotations)
+
+
+def _is_fixed(annotations: object) -> bool:
+    return type(annotations) is dict and all(is_a(part, type) for part in annotations.values())
+
+
+# Where a class has its annotations, on one Python version or the other. Looking at those of a class makes some.
+_OF_ANNOTATIONS = ("__annotations__",)
+if sys.version_info >= (3, 14):
+    _OF_ANNOTATIONS += (
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+    )
 
 
 def hints_of(cls: type) -> tuple[object, ...]:
@@ -46,6 +66,22 @@ def hints_of(cls: type) -> tuple[object, ...]:
 def docstrings_of(cls: type) -> tuple[object, ...]:
     """Returns the docstrings of a class and of its user-defined bases."""
     return tuple(filter(None, map(docstring_of, _user_classes(cls))))
+
+
+def fixed_docstring(thing: Any) -> tuple[Source, ...]:
+    """The attribute from which the docstring of a function or class follows."""
+    return ((thing, "__doc__", is_a(thing, type)),)
+
+
+def fixed_hints(cls: type) -> tuple[Source, ...]:
+    """Returns the attributes that determine `hints_of`; empty if more determines it."""
+    sources = list(map(fixed_annotations, _user_classes(cls)))
+    return sum(sources, ()) if all(sources) else ()
+
+
+def fixed_docstrings(cls: type) -> tuple[Source, ...]:
+    """Returns the attributes that determine `docstrings_of`."""
+    return sum(map(fixed_docstring, _user_classes(cls)), ())
 
 
 def name_of(thing: Any) -> str:
@@ -68,6 +104,22 @@ def location_of(thing: Any) -> tuple[str, str]:
 def subclasses_of(cls: type) -> tuple[type, ...]:
     """Returns the direct subclasses of a class."""
     return tuple(type.__subclasses__(cls))
+
+
+def registered_in(cls: type) -> frozenset[type]:
+    """Returns the classes that were registered in an abstract base class or in a subclass of it."""
+    from _abc import _get_dump  # type: ignore[import-not-found]  # `abc` only prints them
+
+    found: set[type] = set()
+    pending, seen = [cls], {cls}
+    while pending:
+        base = pending.pop()
+        with suppress(TypeError):  # derived by a metaclass that does not call that of `abc`
+            found.update(filter(None, (reference() for reference in _get_dump(base)[0])))
+        derived: set[type] = set(type.__subclasses__(base)) - seen
+        seen |= derived
+        pending += derived
+    return frozenset(found)
 
 
 def _user_classes(cls: type) -> list[type]:

@@ -24,6 +24,7 @@ methods that `dataclasses`, attrs, pydantic, `enum`,      generated from the fie
 
 from __future__ import annotations
 
+import abc
 import enum
 import sys
 from collections.abc import Iterable, Iterator
@@ -36,10 +37,13 @@ from funes._code import source_cache
 from funes._code.annotations import (
     Scope,
     acts_on_annotations,
+    annotated_names_of,
     annotation_value,
     annotations_of,
     docstring_of,
     fixed_annotations,
+    fixed_docstring,
+    registered_in,
     subclasses_of,
 )
 from funes._code.bytecode import same_constant, words_in
@@ -115,12 +119,14 @@ def describe_class(cls: type, reading: int = 0) -> Description:
     if type(cls) is not type and not isinstance(cls, enum.EnumMeta):
         # The metaclass of an enum follows from its bases, and is called EnumType from 3.11 on.
         references.add("metaclass", type(cls))
+    if issubclass(type(cls), abc.ABCMeta):
+        references.compute("registered", registered_in, cls, (abc.get_cache_token, None, False))
     content: tuple[object, ...] = (_slots(cls),)
     attributes = dict(cls.__dict__)
     count_attributes(cls, attributes)
     for name in (*NOISE, *_COUNTED_OTHERWISE):
         attributes.pop(name, None)
-    for special in (_enum, _dataclass, _attrs, _named_tuple, _typed_dict, _msgspec, _pydantic):
+    for special in _SPECIAL:
         content += special(cls, attributes, references)
     _add_arguments_of_bases(cls, references)
     if reading:
@@ -147,6 +153,22 @@ def describe_class(cls: type, reading: int = 0) -> Description:
 
 
 _HAVE_ORDER = (dict, list, tuple)
+
+
+def _runtime_protocol(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
+    """Whether `isinstance` can be asked, and the annotated members, for which it looks."""
+    if not (cls.__dict__.get("_is_protocol") and getattr(cls, "_is_runtime_protocol", False)):
+        return ()
+    for position, base in enumerate(cls.__mro__):
+        # From 3.12 on `typing` finds the members once, when the class is made.
+        found_in = next((name for name in _MEMBERS if name in vars(base)), None)
+        if found_in and vars(base).get("_is_protocol") and not is_library_class(base):
+            label = f"annotated members of {position}"
+            references.compute(label, annotated_names_of, base, (base, found_in, True))
+    return ("runtime protocol",)
+
+
+_MEMBERS = ("__protocol_attrs__", "__annotations__")
 
 
 def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...] | None:
@@ -203,7 +225,7 @@ def _is_text(part: object) -> bool:
 def _add_what_is_read(cls: type, references: References, reading: int) -> None:
     """Add the docstring, annotations, name and subclasses, as far as code reads them."""
     if reading & DOCSTRINGS:
-        references.compute("docstring", docstring_of, cls, "__doc__")
+        references.compute("docstring", docstring_of, cls, *fixed_docstring(cls))
         fields = cls.__dict__.get("__pydantic_fields__")
         for name, field in fields.items() if isinstance(fields, dict) else ():
             for part in _PARTS_FOR_PEOPLE:
@@ -335,8 +357,8 @@ def _is_made_by_dataclass(function: FunctionType | None) -> bool:
         return False
     if sys.version_info >= (3, 11):
         return code.co_qualname.startswith("__create_fn__.<locals>.")
-    # Only the line number shows it: the code follows `def __create_fn__(...):`. A user method on the
-    # second line of a notebook cell has a source.
+    # Only the line number shows it: the code follows `def __create_fn__(...):`. A user method on
+    # the second line of a notebook cell has a source.
     return code.co_firstlineno == 2 and (
         code.co_filename == "<string>" or find_source(function) is None
     )
@@ -386,10 +408,13 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
                 made.append(name)
             if name == "__setattr__":
                 _add_hooks(function, references)
-        if is_made or name.startswith("__attrs_"):
+        if is_made or (name.startswith("__attrs_") and name not in _RUN_BY_ATTRS):
             del attributes[name]
     return ("attrs", *content, "made", *sorted(made))
 
+
+# User-defined methods that attrs calls.
+_RUN_BY_ATTRS = frozenset(("__attrs_init_subclass__", "__attrs_post_init__", "__attrs_pre_init__"))
 
 # Methods that only newer versions of attrs generate.
 _OF_NEWER_ATTRS = frozenset(("__replace__",))
@@ -580,6 +605,18 @@ _PARTS_OF_PYDANTIC_FIELD = (
     "serialization_alias",
     "validate_default",
     "validation_alias",
+)
+
+
+_SPECIAL = (
+    _enum,
+    _dataclass,
+    _attrs,
+    _named_tuple,
+    _typed_dict,
+    _msgspec,
+    _pydantic,
+    _runtime_protocol,
 )
 
 

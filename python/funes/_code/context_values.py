@@ -8,8 +8,11 @@ only the display.
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import Any, Final
 
 
@@ -39,17 +42,59 @@ class _Decimal:
     def __funes_key__(self) -> object:
         import decimal
 
-        context = decimal.getcontext()
-        traps = sorted(signal.__name__ for signal, is_set in context.traps.items() if is_set)
-        return (
-            (context.prec, context.rounding, context.Emin, context.Emax),
-            (context.capitals, context.clamp),
-            traps,
-        )
+        return _decimal_key(decimal.getcontext())
+
+
+def _decimal_key(context: Any) -> object:
+    traps = sorted(signal.__name__ for signal, is_set in context.traps.items() if is_set)
+    return (
+        (context.prec, context.rounding, context.Emin, context.Emax),
+        (context.capitals, context.clamp),
+        traps,
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _usual_decimal() -> Any:
+    import decimal
+
+    signals = decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow
+    return decimal.Context(28, decimal.ROUND_HALF_EVEN, -999999, 999999, 1, 0, [], list(signals))
+
+
+def changed_decimal() -> object | None:
+    """Returns the context in which `decimal` computes, or None if it is the one that every thread begins with."""
+    import decimal
+
+    context, usual = decimal.getcontext(), _usual_decimal()
+    is_usual = (
+        context.prec == usual.prec
+        and context.rounding == usual.rounding
+        and context.traps == usual.traps
+        and (context.Emin, context.Emax) == (usual.Emin, usual.Emax)
+        and (context.capitals, context.clamp) == (usual.capitals, usual.clamp)
+    )
+    return None if is_usual else _decimal_key(context)
 
 
 DECIMAL: Final = _Decimal()
 """The value that is hashed for the current context of `decimal`."""
+
+#: The attributes that determine how `decimal` computes. Flags only record what has happened.
+_DECIDES = attrgetter("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps")
+
+
+def state_of(value: object) -> tuple[Callable[[], Any], Callable[[Any], object]] | None:
+    """Returns functions in C that find the object behind a value and read its state; None for most values.
+
+    Each hit compares the state, which is cheaper than hashing the value.
+    """
+    if value is not DECIMAL:
+        return None
+    import decimal
+
+    return decimal.getcontext, _DECIDES
+
 
 #: One substitute for each variable, by address: state that calls change is tracked by its object.
 _known: dict[int, _Current] = {}

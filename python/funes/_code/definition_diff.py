@@ -20,7 +20,8 @@ class Change(NamedTuple):
     """
 
     how: Literal["changed", "added", "removed"]
-    #: ``"function"``, ``"class"`` and the other kinds of code; ``"value"``; ``"depends_on"``; or ``"unknown"``.
+    #: ``"function"``, ``"class"`` and the other kinds of code; ``"value"``; ``"depends_on"``; or
+    #: ``"unknown"``.
     what: str
     #: The qualified name of code; the name of a value.
     name: str
@@ -202,7 +203,8 @@ def _is_equal(before: Reference | None, after: Reference | None, pairs: _Pairs) 
         # An object also differs if its code changed; then only the code is reported.
         values = before.get("value"), after.get("value")
         return None in values or values[0] == values[1] or pairs.has_changed_code(before["nodes"])
-    # The short representations of two different values may be equal, and those of equal values differ.
+    # The short representations of two different values may be equal, and those of equal values
+    # differ.
     return all(before.get(part) == after.get(part) for part in ("nodes", "names", "type", "value"))
 
 

@@ -22,7 +22,8 @@ _FORMATS = (1, 2)
 #: The start of the list of functions in the text of the file.
 _FUNCTIONS = '"functions": '
 
-#: The text of an empty node list: the writing process did not know the nodes, or may not store them.
+#: The text of an empty node list: the writing process did not know the nodes, or may not store
+#: them.
 _NO_NODES = '"nodes": []'
 
 #: The parsed content of the file.

@@ -25,8 +25,10 @@ from funes._code.third_party import (
 )
 from funes._code.wrappers import (
     describe_library_function,
+    describe_like_partial,
     describe_memorious,
     describe_wrapper,
+    is_like_partial,
     is_wrapper,
 )
 
@@ -44,7 +46,13 @@ def is_code(thing: object) -> bool:
     """
     if type(thing) is object:
         return place_of(thing) is not None
-    return type(thing) in CODE_TYPES or is_a(thing, type) or is_wrapper(thing) or is_named(thing)
+    return (
+        type(thing) in CODE_TYPES
+        or is_a(thing, type)
+        or is_wrapper(thing)
+        or is_named(thing)
+        or is_like_partial(thing)
+    )
 
 
 def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description:
@@ -86,4 +94,6 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):
         return describe_method(thing) if hasattr(kind, "__self__") else describe_wrapper(thing)
+    if is_like_partial(thing):
+        return describe_like_partial(thing)
     raise TypeError(f"a {kind.__qualname__!r} object is not code")

@@ -6,7 +6,13 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from funes._code.annotations import annotations_of, cleandoc, docstring_of, fixed_annotations
+from funes._code.annotations import (
+    annotations_of,
+    cleandoc,
+    docstring_of,
+    fixed_annotations,
+    fixed_docstring,
+)
 from funes._code.bytecode import byte_code, names_in, words_in
 from funes._code.node import Description
 from funes._code.parse import SourceFunction, readers_among
@@ -42,7 +48,7 @@ def describe_function(
     if not is_bare:
         references.add_attributes(function)
     if reading & DOCSTRINGS:
-        references.compute("docstring", docstring_of, function, "__doc__")
+        references.compute("docstring", docstring_of, function, *fixed_docstring(function))
     if reading & ANNOTATIONS:
         references.compute("annotations", annotations_of, function, *fixed_annotations(function))
     references.add_names(function, reading)

@@ -17,8 +17,14 @@ MISSING: Final = Missing()
 """The value in `Description.reads` for a name that does not exist."""
 
 
-Computed = tuple[Callable[[], object], object, tuple[str, ...]]
-"""A function that computes a value, and the object and attributes that determine this value."""
+Source = tuple[Any, str | None, bool]
+"""An attribute: the object, the name, and whether only the ``__dict__`` of the object, a class, is searched for it.
+Without a name the object is a function that returns another number whenever something changes.
+"""
+
+
+Computed = tuple[Callable[[], object], tuple[Source, ...]]
+"""A function that computes a value, and the attributes that determine this value; none if more determines it."""
 
 
 class Description(NamedTuple):

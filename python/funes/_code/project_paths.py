@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
+from funes._code.third_party import is_a
+
 
 def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
     """Returns the folder from which the top-level package of a module is imported.
@@ -41,13 +43,12 @@ def in_project(value: object, namespace: dict[str, Any]) -> tuple[str, ...] | No
 
     namespace: The globals of a module of the project.
     """
-    if not isinstance(value, (str, PurePath)):
+    # By the type alone, since the `__class__` of a proxy may raise an error.
+    if type(value) is not str and not is_a(value, PurePath):
         return None
     text = str(value)
-    if type(value) is not str and not isinstance(value, PurePath):
-        return None
     for folder in _project_of(namespace):
         if text == folder or text.startswith(folder + os.sep):
-            kind = "path" if isinstance(value, Path) else type(value).__name__
+            kind = "path" if is_a(value, Path) else type(value).__name__
             return kind, text[len(folder) + 1 :].replace(os.sep, "/")
     return None

@@ -22,6 +22,9 @@ from funes._code.annotations import (
     docstring_of,
     docstrings_of,
     fixed_annotations,
+    fixed_docstring,
+    fixed_docstrings,
+    fixed_hints,
     hints_of,
     location_of,
     name_of,
@@ -41,15 +44,17 @@ from funes._code.function_attributes import (
     memo_attributes,
 )
 from funes._code.local_imports import Absent, find_module
-from funes._code.node import MISSING, Computed, Description
+from funes._code.node import MISSING, Computed, Description, Source
 from funes._code.read_parts import ANY, NAMES, PLACES, asked_in
 from funes._code.scopes import AttributePath, Names, spelled, written_name
 from funes._code.third_party import (
+    LOGGER_STATE,
     depends_on,
     is_a,
     is_library_class,
     is_library_function,
     is_library_module,
+    is_logger,
     is_memorious,
     library_of,
     qualified_name,
@@ -58,7 +63,8 @@ from funes._code.third_party import (
 )
 from funes._funes import counted
 
-# Attributes in which a module describes itself: its location and how it was loaded. They never count.
+# Attributes in which a module describes itself: its location and how it was loaded. They never
+# count.
 _MODULE_MACHINERY = frozenset(
     (
         "__annotations__",
@@ -93,18 +99,15 @@ class References:
         home: The name of the module of the code.
         """
         self._home = home
-        #: As in `Description`.
+        # These fields are documented in `Description`.
         self.references: dict[str, object] = {}
         self.modules: set[str] = set()
-        #: As in `Description`.
         self._opaque: dict[str, object] = {}
-        #: As in `Description`.
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
         self._computed: list[Computed] = []
+        self._watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: The bits of `read_parts` for attribute names that the values contain.
         self.spelled = 0
-        #: As in `Description`.
-        self._watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: Paths that the code passes on, see `Content`; None if they are not known.
         self.passed: frozenset[AttributePath] | None = frozenset()
         #: Paths to docstrings, annotations and so on that are references already, and paths into
@@ -159,6 +162,10 @@ class References:
             # The label differs, so that a tuple of the user's never equals a substitute.
             self.references[f"{label} by name"] = substitute
             self._opaque[label] = value
+            if not library and is_logger(value, "Logger"):
+                self._add_logger(label, value, LOGGER_STATE)
+        elif is_logger(value, "LoggerAdapter"):
+            self._add_logger(label, value, frozenset())
         elif is_special_descriptor(value):
             for name, part in parts_of(value).items():
                 self.add(f"{label}.{name}", part)
@@ -179,7 +186,7 @@ class References:
             self.references["decimal context"] = DECIMAL
 
     def compute(
-        self, label: str, find: Callable[[Any], object], thing: Any, *attributes: str
+        self, label: str, find: Callable[[Any], object], thing: Any, *sources: Source
     ) -> None:
         """Add a reference to a computed value, unless it is empty. Guards compute it again.
 
@@ -187,21 +194,22 @@ class References:
             label: The label of the reference.
             find: Computes the value from `thing`.
             thing: A function, class or descriptor.
-            attributes: The attributes of `thing` that determine the value; none if it depends on
-                more than attributes.
+            sources: The attributes that determine the value; none if more determines it.
         """
         compute = partial(find, thing)
         value = compute()
         if value:
             self.references[label] = value
-        self._computed.append((compute, thing, attributes))
+        self._computed.append((compute, sources))
 
     def add_names(self, thing: Any, reading: int) -> None:
         """Add the name and location of a function or class, if code reads them."""
         if reading & NAMES:
-            self.compute("name", name_of, thing, "__name__")
+            self.compute("name", name_of, thing, *_attributes(thing, "__name__"))
         if reading & PLACES:
-            self.compute("place", location_of, thing, "__module__", "__qualname__")
+            self.compute(
+                "place", location_of, thing, *_attributes(thing, "__module__", "__qualname__")
+            )
 
     def is_known_text(self, chain: AttributePath) -> bool:
         """True if a path refers to a string that is a reference already."""
@@ -235,6 +243,15 @@ class References:
         for name, part in state_of(descriptor).items():
             self.add(f"{label}.{name}", part)
         self.compute(f"slots of {label}", slots_of, descriptor)
+
+    def _add_logger(self, label: str, logger: Any, ignored: frozenset[str]) -> None:
+        """Link the class of a logger or adapter, and the attributes that its name does not speak for."""
+        self.add(f"type of {label}", type(logger))
+        for name, part in vars(logger).items():
+            is_usual = name == "merge_extra" and part is False  # from 3.13 on
+            if name not in ignored and not is_usual:
+                self.add(f"{label}.{name}", part)
+        self.attributes.append((vars(logger), tuple(ignored)))
 
     def _add_memorious(self, label: str, memo: Any) -> None:
         """Add the function that a memorious function wraps, since memoization changes no result."""
@@ -482,25 +499,31 @@ class References:
         )
         function = value.__wrapped__ if is_memorious(value) else value
         if asked == "__doc__":
-            self.compute(f"{label}.__doc__", docstring_of, value, "__doc__")
+            self.compute(f"{label}.__doc__", docstring_of, value, *fixed_docstring(value))
         elif asked == "__annotations__":
-            attributes = fixed_annotations(function)
-            self.compute(f"{label}.__annotations__", annotations_of, function, *attributes)
+            sources = fixed_annotations(function)
+            self.compute(f"{label}.__annotations__", annotations_of, function, *sources)
         elif asked == "__name__":
-            self.compute(f"{label}.__name__", name_of, function, "__name__")
+            sources = _attributes(function, "__name__")
+            self.compute(f"{label}.__name__", name_of, function, *sources)
         elif asked in ("__module__", "__qualname__"):
-            self.compute(f"{label}.{asked}", location_of, function, "__module__", "__qualname__")
+            sources = _attributes(function, "__module__", "__qualname__")
+            self.compute(f"{label}.{asked}", location_of, function, *sources)
         elif asked == "__subclasses__" and is_class:
             self.compute(f"{label}.__subclasses__", subclasses_of, value)
         elif is_passed:
-            self.compute(f"{label}.__doc__", docstrings_of, value)
-            self.compute(f"{label}.__annotations__", hints_of, value)
+            self.compute(f"{label}.__doc__", docstrings_of, value, *fixed_docstrings(value))
+            self.compute(f"{label}.__annotations__", hints_of, value, *fixed_hints(value))
         else:
             return
         self._note_covered(chain, taken)
 
     def _note_covered(self, chain: AttributePath, taken: int) -> None:
         self.covered.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
+
+
+def _attributes(thing: object, *names: str) -> tuple[Source, ...]:
+    return tuple((thing, name, False) for name in names)
 
 
 def _is_user_code(value: object) -> bool:

@@ -82,7 +82,8 @@ class Names(NamedTuple):
 
     reads: tuple[Read, ...]
     imports: tuple[LocalImport, ...]
-    #: The names that statements may change: assigned, changed by a method, or containing such a name.
+    #: The names that statements may change: assigned, changed by a method, or containing such a
+    #: name.
     changed: frozenset[str]
     #: The attributes that it reads from any object.
     attributes: frozenset[str]

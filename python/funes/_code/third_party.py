@@ -189,9 +189,8 @@ def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
         issubclass(kind, io.IOBase) and not issubclass(kind, (io.BytesIO, io.StringIO))
     ):
         return ("type", qualified_name(kind))
-    logging = sys.modules.get("logging")
-    if logging is not None and issubclass(kind, (logging.Logger, logging.LoggerAdapter)):
-        name = str(getattr(value, "name", ""))
+    if is_logger(value, "Logger"):
+        name = _text(value, "name")
         if isinstance(home, str) and f"{name}.".startswith(f"{home}."):
             return ("logger of the module", qualified_name(kind), name[len(home) :])
         return ("logger", qualified_name(kind), public_name(name))
@@ -201,6 +200,28 @@ def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
     if issubclass(kind, MethodType) and _is_shell(value.__self__):  # type: ignore[attr-defined]
         return ("type", "IPython.get_ipython")
     return ("type", "IPython.InteractiveShell") if _is_shell(value) else None
+
+
+LOGGER_STATE = frozenset(
+    (
+        "_cache",
+        "disabled",
+        "filters",
+        "handlers",
+        "level",
+        "manager",
+        "name",
+        "parent",
+        "propagate",
+    )
+)
+"""What every logger holds: its name, and what is no part of its value."""
+
+
+def is_logger(thing: object, kind: str) -> bool:
+    """Whether an object is of `logging`'s class of this name, or of a class that is derived from it."""
+    logging = sys.modules.get("logging")
+    return logging is not None and issubclass(type(thing), getattr(logging, kind))
 
 
 def _is_shell(value: object) -> bool:

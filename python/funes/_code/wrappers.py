@@ -17,7 +17,7 @@ from types import (
 from typing import Any
 
 from funes._code.annotations import annotations_of
-from funes._code.function_attributes import attributes_of
+from funes._code.function_attributes import attributes_of, slots_of
 from funes._code.functions import cells_of, defaults_of
 from funes._code.node import MISSING, Description, by_name
 from funes._code.references import References
@@ -147,11 +147,46 @@ def describe_wrapper(wrapper: Any) -> Description:
                 references, f"attribute {attribute}", value
             ):
                 references.note_read(attributes, attribute, value)
+        references.compute("slots", given_slots_of, wrapper)
         # The function that a decorator of wrapt calls is in no `__dict__`.
         around = getattr(wrapper, "_self_wrapper", None)
         if around is not None:
             references.add("around", around)
+        for attribute in ("_self_args", "_self_kwargs"):  # of its partial
+            if hasattr(type(wrapper), attribute):
+                references.add(attribute, getattr(wrapper, attribute))
     return _wrapper(name, references)
+
+
+def given_slots_of(wrapper: object) -> dict[str, object]:
+    """Returns the values in the slots of a third-party wrapper that the user passed to it."""
+    return {name: value for name, value in slots_of(wrapper, object).items() if _is_given(value)}
+
+
+def is_like_partial(thing: Any) -> bool:
+    """Returns whether a library's object holds a call to come as `functools.partial` does, such as `toolz.curry`.
+
+    It may pickle as the name of the function, which does not say what the function does.
+    """
+    kind = type(thing)
+    try:
+        return (
+            all(hasattr(kind, name) for name in ("func", "args", "keywords", "__call__"))
+            and is_library_class(kind)
+            and callable(thing.func)
+            and type(thing.args) is tuple
+            and type(thing.keywords) is dict
+        )
+    except Exception:  # the attribute access of a class may raise anything
+        return False
+
+
+def describe_like_partial(thing: Any) -> Description:
+    """Describes a third-party object like `functools.partial`: its type by name, its function and arguments."""
+    references = References()
+    for name in ("func", "args", "keywords"):
+        references.add(name, getattr(thing, name))
+    return _wrapper(qualified_name(type(thing)), references)
 
 
 def _add_wrapped(references: References, wrapped: object, library: str) -> None:

@@ -79,8 +79,8 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
     if not nodes or extra is None or memo._core.definition(memo) != definition:
         return None
     depended = depends_on.record(memo._options.depends_on, extra)
-    told = [{**node, "source": without_secrets(node["source"])} for node in nodes]
-    return {"definition": definition, "depends_on": depended, "nodes": told}
+    shown_nodes = [{**node, "source": without_secrets(node["source"])} for node in nodes]
+    return {"definition": definition, "depends_on": depended, "nodes": shown_nodes}
 
 
 def keywords_of(memo: Memo[Any, Any]) -> str | None:

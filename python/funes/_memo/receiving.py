@@ -190,7 +190,8 @@ def _difference(payload: Payload, here: Memo[Any, Any]) -> str:
     from funes._code.definition_diff import changes
 
     submitted = json.loads(zlib.decompress(payload.content))
-    # The graph of the plain function: the memorious one may have to match the submitted definition.
+    # The graph of the undecorated function: the memorious one may have to match the submitted
+    # definition.
     try:
         local = definition_content(here, definition_graph(here.__wrapped__))
     except Exception as error:

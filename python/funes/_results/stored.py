@@ -10,15 +10,12 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from funes._code.definition_file import read_definition, read_functions
 from funes._entries import function_identity, large_arguments, reader
 from funes._funes import Listing, Store, safe_name
-from funes._results.columns import Shape
-from funes._results.filters import Where, make_filter
 from funes._results.lookup import by_prefix
-from funes._results.results import Folder, Results
 from funes._results.stored_files import (
     CheckResult,
     DeletedFiles,
@@ -29,6 +26,10 @@ from funes._results.stored_files import (
     remove_folder,
 )
 from funes.errors import FunesError
+
+if TYPE_CHECKING:
+    from funes._results.filters import Where
+    from funes._results.results import Results
 
 _HASH = re.compile(r"[0-9a-f]{40}")
 
@@ -333,6 +334,11 @@ def results_of(
     is_mixed: bool,
 ) -> Results:
     """Return the results of versions of one function."""
+    # Listings do without these.
+    from funes._results.columns import Shape
+    from funes._results.filters import make_filter
+    from funes._results.results import Folder, Results
+
     folders = []
     for version in versions:
         if version._true_name is None:

@@ -33,8 +33,8 @@ WRAPPER_ATTRIBUTES = frozenset(
         "__type_params__",
     }
 )
-#: The attribute in which attrs caches the hash of an object.
-_ATTRS_HASH = "_attrs_cached_hash"
+#: Attributes in which attrs and msgspec cache the hash of an object, which differs between processes.
+_HASHES = frozenset(("_attrs_cached_hash", "__msgspec_cached_hash__"))
 
 _MISSING = object()
 
@@ -46,8 +46,8 @@ _MAX_VERIFIED_STATES = 4096
 def cached_names(kind: type) -> frozenset[str]:
     """Returns the names of attributes that may be caches in objects of a type."""
     names = set(_properties(kind)) | _lazy_attributes(kind)
-    if hasattr(kind, "__attrs_attrs__"):
-        names.add(_ATTRS_HASH)
+    if hasattr(kind, "__attrs_attrs__") or hasattr(kind, "__struct_fields__"):
+        names |= _HASHES
     if issubclass(kind, Callable):  # type: ignore[arg-type]
         names |= WRAPPER_ATTRIBUTES
     return frozenset(names)
@@ -63,7 +63,7 @@ def without_caches(
     is_opaque: returns whether an attribute counts by its type only.
     """
     counted = dict(attributes)
-    for name in {_ATTRS_HASH, *_lazy_attributes(type(value))}:
+    for name in _HASHES | _lazy_attributes(type(value)):
         counted.pop(name, None)
     wrapped = attributes.get("__wrapped__", _MISSING)
     for name in WRAPPER_ATTRIBUTES & counted.keys():

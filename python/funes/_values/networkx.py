@@ -46,6 +46,7 @@ _COVERED = frozenset(
         "adjlist_outer_dict_factory",
         "edge_attr_dict_factory",
         "edge_key_dict_factory",
+        "frozen",
         "graph",
         "graph_attr_dict_factory",
         "node_attr_dict_factory",
@@ -55,3 +56,6 @@ _COVERED = frozenset(
 
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _COVERED)
+
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN: frozenset[str] = frozenset(RULES)

@@ -106,6 +106,13 @@ def _long_doubles(value: Any) -> object:
 
 
 def _dtype(value: Any) -> object:
+    """Reduces a data type, with the metadata that a program has written into it (h5py: the type of strings)."""
+    if value.metadata:
+        return _bare_dtype(value), dict(value.metadata)
+    return _bare_dtype(value)
+
+
+def _bare_dtype(value: Any) -> object:
     """Reduces a data type to a value that is equal for equal data types only."""
     if value.names is not None:
         fields = [(name, *_field(*value.fields[name])) for name in value.names]
@@ -265,3 +272,10 @@ COVERED: dict[str, frozenset[str]] = {
     "numpy.ma.MaskedArray": _COVERED,
     "numpy.ma.core.MaskedArray": _COVERED,
 }
+
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN: frozenset[str] = frozenset(
+    name
+    for name in RULES
+    if name.endswith(("MaskedArray", "matrix", "chararray", "recarray", "memmap"))
+)

@@ -287,8 +287,18 @@ _COVERED = frozenset(
 
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("pandas.MultiIndex", "pandas.core.indexes.multi.MultiIndex"), frozenset({"sortorder"})
+    ),
     "pandas.DataFrame": _COVERED,
     "pandas.Series": _COVERED,
     "pandas.core.frame.DataFrame": _COVERED,
     "pandas.core.series.Series": _COVERED,
 }
+
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN: frozenset[str] = frozenset(
+    name
+    for name in RULES
+    if name.endswith(("DataFrame", "Series", "Index", "Categorical", "Array"))
+)

@@ -197,3 +197,8 @@ COVERED: dict[str, frozenset[str]] = {
         }
     ),
 }
+
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN: frozenset[str] = frozenset(
+    {"polars.dataframe.frame.DataFrame", "polars.series.series.Series"}
+)

@@ -28,6 +28,8 @@ Strategy = tuple[Any, ...]
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
 COVERED: dict[str, frozenset[str]] = {**standard.COVERED, **libraries.COVERED}
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN = standard.OPEN | libraries.OPEN
 #: Qualified names of types that are refused even if a subclass defines how it is pickled.
 ALWAYS_REFUSED = standard.ALWAYS_REFUSED | libraries.REFUSALS.keys()
 
@@ -148,6 +150,8 @@ def _value_strategy(kind: type) -> Strategy:
         if rule is not None:
             if base is not kind and qualified_name(base) not in libraries.COVERS_SUBCLASSES:
                 rule = _with_attributes(rule, COVERED.get(qualified_name(base)))
+            elif is_open(kind):
+                rule = _with_set_attributes(rule)
             return ("rule", name, rule)
         if not _PICKLE_METHODS.isdisjoint(vars(base)):
             # How a class pickles itself takes precedence over a rule for its base class.
@@ -167,12 +171,12 @@ def _value_strategy(kind: type) -> Strategy:
         )
     if issubclass(kind, (set, frozenset)):
         return "set" if issubclass(kind, set) else "frozenset", *_attribute_rules(kind)
-    return "attributes" if _is_plain(kind) else "reduce", *_attribute_rules(kind)
+    return "attributes" if is_plain(kind) else "reduce", *_attribute_rules(kind)
 
 
 def _attribute_rules(kind: type) -> tuple[object, ...]:
     """Returns how attributes are hashed; `AttributeRules` in strategy.rs parses it."""
-    return _slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
+    return slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
 def has_reducer(kind: type) -> bool:
@@ -219,6 +223,34 @@ def _with_class(rule: Rule) -> Rule:
     return lambda value: (type(value), rule(value))
 
 
+def is_open(kind: type) -> bool:
+    """Returns whether programs set attributes of their own on objects of a third-party type: `frame.unit = "m"`."""
+    return qualified_name(kind) in OPEN and kind.__dictoffset__ != 0
+
+
+def set_attributes(value: Any) -> dict[str, Any]:
+    """Returns the attributes that a program has set on an object of an open type.
+
+    The library's own are covered by the rule of the type, begin with an underscore, or have the name of something of
+    the class.
+    """
+    kind = type(value)
+    known = COVERED.get(qualified_name(kind), frozenset())
+    return {
+        name: attribute
+        for name, attribute in object.__getattribute__(value, "__dict__").items()
+        if not name.startswith("_") and name not in known and not hasattr(kind, name)
+    }
+
+
+def _with_set_attributes(rule: Rule) -> Rule:
+    def reduce(value: Any) -> object:
+        found = set_attributes(value)
+        return (type(value), found, rule(value)) if found else rule(value)
+
+    return reduce
+
+
 def _with_attributes(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
     """Extends the rule of a base class by the attributes of instances of a subclass.
 
@@ -227,7 +259,7 @@ def _with_attributes(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
 
     def reduce(value: Any) -> object:
         attributes = dict(getattr(value, "__dict__", None) or {})
-        for name in _slots(type(value)):
+        for name in slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
         for name in covered or ():
@@ -246,7 +278,7 @@ def _without_opaque(attribute: Any) -> object:
     return standard.Opaque(type(attribute)) if is_opaque(attribute) else attribute
 
 
-def _is_plain(kind: type) -> bool:
+def is_plain(kind: type) -> bool:
     """Returns whether objects of a type consist of their attributes only.
 
     `object.__reduce_ex__` can copy such objects. The size of the type shows whether a type written
@@ -259,7 +291,7 @@ def _is_plain(kind: type) -> bool:
     ):
         return False
     word = _Slot.__basicsize__ - object.__basicsize__
-    visible = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    visible = len(slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return kind.__basicsize__ <= object.__basicsize__ + visible * word
 
 
@@ -276,7 +308,7 @@ class _Slot:
     __slots__ = ("_",)
 
 
-def _slots(kind: type) -> tuple[str, ...]:
+def slots(kind: type) -> tuple[str, ...]:
     """Returns the attribute names of all slots, with private names mangled."""
     names = []
     for base in kind.__mro__:

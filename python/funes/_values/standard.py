@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
 
-from funes._code.third_party import public_name
+from funes._code import context_values
+from funes._code.third_party import LOGGER_STATE, public_name
 from funes._code.user_code import is_user_code
 from funes._funes import ArrayBytes
 
@@ -29,6 +31,12 @@ class Opaque:
 _MAXLEN = vars(deque)["maxlen"].__get__
 _FACTORY = vars(defaultdict)["default_factory"].__get__
 _TEXT_STATE: Callable[[Any], Any] = vars(io.StringIO)["__getstate__"]
+
+
+def _mapping_proxy(value: Any) -> object:
+    # An `OrderedDict`, say, shows its order, and a `defaultdict` its factory, through the window too.
+    (mapping,) = gc.get_referents(value)
+    return dict(value) if type(mapping) is dict else mapping
 
 
 def _counter(value: Any) -> object:
@@ -72,7 +80,10 @@ def _decimal(value: Any) -> object:
     from decimal import Decimal
 
     # The decimal context of the thread decides whether the exponent letter is a capital.
-    return Decimal.__str__(value).replace("e", "E")
+    text = Decimal.__str__(value).replace("e", "E")
+    # Code that only adds its arguments names no context, but computes in it.
+    context = context_values.changed_decimal()
+    return text if context is None else (text, context)
 
 
 def _time_zone(value: Any) -> object:
@@ -152,7 +163,7 @@ def _forward(value: Any) -> object:
 
 _RULES: dict[str, Rule] = {
     "array.array": lambda value: (value.typecode, ArrayBytes(value)),
-    "builtins.mappingproxy": dict,
+    "builtins.mappingproxy": _mapping_proxy,
     "builtins.memoryview": _memory,
     "builtins.module": lambda value: value.__name__,
     "builtins.range": lambda value: (value.start, value.stop, value.step),
@@ -200,21 +211,12 @@ _RULES: dict[str, Rule] = {
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
 RULES[f"{__name__}.Opaque"] = ("tool", lambda value: value.kind)
 
+#: Qualified names of types on whose objects programs set attributes of their own.
+OPEN: frozenset[str] = frozenset(("collections.Counter", "collections.OrderedDict"))
+
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
-    "logging.Logger": frozenset(
-        (
-            "_cache",
-            "disabled",
-            "filters",
-            "handlers",
-            "level",
-            "manager",
-            "name",
-            "parent",
-            "propagate",
-        )
-    )
+    "logging.Logger": LOGGER_STATE,
 }
 
 # Other modules in which some versions of Python define a type -> its name in keys.

@@ -1,5 +1,6 @@
-//! Domain separation: each use of the hash has its own BLAKE3 key, so that equal bytes in two uses
-//! never have the same digest.
+//! Domain separation: each use of the hash has its own BLAKE3 key.
+//!
+//! So equal bytes in two uses never have the same digest.
 
 use std::sync::LazyLock;
 

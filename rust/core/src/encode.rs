@@ -180,8 +180,8 @@ impl Encoder {
 
     /// Closes a composite whose children are unordered: the elements of a set, the items of a dict.
     ///
-    /// `boundaries`: the start of each child, in the order in which they were written, and the end of
-    /// the last one.
+    /// `boundaries`: the start of each child, in the order in which they were written, and the end
+    /// of the last one.
     pub fn end_unordered(&mut self, mark: Mark, boundaries: &[Boundary], cycle: Option<NodeId>) -> Sealed {
         if self.holes.len() == mark.holes {
             self.sort(boundaries);
@@ -413,8 +413,7 @@ pub(crate) fn header(tag: u8, mut count: u64) -> ([u8; 11], usize) {
 /// Returns the bits of a float, with one pattern for every NaN.
 ///
 /// The bits of a NaN depend on the processor (0/0 is negative on x86-64 and positive on ARM), and
-/// only
-/// `math.copysign` and `struct` show them.
+/// only `math.copysign` and `struct` show them.
 fn canonical_bits(value: f64) -> [u8; 8] {
     let bits = if value.is_nan() { 0x7FF8_0000_0000_0000 } else { value.to_bits() };
     bits.to_le_bytes()

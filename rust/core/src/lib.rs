@@ -9,6 +9,7 @@ pub mod digest;
 pub mod domain;
 pub mod encode;
 pub mod error;
+pub mod file_stamp;
 pub mod graph;
 pub mod inline;
 pub mod lock;

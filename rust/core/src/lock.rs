@@ -1,17 +1,18 @@
-//! Key locks between processes, also of different hosts. Each key locks one byte of the file
-//! `.lock` beside the entries of a definition.
+//! Key locks between processes, also of different hosts.
+//!
+//! Each key locks one byte of the file `.lock` beside the entries of a definition.
 //!
 //! The system frees a lock when the process that holds it dies, so there is nothing to clean up. On
 //! Unix these are the POSIX locks of `fcntl`, which belong to the process: a forked child does not
 //! have the locks of its parent, so that a killed holder is replaced immediately, even if its child
 //! lives on. (Locks of `flock` and of an open file description would pass to the child.) Two
-//! properties need
-//! care:
+//! properties need care:
 //!
-//! - A process can lock a byte again that it has locked: threads need another way to exclude each other.
+//! - A process can lock a byte again that it has locked: threads need another way to exclude each
+//!   other.
 //! - Closing *any* descriptor of the file frees *all* locks that the process has in it. A caller
-//!   therefore keeps a [`LockFile`] open while the process holds a lock in that file, and the same file
-//!   under another name, behind a link, shares the descriptor of the first.
+//!   therefore keeps a [`LockFile`] open while the process holds a lock in that file, and the same
+//!   file under another name, behind a link, shares the descriptor of the first.
 //!
 //! If the file is deleted while it is in use, two processes may compute the same call; nothing else
 //! happens.
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::file_stamp::FileStamp;
 use crate::store::{filesystem, folders};
 use crate::throttle::Throttle;
 
@@ -38,8 +40,8 @@ pub struct LockFile {
     /// Some until this is dropped.
     opened: Option<Arc<Opened>>,
     path: PathBuf,
-    /// The metadata when the file was opened.
-    metadata: Metadata,
+    /// The stamp when the file was opened.
+    stamp: FileStamp,
     is_local: bool,
     look: Throttle,
     /// The locked bytes, on Windows.
@@ -63,8 +65,8 @@ pub fn offset(arguments: &str) -> Option<u64> {
 impl LockFile {
     /// Opens the lock file of the definition whose entries are in `folder`; creates both if
     /// necessary.
-    /// `open_files`: all lock files that this process has open. If one of them is the same file, its
-    /// descriptor is shared.
+    /// `open_files`: all lock files that this process has open. If one of them is the same file,
+    /// its descriptor is shared.
     pub fn open<'a>(folder: &Path, open_files: impl IntoIterator<Item = &'a Self>) -> io::Result<Self> {
         let path = folder.join(NAME);
         let there = path.symlink_metadata().ok();
@@ -83,7 +85,7 @@ impl LockFile {
             look: Throttle::every(PERIOD),
             opened: Some(opened),
             path,
-            metadata,
+            stamp: FileStamp::of(&metadata),
             #[cfg(not(unix))]
             held: other::Held::default(),
         })
@@ -96,7 +98,7 @@ impl LockFile {
         if self.is_local && has_name(&here) && !self.look.is_due() {
             return true;
         }
-        self.path.symlink_metadata().is_ok_and(|there| is_same(&there, &self.metadata))
+        self.path.symlink_metadata().is_ok_and(|there| self.is_same(&there))
     }
 
     /// Returns the folder by which this process opened the file first, which is the same for all
@@ -116,7 +118,11 @@ impl LockFile {
     /// A program that closes all descriptors, for example to become a daemon, closes this one too,
     /// and its number may then refer to another file.
     fn ours(&self) -> Option<Metadata> {
-        self.file().metadata().ok().filter(|here| is_same(here, &self.metadata))
+        self.file().metadata().ok().filter(|here| self.is_same(here))
+    }
+
+    fn is_same(&self, metadata: &Metadata) -> bool {
+        FileStamp::of(metadata).is_same_file(&self.stamp)
     }
 
     fn file(&self) -> &File {
@@ -173,7 +179,7 @@ mod unix {
         /// Returns whether this is the given file, so that no other descriptor may be opened for
         /// it.
         pub(super) fn shares(&self, there: &Metadata) -> bool {
-            is_same(there, &self.metadata) && self.ours().is_some()
+            self.is_same(there) && self.ours().is_some()
         }
 
         /// Unlocks a byte, if this process has locked it.
@@ -240,14 +246,10 @@ mod unix {
     pub(super) fn has_name(here: &Metadata) -> bool {
         here.nlink() > 0
     }
-
-    pub(super) fn is_same(there: &Metadata, here: &Metadata) -> bool {
-        (there.dev(), there.ino()) == (here.dev(), here.ino())
-    }
 }
 
 #[cfg(unix)]
-use unix::{has_name, is_same, open, share};
+use unix::{has_name, open, share};
 
 #[cfg(not(unix))]
 mod other {
@@ -304,15 +306,10 @@ mod other {
     pub(super) fn has_name(_: &Metadata) -> bool {
         true
     }
-
-    /// Returns true: an open file keeps its name here.
-    pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
-        true
-    }
 }
 
 #[cfg(not(unix))]
-use other::{has_name, is_same, open, share};
+use other::{has_name, open, share};
 
 #[cfg(test)]
 mod tests {

@@ -147,8 +147,7 @@ fn the_members_of_a_cycle_are_distinguished() {
 
 #[test]
 fn distant_members_of_a_cycle_count() {
-    // All labels differ, so one round tells the nodes apart: the digest must reach further than the
-    // rounds did.
+    // All labels differ, so one round distinguishes the nodes. The digest must include far ones.
     let ring = |last: i64| {
         let labels: Vec<i64> = (0..49).chain([last]).collect();
         let next: Vec<[usize; 1]> = (1..=labels.len()).map(|index| [index % labels.len()]).collect();

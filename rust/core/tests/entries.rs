@@ -1,5 +1,4 @@
-//! The files of `tests/vectors/entries.json`: the core reads and writes entries as the reference
-//! does.
+//! Tests that the core reads and writes `tests/vectors/entries.json` like the reference.
 
 use std::fs;
 use std::path::Path;

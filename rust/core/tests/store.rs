@@ -1,5 +1,5 @@
-//! The store against a real file system: races, things in an entry's place, failures. What is in
-//! the bytes is tested beside `store/entry.rs`, what is in the names beside `store/layout.rs`.
+//! Tests the store on a real file system: races, other objects with the name of an entry, failures.
+//! The bytes are tested in `store/entry.rs`, the names in `store/layout.rs`.
 
 use std::fs;
 use std::mem::discriminant;
@@ -469,8 +469,7 @@ mod unix {
         assert!(!place.write(BODY));
         fs::remove_file(place.entry()).unwrap();
 
-        // The path of a socket is limited to about a hundred bytes: bind it elsewhere, then move
-        // it.
+        // The path of a socket is limited to about 100 bytes: bind it elsewhere, then move it.
         let socket = place.folder.path().join("s");
         let _listener = UnixListener::bind(&socket).unwrap();
         fs::rename(socket, place.entry()).unwrap();
@@ -503,8 +502,7 @@ mod unix {
         assert_eq!(mode(&place.folder_of_entries()) & 0o777, 0o700);
     }
 
-    /// The umask belongs to the whole process, so that each one is tried in a process of its own:
-    /// this test again.
+    /// The umask belongs to the process, so this test runs itself in a new process per umask.
     #[test]
     fn folders_and_files_are_for_their_owner_alone_under_any_umask() {
         const VARIABLE: &str = "FUNES_TEST_UMASK_ROOT";

@@ -1,5 +1,4 @@
-//! The vectors of `tests/vectors/values.json`: what the core makes of a value is what the reference
-//! makes of it.
+//! Tests that the core encodes the values of `tests/vectors/values.json` like the reference.
 //!
 //! A vector has a `tree` if its value can be built without Python; README.md beside the file
 //! describes it.

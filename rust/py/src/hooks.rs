@@ -60,12 +60,15 @@ hooks! {
     // Definitions.
     DESCRIBE = "describe";
     IS_CODE = "is_code";
+    REASON_FOR_DOUBT = "reason_for_doubt";
     IS_USER_CODE = "is_user_code";
     RESOLVE_LAZY_IMPORTS = "resolve_lazy_imports";
     /// The marker of a missing name.
     MISSING = "missing";
     /// Attributes of classes that do not count.
     CLASS_NOISE = "class_noise";
+    /// How the state of a value is found and read, if it is another one in each thread or context.
+    STATE_OF = "state_of";
     HOLDS_GENERATOR = "holds_generator";
     WARN_OF_CHANGES = "warn_of_changes";
     /// Attributes that the user set on a third-party class and its bases.

@@ -1,7 +1,7 @@
 //! Cells that are filled at their first use, possibly by several threads at once.
 //!
 //! A `PyOnceLock` may release the interpreter's lock before it is filled. If another thread forks
-//! then, the cell is being filled for ever in the child, and every use hangs. Here the value is
+//! then, the cell is never filled in the child, and every use hangs. Here the value is
 //! created first and stored afterwards. No thread waits; if two threads create a value, one is
 //! dropped.
 
@@ -24,7 +24,8 @@ impl<T> Lazy<T> {
 
     /// Returns the value, created by `make` if there is none.
     ///
-    /// The thread is attached while the value is stored, and runs no Python code, so no fork can happen meanwhile.
+    /// The thread is attached while the value is stored, and runs no Python code, so no fork can
+    /// happen meanwhile.
     pub(crate) fn get_or_try_init(&self, _: Python<'_>, make: impl FnOnce() -> PyResult<T>) -> PyResult<&T> {
         if let Some(value) = self.0.get() {
             return Ok(value);
@@ -73,3 +74,11 @@ macro_rules! intern {
     }};
 }
 pub(crate) use intern;
+
+/// Returns a field of an object.
+pub(crate) fn field<'py, T: FromPyObjectOwned<'py>>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<T> {
+    object.getattr(name)?.extract().map_err(Into::into)
+}

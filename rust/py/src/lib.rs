@@ -1,4 +1,5 @@
-//! The extension module `funes._funes`: the code of funes that works with Python objects on a hot path.
+//! The extension module `funes._funes`: the code of funes that works with Python objects on a hot
+//! path.
 
 mod call;
 mod definition;

@@ -1,4 +1,4 @@
-"""What type checkers make of code that uses funes. Checked by test_typing.py, never run.
+"""Code that uses funes, for type checkers. Checked by test_typing.py, never run.
 
 `assert_type` says what is inferred; a `type: ignore` stands where an error must be found: one that is not needed is an
 error itself.
@@ -62,7 +62,7 @@ def wrong_value(x: int) -> int:
     return x
 
 
-# Beside the call
+# Inspection
 
 assert_type(bare.key(1), Key)
 assert_type(bare.key(1, global_seed=7).definition, str)

@@ -1,4 +1,4 @@
-"""Functions and files that the tests of the command line look at."""
+"""Functions and files for the tests of the command line."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ DAY = 86400.0
 
 
 def train(rate: float, **options: Any) -> Any:
-    """A function that is another version for another rate."""
+    """Define a function whose version depends on the rate."""
     space: dict[str, Any] = {"memorious": memorious, "RATE": rate, "__name__": "mine"}
     exec("def train(lr, epochs=10):\n    return {'loss': lr * RATE * epochs}", space)
     return memorious(**options)(space["train"])
 
 
 def function(text: str, module: str = "mine", **options: Any) -> Any:
-    """A memorious function of a module, from its text."""
+    """Define a memorious function of a module from its source."""
     space: dict[str, Any] = {"__name__": module}
     exec(text, space)
     return memorious(**options)(next(value for key, value in space.items() if callable(value)))
 
 
 def store(memo: Any, seconds: float, *args: Any, size: int = 0, hits: int = 0) -> Path:
-    """Store a call as if it had taken so many seconds; its output has so many bytes."""
+    """Store a call with a given run time; its output has `size` bytes."""
     call = memo._core.key(memo, args, {})
     pickled = codec.dump_entry(dict(call.inputs), b"x" * size, seconds)
     memo._store.write(memo._function_name, call.definition, call.arguments, *pickled)
@@ -42,7 +42,7 @@ def store(memo: Any, seconds: float, *args: Any, size: int = 0, hits: int = 0) -
 
 
 def age(folder: Path, days: float) -> None:
-    """Let all files below a folder have been stored so many days ago."""
+    """Set the time of all files below a folder to a number of days ago."""
     moment = time.time() - days * DAY
     for path in folder.rglob("*"):
         if path.is_file():
@@ -50,5 +50,5 @@ def age(folder: Path, days: float) -> None:
 
 
 def entries_of(memo: Any) -> int:
-    """How many entries there are of the present definition."""
+    """Count the entries of the current definition."""
     return len(list(memo.cache_path.glob("*.dill")))

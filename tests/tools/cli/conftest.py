@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a cache with a few functions in it, and a way to call commands."""
+"""Fixtures that call commands and parse their output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run("ls", "train")`` calls a command within this process, without a terminal."""
+    """``run("ls", "train")`` calls a command in this process, without a terminal."""
     monkeypatch.setattr(sys, "path", sys.path.copy())  # commands add the working directory
 
     def run(*arguments: str | Path, answer: str | None = None) -> Result:
@@ -32,7 +32,7 @@ def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def lines(run: Run) -> Callable[..., list[list[str]]]:
-    """``lines("ls")`` gives the printed lines of a command that has to succeed, taken apart at tabs."""
+    """``lines("ls")`` returns the lines of a command that must succeed, split at tabs."""
 
     def lines(*arguments: str | Path) -> list[list[str]]:
         result = run(*arguments)
@@ -44,7 +44,7 @@ def lines(run: Run) -> Callable[..., list[list[str]]]:
 
 @pytest.fixture
 def data(run: Run) -> Callable[..., Any]:
-    """``data("ls")`` gives what a command prints with --json, whether it succeeds or not."""
+    """``data("ls")`` returns the parsed output of a command with --json, also if it fails."""
 
     def data(*arguments: str | Path) -> Any:
         return json.loads(run(*arguments, "--json").stdout)

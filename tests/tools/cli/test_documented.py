@@ -1,4 +1,4 @@
-"""docs/command-line.md tells of each command, each option and each exit code, and of no others."""
+"""docs/command-line.md documents exactly the commands, options and exit codes that exist."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_exit_code_is_in_help_and_on_page(name: str) -> None:
 )
 def test_documented_commands_parse(line: str) -> None:
     _, name, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
-    # Nothing is looked up or run: options and arguments are only taken apart.
+    # Only options and arguments are parsed; nothing runs.
     context = command_named(name).make_context(name, arguments, resilient_parsing=True)
     assert context.args == []
 

@@ -19,12 +19,12 @@ from funes._results import usage
 from funes._tools.cli import gc_plan
 from funes.types import StoredEntry
 
-# Versions that differ by one value, one after the other, are what these tests need.
+# These tests need versions that differ by one value.
 pytestmark = pytest.mark.filterwarnings("ignore:.*for the third time in a row")
 
 
 def aged(*days: float) -> list[Any]:
-    """Versions of `train`, the last entries of which were stored so many days ago."""
+    """Define versions of `train` whose last entries are a number of days old."""
     versions = []
     for rate, each in enumerate(days):
         version = train(rate)
@@ -139,7 +139,7 @@ def test_oldest_of_equal_entries_are_deleted_first(cache: Path, run: Callable[..
 
 
 def test_entry_stays_if_later_entries_free_enough(cache: Path, run: Callable[..., Any]) -> None:
-    """The cheap ones come first, and the large one after them frees enough by itself."""
+    """Cheap entries come first, and a large one after them frees enough alone."""
     memo = train(1)
     cheap = [store(memo, 1e-6, number, size=100) for number in range(10)]
     large = store(memo, 10.0, 10, size=1_000_000)
@@ -169,7 +169,7 @@ def test_unreachable_max_bytes_deletes_no_entry(
     assert big.is_cached(bytes(young))
     found = data("gc", "--max-bytes", limit, "--dry-run")
     assert found["fixed"] > young
-    # What can be reached is.
+    # A limit that can be reached is reached.
     assert run("gc", "--max-bytes", str(found["fixed"] + 1000), "--yes").exit_code == 0
     assert sum(path.exists() for path in small) == 1
     assert objects_of(cache) == [young // 10_000]
@@ -217,13 +217,13 @@ def test_nothing_is_deleted_without_options_or_in_dry_run(
     assert sorted(line[2] for line in listed) == sorted(each.definition for each in versions)
     refused = run("gc", "--older-than", "90d", answer="y\n")
     assert refused.exit_code == 2
-    assert "say --yes" in refused.stderr
+    assert "pass --yes" in refused.stderr
     assert left(versions) == [True, True]
 
 
 @pytest.fixture
 def load(cache: Path) -> Any:
-    """A function with two entries that refer to one large argument, and one that refers to another."""
+    """A function with two entries that share a large argument, and one with its own."""
 
     @memorious(large_argument=1000)
     def load(data: bytes, times: int = 1) -> int:
@@ -262,7 +262,7 @@ def test_young_large_argument_stays(load: Any, cache: Path, run: Callable[..., A
 def test_reused_large_argument_is_young_again(
     load: Any, cache: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As if the entry of the call came after the sweep.
+    # The entry of the call is stored after the sweep.
     load(bytes(10_000), 3)
     for path in load.cache_path.glob("*.dill"):
         path.unlink()
@@ -301,7 +301,7 @@ def test_version_used_during_gc_stays(
     monkeypatch.setattr("funes._tools.cli.gc.plan", plan_and_be_overtaken)
     done = run("gc", "--older-than", "90d", "--yes")
     assert done.exit_code == 1
-    assert "has been used meanwhile" in done.stderr
+    assert "was used meanwhile" in done.stderr
     assert entries_of(version) == 3
 
 

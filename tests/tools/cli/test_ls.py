@@ -15,7 +15,7 @@ from funes._results import usage
 
 @pytest.fixture
 def versions(cache: Path) -> list[Any]:
-    """Two versions of `train`, the first one a day older."""
+    """Two versions of `train`; the first is a day older."""
     first, second = train(0.1), train(0.2)
     first(1), first(2), first(1)
     age(first.cache_path, 1)
@@ -36,6 +36,22 @@ def test_functions_are_listed_with_their_numbers(
     assert listed[1][3] == "3"
     files = [file for each in versions for file in each.cache_path.glob("*.dill")]
     assert listed[1][4] == str(sum(file.stat().st_size for file in files))
+
+
+def test_large_arguments_are_counted_on_standard_error(
+    cache: Path, run: Callable[..., Any]
+) -> None:
+    @memorious(large_argument=1000)
+    def load(data: bytes) -> int:
+        return len(data)
+
+    load(bytes(3 << 20))
+    load(bytes(4 << 20))
+    assert "large arguments: 2 files, 7.0 MiB" in run("ls", "--quick").stderr
+    assert run("ls", "load").stderr == ""
+    for file in (cache / "objects").glob("*.dill"):
+        file.unlink()
+    assert run("ls").stderr == ""
 
 
 def test_versions_are_listed_latest_first_with_changes(
@@ -88,15 +104,15 @@ def test_missing_definition_file_is_reported(
     versions: list[Any], lines: Callable[..., Any]
 ) -> None:
     (versions[0].cache_path / "definition.json").unlink()
-    assert lines("ls", "train")[0][-1] == "not known: there is no definition.json"
+    assert lines("ls", "train")[0][-1] == "not known: definition.json is missing or damaged"
 
 
 def test_unknown_function_fails_and_lists_functions(
-    versions: list[Any], run: Callable[..., Any]
+    versions: list[Any], cache: Path, run: Callable[..., Any]
 ) -> None:
     missing = run("ls", "tran")
     assert missing.exit_code == 1
-    assert "there is no function 'tran' in this cache; there are train" in missing.stderr
+    assert f"there is no function 'tran' in {cache}; there are mine.train" in missing.stderr
 
 
 def test_empty_cache_fails(cache: Path, run: Callable[..., Any]) -> None:
@@ -127,6 +143,6 @@ def test_listing_imports_no_user_code(
         "@memorious\ndef make(x):\n    return theirs.Thing()\nmake(theirs.Thing())\n"
     )
     (tmp_path / "theirs.py").unlink()
-    for command in ("ls",), ("ls", "make"), ("verify",), ("du",), ("gc", "-n"):
+    for command in ("ls",), ("ls", "make"), ("verify",), ("gc", "-n"):
         done = run(*command)
         assert (done.exit_code, "theirs" in done.output) == (0, False)

@@ -27,7 +27,7 @@ def versions(cache: Path) -> list[Any]:
 def test_without_a_terminal_yes_is_needed(versions: list[Any], run: Callable[..., Any]) -> None:
     done = run("rm", "train", answer="y\n")
     assert done.exit_code == 2
-    assert "say --yes" in done.stderr
+    assert "pass --yes" in done.stderr
     assert [entries_of(each) for each in versions] == [2, 2]
 
 
@@ -74,7 +74,7 @@ def test_json_lists_deleted_files(versions: list[Any], data: Callable[..., Any])
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("nobody",), "there is no function 'nobody'"),
+        (("unknown",), "there is no function 'unknown'"),
         (("train", "zz"), "there is no version 'zz'"),
         (("train", "--where", "lr=3"), "there is no such entry"),
     ],
@@ -128,7 +128,7 @@ def test_running_program_computes_and_stores_again(
     @memorious
     def double(x: int) -> int:
         print("computing", x)
-        if x == 2:  # while it is computed, all that there is of it is deleted
+        if x == 2:  # all results are deleted during this computation
             subprocess.run([sys.executable, "-m", "funes", "rm", "double", "--yes"], check=True)
         return 2 * x
 

@@ -1,4 +1,4 @@
-"""The command line as a program of its own."""
+"""The command line as a process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_missing_libraries_are_reported_in_one_line(python: Python, tmp_path: Pa
         "import sys, importlib.machinery as m\n"
         "find = m.PathFinder.find_spec\n"
         "def hide(name, *rest):\n"
-        "    return None if name in ('click', 'tqdm') else find(name, *rest)\n"
+        "    return None if name in ('click', 'rich') else find(name, *rest)\n"
         "m.PathFinder.find_spec = hide\n"
         "import runpy; runpy.run_module('funes', run_name='__main__')\n",
         encoding="utf-8",
@@ -59,7 +59,7 @@ def test_missing_libraries_are_reported_in_one_line(python: Python, tmp_path: Pa
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        "funes: the command line needs click and tqdm: pip install 'funes[cli]'\n"
+        "funes: the command line needs click and rich: pip install 'funes[cli]'\n"
     )
 
 
@@ -74,10 +74,10 @@ def test_exit_codes(arguments: list[str], code: int, python: Python) -> None:
 def test_command_loads_only_needed_modules(memo: Any, python: Python, tmp_path: Path) -> None:
     script = tmp_path / "loaded.py"
     script.write_text(
-        "import sys\nsys.argv = ['funes', 'du']\n"
+        "import sys\nsys.argv = ['funes', 'ls']\n"
         "from funes._tools.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('rich', 'dill', 'numpy', 'pandas', 'tqdm', 'funes._tools.cli.gc')"
+        "print([name for name in ('rich', 'dill', 'numpy', 'pandas', 'funes._tools.cli.gc')"
         " if name in sys.modules])\n",
         encoding="utf-8",
     )
@@ -119,7 +119,7 @@ def test_warning_is_one_line(memo: Any, python: Python) -> None:
 
 @pytest.fixture
 def terminal(memo: Any) -> Callable[..., tuple[int, str]]:
-    """``terminal("ls", answer="y")`` runs a command in a terminal; returns its exit code and what stands there."""
+    """``terminal("ls", answer="y")`` runs a command in a terminal; returns exit code and output."""
     pty = pytest.importorskip("pty", reason="Windows has no such terminals")
 
     def run(*arguments: str, answer: str = "") -> tuple[int, str]:
@@ -132,7 +132,7 @@ def terminal(memo: Any) -> Callable[..., tuple[int, str]]:
         while True:
             try:
                 piece = os.read(descriptor, 4096)
-            except OSError:  # Linux says so that the other side is closed
+            except OSError:  # Linux raises it when the other side is closed
                 break
             if not piece:
                 break

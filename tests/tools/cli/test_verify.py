@@ -20,7 +20,7 @@ def flip(path: Path) -> None:
 
 @pytest.fixture
 def load(cache: Path) -> Any:
-    """A function with a large argument, which lies in objects/."""
+    """A function with a large argument in objects/."""
 
     @memorious(large_argument=100)
     def load(data: bytes) -> int:
@@ -56,7 +56,7 @@ def test_damaged_large_argument_fails(
     assert run("verify").exit_code == 1
     (problem,) = data("verify")["problems"]
     assert (problem["state"], problem["path"]) == ("damaged", str(path))
-    assert run("verify", "load").exit_code == 0, "large arguments are nobody's own"
+    assert run("verify", "load").exit_code == 0, "no function owns large arguments"
 
 
 def test_only_given_function_is_verified(load: Any, cache: Path, run: Callable[..., Any]) -> None:

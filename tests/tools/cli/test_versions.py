@@ -1,4 +1,4 @@
-"""``funes diff``, ``funes explain`` and ``funes adopt``: what changed, and what of it matters."""
+"""``funes diff``, ``funes explain`` and ``funes adopt``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(lr, depth=3, verbose=False):
 
 @pytest.fixture
 def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Define]:
-    """``define(before, after, ...)``: `train` of a module `mine` that says `after` where `TEXT` says `before`."""
+    """``define(before, after, ...)`` defines `train` in a module `mine` from `TEXT` with replacements."""
     numbers = itertools.count()
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -43,7 +43,7 @@ def define(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iter
             assert before in text
             text = text.replace(before, after)
         (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-        # Executed under a name of its own, so that each text is the one that runs.
+        # Each text has its own file name, so that its source is found.
         path = tmp_path / f"text{next(numbers)}.py"
         path.write_text(text, encoding="utf-8")
         module = types.ModuleType("mine")
@@ -102,7 +102,7 @@ def test_diff_needs_recorded_code(define: Define, run: Run) -> None:
     (old.cache_path / "definition.json").unlink()
     result = run("diff", "train", old.definition)
     assert result.exit_code == 1
-    assert "there is no sound definition.json" in result.stderr
+    assert "definition.json is missing or damaged" in result.stderr
 
 
 def test_control_characters_are_escaped(define: Define, run: Run) -> None:
@@ -160,8 +160,8 @@ def test_explain_uses_given_cache(define: Define, run: Run, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mine"], "write MODULE:FUNCTION"),
-        (["mine:"], "write MODULE:FUNCTION"),
+        (["mine"], "is not MODULE:FUNCTION: write mine.train:fit"),
+        (["mine:"], "is not MODULE:FUNCTION: write mine.train:fit"),
         (["not_there:train"], "not_there:train cannot be imported: ModuleNotFoundError"),
         (["mine:other"], "cannot be imported: AttributeError"),
         (["mine:step"], "mine:step is not decorated with @memorious"),
@@ -319,13 +319,13 @@ def test_adopt_error_says_what_to_do(define: Define, run: Run) -> None:
     old(0.5, verbose=True)
     result = run("adopt", "train", old.definition)
     assert result.exit_code == 2
-    assert "name NEW, or name the function by MODULE:FUNCTION" in result.stderr
+    assert "give NEW, or give the function as MODULE:FUNCTION" in result.stderr
     define("lr, depth=3, verbose=False", "lr, depth=3")
     for options, code, message in (
         ([], 1, "drop='verbose'"),
-        (["--drop", "verbose"], 1, "two results would be one"),
-        (["--rename", "lr"], 2, "'lr' names no two parameters"),
-        (["--add", "act"], 2, "'act' names no argument"),
+        (["--drop", "verbose"], 1, "two results would have the same key"),
+        (["--rename", "lr"], 2, "'lr' is not OLD=NEW"),
+        (["--add", "act"], 2, "'act' is not NAME=VALUE"),
     ):
         result = run("adopt", "mine:train", old.definition, *options, "--yes")
         assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
@@ -363,5 +363,5 @@ def test_adopt_without_recorded_parameters_needs_the_code(define: Define, run: R
     path.write_text(json.dumps(content), encoding="utf-8")
     result = run("adopt", "train", old.definition, new.definition)
     assert result.exit_code == 1
-    assert "name the function by MODULE:FUNCTION" in result.stderr
+    assert "give the function as MODULE:FUNCTION" in result.stderr
     assert run("adopt", "mine:train", old.definition, "--yes").exit_code == 0

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import Content, read_definition, record_definition
 from funes._entries import codec, large_arguments, reader
-from funes._entries.function_identity import label
 from funes._funes import Entry
 from funes._memo.memo import Memo
 from funes._results.cache import Cache
-from funes._results.lookup import AmbiguousNameError
+from funes._results.lookup import AmbiguousNameError, by_name
 from funes._results.stored import StoredFunction, StoredVersion, functions_in
 from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject, subject_of
@@ -202,34 +201,31 @@ def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:
     """Find the version from which results are copied."""
     cache = Cache(subject.store)
     folder = os.path.dirname(subject.folder(subject.definition))
+    functions = functions_in(cache._store, folder)
     try:
         if function is None:
             owner = StoredFunction(cache._store, folder, subject.identity)
         else:
-            owner = cache.function(function)
-        version = owner.version(old)
+            functions = cache.functions()
+            owner = by_name(function, functions, cache.path)
     except KeyError as error:
-        is_ambiguous = isinstance(error, AmbiguousNameError)
-        hint = "" if is_ambiguous else _other_owner(subject, old, function)
-        raise AdoptionError(hint or error.args[0]) from error
+        raise AdoptionError(error.args[0]) from error
+    try:
+        version = owner.version(old)
+    except AmbiguousNameError as error:
+        raise AdoptionError(error.args[0]) from error
+    except KeyError as error:
+        for other in functions:
+            if old and any(name.startswith(old) for name in other.definitions()):
+                raise AdoptionError(
+                    f"the version {old!r} belongs to {other.qualified_name}, not to"
+                    f" {owner.qualified_name}:"
+                    f" if the function was renamed, pass function={other.qualified_name!r}"
+                ) from error
+        raise AdoptionError(error.args[0]) from error
     if version.definition == subject.definition:
         raise AdoptionError(f"{subject.definition} is the definition of {subject.function} itself")
     return version
-
-
-def _other_owner(subject: Subject, old: str, function: str | None) -> str:
-    """Explain that a version belongs to another function; empty if no other function has it."""
-    cache = Cache(subject.store)
-    folder = os.path.dirname(subject.folder(subject.definition))
-    others = functions_in(cache._store, folder) if function is None else cache.functions()
-    for other in others:
-        if old and any(name.startswith(old) for name in other.definitions()):
-            return (
-                f"the version {old!r} belongs to {other.qualified_name}, not to"
-                f" {function or label(subject.identity)}:"
-                f" if the function was renamed, pass function={other.qualified_name!r}"
-            )
-    return ""
 
 
 def _content(folder: str) -> Content | None:

@@ -16,7 +16,7 @@ from funes._tools.cli.output import print_json, print_rows, progress
 from funes._tools.cli.units import age, bytes_shown, size
 
 
-@click.command()
+@click.command(short_help="Delete old versions, and entries above a limit. Asks first.")
 @click.option(
     "--older-than",
     type=age,
@@ -49,7 +49,7 @@ def command(
     cache: Cache,
     as_json: bool,
 ) -> None:
-    """Delete old and superseded versions, and entries above a size limit, after asking.
+    """Delete old versions, and entries above a limit, after asking.
 
     1. Deletes whole versions that meet --older-than and --keep-versions; both, if both are given. A version was last
     used when its last result was stored, or when a process that had hits ended.

@@ -59,10 +59,12 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    # Rows may be printed to standard output meanwhile, which is not the console of the bar.
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
-    ) as bar:
+    console = Console(stderr=True)
+    if not console.is_interactive:  # a terminal without control codes cannot redraw a line
+        yield from items
+        return
+    # Standard output may be a pipe, which must not be redirected to the console of the bar.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         yield from bar.track(items, total=total, description=what)
 
 

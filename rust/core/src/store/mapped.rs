@@ -15,7 +15,8 @@ use super::footer::Footer;
 use super::layout::Key;
 use super::pread;
 use super::trailer::{LENGTHS, Parts, Trailer};
-use super::verified::{Verify, Version};
+use super::verified::{self, Verify};
+use crate::file_stamp::FileStamp;
 
 /// Maps the given number of bytes from the start of a file privately: writes to the map do not
 /// change the file. It needs `unsafe`, which this crate forbids; the caller that provides it is
@@ -34,7 +35,7 @@ const BLOCK: usize = 1 << 20;
 pub(super) fn open(
     file: &File,
     map: MmapMut,
-    version: Option<Version>,
+    stamp: FileStamp,
     key: &Key,
     trailer: &Trailer,
     parts: Parts,
@@ -44,7 +45,7 @@ pub(super) fn open(
     let identity = checksum.identity();
     let trusted = match verify {
         Verify::Always => false,
-        Verify::Once => version.is_some_and(|version| version.is_verified(&identity)),
+        Verify::Once => verified::is_verified(stamp, &identity),
         Verify::Never => true,
     };
     if !trusted {
@@ -52,9 +53,7 @@ pub(super) fn open(
         if let Err(fault) = checksum.check(trailer) {
             return Ok(Err(fault));
         }
-        if let Some(version) = version {
-            version.remember(identity);
-        }
+        verified::remember(stamp, identity);
     }
     let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
     pread::read_exact(file, &mut footer, parts.footer.start)?;
@@ -164,12 +163,13 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let trailer = Trailer::of(&whole).unwrap();
         let parts = trailer.parts(whole.len() as u64).unwrap();
-        let open = |map, verify| {
+        let open = |map| {
             let file = File::open(&path).unwrap();
-            open(&file, map, None, &key(), &trailer, parts.clone(), verify).unwrap()
+            let stamp = FileStamp::of(&file.metadata().unwrap());
+            open(&file, map, stamp, &key(), &trailer, parts.clone(), Verify::Always).unwrap()
         };
 
-        let entry = open(copied(&path), Verify::Always).unwrap();
+        let entry = open(copied(&path)).unwrap();
         assert_eq!((entry.footer().head(), entry.footer().fast()), (content.head, content.fast));
         let address = entry.body().as_ptr();
         assert!(entry.body() == body);
@@ -179,7 +179,7 @@ mod tests {
         for place in [200, body.len() + 30] {
             let mut changed = copied(&path);
             changed[place] ^= 1;
-            assert_eq!(open(changed, Verify::Once).unwrap_err(), Fault::Damaged(Damage::Checksum));
+            assert_eq!(open(changed).unwrap_err(), Fault::Damaged(Damage::Checksum));
         }
     }
 }

@@ -89,7 +89,7 @@ fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -
     match disk.link(&opened, path) {
         Ok(()) => Ok(Some(Attempt::Published)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(Attempt::Taken)),
-        // `/proc` may be missing or hidden. The caller uses a draft instead and reports the error of that.
+        // `/proc` may be missing or hidden. The caller uses a draft instead and reports its error.
         Err(_) => Ok(None),
     }
 }

@@ -13,8 +13,9 @@ use super::mapped::{self, MapFile};
 use super::open::{is_absence, open};
 use super::pread;
 use super::trailer::{TRAILER, Trailer};
-use super::verified::{Verify, Version};
+use super::verified::Verify;
 use crate::error::{self, Context, Error};
+use crate::file_stamp::FileStamp;
 
 /// The size in bytes of the first read, before the size of the file is known. Most entries are
 /// smaller.
@@ -101,8 +102,8 @@ fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<
         // Mapping fails if there are too many maps, or if the file system does not support it.
         && let Ok(map) = map(&file, size as usize)
     {
-        let version = Version::of(&metadata);
-        return mapped::open(&file, map, version, key, &trailer, parts, policy.verify).map(Some);
+        let stamp = FileStamp::of(&metadata);
+        return mapped::open(&file, map, stamp, key, &trailer, parts, policy.verify).map(Some);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;

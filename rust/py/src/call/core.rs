@@ -684,7 +684,7 @@ impl Core {
         let flags: u32 = function.getattr(intern!(py, "__code__"))?.getattr("co_flags")?.extract()?;
         Ok(Self {
             ignored: signature.own_names(py, &options.getattr("ignore")?)?,
-            options: options.extract()?,
+            options: fast_miss::Options::of(options)?,
             signature,
             // CO_COROUTINE and CO_ITERABLE_COROUTINE.
             is_async: flags & 0x180 != 0,

@@ -17,7 +17,7 @@ use crate::call::random_draws::{self, GeneratorWords};
 use crate::call::trampoline::{FunctionCall, Outcome};
 use crate::flight::in_flight::InFlightCall;
 use crate::hooks::{self, Hook};
-use crate::lazy::{Lazy, intern};
+use crate::lazy::{Lazy, field, intern};
 use crate::memory::cached_value::{CachedValue, is_leaf};
 use crate::store::disk_hit::{ReadHint, Recalled};
 use crate::store::handle::raised;
@@ -27,13 +27,25 @@ use crate::store::handle::raised;
 pub(crate) const LONG: usize = 1 << 16;
 
 /// The fields of `funes._memo.options.Options` that a miss needs.
-#[derive(FromPyObject)]
 pub(crate) struct Options {
     pub(crate) single_flight: bool,
     shared: bool,
     /// Computation time in seconds from which on a result survives a power cut.
     durability: f64,
     large_argument: usize,
+}
+
+impl Options {
+    /// Reads the fields. A derived implementation would keep their names in cells that hang in a child of a fork.
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        Ok(Self {
+            single_flight: field(object, intern!(py, "single_flight"))?,
+            shared: field(object, intern!(py, "shared"))?,
+            durability: field(object, intern!(py, "durability"))?,
+            large_argument: field(object, intern!(py, "large_argument"))?,
+        })
+    }
 }
 
 /// The outcome of the last lookup before the run.

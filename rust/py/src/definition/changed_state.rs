@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 
 use funes_core::digest::Digest;
@@ -118,6 +118,11 @@ pub(crate) fn is_as_it_is() -> bool {
     AS_IS.get()
 }
 
+/// Whether what is described by this thread now says nothing about later: state counts otherwise than it does elsewhere.
+pub(crate) fn is_passing() -> bool {
+    AS_IS.get() || ENDING.get()
+}
+
 fn name_of(py: Python<'_>, holder: Address, key: &str) -> Option<Arc<Name>> {
     if !are_any() {
         return None;
@@ -217,7 +222,7 @@ pub(crate) fn counted_or_none<'py>(
 ) -> Option<Bound<'py, PyAny>> {
     let py = holder.py();
     match name_of(py, address_of(holder), key) {
-        Some(name) if name.is_left(py, now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)) != Left::Not => {
+        Some(name) if name.is_left(py, pointer_of(now.as_ref())) != Left::Not => {
             name.before.as_ref().map(|before| before.bind(py).clone())
         }
         _ => now,
@@ -237,7 +242,7 @@ pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_,
     });
     for (key, name) in changed {
         let now = attributes.get_item(&key)?;
-        if name.is_left(py, now.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)) == Left::Not {
+        if name.is_left(py, pointer_of(now.as_ref())) == Left::Not {
             continue;
         }
         match &name.before {
@@ -248,10 +253,12 @@ pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_,
     Ok(())
 }
 
-/// Records the changes that a call made to the state of a definition; returns the names that it changed.
-fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
+/// Records the changes that a call made to the state of a definition.
+///
+/// Returns the names that it changed, and true if something changed once more meanwhile.
+fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<String>, bool) {
     let py = definition.py();
-    let mut names = Vec::new();
+    let (mut names, mut is_changing) = (Vec::new(), false);
     for difference in definition.get().differences(py) {
         let is_stated = |name: &str| is_alone || definition.get().changes.contains(name);
         let by = definition.clone().unbind();
@@ -267,6 +274,12 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
                 let changing = now.as_ref().filter(|now| !is_constant(now) && !is_fixed(now));
                 let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
                 let address = address_of(holder.bind(py));
+                // A newer state may have been noted by another thread, and compared: that a class or dict holds is known
+                // by its version from then on, so that an older one would stay. No Python code runs from here on.
+                if content_of(holder.bind(py), &key) != Some(pointer_of(now.as_ref())) {
+                    is_changing = true;
+                    continue;
+                }
                 let change = Name {
                     holder,
                     spelling: name.clone(),
@@ -302,7 +315,27 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> Vec<String> {
             Difference::Edit => {}
         }
     }
-    names
+    (names, is_changing)
+}
+
+/// The address of what a name in a namespace, class or cell stands for now, null for nothing; `None` if the look-up fails.
+fn content_of(holder: &Bound<'_, PyAny>, key: &str) -> Option<*mut ffi::PyObject> {
+    let py = holder.py();
+    let found = if let Ok(dict) = holder.cast::<PyDict>() {
+        dict.get_item(key).ok()?
+    } else if holder.is_instance_of::<PyType>() {
+        let attributes = holder.getattr(intern!(py, "__dict__")).ok()?;
+        let missing = missing(py).ok()?;
+        let found = attributes.call_method1(intern!(py, "get"), (key, missing)).ok()?;
+        Some(found).filter(|found| !found.is(missing))
+    } else {
+        guard::content_of(holder)
+    };
+    Some(pointer_of(found.as_ref()))
+}
+
+fn pointer_of(object: Option<&Bound<'_, PyAny>>) -> *mut ffi::PyObject {
+    object.map_or(std::ptr::null_mut(), Bound::as_ptr)
 }
 
 /// True for a random generator, or a value that holds one: its numbers depend on all earlier calls.
@@ -348,6 +381,9 @@ struct Running {
     thread: ThreadId,
     /// True if no other code runs meanwhile: it is no coroutine, and there is no other thread.
     is_alone: bool,
+    /// How many need it here: the call itself, and each thread that notes what it has changed. Written under the lock of
+    /// [`RUNNING`].
+    users: AtomicUsize,
 }
 
 /// The number of attempts to describe or record state while calls in other threads change it.
@@ -383,7 +419,8 @@ pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<De
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let is_alone = is_whole && is_only_thread(py).unwrap_or(false);
     let function = function.clone_ref(py);
-    let running = Arc::new(Running { number, function, definitions, thread: thread::current().id(), is_alone });
+    let (thread, users) = (thread::current().id(), AtomicUsize::new(1));
+    let running = Arc::new(Running { number, function, definitions, thread, is_alone, users });
     RUNNING.with(py, |all| all.push(running));
     number
 }
@@ -392,12 +429,8 @@ pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<De
 pub(crate) fn ended(py: Python<'_>, number: u64) -> PyResult<()> {
     let find = |all: &Vec<Arc<Running>>| all.iter().rposition(|running| running.number == number);
     let Some(running) = RUNNING.with(py, |all| find(all).map(|position| all[position].clone())) else { return Ok(()) };
-    // It counts as running until all changes are recorded: another thread would treat an unrecorded change as an edit.
-    let was_ending = ENDING.replace(true);
-    let noted = running.note(py);
-    ENDING.set(was_ending);
-    let _removed = RUNNING.with(py, |all| find(all).map(|position| all.remove(position)));
-    noted
+    let noted = running.note_at_end(py);
+    running.leave(py, true).and(noted)
 }
 
 /// Records the changes so far of the functions that are running, before something is described or compared.
@@ -405,14 +438,57 @@ pub(crate) fn ended(py: Python<'_>, number: u64) -> PyResult<()> {
 /// Returns the number of recorded changes.
 pub(crate) fn note_running(py: Python<'_>) -> PyResult<u64> {
     if !NOTING.get() && !AS_IS.get() {
-        for running in RUNNING.with(py, |all| all.clone()) {
-            running.note(py)?;
+        let entered = RUNNING.with(py, |all| {
+            for running in all.iter() {
+                running.users.fetch_add(1, Ordering::Relaxed);
+            }
+            all.clone()
+        });
+        let mut noted = Ok(());
+        for running in entered {
+            noted = noted.and_then(|()| running.note(py));
+            noted = running.leave(py, false).and(noted);
         }
+        noted?;
     }
     Ok(NOTED.load(Ordering::Relaxed))
 }
 
 impl Running {
+    /// Lets one user go.
+    ///
+    /// A call that has returned runs until the last one goes. What another thread notes for it may be out of date when it
+    /// is written down; were the call over by then, what it left behind would be taken for an edit.
+    ///
+    /// `is_noted`: whether this thread has noted what the call left behind.
+    fn leave(&self, py: Python<'_>, mut is_noted: bool) -> PyResult<()> {
+        let mut noted = Ok(());
+        loop {
+            let (is_over, _removed) = RUNNING.with(py, |all| {
+                let is_last = self.users.load(Ordering::Relaxed) == 1;
+                if is_last && !is_noted {
+                    return (false, None);
+                }
+                self.users.fetch_sub(1, Ordering::Relaxed);
+                let position = all.iter().rposition(|running| running.number == self.number).filter(|_| is_last);
+                (true, position.map(|position| all.remove(position)))
+            });
+            if is_over {
+                return noted;
+            }
+            noted = self.note_at_end(py);
+            is_noted = true;
+        }
+    }
+
+    /// Notes what the call left behind.
+    fn note_at_end(&self, py: Python<'_>) -> PyResult<()> {
+        let was_ending = ENDING.replace(true);
+        let noted = self.note(py);
+        ENDING.set(was_ending);
+        noted
+    }
+
     fn note(&self, py: Python<'_>) -> PyResult<()> {
         let is_alone = self.is_alone && self.thread == thread::current().id();
         for definition in &self.definitions {
@@ -425,8 +501,8 @@ impl Running {
                 if definition.get().holds(py, None) {
                     break;
                 }
-                let noted = note(definition, is_alone);
-                if noted.is_empty() {
+                let (noted, is_changing) = note(definition, is_alone);
+                if noted.is_empty() && !is_changing {
                     break;
                 }
                 names.extend(noted);

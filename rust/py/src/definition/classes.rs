@@ -34,7 +34,7 @@ struct Telling {
 impl Classes {
     pub(crate) fn new(py: Python<'_>, shapes: Vec<Shape>, patched: Vec<Patched>) -> Self {
         let all = || shapes.iter().map(|shape| shape.class(py)).chain(patched.iter().map(|patched| patched.class(py)));
-        let classes: Vec<_> = all().map(|class| class.as_type_ptr()).collect();
+        let classes: Vec<_> = all().map(PyTypeMethods::as_type_ptr).collect();
         // SAFETY: both pointers are classes, which the shapes and patches keep alive.
         let is_derived = |one, other| unsafe { ffi::PyType_IsSubtype(one, other) != 0 };
         let is_told = |position: usize| {

@@ -40,7 +40,7 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> W
     let is_reachable = is_reachable(object);
     let purpose = if is_reachable { Purpose::Kept } else { Purpose::Value };
     let definition = Definition::of(object, purpose, reading)?;
-    if is_reachable && !changed_state::is_as_it_is() {
+    if is_reachable && !changed_state::is_passing() {
         let known =
             CachedDefinition { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };
         // The replaced entries are dropped outside: dropping objects may run code that uses the table.

@@ -1,6 +1,7 @@
 //! Builds the graph of a definition from the descriptions of `funes._code.describe`, and hashes it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use funes_core::digest::Digest;
 use funes_core::domain::Domain;
@@ -18,6 +19,7 @@ use crate::definition::guard::{self, Before, Guard, Shape, has_no_attributes, is
 use crate::definition::namespace::{Namespace, Namespaces};
 use crate::definition::patched_classes::Patched;
 use crate::definition::report::{self, Record, Reference};
+use crate::definition::source;
 use crate::definition::stand_ins;
 use crate::errors::{self, quietly};
 use crate::hash::containers::shown;
@@ -25,7 +27,7 @@ use crate::hash::objects::{kind_of, stands_in};
 use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;
-use crate::lazy::intern;
+use crate::lazy::{field, intern};
 
 /// A function or class of user code that has been described but not encoded yet.
 pub(crate) struct Described<'py> {
@@ -36,7 +38,6 @@ pub(crate) struct Described<'py> {
 }
 
 /// A `funes._code.node.Description`, where the fields are documented.
-#[derive(FromPyObject)]
 struct Description<'py> {
     kind: String,
     name: String,
@@ -53,14 +54,36 @@ struct Description<'py> {
     watched: Vec<Watched<'py>>,
 }
 
+impl<'py> Description<'py> {
+    /// Reads the fields. A derived implementation would keep their names in cells that hang in a child of a fork.
+    fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        Ok(Self {
+            kind: field(object, intern!(py, "kind"))?,
+            name: field(object, intern!(py, "name"))?,
+            content: field(object, intern!(py, "content"))?,
+            references: field(object, intern!(py, "references"))?,
+            reads: field(object, intern!(py, "reads"))?,
+            modules: field(object, intern!(py, "modules"))?,
+            source: field(object, intern!(py, "source"))?,
+            changes: field(object, intern!(py, "changes"))?,
+            opaque: field(object, intern!(py, "opaque"))?,
+            attributes: field(object, intern!(py, "attributes"))?,
+            computed: field(object, intern!(py, "computed"))?,
+            reading: field(object, intern!(py, "reading"))?,
+            watched: field(object, intern!(py, "watched"))?,
+        })
+    }
+}
+
 /// A dict of attributes, and the names in it that do not count.
 pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
 
 /// A library class, the attributes that code reads from any object, and true if other attributes count too.
 type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
 
-/// A function that computes a value, and the object and the attributes that determine this value.
-pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>);
+/// A function that computes a value, and the attributes that determine this value.
+pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Vec<source::Described<'py>>);
 
 /// The maximal number of functions and classes in a definition. More are not written by hand: some objects create
 /// further objects at each access, without end.
@@ -90,6 +113,8 @@ pub(crate) struct Definition {
     pub(crate) doubts: Vec<String>,
     /// The warning about a container with weak references to its keys, if there is one.
     weakly: Option<String>,
+    /// The number of distrusted helpers when those of this definition were trusted; `None` if it has none.
+    trusted: Option<u64>,
     /// The names that statements of the code change.
     pub(crate) changes: FxHashSet<String>,
     /// The functions and classes in it, the root first, for display.
@@ -160,6 +185,10 @@ impl Definition {
         let digests = nodes.iter().filter_map(|(&address, &node)| Some((address, settled.digest(node)?)));
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
+        if purpose != Purpose::Shown {
+            trust_memoized(&findings.memoized, &known, reading)?;
+        }
+        let trusted = (!findings.memoized.is_empty()).then(|| DISTRUSTED.load(Ordering::Relaxed));
         let (mut guards, mut records) = (findings.guards, findings.records);
         watch(py, &watched, &mut guards)?;
         let mut patched = Vec::with_capacity(findings.watched.len());
@@ -185,7 +214,7 @@ impl Definition {
                 });
                 // The digest is known only now if the value holds functions or classes.
                 records[record].references[reference].value.get_or_insert_with(|| counted.digest.to_hex());
-                guards.push(Guard::Value { value: value.unbind(), digest, counted: Some((name, counted)) });
+                guards.push(Guard::counted(&value, digest, (name, counted), (&known, reading)));
             }
             for compute in findings.computed {
                 guards.push(Guard::computed(&compute, &known, reading)?);
@@ -197,6 +226,7 @@ impl Definition {
             modules: findings.modules,
             doubts: findings.doubts,
             weakly: findings.weakly,
+            trusted,
             changes: findings.changes,
             nodes: records,
             namespaces: findings.namespaces.into_vec(),
@@ -225,6 +255,7 @@ impl Definition {
             modules: modules.filter_map(|module| module.extract().ok()).collect(),
             doubts: Vec::new(),
             weakly: None,
+            trusted: None,
             changes: FxHashSet::default(),
             nodes: Vec::new(),
             namespaces: namespaces.into_vec(),
@@ -245,7 +276,8 @@ impl Definition {
     /// True if the definition is still valid: all guards hold, and so does the guard `added`.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         let holds = |guard: &Guard| guard.holds(py, &self.known, self.reading);
-        self.namespaces.iter().all(|namespace| namespace.holds(py))
+        self.trusted.is_none_or(|then| then == DISTRUSTED.load(Ordering::Relaxed))
+            && self.namespaces.iter().all(|namespace| namespace.holds(py))
             && self.classes.hold(py)
             && self.guards.iter().all(holds)
             && added.is_none_or(holds)
@@ -305,6 +337,8 @@ struct Findings<'py> {
     /// Library classes by address, with the attributes that code reads, and true if other attributes count too.
     watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
     kept: Vec<Py<PyAny>>,
+    /// Helpers under `functools.lru_cache`.
+    memoized: Vec<Bound<'py, PyAny>>,
     /// The root and the code that it holds, with the path to each: what these hold must be hashable, see [`Purpose`].
     alone: FxHashMap<NodeId, Way>,
 }
@@ -352,7 +386,7 @@ impl<'py> Walk<'py> {
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
-            Definitions::CurrentDefinition { known, met, last, reading } => {
+            Definitions::Settled { known, met, last, reading } => {
                 let address = address_of(object);
                 let reading = *reading;
                 let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
@@ -385,7 +419,7 @@ impl<'py> Walk<'py> {
         }
         self.reads |= reading;
         let digest = *digest;
-        if let Definitions::CurrentDefinition { met, last, .. } = &mut self.definitions
+        if let Definitions::Settled { met, last, .. } = &mut self.definitions
             && let Some((address, digest)) = last.replace((address_of(object), digest))
         {
             met.insert(address, digest);
@@ -495,6 +529,9 @@ impl<'py> Walk<'py> {
         });
 
         findings.kept.push(object.clone().unbind());
+        if description.kind == "wrapper" && description.name == "functools._lru_cache_wrapper" {
+            findings.memoized.push(object.clone());
+        }
         for name in description.changes.try_iter().into_iter().flatten().flatten() {
             if let Ok(name) = name.extract::<String>() {
                 findings.changes.insert(name);
@@ -641,6 +678,26 @@ impl<'py> Walk<'py> {
     }
 }
 
+/// The number of times that a helper was distrusted. Its later results may come from any code, so all definitions with
+/// such helpers are described again.
+static DISTRUSTED: AtomicU64 = AtomicU64::new(0);
+
+/// Refuses a definition if a helper in it would answer with results of earlier code.
+fn trust_memoized(memoized: &[Bound<'_, PyAny>], known: &Digests, reading: Reading) -> Walked {
+    for helper in memoized {
+        let Some(digest) = known.get(&address_of(helper)) else { continue };
+        let reason: Option<String> = hooks::REASON_FOR_DOUBT
+            .get(helper.py())
+            .and_then(|reason| reason.call1((helper, digest.to_hex(), reading))?.extract())
+            .map_err(|error| WalkError::raised(helper.py(), "asking what a helper has kept", error))?;
+        if let Some(reason) = reason {
+            DISTRUSTED.fetch_add(1, Ordering::Relaxed);
+            return Err(WalkError::refused_as(Culprit::Final, reason));
+        }
+    }
+    Ok(())
+}
+
 /// Adds guards for dicts of attributes.
 fn watch(py: Python<'_>, attributes: &[Attributes<'_>], guards: &mut Vec<Guard>) -> Walked {
     for attributes in attributes {
@@ -701,7 +758,7 @@ fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Descrip
     hooks::DESCRIBE
         .get(py)
         .and_then(|describe| describe.call1((object, reading, is_bare)))
-        .and_then(|description| description.extract())
+        .and_then(|description| Description::of(&description))
         .map_err(|error| {
             if errors::is_unhashable(py, &error) {
                 return WalkError::forbidden(error.value(py).to_string());

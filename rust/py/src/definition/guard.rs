@@ -19,6 +19,7 @@ use pyo3::types::{
 use crate::definition::changed_state::{self, Counted, Difference, Left};
 use crate::definition::graph::{Attributes, Computed, Definition};
 use crate::definition::namespace::{Namespaces, is_missing, pointer_to, version_of as version_of_dict};
+use crate::definition::source::{Source, State};
 use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::hooks;
@@ -30,19 +31,11 @@ pub(crate) enum Guard {
     Function { function: Py<PyFunction>, parts: [Option<Py<PyAny>>; 5], cells: Vec<(Py<PyAny>, Option<Py<PyAny>>)> },
     /// A dict of attributes holds the same objects.
     Attributes(Box<Contents>),
-    /// A value that can change in place has the same digest. `counted`: its name, and its counted content.
-    Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)> },
+    /// A value that can change in place has the same digest. `counted`: its name, and its counted content. `state`: compared
+    /// first.
+    Value { value: Py<PyAny>, digest: Digest, counted: Option<(String, Arc<Counted>)>, state: Option<Box<State>> },
     /// A computed value has the same digest. `from`: the attributes that determine it.
     Computed { compute: Py<PyAny>, digest: Digest, from: Option<Vec<Source>> },
-}
-
-/// An attribute that determines a computed value.
-pub(crate) struct Source {
-    object: Py<PyAny>,
-    name: Py<PyString>,
-    value: Py<PyAny>,
-    /// The contents, if it is a dict.
-    contents: Option<Box<Contents>>,
 }
 
 /// The recorded contents of a dict.
@@ -130,14 +123,28 @@ impl Guard {
     }
 
     pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
-        Ok(Self::Value { value: value.clone().unbind(), digest: digest(value, known, reading)?, counted: None })
+        let digest = digest(value, known, reading)?;
+        Ok(Self::Value { value: value.clone().unbind(), digest, counted: None, state: None })
+    }
+
+    /// The same for a value that code refers to, with its name and what it counts as.
+    pub(crate) fn counted(
+        value: &Bound<'_, PyAny>,
+        then: Digest,
+        counted: (String, Arc<Counted>),
+        (known, reading): (&Digests, Reading),
+    ) -> Self {
+        // Taken first, so that a change that comes meanwhile is noticed; of no use if the value has changed already.
+        let state = State::of(value).ok().flatten();
+        let state = state.filter(|_| digest(value, known, reading).is_ok_and(|now| now == then));
+        Self::Value { value: value.clone().unbind(), digest: then, counted: Some(counted), state }
     }
 
     pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
-        let (compute, object, names) = computed;
+        let (compute, sources) = computed;
         let raised = |error| WalkError::raised(compute.py(), "noting what code reads", error);
         // Read before the value is computed, so that a change during the computation is noticed.
-        let from = names.iter().map(|name| Source::of(object, name)).collect::<PyResult<Vec<_>>>();
+        let from = sources.iter().map(Source::of).collect::<PyResult<Vec<_>>>();
         let value = compute.call0().map_err(raised)?;
         let from = from.ok().filter(|from| !from.is_empty());
         Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
@@ -164,7 +171,8 @@ impl Guard {
         match self {
             Self::Function { .. } => false,
             Self::Attributes(contents) => contents.holds(py),
-            Self::Value { value, digest: then, counted } => {
+            Self::Value { state: Some(state), .. } if state.holds(py) => true,
+            Self::Value { value, digest: then, counted, .. } => {
                 // A container that is changing has no digest.
                 let now = digest(value.bind(py), known, reading).ok();
                 now == Some(*then)
@@ -173,11 +181,16 @@ impl Guard {
                     })
             }
             Self::Computed { compute, digest: then, from } => {
-                from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py)))
-                    || compute
-                        .bind(py)
-                        .call0()
-                        .is_ok_and(|value| digest(&value, known, reading).is_ok_and(|now| now == *then))
+                if from.as_ref().is_some_and(|from| from.iter().all(|source| source.holds(py))) {
+                    return true;
+                }
+                let from = from.as_deref().unwrap_or_default();
+                let tokens: Vec<_> = from.iter().map(|source| source.token(py)).collect();
+                let now = compute.bind(py).call0().ok().and_then(|value| digest(&value, known, reading).ok());
+                if now == Some(*then) {
+                    from.iter().zip(tokens).for_each(|(source, token)| source.note(token));
+                }
+                now == Some(*then)
             }
         }
     }
@@ -247,12 +260,10 @@ impl Guard {
                 }
                 Ok(())
             }
-            Self::Attributes(contents) => {
-                visit.call(&contents.dict)?;
-                visit.call(&contents.then)
-            }
-            Self::Value { value, counted, .. } => {
+            Self::Attributes(contents) => contents.traverse(visit),
+            Self::Value { value, counted, state, .. } => {
                 visit.call(value)?;
+                state.iter().try_for_each(|state| state.traverse(visit))?;
                 counted.iter().flat_map(|(_, counted)| &counted.code).try_for_each(|code| visit.call(code))
             }
             Self::Computed { compute, from, .. } => {
@@ -412,7 +423,7 @@ fn cells_of<'py>(function: &Bound<'py, PyFunction>) -> PyResult<Vec<Bound<'py, P
 }
 
 /// Returns the value of a cell; None for an empty cell.
-fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+pub(crate) fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     // SAFETY: the object is a cell. The result is a new reference, or null without an exception for an empty cell.
     unsafe { Bound::from_owned_ptr_or_opt(cell.py(), ffi::PyCell_Get(cell.as_ptr())) }
 }
@@ -512,35 +523,8 @@ pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, 
     }
 }
 
-impl Source {
-    fn of(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Self> {
-        let value = object.getattr(name)?;
-        let contents = value.cast::<PyDict>().ok().map(|dict| Contents::of(dict, &[])).transpose()?;
-        Ok(Self {
-            object: object.clone().unbind(),
-            name: name.clone().unbind(),
-            value: value.unbind(),
-            contents: contents.map(Box::new),
-        })
-    }
-
-    fn holds(&self, py: Python<'_>) -> bool {
-        self.object.bind(py).getattr(&self.name).is_ok_and(|value| value.is(&self.value))
-            && self.contents.as_ref().is_none_or(|contents| contents.holds(py))
-    }
-
-    fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.object)?;
-        visit.call(&self.value)?;
-        self.contents.iter().try_for_each(|contents| {
-            visit.call(&contents.dict)?;
-            visit.call(&contents.then)
-        })
-    }
-}
-
 impl Contents {
-    fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>]) -> PyResult<Self> {
+    pub(crate) fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>]) -> PyResult<Self> {
         let py = dict.py();
         let then = dict.copy()?;
         for name in ignored {
@@ -552,7 +536,7 @@ impl Contents {
         Ok(Self { dict: dict.clone().unbind(), then: then.unbind(), ignored, version: AtomicU64::new(0) })
     }
 
-    fn holds(&self, py: Python<'_>) -> bool {
+    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
         let dict = self.dict.bind(py);
         let now = version_of_dict(dict);
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
@@ -578,6 +562,11 @@ impl Contents {
             changed = counts;
         }
         Ok(changed)
+    }
+
+    pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.dict)?;
+        visit.call(&self.then)
     }
 }
 
@@ -625,9 +614,11 @@ impl Shape {
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
             return Left::Fixed;
         }
+        // Taken first: a change that comes meanwhile is seen the next time.
+        let now = assigned_version_of(class);
         let held = self.compare(class).unwrap_or(Left::Not);
         if held == Left::Fixed {
-            self.version.store(assigned_version_of(class), Ordering::Relaxed);
+            self.version.store(now, Ordering::Relaxed);
         }
         held
     }

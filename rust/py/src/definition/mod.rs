@@ -9,4 +9,5 @@ pub(crate) mod guard;
 pub(crate) mod namespace;
 pub(crate) mod patched_classes;
 pub(crate) mod report;
+pub(crate) mod source;
 pub(crate) mod stand_ins;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 /// has an entry without a name.
 ///
 /// The mutex is taken by attached threads only and never across a wait, so that no fork can happen
-/// meanwhile: the child would inherit it locked for ever.
+/// meanwhile: the child would inherit it locked indefinitely.
 static OPEN: Mutex<Vec<(Option<PathBuf>, Arc<LockFile>)>> = Mutex::new(Vec::new());
 
 /// Limit of the number of lock files that stay open without a held lock: as many definitions can be

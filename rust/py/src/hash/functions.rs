@@ -26,7 +26,8 @@ use crate::hash::walk_error::Walked;
 ///     40 hexadecimal characters.
 ///
 /// Raises:
-///     UnhashableArgumentError: The value cannot be hashed; the message has the path to the refused part.
+///     UnhashableArgumentError: The value cannot be hashed. The message has the path to the
+///         refused part.
 ///
 /// Example:
 ///     >>> hash_value({"a": 1, "b": [2.0]}) == hash_value({"b": [2.0], "a": 1})
@@ -64,8 +65,8 @@ pub(crate) fn definition_graph<'py>(definition: &Bound<'py, PyAny>) -> PyResult<
 /// uses.
 ///
 /// Args:
-///     definition: A function, memorious or not, or a class. It is not called. The `depends_on` of a
-///         memorious function is left out; `f.definition` includes it.
+///     definition: A function, memorious or not, or a class. It is not called. The `depends_on` of
+///         a memorious function is left out; `f.definition` includes it.
 ///
 /// Returns:
 ///     40 hexadecimal characters.
@@ -102,10 +103,9 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
 
 /// Returns the argument digest of a call whose arguments are given by name.
 ///
-/// `parameters`: the names in the order of the signature, None for an ignored one. If `global_seed` is not among them,
-/// it is taken from `inputs` as the undeclared one. `reading`: the parts of code that the function
-/// inspects, see
-/// `Core.reading`.
+/// `parameters`: the names in the order of the signature, None for an ignored one. If `global_seed`
+/// is not among them, it is taken from `inputs` as the undeclared one. `reading`: the parts of code
+/// that the function inspects, see `Core.reading`.
 #[pyfunction]
 #[pyo3(signature = (parameters, inputs, reading = 0, /))]
 pub(crate) fn hash_arguments(

@@ -46,7 +46,7 @@ pub(crate) struct AttributeRules {
 /// Where the reduction of a type comes from.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Reduction {
-    /// `object.__reduce_ex__`, which iterates over a list or dict; a subclass may override the iteration.
+    /// `object.__reduce_ex__`, which iterates over a list or dict; a subclass may override that.
     Default,
     /// A third-party base class, which omits the attributes of a subclass.
     Partial,

@@ -140,7 +140,7 @@ pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> Address {
 /// How a walk writes functions and classes of user code.
 pub(crate) enum Definitions<'py> {
     /// Writes their digests, which separate walks compute.
-    CurrentDefinition {
+    Settled {
         known: Option<Digests>,
         /// Digests that this walk has looked up.
         met: FxHashMap<Address, Digest>,
@@ -168,7 +168,7 @@ pub(crate) enum Definitions<'py> {
 impl Definitions<'_> {
     /// Makes the variant that writes digests; `known` has the ones that are known already.
     pub(crate) fn settled(known: Option<Digests>, reading: Reading) -> Self {
-        Self::CurrentDefinition { known, met: FxHashMap::default(), last: None, reading }
+        Self::Settled { known, met: FxHashMap::default(), last: None, reading }
     }
 
     /// Makes the variant that describes definitions as they are found.
@@ -186,7 +186,7 @@ impl Definitions<'_> {
     /// Returns whether the value contains a function or class of user code.
     pub(crate) fn met_own_code(&self) -> bool {
         match self {
-            Self::CurrentDefinition { met, last, .. } => last.is_some() || !met.is_empty(),
+            Self::Settled { met, last, .. } => last.is_some() || !met.is_empty(),
             Self::Open { nodes, .. } => !nodes.is_empty(),
         }
     }
@@ -200,7 +200,7 @@ impl Definitions<'_> {
     /// Returns a copy in the initial state, for a second walk.
     fn anew(&self) -> Self {
         match self {
-            Self::CurrentDefinition { known, reading, .. } => Self::settled(known.clone(), *reading),
+            Self::Settled { known, reading, .. } => Self::settled(known.clone(), *reading),
             Self::Open { reading, .. } => Self::open(*reading),
         }
     }
@@ -250,7 +250,7 @@ impl<'py> Walk<'py> {
             *self = Self::new(self.py, self.definitions.anew());
             self.rare().deep = Some(Deep::default());
         }
-        if matches!(self.definitions, Definitions::CurrentDefinition { .. }) && !self.encoder.fill_holes() {
+        if matches!(self.definitions, Definitions::Settled { .. }) && !self.encoder.fill_holes() {
             return Err(entangled());
         }
         Ok(())

@@ -62,8 +62,8 @@ impl Counters {
     }
 }
 
-/// Increments a counter. Only the thread that holds the GIL counts, so that no atomic addition, which
-/// is slower, is needed.
+/// Increments a counter. Only the thread that holds the GIL counts, so that no atomic addition,
+/// which is slower, is needed.
 #[cfg(not(Py_GIL_DISABLED))]
 fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

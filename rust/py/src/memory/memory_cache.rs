@@ -16,8 +16,8 @@ use crate::memory::counters::Counters;
 /// The bytes that the results of all functions may take by default; `FUNES_MEMORY` overrides it.
 const DEFAULT_BOUND_BYTES: u64 = 256 << 20;
 
-/// The bytes that a result takes in the cache and its index, and that the allocator adds, besides its
-/// key and value; measured by `tests/call/test_memory.py`.
+/// The bytes that a result takes in the cache and its index, and that the allocator adds, besides
+/// its key and value; measured by `tests/call/test_memory.py`.
 const OVERHEAD_BYTES: usize = 320;
 
 /// The number of parts of the cache, each with its own bound. Without the GIL, several parts keep

@@ -107,8 +107,8 @@ pub(crate) fn recall<'py>(
     }
 }
 
-/// Returns whether an error means that a value cannot be loaded. A library written in Rust may panic,
-/// as polars does on data of another polars version; `PanicException` is no `Exception`.
+/// Returns whether an error means that a value cannot be loaded. A library written in Rust may
+/// panic, as polars does on data of another polars version; `PanicException` is no `Exception`.
 fn is_load_error(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyException>(py) || error.get_type(py).name().is_ok_and(|name| name == "PanicException")
 }
@@ -119,8 +119,8 @@ fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) 
     hooks::LOAD_ENTRY.get(py)?.call1((entry.body(py)?, entry.fast(py)?, function.getattr(intern!(py, "__module__"))?))
 }
 
-/// Returns whether a pickle refers to a module with the importable name of the program's own module:
-/// the program may define these classes and functions, see `funes._entries.main_module`.
+/// Returns whether a pickle refers to a module with the importable name of the program's own
+/// module: the program may define these classes and functions, see `funes._entries.main_module`.
 fn names_main(body: &Bound<'_, PyBytes>) -> bool {
     static NAME: Lazy<Option<Vec<u8>>> = Lazy::new();
     let py = body.py();

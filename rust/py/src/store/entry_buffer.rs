@@ -12,8 +12,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-/// The bytes of one entry for one reader: a private map of the file, or a copy of it. The reader may
-/// write to them; neither other readers nor the file see that.
+/// The bytes of one entry for one reader: a private map of the file, or a copy of it. The reader
+/// may write to them; neither other readers nor the file see that.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct EntryBuffer {
     /// Owns the memory at `address`; not accessed otherwise.

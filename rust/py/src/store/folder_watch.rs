@@ -1,17 +1,16 @@
 //! Detects that entries of a definition may have been deleted; checks the folder once a second.
 
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use coarsetime::Instant;
+use funes_core::file_stamp::{FileStamp, RESOLUTION};
+use rustc_hash::FxBuildHasher;
 
 /// The time between checks of the folder.
 const PERIOD_SECONDS: u64 = 1;
-
-/// Two changes within this time may leave the folder with the same modification time: the coarsest
-/// file systems (FAT) count in two seconds.
-const MTIME_RESOLUTION: Duration = Duration::from_secs(3);
 
 /// The number of the next state.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -21,8 +20,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct FolderWatch {
     /// The time of the next check, in seconds of the monotonic clock.
     next: AtomicU64,
-    /// The modification time of the folder at the last check, in nanoseconds; 0 if it did not exist.
-    changed: AtomicU64,
+    /// A hash of the folder's stamp at the last check; 0 if the folder did not exist.
+    stamp: AtomicU64,
     /// The number of the state of the folder. Entries seen in another state must be checked again.
     state: AtomicU64,
 }
@@ -41,12 +40,10 @@ impl FolderWatch {
 
     #[cold]
     fn check(&self, folder: &Path) -> u64 {
-        let time = std::fs::metadata(folder).and_then(|metadata| metadata.modified()).ok();
-        let changed = time
-            .map_or(0, |time| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64));
-        let before = self.changed.swap(changed, Ordering::Relaxed);
-        let is_old = time.is_some_and(|time| time.elapsed().is_ok_and(|age| age > MTIME_RESOLUTION));
-        if before == changed && is_old {
+        let stamp = std::fs::metadata(folder).ok().map(|metadata| FileStamp::of(&metadata));
+        let hash = stamp.map_or(0, |stamp| FxBuildHasher.hash_one(stamp));
+        let before = self.stamp.swap(hash, Ordering::Relaxed);
+        if before == hash && stamp.is_some_and(|stamp| stamp.is_settled(SystemTime::now(), RESOLUTION)) {
             return self.state.load(Ordering::Relaxed);
         }
         // The number is unique among all folders: a result may have been seen by an earlier watch.

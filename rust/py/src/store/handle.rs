@@ -19,8 +19,8 @@ import_exception!(funes.errors, DamagedEntryError);
 /// A cache folder with one file per stored call. Nothing is created until the first write.
 ///
 /// An entry is identified by the name of the function and two hashes of 40 lower-case hexadecimal
-/// digits: of the definition and of the arguments. It is written atomically, verified at every read,
-/// and never replaced.
+/// digits: of the definition and of the arguments. It is written atomically, verified at every
+/// read, and never replaced.
 ///
 /// `root` is the absolute path of the cache folder. A relative path or an invalid hash raises
 /// `ValueError`; errors of the system raise `OSError`, with `errno` and `filename`.
@@ -81,9 +81,10 @@ impl Store {
 
     /// Reads and verifies an entry; None if there is none.
     ///
-    /// Raises `DamagedEntryError` if the file differs from what was written; call `set_aside` before
-    /// a new entry is written. Raises `OSError` if it cannot be read now, is in another version of
-    /// the format (`errno.ENOTSUP`), or is not signed with the key (`errno.EPERM`); leave it alone.
+    /// Raises `DamagedEntryError` if the file differs from what was written; call `set_aside`
+    /// before a new entry is written. Raises `OSError` if it cannot be read now, is in another
+    /// version of the format (`errno.ENOTSUP`), or is not signed with the key (`errno.EPERM`);
+    /// leave it alone.
     fn read(
         &self,
         py: Python<'_>,
@@ -96,8 +97,8 @@ impl Store {
         self.found(py, &key)
     }
 
-    /// Verifies every byte of an entry. Returns "found", "absent", "damaged", "foreign", "format" or
-    /// "unreadable", and the reason.
+    /// Verifies every byte of an entry. Returns "found", "absent", "damaged", "foreign", "format"
+    /// or "unreadable", and the reason.
     fn check(
         &self,
         py: Python<'_>,
@@ -119,10 +120,11 @@ impl Store {
     /// Stores an entry; False if there is one already, which stays.
     ///
     /// `body` is the portable pickle, up to and including STOP: bytes, or the `InlinedPickle` of a
-    /// `BufferCollector`. `fast` is the fast pickle, with the positions of its buffers. `head` has the
-    /// run time in seconds, a pickle of the inputs like `fast`, and a second one with what belongs to
-    /// the program's own module written by name, if that differs. With `durable`, the entry survives a
-    /// power cut once this has returned, which takes milliseconds instead of microseconds.
+    /// `BufferCollector`. `fast` is the fast pickle, with the positions of its buffers. `head` has
+    /// the run time in seconds, a pickle of the inputs like `fast`, and a second one with what
+    /// belongs to the program's own module written by name, if that differs. With `durable`, the
+    /// entry survives a power cut once this has returned, which takes milliseconds instead of
+    /// microseconds.
     ///
     /// Raises `OSError` if it could not be stored; at most empty folders are left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
@@ -143,7 +145,8 @@ impl Store {
         self.put(py, &key, body, fast, head, durable)
     }
 
-    /// Stores an entry that was read under another key, byte for byte; False if that key has an entry.
+    /// Stores an entry that was read under another key, byte for byte; False if that key has an
+    /// entry.
     ///
     /// Nothing is unpickled. Raises as `write`.
     #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
@@ -343,8 +346,8 @@ impl Entry {
         self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
     }
 
-    /// The run time in seconds, a pickle of the inputs with its buffers, and a second one with names
-    /// for what the program's own module defines. None for a large argument.
+    /// The run time in seconds, a pickle of the inputs with its buffers, and a second one with
+    /// names for what the program's own module defines. None for a large argument.
     #[getter]
     fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
         let Some(head) = self.footer.head() else { return Ok(None) };
@@ -365,7 +368,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Io { doing, path, source } => system_error(doing, path, &source),
         Error::Foreign { path } => {
-            let text = "the entry is not signed with the signing key in use; move it away if it is yours";
+            let text = "the entry is not signed with the key in use; move it away if it is yours";
             // EPERM has this number on all systems.
             PyOSError::new_err((1, text, path.into_os_string()))
         }
@@ -396,8 +399,8 @@ fn system_error(doing: &str, path: PathBuf, source: &io::Error) -> PyErr {
     }
 }
 
-/// Returns ENOENT, EEXIST, ENOMEM or EIO for an error without a system number. These numbers are the
-/// same on all systems.
+/// Returns ENOENT, EEXIST, ENOMEM or EIO for an error without a system number. These numbers are
+/// the same on all systems.
 fn number(kind: io::ErrorKind) -> i32 {
     match kind {
         io::ErrorKind::NotFound => 2,

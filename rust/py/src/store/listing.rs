@@ -9,14 +9,15 @@ use pyo3::prelude::*;
 
 use crate::store::handle::raised;
 
-/// The number of entries in a batch: large enough that taking the GIL costs little, small enough that
-/// the first entry is available at once.
+/// The number of entries in a batch: large enough that taking the GIL costs little, small enough
+/// that the first entry is available at once.
 const BATCH_ENTRIES: usize = 256;
 
 /// Iterates over the entries in a folder in the order of the file system; reads none of them.
 ///
 /// Yields the hash in the file name, the size in bytes, and the modification time in nanoseconds
-/// since 1970. A folder that does not exist has no entries. Raises `OSError` for errors of the system.
+/// since 1970. A folder that does not exist has no entries. Raises `OSError` for errors of the
+/// system.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Listing {
     state: Mutex<State>,

@@ -10,8 +10,8 @@ use pyo3::types::PyBytes;
 
 use crate::hash::buffer::contiguous;
 
-/// Buffers of at least this size are stored out of band. Copying a smaller one takes less time than a
-/// page fault.
+/// Buffers of at least this size are stored out of band. Copying a smaller one takes less time than
+/// a page fault.
 const LARGE_BYTES: usize = 32 << 10;
 
 /// A `buffer_callback` for a pickler: collects large buffers, and leaves small ones in the pickle.
