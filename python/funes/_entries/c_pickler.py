@@ -8,13 +8,12 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 from funes._code.sentinels import place_of
 from funes._entries import main_module
 from funes._entries.main_module import MAINS
-from funes._funes import PROTOCOL
+from funes._funes import PROTOCOL, BufferCollector
 
 #: Immutable types whose values refer to no other object.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -46,9 +45,9 @@ def may_have_sentinels(data: bytes) -> bool:
     return b"\x93\x94)\x81" in data and (_OBJECT in data or _STATELESS.search(data) is not None)
 
 
-def dump_carefully(value: object, collector: Callable[[Any], object] | None = None) -> bytes:
-    """Pickle a value as `dump` does, with sentinels by their names; `collector` takes large buffers."""
-    pickler = NamingPickler(collector)
+def dump_carefully(value: object) -> bytes:
+    """Pickle a value as `dump` does, with sentinels by their names."""
+    pickler = NamingPickler()
     pickler.dump(value)
     return pickler.file.getvalue()
 
@@ -61,7 +60,7 @@ class NamingPickler(pickle.Pickler):
     reference to the module that holds it.
     """
 
-    def __init__(self, collector: Callable[[Any], object] | None = None) -> None:
+    def __init__(self, collector: BufferCollector | None = None) -> None:
         self.file = io.BytesIO()
         super().__init__(self.file, PROTOCOL, buffer_callback=collector)
         self.has_named = False

@@ -240,7 +240,7 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def unpickle(data: Readable, buffers: Iterable[Readable] | None, home: str | None) -> Any:
+def _unpickle(data: Readable, buffers: Iterable[Readable] | None, home: str | None) -> Any:
     unpickler = _Unpickler(io.BytesIO(data), buffers=buffers)
     unpickler.home = home
     return unpickler.load()
@@ -275,12 +275,12 @@ def _rebuild_tensor(rebuild: Callable[..., Any], tensor: Any, *args: Any) -> Any
 
 
 def load_named(data: bytes) -> Any:
-    return unpickle(data, None, None)
+    return _unpickle(data, None, None)
 
 
 def _load_fast(data: bytes, buffers: Iterable[Readable] | None, home: str | None) -> Any:
     if b"main" in data or b"dill" in data or _may_name_own(data):
-        return unpickle(data, buffers, home)
+        return _unpickle(data, buffers, home)
     return pickle.loads(data, buffers=buffers)
 
 
@@ -307,7 +307,7 @@ def load_body(
     was_imported = "dill" in sys.modules
     try:
         if _may_name_own(body):
-            return unpickle(body, buffers, home)
+            return _unpickle(body, buffers, home)
         return pickle.loads(body, buffers=buffers)
     except ModuleNotFoundError as error:
         if error.name != "__builtin__":

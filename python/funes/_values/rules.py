@@ -150,7 +150,7 @@ def _value_strategy(kind: type) -> Strategy:
         if rule is not None:
             if base is not kind and qualified_name(base) not in libraries.COVERS_SUBCLASSES:
                 rule = _with_attributes(rule, COVERED.get(qualified_name(base)))
-            elif is_open(kind):
+            elif _is_open(kind):
                 rule = _with_set_attributes(rule)
             return ("rule", name, rule)
         if not _PICKLE_METHODS.isdisjoint(vars(base)):
@@ -171,12 +171,12 @@ def _value_strategy(kind: type) -> Strategy:
         )
     if issubclass(kind, (set, frozenset)):
         return "set" if issubclass(kind, set) else "frozenset", *_attribute_rules(kind)
-    return "attributes" if is_plain(kind) else "reduce", *_attribute_rules(kind)
+    return "attributes" if _is_plain(kind) else "reduce", *_attribute_rules(kind)
 
 
 def _attribute_rules(kind: type) -> tuple[object, ...]:
     """Returns how attributes are hashed; `AttributeRules` in strategy.rs parses it."""
-    return slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
+    return _slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
 def has_reducer(kind: type) -> bool:
@@ -223,12 +223,12 @@ def _with_class(rule: Rule) -> Rule:
     return lambda value: (type(value), rule(value))
 
 
-def is_open(kind: type) -> bool:
+def _is_open(kind: type) -> bool:
     """Returns whether programs set attributes of their own on objects of a third-party type: `frame.unit = "m"`."""
     return qualified_name(kind) in OPEN and kind.__dictoffset__ != 0
 
 
-def set_attributes(value: Any) -> dict[str, Any]:
+def _set_attributes(value: Any) -> dict[str, Any]:
     """Returns the attributes that a program has set on an object of an open type.
 
     The library's own are covered by the rule of the type, begin with an underscore, or have the name of something of
@@ -245,7 +245,7 @@ def set_attributes(value: Any) -> dict[str, Any]:
 
 def _with_set_attributes(rule: Rule) -> Rule:
     def reduce(value: Any) -> object:
-        found = set_attributes(value)
+        found = _set_attributes(value)
         return (type(value), found, rule(value)) if found else rule(value)
 
     return reduce
@@ -259,7 +259,7 @@ def _with_attributes(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
 
     def reduce(value: Any) -> object:
         attributes = dict(getattr(value, "__dict__", None) or {})
-        for name in slots(type(value)):
+        for name in _slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
         for name in covered or ():
@@ -278,7 +278,7 @@ def _without_opaque(attribute: Any) -> object:
     return standard.Opaque(type(attribute)) if is_opaque(attribute) else attribute
 
 
-def is_plain(kind: type) -> bool:
+def _is_plain(kind: type) -> bool:
     """Returns whether objects of a type consist of their attributes only.
 
     `object.__reduce_ex__` can copy such objects. The size of the type shows whether a type written
@@ -291,7 +291,7 @@ def is_plain(kind: type) -> bool:
     ):
         return False
     word = _Slot.__basicsize__ - object.__basicsize__
-    visible = len(slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    visible = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return kind.__basicsize__ <= object.__basicsize__ + visible * word
 
 
@@ -308,7 +308,7 @@ class _Slot:
     __slots__ = ("_",)
 
 
-def slots(kind: type) -> tuple[str, ...]:
+def _slots(kind: type) -> tuple[str, ...]:
     """Returns the attribute names of all slots, with private names mangled."""
     names = []
     for base in kind.__mro__:
