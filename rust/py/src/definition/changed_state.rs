@@ -18,12 +18,13 @@ use funes_core::digest::Digest;
 use funes_core::encode::Snapshot;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyType};
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
 use rustc_hash::FxHashMap;
 
 use crate::definition::graph::Definition;
 use crate::definition::guard::{self, is_constant, is_fixed};
 use crate::definition::namespace::{missing, pointer_to};
+use crate::definition::source::own_attribute;
 use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, address_of};
 use crate::hooks;
@@ -320,14 +321,10 @@ fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<String>, boo
 
 /// The address of what a name in a namespace, class or cell stands for now, null for nothing; `None` if the look-up fails.
 fn content_of(holder: &Bound<'_, PyAny>, key: &str) -> Option<*mut ffi::PyObject> {
-    let py = holder.py();
     let found = if let Ok(dict) = holder.cast::<PyDict>() {
         dict.get_item(key).ok()?
-    } else if holder.is_instance_of::<PyType>() {
-        let attributes = holder.getattr(intern!(py, "__dict__")).ok()?;
-        let missing = missing(py).ok()?;
-        let found = attributes.call_method1(intern!(py, "get"), (key, missing)).ok()?;
-        Some(found).filter(|found| !found.is(missing))
+    } else if let Ok(class) = holder.cast::<PyType>() {
+        own_attribute(class, &PyString::new(class.py(), key)).ok()?
     } else {
         guard::content_of(holder)
     };

@@ -8,7 +8,7 @@ use pyo3::types::PyType;
 use smallvec::SmallVec;
 
 use crate::definition::changed_state::{Difference, Left};
-use crate::definition::guard::{Shape, assigned_version_of, is_of_metaclass, version_of};
+use crate::definition::guard::{Shape, assigned_version_of, has_version, is_of_metaclass};
 use crate::definition::patched_classes::Patched;
 use crate::hash::walk::Address;
 
@@ -107,7 +107,6 @@ impl Telling {
 
     #[inline]
     fn holds(&self, py: Python<'_>) -> bool {
-        let now = version_of(self.class.bind(py));
-        now != 0 && now == self.version.load(Ordering::Relaxed) && is_of_metaclass(&self.class, &self.metaclass)
+        has_version(self.class.bind(py), &self.version) && is_of_metaclass(&self.class, &self.metaclass)
     }
 }

@@ -431,15 +431,22 @@ pub(crate) fn content_of<'py>(cell: &Bound<'py, PyAny>) -> Option<Bound<'py, PyA
 /// Returns the interpreter's version tag of a class, which also covers its bases; 0 if it has none now.
 #[cfg(not(Py_GIL_DISABLED))]
 #[inline]
-pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
+fn version_of(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: the type is alive, and only a thread that holds the GIL writes the field.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
 /// Returns 0, so that the attributes are compared each time: without the GIL the field must not be read plainly.
 #[cfg(Py_GIL_DISABLED)]
-pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
+}
+
+/// True if a class still has the version tag that was seen; 0 stands for none.
+#[inline]
+pub(crate) fn has_version(class: &Bound<'_, PyType>, seen: &AtomicU32) -> bool {
+    let now = version_of(class);
+    now != 0 && now == seen.load(Ordering::Relaxed)
 }
 
 /// True if a class has this metaclass, which the version tag does not cover.
@@ -610,8 +617,7 @@ impl Shape {
         if !is_of_metaclass(&self.class, &self.metaclass) {
             return Left::Not;
         }
-        let now = version_of(class);
-        if now != 0 && now == self.version.load(Ordering::Relaxed) {
+        if has_version(class, &self.version) {
             return Left::Fixed;
         }
         // Taken first: a change that comes meanwhile is seen the next time.

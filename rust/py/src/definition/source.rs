@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use crate::definition::guard::{Contents, assigned_version_of, version_of};
+use crate::definition::guard::{Contents, assigned_version_of, has_version};
 use crate::definition::namespace::pointer_to;
 use crate::hooks;
 use crate::lazy::intern;
@@ -179,13 +179,15 @@ impl State {
 impl Class {
     #[inline]
     fn is_as_seen(&self, py: Python<'_>) -> bool {
-        let now = version_of(self.object.bind(py));
-        now != 0 && now == self.version.load(Ordering::Relaxed)
+        has_version(self.object.bind(py), &self.version)
     }
 }
 
 /// What a class itself has under a name. Python asked for annotations would make some.
-fn own_attribute<'py>(class: &Bound<'py, PyType>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+pub(crate) fn own_attribute<'py>(
+    class: &Bound<'py, PyType>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let attributes = class.getattr(intern!(class.py(), "__dict__"))?;
     if attributes.contains(name)? { attributes.get_item(name).map(Some) } else { Ok(None) }
 }
