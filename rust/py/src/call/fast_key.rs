@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyFunction, PyInt, PyString};
 
 use crate::call::call_args::CallArgs;
 use crate::call::signature::{self, Signature};
-use crate::hash::scalars::small;
+use crate::hash::scalars::{small, utf8};
 
 /// Returns the encoding that [`Signature::visit`] would lead to. `None` if an argument is not a
 /// scalar, if the arguments do not fit the signature, or if there is a seed.
@@ -65,7 +65,7 @@ fn scalar(encoder: &mut InlineEncoder, value: &Bound<'_, PyAny>) -> Option<()> {
     } else if let Ok(float) = value.cast_exact::<PyFloat>() {
         encoder.float(float.value())
     } else if let Ok(text) = value.cast_exact::<PyString>() {
-        encoder.blob(tags::STR, text.to_str().ok()?.as_bytes())
+        encoder.blob(tags::STR, utf8(text)?)
     } else if let Ok(truth) = value.cast_exact::<PyBool>() {
         encoder.atom(if truth.is_true() { tags::TRUE } else { tags::FALSE })
     } else if value.is_none() {

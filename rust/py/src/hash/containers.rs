@@ -61,7 +61,10 @@ impl<'py> Walk<'py> {
         let first = self.boundaries.len();
         for_each_item(dict, |key, value| {
             self.boundaries.push(self.encoder.boundary());
-            self.walk(key).map_err(|stop| stop.at(|| format!(" (the key {})", shown(key))))?;
+            match key.cast_exact::<PyString>() {
+                Ok(text) => self.text(text)?,
+                Err(_) => self.walk(key).map_err(|stop| stop.at(|| format!(" (the key {})", shown(key))))?,
+            }
             walk(self, value).map_err(|stop| stop.at(|| step(key)))
         })?;
         self.boundaries.push(self.encoder.boundary());

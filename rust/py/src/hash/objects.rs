@@ -21,7 +21,23 @@ impl<'py> Walk<'py> {
     pub(crate) fn object(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         let strategy = strategy(&object.get_type())
             .map_err(|error| WalkError::raised(self.py, "looking up the rule of its type", error))?;
-        self.apply_strategy(object, &strategy.get().0)
+        let strategy = &strategy.get().0;
+        match strategy {
+            // The usual case, without the calls of the general one.
+            Strategy::Attributes(rules) if rules.is_user_code => self.attributed(object, rules),
+            _ => self.apply_strategy(object, strategy),
+        }
+    }
+
+    /// Writes an object as its class and its attributes.
+    #[inline]
+    fn attributed(&mut self, object: &Bound<'py, PyAny>, rules: &AttributeRules) -> Walked {
+        self.nested(object, |walk| {
+            let mark = walk.encoder.begin(tags::OBJECT, 2);
+            walk.class_of(object)?;
+            walk.attributes(object, rules)?;
+            Ok(mark.into())
+        })
     }
 
     #[inline(never)]
@@ -73,12 +89,7 @@ impl<'py> Walk<'py> {
                 self.apply_strategy(object, strategy)
             }
             Strategy::Rule { name, reduce } => self.nested(object, |walk| walk.ruled(name, reduce.bind(py), object)),
-            Strategy::Attributes(rules) => self.nested(object, |walk| {
-                let mark = walk.encoder.begin(tags::OBJECT, 2);
-                walk.class_of(object)?;
-                walk.attributes(object, rules)?;
-                Ok(mark.into())
-            }),
+            Strategy::Attributes(rules) => self.attributed(object, rules),
             Strategy::Set { tag, rules } => self.nested(object, |walk| {
                 let mark = walk.encoder.begin(tags::OBJECT, 3);
                 walk.class_of(object)?;
@@ -144,11 +155,17 @@ impl<'py> Walk<'py> {
     }
 
     /// Removes attributes whose order follows from a set, for a third-party object in a definition.
+    #[inline]
     fn without_orders(&mut self, attributes: Bound<'py, PyDict>) -> Walked<Bound<'py, PyDict>> {
+        if self.third_party_depth == 0 { Ok(attributes) } else { self.ask_without_orders(attributes) }
+    }
+
+    #[cold]
+    fn ask_without_orders(&mut self, attributes: Bound<'py, PyDict>) -> Walked<Bound<'py, PyDict>> {
         let is_set = |part: Bound<'py, PyAny>| {
             part.is_exact_instance_of::<PySet>() || part.is_exact_instance_of::<PyFrozenSet>()
         };
-        if self.third_party_depth == 0 || !attributes.values().iter().any(is_set) {
+        if !attributes.values().iter().any(is_set) {
             return Ok(attributes);
         }
         self.is_abridged = true;

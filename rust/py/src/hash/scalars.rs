@@ -40,12 +40,15 @@ impl<'py> Walk<'py> {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn text(&mut self, text: &Bound<'py, PyString>) -> Walked {
-        if let Ok(utf8) = text.to_str() {
-            self.blob(text.as_any(), tags::STR, utf8.as_bytes());
-            return Ok(());
+        match utf8(text) {
+            Some(bytes) => {
+                self.blob(text.as_any(), tags::STR, bytes);
+                Ok(())
+            }
+            None => self.surrogates(text),
         }
-        self.surrogates(text)
     }
 
     #[cold]
@@ -57,6 +60,24 @@ impl<'py> Walk<'py> {
         self.encoder.blob(tags::STR, bytes.as_bytes());
         Ok(())
     }
+}
+
+/// Returns the UTF-8 bytes of a text; None if it has surrogates.
+#[inline]
+pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
+    // Most texts are ASCII, and then their characters are the bytes: 15 instructions fewer than a
+    // call. From 3.14 on, PyO3 does not read this bit.
+    #[cfg(not(Py_3_14))]
+    // SAFETY: `text` is a live str. An ASCII text has its characters behind the header, which do
+    // not change as long as it is alive.
+    unsafe {
+        let object = text.as_ptr();
+        if ffi::PyUnicode_IS_COMPACT_ASCII(object) != 0 {
+            let length = ffi::PyUnicode_GET_LENGTH(object).cast_unsigned();
+            return Some(std::slice::from_raw_parts(ffi::PyUnicode_1BYTE_DATA(object), length));
+        }
+    }
+    text.to_str().ok().map(str::as_bytes)
 }
 
 /// Returns the value of an int if it fits 64 bits.

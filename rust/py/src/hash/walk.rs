@@ -360,22 +360,43 @@ impl<'py> Walk<'py> {
         may_defer: bool,
         write: impl FnOnce(&mut Self) -> Walked<Composite>,
     ) -> Walked {
-        let address = address_of(object);
-        let mut reserved = None;
         if self.rare.is_some() {
-            reserved = self.reserved();
-            if self.is_written(object, reserved)? {
-                return Ok(());
-            }
-        } else if self.put_met(address) {
+            return self.composite_of_rare(object, may_defer, write);
+        }
+        if self.put_met(address_of(object)) {
             return Ok(());
-        } else if self.depth >= TRACKING_DEPTH {
+        }
+        if self.depth >= TRACKING_DEPTH {
             return Err(WalkError::Deep);
         }
-        self.opened = self.opened.wrapping_add(1);
-        if self.opened.is_multiple_of(SIGNAL_STEP) {
-            self.py.check_signals().map_err(WalkError::interrupted)?;
+        self.count_opened()?;
+        if may_defer && self.is_too_deep() {
+            return self.defer(object);
         }
+        let start = self.encoder.boundary();
+        let sealed_before = self.sealed;
+        self.depth += 1;
+        let written = write(self);
+        self.depth -= 1;
+        let sealed = self.end(written?, None);
+        self.note_sealed(object, sealed, (start, sealed_before), false);
+        Ok(())
+    }
+
+    /// Writes a composite if the value is deep, has parts to warn of, or depends on changed state.
+    #[inline(never)]
+    fn composite_of_rare(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        may_defer: bool,
+        write: impl FnOnce(&mut Self) -> Walked<Composite>,
+    ) -> Walked {
+        let address = address_of(object);
+        let reserved = self.reserved();
+        if self.is_written(object, reserved)? {
+            return Ok(());
+        }
+        self.count_opened()?;
         if may_defer && self.is_too_deep() {
             return self.defer(object);
         }
@@ -389,20 +410,39 @@ impl<'py> Walk<'py> {
         self.depth -= 1;
         let node = self.deep().and_then(|deep| deep.open.remove(&address)).flatten();
         let sealed = self.end(written?, node);
+        // A part that refers to itself is found again, whatever its reference count is.
+        let is_cycle = matches!(sealed, Sealed::Node(_)) && self.deep().is_some();
+        self.note_sealed(object, sealed, (start, sealed_before), is_cycle);
+        Ok(())
+    }
+
+    /// Counts an opened composite, and checks for signals from time to time.
+    #[inline]
+    fn count_opened(&mut self) -> Walked {
+        self.opened = self.opened.wrapping_add(1);
+        if self.opened.is_multiple_of(SIGNAL_STEP) {
+            self.py.check_signals().map_err(WalkError::interrupted)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers a closed composite if it may be met again. `before`: the position and the number
+    /// of sealed composites before it.
+    #[inline]
+    fn note_sealed(&mut self, object: &Bound<'py, PyAny>, sealed: Sealed, before: (Boundary, u32), is_cycle: bool) {
+        let (start, sealed_before) = before;
         if sealed == Sealed::Inline {
             // The output is short, but its parts may have been long.
             if self.sealed != sealed_before && is_shared(object) {
                 let short = self.encoder.since(start).into();
                 self.remember(object, Met::Inline(short));
             }
-            return Ok(());
+            return;
         }
         self.sealed = self.sealed.wrapping_add(1);
-        // A part that refers to itself is found again, whatever its reference count is.
-        if is_shared(object) || (matches!(sealed, Sealed::Node(_)) && self.deep().is_some()) {
+        if is_cycle || is_shared(object) {
             self.remember(object, Met::Sealed(sealed));
         }
-        Ok(())
     }
 
     /// Writes a composite that was written before, that contains itself, or that counts as its
