@@ -19,6 +19,7 @@ from funes._code.third_party_attributes import (
     is_users,
 )
 from funes._code.third_party_bodies import CODE, COMPUTED, body_of_class, is_kept, says
+from funes._code.user_code import tracked_count
 from funes._funes import class_version, count_attributes
 
 # Classes on which users register or set attributes, which code then reads without naming the class.
@@ -49,11 +50,21 @@ def _usual(_loaded: tuple[bool, ...]) -> tuple[type, ...]:
 
 def changeable(cls: type) -> tuple[type, ...]:
     """Returns the library classes among a class and its bases on which attributes can be set."""
-    return tuple(
+    state = class_version(cls), tracked_count()
+    known = _changeable.get(cls)
+    if known is not None and known[0] == state and state[0] != 0:
+        return known[1]
+    found = tuple(
         base
         for base in cls.__mro__
         if base.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) == _HEAP_TYPE and is_library_class(base)
     )
+    _changeable[cls] = state, found
+    return found
+
+
+#: The results of `changeable`, with the state in which they were computed.
+_changeable: WeakKeyDictionary[type, tuple[tuple[int, int], tuple[type, ...]]] = WeakKeyDictionary()
 
 
 def library_bases(cls: type) -> list[type]:

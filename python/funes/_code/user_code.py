@@ -85,6 +85,11 @@ def track_package(package: str) -> None:
     _verdicts.clear()
 
 
+def tracked_count() -> int:
+    """Returns how many packages `track_package` has declared: verdicts of an earlier count may be outdated."""
+    return len(_tracked_packages)
+
+
 _verdicts: dict[tuple[str, str], bool] = {}
 
 
