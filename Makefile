@@ -11,7 +11,7 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-rust test-python test-faults test-engines test-pythons test-torch fuzz memcheck lint format \
+.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-pythons test-torch fuzz memcheck lint format \
 	docs bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
@@ -21,6 +21,14 @@ demo: build $(VENV)/.made/examples ## set everything up and run the example: a s
 	$(VENV)/bin/python examples/digits.py
 
 test: test-rust test-python ## set everything up and run all tests
+
+# Two processes, one for each half, since the machine of a developer has at least two cores.
+QUICK = $(VENV)/bin/python -m pytest -q -m 'not slow'
+
+test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes: without slow ones, faults, engines and pages
+	@$(QUICK) tests/call tests/memo tests/entries tests/results >target/test-quick.log 2>&1 & other=$$!; \
+	$(QUICK) tests/code tests/values tests/tools tests/vectors; here=$$?; \
+	wait $$other || { cat target/test-quick.log; exit 1; }; tail -n 1 target/test-quick.log; exit $$here
 
 test-rust: build
 	cargo test --quiet

@@ -30,6 +30,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 RunPython = Callable[..., str]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the tests that are marked as slow to the end, so that most failures are seen early."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Removes the FUNES_ variables of the environment for the tests."""

@@ -347,6 +347,7 @@ HAS_SYMBOLS = re.search(rb"memo_type\w+vectorcall", Path(_funes.__file__).read_b
 @pytest.mark.skipif(not HAS_SYMBOLS, reason="the extension was stripped of its symbols")
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the figure is another's")
 @pytest.mark.parametrize("calls", INSTRUCTIONS)
+@pytest.mark.slow
 def test_instruction_count_of_a_hit_has_not_grown(calls: str, tmp_path: Path, cache: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

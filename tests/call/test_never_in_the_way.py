@@ -487,6 +487,7 @@ def test_end_of_a_long_object_chain_counts(cache: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an interval timer of POSIX")
+@pytest.mark.slow
 def test_a_long_hash_can_be_interrupted() -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

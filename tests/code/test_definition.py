@@ -45,6 +45,7 @@ def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str
 
 
 @pytest.mark.parametrize("case", HERE, ids=[case.name for case in HERE])
+@pytest.mark.slow
 def test_definition_differs_if_result_may_differ(
     case: Case, hashes: dict[str, tuple[str, str]]
 ) -> None:
@@ -54,6 +55,7 @@ def test_definition_differs_if_result_may_differ(
     assert (first == second) is case.is_same
 
 
+@pytest.mark.slow
 def test_definitions_are_equal_on_all_python_versions(
     hashes: dict[str, tuple[str, str]],
 ) -> None:

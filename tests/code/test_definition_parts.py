@@ -112,6 +112,7 @@ def other_interpreters() -> dict[tuple[int, int], str]:
 
 
 @pytest.mark.parametrize("version", other_interpreters(), ids=".".join(map(str, ())).format)
+@pytest.mark.slow
 def test_descriptions_are_equal_on_all_python_versions(
     version: tuple[int, int], outlines: dict[str, tuple[str, str]], tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def start_and_interrupt(cache: Path, *, after: int) -> subprocess.CompletedProce
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
+@pytest.mark.slow
 def test_digits_stopped_resumed_repeated_and_extended(
     cache: Path, digits: Callable[..., Search]
 ) -> None:
@@ -134,6 +135,7 @@ def test_digits_stopped_resumed_repeated_and_extended(
     assert digits().best == resumed.best
 
 
+@pytest.mark.slow
 def test_digits_gives_the_same_scores_in_another_folder(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:

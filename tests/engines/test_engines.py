@@ -23,6 +23,7 @@ CHOSEN = ENGINES if os.environ.get("FUNES_ENGINES") == "all" else QUICK
 @pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("engine", CHOSEN)
+@pytest.mark.slow
 def test_claim_holds(
     engine: str, place: str, claim: str, reports: dict[Any, Future[list[Any]]]
 ) -> None:

@@ -157,6 +157,7 @@ class Model(RuleBasedStateMachine):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and pipes of Unix")
+@pytest.mark.slow
 def test_calls_are_correct_after_any_change_of_files(
     full: bool,
 ) -> None:

@@ -80,6 +80,7 @@ assert os.listdir("elsewhere") == []
 """
 
 
+@pytest.mark.slow
 def test_workers_of_a_notebook_store_in_its_cache_folder(tmp_path: Path) -> None:
     *_, last = run_notebook(tmp_path, DOUBLE, WORKERS, "print('all found')")
     assert last == "all found\n"

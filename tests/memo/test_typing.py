@@ -8,16 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
 Python = Callable[..., "CompletedProcess[str]"]
 
 USES = Path(__file__).with_name("typing") / "uses.py"
 
 
+@pytest.mark.slow
 def test_mypy_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Path) -> None:
     done = python("-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", USES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_pyright_strict_finds_the_types_and_the_errors(python: Python, tmp_path: Path) -> None:
     """Uses basedpyright, the pyright that contains its own Node.js."""
     settings = {
