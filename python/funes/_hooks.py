@@ -189,6 +189,11 @@ class _Table:
 
         return strategy
 
+    def exception_state(self) -> Callable[..., Any]:
+        from funes._values.exceptions import state_of
+
+        return state_of
+
     def without_caches(self) -> Callable[..., Any]:
         from funes._values.rules import without_caches
 

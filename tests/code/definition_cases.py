@@ -1006,6 +1006,41 @@ different(
     def f(x): return A.n
     """,
 )
+different(
+    "order of slots",
+    """
+    class A:
+        __slots__ = (<<"a", "b" => "b", "a">>)
+        def names(self): return list(self.__slots__)
+    def f(x): return A().names()
+    """,
+)
+different(
+    "order of slots with texts",
+    """
+    class A:
+        __slots__ = {<<"a": "1", "b": "2" => "b": "2", "a": "1">>}
+    def f(x): return list(A.__slots__)
+    """,
+)
+same(
+    "order of slots in a set",
+    """
+    class A:
+        __slots__ = {<<"a", "b" => "b", "a">>}
+    def f(x): return A()
+    """,
+)
+different(
+    "alias of an enum member",
+    """
+    from enum import Enum
+    class A(Enum):
+        B = 1
+        <<C = 2 => C = 2; D = 2>>
+    def f(x): return list(A.__members__)
+    """,
+)
 different("slots", "class A: __slots__ = ('a', '<<b => c>>')\ndef f(x): return A()")
 different(
     "special method", "class A:\n def __add__(self, o): return <<1 => 2>>\ndef f(x): return A() + 1"

@@ -57,17 +57,23 @@ class Loud:
     """Prints a line when it is unpickled."""
 
     def __reduce__(self) -> Any:
-        return print, ("loaded",)
+        return loaded, ()
+
+
+def loaded() -> Loud:
+    print("loaded")
+    return Loud()
 
 
 @pytest.fixture
-def loud() -> Any:
+def loud(printed: Printed) -> Any:
     @memorious(memory=0)
     def loud(x: int) -> Any:
         return globals()["Loud"]()
 
     for x in range(4):
         loud(x)
+    printed()
     return loud
 
 

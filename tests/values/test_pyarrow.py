@@ -163,8 +163,76 @@ def test_types_differ() -> None:
     )
     for kind in kinds:
         assert_all_equal([kind, pickle.loads(pickle.dumps(kind)), made(kind, []).type])
-    # Parquet uses other names for the parts of a list; pyarrow treats the types as equal.
-    assert_all_equal([pa.list_(pa.int8()), pa.list_(pa.field("element", pa.int8()))])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pa.list_,
+        pa.large_list,
+        lambda field: pa.list_(field, 1),
+        lambda field: pa.map_(pa.string(), field),
+        lambda field: pa.struct([field]),
+        lambda field: pa.struct([pa.field("outer", pa.list_(field))]),
+        lambda field: pa.sparse_union([field]),
+        lambda field: pa.schema([field]),
+        lambda field: field,
+    ],
+)
+def test_fields_of_nested_types_count(make: Any) -> None:
+    fields = [
+        pa.field("a", pa.int8()),
+        pa.field("b", pa.int8()),
+        pa.field("a", pa.int8(), nullable=False),
+        pa.field("a", pa.int8(), metadata={"unit": "m"}),
+        pa.field("a", pa.int8(), metadata={"unit": "s"}),
+        pa.field("a", pa.dictionary(pa.int8(), pa.string(), ordered=False)),
+        pa.field("a", pa.dictionary(pa.int8(), pa.string(), ordered=True)),
+    ]
+    assert_all_differ(map(make, fields))
+    for field in fields:
+        kind = make(field)
+        if not isinstance(kind, pa.FixedSizeListType):  # pyarrow's pickle of it has no field
+            assert_all_equal([kind, pickle.loads(pickle.dumps(kind))])
+    # pyarrow treats types with other names as equal; the text of a type shows them.
+    assert_all_equal([make(fields[0]), make(pa.field("a", pa.int8(), metadata={}))])
+
+
+def test_names_of_elements_count_in_arrays_and_tables() -> None:
+    kinds = [pa.list_(pa.field(name, pa.int8())) for name in ("item", "element")]
+    arrays = [pa.array([[1]], kind) for kind in kinds]
+    assert_all_differ(arrays)
+    assert_all_differ(pa.table({"a": array}) for array in arrays)
+    assert_all_differ(array[0] for array in arrays)
+
+
+class Scaled(pa.ExtensionType):
+    """An extension type with an attribute that its serialized form lacks."""
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+        super().__init__(pa.int64(), "funes.scaled")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: Any, serialized: bytes) -> Scaled:
+        return cls(1)
+
+
+class OtherScaled(Scaled):
+    def scaled(self, number: int) -> int:
+        return number * self.scale
+
+
+def test_class_and_attributes_of_an_extension_type_count() -> None:
+    kinds = [Scaled(1), Scaled(2), OtherScaled(1)]
+    assert_all_differ(kinds)
+    storage = pa.array([1])
+    arrays = [pa.ExtensionArray.from_storage(kind, storage) for kind in kinds]
+    assert_all_differ(arrays)
+    assert_all_differ(pa.table({"a": array}) for array in arrays)
 
 
 def test_memory_under_null_does_not_count() -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+import argparse
+import datetime
+import decimal
+import fractions
+import io
+import ipaddress
+import logging
+import random
+import uuid
+from collections import ChainMap, Counter, OrderedDict, UserDict, defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import xarray as xr
 from scipy import sparse
 
 from funes import hash_value, memorious
@@ -35,6 +46,22 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "record array": lambda: np.rec.array([(1,)], dtype=[("a", int)]),
     "ordered dict": lambda: OrderedDict(a=1),
     "counter": lambda: Counter("a"),
+    "chain map": lambda: ChainMap({"a": 1}),
+    "bytes": lambda: io.BytesIO(b"a"),
+    "text": lambda: io.StringIO("a"),
+    "network": lambda: ipaddress.ip_network("10.0.0.0/31"),
+    "interface": lambda: ipaddress.ip_interface("::1/64"),
+    "logger": lambda: logging.Logger("a"),
+    "type variable": lambda: TypeVar("T"),  # type: ignore[misc]
+    "timestamp": lambda: pd.Timestamp("2020", tz="UTC"),
+    "time difference": lambda: pd.Timedelta(1),
+    "period": lambda: pd.Period("2020"),
+    "type of categories": lambda: pd.CategoricalDtype(["a"]),
+    "type of texts": pd.StringDtype,
+    "type of times": lambda: pd.DatetimeTZDtype("ns", "UTC"),
+    "function of numpy": lambda: np.vectorize(abs),
+    "data tree": lambda: xr.DataTree(xr.Dataset({"a": 1})),
+    "expression": lambda: pl.col("a") + 1,
     **{
         f"{name}": lambda name=name: getattr(sparse, f"{name}_array")(np.eye(2))
         for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -66,6 +93,64 @@ def test_what_an_object_keeps_for_itself_does_not_count(name: str) -> None:
                 getattr(value, attribute)
     repr(value)
     assert hash_value(value) == before
+
+
+def test_an_attribute_of_an_instance_of_a_subclass_counts() -> None:
+    """A type rule of a base class covers no attributes of the instances of a subclass."""
+    bases: dict[type, tuple[Any, ...]] = {
+        fractions.Fraction: (1, 2),
+        decimal.Decimal: (1,),
+        datetime.datetime: (2020, 1, 1),
+        datetime.date: (2020, 1, 1),
+        datetime.timedelta: (1,),
+        type(Path("a")): ("a",),
+        uuid.UUID: ("0" * 32,),
+        OrderedDict: ({"a": 1},),
+        deque: ([1],),
+        defaultdict: (int,),
+        Counter: ("a",),
+        UserDict: ({"a": 1},),
+        random.Random: (1,),
+        np.ndarray: ((0,),),
+        np.float64: (1.0,),
+        pd.DataFrame: (),
+        pd.Series: ([1],),
+        argparse.Namespace: (),
+        SimpleNamespace: (),
+        int: (1,),
+        str: ("a",),
+        float: (1.0,),
+        bytes: (b"a",),
+        tuple: ((1,),),
+        list: ([1],),
+        dict: ({"a": 1},),
+        set: ([1],),
+        frozenset: ([1],),
+        Elements: (1,),
+    }
+    for base, arguments in bases.items():
+        kind = type(f"Own{base.__name__}", (base,), {"__module__": __name__})
+        values = []
+        for attributes in ({}, {"my_unit": "m"}, {"my_unit": "s"}):
+            value = kind(*arguments)
+            vars(value).update(attributes)
+            values.append(value)
+        assert_all_differ(values)
+        before = hash_value(values[-1])
+        str(values[-1]), repr(values[-1])
+        with suppress(TypeError):
+            hash(values[-1])
+        assert hash_value(values[-1]) == before
+
+
+class Elements(tuple[int, ...]):
+    """A tuple whose constructor takes its elements one by one."""
+
+    def __new__(cls, *elements: int) -> Elements:
+        return super().__new__(cls, elements)
+
+    def __getnewargs__(self) -> tuple[int, ...]:
+        return tuple(self)
 
 
 def test_the_way_to_a_culprit_is_told() -> None:

@@ -19,7 +19,10 @@ def test_every_rule_is_in_the_table(name: str) -> None:
     assert f"`{name}`" in TABLES
 
 
-@pytest.mark.parametrize("name", sorted(rules.REFUSALS))
+OF_LIBRARIES = sorted(name for name in rules.REFUSALS if not name.startswith("funes."))
+
+
+@pytest.mark.parametrize("name", OF_LIBRARIES)
 def test_every_refused_type_is_in_the_table(name: str) -> None:
     assert f"`{name.rpartition('.')[2].lstrip('_')}`" in REFUSED
 

@@ -7,6 +7,8 @@ import datetime as dt
 import pickle
 import zoneinfo
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +17,7 @@ import pytz
 from dateutil import relativedelta, tz
 
 from funes import hash_value
+from funes.errors import UnhashableArgumentError
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
@@ -64,14 +67,65 @@ def test_zones_differ() -> None:
     assert_all_differ(map(moment, zones))
 
 
-def test_zone_in_pandas_counts_by_name() -> None:
-    for city in ("Paris", "London"):
-        names = [MAKERS[f"{library} {city}"]() for library in ("zoneinfo", "pytz", "dateutil")]
-        zones = [*names, f"Europe/{city}"]
-        assert_all_equal(pd.Timestamp("2020-07-01", tz=zone) for zone in zones)
-        assert_all_equal(pd.Series(pd.to_datetime(["2020"]).tz_localize(zone)) for zone in zones)
-    utc = [MAKERS[name]() for name in ("zoneinfo UTC", "pytz UTC", "datetime UTC")]
-    assert_all_equal(pd.Timestamp("2020", tz=zone) for zone in utc)
+IN_PANDAS: dict[str, Callable[[Any], Any]] = {
+    "moment": lambda zone: pd.Timestamp("2020-07-01", tz=zone),
+    "index": lambda zone: pd.DatetimeIndex(["2020-01-01", "2020-07-01"], tz=zone),
+    "series": lambda zone: pd.Series(pd.to_datetime(["2020"]).tz_localize(zone)),
+    "data type": lambda zone: pd.DatetimeTZDtype("ns", zone),
+}
+
+
+@pytest.mark.parametrize("kind", IN_PANDAS)
+def test_zone_in_pandas_counts_by_type_and_name(kind: str) -> None:
+    make = IN_PANDAS[kind]
+    names = ["pytz offset", "datetime offset", "dateutil offset"]
+    names += [
+        f"{library} {city}"
+        for library in ("zoneinfo", "pytz", "dateutil")
+        for city in ("Paris", "London", "UTC")
+    ]
+    values = [make(MAKERS[name]()) for name in names]
+    assert_all_differ(values)
+    for name, value in zip(names, values, strict=True):
+        assert_all_equal([value, pickle.loads(pickle.dumps(value)), make(MAKERS[name]())])
+
+
+def test_text_counts_like_the_zone_that_pandas_makes_of_it() -> None:
+    for text in ("Europe/Paris", "UTC"):
+        moment = pd.Timestamp("2020-07-01", tz=text)
+        assert_all_equal([moment, pd.Timestamp("2020-07-01", tz=moment.tz)])
+
+
+def test_offset_of_a_pytz_zone_does_not_count_in_pandas() -> None:
+    zone = pytz.timezone("Europe/Paris")
+    summer = zone.localize(dt.datetime(2020, 7, 1)).tzinfo
+    assert_all_equal(pd.DatetimeIndex(["2020-07-01"], tz=each) for each in (zone, summer))
+
+
+def test_zone_with_other_data_than_its_name_is_refused() -> None:
+    path = next(
+        path
+        for folder in (*zoneinfo.TZPATH, *tzdata_folders())
+        for path in [Path(folder) / "Asia" / "Tokyo"]
+        if path.exists()
+    )
+    for key in ("Europe/Paris", "Asia/Tokyo", None):
+        with path.open("rb") as file:
+            zone = zoneinfo.ZoneInfo.from_file(file, key=key)
+        for value in (zone, moment(zone), pd.Timestamp("2020", tz=zone)):
+            with pytest.raises(UnhashableArgumentError, match="read from a file"):
+                hash_value(value)
+
+
+def tzdata_folders() -> list[str]:
+    with suppress(ImportError):
+        import tzdata  # type: ignore[import-not-found]
+
+        return [f"{each}/zoneinfo" for each in tzdata.__path__]
+    return []
+
+
+def test_zones_of_pandas_differ() -> None:
     others = [
         "zoneinfo Paris",
         "zoneinfo London",

@@ -8,12 +8,11 @@ programs that only define memorious functions start without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from funes import _warnings
-from funes._call import log, seeding
+from funes._call import log, round_trip, seeding
 from funes._call.argument_snapshot import ArgumentSnapshot, take_snapshot
 from funes._call.generator_lock import is_inside
 from funes._call.random_draws import DrawDetector
@@ -21,7 +20,7 @@ from funes._call.run import Run
 from funes._call.single_flight import SingleFlight
 from funes._code.definition_file import Content
 from funes._entries import codec, large_arguments
-from funes._entries.pickler import attempt
+from funes._entries.pickler import attempt, is_raised_again
 from funes._entries.shared_arrays import shares_memory
 from funes._funes import Call, InFlightCall, hash_value
 from funes._memo import definition_record
@@ -351,7 +350,7 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
         # A result that was drawn without a seed does not belong to the stream of a seeded run.
         return _MISSING if "drawn" in content and is_inside() else content["output"]
     except BaseException as error:
-        if not isinstance(error, Exception) and not _is_raised_again(load, error):
+        if not isinstance(error, Exception) and not is_raised_again(load, error):
             raise
         path = memo._store.path(name, *key)
         reason = _warnings.one_line(error)
@@ -359,15 +358,6 @@ def _recall(memo: Memo[Any, Any], call: Call) -> Any:
         reported = error if isinstance(error, Exception) else FunesError(text)
         memo._degrade("load", text, reported)
         return _MISSING
-
-
-def _is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
-    """Returns whether loading the object raises by itself what could also come from the keyboard or a signal."""
-    try:
-        load()
-    except BaseException as again:
-        return type(again) is type(error)
-    return False
 
 
 def _set_aside(memo: Memo[Any, Any], key: tuple[str, str], error: DamagedEntryError) -> None:
@@ -440,6 +430,8 @@ def _store(
         limit = memo._options.large_argument
         inputs, objects = large_arguments.refer(store, snapshot, limit, durable)
         pickled = codec.dump_entry(inputs, output, seconds, objects, is_drawn)
+        if lost := round_trip.loss(output, pickled):
+            raise UnpicklableResultError(lost)
         key = memo._function_name, call.definition, call.arguments
         store.write(*key, *pickled, durable=durable)
         # A stored result may be kept in memory too, as it is before the caller can change it.

@@ -254,8 +254,13 @@ def _slots(cls: type) -> tuple[str, ...] | None:
     slots = cls.__dict__.get("__slots__")
     if slots is None:
         return None
+    if isinstance(slots, str):
+        return (slots,)
     # An iterator is exhausted by now: then the slots count only where the methods use them.
-    return (slots,) if isinstance(slots, str) else tuple(sorted(map(str, slots)))
+    names = tuple(map(str, slots))
+    # Code reads the order: `for name in self.__slots__`. A library may have made it from a set.
+    is_ordered = isinstance(slots, (dict, list, tuple)) and type(cls) in (type, abc.ABCMeta)
+    return names if is_ordered else tuple(sorted(names))
 
 
 def _enum(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:

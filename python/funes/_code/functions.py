@@ -14,6 +14,7 @@ from funes._code.annotations import (
     fixed_docstring,
 )
 from funes._code.bytecode import byte_code, names_in, words_in
+from funes._code.identity_keys import IdentityKeyed, is_keyed_by_identity
 from funes._code.node import Description
 from funes._code.parse import SourceFunction, readers_among
 from funes._code.read_parts import ANNOTATIONS, ANY, ASKED, DOCSTRINGS, NAMES, READERS, asked_in
@@ -47,6 +48,12 @@ def describe_function(
     references.add_patches(names.attributes)
     if not is_bare:
         references.add_attributes(function)
+    if (
+        found is not None
+        and found.private
+        and is_keyed_by_identity(function, found.content.lookups)
+    ):
+        references.add("a table of objects", IdentityKeyed())
     if reading & DOCSTRINGS:
         references.compute("docstring", docstring_of, function, *fixed_docstring(function))
     if reading & ANNOTATIONS:

@@ -41,6 +41,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from funes._code.identity_keys import Lookup, lookups_in
 from funes._code.read_parts import ALL_READERS, ASKED, asked_in, may_spell
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -64,6 +65,8 @@ class Content(NamedTuple):
     readers: frozenset[str]
     #: Paths of the values that it passes on: neither called nor only compared.
     passed: frozenset[tuple[str, ...]]
+    #: The lookups with a variable as the key.
+    lookups: frozenset[Lookup]
     #: The docstrings of nested functions and classes, and the annotations of nested functions.
     docstrings: tuple[str, ...]
     annotations: tuple[str, ...]
@@ -84,6 +87,7 @@ def content(function: FunctionNode) -> Content:
     named_by: set[tuple[str, ...]] = set()
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
+    lookups: set[Lookup] = set()
     #: Addresses of the names and attributes that are not passed on.
     used: set[int] = set()
     called: set[int] = set()
@@ -142,6 +146,8 @@ def content(function: FunctionNode) -> Content:
             elif kind is ast.Call:
                 called.add(id(item.func))
                 named_by.update(_names_of_attribute(item))
+            if kind in _LOOKUPS:
+                lookups.update(lookups_in(item))
             if kind in _CHAINED and id(item) not in used:
                 passed.add(_chain(item))
             if kind in _USES:
@@ -175,6 +181,7 @@ def content(function: FunctionNode) -> Content:
         frozenset(named_by),
         frozenset(readers),
         frozenset(passed),
+        frozenset(lookups),
         tuple(docstrings),
         tuple(annotations),
     )
@@ -277,6 +284,7 @@ def _only_used(node: ast.AST) -> Iterator[ast.AST]:
 
 
 _CHAINED = frozenset((ast.Call, ast.Subscript))
+_LOOKUPS = frozenset((ast.Call, ast.Compare, ast.Subscript))
 _USES = frozenset(
     (ast.Call, ast.ClassDef, ast.Compare, ast.ExceptHandler, ast.MatchClass, ast.Raise)
 )

@@ -13,17 +13,10 @@ from typing import Any
 from funes._code.sentinels import place_of
 from funes._entries import main_module
 from funes._entries.main_module import MAINS
-from funes._funes import PROTOCOL, BufferCollector
+from funes._funes import PROTOCOL, BufferCollector, pickled_names
 
 #: Immutable types whose values refer to no other object.
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
-
-_MAIN_STRING = re.compile(rb"\x8c(?:\x08__main__|\x0b__mp_main__)")  # as SHORT_BINUNICODE
-_STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
-_GETS = frozenset({"BINGET", "LONG_BINGET"})
-#: Opcodes that put nothing on the stack.
-_FRAMING = frozenset({"FRAME", "PROTO"})
-
 
 #: The opcodes that make an object of a class without arguments and give it no state: `)` makes an
 #: empty tuple.
@@ -152,31 +145,5 @@ def names_main(data: bytes) -> bool:
     """Return whether a pickle of the C pickler refers to a class or function of ``__main__``."""
     if b"main__" not in data:  # a search at the speed of memory
         return False
-    found = list(_MAIN_STRING.finditer(data))
-    if not found:
-        return False
-    for match in found:
-        # The usual opcodes: module name, MEMOIZE, object name, MEMOIZE, STACK_GLOBAL.
-        at = match.end()
-        if data[at : at + 2] == b"\x94\x8c":
-            end = at + 3 + data[at + 2]
-            if data[end : end + 2] == b"\x94\x93":
-                return True
-    # Most likely a string "__main__". Only the opcodes tell it from a reference.
-    import pickletools
-
-    memo: list[object] = []
-    before = last = None
-    for opcode, argument, _ in pickletools.genops(data):
-        name = opcode.name
-        if name == "STACK_GLOBAL" and before in MAINS:
-            return True
-        if name == "MEMOIZE":
-            memo.append(last)
-        elif name in _STRINGS:
-            before, last = last, argument
-        elif name in _GETS:
-            before, last = last, memo[argument]  # type: ignore[index]
-        elif name not in _FRAMING:
-            before, last = last, None
-    return False
+    names = pickled_names(data)
+    return names is None or any(module in MAINS for module, _ in names[0])

@@ -193,6 +193,15 @@ def attempt(
         return None, error
 
 
+def is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
+    """Return whether loading the object raises by itself what could also come from a signal."""
+    try:
+        load()
+    except BaseException as again:
+        return type(again) is type(error)
+    return False
+
+
 def _refusal(output: object, error: BaseException | None) -> UnpicklableResultError:
     reason = "" if error is None else one_line(error)
     for note in getattr(error, "__notes__", ()):  # Python 3.14+ notes the position in the result

@@ -5,7 +5,9 @@ A pickle separates arrays that share memory, and drops the gradients of tensors.
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from funes._entries.c_pickler import ATOMS
@@ -28,10 +30,7 @@ def shares_memory(value: object) -> bool:
     if array == tensor == ():
         return False
     owners: dict[object, object] = {}
-    seen = {id(value)}
-    todo = [value]
-    while todo:
-        part = todo.pop()
+    for part in parts_of(value, (array, tensor)):
         owner: object = None
         if isinstance(part, array):
             owner = id(_owner(part))
@@ -39,15 +38,28 @@ def shares_memory(value: object) -> bool:
             owner = _storage(part)
             if part.is_leaf and part.grad is not None:
                 return True
-        if owner is not None:
-            if owners.setdefault(owner, part) is not part:
-                return True
+        if owner is not None and owners.setdefault(owner, part) is not part:
+            return True
+    return False
+
+
+def parts_of(value: object, leaves: tuple[Any, ...] = (), most: int | None = None) -> Iterator[Any]:
+    """Yield a value and its parts, each once: elements of containers and attributes of objects.
+
+    leaves: types whose objects are not searched.
+    most: the maximum number of elements of one container that are searched.
+    """
+    seen = {id(value)}
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        yield part
+        if isinstance(part, leaves):
             continue
-        for child in _parts(part):
+        for child in itertools.islice(_parts(part), most):
             if type(child) not in ATOMS and id(child) not in seen:
                 seen.add(id(child))
                 todo.append(child)
-    return False
 
 
 def _owner(array: Any) -> Any:

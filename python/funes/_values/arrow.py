@@ -168,33 +168,31 @@ def data_type(kind: Any) -> object:
     name = str(kind).partition("<")[0]
     if isinstance(kind, BaseExtensionType):
         serialized = getattr(kind, "__arrow_ext_serialize__", bytes)()
-        return kind.extension_name, str(kind), serialized, data_type(kind.storage_type)
+        parts = kind.extension_name, str(kind), serialized, data_type(kind.storage_type)
+        attributes = getattr(kind, "__dict__", None)
+        # A class of Python code may have methods and attributes of its own.
+        return parts if attributes is None else (*parts, type(kind), dict(attributes))
     if types.is_dictionary(kind):
         return name, data_type(kind.index_type), data_type(kind.value_type), kind.ordered
     if types.is_run_end_encoded(kind):
         return name, data_type(kind.run_end_type), data_type(kind.value_type)
     if types.is_map(kind):
-        # The field names of a list or map depend on the program that wrote it.
-        return name, kind.keys_sorted, _unnamed(kind.key_field), _unnamed(kind.item_field)
+        return name, kind.keys_sorted, _field(kind.key_field), _field(kind.item_field)
     if types.is_union(kind):
         fields = [_field(kind.field(index)) for index in range(kind.num_fields)]
         return name, kind.type_codes, fields
     if types.is_struct(kind):
         return name, [_field(kind.field(index)) for index in range(kind.num_fields)]
     if types.is_fixed_size_list(kind):
-        return name, kind.list_size, _unnamed(kind.value_field)
+        return name, kind.list_size, _field(kind.value_field)
     if types.is_nested(kind):
-        return name, _unnamed(kind.value_field)
+        return name, _field(kind.value_field)
     # The text contains unit, time zone, precision and size.
     return str(kind)
 
 
 def _field(field: Any) -> tuple[object, ...]:
-    return field.name, *_unnamed(field), field.metadata
-
-
-def _unnamed(field: Any) -> tuple[object, ...]:
-    return data_type(field.type), field.nullable
+    return field.name, data_type(field.type), field.nullable, field.metadata or None
 
 
 def _schema(value: Any) -> object:

@@ -55,7 +55,9 @@ REFUSALS: dict[str, str] = _merged("REFUSALS")
 COVERED: dict[str, frozenset[str]] = _merged("COVERED")
 #: Qualified name of a class -> attributes that its objects fill in on demand.
 LAZY_ATTRIBUTES: dict[str, frozenset[str]] = _merged("LAZY_ATTRIBUTES")
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = networkx.OPEN | numpy.OPEN | pandas.OPEN | polars.OPEN | scipy.OPEN
 #: Qualified names of types whose rule also covers subclasses: it writes the class itself.
 COVERS_SUBCLASSES: frozenset[str] = matplotlib.COVERS_SUBCLASSES | sympy.COVERS_SUBCLASSES
+#: Qualified names of types whose slots count by themselves.
+COUNT_BY_SLOTS: frozenset[str] = models.COUNT_BY_SLOTS
+#: Qualified names of types whose rule covers all attributes, or whose attributes do not count.
+CLOSED: frozenset[str] = COVERS_SUBCLASSES | torch.RULES.keys()

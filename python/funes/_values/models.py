@@ -38,3 +38,6 @@ COVERED: dict[str, frozenset[str]] = {
     # The address of the stop words of a vectorizer.
     "sklearn.base.BaseEstimator": frozenset({"_stop_words_id"}),
 }
+
+#: Qualified names of types whose slots count by themselves.
+COUNT_BY_SLOTS: frozenset[str] = frozenset({"pydantic.main.BaseModel"})

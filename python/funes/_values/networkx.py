@@ -56,6 +56,3 @@ _COVERED = frozenset(
 
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = dict.fromkeys(RULES, _COVERED)
-
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(RULES)

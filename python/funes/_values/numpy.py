@@ -269,13 +269,7 @@ _COVERED = frozenset(
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
     "numpy.memmap": frozenset({"_mmap", "filename", "mode", "offset"}),
+    "numpy.vectorize": frozenset({"cache", "excluded", "otypes", "pyfunc", "signature"}),
     "numpy.ma.MaskedArray": _COVERED,
     "numpy.ma.core.MaskedArray": _COVERED,
 }
-
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(
-    name
-    for name in RULES
-    if name.endswith(("MaskedArray", "matrix", "chararray", "recarray", "memmap"))
-)

@@ -9,7 +9,6 @@ levels of a `MultiIndex`.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -91,24 +90,9 @@ def _intervals(value: Any) -> object:
 
 
 def _zone(zone: Any) -> object:
-    """Returns the name of a time zone of a known library; another one as it is."""
-    library = type(zone).__module__.partition(".")[0]
-    if library not in _ZONES:
-        # A class of user code may have a `key` or `zone` of another meaning.
-        return zone
-    if library == "datetime":
-        is_utc = zone == datetime.timezone.utc and zone.tzname(None) == "UTC"
-        return "UTC" if is_utc else zone
-    if zone == datetime.timezone.utc:
-        return "UTC"
-    for name in ("key", "zone"):
-        if isinstance(getattr(zone, name, None), str):
-            return getattr(zone, name)
-    return zone
-
-
-#: Packages whose time zones are identified by their names.
-_ZONES = frozenset(("backports", "datetime", "dateutil", "pytz", "zoneinfo"))
+    """Returns a time zone; one of pytz by its name, since each offset of a zone is another object."""
+    is_named = type(zone).__module__.partition(".")[0] == "pytz" and isinstance(zone.zone, str)
+    return ["pytz", zone.zone] if is_named else zone
 
 
 def _categorical(value: Any) -> object:
@@ -295,10 +279,3 @@ COVERED: dict[str, frozenset[str]] = {
     "pandas.core.frame.DataFrame": _COVERED,
     "pandas.core.series.Series": _COVERED,
 }
-
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(
-    name
-    for name in RULES
-    if name.endswith(("DataFrame", "Series", "Index", "Categorical", "Array"))
-)

@@ -197,8 +197,3 @@ COVERED: dict[str, frozenset[str]] = {
         }
     ),
 }
-
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(
-    {"polars.dataframe.frame.DataFrame", "polars.series.series.Series"}
-)

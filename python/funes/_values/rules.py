@@ -28,8 +28,8 @@ Strategy = tuple[Any, ...]
 RULES: dict[str, tuple[str, Rule]] = {**standard.RULES, **libraries.RULES}
 REFUSALS: dict[str, str] = {**standard.REFUSALS, **libraries.REFUSALS}
 COVERED: dict[str, frozenset[str]] = {**standard.COVERED, **libraries.COVERED}
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN = standard.OPEN | libraries.OPEN
+#: Qualified names of types whose rule covers all attributes, or whose attributes do not count.
+_CLOSED = standard.CLOSED | libraries.CLOSED
 #: Qualified names of types that are refused even if a subclass defines how it is pickled.
 ALWAYS_REFUSED = standard.ALWAYS_REFUSED | libraries.REFUSALS.keys()
 
@@ -40,7 +40,7 @@ _FIXED = frozenset(
 _DEFINITION: Strategy = ("definition",)
 _OPAQUE = "refuse opaque"
 #: The methods that define how an object is pickled.
-_PICKLE_METHODS = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
+PICKLE_METHODS = frozenset(("__reduce_ex__", "__reduce__", "__getstate__"))
 
 _registered: WeakKeyDictionary[type, Rule] = WeakKeyDictionary()
 
@@ -149,11 +149,11 @@ def _value_strategy(kind: type) -> Strategy:
         name, rule = RULES.get(qualified_name(base), (None, None))
         if rule is not None:
             if base is not kind and qualified_name(base) not in libraries.COVERS_SUBCLASSES:
-                rule = _with_attributes(rule, COVERED.get(qualified_name(base)))
-            elif _is_open(kind):
+                rule = _with_attributes(rule, _covered(base))
+            elif is_open(kind):
                 rule = _with_set_attributes(rule)
             return ("rule", name, rule)
-        if not _PICKLE_METHODS.isdisjoint(vars(base)):
+        if not PICKLE_METHODS.isdisjoint(vars(base)):
             # How a class pickles itself takes precedence over a rule for its base class.
             break
     if firm is not None:
@@ -174,9 +174,16 @@ def _value_strategy(kind: type) -> Strategy:
     return "attributes" if _is_plain(kind) else "reduce", *_attribute_rules(kind)
 
 
+def _covered(base: type) -> frozenset[str]:
+    """Returns the attributes that the rule of a type covers: also all slots, which may be caches."""
+    name = qualified_name(base)
+    covered = COVERED.get(name, frozenset())
+    return covered if name in libraries.COUNT_BY_SLOTS else covered.union(slots(base))
+
+
 def _attribute_rules(kind: type) -> tuple[object, ...]:
     """Returns how attributes are hashed; `AttributeRules` in strategy.rs parses it."""
-    return _slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
+    return slots(kind), caches.cached_names(kind), not is_library_class(kind), _reduction(kind)
 
 
 def has_reducer(kind: type) -> bool:
@@ -196,7 +203,7 @@ def _reduction(kind: type) -> str:
     """
     if has_reducer(kind):
         return "own"
-    base = next(base for base in kind.__mro__ if not _PICKLE_METHODS.isdisjoint(vars(base)))
+    base = next(base for base in kind.__mro__ if not PICKLE_METHODS.isdisjoint(vars(base)))
     if base is object:
         return "default"
     is_partial = base is not kind and is_library_class(base)
@@ -223,12 +230,13 @@ def _with_class(rule: Rule) -> Rule:
     return lambda value: (type(value), rule(value))
 
 
-def _is_open(kind: type) -> bool:
-    """Returns whether programs set attributes of their own on objects of a third-party type: `frame.unit = "m"`."""
-    return qualified_name(kind) in OPEN and kind.__dictoffset__ != 0
+def is_open(kind: type) -> bool:
+    """Returns whether a type has a rule, and programs can set attributes on its objects: `frame.unit = "m"`."""
+    name = qualified_name(kind)
+    return kind.__dictoffset__ != 0 and name in RULES and name not in _CLOSED
 
 
-def _set_attributes(value: Any) -> dict[str, Any]:
+def set_attributes(value: Any) -> dict[str, Any]:
     """Returns the attributes that a program has set on an object of an open type.
 
     The library's own are covered by the rule of the type, begin with an underscore, or have the name of something of
@@ -245,7 +253,7 @@ def _set_attributes(value: Any) -> dict[str, Any]:
 
 def _with_set_attributes(rule: Rule) -> Rule:
     def reduce(value: Any) -> object:
-        found = _set_attributes(value)
+        found = set_attributes(value)
         return (type(value), found, rule(value)) if found else rule(value)
 
     return reduce
@@ -259,7 +267,7 @@ def _with_attributes(rule: Rule, covered: frozenset[str] | None = None) -> Rule:
 
     def reduce(value: Any) -> object:
         attributes = dict(getattr(value, "__dict__", None) or {})
-        for name in _slots(type(value)):
+        for name in slots(type(value)):
             if hasattr(value, name):
                 attributes[name] = getattr(value, name)
         for name in covered or ():
@@ -284,14 +292,18 @@ def _is_plain(kind: type) -> bool:
     `object.__reduce_ex__` can copy such objects. The size of the type shows whether a type written
     in C has state that Python cannot see; pickle makes the same check.
     """
-    if (
-        any(getattr(kind, name, None) is not getattr(object, name, None) for name in _PICKLE_HOOKS)
-        or has_reducer(kind)
-        or kind.__itemsize__ != 0
-    ):
+    has_default = all(
+        getattr(kind, name, None) is getattr(object, name, None) for name in _PICKLE_HOOKS
+    )
+    return has_default and not has_reducer(kind) and is_visible(kind)
+
+
+def is_visible(kind: type) -> bool:
+    """Returns whether Python code sees the whole state of objects of a type."""
+    if kind.__itemsize__ != 0:
         return False
     word = _Slot.__basicsize__ - object.__basicsize__
-    visible = len(_slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    visible = len(slots(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return kind.__basicsize__ <= object.__basicsize__ + visible * word
 
 
@@ -308,7 +320,7 @@ class _Slot:
     __slots__ = ("_",)
 
 
-def _slots(kind: type) -> tuple[str, ...]:
+def slots(kind: type) -> tuple[str, ...]:
     """Returns the attribute names of all slots, with private names mangled."""
     names = []
     for base in kind.__mro__:

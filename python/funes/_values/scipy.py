@@ -153,6 +153,3 @@ COVERED: dict[str, frozenset[str]] = {
     **dict.fromkeys(RULES, _COVERED),
     **dict.fromkeys(_TREES, frozenset({"_tree"})),
 }
-
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(name for name in RULES if name.startswith("scipy.sparse."))

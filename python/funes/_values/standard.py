@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from funes._code import context_values
+from funes._code.identity_keys import IdentityKeyed
 from funes._code.third_party import LOGGER_STATE, public_name
 from funes._code.user_code import is_user_code
 from funes._funes import ArrayBytes
@@ -92,8 +93,14 @@ def _time_zone(value: Any) -> object:
 
 
 def _zone_info(value: Any) -> object:
-    if value.key is None:
-        raise TypeError("a ZoneInfo that was read from a file has no name")
+    from pickle import PicklingError
+
+    try:
+        value.__reduce__()
+    except PicklingError:
+        raise TypeError(
+            "a ZoneInfo that was read from a file may have other data than the zone of its name"
+        ) from None
     return value.key
 
 
@@ -211,11 +218,19 @@ _RULES: dict[str, Rule] = {
 RULES: dict[str, tuple[str, Rule]] = {name: (name, rule) for name, rule in _RULES.items()}
 RULES[f"{__name__}.Opaque"] = ("tool", lambda value: value.kind)
 
-#: Qualified names of types on whose objects programs set attributes of their own.
-OPEN: frozenset[str] = frozenset(("collections.Counter", "collections.OrderedDict"))
+#: Qualified names of types whose rule covers all attributes, or whose attributes do not count.
+CLOSED: frozenset[str] = frozenset(
+    ("builtins.module", "types.SimpleNamespace", f"{__name__}.Opaque")
+)
 
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
 COVERED: dict[str, frozenset[str]] = {
+    "collections.ChainMap": frozenset({"maps"}),
+    **{
+        f"ipaddress.IPv{version}{kind}": frozenset({"netmask", "network", "network_address"})
+        for version in (4, 6)
+        for kind in ("Interface", "Network")
+    },
     "logging.Logger": LOGGER_STATE,
 }
 
@@ -257,6 +272,7 @@ _SHARED = (
 )
 _THREAD = "a thread cannot be part of a key"
 _VIEW = "a view of a dict cannot be part of a key: it changes with the dict; pass a list or a set"
+_BY_IDENTITY = "it stores values of objects by their identity, which their attributes do not show"
 _WEAK = "a weak reference cannot be part of a key"
 _WEAKLY = "weakly referenced values cannot be part of a key: they may be deleted at any time"
 
@@ -346,6 +362,7 @@ REFUSALS: dict[str, str] = {
     "weakref.WeakKeyDictionary": _WEAKLY,
     "weakref.WeakSet": _WEAKLY,
     "weakref.WeakValueDictionary": _WEAKLY,
+    f"{IdentityKeyed.__module__}.{IdentityKeyed.__qualname__}": _BY_IDENTITY,
     "weakref.finalize": "a finalizer cannot be part of a key",
 }
 
@@ -357,5 +374,10 @@ OPAQUE: frozenset[str] = frozenset(_OPAQUE)
 ALWAYS_REFUSED: frozenset[str] = frozenset(_HANDLES)
 #: Types that refer to their keys weakly, so that they may hold attributes of other objects.
 WEAK_KEYS: frozenset[str] = frozenset(
-    ("_weakrefset.WeakSet", "weakref.WeakKeyDictionary", "weakref.WeakSet")
+    (
+        f"{IdentityKeyed.__module__}.{IdentityKeyed.__qualname__}",
+        "_weakrefset.WeakSet",
+        "weakref.WeakKeyDictionary",
+        "weakref.WeakSet",
+    )
 )

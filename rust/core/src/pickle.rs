@@ -7,6 +7,8 @@
 //! unpickler makes the same object of it. Operations without effect are inserted before it, so that
 //! the buffer starts at a multiple of [`ALIGNMENT`].
 
+use std::collections::BTreeSet;
+
 use crate::store::Span;
 
 /// The pickle protocol that is written: the first one that supports out-of-band buffers.
@@ -19,6 +21,17 @@ pub const ALIGNMENT: usize = 64;
 // Opcodes, with their names in Python's `pickletools`.
 pub(crate) const STOP: u8 = b'.';
 const POP: u8 = b'0';
+const REDUCE: u8 = b'R';
+const GLOBAL: u8 = b'c';
+const BINGET: u8 = b'h';
+const LONG_BINGET: u8 = b'j';
+const BINUNICODE: u8 = b'X';
+const PROTO: u8 = 0x80;
+const TUPLE2: u8 = 0x86;
+const SHORT_BINUNICODE: u8 = 0x8c;
+const BINUNICODE8: u8 = 0x8d;
+const STACK_GLOBAL: u8 = 0x93;
+const MEMOIZE: u8 = 0x94;
 const NONE: u8 = b'N';
 const SHORT_BINBYTES: u8 = b'C';
 const BINBYTES8: u8 = 0x8e;
@@ -106,6 +119,71 @@ impl Body {
     }
 }
 
+/// The objects that a pickle refers to by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// Module and qualified name of each global object.
+    pub globals: BTreeSet<(&'a str, &'a str)>,
+    /// The arguments of each call with two arguments of which the second is a text, and the first a
+    /// text or something else: a function that finds an object by its names.
+    pub calls: BTreeSet<(Option<&'a str>, &'a str)>,
+}
+
+impl<'a> Names<'a> {
+    /// Reads the names. Returns none if picklers of protocol 5 do not write such a pickle.
+    pub fn of(pickle: &'a [u8]) -> Option<Self> {
+        let mut names = Self::default();
+        let mut memo = Vec::new();
+        // The two objects that were pushed last, if they are texts.
+        let mut pushed: [Option<&[u8]>; 2] = [None, None];
+        let mut pair: Option<[Option<&[u8]>; 2]> = None;
+        let mut at = 0;
+        while at < pickle.len() {
+            let opcode = pickle[at];
+            let end = at.checked_add(operation(&pickle[at..])?)?;
+            let argument = pickle.get(at + 1..end)?;
+            let text = match opcode {
+                FRAME | PROTO | MEMOIZE => {
+                    if opcode == MEMOIZE {
+                        memo.push(pushed[1]);
+                    }
+                    at = end;
+                    continue;
+                }
+                SHORT_BINUNICODE => argument.get(1..),
+                BINUNICODE => argument.get(4..),
+                BINUNICODE8 => argument.get(8..),
+                BINGET => *memo.get(usize::from(*argument.first()?))?,
+                LONG_BINGET => *memo.get(u32::from_le_bytes(argument.try_into().ok()?) as usize)?,
+                STACK_GLOBAL => {
+                    names.globals.insert((utf8(pushed[0]?)?, utf8(pushed[1]?)?));
+                    None
+                }
+                GLOBAL => {
+                    let (module, name) = utf8(argument)?.trim_end().split_once('\n')?;
+                    names.globals.insert((module, name));
+                    None
+                }
+                REDUCE => {
+                    if let Some([first, Some(second)]) = pair {
+                        names.calls.insert((first.and_then(utf8), utf8(second)?));
+                    }
+                    None
+                }
+                _ => None,
+            };
+            pair = (opcode == TUPLE2).then_some(pushed);
+            pushed = [pushed[1], text];
+            at = end;
+        }
+        Some(names)
+    }
+}
+
+fn utf8(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok()
+}
+
 /// Returns the length in bytes of the first operation of a pickle, opcode and argument. Returns
 /// none if picklers of protocol 5 do not write the opcode, or if the length field of the argument
 /// is cut off.
@@ -124,7 +202,7 @@ fn operation(pickle: &[u8]) -> Option<usize> {
         | b'1'
         | b'2'
         | b'N'
-        | b'R'
+        | REDUCE
         | b'a'
         | b'b'
         | b'd'
@@ -142,15 +220,15 @@ fn operation(pickle: &[u8]) -> Option<usize> {
         | 0x8f..=0x94
         | NEXT_BUFFER
         | READONLY_BUFFER => 0,
-        b'K' | b'h' | 0x80 | 0x82 => 1,
+        b'K' | BINGET | PROTO | 0x82 => 1,
         b'M' | 0x83 => 2,
-        b'J' | b'j' | 0x84 => 4,
+        b'J' | LONG_BINGET | 0x84 => 4,
         b'G' | FRAME => 8,
-        SHORT_BINBYTES | 0x8a | 0x8c => counted(1)?,
-        b'B' | b'X' | 0x8b => counted(4)?,
-        BINBYTES8 | 0x8d | BYTEARRAY8 => counted(8)?,
+        SHORT_BINBYTES | 0x8a | SHORT_BINUNICODE => counted(1)?,
+        b'B' | BINUNICODE | 0x8b => counted(4)?,
+        BINBYTES8 | BINUNICODE8 | BYTEARRAY8 => counted(8)?,
         // GLOBAL: a module and a name.
-        b'c' => {
+        GLOBAL => {
             let first = line(argument)?;
             first + line(&argument[first..])?
         }
@@ -199,6 +277,22 @@ mod tests {
                 at += operation(&file[at..]).unwrap();
             }
             assert_eq!(at, file.len());
+        }
+    }
+
+    #[test]
+    fn names_are_found() {
+        // pickle.dumps([Fraction(1, 2), Decimal("1"), find("train", "Row"), "x"], 5)
+        let stream = b"\x80\x05]\x94(\x8c\x09fractions\x94\x8c\x08Fraction\x94\x93\x94K\x01K\x02\x86\x94R\x94\
+            h\x01\x8c\x04gcd2\x94\x93\x94cmath\ngcd\n)R\x94\
+            \x8c\x05funes\x94\x95\0\0\0\0\0\0\0\0\x8c\x04find\x94\x93\x94\x8c\x05train\x94\x8c\x03Row\x94\x86\x94R\x94\
+            N\x8c\x05other\x94\x86\x94R\x8c\x01x\x94\x8c\x01y\x94\x86\x94e.";
+        let names = Names::of(stream).unwrap();
+        let globals = [("fractions", "Fraction"), ("fractions", "gcd2"), ("funes", "find"), ("math", "gcd")];
+        assert_eq!(names.globals, BTreeSet::from(globals));
+        assert_eq!(names.calls, BTreeSet::from([(None, "other"), (Some("train"), "Row")]));
+        for stream in [&b"\xff."[..], b"h\x00.", b"N\x93.", b"\x8c\x05ab"] {
+            assert_eq!(Names::of(stream), None, "{stream:?}");
         }
     }
 

@@ -79,6 +79,7 @@ hooks! {
     NAME_IN_ITS_LIBRARY = "name_in_its_library";
     // Values.
     STRATEGY = "strategy";
+    EXCEPTION_STATE = "exception_state";
     WITHOUT_CACHES = "without_caches";
     STEPS_TO_REFUSED_PART = "steps_to_refused_part";
     UNHASHABLE_ARGUMENT_ERROR = "unhashable_argument_error";

@@ -48,6 +48,8 @@ mod _funes {
     use crate::store::listing::Listing;
     #[pymodule_export]
     use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
+    #[pymodule_export]
+    use crate::store::pickled_names::pickled_names;
 
     /// Name of the folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -272,8 +272,8 @@ impl<'py> Walk<'py> {
             )));
         }
 
-        let further = further(object, part(2).as_ref(), rules)
-            .and_then(|further| {
+        let (state, further) = state_and_further(object, &arguments, part(2), rules)
+            .and_then(|(state, further)| {
                 // A `__reduce__` of user code may leave out the items of the object.
                 if rules.is_user_code && part(3).is_none() && part(4).is_none() {
                     if let Ok(list) = object.cast::<PyList>() {
@@ -285,13 +285,13 @@ impl<'py> Walk<'py> {
                         further.set_item("[items]", items)?;
                     }
                 }
-                Ok(further)
+                Ok((state, further))
             })
             .map_err(|error| WalkError::raised(py, "reading its attributes", error))?;
         let mark = self.encoder.begin(tags::OBJECT, if further.is_empty() { 5 } else { 6 });
         self.walk(&make)?;
         self.walk(&arguments)?;
-        match part(2) {
+        match state {
             None => self.encoder.atom(tags::ABSENT),
             Some(state) => match state.cast_exact::<PyDict>() {
                 Ok(attributes) => {
@@ -351,34 +351,27 @@ impl<'py> Walk<'py> {
     }
 }
 
-/// Returns the state that the reduction of an object omits: attributes of a subclass, the causes of
-/// an exception.
-fn further<'py>(
+/// Returns the state of an object, and what its reduction omits: attributes of a subclass; of an
+/// exception its fields and causes.
+fn state_and_further<'py>(
     object: &Bound<'py, PyAny>,
-    state: Option<&Bound<'py, PyAny>>,
+    arguments: &Bound<'py, PyAny>,
+    state: Option<Bound<'py, PyAny>>,
     rules: &AttributeRules,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<(Option<Bound<'py, PyAny>>, Bound<'py, PyDict>)> {
     let py = object.py();
+    if object.is_instance_of::<PyBaseException>() {
+        let parts = hooks::EXCEPTION_STATE.get(py)?.call1((object, arguments, state))?.cast_into::<PyTuple>()?;
+        let state = Some(parts.get_item(0)?).filter(|state| !state.is_none());
+        return Ok((state, parts.get_item(1)?.cast_into::<PyDict>()?));
+    }
     if rules.is_user_code && rules.reduction == Reduction::Partial {
         let attributes = attributes_of(object, &rules.slots)?;
-        if !state.is_some_and(|state| mentions(state, &attributes)) {
-            return Ok(attributes);
+        if !state.as_ref().is_some_and(|state| mentions(state, &attributes)) {
+            return Ok((state, attributes));
         }
     }
-    let further = PyDict::new(py);
-    if object.is_instance_of::<PyBaseException>() {
-        for name in [intern!(py, "__cause__"), intern!(py, "__context__")] {
-            let value = object.getattr(name)?;
-            if !value.is_none() {
-                further.set_item(name, value)?;
-            }
-        }
-        if !further.is_empty() {
-            let name = intern!(py, "__suppress_context__");
-            further.set_item(name, object.getattr(name)?)?;
-        }
-    }
-    Ok(further)
+    Ok((state, PyDict::new(py)))
 }
 
 /// Returns whether a state contains any of the attributes.

@@ -7,3 +7,4 @@ pub(crate) mod folder_watch;
 pub(crate) mod handle;
 pub(crate) mod listing;
 pub(crate) mod out_of_band;
+pub(crate) mod pickled_names;
