@@ -5,8 +5,10 @@
     ... def double(x):
     ...     return x * 2
 
-See `memorious` for the decorator, `load_cached_results` for stored results as data, `open_cache` for a cache without
-its functions, and `funes.types` for the types of their results.
+- `memorious` is the decorator.
+- `load_cached_results` returns the stored results of a function as data.
+- `open_cache` reads a cache without its functions.
+- `funes.types` has the types of the objects that these return.
 """
 
 from funes import _hooks as _hooks  # registers the callbacks of the extension
@@ -21,8 +23,8 @@ from funes.errors import (
     UnpicklableResultError,
 )
 
-# The other names are imported at their first use: `import funes` stands at the top of programs that
-# may not need them, and importing `typing` alone takes longer than a hundred thousand hits.
+# The public names are imported at their first use. Many programs import funes at their top without
+# needing all of it, and importing `typing` alone takes longer than a hundred thousand hits.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from funes._code.definition_tree import explain_definition

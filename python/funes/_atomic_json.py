@@ -24,12 +24,12 @@ def write_json(
         folder: The folder.
         name: The file's name.
         content: The content.
-        shared: Give the owner's group access.
-        durable: A power cut leaves either the former file or this one.
-        publish: Gives the written file its name. Default: replace the present file.
+        shared: If true, the owner's group can access the file.
+        durable: If true, the file is synced: after a power cut, either the former or the new file exists.
+        publish: A function that gives the written file its name. By default, it replaces the former file.
 
     Raises:
-        OSError: It cannot be written. The former file stays, and no other file is left behind.
+        OSError: The file cannot be written. The former file stays, and no other file is left behind.
     """
     # Temporary entries have the same kind of name, so that one sweep deletes the remains of a
     # crash.
@@ -55,5 +55,5 @@ def write_json(
 
 
 def is_shared(folder: str | os.PathLike[str]) -> bool:
-    """Returns whether a folder was created with ``memorious(shared=True)``: its group may write to it."""
+    """Returns whether a folder was created with ``memorious(shared=True)``, by its write permission for the group."""
     return os.name == "posix" and os.stat(folder).st_mode & 0o020 != 0

@@ -1,4 +1,4 @@
-"""The extension: walks values, binds arguments, reads and writes entries. Private; `funes` exports what is public."""
+"""The extension: walks values, binds arguments, reads and writes entries. `funes` has the public names."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
@@ -71,9 +71,10 @@ def hash_definition(definition: Any, /) -> str: ...
 
 @type_check_only
 class Hooks(Protocol):
-    """The callbacks that the extension needs. Each method returns what the extension then keeps and uses."""
+    """The callbacks of the extension. Each method returns a function or a value, which the extension keeps."""
 
-    # Calls. `begin_miss(memo, call)` returns `(result,)`, an object with `finish` and `abandon`, or None: run uncached.
+    # Calls. `begin_miss(memo, call)` returns `(result,)`; an object with `finish` and `abandon`; or
+    # None, which means that the call runs uncached.
     def begin_miss(self) -> Callable[[Any, Call], Any]: ...
     def begin_uncached(self) -> Callable[[Any, Any], None]: ...
     def call_seeded(
@@ -219,7 +220,7 @@ class ArrayBytes:
 
 @final
 class InFlightCall:
-    # `funes._call.single_flight` creates the waiting threads.
+    # `funes._call.single_flight` creates the threads that wait for key locks.
     by_key: Final[dict[tuple[str, str], InFlightCall]]
     lock_waiters: Final[dict[tuple[str, str], Any]]
     lock_waiter: Any

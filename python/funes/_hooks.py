@@ -1,16 +1,16 @@
-"""The callbacks of the extension: one table of all that it needs of the Python code of funes.
+"""The table of callbacks: everything that the extension needs of the Python code of funes.
 
-Each method imports what it returns, since a process needs few of them: if all results are in
-memory, it needs none. The extension calls a method at the first use and keeps its result. `Hooks`
-in the stub describes the methods.
+Each method imports the function that it returns. A process needs only a few of these functions, and
+none if all results are in memory. The extension calls a method at the first use and keeps the result.
+The class `Hooks` in the stub has the types of the methods.
 """
 
 from __future__ import annotations
 
 from funes._funes import register_hooks
 
-# The stub has the types of these methods, and mypy compares. Importing `typing` takes longer than
-# all of this.
+# mypy compares these methods with the types in the stub. At run time, `typing` is not imported: its
+# import takes longer than the rest of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,10 +14,11 @@ _OWN = os.path.dirname(__file__) + os.sep
 #: File names of the import system, whose frames `warnings.warn` does not count.
 _IMPORTING = "<frozen importlib"
 
-#: Occurs in the text of an error if a module is missing.
+#: The name of the error for a missing module, as it occurs in messages.
 _IMPORT = "ModuleNotFoundError"
 
-#: Characters of a message that are shown, and stored in place of an argument that cannot be stored.
+#: The maximum number of characters of a message that are shown, or stored in place of an argument
+#: that cannot be stored.
 _LONGEST = 200
 
 
@@ -36,7 +37,7 @@ def warn(text: str) -> None:
 
 
 def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
-    """Groups failures by kind: one text for each kind, with the number of failures.
+    """Groups failures by their reasons. Returns, for each reason, the number of failures and a message.
 
     Args:
         failures: Paths of files that failed, each with the reason.

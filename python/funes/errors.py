@@ -12,9 +12,9 @@
     UserWarning
      └─ CacheWarning
 
-Of these errors, a memorious call raises only `DefinitionMismatch`. Otherwise it runs the function, returns its value
-and gives one `CacheWarning`. `hash_value`, `hash_definition`, `f.key`, `f.adopt` and similar functions raise the other
-errors, since they have no other work than what failed.
+Of these errors, a memorious call raises only `DefinitionMismatch`. If the cache fails in another way, the call runs the
+function, returns its value and emits one `CacheWarning`. `hash_value`, `hash_definition`, `f.key`, `f.adopt` and
+similar functions raise the other errors, since they have no function to run instead.
 
 This module imports nothing, since all other modules may need it.
 """
@@ -37,29 +37,29 @@ class FunesError(Exception):
 
 
 class UnhashableArgumentError(FunesError, TypeError):
-    """A value that cannot be part of a key. The message names its path in the argument and what to do.
+    """Raised for a value that cannot be part of a key. The message names the place of the value and what to do.
 
     Raised by `hash_value`, `hash_definition`, `f.key`, `f.is_cached` and `f.forget`.
     """
 
 
 class UnpicklableResultError(FunesError, TypeError):
-    """A result that neither pickle nor dill can write. The message names its type and the reason."""
+    """Raised for a result that neither pickle nor dill can write. The message names its type and the reason."""
 
 
 class DamagedEntryError(FunesError, ValueError):
-    """A stored file whose bytes differ from those that were written. The message names the file and the defect."""
+    """Raised for a stored file whose bytes differ from those that were written. The message names file and defect."""
 
 
 class AdoptionError(FunesError, ValueError):
-    """Results of another version that cannot be adopted. The message names the obstacle.
+    """Raised for results of another version that cannot be adopted. The message names the obstacle.
 
     Raised by `f.adopt`.
     """
 
 
 class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # the name of a state, as in the docs
-    """This process has other code than the process that submitted the call, so nothing was run or stored.
+    """Raised if this process has other code than the process that submitted a call. Nothing was run or stored.
 
     Raised by calls of memorious functions that were sent to another process, such as a worker of a
     pool or a node of a cluster. The message names what differs, the values or files of both
@@ -68,7 +68,7 @@ class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # the name of
 
 
 class CacheWarning(UserWarning):
-    """The cache could not do its work. The call returned what the undecorated function returns.
+    """Warns that the cache could not do its work. The call returned what the undecorated function returns.
 
-    Turn it into an error while testing with ``warnings.simplefilter("error", CacheWarning)``.
+    To turn this warning into an error in tests, use ``warnings.simplefilter("error", CacheWarning)``.
     """

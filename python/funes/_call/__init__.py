@@ -11,6 +11,6 @@
       unstable_definition  warns of a definition that differs in each process
     seeding              runs a function with seeded generators
       generators           the global random generators: seed, save, restore
-      generator_lock       one seeded run at a time owns them
+      generator_lock       lets one seeded run at a time own the generators
       random_draws         detects draws without a seed
 """

@@ -1,4 +1,4 @@
-"""The values of a call's arguments before the call."""
+"""Takes a snapshot of a call's arguments: their values before the call."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from funes._warnings import one_line
 
 
 class ArgumentSnapshot:
-    """The values of a call's arguments before the call, whatever the function does to them.
+    """The values of a call's arguments before the call, even if the function changes the arguments.
 
     Attributes:
-        not_stored: Reasons why arguments could not be pickled, by name. `restore` returns a short
-            text in their place.
+        not_stored: Maps the name of each argument that could not be pickled to the reason. In place
+            of such an argument, `restore` returns a short string.
     """
 
     __slots__ = ("_immutable", "_pickled", "not_stored")
@@ -27,7 +27,7 @@ class ArgumentSnapshot:
         self.not_stored: dict[str, str] = {}
 
     def restore(self) -> dict[str, Any]:
-        """Returns the arguments: immutable ones themselves, copies of the other ones."""
+        """Returns the arguments: the same objects if they are immutable, else copies."""
         values = dict(self._immutable)
         for name, data in self._pickled.items():
             value, error = attempt(load_named, data)
@@ -35,7 +35,10 @@ class ArgumentSnapshot:
         return values
 
     def take_large(self, limit: int) -> dict[str, Pickled]:
-        """Removes and returns the arguments with pickles above a limit in bytes. `restore` has None in their place."""
+        """Removes and returns the arguments whose pickles have more than `limit` bytes.
+
+        `restore` returns None in place of a removed argument.
+        """
         large = {}
         for name, value in self._immutable.items():
             data = self._pickled.get(name)
@@ -58,8 +61,8 @@ class ArgumentSnapshot:
 def take_snapshot(inputs: dict[str, Any]) -> ArgumentSnapshot:
     """Takes a snapshot of the arguments of a call.
 
-    The cost is negligible for None, bool, int, float, complex, str, bytes, and tuples and
-    frozensets of them. All other values are pickled at once, each argument separately.
+    The cost is negligible for None, bool, int, float, complex, str, bytes, and for tuples and
+    frozensets of these. All other values are pickled immediately, each argument separately.
 
     Example:
         >>> rows = [1, 2]
@@ -83,7 +86,7 @@ def take_snapshot(inputs: dict[str, Any]) -> ArgumentSnapshot:
 
 
 def _portable(data: bytes) -> Pickled:
-    """Turns a pickle for this program into one that other programs can read."""
+    """Converts a pickle that this program can read to a pickle that other programs can read."""
     if not c_pickler.names_main(data) and b"dill" not in data:
         return Pickled(data)
     value = load_named(data)
@@ -98,7 +101,7 @@ def _dump_for_restore(value: object) -> bytes:
     if data is not None and c_pickler.may_have_sentinels(data):
         data = attempt(c_pickler.dump_carefully, value)[0] or data
     if data is None and not isinstance(error, (RecursionError, MemoryError)):
-        # By name where there is one: the entry is written from the restored value.
+        # Prefer references by name, since the entry is written from the restored value.
         data, error = attempt(dill_pickler.dump, value, by_name=True)
         if data == b"":
             data, error = attempt(dill_pickler.dump, value, by_name=False)
@@ -107,7 +110,7 @@ def _dump_for_restore(value: object) -> bytes:
     return bytes(data)
 
 
-#: A bare `object()` never changes either.
+#: The types whose instances never change. A bare `object()` is one of them.
 _UNCHANGING = ATOMS | {object}
 _CONTAINERS = frozenset({tuple, frozenset})
 _TEXTS = frozenset({str, bytes})
@@ -118,7 +121,7 @@ def _is_immutable(value: object) -> bool:
         return True
     if type(value) not in _CONTAINERS:
         return False
-    # Without recursion and repetition: (x, x) nested sixty times has 2**60 leaves.
+    # Use no recursion, and visit each part once: (x, x) nested sixty times has 2**60 leaves.
     seen = {id(value)}
     todo: list[Any] = [value]
     while todo:

@@ -1,14 +1,14 @@
 """Excludes seeded runs from each other: the random generators are global, and one run at a time owns them.
 
-The runs form a stack. The run on top owns the generators. A run that begins on top of another (a
-seeded function that calls a seeded function) saves the states that it finds and restores them when
-it ends.
+The runs form a stack. The run on top owns the generators. If a run begins on top of another run (a
+seeded function calls a seeded function), it saves the states that it finds, and restores these states
+when it ends.
 
 A wait must always end: a seeded function may wait for a thread whose own seeded call waits for the
-generators. Therefore a waiting run monitors the owner, and overtakes it if it is plainly stalled
-(see `_ThreadMonitor`). A stalled run draws no numbers, so overtaking disturbs no run. If it resumes
-too early, that is noticed and both results are rejected (see `SeededRun.problem`), since their
-numbers may have come from each other's streams.
+generators. Therefore a waiting run monitors the owner, and overtakes the owner if it is plainly
+stalled (see `_ThreadMonitor`). A stalled run draws no numbers, so overtaking disturbs no run. If the
+overtaken run resumes too early, this is noticed, and both results are rejected (see
+`SeededRun.problem`), since each run may have drawn numbers from the other run's stream.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from funes import _warnings
 from funes._call.generators import Saved, restore, save
 from funes._funes import set_seeded
 
-#: Seconds after which an owner is stalled whose thread waits for another thread, if this thread is
-#: known to descend from it.
+#: The seconds after which an owner counts as stalled if its thread waits for another thread, and
+#: the thread of the waiting run is known to descend from the owner's thread.
 _DESCENDANT_SECONDS = 0.05
-#: Seconds after which it is stalled for any other waiting thread.
+#: The seconds after which an owner counts as stalled if its thread waits for another thread, in all
+#: other cases.
 _THREAD_WAIT_SECONDS = 2.0
-#: Seconds after which an owner is stalled whose thread uses no processor time: blocked on a lock, or
-#: on the outside world.
+#: The seconds after which an owner counts as stalled if its thread uses no processor time: it is
+#: blocked by a lock or by the outside world.
 _IDLE_SECONDS = 60.0
-#: Seconds after which it is stalled if the system has no clock for another thread.
+#: The seconds after which an owner counts as stalled if the system has no clock for another thread.
 _UNCLOCKED_SECONDS = 3600.0
 
 _stack: list[SeededRun] = []
@@ -44,15 +45,17 @@ _current: ContextVar[SeededRun | None] = ContextVar("funes_seeded_run", default=
 
 
 class SeededRun:
-    """One seeded run: its stream of numbers and, while it is on the stack, the states that it found."""
+    """A seeded run: its stream of numbers and, while it is on the stack, the states that it found."""
 
     def __init__(self, seed: int | None) -> None:
         self.seed = seed
-        self.stream: Saved | None = None  # None: not begun
+        self.stream: Saved | None = None  # None: the run has not begun
         self.saved_states: Saved = {}
         self.thread = 0
         self.clock: int | None = None
-        self.yielded = 0  # above 0: the thread waits, and other runs may overtake meanwhile
+        self.yielded = (
+            0  # above 0: the thread waits, and other runs may overtake this run meanwhile
+        )
         self.overtaken_by = 0  # the thread that last overtook this run while it was stalled
         self.overtaken: _ThreadMonitor | None = None  # monitors the run that this one overtook
         self.states_at_overtaking: Saved | None = None  # the states of this run at that moment
@@ -83,7 +86,7 @@ class SeededRun:
                 raise
 
     def leave(self, *, keep: bool) -> None:
-        """Restores the states that the run found. `keep` keeps its stream for a next step.
+        """Restores the states that the run found. If `keep` is true, saves the run's stream for its next step.
 
         Does nothing if `enter` was interrupted.
         """
@@ -118,7 +121,7 @@ class SeededRun:
         place = _stack.index(self)
         above = _stack[place + 1] if place + 1 < len(_stack) else None
         if above is not None and not same_states(above.states_at_overtaking, save()):
-            self.problem = above.problem = _MIXED  # it overtook this run, which resumed
+            self.problem = above.problem = _MIXED  # `above` overtook this run, which resumed
         if self.overtaken is None:
             return
         beneath = self.overtaken.run
@@ -135,7 +138,7 @@ _MIXED = (
 
 
 def _wait_until_free() -> _ThreadMonitor | None:
-    """Waits until no other thread's run is on top. Needs `_changed`.
+    """Waits until no other thread's run is on top. The caller must hold `_changed`.
 
     Returns:
         None, or the monitor of the owner if it is stalled and may be overtaken.
@@ -156,7 +159,7 @@ def _wait_until_free() -> _ThreadMonitor | None:
 
 
 def _end_ownership(run: SeededRun) -> None:
-    """Removes a run from the stack. Needs `_changed`."""
+    """Removes a run from the stack. The caller must hold `_changed`."""
     place = _stack.index(run)
     del _stack[place]
     set_seeded(bool(_stack))
@@ -170,7 +173,7 @@ def _end_ownership(run: SeededRun) -> None:
 
 
 def is_inside() -> bool:
-    """Returns whether the present code belongs to a seeded run: of its thread, or of a copied context."""
+    """Returns whether the calling code belongs to a seeded run, by its thread or by a copied context."""
     if not _stack:  # the usual case
         return False
     me = threading.get_ident()
@@ -179,10 +182,11 @@ def is_inside() -> bool:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Marks that this thread is about to wait for other threads (for a lock, for their results).
+    """Marks a block in which this thread waits for other threads (for a lock, for their results).
 
-    A seeded run of this thread yields the generators meanwhile, so that seeded calls of those
-    threads overtake it at once and undisturbed. Does nothing in a thread without a seeded run.
+    During the block, a seeded run of this thread yields the generators, so that seeded calls of the
+    other threads overtake it at once and undisturbed. In a thread without a seeded run, the block
+    has no effect.
 
     Example:
         >>> with waiting():
@@ -215,7 +219,8 @@ class _ThreadMonitor:
 
     def _look(self) -> None:
         self.since = time.monotonic()
-        # Holding the frame makes the comparison reliable: no later call can have the same one.
+        # Keeping the frame makes the comparison reliable, since no later call can have the same
+        # frame.
         self.frame = sys._current_frames().get(self.run.thread)
         self.instruction = self.frame.f_lasti if self.frame is not None else 0
         self.waits_for_thread = _waits_for_a_thread(self.frame)
@@ -240,7 +245,7 @@ class _ThreadMonitor:
         return _processor_time(self.run.clock) - self.used <= allowed
 
     def is_stalled(self) -> bool:
-        """Returns true once the thread has been stalled for so long that it is not expected to resume."""
+        """Returns true if the thread has been stalled for so long that it is not expected to resume."""
         if self.frame is None:
             return True  # the thread has ended
         if not self._same_place() or _is_about_to_wake(self.frame):
@@ -262,22 +267,24 @@ class _ThreadMonitor:
 
 
 def _waits_for_a_thread(frame: types.FrameType | None) -> bool:
-    """Returns whether code of the standard library waits there: a join, a future, a queue, an event loop."""
+    """Returns whether code of the standard library waits in a frame: a join, a future, a queue, an event loop."""
     if frame is None:
-        return True  # that thread has ended, or there was none
+        return True  # the thread has ended, or there was none
     name = str(frame.f_globals.get("__name__", ""))
     if name in ("threading", "queue") or name.startswith("concurrent.futures."):
         return True
     if name == "importlib._bootstrap":
         return frame.f_code.co_name == "acquire"  # of a module that another thread imports
-    if name == "selectors":  # of an event loop; a subprocess also uses one, but waits for no thread
+    if (
+        name == "selectors"
+    ):  # an event loop waits here; so does a subprocess, which waits for no thread
         back = frame.f_back
         name = "" if back is None else str(back.f_globals.get("__name__", ""))
     return name.startswith(("asyncio.", "trio."))
 
 
 def _is_about_to_wake(frame: types.FrameType | None) -> bool:
-    """Returns whether the thread only has to wake up, since what it waited for has happened."""
+    """Returns whether a waiting thread is about to continue, since the event that it waited for has happened."""
     if frame is None or frame.f_globals.get("__name__") != "threading":
         return False
     names = frame.f_locals
@@ -324,7 +331,8 @@ def _equal(left: Any, right: Any) -> bool:
         with suppress(Exception):
             return bool((left == right).all())
         return False
-    # A seed in the queue of a device, or numpy's bit generator, whose content is compared too.
+    # Such objects are seeds in the queue of a device, and numpy's bit generator, whose content is
+    # compared separately.
     return left is right and type(left).__module__.startswith(("builtins", "numpy.random"))
 
 
@@ -342,10 +350,10 @@ def _after_fork_in_child() -> None:
 
 
 def _safe_in_child(saved: Saved) -> Saved:
-    """Returns the states that a child may restore: those of numpy, if no lock is in the way.
+    """Returns the states that a child may restore: those of numpy, if its lock is free.
 
-    Python has given `random` a fresh seed, as in every child. A generator's lock may be held by a
-    thread that does not exist in the child, and is then never released.
+    Python has given `random` a fresh seed, as in every child. A thread that does not exist in the
+    child may hold the lock of a generator, which is then never released.
     """
     safe: Saved = {}
     for source, (module, state) in saved.items():

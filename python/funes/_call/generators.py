@@ -18,7 +18,7 @@ Module = Any
 
 
 class Source(NamedTuple):
-    """A global random generator, reached through a loaded module."""
+    """The global random generator of a library: how to seed it, save its state and restore the state."""
 
     module: str
     save: Callable[[Module], State]
@@ -27,10 +27,11 @@ class Source(NamedTuple):
 
 
 def _within(seed: int, bits: int, library: str) -> int:
-    """Returns the seed itself if it is at least 0 and has at most `bits` bits, else a hash of it.
+    """Returns the seed if it is at least 0 and has at most `bits` bits, else a hash of the seed.
 
-    With a remainder, -1 and 2**32 - 1, or 0 and 2**32, would give one stream. The library is part
-    of the hash, since random and numpy draw the same numbers from the same wide seed.
+    A remainder instead of a hash would give -1 and 2**32 - 1, or 0 and 2**32, the same stream. The
+    name of the library is part of the hash, since random and numpy draw the same numbers from the
+    same wide seed.
     """
     if 0 <= seed < 1 << bits:
         return seed
@@ -49,12 +50,13 @@ def _hash(seed: int, bits: int, library: str) -> int:
 
 
 def _random_seed(module: Module, seed: int) -> None:
-    # random.seed(-1) equals random.seed(1): only here the sign would be lost.
+    # random.seed(-1) equals random.seed(1), so a negative seed is hashed to keep the sign.
     module.seed(seed if seed >= 0 else _hash(seed, 256, "random"))
 
 
 def _numpy_save(numpy: Module) -> State:
-    # Two parts: the user may have put another kind of bit generator (PCG64 ...) under numpy.random.
+    # The state has two parts, since the user may have put another bit generator (PCG64 ...) under
+    # numpy.random.
     get_bit_generator = getattr(numpy.random, "get_bit_generator", None)
     return get_bit_generator and get_bit_generator(), numpy.random.get_state(legacy=False)
 
@@ -69,7 +71,7 @@ def _numpy_restore(numpy: Module, state: State) -> None:
 def _numpy_seed(numpy: Module, seed: int) -> None:
     get_bit_generator = getattr(numpy.random, "get_bit_generator", None)
     if get_bit_generator and type(get_bit_generator()) is not numpy.random.MT19937:
-        numpy.random.set_bit_generator(numpy.random.MT19937(0))  # numpy.random.seed knows no other
+        numpy.random.set_bit_generator(numpy.random.MT19937(0))  # numpy.random.seed needs this type
     if 0 <= seed < 1 << 32:
         numpy.random.seed(seed)
     else:
@@ -113,8 +115,8 @@ def _torch_restore(torch: Module, state: State) -> None:
         elif saved is not None:
             queue = device._lazy_seed_tracker
             if device.is_initialized():
-                # It was initialized in the meantime, with another stream: do what torch would have
-                # done.
+                # The device was initialized in the meantime, with another stream. Do what torch
+                # would have done.
                 waiting = [call for call in saved.get("call_order", ()) if call]
                 for callback, _ in waiting:
                     callback()
@@ -137,7 +139,7 @@ def _torch_seed(torch: Module, seed: int) -> None:
 
 
 def _tensorflow_parts() -> tuple[Any, Any]:
-    """Returns the eager context and the module with the global generator (None where not found)."""
+    """Returns TensorFlow's eager context, and its module with the global generator; None for one that is missing."""
     # TensorFlow can set a global seed but has no public way to read or unset it.
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "context", None)
     stateful = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
@@ -145,11 +147,11 @@ def _tensorflow_parts() -> tuple[Any, Any]:
 
 
 def _tensorflow_save(tensorflow: Module) -> State:
-    operator.attrgetter("random.set_seed")(tensorflow)  # the other half of a half-loaded module
+    operator.attrgetter("random.set_seed")(tensorflow)  # fails if the module is loaded only partly
     context, stateful = _tensorflow_parts()
     generator = getattr(stateful, "global_generator", None)
     return (
-        # set_seed creates a new random.Random, so the old one can be kept as it is.
+        # set_seed creates a new random.Random, so the old object can be kept unchanged.
         (getattr(context, "_seed", None), getattr(context, "_rng", None)),
         generator,
         None if generator is None else generator.state.numpy(),
@@ -174,13 +176,14 @@ def _tensorflow_seed(tensorflow: Module, seed: int) -> None:
     if getattr(stateful, "global_generator", None) is not None:
         tensorflow.random.get_global_generator().reset_from_seed(value)
     elif getattr(context, "_initialized", False):
-        # Created only if TensorFlow is initialized: creating it would initialize the GPUs.
+        # Create the generator only if TensorFlow is initialized, since this would initialize the
+        # GPUs.
         tensorflow.random.set_global_generator(tensorflow.random.Generator.from_seed(value))
 
 
 def _cupy_seed(cupy: Module, seed: int) -> None:
-    # The state of CuPy cannot be read, but the whole object can be exchanged. It requires an
-    # unsigned number of numpy (which CuPy needs anyway), not an int.
+    # The state of CuPy's generator cannot be read, but the whole object can be exchanged. Its seed
+    # must be an unsigned number of numpy (which CuPy needs anyway), not an int.
     value = importlib.import_module("numpy").uint64(_within(seed, 64, "cupy"))
     cupy.random.set_random_state(cupy.random.RandomState(value))
 
@@ -198,7 +201,7 @@ SOURCES = (
     ),
 )
 
-#: Generators of libraries other than `random` and numpy.
+#: The generators of libraries other than `random` and numpy.
 _OTHERS = SOURCES[2:]
 
 Saved = dict[Source, tuple[Module, State]]
@@ -210,7 +213,7 @@ def save(sources: tuple[Source, ...] = SOURCES) -> Saved:
     for source in sources:
         module = sys.modules.get(source.module)
         if module is not None:
-            # A module in the middle of its import, or a replacement of it, has no generator to
+            # A module that is being imported, or a replacement of a module, has no generator to
             # save.
             with suppress(Exception):
                 saved[source] = module, source.save(module)
@@ -238,19 +241,20 @@ def _restore_one(source: Source, module: Module, state: State) -> None:
 
 
 def load(modules: Iterable[str]) -> None:
-    """Imports the modules that the function would import, so that it cannot bring in an unseeded generator.
+    """Imports the modules that a function refers to, so that it cannot load an unseeded generator.
 
-    Called without owning the generators: a module that another thread is importing may itself make
+    The caller must not own the generators: a module that another thread is importing may itself make
     a seeded call.
     """
     for name in ("random", *sorted(modules)):
         if name != "__main__":
-            # An error here occurs again, with a better message, at the function's own import.
+            # An error occurs again at the function's own import, with a better message.
             with suppress(Exception):
                 importlib.import_module(name)
 
 
-#: Limit of the number of objects searched for a generator. A larger value counts as containing one.
+#: The maximum number of objects that are searched for a generator. A larger value is treated as
+#: containing one.
 _MOST_LOOKED_AT = 1_000_000
 
 

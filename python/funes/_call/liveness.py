@@ -1,6 +1,7 @@
-"""Detects that the process which computes a key uses no processor time any more: the only reason to stop waiting.
+"""Detects that the process that computes a key has stopped using processor time.
 
-Deadlocked and stopped processes look like this. When a process dies, the system frees its lock.
+This is the only reason to stop waiting for it: a deadlocked or stopped process uses no processor time.
+When a process dies, the system frees its lock.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-#: Factor of the limit for a process whose processor time cannot be read, or only in part.
+#: The factor by which the limit is longer for a process whose processor time cannot be read
+#: completely.
 _UNREADABLE_FACTOR = 12
 
-#: Processor time in seconds that does not count as progress, and the share of the observed time:
-#: the resolution of the figures, and the checks of waiting processes, which may be children of the
-#: observed one.
+#: The processor time that does not count as progress, in seconds and as a share of the observed
+#: time. It covers the resolution of the figures, and the checks of waiting processes, which may be
+#: children of the observed process.
 _NOISE_SECONDS = 0.015
 _NOISE_SHARE = 0.0002
 
-#: Number of checks within the limit of a wait.
+#: The number of checks within the limit of a wait.
 _LOOKS_PER_WAIT = 8
 
 
 class Watch:
-    """Observes whether a process uses processor time. The process is None if it cannot be observed.
+    """Observes whether a process uses processor time. `pid` is None if the process cannot be observed.
 
     Example:
         >>> Watch(os.getpid(), wait=60).is_over()
@@ -41,7 +43,7 @@ class Watch:
     def _begin(self, used: float | None) -> None:
         self._since = time.monotonic()
         self._used = used
-        #: Processor time of its children; None until the process itself is idle.
+        #: The processor time of the process's children; None until the process itself is idle.
         self._children: float | None = None
 
     def is_over(self) -> bool:
@@ -67,17 +69,17 @@ class Watch:
         return now - self._since >= self._wait * (1 if _SHOWS_CHILDREN else _UNREADABLE_FACTOR)
 
     def _has_moved(self, difference: float, now: float) -> bool:
-        # If a child ends and its parent does not wait for it, its time is lost. So a decrease is a
-        # change, too.
+        # If a child ends and its parent does not wait for it, the child's time is lost. So a
+        # decrease shows progress, too.
         return abs(difference) > _NOISE_SECONDS + _NOISE_SHARE * (now - self._since)
 
 
 def pause(wait: float) -> float:
-    """Returns the longest time between two checks, in seconds, that notices the end of a wait in time."""
+    """Returns the longest pause between two checks of a waiting call, in seconds."""
     return max(wait / _LOOKS_PER_WAIT, 0.001)
 
 
-#: Processor time of this process's own checks, which a waiting thread must not take for progress.
+#: The processor time of this process's own checks, which must not count as progress.
 _spent = 0.0
 
 

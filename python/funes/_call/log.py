@@ -1,7 +1,7 @@
 """Logs a line for each miss if ``FUNES_LOG=info``, or if the logger ``funes`` has the level INFO.
 
-This module does not import `logging` by itself: a program that has not imported it can ask for
-lines by the variable only.
+This module does not import `logging`. If a program has not imported it either, only the variable can
+turn the lines on.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _NAME, _INFO = "funes", 20
 
-#: Number of newest entries that are compared with a call.
+#: The number of newest entries that are compared with a call.
 _MAX_COMPARED = 20
 
-#: Limit of the number of entries of a folder that are searched for the newest ones, once per
+#: The maximum number of entries of a folder that are searched for the newest ones, once per
 #: process.
 _MAX_LISTED = 2000
 
@@ -31,7 +31,7 @@ _MAX_LISTED = 2000
 _recent: dict[str, list[str]] = {}
 
 
-#: The logger, once it exists.
+#: The logger; None until it exists.
 _logger: Any = None
 
 
@@ -48,7 +48,7 @@ def is_on() -> bool:
 
 
 def log_miss(memo: Memo[Any, Any], call: Call) -> None:
-    """Logs that a call computes, and why. Raises nothing."""
+    """Logs that a call computes its result, and the reason. Raises nothing."""
     try:
         reason = hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:
@@ -57,7 +57,7 @@ def log_miss(memo: Memo[Any, Any], call: Call) -> None:
 
 
 def log_uncached(memo: Memo[Any, Any], error: Exception) -> None:
-    """Logs that a call without a key computes."""
+    """Logs that a call without a cache key computes its result."""
     _log(f"{memo.__qualname__} is computed: {_warnings.one_line(error)}")
 
 
@@ -68,13 +68,13 @@ def _log(text: str) -> None:
 
 
 def _newest(memo: Memo[Any, Any], call: Call) -> list[str]:
-    """Returns the argument digests of the newest entries, newest first, without listing the folder at each miss."""
+    """Returns the argument digests of the newest entries, newest first. Lists the folder only at the first miss."""
     folder = memo._store.folder(memo._function_name, call.definition)
     recent = _recent.get(folder)
     if recent is None:
         recent = _recent[folder] = _listed(folder)
     entries = recent[::-1]
-    recent.append(call.arguments)  # skipped later if it was not stored
+    recent.append(call.arguments)  # a later search skips it if it was not stored
     del recent[:-_MAX_COMPARED]
     return entries
 

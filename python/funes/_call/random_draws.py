@@ -8,10 +8,10 @@ from funes._funes import GeneratorWords
 
 
 class DrawDetector:
-    """Detects draws since its creation by comparing states of the global generators.
+    """Detects draws since the detector was created, by comparing states of the global generators.
 
-    Within a seeded run whole states are compared, since a second number that was drawn in a pair
-    and kept for later counts there. Otherwise only a few words are compared, which takes
+    Inside of a seeded run, whole states are compared, since a state may contain a number that was
+    drawn in advance (the second one of a pair). Otherwise only a few words are compared, which takes
     nanoseconds.
 
     Example:
@@ -27,13 +27,13 @@ class DrawDetector:
     __slots__ = ("_states", "_words", "is_inside")
 
     def __init__(self) -> None:
-        #: True if the call is within a seeded run.
+        #: True if the call is inside of a seeded run.
         self.is_inside = is_inside()
         self._states = save() if self.is_inside else None
         self._words = None if self.is_inside else GeneratorWords()
 
     def have_moved(self) -> bool:
-        """Returns whether a generator has moved since."""
+        """Returns whether numbers were drawn from a generator since the detector was created."""
         if self._words is not None:
             return self._words.have_moved()
         return not same_states(self._states, save())

@@ -10,15 +10,16 @@ from typing import Any
 class Run:
     """The duration of one run, and the reason why its result must not be stored, if there is one."""
 
-    #: Duration in seconds, without seeding and without waiting for other seeded runs.
+    #: The duration of the run in seconds, without seeding and without waiting for other seeded
+    #: runs.
     seconds = 0.0
-    #: Why the result must not be stored; empty if it may be.
+    #: The reason why the result must not be stored; empty if it may be stored.
     problem = ""
 
     def call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Calls the function and measures its time."""
+        """Calls the function, and measures the duration."""
         start = perf_counter()
         output = function(*args, **kwargs)
         self.seconds = perf_counter() - start
@@ -27,12 +28,12 @@ class Run:
     async def call_async(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Awaits the coroutine function and measures its time."""
+        """Calls the coroutine function, awaits its result, and measures the duration."""
         start = perf_counter()
         output = await function(*args, **kwargs)
         self.seconds = perf_counter() - start
         return output
 
     def reject(self, problem: str) -> None:
-        """Notes why the result must not be stored."""
+        """Records the reason why the result must not be stored."""
         self.problem = problem

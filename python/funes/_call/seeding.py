@@ -3,8 +3,8 @@
 The generators are in `generators`. Runs in several threads exclude each other, see
 `generator_lock`.
 
-A coroutine releases the generators at each `await`: each of its steps runs with its own stream, and
-code between the steps sees the states that it left.
+A coroutine releases the generators at each `await`. Each step of the coroutine runs with the
+coroutine's own stream, and code that runs between the steps has the states that it left itself.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def normalise(seed: object) -> int | None:
     """Returns the seed as an int, or None for fresh entropy at each run.
 
     Args:
-        seed: None, or anything that is an integer for Python (int, bool, numpy.int64 ...), of any
-            size and sign.
+        seed: None, or a value of any type that Python accepts as an integer (int, bool, numpy.int64
+            ...), of any size and sign.
 
     Raises:
-        TypeError: It is something else (7.0, "7", b"7", [1, 2]).
+        TypeError: The seed is a value of another type (7.0, "7", b"7", [1, 2]).
 
     Example:
         >>> normalise(7), normalise(None)
@@ -66,23 +66,25 @@ def run_seeded(
 ) -> T:
     """Calls a function with all global random generators seeded.
 
-    These are the generators of `random`, numpy, torch, TensorFlow and CuPy that the process has
-    loaded or `modules` names. Their states are restored afterwards, also if the function raises.
-    Seeded runs in several threads exclude each other; see docs/seeds.md.
+    Seeds the generators of `random`, and of numpy, torch, TensorFlow and CuPy if the process has
+    loaded the library or `modules` names it. Restores their states afterwards, also if the function
+    raises. Seeded runs in several threads exclude each other; see docs/seeds.md.
 
     Args:
-        seed: The result of `normalise`: an int, or None for fresh entropy of the operating system.
-        modules: Names of third-party modules that the function refers to. They are imported first.
+        seed: The result of `normalise`: an int, or None for fresh entropy from the operating system.
+        modules: The names of third-party modules to which the function refers. They are imported
+            first.
         function: The function to call.
-        args: Its positional arguments.
-        kwargs: Its keyword arguments.
-        on_problem: Called with the reason if the numbers may be wrong: a library refused the seed, or
-            another seeded run drew at the same time. The result must not be stored then. Default: a
-            CacheWarning.
-        after_wait: Called before the function if the run had to wait for the generators.
+        args: The positional arguments of the function.
+        kwargs: The keyword arguments of the function.
+        on_problem: A function that is called with the reason if the numbers may be wrong: a library
+            refused the seed, or another seeded run drew at the same time. The result must not be
+            stored then. By default, a CacheWarning is emitted.
+        after_wait: A function that is called before `function` if the run had to wait for the
+            generators.
 
     Returns:
-        The result of the function, whose errors pass through.
+        The result of the function. Exceptions of the function reach the caller.
 
     Example:
         >>> import random
@@ -113,9 +115,10 @@ async def run_seeded_async(
 ) -> T:
     """Awaits a coroutine function with all global random generators seeded.
 
-    Each task has its own stream. It is put into the generators while a step of the coroutine runs,
-    and taken out at each `await`. So concurrent seeded tasks get the numbers that they would get
-    alone, and the code between the steps sees the states that it left. Works with any event loop.
+    Each task has its own stream. The stream is put into the generators while a step of the coroutine
+    runs, and taken out at each `await`. So concurrent seeded tasks draw the same numbers as if each
+    ran alone, and code that runs between the steps has the states that it left itself. This works
+    with any event loop.
 
     Arguments and errors are those of `run_seeded`.
 

@@ -11,31 +11,31 @@ from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import FILE_NAME, Content, read_definition
 from funes._results.usage import FILE_NAME as SAVINGS
 
-#: Definitions that were written earlier come from other processes.
+#: The start of this process. Definitions that were written earlier come from other processes.
 _START = time.time_ns()
 
-#: Number of newest definitions that are searched for the two before this one: other functions may
-#: share the folder.
+#: The number of newest definitions that are searched for the two definitions before the current
+#: one. Other functions may share the folder.
 _LOOKED_AT = 6
 
 
 def unstable_value(
     folder: str, content: Content, own_definitions: Container[str], *, is_first: bool = True
 ) -> Change | None:
-    """Returns the only value in which this definition and the two before it differ from each other.
+    """Returns the value in which a new definition and the two before it differ, if they differ in nothing else.
 
-    All three were new in the cache, one after the other. If results of an earlier definition were found in between,
-    they are not lost, and None is returned.
+    All three definitions must have been new in the cache, one after the other. If results of an earlier definition
+    were found in between, no results are lost, and None is returned.
 
     Args:
-        folder: The folder of the definition's entries.
-        content: The content of its `definition.json`.
-        own_definitions: Definitions that the same function had before in this process, since results were found. Other
-            functions of its name, such as a factory makes side by side, are not compared.
-        is_first: No results were found in this process, so that definitions of other processes came before.
+        folder: The folder of the new definition's entries.
+        content: The content of the new definition's `definition.json`.
+        own_definitions: The definitions that the same function had in this process since results were found last. Other
+            functions of the same name, which a factory may make, are not compared.
+        is_first: True if no results were found in this process, so that definitions of other processes came before.
 
     Returns:
-        None if there is no such value.
+        The value as a change; None if there is no such value.
     """
     if not content.get("nodes"):  # the graph is not known
         return None
@@ -77,13 +77,13 @@ def _latest(present: str, own_definitions: Container[str], is_first: bool) -> It
     next_time: int | None = None
     for changed, path in sorted(times, reverse=True)[:_LOOKED_AT]:
         if next_time is not None and _last_found(path) > next_time:
-            return  # its results were found after the next definition was new
+            return  # results of this definition were found after the next definition was new
         yield path
         next_time = changed
 
 
 def _last_found(folder: str) -> int:
-    """Returns when the last process that found results of a definition ended; 0 if that is not known."""
+    """Returns the time when the last process that found results of a definition ended; 0 if it is not known."""
     try:
         return os.stat(os.path.join(folder, SAVINGS)).st_mtime_ns
     except OSError:

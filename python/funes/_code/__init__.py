@@ -4,14 +4,14 @@
 
     describe             dispatches on the kind of code
       functions            user functions            classes    classes
-      wrappers             third-party wrappers      callables  methods, partials, functions in C
+      wrappers             third-party wrappers      callables  methods, partials, C functions
         source               finds the syntax tree of the running code
           source_cache         keeps the source of files as it was at import
           parse                maps source functions to the code objects that they compile to
           normalize            normalizes the tree, so that it is equal on every Python version
           scopes               finds the free names of a function
           bytecode             compares code objects; replaces the tree where there is no source
-        references           resolves these names in the running program
+        references           resolves the free names in the running program
           local_imports        imports in the body of a function
           lazy_imports         unresolved lazy imports of Python 3.15
           descriptors          properties and similar descriptors
@@ -23,7 +23,7 @@
           third_party_bodies   names that a library module or class binds, read from its byte code
         function_attributes  attributes that were set on functions
         annotations          annotations and docstrings as values
-          read_parts           finds out which of these the code reads
+          read_parts           finds the annotations and docstrings that the code reads
         sentinels            bare `object()` values, which count by name
         unordered            values that a library made from sets
       third_party          qualified names of library code

@@ -15,7 +15,7 @@ from funes._code.third_party import is_a, is_library_class, qualified_name
 
 
 def annotations_of(thing: Any) -> tuple[object, ...]:
-    """Returns the annotations of a function, or of a class without those of its bases."""
+    """Returns the annotations of a function or class. Annotations of base classes are left out."""
     scope = Scope(thing)
     return tuple(
         (name, annotation_value(annotation, scope))
@@ -29,9 +29,10 @@ def annotated_names_of(cls: type) -> tuple[str, ...]:
 
 
 def fixed_annotations(thing: Any) -> tuple[Source, ...]:
-    """Returns the attributes that determine all annotations of a function or class; empty if more determines them.
+    """Returns the attributes that determine all annotations of a function or class.
 
-    An annotation that is a string depends on other names as well.
+    Returns nothing if the annotations depend on more than attributes: a string depends on the names
+    in it as well.
     """
     if is_a(thing, type):
         held = vars(thing)
@@ -48,7 +49,8 @@ def _is_fixed(annotations: object) -> bool:
     return type(annotations) is dict and all(is_a(part, type) for part in annotations.values())
 
 
-# Where a class has its annotations, on one Python version or the other. Looking at those of a class makes some.
+# The attributes in which a class may have its annotations, depending on the Python version. Reading
+# the annotations of a class creates some of these attributes.
 _OF_ANNOTATIONS = ("__annotations__",)
 if sys.version_info >= (3, 14):
     _OF_ANNOTATIONS += (
@@ -69,12 +71,12 @@ def docstrings_of(cls: type) -> tuple[object, ...]:
 
 
 def fixed_docstring(thing: Any) -> tuple[Source, ...]:
-    """The attribute from which the docstring of a function or class follows."""
+    """Returns the attribute that determines the docstring of a function or class."""
     return ((thing, "__doc__", is_a(thing, type)),)
 
 
 def fixed_hints(cls: type) -> tuple[Source, ...]:
-    """Returns the attributes that determine `hints_of`; empty if more determines it."""
+    """Returns the attributes that determine `hints_of`; nothing if it depends on more than attributes."""
     sources = list(map(fixed_annotations, _user_classes(cls)))
     return sum(sources, ()) if all(sources) else ()
 
@@ -107,14 +109,14 @@ def subclasses_of(cls: type) -> tuple[type, ...]:
 
 
 def registered_in(cls: type) -> frozenset[type]:
-    """Returns the classes that were registered in an abstract base class or in a subclass of it."""
+    """Returns the classes that were registered in an abstract base class, or in a subclass of that class."""
     from _abc import _get_dump  # type: ignore[import-not-found]  # `abc` only prints them
 
     found: set[type] = set()
     pending, seen = [cls], {cls}
     while pending:
         base = pending.pop()
-        with suppress(TypeError):  # derived by a metaclass that does not call that of `abc`
+        with suppress(TypeError):  # the metaclass of the class does not call that of `abc`
             found.update(filter(None, (reference() for reference in _get_dump(base)[0])))
         derived: set[type] = set(type.__subclasses__(base)) - seen
         seen |= derived
@@ -127,7 +129,7 @@ def _user_classes(cls: type) -> list[type]:
 
 
 def docstring_of(thing: Any) -> str | None:
-    """Returns the docstring of a function, or of a class without that of its bases."""
+    """Returns the docstring of a function or class. A docstring that a class inherits is left out."""
     text = thing.__dict__.get("__doc__") if is_a(thing, type) else thing.__doc__
     if not isinstance(text, str) or (is_a(thing, type) and _is_generated(text, thing)):
         return None
@@ -136,7 +138,7 @@ def docstring_of(thing: Any) -> str | None:
 
 
 def _is_generated(text: str, cls: type) -> bool:
-    """True for a generated docstring: of a dataclass, a named tuple, or an enumeration before 3.11."""
+    """Returns true for a generated docstring: of a dataclass, a named tuple, or an enumeration before 3.11."""
     has_fields = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "_fields")
     return (has_fields and text.startswith(f"{cls.__name__}(")) or (
         text == "An enumeration." and hasattr(cls, "__members__")
@@ -151,7 +153,7 @@ def cleandoc(text: str) -> str:
 
 
 def acts_on_annotations(cls: type) -> bool:
-    """True if a third-party base class or metaclass may act on the annotations of a user class.
+    """Returns true if a third-party base class or metaclass may act on the annotations of a user class.
 
     Classes of the standard library do not, except typed dicts and named tuples, which `classes`
     handles.
@@ -171,7 +173,7 @@ class Scope:
     """The namespaces in which the names of a string annotation are looked up."""
 
     def __init__(self, thing: Any) -> None:
-        #: Strings and aliases that are being evaluated: a type may refer to itself.
+        #: The strings and aliases that are being evaluated, since a type may refer to itself.
         self.open: set[str] = set()
         if is_a(thing, type):
             module: Any = sys.modules.get(str(getattr(thing, "__module__", "")))
@@ -206,9 +208,9 @@ def _annotations(thing: Any) -> dict[str, Any]:
 
 
 def annotation_value(annotation: Any, scope: Scope) -> object:
-    """Converts an annotation to a value in which user classes stay, and library classes become names.
+    """Converts an annotation to a value. User classes stay as they are; library classes become names.
 
-    A string is evaluated as `typing.get_type_hints` does. It stays a string if it is no type
+    A string is evaluated as by `typing.get_type_hints`. The string stays a string if it is no type
     expression, or if a name in it has no value.
     """
     if is_a(annotation, ForwardRef):
@@ -253,7 +255,7 @@ _LITERAL_TYPES = (bool, int, float, complex, bytes)
 
 
 def _without_arguments(annotation: Any) -> object:
-    """Converts an annotation that is no string and has no arguments."""
+    """Converts an annotation that is not a string and has no arguments."""
     if is_a(annotation, type):
         return qualified_name(annotation) if is_library_class(annotation) else annotation
     if type(annotation) in _LITERAL_TYPES:
@@ -281,7 +283,7 @@ def _metadata(value: Any) -> object:
 
 
 def _evaluated_once(name: str, scope: Scope, alias: Any = None) -> object:
-    """Evaluates a string or an alias; returns its name if this is already under way."""
+    """Evaluates a string or an alias; returns its name if it is already being evaluated."""
     if name in scope.open:
         return name
     scope.open.add(name)

@@ -28,7 +28,7 @@ _PARTS = (
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
-    """True if two code objects behave alike, regardless of file and line.
+    """Returns true if two code objects behave alike, regardless of file and line.
 
     `co_code` is the code before the interpreter specialized it, and without the instructions of
     tracers and monitors.
@@ -39,7 +39,7 @@ def same_code(one: CodeType, other: CodeType) -> bool:
 
 
 def same_constant(one: object, other: object) -> bool:
-    """True if two constants of code have the same type and value."""
+    """Returns true if two constants of code have the same type and value."""
     if type(one) is not type(other):
         return False
     if isinstance(one, CodeType) and isinstance(other, CodeType):
@@ -72,7 +72,7 @@ def words_in(code: CodeType) -> set[str]:
 
 
 def byte_code(code: CodeType) -> tuple[object, ...]:
-    """Returns the behaviour of a code object as a value, which is valid for this Python version only."""
+    """Returns a value that describes what a code object does; it is valid for this Python version only."""
     version = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
     return ("byte code", version, _behaviour_of(code))
 
@@ -137,7 +137,8 @@ _STORES_GLOBAL = frozenset(("STORE_GLOBAL", "DELETE_GLOBAL"))
 _STORES_CAPTURED = frozenset(("STORE_DEREF", "DELETE_DEREF"))
 _WITHOUT_MEANING = frozenset(("CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "PUSH_NULL"))
 
-#: Operation, argument, and the chain of attributes that is taken from the loaded value.
+#: For each instruction: its operation, its argument, and the attributes that are read from the
+#: value that it loads.
 _Instructions = list[tuple[str, object, AttributePath]]
 
 
@@ -159,14 +160,14 @@ def _instructions(code: CodeType) -> Iterator[tuple[str, object]]:
 
 
 def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
-    """Returns the instructions, each with the attributes that are taken from the loaded value.
+    """Returns the instructions, each with the attributes that are read from the value that it loads.
 
     ``getattr(config, "LR")`` is recognized by its sequence of operations and treated like
     ``config.LR``.
     """
     found: _Instructions = []
     attributes: AttributePath = ()
-    # Backwards, so that the following attributes are known: this takes linear time.
+    # Go backwards, so that the following attributes are known: this takes linear time.
     for position in range(len(instructions) - 1, -1, -1):
         operation, argument = instructions[position]
         looked_up = _looked_up(instructions, position, len(attributes))
@@ -177,15 +178,15 @@ def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
 
 
 def _looked_up(instructions: list[tuple[str, object]], position: int, taken: int) -> AttributePath:
-    """Returns the attribute that `getattr` or `hasattr` takes from the value loaded at `position`.
+    """Returns the attribute that `getattr` or `hasattr` reads from the value that is loaded at `position`.
 
     Args:
         instructions: All instructions of the code object.
         position: The instruction that loads the value.
-        taken: The number of attributes that are taken from the value before the call.
+        taken: The number of attributes that are read from the value before the call.
 
     Returns:
-        One literal name, or nothing.
+        One literal name; empty if there is no such call.
     """
     if position == 0 or instructions[position - 1] not in _BY_NAME:
         return ()
@@ -203,7 +204,7 @@ _BY_NAME = [
 
 
 def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, LocalImport]]:
-    """Yields the names that the import at `position` binds, each with its origin."""
+    """Yields the names that the import instruction at `position` binds, each with its origin."""
     if position < 2:
         return
     # The two instructions before it load the number of leading dots, and the imported names or
@@ -218,7 +219,7 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
             operation, name = next(following)
         name = str(name)
         if is_stored_at_once:
-            # `import a.b` binds a; `import a as b` differs only in the bound name.
+            # `import a.b` binds a. `import a as b` differs only in the bound name.
             package = origin.module.partition(".")[0]
             loads = origin.module if name == package else ""
             origin = origin._replace(module=package, loads=loads)

@@ -1,4 +1,4 @@
-"""Describes methods, partials, properties, functions in C and other callables."""
+"""Describes methods, partials, properties, C functions and other callables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _made_of(
 
 
 def _in_c(function: types.BuiltinFunctionType) -> Description:
-    """Describes a function in C by its name; a bound method in C with its object."""
+    """Describes a C function by its name, and a bound method of a C type by its name and its object."""
     owner = function.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         return _named(function)
@@ -36,7 +36,7 @@ def _in_c(function: types.BuiltinFunctionType) -> Description:
 
 
 def describe_method(method: Any) -> Description:
-    """Describes a bound method with its object; by name if a library exports it as a function.
+    """Describes a bound method with its object, or by its name if a library exports it as a function.
 
     `random.random` is a method of a generator that the library keeps. The state of that generator
     does not count.
@@ -54,7 +54,7 @@ def _named(thing: object) -> Description:
 
 
 def _of_class(descriptor: Any) -> Description:
-    """Describes an unbound method or attribute in C by its class and name."""
+    """Describes an unbound method or attribute of a C type by its class and name."""
     return by_name(f"{qualified_name(descriptor.__objclass__)}.{descriptor.__name__}")
 
 
@@ -75,9 +75,9 @@ def _descriptor(descriptor: object) -> Description:
 
 
 def is_named(thing: object) -> bool:
-    """True for an object that a library exports as a function, such as a numpy ufunc.
+    """Returns true for an object that a library exports as a function, such as a numpy ufunc.
 
-    Its type is a library class, and its module has it under its own name.
+    The type of such an object is a library class, and the object's module has it under its own name.
     """
     return callable(thing) and is_library_class(type(thing)) and bool(named_in_library(thing))
 
@@ -96,4 +96,4 @@ DESCRIBERS: dict[type, Callable[[Any], Description]] = {
     functools.singledispatchmethod: _dispatch_method,
     **dict.fromkeys(DESCRIPTORS, _descriptor),
 }
-"""The function that describes the instances of exactly this type."""
+"""Maps each type to the function that describes its instances, not those of its subclasses."""

@@ -97,7 +97,7 @@ NOISE = frozenset(
         "_is_runtime_protocol",
     )
 )
-# Attributes that count in another form. Guards compare them, like all attributes that are not in
+# The attributes that count in another form. Guards compare them, as all attributes that are not in
 # `NOISE`.
 _COUNTED_OTHERWISE = ("__dataclass_fields__", "__dataclass_params__", "__orig_bases__")
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
@@ -156,7 +156,7 @@ _HAVE_ORDER = (dict, list, tuple)
 
 
 def _runtime_protocol(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Whether `isinstance` can be asked, and the annotated members, for which it looks."""
+    """Describes a runtime protocol: adds the annotated members, for which `isinstance` looks."""
     if not (cls.__dict__.get("_is_protocol") and getattr(cls, "_is_runtime_protocol", False)):
         return ()
     for position, base in enumerate(cls.__mro__):
@@ -172,7 +172,7 @@ _MEMBERS = ("__protocol_attrs__", "__annotations__")
 
 
 def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...] | None:
-    """Returns the names in the body of a class if a library may have added lists to the class."""
+    """Returns the names in the body of a class, if a library may have added lists to the class; else None."""
     lists = {
         name
         for name, value in attributes.items()
@@ -195,7 +195,7 @@ def _names_in_methods(cls: type) -> frozenset[str]:
 
 
 def _add_arguments_of_bases(cls: type, references: References) -> None:
-    """Add the arguments of generic bases: ``int`` of ``class IntParser(Parser[int])``."""
+    """Adds the arguments of generic bases: ``int`` of ``class IntParser(Parser[int])``."""
     for position, base in enumerate(cls.__dict__.get("__orig_bases__", ())):
         arguments = getattr(base, "__args__", ())
         if arguments and getattr(base, "__origin__", None) not in _DECLARE_PARAMETERS:
@@ -223,7 +223,7 @@ def _is_text(part: object) -> bool:
 
 
 def _add_what_is_read(cls: type, references: References, reading: int) -> None:
-    """Add the docstring, annotations, name and subclasses, as far as code reads them."""
+    """Adds the docstring, annotations, name and subclasses of a class, each only if code reads it."""
     if reading & DOCSTRINGS:
         references.compute("docstring", docstring_of, cls, *fixed_docstring(cls))
         fields = cls.__dict__.get("__pydantic_fields__")
@@ -239,7 +239,7 @@ def _add_what_is_read(cls: type, references: References, reading: int) -> None:
 
 
 def _restates_base(cls: type, name: str, value: object) -> bool:
-    """True if the first base has the same attribute, so that this one changes nothing.
+    """Returns true if the first base has the same attribute, so that the attribute changes nothing.
 
     cloudpickle drops such an attribute.
     """
@@ -256,7 +256,8 @@ def _slots(cls: type) -> tuple[str, ...] | None:
         return None
     if isinstance(slots, str):
         return (slots,)
-    # An iterator is exhausted by now: then the slots count only where the methods use them.
+    # If ``__slots__`` was an iterator, it is exhausted. Then the slots count only where methods use
+    # them.
     names = tuple(map(str, slots))
     # Code reads the order: `for name in self.__slots__`. A library may have made it from a set.
     is_ordered = isinstance(slots, (dict, list, tuple)) and type(cls) in (type, abc.ABCMeta)
@@ -264,7 +265,7 @@ def _slots(cls: type) -> tuple[str, ...] | None:
 
 
 def _enum(cls: type, attributes: dict[str, Any], references: References) -> tuple[object, ...]:
-    """Describes the members of an enumeration in order, and keeps the attributes that the user wrote."""
+    """Describes the members of an enumeration in order. `attributes` keeps only what the user wrote."""
     if not isinstance(cls, enum.EnumMeta):
         return ()
     members: dict[str, Any] = dict(cls.__members__)
@@ -292,7 +293,7 @@ def _enum(cls: type, attributes: dict[str, Any], references: References) -> tupl
             del attributes[name]
         elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
             attributes[name] = value.__func__
-    boundary = cls.__dict__.get("_boundary_")  # of a flag, from 3.11 on
+    boundary = cls.__dict__.get("_boundary_")  # flags have it, from 3.11 on
     inherited = getattr(cls.__bases__[-1], "_boundary_", None)
     return (
         ("enum", *members) if boundary in (None, inherited) else ("enum", boundary.name, *members)
@@ -310,13 +311,13 @@ _OF_EVERY_MEMBER = ("__objclass__", "_inverted_", "_name_", "_sort_order_")
 
 
 def _is_made_by_enum(cls: type, name: str, value: object) -> bool:
-    """True if `enum` itself put an attribute with a special name into the class."""
+    """Returns true if `enum` itself put an attribute with a special name into the class."""
     if _is_own_code(value):
         return False
     function = _function_in(value)
     if not name.startswith("__") or (function and function.__module__ == "enum"):
         return True
-    # Methods of the data type, such as `int.__format__`, are copied from the base enumerations.
+    # `enum` copies methods of the data type, such as `int.__format__`, from the base enumerations.
     enums = (base for base in cls.__mro__[1:] if isinstance(base, enum.EnumMeta))
     return any(getattr(base, name, None) == value for base in enums)
 
@@ -326,7 +327,7 @@ def _dataclass(cls: type, attributes: dict[str, Any], references: References) ->
     fields = cls.__dict__.get("__dataclass_fields__")
     if not isinstance(fields, dict):
         return ()
-    # Compared by type: a class that was pickled by value has a copy of this sentinel.
+    # Compare the type, since a class that was pickled by value has a copy of this sentinel.
     missing = type(sys.modules["dataclasses"].MISSING)
     parameters = cls.__dict__.get("__dataclass_params__")
     content: list[object] = [
@@ -362,8 +363,8 @@ def _is_made_by_dataclass(function: FunctionType | None) -> bool:
         return False
     if sys.version_info >= (3, 11):
         return code.co_qualname.startswith("__create_fn__.<locals>.")
-    # Only the line number shows it: the code follows `def __create_fn__(...):`. A user method on
-    # the second line of a notebook cell has a source.
+    # Only the line number shows that `dataclasses` generated the method: its code follows
+    # `def __create_fn__(...):`. A user method on the second line of a notebook cell has a source.
     return code.co_firstlineno == 2 and (
         code.co_filename == "<string>" or find_source(function) is None
     )
@@ -418,7 +419,7 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
     return ("attrs", *content, "made", *sorted(made))
 
 
-# User-defined methods that attrs calls.
+# The user-defined methods that attrs calls.
 _RUN_BY_ATTRS = frozenset(("__attrs_init_subclass__", "__attrs_post_init__", "__attrs_pre_init__"))
 
 # Methods that only newer versions of attrs generate.
@@ -426,7 +427,7 @@ _OF_NEWER_ATTRS = frozenset(("__replace__",))
 
 
 def _add_hooks(set_attribute: FunctionType, references: References) -> None:
-    """Add the hooks that attrs runs when a field is set: only this method refers to them."""
+    """Adds the hooks that attrs runs when a field is set. Only the generated `__setattr__` refers to them."""
     closure = zip(set_attribute.__code__.co_freevars, set_attribute.__closure__ or (), strict=False)
     for name, cell in closure:
         if name == "sa_attrs":
@@ -435,9 +436,10 @@ def _add_hooks(set_attribute: FunctionType, references: References) -> None:
 
 
 def _is_carried_from_attrs(function: FunctionType) -> bool:
-    """True if attrs generated a method that came in a pickle of cloudpickle, without its file name.
+    """Returns true if attrs generated a method that came in a pickle of cloudpickle, without its file name.
 
-    attrs compiles it outside a class, and it has no source. A method of the user's has a source.
+    attrs compiles such a method outside of a class, and the method has no source. A user's method has
+    a source.
     """
     code: Any = function.__code__
     if code.co_filename != source_cache.CARRIED or code.co_name not in _MADE_BY_ATTRS:
@@ -543,7 +545,7 @@ def _pydantic(cls: type, attributes: dict[str, Any], references: References) -> 
             cls.model_rebuild(raise_errors=False)  # type: ignore[attr-defined]
     fields: dict[str, Any] = cls.__dict__["__pydantic_fields__"]
     for name, private in attributes.pop("__private_attributes__", {}).items():
-        # Not the attribute object itself, which records its first use.
+        # Add the default and not the attribute object, which records its first use.
         references.add(f"field {name} default", private.default)
         references.add(f"field {name} default_factory", private.default_factory)
     for name, field in fields.items():
@@ -556,7 +558,7 @@ def _pydantic(cls: type, attributes: dict[str, Any], references: References) -> 
 
 
 def _decorators(cls: type, references: References) -> Iterator[object]:
-    """Yields the validators, serializers and computed fields of a model; adds their parameters."""
+    """Yields the validators, serializers and computed fields of a model, and adds their parameters."""
     decorators = cls.__dict__.get("__pydantic_decorators__")
     for kind in _KINDS_OF_DECORATORS:
         found = getattr(decorators, kind, None) or {}
@@ -568,7 +570,7 @@ def _decorators(cls: type, references: References) -> Iterator[object]:
                 value = getattr(information, part, None)
                 if (
                     part not in _PARTS_FOR_PEOPLE
-                    and part != "wrapped_property"  # an attribute of the class
+                    and part != "wrapped_property"  # which counts as an attribute of the class
                     and type(value).__name__ != "PydanticUndefinedType"
                 ):
                     references.add(f"{kind} {name} {part}", value)
@@ -593,7 +595,7 @@ _PARTS_FOR_PEOPLE = (
 )
 
 
-# Without the parts that only document the field: title, description, examples and so on.
+# The parts of a field that count. Title, description, examples and similar parts only document it.
 _PARTS_OF_PYDANTIC_FIELD = (
     "alias",
     "annotation",
@@ -626,7 +628,7 @@ _SPECIAL = (
 
 
 def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object, ...]:
-    """Drop ``__match_args__`` if it was generated from the fields; return a mark if it is missing."""
+    """Drops ``__match_args__`` if it was generated from the fields. Returns a mark if it is missing."""
     if attributes.get("__match_args__") == tuple(made):
         del attributes["__match_args__"]
         return ()
@@ -634,7 +636,7 @@ def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object
 
 
 def _is_machinery(name: str, value: object) -> bool:
-    """True if a library added an attribute to the class for its own use."""
+    """Returns true if a library added an attribute to the class for its own use."""
     if name.startswith("__pydantic_"):
         return True
     function = _function_in(value)
@@ -647,7 +649,7 @@ def _is_own_code(value: object) -> bool:
 
 
 def _function_in(value: object) -> FunctionType | None:
-    """Returns the innermost function that an attribute wraps; None if it is no method."""
+    """Returns the innermost function that an attribute of a class wraps; None if the attribute is no method."""
     return next(reversed(list(_functions_in(value))), None)
 
 

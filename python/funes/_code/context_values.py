@@ -1,9 +1,9 @@
-"""Context variables and thread-local values: they count with the value at the place of the call.
+"""Context variables and thread-local values, which count with their values in the calling context or thread.
 
 The context of `decimal` counts in the same way: it determines the results of arithmetic, and code
 rarely names it. Other settings of a process, such as those of numpy and pandas, change results as
-well. They do not count: reading all of them would take longer than a hit, and most of them change
-only the display.
+well. These do not count: reading all of them would take longer than a hit, and most of them change
+only how values are displayed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 
 class _Current:
-    """A variable that is hashed with its value in the current context or thread."""
+    """The substitute of a variable, hashed with the variable's value in the current context or thread."""
 
     __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
@@ -63,7 +63,7 @@ def _usual_decimal() -> Any:
 
 
 def changed_decimal() -> object | None:
-    """Returns the context in which `decimal` computes, or None if it is the one that every thread begins with."""
+    """Returns the current context of `decimal`, or None if it equals the context with which each thread begins."""
     import decimal
 
     context, usual = decimal.getcontext(), _usual_decimal()
@@ -85,9 +85,10 @@ _DECIDES = attrgetter("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "
 
 
 def state_of(value: object) -> tuple[Callable[[], Any], Callable[[Any], object]] | None:
-    """Returns functions in C that find the object behind a value and read its state; None for most values.
+    """Returns two C functions: one finds the object behind a value, the other reads its state.
 
-    Each hit compares the state, which is cheaper than hashing the value.
+    Returns None for most values. Each hit compares the state, which is cheaper than hashing the
+    value.
     """
     if value is not DECIMAL:
         return None
@@ -96,12 +97,13 @@ def state_of(value: object) -> tuple[Callable[[], Any], Callable[[Any], object]]
     return decimal.getcontext, _DECIDES
 
 
-#: One substitute for each variable, by address: state that calls change is tracked by its object.
+#: One substitute for each variable, by the address of the variable: state that calls change is
+#: tracked by its object, so the substitute must be the same object each time.
 _known: dict[int, _Current] = {}
 
 
 def current(value: object) -> object:
-    """Returns a substitute for a context variable or thread-local value; any other value itself."""
+    """Returns the substitute of a context variable or thread-local value; any other value unchanged."""
     if not issubclass(type(value), (ContextVar, threading.local)):
         return value
     return _known.setdefault(id(value), _Current(value))

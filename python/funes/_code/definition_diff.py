@@ -12,7 +12,7 @@ Reference = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """One difference between two definitions. `str` gives one line.
+    """A difference between two definitions. `str` formats it in one line.
 
     Example:
         >>> print(Change("changed", "value", "RATE", "mine.step", "0.1", "0.2"))
@@ -20,14 +20,14 @@ class Change(NamedTuple):
     """
 
     how: Literal["changed", "added", "removed"]
-    #: ``"function"``, ``"class"`` and the other kinds of code; ``"value"``; ``"depends_on"``; or
-    #: ``"unknown"``.
+    #: The kind of thing that changed: ``"function"``, ``"class"`` or another kind of code;
+    #: ``"value"``; ``"depends_on"``; or ``"unknown"``.
     what: str
-    #: The qualified name of code; the name of a value.
+    #: The qualified name of the code that changed, or the name of the value that changed.
     name: str
-    #: The qualified name of the code that holds the value, or reads it first; empty for code.
+    #: The qualified name of the code that holds or reads the value; empty if code changed.
     of: str = ""
-    #: Short representations of a value before and after the change.
+    #: A short representation of the value before the change. `after` is that after the change.
     before: str = ""
     after: str = ""
     #: A unified diff of the source, if the code itself changed and both sources are recorded.
@@ -63,17 +63,18 @@ def _lines(count: int) -> str:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     """Lists the differences between two definitions.
 
-    Nodes are matched from the memorious function on, by the references to them and by name and
-    kind. A renamed function counts as one removed and one added.
+    The nodes of both definitions are matched, beginning with the memorious function. Two nodes match
+    if equal references lead to them, or if they have the same name and kind. A renamed function is
+    listed as a removed one and an added one.
 
     Args:
         old: The content of the `definition.json` of one definition; see docs/format.md.
         new: The content of the `definition.json` of the other definition.
 
     Returns:
-        The changes, those nearest to the memorious function first. Empty if the definitions are
-        equal. If they differ in something that the files do not record, one change of the kind
-        ``"unknown"``.
+        The changes; those nearest to the memorious function come first. The list is empty if the
+        definitions are equal. If they differ in something that the files do not record, the list
+        contains one change of the kind ``"unknown"``.
 
     Example:
         >>> node = {"name": "mine.f", "kind": "function", "own": "", "source": ""}
@@ -120,7 +121,7 @@ class _Pairs:
         self.new_of: dict[int, int] = {}
         if old and new:
             self._pair(0, 0)
-        # Nodes that are referred to from other places now are matched by name.
+        # Nodes to which other references lead now are matched by name.
         by_name: dict[tuple[str, str], deque[int]] = {}
         for position, node in enumerate(old):
             by_name.setdefault((node["name"], node["kind"]), deque()).append(position)
@@ -132,7 +133,7 @@ class _Pairs:
                 self._pair(same.popleft(), position)
 
     def _pair(self, old: int, new: int) -> None:
-        """Match two nodes, then the nodes to which both refer under the same label."""
+        """Matches two nodes, then the nodes to which both refer under the same label."""
         waiting = deque([(old, new)])
         while waiting:
             old, new = waiting.popleft()
@@ -146,7 +147,7 @@ class _Pairs:
                 )
 
     def has_changed_code(self, old: Sequence[int]) -> bool:
-        """True if the own code of one of these functions or classes has changed."""
+        """Returns true if the own code of one of these functions or classes has changed."""
         return any(
             position not in self.new_of
             or self.old[position]["own"] != self.new[self.new_of[position]]["own"]
@@ -164,7 +165,8 @@ class _Pairs:
 
 
 def _is_alike(old: Node, new: Node) -> bool:
-    # The module does not count: a script that runs is `__main__`, but has another name if imported.
+    # The module is not compared: a script that runs is `__main__`, and has another name if
+    # imported.
     return old["kind"] == new["kind"] and _last(old["name"]) == _last(new["name"])
 
 
@@ -182,7 +184,7 @@ def _of_node(old: Node, new: Node, pairs: _Pairs) -> Iterator[Change]:
             continue
         name = _name_of(label, new["name"])
         if before is None:
-            if not _is_code(after):  # code is reported as a node
+            if not _is_code(after):  # added code is reported as a node
                 yield Change("added", "value", name, new["name"], after=_shown(after, pairs.new))
         elif after is None:
             if not _is_code(before):
@@ -200,11 +202,11 @@ def _is_equal(before: Reference | None, after: Reference | None, pairs: _Pairs) 
     if "nodes" in before and "nodes" in after:
         if {pairs.new_of.get(position) for position in before["nodes"]} != set(after["nodes"]):
             return False
-        # An object also differs if its code changed; then only the code is reported.
+        # The hash of an object also differs if its code changed. Then only the code is reported.
         values = before.get("value"), after.get("value")
         return None in values or values[0] == values[1] or pairs.has_changed_code(before["nodes"])
-    # The short representations of two different values may be equal, and those of equal values
-    # differ.
+    # Two different values may have equal short representations, and two equal values may have
+    # different ones.
     return all(before.get(part) == after.get(part) for part in ("nodes", "names", "type", "value"))
 
 
@@ -222,7 +224,7 @@ def _shown(reference: Reference | None, nodes: Sequence[Node]) -> str:
 
 
 def _name_of(label: str, owner: str) -> str:
-    """Returns the name that is shown for a label of a node."""
+    """Returns the name that is shown for the label of a reference."""
     kind, _, name = label.partition(" ")
     name = name.removesuffix(" by name")
     if kind == "global":

@@ -1,4 +1,4 @@
-"""Reads and writes `definition.json`, which records the definition graph beside the entries."""
+"""Reads and writes `definition.json`, the file beside the entries that records the definition graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funes._funes import DESCRIPTION
 
 FILE_NAME = DESCRIPTION
 
-#: Version of the file format that is written; docs/format.md describes all versions.
+#: The version of the file format that is written. docs/format.md describes all versions.
 FORMAT = 2
 
 #: The format versions that can be read.
@@ -22,8 +22,8 @@ _FORMATS = (1, 2)
 #: The start of the list of functions in the text of the file.
 _FUNCTIONS = '"functions": '
 
-#: The text of an empty node list: the writing process did not know the nodes, or may not store
-#: them.
+#: The text of an empty list of nodes. The process that wrote it did not know the nodes, or may not
+#: store them.
 _NO_NODES = '"nodes": []'
 
 #: The parsed content of the file.
@@ -56,7 +56,7 @@ def read_definition(folder: str | os.PathLike[str]) -> Content | None:
 
 
 def _problem(content: Any, definition: str) -> str:
-    """Checks the parts that every reader relies on; returns an empty text if they are valid."""
+    """Checks the parts on which every reader relies. Returns the problem; empty if the parts are valid."""
     if not isinstance(content, dict):
         return "is damaged: it is not a JSON object"
     if content.get("format") not in _FORMATS:
@@ -82,7 +82,7 @@ def _is_node(node: Any, count: int) -> bool:
 
 
 class _Summary(NamedTuple):
-    """The parts of a file that a process keeps in memory."""
+    """The parts of a `definition.json` that a process keeps in memory."""
 
     stamp: tuple[int, int, int]
     functions: tuple[str, ...]
@@ -97,7 +97,7 @@ _summaries: dict[str, _Summary] = {}
 def read_functions(folder: str) -> tuple[str, ...]:
     """Returns the identities of the functions with this definition; empty if they are not known.
 
-    Parses only this part of the file.
+    Parses only the list of functions in the file.
     """
     try:
         return _summary(folder).functions
@@ -106,7 +106,7 @@ def read_functions(folder: str) -> tuple[str, ...]:
 
 
 def is_recorded(folder: str, function: str) -> bool:
-    """True if `record_definition` would add nothing for a function with this identity."""
+    """Returns true if `record_definition` would add nothing for the function with an identity."""
     try:
         found = _summary(folder)
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def _summary(folder: str) -> _Summary:
 
 
 def _functions(text: str, definition: str) -> tuple[str, ...]:
-    # JSON escapes quotes inside strings, so only the key itself matches.
+    # JSON escapes quotes inside strings, so only the name of the list matches.
     start = text.find(_FUNCTIONS)
     if start < 0 or f'"definition": "{definition}"' not in text:
         return ()
@@ -145,13 +145,13 @@ def _functions(text: str, definition: str) -> tuple[str, ...]:
 def record_definition(folder: str, content: Content, *, shared: bool = False) -> None:
     """Writes `definition.json` into the folder of a definition, atomically.
 
-    Keeps an existing file, with two exceptions: adds the function to the list of functions, and
-    adds the nodes if the file has none.
+    If the file exists, only two changes are made: the function is added to the list of functions,
+    and the nodes are added if the file has none.
 
     Args:
         folder: The folder of the definition's entries.
         content: The content to write.
-        shared: If true, the owner's group may use the file too.
+        shared: If true, the owner's group can access the file.
 
     Raises:
         OSError: The file cannot be written. An existing file stays as it was.
@@ -177,7 +177,7 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
 
 
 def _name_new(temporary: str, path: str) -> None:
-    """Renames a file; raises FileExistsError if the name is taken."""
+    """Renames a file. Raises FileExistsError if the name is taken."""
     try:
         os.link(temporary, path)
     except FileExistsError:

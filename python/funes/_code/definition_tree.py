@@ -12,7 +12,7 @@ Node = dict[str, Any]
 
 
 def explain_definition(function: Any, file: TextIO | None = None) -> None:
-    """Print the definition of a function or class as a tree.
+    """Prints the definition of a function or class as a tree.
 
     The tree shows the functions and classes of your own code and the values that count. Its leaves
     are library code, which counts by name, and values that cannot be hashed, which count by type.
@@ -45,7 +45,7 @@ def explain_definition(function: Any, file: TextIO | None = None) -> None:
 
 def _tree(nodes: list[Node]) -> Iterator[str]:
     shown: set[int] = set()
-    # A stack of lines: indentation, branch, label, and the position of a node or a text.
+    # A stack of lines: indentation, branch, label, the position of a node or None, and a string.
     pending: list[tuple[str, str, str, int | None, str]] = [("", "", "", 0, "")]
     while pending:
         before, branch, label, position, text = pending.pop()

@@ -12,40 +12,42 @@ from typing import Any
 
 from funes._funes import hash_value, shown
 
-#: The part of a file that is read at a time.
+#: The number of bytes of a file that are read at a time.
 _CHUNK_BYTES = 64 << 20
 
 #: A file that was changed less than this many seconds ago may change again without a new
 #: modification time: the coarsest file systems (FAT) have a resolution of two seconds.
 _MTIME_RESOLUTION_SECONDS = 3.0
 
-#: Device, inode, size and times of a file; None if the file may change without a change of these.
+#: The file stamp: device, inode, size and times of a file. None if the file may change without a
+#: change of its stamp.
 _Stamp = tuple[int, ...] | None
 
 _Read = dict[str, tuple[_Stamp, list[str]]]
 
 
 class File:
-    """A file or folder that counts by its content. It is read again when it has changed.
+    """A file or folder that counts by its content. The content is read again when the file has changed.
 
-    path: The absolute path, so that a later change of the working directory makes no difference.
+    path: The absolute path of the file, so that a later change of the working directory has no
+        effect.
     """
 
     __module__ = "funes"  # part of cache keys, so it stays when the class moves
 
     def __init__(self, path: Path) -> None:
-        #: The path as the user gave it: another process resolves a relative path in its own working
-        #: directory.
+        #: The path as the user gave it. Another process resolves a relative path against its own
+        #: working directory.
         self._given = path
         self.path = path.absolute()
-        #: For each path that was read: the file's stamp at that time, and the hashes of its chunks.
+        #: Maps each path that was read to the file stamp at that time and the hashes of the chunks.
         self._read: _Read = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return File, (self._given,)
 
     def __funes_key__(self) -> object:
-        """Returns the hashes of the chunks of the file; for a folder, those of each file by its path.
+        """Returns the hashes of the file's chunks; for a folder, a dict from each path in it to such hashes.
 
         Raises:
             OSError: A file is missing or cannot be read.
@@ -74,7 +76,7 @@ _CONTAINERS = frozenset((dict, frozenset, list, set, tuple))
 class Holder:
     """A container with paths, whose files count by their content.
 
-    value: The container itself: the user may change it later.
+    value: The container itself and no copy, since the user may change it later.
     """
 
     __module__ = "funes"  # part of cache keys, so it stays when the class moves
@@ -106,12 +108,12 @@ class Holder:
 
 
 def taken(depends_on: Iterable[Any]) -> tuple[Any, ...]:
-    """Parses the value of `depends_on=`: replaces paths by `File` objects."""
+    """Parses the values of `depends_on=`: replaces paths by `File` objects."""
     return tuple(File(one) if isinstance(one, Path) else one for one in depends_on)
 
 
 def resolve(depends_on: tuple[Any, ...]) -> tuple[object, ...]:
-    """Returns the current values to hash for a parsed `depends_on=`; files are read while hashing."""
+    """Returns the values to hash for a parsed `depends_on=`. Files are read when the values are hashed."""
     return tuple(map(_resolve, depends_on))
 
 
@@ -147,7 +149,7 @@ def _resolve(dependency: Any) -> object:
 
 
 def _holds_path(value: object, above: frozenset[int] = frozenset()) -> bool:
-    """True for a path, and for a container that holds a path at any depth."""
+    """Returns true for a path, and for a container that holds a path at any depth."""
     if isinstance(value, Path):
         return True
     if type(value) not in _CONTAINERS or id(value) in above:
@@ -157,8 +159,8 @@ def _holds_path(value: object, above: frozenset[int] = frozenset()) -> bool:
 
 
 def _is_distribution(dependency: Any) -> bool:
-    # Not imported here, since this takes longer than importing funes: a program that has a
-    # distribution object has imported the module.
+    # `importlib.metadata` is not imported here, since that takes longer than importing funes. A
+    # program that has a distribution object has imported the module.
     metadata = sys.modules.get("importlib.metadata")
     return metadata is not None and isinstance(dependency, metadata.Distribution)
 

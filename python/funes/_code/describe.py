@@ -1,7 +1,7 @@
-"""Describes one function, class or other piece of code; the extension walks the graph and hashes it.
+"""Describes one function, class or other piece of code as a node of the definition graph.
 
-`describe` returns the content of a node and its references. It does not follow the references: the
-extension handles recursion, cycles and the order of the walk. docs/definitions.md explains the
+`describe` returns the content and the references of a node. It does not follow the references: the
+extension walks the graph, handles cycles, and hashes the nodes. docs/definitions.md explains the
 rules to users.
 """
 
@@ -37,9 +37,9 @@ CODE_TYPES = frozenset((FunctionType, type, *DESCRIBERS))
 
 
 def is_code(thing: object) -> bool:
-    """True for code that `describe` describes; false for a value that is hashed itself.
+    """Returns true for code that `describe` describes; false for a value that is hashed itself.
 
-    A bare `object()` that a module has under a name is code, since it counts by this name.
+    A bare `object()` that a module has under a name is code too, since it counts by this name.
 
     >>> is_code(len), is_code(dict), is_code({})
     (True, True, False)
@@ -61,11 +61,11 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
     Args:
         thing: A function, class, method, partial, property, wrapper or other object for which
             `is_code` is true.
-        reading: The parts of other code that code of the same graph reads, see
-            `Description.reading`. They are known only after the nodes have been described, so a
-            graph that reads any is described a second time.
+        reading: The parts of other code (docstrings, annotations and so on) that code of the same
+            graph reads, see `Description.reading`. They are known only after all nodes have been
+            described. So a graph that reads such parts is described a second time.
         is_bare: True for a function without attributes. Its ``__dict__`` is not read, since reading
-            would create it.
+            it would create it.
 
     Raises:
         TypeError: The object is not code.

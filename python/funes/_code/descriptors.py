@@ -15,18 +15,18 @@ DESCRIPTORS: dict[type, tuple[str, ...]] = {
     property: ("fget", "fset", "fdel"),
     functools.cached_property: ("func",),
 }
-"""The descriptor types, and the attributes in which their instances hold functions."""
+"""Maps each descriptor type to the attributes in which its instances hold functions."""
 
 _TYPES = tuple(DESCRIPTORS)
 
 
 def is_special_descriptor(thing: object) -> bool:
-    """True for an instance of a subclass of one of these types."""
+    """Returns true for an instance of a subclass of a descriptor type."""
     return issubclass(type(thing), _TYPES) and type(thing) not in DESCRIPTORS
 
 
 def parts_of(descriptor: object) -> dict[str, object]:
-    """Returns the functions that a descriptor holds, by attribute."""
+    """Returns a dict from attributes of a descriptor to the functions that it holds there."""
     names = next(names for kind, names in DESCRIPTORS.items() if isinstance(descriptor, kind))
     parts = {name: getattr(descriptor, name) for name in names}
     return {name: part for name, part in parts.items() if part is not None}
@@ -37,7 +37,7 @@ MACHINERY = (*sorted(COPIED), "__isabstractmethod__", "__wrapped__")
 
 
 def state_of(descriptor: object) -> dict[str, object]:
-    """Returns the attributes that a special descriptor has in addition, with their counted values."""
+    """Returns the attributes that a special descriptor adds to its base type, with the values that count."""
     given = getattr(descriptor, "__dict__", {})
     state = dict(given)
     count_attributes(given, state)
@@ -60,5 +60,5 @@ def _without_machinery(descriptor: object, state: dict[str, object]) -> dict[str
 
 
 def _is_machinery(name: str, value: object) -> bool:
-    """True for the function and, up to Python 3.11, the lock of a `functools.cached_property`."""
+    """Returns true for the function and, up to Python 3.11, the lock of a `functools.cached_property`."""
     return name == "func" or (name == "lock" and isinstance(value, type(threading.RLock())))

@@ -13,8 +13,8 @@ COPIED = frozenset(
     (*functools.WRAPPER_ASSIGNMENTS, "__annotate__", "__annotations__", "__type_params__")
 )
 """The attributes that `functools.update_wrapper` copies in addition to ``__dict__``: the location of
-the wrapped function, its docstring and its annotations. They do not count here: where they count,
-they are taken from the wrapped function.
+the wrapped function, its docstring and its annotations. The copies do not count. If code reads such
+an attribute, that of the wrapped function counts.
 """
 
 # Marks for type checkers, which have no effect at run time.
@@ -39,7 +39,7 @@ MEMO_STATE = (
 
 
 def attributes_of(thing: Any) -> dict[str, object]:
-    """Returns the attributes that were set on a function or wrapper, with their counted values."""
+    """Returns the attributes that were set on a function or wrapper, with the values that count."""
     attributes: dict[str, object] = thing.__dict__.copy()
     count_attributes(thing.__dict__, attributes)
     for name in (*COPIED, *_MARKS):
@@ -52,7 +52,7 @@ def attributes_of(thing: Any) -> dict[str, object]:
 
 
 def _wraps_memo(thing: Any) -> bool:
-    """True if an object wraps a memorious function, so `functools.wraps` copied its state."""
+    """Returns true if an object wraps a memorious function, whose state `functools.wraps` has copied."""
     seen: set[int] = set()
     while id(thing) not in seen:
         seen.add(id(thing))
@@ -63,7 +63,7 @@ def _wraps_memo(thing: Any) -> bool:
 
 
 def memo_attributes(memo: Any) -> dict[str, object]:
-    """Returns the attributes that were set on a memorious function; empty if its function has the same."""
+    """Returns the attributes that were set on a memorious function; nothing if its function has the same."""
     attributes = attributes_of(memo)
     for name in MEMO_STATE:
         attributes.pop(name, None)

@@ -70,7 +70,7 @@ def describe_function(
 def _reading(
     code: CodeType, found: SourceFunction | None, names: Names, references: References
 ) -> int:
-    """Returns the parts of other code that a function reads, except those in `references` already."""
+    """Returns the parts of other code that a function reads, as bits. Leaves out parts that are references already."""
     reading = references.spelled
     if found is None:
         words = words_in(code)
@@ -82,7 +82,7 @@ def _reading(
         readers = found.readers | references.readers
         reading |= content.spelled
         for name, chain in content.asks:
-            # Reading only ``__name__`` needs nothing more: the name is part of each node.
+            # A read of ``__name__`` adds nothing, since the name is part of each node.
             if chain not in references.covered and name != "__name__":
                 reading |= ASKED[name]
         if not all(map(references.is_known_text, content.named_by)):
@@ -116,7 +116,7 @@ def _tree(found: SourceFunction, reading: int) -> tuple[object, ...]:
 
 
 def defaults_of(function: FunctionType) -> dict[str, object]:
-    """Returns the current default values by parameter, not the expressions in the source."""
+    """Returns the current default value of each parameter that has one."""
     code = function.__code__
     positional = reversed(code.co_varnames[: code.co_argcount])
     defaults = dict(zip(positional, reversed(function.__defaults__ or ()), strict=False))
@@ -128,7 +128,7 @@ def defaults_of(function: FunctionType) -> dict[str, object]:
 
 
 def cells_of(function: FunctionType) -> dict[str, CellType]:
-    """Returns the cells of the captured variables by name."""
+    """Returns the cell of each captured variable, by name."""
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
 
 

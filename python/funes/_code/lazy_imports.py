@@ -18,7 +18,7 @@ LAZY: type | None = getattr(types, "LazyImportType", None)
 
 
 def resolve(thing: object) -> None:
-    """Resolves the lazy imports that the code of a function or class names, except failing ones."""
+    """Resolves the lazy imports that the code of a function or class names. Ignores imports that fail."""
     if LAZY is None:
         return
     names: set[str] = set()

@@ -14,10 +14,10 @@ from funes._code.user_code import is_user_code
 
 
 class Absent:
-    """A module that cannot be found now, but perhaps at a later call.
+    """A module that cannot be found now, but may be found at a later call.
 
-    Its value is a bool: True once the module can be found. The lookup is repeated when `sys.path` or
-    a folder on it has changed.
+    It is hashed as a bool, which becomes True when the module can be found. The search is repeated
+    when `sys.path`, or a folder on it, has changed.
     """
 
     __module__ = "funes"  # part of cache keys, so it stays when the class moves
@@ -30,8 +30,8 @@ class Absent:
     def __funes_key__(self) -> object:
         seen = tuple(sys.path), tuple(map(_time_of_change, sys.path)), self.name in sys.modules
         if seen != self._seen:
-            # Finders list a folder again only if its modification time differs, which some file
-            # systems keep in whole seconds.
+            # Finders list a folder again only if its modification time differs. Some file systems
+            # store this time in whole seconds.
             importlib.invalidate_caches()
             self._is_found = _is_findable(self.name)
             self._seen = seen
@@ -48,20 +48,20 @@ def _time_of_change(folder: str) -> int:
 def _is_findable(name: str) -> bool:
     try:
         return name in sys.modules or importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # its package is missing, or broken
+    except (ImportError, ValueError):  # the package of the module is missing or broken
         return False
 
 
 def find_module(origin: LocalImport, namespace: dict[str, Any]) -> ModuleType | str | Absent | None:
     """Finds the module of an import statement in the body of a function.
 
-    Imports a user module that has not been imported yet: the function is about to import it, and
-    its attributes cannot be known otherwise. An error of this import is ignored here, since the
-    function will raise it.
+    If the module is a user module that has not been imported yet, it is imported now: the function is
+    about to import it, and its attributes cannot be known otherwise. An error of this import is
+    ignored, since the function will raise it.
 
     Args:
-        origin: The import.
-        namespace: The globals of the function, which resolve a relative import.
+        origin: The import statement.
+        namespace: The globals of the function, against which a relative import is resolved.
 
     Returns:
         A user module; the name of a library module; `Absent` if no module of this name can be
@@ -94,7 +94,7 @@ def _package(namespace: dict[str, Any]) -> str:
 
 
 def _loaded(name: str) -> ModuleType | None:
-    """Returns a user module, which is imported if necessary; None for a library module."""
+    """Returns a user module, and imports it if necessary; returns None for a library module."""
     module = sys.modules.get(name)
     if module is None and _is_user_module(name):
         module = importlib.import_module(name)
@@ -102,7 +102,7 @@ def _loaded(name: str) -> ModuleType | None:
 
 
 def _is_user_module(name: str) -> bool:
-    """True for a user module, loaded or not. The file of the module decides."""
+    """Returns true for a user module, whether or not it is loaded. The file of the module decides."""
     if name in sys.modules:
         return is_user_code(name)
     package = name.partition(".")[0]

@@ -1,4 +1,7 @@
-"""Helpers under `functools.lru_cache` that hold results of earlier code, which a call would take for those of now."""
+"""Detects helpers under `functools.lru_cache` whose caches hold results of earlier code.
+
+A call would use such results as if the current code had computed them.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,28 @@ from weakref import WeakKeyDictionary
 
 
 class _Seen(NamedTuple):
-    """A cache as it was when a definition that uses it was looked at."""
+    """The state of a helper's cache when a definition that uses the helper was computed."""
 
     digest: str
-    """That of the definition of the helper, of which the results in the cache are."""
+    """The definition digest of the helper, with which the results in its cache were computed."""
 
     misses: int
 
     stale: int | None = None
-    """How many misses there were when the definition was first seen to be another one."""
+    """The number of misses of the helper when its definition was first seen to differ; None if it did not."""
 
 
-#: By helper, and by what the definition reads of code, on which digests depend.
+#: The last seen state of each helper, by helper and by the parts of code that the definition reads,
+#: since digests depend on these parts.
 _seen: WeakKeyDictionary[Any, dict[int, _Seen]] = WeakKeyDictionary()
 
 
 def reason_for_doubt(helper: Any, digest: str, reading: int) -> str | None:
-    """Returns why results that use a helper under `lru_cache` are not to be trusted; None if they are.
+    """Returns the reason why results that use a helper under `lru_cache` may be stale; None if there is none.
 
-    helper: what `lru_cache` returned.
-    digest: that of its definition now.
+    helper: The object that `lru_cache` returned.
+    digest: The current definition digest of the helper.
+    reading: The parts of code that the definition reads.
     """
     info = helper.cache_info()
     all_seen = _seen.setdefault(helper, {})
@@ -34,7 +39,8 @@ def reason_for_doubt(helper: Any, digest: str, reading: int) -> str | None:
     is_cleared = (
         seen is None or not info.currsize or info.misses < max(seen.misses, seen.stale or 0)
     )
-    # Back at its earlier code, it holds nothing else if it computed nothing in between.
+    # If the helper has its earlier code again, and computed nothing in between, all results in its
+    # cache are of this code.
     is_back = seen is not None and seen.digest == digest and seen.stale in (None, info.misses)
     if seen is None or is_cleared or is_back:
         all_seen[reading] = _Seen(digest, info.misses)

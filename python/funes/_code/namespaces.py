@@ -1,4 +1,4 @@
-"""Plain namespaces: objects that only hold values under names. Only the names that are read count."""
+"""Plain namespaces: objects that only hold values under names. Only the values that code reads count."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Step(NamedTuple):
     value: object
     #: The number of steps of the path that lead to the value.
     taken: int
-    #: Classes that could define a descriptor for the attribute later.
+    #: The classes that could define a descriptor for the attribute later.
     classes: tuple[type, ...] = ()
 
 
 def step(value: Any, chain: AttributePath, taken: int) -> Step | None:
-    """Takes the next step of a path from a plain namespace; returns None if all of `value` counts.
+    """Takes the next step of a path from `value`; returns None if `value` counts as a whole.
 
     A plain namespace is a dict that is read with a literal key, an `argparse.Namespace`, a
     `types.SimpleNamespace`, an instance of a dataclass whose attribute is read, or a class whose
@@ -77,7 +77,7 @@ def _attributes_of(value: object) -> dict[str, Any]:
 
 
 def _is_made(cls: type, name: str) -> bool:
-    """True if a class computes an attribute, by a property for example, instead of its instance."""
+    """Returns true if the class of an instance computes an attribute, by a property for example."""
     for base in cls.__mro__:
         if name in vars(base):
             return hasattr(type(vars(base)[name]), "__set__")
@@ -94,7 +94,7 @@ def _of_class(cls: type, name: str, taken: int) -> Step | None:
 
 
 def _is_value(name: str, value: object) -> bool:
-    """True if an attribute of a class is a value, or an attribute that every class has."""
+    """Returns true if an attribute of a class is a value, or an attribute that every class has."""
     if name in _OF_EVERY_CLASS:
         return True
     if name[:2] == "__" or is_a(value, FunctionType):

@@ -1,4 +1,4 @@
-"""Defines `Description`: one node of a definition graph, as Python passes it to the extension."""
+"""Defines `Description`: a node of the definition graph, as Python passes it to the extension."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ MISSING: Final = Missing()
 
 
 Source = tuple[Any, str | None, bool]
-"""An attribute: the object, the name, and whether only the ``__dict__`` of the object, a class, is searched for it.
-Without a name the object is a function that returns another number whenever something changes.
+"""An attribute that determines a value: an object, the name of an attribute, and a flag. If the flag is true, the
+object is a class, and only its ``__dict__`` is searched. If the name is None, the object is a function that returns
+another number after each change.
 """
 
 
 Computed = tuple[Callable[[], object], tuple[Source, ...]]
-"""A function that computes a value, and the attributes that determine this value; none if more determines it."""
+"""A function that computes a value, and the attributes that determine this value; none if it depends on more."""
 
 
 class Description(NamedTuple):
-    """One node of a definition graph. Its hash covers `kind`, `name`, `content` and `references`."""
+    """A node of the definition graph. The hash of the node covers `kind`, `name`, `content` and `references`."""
 
     kind: str
-    """``"function"``, ``"class"``, ``"name"`` (the object counts by its name only), ``"method"``,
-    ``"partial"`` and so on.
+    """The kind of the object: ``"function"``, ``"class"``, ``"method"``, ``"partial"`` and so on;
+    ``"name"`` for an object that counts by its name only.
     """
 
     name: str
-    """The qualified name if the kind is ``"name"``; otherwise the object's own name without its
+    """The qualified name of the object if its kind is ``"name"``; otherwise its name without the
     module.
     """
 
@@ -62,34 +63,37 @@ class Description(NamedTuple):
     """The names of the library modules to which the node refers."""
 
     source: str = ""
-    """The source code, for display; empty if it is not available."""
+    """The source code of the object, for display; empty if it is not available."""
 
     changes: frozenset[str] = frozenset()
-    """The names whose values the statements of the code may change while it runs."""
+    """The names whose values the code may change by its statements when it runs."""
 
     opaque: dict[str, object] = {}  # noqa: RUF012  # no code changes this default
-    """The opaque resources (locks, open files and so on) that are in `references` by type only, see
-    `type_token`; by label.
+    """The opaque resources (locks, open files and so on) by their labels in `references`. There, only
+    their types count, see `type_token`.
     """
 
     attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
-    """Attribute dicts, and the names in them that do not count. The node stays valid as long as all
-    other values are the same objects.
+    """Attribute dicts, each with the names in it that do not count. The node stays valid as long as
+    all other names in these dicts refer to the same objects.
     """
 
     computed: tuple[Computed, ...] = ()
-    """Functions that compute the values of references that are stored nowhere. The node stays valid
-    as long as each returns an equal value. A function is not called again while the attributes that
-    determine its value, if any are named, are the same objects.
+    """Functions that compute the values of references that are not stored anywhere. The node stays
+    valid as long as each function returns an equal value. If the attributes that determine a value
+    are named, the function is called again only after one of them refers to another object.
     """
 
     reading: int = 0
-    """The parts of other code that the node reads, as bits of `read_parts`. They apply to all nodes."""
+    """The parts of other code that the node reads, as bits of `read_parts`. These parts of all nodes of
+    the graph count.
+    """
 
     watched: tuple[tuple[type, tuple[frozenset[str], bool]], ...] = ()
-    """Library classes, each with the attributes that the code reads from any object, and a flag: true
-    if other attributes that the user set count too, see `third_party_classes`. The node stays valid
-    as long as the user's attributes on each class and its bases are the same.
+    """Library classes, each with the attributes that the code reads from any object, and a flag. If the
+    flag is true, other attributes that the user set on the class count too, see
+    `third_party_classes`. The node stays valid as long as the user's attributes on each class and
+    its bases are the same.
     """
 
 

@@ -48,22 +48,26 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Content(NamedTuple):
-    """The normalized tree of a function, and its dependence on the surroundings of the function."""
+    """The normalized tree of a function, and other properties of its code."""
 
     tokens: tuple[object, ...]
-    #: True if it uses a name like `__name`, whose meaning depends on the enclosing class.
+    #: True if the function uses a name like `__name`, whose meaning depends on the enclosing class.
     has_private_names: bool
-    #: True if it uses `assert` or `__debug__`, whose meaning depends on `python -O`.
+    #: True if the function uses `assert` or `__debug__`, whose meaning depends on `python -O`.
     has_assert: bool
-    #: The uses of attributes of `ASKED`: the attribute, and its path; () if it is no path of names.
+    #: The uses of attributes of `ASKED`: the attribute, and the path of the object from which it is
+    #: read; () if the object is no path of names.
     asks: frozenset[tuple[str, tuple[str, ...]]]
-    #: The bits of `read_parts` for attributes of `ASKED` that its string constants contain.
+    #: The bits of `read_parts` for attributes of `ASKED` that string constants of the function
+    #: contain.
     spelled: int
-    #: Paths of the expressions that give attribute names at run time; () for other expressions.
+    #: The paths of the expressions that give attribute names at run time; () for an expression that
+    #: is no path.
     named_by: frozenset[tuple[str, ...]]
-    #: The attributes of `ALL_READERS` that it reads from any object.
+    #: The attributes of `ALL_READERS` that the function reads from any object.
     readers: frozenset[str]
-    #: Paths of the values that it passes on: neither called nor only compared.
+    #: The paths of the values that the function passes to other code, and does not only call or
+    #: compare.
     passed: frozenset[tuple[str, ...]]
     #: The lookups with a variable as the key.
     lookups: frozenset[Lookup]
@@ -88,7 +92,7 @@ def content(function: FunctionNode) -> Content:
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
     lookups: set[Lookup] = set()
-    #: Addresses of the names and attributes that are not passed on.
+    #: The addresses of the names and attributes that are not passed to other code.
     used: set[int] = set()
     called: set[int] = set()
     docstrings: list[str] = []
@@ -118,7 +122,7 @@ def content(function: FunctionNode) -> Content:
                 readers.add(item.attr)
         elif kind is ast.Constant:
             if item.value is ...:
-                emit("Ellipsis")  # a node of its own: the value encoding need not know it
+                emit("Ellipsis")  # a node type, so that tokens need not contain the object `...`
             else:
                 emit("Constant")
                 emit(item.value)
@@ -188,7 +192,7 @@ def content(function: FunctionNode) -> Content:
 
 
 def is_private(name: str) -> bool:
-    """True for a name that an enclosing class mangles (``__name`` becomes ``_Class__name``)."""
+    """Returns true for a name that an enclosing class mangles (``__name`` becomes ``_Class__name``)."""
     return name[:2] == "__" and name[-2:] != "__" and "." not in name
 
 
@@ -221,12 +225,12 @@ def _chain(node: ast.expr) -> tuple[str, ...]:
 
 
 def is_text(node: ast.expr) -> bool:
-    """True for a string literal."""
+    """Returns true for a string literal."""
     return isinstance(node, ast.Constant) and type(node.value) is str
 
 
 def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
-    """Yields the paths of the expressions that give a call the name of an attribute; () if no path."""
+    """Yields the paths of a call's arguments that are names of attributes; () for an argument that is no path."""
     chain = _chain(call.func)
     by = chain[-1:] or ((call.func.attr,) if isinstance(call.func, ast.Attribute) else ())
     if by == ("getattr",):
@@ -241,7 +245,7 @@ def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
 
 
 def _ends(text: ast.expr) -> tuple[str, str]:
-    """Returns the constant start and end of a string expression; empty where they are not constant."""
+    """Returns the constant start and the constant end of a string expression; each is empty if not constant."""
     if isinstance(text, ast.Constant):
         # String constants are checked together, see `Content.spelled`.
         return "a constant", ""
@@ -258,7 +262,7 @@ def _ends_of_constant(text: ast.expr) -> tuple[str, str]:
 
 
 def _only_used(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the parts of a node that use the code of a class, but not its docstring or annotations."""
+    """Yields the parts of a node that may use a class, but read neither its docstring nor its annotations."""
     if isinstance(node, ast.Call):
         yield node.func
         if isinstance(node.func, ast.Name) and node.func.id in _HARMLESS:
@@ -350,7 +354,7 @@ def _annotations(node: ast.AST) -> Iterator[str]:
 
 
 _OPERATORS = (ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
-# Fields that are always omitted. The entry for `ast.arg` below omits the annotations of parameters.
+# The fields that are always omitted. The entry for `ast.arg` below omits annotations of parameters.
 _OMITTED = frozenset({"ctx", "type_comment", "type_params", "type_ignores", "returns", "simple"})
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 _STRINGS = frozenset({ast.JoinedStr, getattr(ast, "TemplateStr", ast.JoinedStr)})
@@ -359,7 +363,7 @@ _fields_of: dict[type[ast.AST], tuple[str, ...]] = {ast.arg: ("arg",)}
 
 
 def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Returns the fields of a node type that are kept, last first, as the stack needs them."""
+    """Returns the fields of a node type that are kept, the last field first, as the stack needs them."""
     fields = _fields_of.get(kind)
     if fields is None:
         fields = tuple(field for field in reversed(kind._fields) if field not in _OMITTED)
@@ -368,7 +372,7 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 def _opened(function: FunctionNode) -> list[Any]:
-    """Returns the parts of the function itself as a stack of items, last first."""
+    """Returns the parts of a function as a stack of items, the last part first."""
     arguments = function.args
     body: Sequence[ast.AST] = (
         [function.body] if isinstance(function, ast.Lambda) else _with_effect(function.body, set())

@@ -23,14 +23,14 @@ class SourceFunction:
         self._node: FunctionNode | None = node
         self._lines = lines
         self._parts: tuple[Content, Names, frozenset[str]] | None = None
-        #: The line on which it starts, counted from 1.
+        #: The line on which the function starts, counted from 1.
         self.line = line
         #: The name of the enclosing class, which mangles `__name`; empty if there is none.
         self.private = private
 
     @property
     def content(self) -> Content:
-        """The normalized tree."""
+        """The normalized tree of the function."""
         return self._analyzed()[0]
 
     @property
@@ -45,7 +45,7 @@ class SourceFunction:
 
     @property
     def source(self) -> str:
-        """The source code, for display; for a lambda, the whole lines that contain it."""
+        """The source code of the function, for display; for a lambda, the whole lines that contain it."""
         margin = len(self._lines[0]) - len(self._lines[0].lstrip())
         return "".join(line[margin:] if line[:margin].isspace() else line for line in self._lines)
 
@@ -54,8 +54,8 @@ class SourceFunction:
         if self._parts is None and node is not None:
             tree, names = content(node), names_of(node, self.private)
             self._parts = tree, names, tree.readers | readers_among(names)
-            # A tree is a hundred times larger than these results, and each garbage collection would
-            # visit it.
+            # Drop the tree: it is a hundred times larger than these results, and each garbage
+            # collection would visit it.
             self._node = None
         assert self._parts is not None
         return self._parts
@@ -72,11 +72,11 @@ _Found = list[tuple[SourceFunction, CodeType]]
 
 
 class Fragment:
-    """A range of lines of a file, compiled.
+    """The compiled code of a range of lines of a file.
 
     start: The number of lines in the file before the range.
     flags: The flags of the `__future__` features with which the file was compiled.
-    is_rewritten: True to compile the lines with pytest's rewritten assertions.
+    is_rewritten: If true, the lines are compiled with pytest's rewritten assertions.
     """
 
     def __init__(
@@ -95,7 +95,8 @@ class Fragment:
     def find(self, code: CodeType) -> SourceFunction | None:
         """Returns the function that compiles to `code`, if there is one.
 
-        Tries functions on the same line first. Edits above may have moved the function.
+        Tries functions on the same line first, then other functions, since edits above the function
+        may have moved it.
         """
         for candidates in (
             self._by_line.get((code.co_name, code.co_firstlineno), ()),
@@ -107,7 +108,7 @@ class Fragment:
         return None
 
 
-# Functions by the name and first line of their code objects.
+# Maps the name and the first line of a code object to the function.
 _Functions = dict[tuple[str, int], SourceFunction]
 
 
@@ -133,9 +134,9 @@ def _compiled(
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Suppresses warnings about the source, which Python gave when it first compiled it.
+    """Suppresses warnings about the source, which Python showed when it compiled the source first.
 
-    `warnings.catch_warnings` would also reset Python's record of warnings that were given already.
+    `warnings.catch_warnings` would also reset Python's record of warnings that were already shown.
     """
     filters = warnings.filters
     warnings.filters = [("ignore", None, Warning, None, 0)]
@@ -182,9 +183,10 @@ def _first_line(node: FunctionNode) -> int:
 
 
 def _spread(lambdas: list[ast.Lambda], line: int, last_line: int) -> None:
-    """Moves the lambdas of a line to different lines, with their content; outer ones come first.
+    """Changes the line numbers of lambdas that share a line, so that different lambdas are on different lines.
 
-    Equal lambdas stay together, since the compiler may have merged them.
+    The content of a lambda moves with it, and an outer lambda moves before the lambdas inside. Equal
+    lambdas stay on one line, since the compiler may have merged them.
     """
     numbers: dict[str, int] = {}
     for node in lambdas:
@@ -210,7 +212,7 @@ def _functions_under(tree: ast.Module, has_lambdas: bool) -> Iterator[tuple[Func
 
 
 def _statements_in(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the statements directly inside a statement, and its handlers and cases."""
+    """Yields the statements directly inside a statement, its exception handlers, and its match cases."""
     for block in _BLOCKS.get(type(node), ()):
         yield from getattr(node, block)
 
@@ -232,6 +234,7 @@ def _rewrite_asserts(tree: ast.Module, lines: list[str]) -> None:
     rewrite: Any = sys.modules["_pytest.assertion.rewrite"]
     hooks = (hook for hook in sys.meta_path if isinstance(hook, rewrite.AssertionRewritingHook))
     config = getattr(next(hooks, None), "config", None)
-    # Another version of pytest may differ: then the code does not match, and byte code is used.
+    # Another version of pytest may rewrite in another way. Then the code does not match, and the
+    # byte code counts.
     with suppress(Exception):
         rewrite.rewrite_asserts(tree, "".join(lines).encode(), None, config)

@@ -17,7 +17,8 @@ def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
         namespace: The globals of the module.
 
     Returns:
-        The path as it is spelled, and the path with links resolved; empty if the module has no file.
+        The folder as its path is spelled, and the folder with links resolved; empty if the module has
+        no file.
     """
     file, name = namespace.get("__file__"), namespace.get("__name__")
     if not isinstance(file, str) or not isinstance(name, str):
@@ -39,11 +40,13 @@ def _folder(file: str, above: int) -> tuple[str, ...]:
 
 
 def in_project(value: object, namespace: dict[str, Any]) -> tuple[str, ...] | None:
-    """Returns the substitute of a path inside the project, relative to it; None for any other value.
+    """Returns the substitute of a path inside the project: its path relative to the project folder.
+
+    Returns None for any other value.
 
     namespace: The globals of a module of the project.
     """
-    # By the type alone, since the `__class__` of a proxy may raise an error.
+    # Check only the type, since the `__class__` of a proxy may raise an error.
     if type(value) is not str and not is_a(value, PurePath):
         return None
     text = str(value)

@@ -19,8 +19,8 @@ NAMES: Final = 8
 PLACES: Final = 16
 
 ANY: Final = DOCSTRINGS | ANNOTATIONS
-"""The parts that an attribute with a name made at run time may read. Locations are excluded, so that a
-function which looks attributes up by name keeps its results when its file is moved.
+"""The parts that code may read by an attribute name that is made at run time. Locations are excluded,
+so that a function that looks up attributes by name keeps its results when its file is moved.
 """
 
 ASKED: Final = {
@@ -31,9 +31,9 @@ ASKED: Final = {
     "__qualname__": PLACES,
     "__subclasses__": SUBCLASSES,
 }
-"""The attributes that read parts of code, with their bits."""
+"""Maps each attribute that reads a part of code to the bit of that part."""
 
-_MAX_ELEMENTS = 1000  # of a container that is searched for strings
+_MAX_ELEMENTS = 1000  # the number of elements of a container that are searched for strings
 
 
 def asked_in(value: object) -> int:
@@ -60,7 +60,7 @@ def asked_in(value: object) -> int:
 
 
 def may_spell(start: str, end: str) -> bool:
-    """True if a string with this start and this end may be an attribute of `ASKED`.
+    """Returns true if a string with a given start and end may be an attribute of `ASKED`.
 
     >>> may_spell("__", ""), may_spell("set_", "")
     (True, False)
@@ -106,6 +106,6 @@ READERS: Final = {
         )
     ),
 }
-"""Functions and attributes, mostly of `inspect` and `typing`, that read parts of code."""
+"""Maps functions and attributes that read parts of code, mostly of `inspect` and `typing`, to the bits."""
 
 ALL_READERS: Final = frozenset().union(*READERS.values())

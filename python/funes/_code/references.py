@@ -86,7 +86,7 @@ _PLAIN = frozenset(
     (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
 )
 
-# Types whose instances hold names of attributes that they read.
+# The types whose instances hold the names of the attributes that they read.
 _NAMING = frozenset((operator.attrgetter, operator.methodcaller))
 
 
@@ -94,7 +94,7 @@ class References:
     """Collects the references of one piece of code."""
 
     def __init__(self, home: object = "") -> None:
-        """Start without references.
+        """Starts without references.
 
         home: The name of the module of the code.
         """
@@ -106,14 +106,16 @@ class References:
         self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
         self._computed: list[Computed] = []
         self._watched: dict[type, tuple[frozenset[str], bool]] = {}
-        #: The bits of `read_parts` for attribute names that the values contain.
+        #: The bits of `read_parts` for attribute names that the values of references contain.
         self.spelled = 0
-        #: Paths that the code passes on, see `Content`; None if they are not known.
+        #: The paths of the values that the code passes to other code, see `Content.passed`; None if
+        #: they are not known.
         self.passed: frozenset[AttributePath] | None = frozenset()
-        #: Paths to docstrings, annotations and so on that are references already, and paths into
-        #: libraries: reading them needs no further reference.
+        #: The paths that need no further reference: paths to docstrings, annotations and so on that
+        #: are references already, and paths into libraries.
         self.covered: set[AttributePath] = set()
-        #: The names and modules of library functions among the references, which may read code.
+        #: The names and modules of library functions among the references, which may read parts of
+        #: code.
         self.readers: set[str] = set()
         self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
         #: The library classes that the code refers to.
@@ -137,7 +139,7 @@ class References:
         )
 
     def add(self, label: str, value: object) -> None:
-        """Add a reference to a value."""
+        """Adds a reference to a value."""
         if type(value) in _PLAIN:
             self.references[label] = value
             self.spelled |= asked_in(value)
@@ -153,13 +155,15 @@ class References:
             self._classes += third_party_classes.library_bases(value)
         place = sentinels.place_of(value)
         for read in () if place is None else place.reads():
-            self.note_read(*read)  # it counts by a name, which may be bound to another object later
+            self.note_read(
+                *read
+            )  # the value counts by a name, which may be bound to another object later
         value = current(value)
         substitute = type_token(value, self._home)
         if library and substitute is None:
             self._classes.append(value if is_a(value, type) else type(value))
         if substitute is not None:
-            # The label differs, so that a tuple of the user's never equals a substitute.
+            # The label differs, so that a user's tuple never equals a substitute.
             self.references[f"{label} by name"] = substitute
             self._opaque[label] = value
             if not library and is_logger(value, "Logger"):
@@ -188,13 +192,13 @@ class References:
     def compute(
         self, label: str, find: Callable[[Any], object], thing: Any, *sources: Source
     ) -> None:
-        """Add a reference to a computed value, unless it is empty. Guards compute it again.
+        """Adds a reference to a computed value, unless the value is empty. Guards compute the value again.
 
         Args:
             label: The label of the reference.
-            find: Computes the value from `thing`.
+            find: A function that computes the value from `thing`.
             thing: A function, class or descriptor.
-            sources: The attributes that determine the value; none if more determines it.
+            sources: The attributes that determine the value; none if the value depends on more.
         """
         compute = partial(find, thing)
         value = compute()
@@ -203,7 +207,7 @@ class References:
         self._computed.append((compute, sources))
 
     def add_names(self, thing: Any, reading: int) -> None:
-        """Add the name and location of a function or class, if code reads them."""
+        """Adds the name and the location of a function or class, each only if code reads it."""
         if reading & NAMES:
             self.compute("name", name_of, thing, *_attributes(thing, "__name__"))
         if reading & PLACES:
@@ -212,14 +216,14 @@ class References:
             )
 
     def is_known_text(self, chain: AttributePath) -> bool:
-        """True if a path refers to a string that is a reference already."""
+        """Returns true if a path refers to a string that is a reference already."""
         labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
         return chain != () and any(type(self.references.get(label)) is str for label in labels)
 
     def add_attributes(self, thing: Any, *excluded: str) -> None:
-        """Add the attributes that were set on a function or wrapper.
+        """Adds the attributes that were set on a function or wrapper.
 
-        excluded: Names in its ``__dict__`` that are handled elsewhere.
+        excluded: The names in the ``__dict__`` of the function that are handled elsewhere.
         """
         for name, value in attributes_of(thing).items():
             if name not in excluded:
@@ -227,16 +231,16 @@ class References:
         self.attributes.append((thing.__dict__, ()))
 
     def add_memo_attributes(self, memo: Any, of: str = "") -> None:
-        """Add the attributes that were set on a memorious function, not on the function that it wraps.
+        """Adds the attributes that were set on a memorious function, not on the function that it wraps.
 
-        of: The label of the function.
+        of: The label of the reference to the memorious function.
         """
         for name, value in memo_attributes(memo).items():
             self.add(f"{of}.{name}" if of else f"attribute {name}", value)
         self.attributes.append((memo.__dict__, MEMO_STATE))
 
     def _add_state(self, label: str, descriptor: Any) -> None:
-        """Add the state of an instance of a descriptor subclass."""
+        """Adds the attributes that a user's subclass of `property` or another descriptor adds to its instance."""
         attributes = getattr(descriptor, "__dict__", None)
         if type(attributes) is dict:
             self.attributes.append((attributes, MACHINERY))
@@ -245,7 +249,7 @@ class References:
         self.compute(f"slots of {label}", slots_of, descriptor)
 
     def _add_logger(self, label: str, logger: Any, ignored: frozenset[str]) -> None:
-        """Link the class of a logger or adapter, and the attributes that its name does not speak for."""
+        """Adds the class of a logger or adapter, and the attributes that the logger's name does not cover."""
         self.add(f"type of {label}", type(logger))
         for name, part in vars(logger).items():
             is_usual = name == "merge_extra" and part is False  # from 3.13 on
@@ -254,14 +258,14 @@ class References:
         self.attributes.append((vars(logger), tuple(ignored)))
 
     def _add_memorious(self, label: str, memo: Any) -> None:
-        """Add the function that a memorious function wraps, since memoization changes no result."""
+        """Adds the function that a memorious function wraps, since memoization changes no result."""
         self.references[label] = memo.__wrapped__
         self.add_memo_attributes(memo, label)
         if depends_on(memo):
             self.references[f"{label} depends on"] = depends_on(memo)
 
     def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
-        """Add captured variables; of a module or namespace, only the attributes that are read."""
+        """Adds captured variables. If a variable is a module or namespace, adds only the attributes that are read."""
         chains: dict[str, list[AttributePath]] = {name: [] for name in cells}
         for read in names.reads:
             if not read.is_global and read.chain[0] in cells:
@@ -284,7 +288,7 @@ class References:
         globals_: dict[str, Any],
         builtins: dict[str, Any],
     ) -> None:
-        """Add the globals and builtins that the function reads."""
+        """Adds the globals and builtins that the function reads."""
         self._globals = globals_
         for read in names.reads:
             name = read.chain[0]
@@ -292,7 +296,7 @@ class References:
                 continue
             value = self._look_up(globals_, name)
             if value is not MISSING:
-                # ``from builtins import open`` changes nothing.
+                # After ``from builtins import open``, the global is the builtin itself.
                 is_builtin = value is builtins.get(name, MISSING) and _is_python_builtin(value)
                 if not is_builtin and not stands_for_builtin(value, name):
                     self._follow("global", value, read.chain)
@@ -306,7 +310,7 @@ class References:
                     self._follow("builtin", value, read.chain)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
-        """Add the modules and names that the function imports in its body."""
+        """Adds the modules and names that the function imports in its body."""
         modules: dict[str, Any] = sys.modules
         for origin in names.imports:
             module = find_module(origin, globals_)
@@ -325,7 +329,7 @@ class References:
                 self._follow("imported", module, chain)
 
     def add_patches(self, spelled: frozenset[str]) -> None:
-        """Add attributes that the user set on library classes, as far as they affect a function.
+        """Adds the attributes that the user set on library classes and that may affect a function.
 
         spelled: The attributes that the code reads from any object.
         """
@@ -339,9 +343,9 @@ class References:
                     self._add_patch(base, name, value)
 
     def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
-        """Add attributes that the user set on the library classes from which a user class derives.
+        """Adds attributes that the user set on the library classes from which a user class derives.
 
-        spelled: Finds the attributes that the code of the methods reads from any object.
+        spelled: A function that finds the attributes that the code of the methods reads from any object.
         """
         for cls in filter(third_party_classes.changeable, dict.fromkeys(self._classes)):
             for base, name, value in self._set_by_user(cls, spelled(), True):
@@ -361,13 +365,13 @@ class References:
         self.add(f"attribute {name} of {qualified_name(cls)}", third_party_classes.part_of(value))
 
     def _follow(self, where: str, value: object, chain: AttributePath, taken: int = 1) -> None:
-        """Follow a path through user modules and plain namespaces, and add the object at its end.
+        """Follows a path through user modules and plain namespaces, and adds the object at its end.
 
         Args:
             where: The start of the label, such as "global".
-            value: The object after the first steps of the path.
+            value: The object to which the first `taken` steps of the path lead.
             chain: The path.
-            taken: The number of these first steps.
+            taken: The number of steps of the path that have been taken.
         """
         while True:
             path = chain[:taken]
@@ -399,9 +403,10 @@ class References:
     def _follow_library(
         self, where: str, value: Any, chain: AttributePath, taken: int, *, is_imported: bool = False
     ) -> None:
-        """Add a library module by name, and the object at the end of a path if it counts by value.
+        """Adds a library module by name, and the object at the end of a path if it counts by value.
 
-        is_imported: True if the function imports the module in its body; it need not be loaded yet.
+        is_imported: True if the function imports the module in its body. Then the module may not be
+            loaded yet.
         """
         if not is_imported:
             self.add(f"{where} {'.'.join(chain[:taken])}", value)
@@ -452,7 +457,7 @@ class References:
             self._classes.append(type(value))
 
     def _add_makers(self, label: str, module: ModuleType) -> None:
-        """Add the ``__getattr__`` and the class of a module, which may compute its attributes."""
+        """Adds the ``__getattr__`` and the class of a module, which may compute its attributes."""
         getter = self._look_up(vars(module), "__getattr__")
         if getter is not MISSING:
             self.add(f"{label}.__getattr__", getter)
@@ -460,7 +465,7 @@ class References:
             self._add_class_of(label, module)
 
     def _add_class_of(self, label: str, module: ModuleType) -> None:
-        """Add the user-defined class of a module, and all attributes: its methods may read any of them."""
+        """Adds the user-defined class of a module, and all attributes of the module, which the class may read."""
         self.add(f"type of {label}", type(module))
         for name, value in attributes_of(module).items():
             if name not in _MODULE_MACHINERY:
@@ -468,17 +473,17 @@ class References:
         self.attributes.append((vars(module), ("__doc__", *_MODULE_MACHINERY)))
 
     def _look_up(self, namespace: dict[str, Any], name: str) -> object:
-        """Returns the counted value of a name, and records the lookup."""
+        """Returns the value of a name that counts, and records the lookup."""
         value = counted(namespace, name, namespace.get(name, MISSING))
         self.note_read(namespace, name, value)
         return value
 
     def note_read(self, namespace: object, name: str, value: object) -> None:
-        """Record a lookup: the references are valid as long as the name refers to this value."""
+        """Records a lookup: the references are valid as long as the name refers to this value."""
         self._reads[id(namespace), name] = (namespace, name, value)
 
     def _link_end(self, where: str, value: Any, chain: AttributePath, taken: int) -> None:
-        """Add the first object on a path that is no namespace; `taken` steps lead to it."""
+        """Adds the first object on a path that is no namespace. `taken` steps of the path lead to this object."""
         label = f"{where} {spelled(chain[:taken])}"
         path = project_paths.in_project(value, self._globals)
         if path is not None:
@@ -491,7 +496,7 @@ class References:
             self._note_covered(chain, taken - 1)  # library code
 
     def _add_read_part(self, label: str, value: Any, chain: AttributePath, taken: int) -> None:
-        """Add the docstring, annotations, name or subclasses of user code that a path reads."""
+        """Adds the docstring, annotations, name or subclasses of user code that a path reads."""
         is_class = is_a(value, type)
         asked = chain[taken] if taken < len(chain) else ""
         is_passed = is_class and (
@@ -533,7 +538,7 @@ def _is_user_code(value: object) -> bool:
 
 
 def _is_python_builtin(value: object) -> bool:
-    """True for a builtin of Python itself; false for an object that a program added to the builtins."""
+    """Returns true for a builtin of Python itself; false for an object that a program added to the builtins."""
     if is_a(value, type):
         return value.__module__ == "builtins"
     if value is NotImplemented or value is ... or is_a(value, BuiltinFunctionType):

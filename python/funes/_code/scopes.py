@@ -1,8 +1,8 @@
 """Finds the free names of a function in its syntax tree, by Python's scoping rules.
 
-The compiler's symbol tables are not used: they omit names that one Python version optimizes away
-and another does not, and have no attribute paths. Of ``config.LR`` only the value of ``LR`` is an
-input, not all of ``config``.
+This module does not use the compiler's symbol tables, for two reasons. They omit names that some
+Python versions optimize away. And they have no attribute paths: the input of ``config.LR`` is only the
+value of ``LR``, not all of ``config``.
 
 `names_of` walks the tree once. It records each bound name in its scope, and each read with the scope
 of the reader. When all scopes are known, it looks up each read from its scope outwards. Names that
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from funes._code.normalize import FunctionNode, is_private, is_text
 
-#: A name and the attributes and literal keys that are read from it: ("config", "LR") for
+#: A name, and the attributes and literal keys that are read from its value: ("config", "LR") for
 #: `config.LR`, ("TABLE", "['a']") for `TABLE["a"]`.
 AttributePath = tuple[str, ...]
 
@@ -47,12 +47,13 @@ def spelled(chain: AttributePath) -> str:
 
 
 class Read(NamedTuple):
-    """A free name, with the attributes that are read from it."""
+    """A free name, with the attributes that are read from its value."""
 
     chain: AttributePath
-    #: True if it is declared `global`; otherwise a captured variable of this name comes first.
+    #: True if the name is declared `global`. Otherwise a captured variable of this name comes
+    #: first.
     is_global: bool
-    #: False if the name counts only where it exists: a class body may have bound it itself.
+    #: False if a class body may have bound the name itself. Then a missing global does not count.
     is_certain: bool
 
 
@@ -73,7 +74,7 @@ class LocalImport(NamedTuple):
 
 
 def written_name(origin: LocalImport) -> str:
-    """Returns the module name as in the import statement, which stays when the package moves."""
+    """Returns the module name as the import statement spells it, so that it stays when the package moves."""
     return "." * origin.level + origin.module
 
 
@@ -82,12 +83,13 @@ class Names(NamedTuple):
 
     reads: tuple[Read, ...]
     imports: tuple[LocalImport, ...]
-    #: The names that statements may change: assigned, changed by a method, or containing such a
-    #: name.
+    #: The names whose values statements of the function may change: by an assignment or by a
+    #: method, directly or in a part of the value.
     changed: frozenset[str]
-    #: The attributes that it reads from any object.
+    #: The attributes that the function reads from any object.
     attributes: frozenset[str]
-    #: Names that are local only by an annotation without a value (`x: int`), each with its scope.
+    #: The names that are local only by an annotation without a value (`x: int`), each with its
+    #: scope.
     only_declared: tuple[tuple[int, str], ...]
 
 
@@ -126,14 +128,14 @@ class _Scope:
         self.private = private
         self.is_class = is_class
         self.bound: set[str] = set()
-        #: Names that are only annotated: `x: int`.
+        #: The names that are only annotated: `x: int`.
         self.declared: set[str] = set()
         self.global_names: set[str] = set()
         self.outer_names: set[str] = set()
         self.imports: dict[str, list[LocalImport]] = {}
         #: The nodes that still have to be walked.
         self.pending: list[Any] = []
-        #: The scope in which `:=` binds: for a comprehension, the enclosing scope.
+        #: The scope in which `:=` binds a name: for a comprehension, the enclosing scope.
         self.target = self
 
     def mangled(self, name: str) -> str:
@@ -178,7 +180,7 @@ _GLOBAL = _Scope(None, "")
 
 
 class _Walk:
-    """One walk over a function's tree, scope by scope."""
+    """A walk over a function's tree, scope by scope."""
 
     def __init__(self, function: FunctionNode, private: str) -> None:
         self.root = _Scope(None, private)
@@ -218,7 +220,7 @@ class _Walk:
                 elif isinstance(value, ast.AST):
                     pending.append(value)
 
-    # The lookup, which needs all scopes.
+    # The lookup of names, which needs all scopes.
 
     def names(self) -> Names:
         reads: set[Read] = set()
@@ -238,7 +240,7 @@ class _Walk:
                 self.changed.add(name)
                 reads.add(
                     Read((name,), True, False)
-                )  # its changes are tracked, even without a read
+                )  # changes of the name are tracked, even if the code does not read it
             self.changed |= scope.bound & scope.outer_names
         only_declared = sorted(
             (position, name)
@@ -254,7 +256,7 @@ class _Walk:
         )
 
     def _scope_of(self, name: str, reader: _Scope) -> _Scope:
-        """Returns the scope that binds a name; `_GLOBAL` if it is declared global, else `_OUTSIDE`."""
+        """Returns the scope that binds a name; `_GLOBAL` if the name is declared global, else `_OUTSIDE`."""
         scope: _Scope | None = reader
         while scope is not None:
             if scope.is_class and name == "__class__":
@@ -298,7 +300,7 @@ class _Walk:
         scope.pending += (node.value, node.slice)
 
     def _change(self, whole: ast.expr, scope: _Scope) -> None:
-        """Records that a statement changes an object: the names and literal keys that lead to it."""
+        """Records the names and literal keys that lead to an object which a statement changes."""
         while isinstance(whole, ast.Subscript):
             key = whole.slice
             if isinstance(key, ast.Constant) and isinstance(key.value, str):

@@ -1,4 +1,4 @@
-"""Replaces secrets in source code by digests, before it is stored or shown."""
+"""Replaces secrets in source code by digests, before the source code is stored or shown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _STRING = (
     r"(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\")"
 )
 
-#: The end of a name, perhaps as the key of a dict or with an annotation, and its string:
-#: `api_key: str = "..."`. Repetitions are limited, so that the time is linear in the length.
+#: The end of a name and the string that is assigned to it: `api_key: str = "..."`. The name may be
+#: a dict key, or have an annotation. Repetitions are limited, so that the time is linear in the
+#: length.
 _ASSIGNMENT = re.compile(
     rf"((?:{_WORDS})\w{{0,40}}[\"']?\]?\s{{0,9}}(?::\s?[\w.|\[\], ]{{1,80}}?=|:=|=(?!=)|:)\s{{0,99}}\(?\s{{0,99}})"
     rf"({_STRING}(?:\s{{0,99}}{_STRING})*)",

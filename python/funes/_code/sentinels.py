@@ -1,7 +1,8 @@
 """Finds names for bare objects, which have no value: ``MISSING = object()``.
 
-Such an object counts by its name in a module, ``module:MISSING``. Several modules may have it, and not
-every process has loaded all of them, so the module that creates the object gives the name.
+A bare object counts by its name in a module, ``module:MISSING``. Several modules may have the object,
+and a process may have loaded only some of them. So the name is that of the module which creates the
+object.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from funes._code.third_party import is_a, is_library_module, module_name, public
 
 
 class Place:
-    """The location of an object in a module."""
+    """The location of a bare object in a module."""
 
     def __init__(self, loaded: ModuleType, module: str, name: str, cls: type | None = None) -> None:
         self.loaded = loaded
@@ -44,7 +45,7 @@ class Place:
             yield vars(self.loaded), self.name, vars(self.loaded).get(self.name)
 
     def holds(self, thing: object) -> bool:
-        """True if the object is still at this location."""
+        """Returns true if this location still refers to the object `thing`."""
         found: object = None
         for holder, name, then in self.reads():
             space = vars(holder) if isinstance(holder, type) else holder
@@ -61,7 +62,7 @@ _arrived: dict[str, ModuleType] = {}
 
 
 def place_of(thing: object) -> Place | None:
-    """Returns the location of a bare ``object()``; None if it has no name, or is anything else.
+    """Returns the location of a bare ``object()``; None if it has no name, or for any other object.
 
     >>> place_of(object()) is None
     True
@@ -70,9 +71,10 @@ def place_of(thing: object) -> Place | None:
 
 
 def name_in_its_library(thing: object) -> str | None:
-    """Returns the name of a library's object in one of the library's modules; None if it has none.
+    """Returns the name under which a library has an object in one of its modules; None if there is none.
 
-    The content of such an object is internal, and its order may differ from process to process.
+    The content of such an object is internal, and the order of the content may differ from process
+    to process.
     """
     root = str(getattr(type(thing), "__module__", "")).partition(".")[0]
     if root == "builtins" or root in sys.stdlib_module_names:
@@ -118,9 +120,9 @@ def arrive(module: str, name: str) -> object:
 
 
 def _places(thing: object, root: str) -> Iterator[Place]:
-    """Yields the first location in each module, since `a = b = object()` has two.
+    """Yields the locations of a bare object: in each module, the first name that refers to it.
 
-    root: The only package to search; empty for all.
+    root: The only package to search; empty to search all packages.
     """
     modules: list[tuple[str, Any]] = [*_arrived.items(), *sys.modules.items()]
     for module, loaded in modules:

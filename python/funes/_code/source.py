@@ -5,8 +5,8 @@ source is compiled again, and a tree is used for a function only if it compiles 
 object that runs. Then later edits of the file do not matter, nor does the origin of the source: a
 file, a zip archive, a notebook cell or a doctest.
 
-Compiled fragments are cached. So are the sources (see `source_cache`), so that both code from before
-an edit and code from after it is found.
+Compiled fragments are cached. Sources are cached too (see `source_cache`), so that code from before an
+edit and code from after the edit are both found.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def find_source(function: FunctionType) -> SourceFunction | None:
 def statement_of(function: FunctionType) -> tuple[Text, int, int] | None:
     """Returns the source that contains a function, and the range of lines of its outermost statement.
 
-    Lines are counted from 0. The range is the whole source if the function was found only this way.
-    None if no source compiles to the running code.
+    Lines are counted from 0. If the function was found only in the whole source, the range is the
+    whole source. Returns None if no source compiles to the running code.
     """
     code = function.__code__
     for text in source_cache.of(code.co_filename, function.__globals__):
@@ -56,7 +56,8 @@ def statement_of(function: FunctionType) -> tuple[Text, int, int] | None:
     return None
 
 
-# By the address of the code object, since its hash and equality compare its whole content.
+# The keys are addresses of code objects, since hash and equality of a code object use its whole
+# content.
 _known: dict[int, tuple[weakref.ref[CodeType], SourceFunction]] = {}
 
 
@@ -67,7 +68,7 @@ def _forget(address: int, _code: weakref.ref[CodeType]) -> None:
 def _find(text: Text, code: CodeType) -> SourceFunction | None:
     """Returns the function in a source that compiles to `code`, if there is one."""
     # A few lines compile in a hundredth of the time that a long file takes. The range of lines is a
-    # guess, but the code in it is checked in the same way.
+    # guess, but the compiled code is checked in the same way.
     start, end = _statement_around(text.lines, code.co_firstlineno - 1)
     return (
         _piece(text, start, end, code).find(code)
@@ -99,7 +100,7 @@ def _piece(
 
 _FUTURE_FLAGS = 0
 for _feature in __future__.all_feature_names:
-    # `nested_scopes` has a flag that every nested function carries.
+    # The flag of `nested_scopes` is set for every nested function.
     if _feature != "nested_scopes":
         _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
 
@@ -131,8 +132,8 @@ _Result = TypeVar("_Result")
 def _on_empty_stack(work: Callable[[], _Result]) -> _Result | None:
     """Runs `work`, in a separate thread if it reaches the recursion limit on this stack.
 
-    Otherwise a function that is first called deep in a recursion would be described differently than
-    at the top. Returns None if an empty stack is too small as well.
+    Otherwise, a function that is first called deep in a recursion would be described in another way
+    than at the top. Returns None if an empty stack is too small as well.
     """
     results: list[_Result] = []
 

@@ -1,4 +1,4 @@
-"""Keeps the source of files as it was when functions were created: files may be edited later."""
+"""Keeps the source of files as it was when functions were created, since files may be edited later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Text:
-    """The source of a file at some time."""
+    """The source of a file at one time."""
 
     def __init__(self, filename: str, lines: list[str]) -> None:
         self.filename = filename
@@ -23,7 +23,8 @@ class Text:
 CARRIED = "<dynamic-code>"
 
 _kept: dict[str, list[Text]] = {}
-#: Sources that arrived from other processes. Each contains only the statements that its code needs.
+#: The sources that arrived from other processes, by file name. Each source contains only the
+#: statements that the sent code needs.
 _arrived: dict[str, list[Text]] = {}
 #: The files of these sources by module name, as ordered sets.
 _files_of: dict[str, dict[str, None]] = {}
@@ -55,8 +56,8 @@ def arrive(module: str, filename: str, lines: list[str]) -> None:
 def of(filename: str, namespace: dict[str, Any]) -> Iterator[Text]:
     """Yields possible sources of a file: those that are kept, latest first, then the current content.
 
-    Code from a pickle of cloudpickle has no file name (from 3.1.3 on). Then the sources of its module
-    are tried: those that arrived with code from the same process, and the module's own file.
+    Code from a pickle of cloudpickle has no file name (from 3.1.3 on). Then the sources of the code's
+    module are tried: those that arrived with code from the same process, and the module's own file.
 
     namespace: The globals of code from the file. Their loader has the source of modules in a zip
         file.
@@ -80,7 +81,7 @@ def of(filename: str, namespace: dict[str, Any]) -> Iterator[Text]:
 
 
 def _keep(filename: str, namespace: dict[str, Any], *, is_fresh: bool) -> None:
-    """Keeps the source of a file; `is_fresh`: reads the file again if it has changed."""
+    """Keeps the source of a file. If `is_fresh` is true, the file is read again if it has changed."""
     import linecache
 
     with lock:

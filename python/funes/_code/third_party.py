@@ -49,7 +49,7 @@ _HEAP_TYPE = (
 
 
 def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
-    """Works like `isinstance`, but uses only the type: a proxy may lie about its class, or raise."""
+    """Works like `isinstance`, but uses only the type, since the ``__class__`` of a proxy may be wrong or raise."""
     return issubclass(type(thing), kind)
 
 
@@ -70,7 +70,7 @@ def qualified_name(thing: object) -> str:
 
 
 def is_library_function(function: FunctionType) -> bool:
-    """True if the code of a function belongs to a library.
+    """Returns true if the code of a function belongs to a library.
 
     Its globals decide, since `functools.wraps` changes `__module__`.
     """
@@ -79,7 +79,7 @@ def is_library_function(function: FunctionType) -> bool:
 
 
 def stands_for_builtin(value: object, name: str) -> bool:
-    """True for a library's replacement of a builtin of the same name.
+    """Returns true for a library's replacement of a builtin of the same name.
 
     IPython replaces ``open`` in notebooks.
     """
@@ -90,7 +90,7 @@ def stands_for_builtin(value: object, name: str) -> bool:
 
 
 def is_library_class(cls: type) -> bool:
-    """True for a library class that can be imported under its qualified name.
+    """Returns true for a library class that can be imported under its qualified name.
 
     A class that a library created for its caller (`dataclasses.make_dataclass`) may have the module
     name of the library, but it cannot be imported from there. So its name does not identify it.
@@ -105,12 +105,12 @@ def is_library_class(cls: type) -> bool:
 
 
 def is_library_module(module: ModuleType) -> bool:
-    """True for a library module."""
+    """Returns true for a library module."""
     return not is_user_code(_text(module, "__name__"))
 
 
 def named_in_library(thing: object, *modules: str) -> str:
-    """Returns the qualified name of an object that a library module has under this name, else "".
+    """Returns the qualified name under which a library module has an object; "" if there is none.
 
     modules: Modules to search in addition to the one that `thing` names.
     """
@@ -127,14 +127,14 @@ def library_of(value: object) -> str:
         module = _text(value, "__name__")
     else:
         module = _text(value if is_a(value, type) else type(value), "__module__")
-        if module == "builtins":  # a function, or a method in C, which has only its object
+        if module == "builtins":  # a function, or a method of a C type, which has only its object
             owner = getattr(value, "__self__", None)
             module = _text(value, "__module__") or _text(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_user_code(module) else module
 
 
 def is_mock(kind: type) -> bool:
-    """True for a type of `unittest.mock`, whose instances create further objects at each access."""
+    """Returns true for a type of `unittest.mock`, whose instances create further objects at each access."""
     return any(
         base.__name__ in _MOCKS and base.__module__ in ("unittest.mock", "mock.mock")
         for base in kind.__mro__
@@ -145,7 +145,7 @@ _MOCKS = frozenset(("NonCallableMock", "_Call"))
 
 
 def is_memorious(thing: object) -> bool:
-    """True for a memorious function."""
+    """Returns true for a memorious function."""
     kind = type(thing)
     return kind is not FunctionType and is_memo_type(kind) and hasattr(thing, "__wrapped__")
 
@@ -160,7 +160,7 @@ def depends_on(memo: Any) -> tuple[object, ...]:
 
 
 def public_name(module: str) -> str:
-    """Returns the name of a module that is equal whether it is imported or runs as ``__main__``."""
+    """Returns the name of a module, which is the same if the module is imported and if it runs as ``__main__``."""
     root, dot, rest = module.partition(".")
     if root != "__main__":
         return module
@@ -174,15 +174,15 @@ def public_name(module: str) -> str:
 def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
     """Returns the token that is hashed instead of an opaque resource; None for any other value.
 
-    A lock, thread or open file does not determine a result, and cannot be hashed: its type counts. A
-    logger counts by its name. A logger named after the module that uses it (``__name__``) has the
-    same token in every module.
+    A lock, thread or open file does not determine a result and cannot be hashed, so only its type
+    counts. A logger counts by its name. A logger that is named after the module that uses it
+    (``__name__``) has the same token in every module.
 
     home: The name of the module of the code that uses the value.
     """
     kind = type(value)
     if kind is FunctionType:
-        return None  # checked first, since most globals of a function are functions
+        return None  # this check comes first, since most globals of a function are functions
     if issubclass(kind, ModuleType):
         return ("module", module_name(_text(value, "__name__")))
     if issubclass(kind, _OPAQUE) or (
@@ -215,17 +215,17 @@ LOGGER_STATE = frozenset(
         "propagate",
     )
 )
-"""What every logger holds: its name, and what is no part of its value."""
+"""The attributes that every logger has: its name, and attributes that are not part of its value."""
 
 
 def is_logger(thing: object, kind: str) -> bool:
-    """Whether an object is of `logging`'s class of this name, or of a class that is derived from it."""
+    """Returns whether an object is an instance of the class of `logging` with the name `kind`, or of a subclass."""
     logging = sys.modules.get("logging")
     return logging is not None and issubclass(type(thing), getattr(logging, kind))
 
 
 def _is_shell(value: object) -> bool:
-    """True for the running IPython shell or notebook."""
+    """Returns true for the running IPython shell or notebook."""
     shell = sys.modules.get("IPython.core.interactiveshell")
     return shell is not None and issubclass(type(value), shell.InteractiveShell)
 
@@ -255,7 +255,7 @@ def _is_found(thing: object, module: str, name: str) -> bool:
 
 
 def _text(thing: object, attribute: str) -> str:
-    """Returns an attribute that should be a string; empty if it is missing or something else."""
+    """Returns an attribute that should be a string; an empty string if it is missing or no string."""
     try:
         value = getattr(thing, attribute, "")
     except Exception:  # the attribute access of a user class may raise anything

@@ -24,17 +24,17 @@ from funes._code.user_code import is_user_code
 # Modules whose values describe the machine, not the computation.
 _OF_MACHINE = frozenset(("nt", "ntpath", "os", "platform", "posix", "posixpath", "sys"))
 
-# Modules of the standard library whose import has visible effects.
+# The modules of the standard library whose import has visible effects.
 _WITH_EFFECT = frozenset(("antigravity", "idlelib", "this", "tkinter", "turtle"))
 
 
 def describes_machine(module: ModuleType, name: str) -> bool:
-    """True if an attribute describes the machine, or the module itself."""
+    """Returns true if an attribute describes the machine, or the module itself."""
     return (name[:2] == "__" and name[-2:] == "__") or _root(module.__name__) in _OF_MACHINE
 
 
 def is_of_python(module: ModuleType) -> bool:
-    """True for a module of the standard library."""
+    """Returns true for a module of the standard library."""
     return _root(module.__name__) in sys.stdlib_module_names
 
 
@@ -43,9 +43,9 @@ def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
 
     Args:
         name: The name of the module.
-        chain: The attributes that the function reads. If the code of the module determines their
-            values, the module need not be loaded: library constants do not count here, and the user
-            cannot have changed them.
+        chain: The attributes that the function reads. If the code of the module determines the values
+            of these attributes, the module need not be loaded: library constants do not count here,
+            and the user cannot have changed them.
 
     Returns:
         None if the module is not loaded and need not be.
@@ -60,7 +60,7 @@ def imported(name: str, chain: tuple[str, ...]) -> ModuleType | None:
         except (
             Exception,
             SystemExit,
-        ):  # for example not on this platform; the function will raise it
+        ):  # for example on another platform; the function will raise the error itself
             return None
     return module
 
@@ -79,7 +79,7 @@ def look_up(module: ModuleType, name: str) -> object:
 
 
 def is_plain(value: Any) -> bool:
-    """True for a value that consists of Python's own types at every level.
+    """Returns true for a value that consists of Python's own types at every level.
 
     >>> is_plain((1, [2.5])), is_plain(len)
     (True, False)
@@ -109,7 +109,7 @@ _WITH_FUNCTION = (functools.partial, functools.partialmethod, functools.singledi
 
 
 def is_users(value: Any) -> bool:
-    """True for an object in a library that the user put there."""
+    """Returns true for an object in a library that the user put there."""
     while True:
         if issubclass(type(value), _WITH_FUNCTION):
             value = value.func
@@ -151,7 +151,7 @@ _OF_CYTHON = frozenset(("cython_function_or_method", "fused_cython_function"))
 
 
 def foreign_name(value: Any, library: str) -> str:
-    """Returns the qualified name of a function or class of another library; empty if it is this one's.
+    """Returns the qualified name of a function or class of another library; empty if it is of `library`.
 
     library: The name of a module of this library.
     """
@@ -165,9 +165,10 @@ def foreign_name(value: Any, library: str) -> str:
 
 
 def is_added_value(name: str, value: object, body: Callable[[], Body | None]) -> bool:
-    """True for a value of a composite type under a name that the code of the library does not bind.
+    """Returns true for a value of a composite type under a name that the code of the library does not bind.
 
-    body: Finds the names that the code binds, which takes time.
+    body: A function that finds the names that the code binds. It takes time, so it is called only if
+        needed.
     """
     if name[0] == "_" or callable(value) or is_a(value, ModuleType):
         return False

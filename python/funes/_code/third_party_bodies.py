@@ -1,7 +1,7 @@
-"""Reads the names that library modules and classes bind from their byte code, without running it.
+"""Finds the names that library modules and classes bind, by reading their byte code without running it.
 
-A value under a name in a library belongs to the library if its code binds the same constant there.
-Any other value was set by the user, or is computed.
+If the code of a library binds a name to a constant, and the name has this value, the value belongs to
+the library. Any other value was set by the user, or was computed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class _Mark:
 
 
 CODE: Final = _Mark()
-"""A function or class in a `Body`."""
+"""Represents a function or class in a `Body`."""
 COMPUTED: Final = _Mark()
-"""A value in a `Body` that only running the code would give."""
+"""Represents a value in a `Body` that is known only after the code has run."""
 
 
 class Imported(NamedTuple):
@@ -39,21 +39,21 @@ Body = dict[str, list[object]]
 
 
 def says(body: Body, name: str, value: object) -> bool:
-    """True if a body binds a name to this constant."""
+    """Returns true if a body binds a name to the constant `value`."""
     return any(same_constant(said, value) for said in body.get(name, ()))
 
 
 @lru_cache(maxsize=512)
 def body_of_module(name: str) -> Body | None:
-    """Returns the body of a module, loaded or not; None if its code is not available."""
+    """Returns the body of a module, which need not be loaded; None if its code is not available."""
     code = _code_of(name)
     return None if code is None else _bound(code, name)
 
 
 def is_own_value(module: str, name: str, value: object) -> bool:
-    """True if the code of a library module binds a name to this value, directly or by an import.
+    """Returns true if the code of a library module binds a name to `value`, directly or by an import.
 
-    False for a value that the code computes, since it cannot be compared.
+    Returns false for a value that the code computes, since it cannot be compared.
     """
     pending, seen = [(module, name)], set()
     while pending:
@@ -71,7 +71,7 @@ def is_own_value(module: str, name: str, value: object) -> bool:
 
 
 def is_computed(module: str, chain: tuple[str, ...]) -> bool:
-    """True if a path into a module that is not loaded leads to a computed value."""
+    """Returns true if a path into a module that is not loaded leads to a computed value."""
     pending, seen = [(module, chain)], set()
     while pending:
         place = module, chain = pending.pop()
@@ -87,7 +87,7 @@ def is_computed(module: str, chain: tuple[str, ...]) -> bool:
 
 
 def _origins(body: Body, name: str) -> Iterator[tuple[str, str]]:
-    """Yields the modules from which a body may import a name, each with the name there."""
+    """Yields the modules from which a body may import a name, each with the name in that module."""
     if name in body:
         yield from (said for said in body[name] if isinstance(said, Imported))
     else:
@@ -95,12 +95,12 @@ def _origins(body: Body, name: str) -> Iterator[tuple[str, str]]:
 
 
 def body_of_class(cls: type) -> Body | None:
-    """Returns the body of a class; None if the class is not in Python, or has no available code."""
+    """Returns the body of a class; None if the class is not written in Python, or its code is not available."""
     return _class_body(tuple(_modules_of(cls)), cls.__qualname__)
 
 
 def is_kept(cls: type, name: str) -> bool:
-    """True if the library's code sets this attribute on the class at run time."""
+    """Returns true if the code of the library sets the attribute `name` on the class at run time."""
     return any(name in _set_in(module, cls.__name__) for module in _modules_of(cls))
 
 
@@ -129,7 +129,7 @@ def _class_body(modules: tuple[str, ...], qualname: str) -> Body | None:
 
 @lru_cache(maxsize=64)
 def _set_in(module: str, cls: str) -> frozenset[str]:
-    """Returns the attributes that the code of a module sets on a class of this name."""
+    """Returns the attributes that the code of a module sets on the class with a given name."""
     code = _code_of(module)
     codes = () if code is None else (code, *nested_codes(code))
     return frozenset(name for part in codes for name in _set_by(part, cls))
@@ -249,7 +249,7 @@ def _absolute(name: str, level: object, module: str) -> str:
 
 
 def _set_by(code: CodeType, cls: str) -> Iterator[str]:
-    """Yields the attributes that code sets on a class of this name, under any of its usual names."""
+    """Yields the attributes that code sets on the class with a given name, by any usual expression for it."""
     before = copied = (_NONE, 0)
     for operation, argument in _operations(code):
         if operation == _STORE_ATTR:

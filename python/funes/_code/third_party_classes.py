@@ -84,9 +84,9 @@ def set_by_user(
         cls: The library class.
         spelled: The attributes that code reads from any object. A value that may also come from the
             library counts only if it is one of these.
-        is_named: If true, attributes that are certainly the user's count too, whether code reads
-            them or not.
-        as_it_counts: If true, attributes have the values from before calls changed them.
+        is_named: If true, attributes that are certainly the user's count too, even if code does not
+            read them.
+        as_it_counts: If true, attributes have the values that they had before calls changed them.
     """
     return [(base, _set_on(base, spelled, is_named, as_it_counts)) for base in changeable(cls)]
 
@@ -103,7 +103,7 @@ class _Seen:
         self._certain: list[str] | None = None
 
     def is_users(self, name: str) -> bool | None:
-        """True if the user set an attribute; None if this is unknown."""
+        """Returns true if the user set an attribute; None if this is unknown."""
         if name not in self._verdicts:
             cls = self.cls()
             self._verdicts[name] = (
@@ -173,7 +173,7 @@ _OF_EVERY_CLASS = frozenset(
 
 
 def _is_set_by_user(cls: type, name: str, value: Any) -> bool | None:
-    """True if the user set an attribute on a library class; None if this is unknown."""
+    """Returns true if the user set an attribute on a library class; None if this is unknown."""
     is_dunder = name[:2] == "__" and name[-2:] == "__"
     if _part(value) is not None:
         return not is_dunder or callable(value) or hasattr(type(value), "__get__")
@@ -191,13 +191,14 @@ def _is_set_by_user(cls: type, name: str, value: Any) -> bool | None:
     if says(body, name, value):
         return False
     if name not in body or COMPUTED in body[name]:
-        # The library may have set it at run time, and its value may differ between processes.
+        # The library may have set the attribute at run time, to a value that differs between
+        # processes.
         return False if is_dunder else None
     return not is_kept(cls, name)
 
 
 def is_known_to_library(cls: type, name: str) -> bool:
-    """True if the library's own code may use an attribute that the user set on one of its classes."""
+    """Returns true if the library's own code may use an attribute that the user set on one of its classes."""
     body = body_of_class(cls)
     return (
         name[:2] == "__"
@@ -231,7 +232,7 @@ def _is_part(value: Any) -> bool:
 
 
 def _is_generated(value: Any) -> bool:
-    """True for a function that a library compiled for its class, as named tuples and attrs do."""
+    """Returns true for a function that a library compiled for its class, as named tuples and attrs do."""
     if not is_a(value, FunctionType):
         return False
     module = value.__globals__.get("__name__")

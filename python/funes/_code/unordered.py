@@ -23,7 +23,7 @@ def body_of(cls: type, namespace: dict[str, Any], *, is_written_to: bool) -> tup
 
     Args:
         cls: The class.
-        namespace: The globals of its module.
+        namespace: The globals of the class's module.
         is_written_to: True if a base class or metaclass may have added attributes. Otherwise only a
             decorator of a library can have done so.
 
@@ -46,7 +46,7 @@ def body_of(cls: type, namespace: dict[str, Any], *, is_written_to: bool) -> tup
 
 
 def _is_decorated(name: str, lines: list[str]) -> bool:
-    """True if a class seems to have a decorator: a cheap check of the source lines."""
+    """Returns true if a class seems to have a decorator, by a cheap check of the source lines."""
     before = ""
     for line in lines:
         is_statement = name in line and line.split("(")[0].split(":")[0].split() == ["class", name]
@@ -57,7 +57,7 @@ def _is_decorated(name: str, lines: list[str]) -> bool:
 
 
 def _has_library(decorators: list[ast.expr], namespace: dict[str, Any]) -> bool:
-    """True if a decorator comes from a third-party library."""
+    """Returns true if a decorator comes from a third-party library."""
     names = {
         node.id for each in decorators for node in ast.walk(each) if isinstance(node, ast.Name)
     }
@@ -95,7 +95,7 @@ def _classes(text: Text) -> dict[str, list[ast.ClassDef]]:
 
 
 def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
-    """Yields the names that statements bind, each with true if it is a function or class."""
+    """Yields the names that statements bind, each with a flag: true if the name is a function or class."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement.name, True
@@ -117,7 +117,8 @@ class _Unordered:
         return sorted_through(self.value)
 
 
-#: One substitute for each value, by address: state that calls change is tracked by its object.
+#: One substitute for each value, by the address of the value: state that calls change is tracked by
+#: its object, so the substitute must be the same object each time.
 _known: dict[int, _Unordered] = {}
 
 
@@ -145,7 +146,7 @@ def sorted_through(value: Any) -> Any:
 
 
 def _key(part: Any) -> str | None:
-    """Returns a sort key; None if there is none that is equal in every process."""
+    """Returns a sort key that is equal in every process; None if there is none."""
     kind = type(part)
     if kind in _PLAIN:
         return f"{kind.__name__} {part!r}"

@@ -1,7 +1,7 @@
 """Separates user code from library code.
 
-User code counts by content, library code by name. `is_user_code` decides; everything else here
-serves it. The file of the code decides. Code without a file is classified by its module name:
+User code counts by content, library code by name. `is_user_code` classifies code by its file. Code
+without a file is classified by its module name:
 
 ============================================  ======================================================
 code                                          classification
@@ -40,7 +40,7 @@ _tracked_packages: set[str] = set()
 
 
 def is_user_code(module: str, filename: str = "") -> bool:
-    """True for user code, which counts by content; false for library code, which counts by name.
+    """Returns true for user code, which counts by content; false for library code, which counts by name.
 
     module: The name of the module in whose globals the code runs; empty if it has none.
     filename: The file from which the code was compiled, if known; otherwise the file of the module
@@ -56,14 +56,14 @@ def is_user_code(module: str, filename: str = "") -> bool:
     except KeyError:
         pass
     if module not in sys.modules:
-        # Not cached: the module may be registered later, and then has a file.
+        # The verdict is not cached: the module may be registered later, and then has a file.
         return _verdict(module, filename)
     verdict = _verdicts[module, filename] = _verdict(module, filename)
     return verdict
 
 
 def track_package(package: str) -> None:
-    """Declare a package to be user code: its content counts, not only its name.
+    """Declares a package to be user code: its content counts, not only its name.
 
     Use it for a project in a folder named ``site-packages``, or for an installed package whose every
     change should be noticed. Call it in each process before the first call of a memorious function,
@@ -86,7 +86,7 @@ def track_package(package: str) -> None:
 
 
 def tracked_count() -> int:
-    """Returns how many packages `track_package` has declared: verdicts of an earlier count may be outdated."""
+    """Returns how many packages `track_package` has declared. If the number grows, earlier verdicts may be outdated."""
     return len(_tracked_packages)
 
 

@@ -57,12 +57,12 @@ def describe_library_function(function: FunctionType) -> Description:
     for name, value in defaults_of(function).items():
         _add_given(references, f"default {name}", value)
     attributes = attributes_of(function)
-    # A library may keep state there that changes from call to call, such as a cache.
+    # A library may keep state in the ``__dict__`` that changes from call to call, such as a cache.
     keeps = module not in _KEEP_NOTHING
     kept = tuple(name for name, value in attributes.items() if keeps and not _is_given(value))
     for name in attributes.keys() - {"__wrapped__", *kept}:
         references.add(f"attribute {name}", attributes[name])
-    # The dict itself, so that an attribute that is set later is noticed.
+    # Pass the dict itself, so that an attribute that is set later is noticed.
     references.attributes.append((function.__dict__, kept))
     # `functools.wraps` copies `__name__` from the wrapped function, so the code's name is used.
     return _wrapper(f"{module}.{function.__code__.co_name}", references)
@@ -75,7 +75,7 @@ _KEEP_NOTHING = frozenset(("contextlib", "functools", "reprlib"))
 def _single_dispatch(function: FunctionType) -> Description:
     """Describes a `functools.singledispatch` function by its implementations, without their cache."""
     references = References()
-    # The registry itself, so that later registrations are noticed.
+    # Pass the registry itself, so that later registrations are noticed.
     references.add("implementations", function.registry)  # type: ignore[attr-defined]
     references.add_attributes(
         function, "__wrapped__", "_clear_cache", "dispatch", "register", "registry"
@@ -84,7 +84,7 @@ def _single_dispatch(function: FunctionType) -> Description:
 
 
 def is_wrapper(thing: object) -> bool:
-    """True for a wrapper object of a library, such as the result of `lru_cache`."""
+    """Returns true for a wrapper object of a library, such as the result of `lru_cache`."""
     kind = type(thing)
     try:
         return (
@@ -103,7 +103,7 @@ def is_wrapper(thing: object) -> bool:
 
 
 def _has_end(wrapper: Any) -> bool:
-    """True if a chain of wrappers ends; false if each access creates a new wrapper."""
+    """Returns true if a chain of wrappers ends; false if each access creates a new wrapper."""
     seen: set[int] = set()
     kept = []
     while is_wrapper(wrapper) and id(wrapper) not in seen:
@@ -115,8 +115,8 @@ def _has_end(wrapper: Any) -> bool:
     return True
 
 
-# Wrappers that change no result, so only the wrapped function counts: their other state configures
-# a cache.
+# The wrappers that change no result, so that only the wrapped function counts. Their other state
+# configures a cache.
 _WITHOUT_EFFECT = frozenset(
     (
         "functools._lru_cache_wrapper",
@@ -148,11 +148,11 @@ def describe_wrapper(wrapper: Any) -> Description:
             ):
                 references.note_read(attributes, attribute, value)
         references.compute("slots", given_slots_of, wrapper)
-        # The function that a decorator of wrapt calls is in no `__dict__`.
+        # The function that a decorator of wrapt calls is not in a `__dict__`.
         around = getattr(wrapper, "_self_wrapper", None)
         if around is not None:
             references.add("around", around)
-        for attribute in ("_self_args", "_self_kwargs"):  # of its partial
+        for attribute in ("_self_args", "_self_kwargs"):  # of the partial of wrapt
             if hasattr(type(wrapper), attribute):
                 references.add(attribute, getattr(wrapper, attribute))
     return _wrapper(name, references)
@@ -164,9 +164,10 @@ def given_slots_of(wrapper: object) -> dict[str, object]:
 
 
 def is_like_partial(thing: Any) -> bool:
-    """Returns whether a library's object holds a call to come as `functools.partial` does, such as `toolz.curry`.
+    """Returns whether a library's object holds a function with arguments, as `functools.partial` and `toolz.curry` do.
 
-    It may pickle as the name of the function, which does not say what the function does.
+    Such an object may be pickled as the name of its function. The name does not say what the function
+    does.
     """
     kind = type(thing)
     try:
@@ -182,7 +183,7 @@ def is_like_partial(thing: Any) -> bool:
 
 
 def describe_like_partial(thing: Any) -> Description:
-    """Describes a third-party object like `functools.partial`: its type by name, its function and arguments."""
+    """Describes a third-party object that is like `functools.partial`: type by name, function and arguments."""
     references = References()
     for name in ("func", "args", "keywords"):
         references.add(name, getattr(thing, name))
@@ -190,7 +191,7 @@ def describe_like_partial(thing: Any) -> Description:
 
 
 def _add_wrapped(references: References, wrapped: object, library: str) -> None:
-    """Add the wrapped object, with its annotations if the library may act on them."""
+    """Adds the wrapped object, with its annotations if the library may act on them."""
     references.add("wrapped", wrapped)
     is_plain = library.partition(".")[0] in sys.stdlib_module_names
     if (
@@ -205,9 +206,10 @@ def _add_wrapped(references: References, wrapped: object, library: str) -> None:
 def describe_memorious(memo: Any, describe: Callable[[Any], Description]) -> Description:
     """Describes a memorious function as the function that it wraps: memoization changes no result.
 
-    Its ``depends_on=`` and the attributes that were set on it count too.
+    The ``depends_on=`` of the memorious function and the attributes that were set on it count too.
 
-    describe: Describes the wrapped function, if nothing else counts.
+    describe: A function that describes the wrapped function. Its result is returned if nothing else
+        counts.
     """
     references = References()
     references.add("wrapped", memo.__wrapped__)
@@ -234,9 +236,10 @@ def _content(cell: CellType) -> object:
 
 
 def _add_given(references: References, label: str, value: object) -> bool:
-    """Add an object that a wrapper holds, if it is a parameter: code, or an immutable value.
+    """Adds an object that a wrapper holds, if the object is a parameter: code, or an immutable value.
 
-    Other objects (a cache, a counter, a lock) are internal state, which changes from call to call.
+    Other objects (a cache, a counter, a lock) are internal state of the wrapper, which changes from
+    call to call.
     """
     if _is_given(value):
         references.add(label, value)

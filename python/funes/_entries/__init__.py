@@ -11,7 +11,7 @@
       shared_arrays      finds results whose arrays share memory
       large_arguments    stores large arguments once for all calls
     reader             reads an entry, or its inputs only
-    signing            holds the key that signs entries
+    signing            holds the signing key
     cache_folder       resolves the folder that a user names
     function_identity  identifies functions by module and qualified name
 """

@@ -31,26 +31,26 @@ def dump(value: object) -> bytes:
 
 
 def may_have_sentinels(data: bytes) -> bool:
-    """Return whether a pickle of the C pickler may contain a sentinel: an object without a value.
+    """Returns whether a pickle of the C pickler may contain a sentinel: an object without a value.
 
-    Only the identity of such an object counts, and a copy of it has another one.
+    Only the identity of a sentinel counts, and a copy has another identity.
     """
     return b"\x93\x94)\x81" in data and (_OBJECT in data or _STATELESS.search(data) is not None)
 
 
 def dump_carefully(value: object) -> bytes:
-    """Pickle a value as `dump` does, with sentinels by their names."""
+    """Pickles a value as `dump` does, but writes sentinels by name."""
     pickler = NamingPickler()
     pickler.dump(value)
     return pickler.file.getvalue()
 
 
 class NamingPickler(pickle.Pickler):
-    """Writes names where the plain C pickler would copy an object or write a name that only works here.
+    """Writes some objects by name that the plain C pickler would copy, or name as only this process can.
 
-    Classes and functions of the program's own module get a name that `main_module.find` finds.
-    Then `has_named` is true, and only funes can read the pickle. A sentinel is written as a
-    reference to the module that holds it.
+    Classes and functions of the program's own module get a name that `main_module.find` finds. If
+    there are any, `has_named` is true, and only funes can read the pickle. A sentinel is written as
+    a reference to the module that has it under a name.
     """
 
     def __init__(self, collector: BufferCollector | None = None) -> None:
@@ -60,7 +60,7 @@ class NamingPickler(pickle.Pickler):
         self._sentinels = Sentinels()
 
     def reducer_override(self, obj: Any) -> Any:
-        """Reduce an object; pickle calls this for every object that is not of a built-in type."""
+        """Reduces an object; pickle calls this for every object that is not of a built-in type."""
         if isinstance(obj, (type, types.FunctionType)):
             if obj.__module__ not in MAINS:
                 return NotImplemented
@@ -75,7 +75,7 @@ class NamingPickler(pickle.Pickler):
 
 
 def reduce_to_name(module: str, name: str) -> tuple[Any, ...]:
-    """Return a reduction that loads the object that a module has under a name."""
+    """Returns a reduction that is loaded as the object which a module has under a name."""
     if module not in MAINS:
         return pkgutil.resolve_name, (f"{module}:{name}",)
     return main_module.find, (main_module.name_of_own(), name)
@@ -84,19 +84,19 @@ def reduce_to_name(module: str, name: str) -> tuple[Any, ...]:
 class Sentinels:
     """Finds the modules and names of sentinels such as `dataclasses.MISSING`.
 
-    An object of a class without state counts as a sentinel if the module of its class has it under
-    the name of a constant. Any other name may be a variable, which may hold another object when
-    the result is read.
+    An object without state is a sentinel if the module of its class has it under the name of a
+    constant. Any other name may be a variable, which may refer to another object when the result is
+    read.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, dict[int, str]] = {}
 
     def name_of(self, obj: Any) -> tuple[str, str] | None:
-        """Return the module and the name of a sentinel; None for any other object.
+        """Returns the module and the name of a sentinel; None for any other object.
 
         Raises:
-            pickle.PicklingError: It is a bare `object()` that no module has under a name.
+            pickle.PicklingError: The object is a bare `object()` that no module has under a name.
         """
         kind = type(obj)
         if kind is object:
@@ -121,7 +121,7 @@ class Sentinels:
 
 
 def _is_stateless(obj: Any) -> bool:
-    """Return whether pickle would write only the class, and the object is equal to itself alone."""
+    """Returns whether pickle would write only the class of an object, which equals no other object."""
     kind = type(obj)
     if not kind.__flags__ & _HEAP_TYPE_FLAG or getattr(obj, "__dict__", None):
         return False
@@ -134,7 +134,7 @@ def _is_stateless(obj: Any) -> bool:
         return False
 
 
-#: Methods that a class overrides if its objects have a value.
+#: The methods of which a class overrides at least one if its objects have a value.
 _VALUE_METHODS = ("__eq__", "__reduce__", "__reduce_ex__")
 
 #: The bit of ``tp_flags`` that marks a class made by Python code.
@@ -142,7 +142,7 @@ _HEAP_TYPE_FLAG = 1 << 9
 
 
 def names_main(data: bytes) -> bool:
-    """Return whether a pickle of the C pickler refers to a class or function of ``__main__``."""
+    """Returns whether a pickle of the C pickler refers to a class or function of ``__main__``."""
     if b"main__" not in data:  # a search at the speed of memory
         return False
     names = pickled_names(data)

@@ -6,7 +6,7 @@ import os
 
 
 def absolute(folder: str | None) -> str:
-    """Return the absolute path of a cache folder.
+    """Returns the absolute path of a cache folder.
 
     The default is the environment variable `FUNES_CACHE_DIR`, then ``cache`` in the working
     directory. A URL is returned unchanged; it cannot be opened.
@@ -16,7 +16,7 @@ def absolute(folder: str | None) -> str:
 
 
 def is_url(folder: str) -> bool:
-    """Return whether a path is a URL such as ``s3://bucket/cache``, also with one slash.
+    """Returns whether a path is a URL such as ``s3://bucket/cache``, also with one slash.
 
     `pathlib` removes the second slash. A single letter before the colon is a drive.
     """

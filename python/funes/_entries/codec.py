@@ -12,20 +12,21 @@ from funes._entries.pickler import Buffered, FooterPickle, Readable, dump, dump_
 from funes._funes import Entry, InlinedPickle
 from funes.errors import DamagedEntryError, UnpicklableResultError
 
-#: The run time in seconds, the pickled inputs, and the inputs with what belongs to ``__main__``
-#: written by name, if that pickle differs.
+#: The run time in seconds; the pickled inputs; and the inputs with objects of ``__main__`` pickled
+#: by name, if that pickle differs.
 Head = tuple[float, FooterPickle, FooterPickle | None]
 
 
 class PickledEntry(NamedTuple):
-    """The pickles that a file of an entry consists of."""
+    """The pickles of which the file of an entry consists."""
 
     #: The portable pickle. `pickle.load` or `dill.load` reads it in any program that has the
     #: modules of its classes.
     body: bytes | InlinedPickle
-    #: The fast pickle if it differs: it names classes of ``__main__``, and leaves large arrays out.
+    #: The fast pickle, which names classes of ``__main__`` and leaves large arrays out; None if it
+    #: equals the portable pickle.
     fast: FooterPickle | None
-    #: The part that listings read.
+    #: The head, which listings read.
     head: Head
 
 
@@ -36,13 +37,13 @@ def dump_entry(
     objects: dict[str, str] | None = None,
     is_drawn: bool = False,
 ) -> PickledEntry:
-    """Pickle an entry.
+    """Pickles an entry.
 
     Args:
         inputs: The arguments by name, as they were before the call.
         output: The return value of the function.
         seconds: The run time in seconds.
-        objects: The hashes of the large arguments, which are stored elsewhere, by name.
+        objects: Maps the names of large arguments, which are stored elsewhere, to their hashes.
         is_drawn: True if the result was drawn from the global random generators without a seed.
 
     Raises:
@@ -74,7 +75,7 @@ def dump_entry(
 
 
 def _may_have_tensors(body: bytes | InlinedPickle, fast: FooterPickle | None) -> bool:
-    """Return whether a pickle names torch; searches at the speed of memory."""
+    """Returns whether a pickle contains the name torch. The search runs at the speed of memory."""
     data = body if fast is None else fast[0]
     return not isinstance(data, bytes) or b"torch" in data
 
@@ -84,7 +85,7 @@ def load_entry(
     fast: Buffered | None = None,
     home: str | None = None,
 ) -> dict[str, Any]:
-    """Unpickle an entry; the inverse of `dump_entry`.
+    """Unpickles an entry; the inverse of `dump_entry`.
 
     Args:
         body: The portable pickle.
@@ -97,7 +98,7 @@ def load_entry(
         A new dict with the keys ``input``, ``output`` and ``time``.
 
     Raises:
-        DamagedEntryError: The body is a pickle of something else.
+        DamagedEntryError: The body is the pickle of an object that is no entry.
         Exception: Unpickling failed, for example with ImportError or AttributeError for a class
             that no longer exists.
     """
@@ -108,10 +109,10 @@ def load_entry(
 
 
 def head_of(entry: Entry) -> tuple[float, Buffered, Buffered | None]:
-    """Return the head of an entry as it is stored; nothing is unpickled.
+    """Returns the head of an entry without unpickling it.
 
     Raises:
-        DamagedEntryError: It has none.
+        DamagedEntryError: The entry has no head.
     """
     if entry.head is None:
         raise DamagedEntryError("the file has no head, which every entry has")
@@ -119,13 +120,13 @@ def head_of(entry: Entry) -> tuple[float, Buffered, Buffered | None]:
 
 
 def load_head(entry: Entry) -> dict[str, Any]:
-    """Unpickle the head of an entry. Of the body, only large arrays of the inputs are read.
+    """Unpickles the head of an entry. Of the body, it reads only large arrays of the inputs.
 
     Returns:
-        A dict with the keys ``input``, ``time`` and, if there are any, ``objects``.
+        A dict with the keys ``input`` and ``time``, and ``objects`` if there are large arguments.
 
     Raises:
-        As `load_entry`.
+        DamagedEntryError, Exception: See `load_entry`.
     """
     seconds, (inputs, buffers), main = head_of(entry)
     head = load(inputs, main, buffers=buffers)

@@ -1,10 +1,10 @@
-"""Pickles with dill: lambdas, closures, local classes, and what is in ``__main__`` by value.
+"""Pickles with dill: lambdas, closures and local classes, and objects of ``__main__`` by value.
 
-``import dill`` adds types to the dispatch table of the pickler written in Python
-(``pickle._Pickler``). That changes what `joblib.hash` and other users of that class make of dicts
-and functions. Neither `copyreg` nor the C pickler changes. So dill is imported only if it is
-needed, and its additions are removed again unless the program imported dill itself. dill's own
-pickler has its own table and works either way.
+``import dill`` adds types to the dispatch table of the pickler that is written in Python
+(``pickle._Pickler``). Libraries that use this pickler, such as `joblib.hash`, then pickle dicts and
+functions in another way. `copyreg` and the C pickler do not change. So funes imports dill only if it
+is needed, and removes the additions again unless the program imported dill itself. dill's own pickler
+has its own table, and works in both cases.
 """
 
 from __future__ import annotations
@@ -53,15 +53,16 @@ def import_dill() -> Any:
 
 
 def dump(value: object, *, by_name: bool, buffer_callback: BufferCollector | None = None) -> bytes:
-    """Pickle with dill.
+    """Pickles with dill.
 
     Args:
-        value: The object.
-        by_name: Write what ``__main__`` has under a name as a reference, not by value.
-        buffer_callback: As in `pickle`.
+        value: The object to pickle.
+        by_name: If true, objects that ``__main__`` has under a name are written as references, not by
+            value.
+        buffer_callback: A function that receives large buffers, as in `pickle.dump`.
 
     Returns:
-        The pickle. With `by_name`, b"" if it would contain no such reference.
+        The pickle. With `by_name`, b"" if the pickle would contain no reference to ``__main__``.
     """
     dill = import_dill()
     file = io.BytesIO()
@@ -86,7 +87,7 @@ def dump(value: object, *, by_name: bool, buffer_callback: BufferCollector | Non
 
 
 class _Save:
-    """Replaces the `save` of a dill pickler: decides what is written by name, by value, or refused."""
+    """Replaces the `save` method of a dill pickler: decides which objects are written by name or refused."""
 
     def __init__(self, pickler: Any, by_name: bool) -> None:
         self.pickler = pickler
@@ -130,8 +131,8 @@ class _Save:
         module = obj.__module__
         if module not in MAINS:
             if isinstance(obj, types.FunctionType):
-                # A local function of an importable module keeps using the globals of the module.
-                # One that uses no globals can be read without the module.
+                # A local function of an importable module keeps using the globals of the module. A
+                # local function that uses no globals can be loaded without the module.
                 home = sys.modules.get(module) if isinstance(module, str) else None
                 self.pickler._recurse = (
                     home is None
@@ -142,7 +143,7 @@ class _Save:
         elif self.by_name and self._has_name(obj):
             self._save_by_finder(reduce_to_name("__main__", obj.__qualname__), obj)
         else:
-            # By name, a function keeps using the globals of the program's own module, as a
+            # With `by_name`, a function keeps using the globals of the program's own module, as a
             # function of any other module does.
             self.pickler._recurse = not (
                 self.by_name
@@ -165,10 +166,10 @@ class _Save:
             self.original(obj)
 
     def _has_name(self, obj: Any) -> bool:
-        """Return whether the program's own module has the object under its name, here or in the parent.
+        """Returns whether the program's own module has an object under its name, in this or the parent process.
 
-        A worker process that received a class of the parent's __main__ by value does not have it
-        under its name. The parent does.
+        If a worker process received a class of the parent's __main__ by value, only the __main__ of
+        the parent has the class under its name.
         """
         name: str = obj.__qualname__
         found: Any = sys.modules.get(obj.__module__)
@@ -183,8 +184,8 @@ class _Save:
         if obj.__module__ == "__main__":
             self.original(obj)
             return
-        # In a process started by spawn, dill would take the second name of __main__ for the name
-        # of a module that the reader can import.
+        # In a process started by spawn, dill would treat the second name of __main__ as the name of
+        # a module that the reader can import.
         name = obj.__module__
         obj.__module__ = "__main__"
         try:
@@ -211,7 +212,7 @@ class _Save:
             **defined,
         }
         fill = functools.partial(sys.modules["dill._dill"]._setitems, source=body)
-        # The steps that dill takes for any class: methods may refer to the class.
+        # Take the same steps as dill does for any class, since methods may refer to the class.
         sys.modules["dill._dill"]._save_with_postproc(
             self.pickler,
             (types.new_class, (kind.__name__, kind.__bases__, {"metaclass": type(kind)}, fill)),
@@ -238,7 +239,7 @@ _writing = threading.local()
 
 
 def _replace_globalvars(dill: Any) -> None:
-    """Replace dill's search for the globals of a function in threads that write an entry.
+    """Replaces dill's search for the globals of a function in threads that write an entry.
 
     dill prints the disassembled code with sys.stdout redirected, so output of other threads would
     be lost meanwhile.
@@ -258,7 +259,7 @@ def _replace_globalvars(dill: Any) -> None:
 
 
 def _referred_globals(function: Any) -> dict[str, Any]:
-    """Return the globals to which the code of a function and nested code refer."""
+    """Returns the globals to which the code of a function and nested code refer."""
     function = getattr(function, "__func__", function)
     if not isinstance(function, types.FunctionType):
         return {}

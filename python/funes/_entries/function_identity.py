@@ -1,8 +1,8 @@
 """Identifies a function by its module and qualified name, which `definition.json` records.
 
 Functions with the same ``__name__`` share a folder, whatever their modules and classes. An identity
-is written as ``mine.train:Model.fit``; for a function of a program as ``project/train.py:fit``: the
-file with its folder.
+is written as ``mine.train:Model.fit``. If the function's module was run as a program, the file with
+its folder takes the place of the module: ``project/train.py:fit``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from funes._entries.main_module import MAINS
 
 
 def identity_of(function: FunctionType) -> str:
-    """Return the identity of a function of this process."""
+    """Returns the identity of a function of this process."""
     module = function.__module__ or MAINS[0]
     if module in MAINS:
         module = _program(function.__code__.co_filename)
@@ -25,7 +25,11 @@ def identity_of(function: FunctionType) -> str:
 
 
 def _program(filename: str) -> str:
-    """Return the module of a program: its name after ``python -m``, its file, or ``__main__``."""
+    """Returns the module part of an identity for a program.
+
+    It is the name that was given to ``python -m``, or the path of the program's file, or
+    ``__main__``.
+    """
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.origin == filename:
         return str(spec.name)
@@ -43,9 +47,9 @@ def _program(filename: str) -> str:
 
 
 def as_one(identities: Iterable[str]) -> dict[str, str]:
-    """Map each identity to a common one: a program and the module of the same file are one.
+    """Maps each identity to a common one: that of a module, for a program that was run from its file.
 
-    A program counts as a module only if no other module and no other program could be meant.
+    A program and a module are one only if no other module and no other program could be meant.
 
     Example:
         >>> as_one(["train:fit", "project/train.py:fit", "other/test.py:fit"])["project/train.py:fit"]
@@ -68,7 +72,7 @@ def _is_program(identity: str) -> bool:
 
 
 def _is_file_of(program: str, identity: str) -> bool:
-    """Return whether a program and a module may be one file that defines the same function."""
+    """Returns whether a program and a module may be the same file, with the same function."""
     file, _, name = program.partition(":")
     module, _, other = identity.partition(":")
     one, two = _dotted(file).split("."), module.split(".")
@@ -81,12 +85,12 @@ def _dotted(module: str) -> str:
 
 
 def label(identity: str) -> str:
-    """Format an identity for users: ``mine.train.Model.fit``; unchanged for a program."""
+    """Formats an identity for users: ``mine.train.Model.fit``. The identity of a program stays as it is."""
     return identity if _is_program(identity) else identity.replace(":", ".")
 
 
 def spellings(identity: str) -> Iterator[str]:
-    """Yield the ways to write an identity that commands accept."""
+    """Yields the spellings of an identity that commands accept."""
     module, _, name = identity.partition(":")
     yield identity
     yield f"{_dotted(module)}.{name}"

@@ -1,8 +1,8 @@
-"""Stores large arguments once per content, however many calls have them.
+"""Stores each large argument once, however many calls have it.
 
-An entry refers to such an argument by its hash. ``'input'`` holds a string that says where the
-value is, and a dict ``'objects'`` beside ``'input'`` maps the name of the argument to the hash. So a
-string argument that looks like such a text is never taken for a reference.
+An entry refers to a large argument by its hash. In ``'input'``, a string that names the file replaces
+the value. A dict ``'objects'`` beside ``'input'`` maps the name of the argument to the hash. So an
+argument that happens to be such a string is never taken for a reference.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from funes._warnings import one_line
 if TYPE_CHECKING:
     from funes._call.argument_snapshot import ArgumentSnapshot
 
-#: Large arguments younger than this are never deleted as unused. A large argument is stored before
-#: the entry that refers to it, and marked as new when another entry is about to refer to it; clocks
-#: of other hosts may be hours off.
+#: Unused large arguments are deleted only if they are older than this. A large argument is stored
+#: before the entry that refers to it, and is marked as new when another entry is about to refer to
+#: it. Clocks of other hosts may be hours off.
 GC_GRACE_SECONDS = 86400.0
 
-#: The string that an entry holds in place of the value.
+#: The string that replaces a large argument in an entry.
 _REFERENCE = "<in objects/{}.dill: {} bytes>"
 _REFERENCE_PATTERN = re.compile(rb"<in objects/([0-9a-f]{40})\.dill: ")
 _REFERENCE_BYTES = len("<in objects/.dill: ") + 40
 
-#: Bytes of a file that are searched at a time.
+#: The number of bytes of a file that are searched at a time.
 _CHUNK_BYTES = 1 << 22
 
 
 def refer(
     store: Store, snapshot: ArgumentSnapshot, limit: int, durable: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Store the large arguments of a call that are not stored yet.
+    """Stores the large arguments of a call that are not stored yet.
 
     Args:
         store: The cache.
         snapshot: The arguments as they were before the call.
-        limit: An argument is large if its pickle has at least this many bytes.
-        durable: The large arguments must survive a power cut.
+        limit: An argument is large if its pickle has more bytes than this.
+        durable: If true, the large arguments are synced, so that they survive a power cut.
 
     Returns:
-        The input of the entry; and the hashes of the large arguments by name.
+        The input of the entry, and a dict from the names of the large arguments to their hashes.
     """
     large = snapshot.take_large(limit)
     inputs = snapshot.restore()
@@ -65,26 +65,26 @@ def refer(
 
 
 def renew(store: Store, digests: Iterable[str]) -> None:
-    """Mark large arguments as new, so that `funes gc` keeps them until an entry refers to them."""
+    """Marks large arguments as new, so that `funes gc` keeps them until an entry refers to them."""
     for digest in digests:
         _renew(store.object_path(digest))
 
 
 def _renew(path: str) -> bool:
-    """Mark a large argument as new; returns whether its file exists."""
+    """Marks a large argument as new, and returns whether its file exists."""
     try:
         os.utime(path)
     except FileNotFoundError:
         return False
-    except OSError:  # another user owns it, in a shared folder
+    except OSError:  # another user owns the file, in a shared folder
         return os.path.exists(path)
     return True
 
 
 def resolve(store: Store, entry: dict[str, Any]) -> None:
-    """Put the large arguments of an entry that was read into its input.
+    """Loads the large arguments of an entry, and puts them into its input in place of the references.
 
-    A large argument that is missing or cannot be read becomes a string that says so.
+    If a large argument is missing or cannot be read, a string that says so takes its place.
     """
     for name, digest in entry.pop("objects", {}).items():
         try:
@@ -100,16 +100,16 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
 
 
 def named_in(data: bytes) -> Iterator[str]:
-    """Find the hashes of the large arguments to which a pickle refers.
+    """Finds the hashes of the large arguments to which a pickle refers.
 
-    Nothing is unpickled. May yield false positives, since a string of the same form counts too, but
-    misses none.
+    Unpickles nothing. May yield false positives, since any string in the form of a reference is
+    found, but misses no reference.
     """
     return (found[1].decode() for found in _REFERENCE_PATTERN.finditer(data))
 
 
 def named_in_file(path: str) -> Iterator[str]:
-    """Find the hashes of the large arguments to which an entry file refers, without verifying it.
+    """Finds the hashes of the large arguments to which an entry file refers, without verifying it.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,8 +1,9 @@
-"""Finds what the program's own module defines, under either name of that module.
+"""Finds the objects of a program's own module, under either name of that module.
 
-A script is `__main__` while it runs, and has its own name if another program imports it. Results
-refer to its classes, functions and globals by name. These are searched first in the module of the
-memorious function, then in the program's own module, then in modules of that name.
+The program's own module is the script that is run. Its name is `__main__` while it runs; if another
+program imports the script, the name is that of its file. Results refer to classes, functions and
+globals of this module by name. funes looks for them first in the module of the memorious function,
+then in the program's own module, then in modules with the name of the file.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-#: The names of the program's own module while it runs. A process started by spawn has the second.
+#: The names of the program's own module while it runs. A process started by spawn uses the second.
 MAINS = ("__main__", "__mp_main__")
 
 
 def last_name() -> str | None:
-    """Return the last part of the importable name of the program's own module; None if it has none."""
+    """Returns the last part of `name_of_own`; None if the program's own module cannot be imported."""
     name = name_of_own()
     return None if name is None else name.rpartition(".")[2]
 
 
 def name_of_own() -> str | None:
-    """Return the importable name of the program's own module: `train` for ``python train.py``."""
+    """Returns the name under which another program could import the program's own module.
+
+    It is `train` for ``python train.py``; None if there is no such name.
+    """
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if isinstance(name, str) and name not in MAINS:
@@ -36,13 +40,13 @@ def name_of_own() -> str | None:
 
 @functools.lru_cache(maxsize=1)  # called for each pickle that is read
 def _module_of(file: str) -> str | None:
-    """Return the name under which a file could be imported from its own folder."""
+    """Returns the name under which a file could be imported from its own folder; None if there is none."""
     stem, ending = os.path.splitext(os.path.basename(file))
     return stem if ending == ".py" and stem.isidentifier() else None
 
 
 def stands_for(module: str) -> bool:
-    """Return whether the program's own module could be imported under a name, from some folder."""
+    """Returns whether the program's own module could be imported as `module`, from some folder."""
     own = name_of_own()
     if own is None or module.rpartition(".")[2] != own.rpartition(".")[2]:
         return False
@@ -54,7 +58,7 @@ def stands_for(module: str) -> bool:
 
 
 def is_own(module: str, home: str | None) -> bool:
-    """Return whether names of a module in a result must be looked up in the program's own module.
+    """Returns whether names of a module in a result must be looked up in the program's own module.
 
     Args:
         module: The name of the module in the result.
@@ -66,11 +70,11 @@ def is_own(module: str, home: str | None) -> bool:
 
 
 def find(name: str | None, qualname: str, home: str | None = None) -> Any:
-    """Find an object of the module that was the own module of the program that wrote a result.
+    """Finds an object to which a result refers, and which was in the own module of the writing program.
 
     Args:
         name: The importable name of that module, if it had one.
-        qualname: The qualified name of the object in the module.
+        qualname: The qualified name of the object in that module.
         home: The module of the memorious function.
 
     Raises:
@@ -91,16 +95,16 @@ def find(name: str | None, qualname: str, home: str | None = None) -> Any:
 
 
 def register_received(cls: type) -> None:
-    """Register a class of another process's own module that was received by value.
+    """Registers a class that was received by value, and that belongs to another process's own module.
 
-    Results of the functions of that process refer to it by name.
+    Results of the functions of that process refer to the class by name.
     """
     if cls.__module__ in MAINS:
         _received[cls.__qualname__] = cls
 
 
 def received_class(qualname: str) -> type | None:
-    """Return the class of this name that was received last; None if there is none."""
+    """Returns the class with a qualified name that was received last; None if there is none."""
     return _received.get(qualname)
 
 
@@ -108,7 +112,11 @@ _received: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary(
 
 
 def globals_of(name: str | None, home: str | None = None) -> dict[str, Any]:
-    """Find the globals of the own module of the program that wrote a result; raises as `find`."""
+    """Finds the globals of the own module of the program that wrote a result.
+
+    Raises:
+        AttributeError: This process has no such module.
+    """
     for module in _candidates(name, home):
         space: dict[str, Any] = vars(module)
         return space
@@ -125,7 +133,8 @@ def _candidates(name: str | None, home: str | None) -> Iterator[Any]:
     if last is not None:
         names += [each for each in list(sys.modules) if each == name]
         names += [each for each in list(sys.modules) if each.rpartition(".")[2] == last]
-    # A worker that received a class of its parent by value writes the name of its own module.
+    # A worker that received a class of its parent by value writes the name of the worker's own
+    # module.
     names += MAINS
     seen = []
     for each in names:

@@ -1,10 +1,14 @@
 """Writes a value as a portable pickle and, if that differs, a fast pickle.
 
-The C pickler writes values, and dill what the C pickler cannot (lambdas, closures, local classes).
+The C pickler writes most values; dill writes those that the C pickler cannot (lambdas, closures, local
+classes).
+
 The portable pickle contains classes of ``__main__`` by value, so that another program can read the
-file. The fast pickle refers to them by name, so that a hit in the program itself returns an
-instance of its own class. The portable pickle contains large arrays. The fast pickle refers to
-them out of band, so that they are read straight from the file.
+file. The fast pickle refers to these classes by name, so that a hit in the program itself returns an
+instance of the program's own class.
+
+The portable pickle contains large arrays. The fast pickle leaves large arrays out of band, so that
+they are read straight from the file.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from funes._funes import PROTOCOL, BufferCollector, BufferSpans, InlinedPickle
 from funes._warnings import one_line
 from funes.errors import UnpicklableResultError
 
-#: The bytes that a pickle can be read from.
+#: The types of bytes from which a pickle can be read.
 Readable = bytes | memoryview
 
 #: A pickle in the footer of an entry, and the positions of its buffers in the body.
@@ -41,13 +45,13 @@ class Pickled(NamedTuple):
     body: bytes | InlinedPickle
     #: The fast pickle, if it differs.
     fast: FooterPickle | None = None
-    #: True if the C pickler wrote it, and the pickle has no large buffers and nothing that needs a
-    #: name. Then any part of the value can be pickled without these checks.
+    #: True if the C pickler wrote the value, without large buffers and without objects that must be
+    #: written by name. Then parts of the value can be pickled without checking this again.
     is_plain: bool = False
 
 
 def dump(value: object, blamed: object) -> Pickled:
-    """Pickle a value; an error names the type of `blamed`, a part of the value."""
+    """Pickles a value. An error message names the type of `blamed`, which is a part of the value."""
     by_value, by_name = _streams(value, blamed)
     if not len(by_value.collector):
         fast = None if by_name is None else by_name.for_footer(by_value.data)
@@ -56,24 +60,24 @@ def dump(value: object, blamed: object) -> Pickled:
     if by_name is not None:
         return Pickled(body, by_name.for_footer(body))
     if len(by_value.data) > body.buffered:
-        return Pickled(body)  # a fast pickle would store again most of the bytes
+        return Pickled(body)  # a fast pickle would store most of the bytes a second time
     return Pickled(body, (by_value.data, body.spans))
 
 
 def dump_for_footer(
     value: object, blamed: object, body: bytes | InlinedPickle
 ) -> tuple[FooterPickle, FooterPickle | None]:
-    """Pickle a part of what a body holds; large buffers stay in the body.
+    """Pickles a part of the value in a body, without the large buffers, which the body contains already.
 
     Returns:
-        The pickle; and one with what belongs to ``__main__`` written by name, if that differs.
+        The pickle; and the pickle with objects of ``__main__`` written by name, if that differs.
     """
     by_value, by_name = _streams(value, blamed)
     return by_value.for_footer(body), None if by_name is None else by_name.for_footer(body)
 
 
 def _streams(value: object, blamed: object) -> tuple[_Stream, _Stream | None]:
-    """Pickle a value for any program; and for this program, if that differs."""
+    """Pickles a value so that any program can read it; and so that this program can, if that differs."""
     by_c: _Stream | None
     by_value: _Stream | None
     by_c, error = attempt(_stream_plain, value)
@@ -88,7 +92,9 @@ def _streams(value: object, blamed: object) -> tuple[_Stream, _Stream | None]:
         if not has_named and is_plain:
             return by_c, None
     if isinstance(error, (RecursionError, MemoryError)):
-        raise _refusal(blamed, error) from error  # dill, written in Python, fails earlier
+        raise _refusal(
+            blamed, error
+        ) from error  # dill is written in Python, and would fail earlier
     by_value, error = attempt(_stream_dill, value, by_name=False)
     if by_value is None:
         if by_c is not None:
@@ -106,14 +112,14 @@ class _Stream(NamedTuple):
     is_plain: bool = False
 
     def in_band(self) -> InlinedPickle:
-        """Return the pickle with its buffers in band. Moves the buffers out of the collector."""
+        """Returns the pickle with its buffers in band. Removes the buffers from the collector."""
         body = self.collector.body(self.data)
         if body is None:
             raise pickle.PicklingError("the pickler wrote opcodes that funes does not know")
         return body
 
     def for_footer(self, body: bytes | InlinedPickle) -> FooterPickle:
-        """Return the pickle with its buffers in the body, or in band if the body lacks any of them."""
+        """Returns the pickle without the buffers that the body contains. If any is missing there, all are in band."""
         if not len(self.collector):
             return self.data, None
         spans = self.collector.within(body) if isinstance(body, InlinedPickle) else None
@@ -145,14 +151,14 @@ def load(
     home: str | None = None,
     buffers: Iterable[Readable] | None = None,
 ) -> Any:
-    """Unpickle a value; the inverse of `dump`.
+    """Unpickles a value; the inverse of `dump`.
 
     Args:
         body: The portable pickle.
         fast: The fast pickle, which is tried first, and its buffers. Arrays share the memory of
             the buffers.
         home: The module of the memorious function, see `main_module`.
-        buffers: The buffers of `body`, if that is a part of an entry.
+        buffers: The buffers of `body`, if `body` is a pickle of a footer section.
 
     Raises:
         Exception: Unpickling failed, for example with ImportError or AttributeError for a class
@@ -160,7 +166,8 @@ def load(
     """
     try:
         if fast is not None:
-            # Fails for classes of another program's __main__: the body has them by value.
+            # This fails for classes of another program's __main__, which the body contains by
+            # value.
             with suppress(Exception):
                 return _load_fast(*fast, home)
         try:
@@ -176,15 +183,15 @@ def load(
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        # A library written in Rust may panic, as polars does on data of another polars version.
-        # PyO3 raises that as PanicException, which is no Exception.
+        # A library that is written in Rust may panic, as polars does on data of another polars
+        # version. PyO3 raises a panic as PanicException, which is no Exception.
         raise pickle.UnpicklingError(one_line(error)) from error
 
 
 def attempt(
     work: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> tuple[Any, BaseException | None]:
-    """Return the outcome and None, or None and the error. `__reduce__` may raise any exception."""
+    """Calls `work`. Returns its result and None, or None and the error: `__reduce__` may raise any exception."""
     try:
         return work(*args, **kwargs), None
     except (KeyboardInterrupt, SystemExit):
@@ -204,7 +211,7 @@ def is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
 
 def _refusal(output: object, error: BaseException | None) -> UnpicklableResultError:
     reason = "" if error is None else one_line(error)
-    for note in getattr(error, "__notes__", ()):  # Python 3.14+ notes the position in the result
+    for note in getattr(error, "__notes__", ()):  # Python 3.14+ adds the position in the result
         reason += f", {note}"
     if isinstance(error, RecursionError):
         reason = "it is nested too deeply"
@@ -219,12 +226,12 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-#: The name of `main_module` in stored files; a part of the format, see docs/format.md.
+#: The name of `main_module` in stored files. It is part of the format, see docs/format.md.
 _FINDERS = main_module.__name__
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds classes of the program's own module, be it run as a script, imported, or spawned."""
+    """Finds classes of the program's own module, whether it was run, imported or started by spawn."""
 
     home: str | None = None
 
@@ -272,14 +279,14 @@ def _load_storage(load: Callable[[bytes], Any], data: bytes) -> Any:
 
     try:
         return load(data)
-    except Exception:  # each backend of torch has errors of its own
+    except Exception:  # each backend of torch raises errors of other types
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
 
 
 def _rebuild_tensor(rebuild: Callable[..., Any], tensor: Any, *args: Any) -> Any:
     try:
         return rebuild(tensor, *args)
-    except Exception:  # as above
+    except Exception:  # each backend raises errors of other types
         return tensor
 
 
@@ -294,7 +301,7 @@ def _load_fast(data: bytes, buffers: Iterable[Readable] | None, home: str | None
 
 
 def _may_name_own(data: Readable) -> bool:
-    """Return whether a pickle may name the program's own module by its importable name."""
+    """Returns whether a pickle may name the program's own module by its importable name."""
     last = main_module.last_name()
     if last is None:
         return False
@@ -303,7 +310,7 @@ def _may_name_own(data: Readable) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _names_of(module: str) -> re.Pattern[bytes]:
-    """Return a pattern of the opcodes that name a module or an object in it."""
+    """Returns a pattern of the opcodes that name a module, or an object in the module."""
     name = re.escape(module.encode())
     # MEMOIZE and a second string follow the module of an object. dill writes the globals of a
     # module as lines.

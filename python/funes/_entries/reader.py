@@ -1,4 +1,4 @@
-"""Reads one entry from the store: all of it, or only its inputs."""
+"""Reads an entry from the store: the whole entry, or only its inputs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from funes._funes import Entry, Store
 
 
 def resolved(store: Store, result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Replace the references of a result by its large arguments; returns the same dict."""
+    """Replaces the references in a result by the large arguments, and returns the same dict."""
     if result is not None:
         large_arguments.resolve(store, result)
     return result
 
 
 def load(entry: Entry) -> dict[str, Any]:
-    """Unpickle an entry that was read, without its large arguments; raises as `codec.load_entry`."""
+    """Unpickles an entry without its large arguments. Raises the same errors as `codec.load_entry`."""
     return codec.load_entry(entry.body, entry.fast)
 
 
 def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
-    """Unpickle an entry that was read, with its large arguments; raises as `codec.load_entry`."""
+    """Unpickles an entry with its large arguments. Raises the same errors as `codec.load_entry`."""
     result = load(entry)
-    result.pop("drawn", None)  # only calls need it
+    result.pop("drawn", None)  # only calls need this mark
     large_arguments.resolve(store, result)
     return result
 
@@ -31,7 +31,7 @@ def whole_of(store: Store, entry: Entry) -> dict[str, Any]:
 def read_whole(
     store: Store, function: str, definition: str, arguments: str
 ) -> dict[str, Any] | None:
-    """Read and unpickle an entry; None if there is none."""
+    """Reads and unpickles an entry; returns None if there is none."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else whole_of(store, entry)
 
@@ -39,12 +39,12 @@ def read_whole(
 def read_head(
     store: Store, function: str, definition: str, arguments: str
 ) -> dict[str, Any] | None:
-    """Read and unpickle an entry without its output; None if there is none."""
+    """Reads and unpickles an entry without its output; returns None if there is none."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else resolved(store, codec.load_head(entry))
 
 
 def read_seconds(store: Store, function: str, definition: str, arguments: str) -> float | None:
-    """Read the run time of an entry in seconds; None if there is no entry."""
+    """Reads the run time of an entry in seconds; returns None if there is no entry."""
     entry = store.read(function, definition, arguments)
     return None if entry is None else codec.head_of(entry)[0]

@@ -14,10 +14,10 @@ from funes._entries.c_pickler import ATOMS
 
 
 def shares_memory(value: object) -> bool:
-    """Return whether two arrays in a result share memory or a tensor has a gradient.
+    """Returns whether two arrays in a result share memory or a tensor has a gradient.
 
-    An array and a view of it share memory. Built-in containers and attributes of objects are
-    searched.
+    An array and a view of it share memory. The search covers built-in containers and the attributes
+    of objects.
 
     Example:
         >>> import numpy as np
@@ -63,17 +63,17 @@ def parts_of(value: object, leaves: tuple[Any, ...] = (), most: int | None = Non
 
 
 def _owner(array: Any) -> Any:
-    """Return the object that owns the memory of an array."""
+    """Returns the object that owns the memory of an array."""
     while getattr(array, "base", None) is not None:
         array = array.base
     return array
 
 
 def _storage(tensor: Any) -> object:
-    """Return a key for the memory of a tensor; None if it has none, such as a sparse tensor."""
+    """Returns a key for the memory of a tensor; None for a tensor without storage, such as a sparse one."""
     try:
         address = tensor.untyped_storage().data_ptr()
-    except Exception:  # each layout and device has errors of its own
+    except Exception:  # each layout and device raises errors of other types
         return None
     return ("torch", address) if address else None
 

@@ -1,4 +1,4 @@
-"""Holds the key that signs entries, and keeps it out of stored files."""
+"""Holds the signing key, and keeps it out of stored files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _writing = threading.local()
 
 
 class Secret:
-    """Holds a key given as ``memorious(signing_key=...)``. No repr and no stored file shows it.
+    """Holds a signing key from ``memorious(signing_key=...)``. No repr and no stored file shows the key.
 
-    A function that is pickled for another process of the same program takes its key along. A
-    function that is itself an argument or a result is stored without it: the key must not lie in
-    the folder that it protects.
+    A function that is pickled for another process of the same program is sent with its signing key.
+    A function that is itself an argument or a result is stored without the key, since the key must
+    not be in the folder that it protects.
     """
 
     __slots__ = ("_value",)
@@ -22,10 +22,11 @@ class Secret:
         self._value = value.encode() if isinstance(value, str) else value
 
     def reveal(self) -> bytes:
-        """Return the key.
+        """Returns the signing key.
 
         Raises:
-            PermissionError: The function was stored without its key. No entry can be trusted.
+            PermissionError: The function was stored without its signing key, so no entry can be
+                trusted.
         """
         if self._value is None:
             raise PermissionError(
@@ -36,7 +37,7 @@ class Secret:
 
     @property
     def is_known(self) -> bool:
-        """True unless the function was stored without its key."""
+        """True unless the function was stored without its signing key."""
         return self._value is not None
 
     def __eq__(self, other: object) -> bool:
@@ -53,10 +54,10 @@ class Secret:
 
 
 def checked(key: object) -> Secret:
-    """Check a key that a user gave.
+    """Checks a signing key that a user gave.
 
     Raises:
-        TypeError: It is neither a string nor bytes, or empty.
+        TypeError: The signing key is neither a string nor bytes, or is empty.
     """
     if not isinstance(key, (str, bytes)) or not key:
         raise TypeError("signing_key must be a string or bytes, and not empty")
@@ -64,20 +65,20 @@ def checked(key: object) -> Secret:
 
 
 def from_environment() -> bytes | None:
-    """Return the key from the environment; None if it is not set."""
+    """Returns the signing key from the environment; None if it is not set."""
     value = os.environ.get("FUNES_SIGNING_KEY")
     return value.encode(errors="surrogateescape") if value else None
 
 
 def is_withheld() -> bool:
-    """Return whether this thread pickles without keys now."""
+    """Returns whether this thread currently pickles without signing keys."""
     return getattr(_writing, "entry", False)
 
 
 class withheld:  # noqa: N801
-    """Keeps keys out of the pickles of this thread while the block runs.
+    """Keeps signing keys out of the pickles of this thread while the block runs.
 
-    Every miss enters one; a class costs a third of what a generator does.
+    This is a class, since every miss enters such a block, and a generator takes three times as long.
 
     Example:
         >>> import pickle

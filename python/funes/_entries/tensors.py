@@ -13,9 +13,10 @@ from funes._funes import PROTOCOL
 
 
 def has_graph(value: object) -> bool:
-    """Return whether a tensor in a value has a computation graph.
+    """Returns whether a tensor in a value has a computation graph.
 
-    A stored tensor has none: `backward()` on it would reach no parameter, and raise no error.
+    A stored tensor has no computation graph: `backward()` on it would reach no parameter, and raise
+    no error.
     """
     torch = sys.modules.get("torch")
     if torch is None or type(value) in ATOMS or not hasattr(torch, "Tensor"):
@@ -38,7 +39,7 @@ class _GraphFoundError(Exception):
 
 
 class _Search(pickle.Pickler):
-    """Visits what pickle visits, without writing the data of tensors."""
+    """Visits the objects that pickle visits, without writing the data of tensors."""
 
     def __init__(self, tensor: type) -> None:
         super().__init__(io.BytesIO(), PROTOCOL, buffer_callback=lambda _: None)

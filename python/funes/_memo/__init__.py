@@ -10,9 +10,9 @@
       autoreload         the object after `%autoreload` loaded its module again
       definition_record  the content of its `definition.json`
       sending            pickles the object for another process
-      receiving          opens it there
-        payload            what is pickled
-        code_by_value      its code, pickled
-        source_texts       the source of that code
+      receiving          unpickles the object in the other process
+        payload            the data that is pickled
+        code_by_value      pickles the code of the function
+        source_texts       packs the source text of this code
       fork               lets a process fork while another thread imports
 """

@@ -1,8 +1,8 @@
-"""Support of `%autoreload`, which loads edited modules again in a notebook.
+"""Supports `%autoreload`, which reloads edited modules in a notebook.
 
-It updates the functions of the old module in place, so that names bound by ``from module import f``
-follow the edit. It does not know other objects, so funes registers an update rule for memorious
-functions.
+`%autoreload` updates the functions of the old module in place, so that names bound by ``from module
+import f`` follow the edit. It updates no objects of other types, so funes registers an update rule
+for memorious functions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 def register_with_autoreload(kind: type) -> None:
     """Registers an update rule for memorious functions, if `%autoreload` is loaded.
 
-    Must be called whenever such a function is made: a module that is loaded again makes its
-    functions anew.
+    Must be called whenever a memorious function is made, since a reloaded module makes its functions
+    anew.
 
     Args:
         kind: The type of memorious functions.

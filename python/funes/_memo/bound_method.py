@@ -27,10 +27,10 @@ R = TypeVar("R")
 
 
 class BoundMemo(functools.partial[R], Generic[P, R]):
-    """A memorious method of an instance, or classmethod of a class, with its first argument given.
+    """A memorious method that is bound to an instance, or a memorious classmethod that is bound to a class.
 
-    It is a `functools.partial`, so that no Python code runs between the call and the memorious
-    function.
+    A bound method is a `functools.partial`, so that no Python code runs between the call and the
+    memorious function.
     """
 
     __slots__ = ()
@@ -105,7 +105,8 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
         return BoundMemo(self.__func__, copy.deepcopy(self.__self__, memo))
 
     def __reduce__(self) -> Any:
-        # By its parts, never by its name on the instance: the function carries its cache folder.
+        # A bound method is pickled by its parts, not by its name on the instance, because the
+        # function carries its cache folder.
         return BoundMemo, (self.__func__, self.__self__)
 
     def __repr__(self) -> str:

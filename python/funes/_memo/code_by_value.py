@@ -1,14 +1,14 @@
-"""Pickles functions by value: their present code, with the values that it reads.
+"""Pickles functions by value: their current code, with the values that the code reads.
 
-A function that is pickled by name becomes whatever the receiving process has under that name. Here
-each function becomes its code object, and its globals become new namespaces that contain only the
-names that the code reads. Opening the pickle imports none of the user's modules. The source texts
-of the functions travel separately (`source_texts`), so that the receiving process computes the same
-definition for the code as the sender.
+A function that is pickled by name is loaded as whatever the receiving process has under that name.
+This module pickles each function as its code object. It pickles the globals as new namespaces that
+contain only the names that the code reads. Opening the pickle imports none of the user's modules.
+The source texts of the functions are sent separately (`source_texts`), so that the receiving process
+computes the same definition for the code as the sender.
 
-The functions are written first and filled from a queue afterwards (globals, captured variables,
-defaults), since functions may refer to each other in any way. dill pickles everything that is not a
-function, module or memorious function.
+Functions may refer to each other in any way. So the pickler first writes the functions without their
+globals, captured variables and defaults. A queue holds these, and the pickler writes them afterwards.
+dill pickles everything that is not a function, module or memorious function.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _PROTOCOL = 4
 
 _MAIN = ("__main__", "__mp_main__")
 
-#: Names of a module that code may use without naming them as globals, for relative imports, sources
-#: and resources.
+#: Names of a module that its code may need without reading them as globals: for relative imports,
+#: source texts and resources.
 _ALWAYS = ("__name__", "__package__", "__file__", "__path__")
 
 
@@ -62,11 +62,11 @@ def dumps(
     Args:
         memo: The function.
         everything: Also pickle importable functions and modules of the user by value.
-        as_class: Takes a class that cannot be imported and returns a number, by which `loads` looks for it. None:
-            such classes are pickled by value.
+        as_class: A function that takes a class that cannot be imported, and returns the number by which `loads` looks
+            for the class. If None, such classes are pickled by value.
 
     Returns:
-        The bytes, and the functions that are in them by value.
+        The bytes, and the functions that the bytes contain by value.
 
     Raises:
         Exception: Something that the code reads cannot be pickled.
@@ -84,7 +84,7 @@ def loads(data: bytes, classes: Sequence[type]) -> Any:
     """Returns the memorious function that `dumps` pickled.
 
     Args:
-        data: What `dumps` returned.
+        data: The bytes that `dumps` returned.
         classes: The classes that `as_class` numbered.
     """
     opened = _Unpickler(io.BytesIO(data))
@@ -96,10 +96,10 @@ def loads(data: bytes, classes: Sequence[type]) -> Any:
 
 
 def is_sent_by_name(module: str) -> bool:
-    """Returns whether another process can import a module.
+    """Returns whether another process should import a module.
 
-    The main program cannot be imported, and a module that the user registered with
-    ``cloudpickle.register_pickle_by_value`` is not.
+    The main program cannot be imported. A module that the user registered with
+    ``cloudpickle.register_pickle_by_value`` must not be imported.
     """
     if module in _MAIN:
         return False
@@ -109,7 +109,7 @@ def is_sent_by_name(module: str) -> bool:
 
 
 def is_importable(thing: Any) -> bool:
-    """Returns whether another process finds the thing under its name by importing its module."""
+    """Returns whether another process finds a function or class by importing its module."""
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not module or not name or not is_sent_by_name(module):
         return False
@@ -119,7 +119,7 @@ def is_importable(thing: Any) -> bool:
     return found is thing
 
 
-#: The modules that stand for those of the sender, by the address of their namespace.
+#: The modules that replace the modules of the sender, by the address of their namespace.
 _spaces: weakref.WeakValueDictionary[int, ModuleType] = weakref.WeakValueDictionary()
 
 
@@ -195,7 +195,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Reducers:
-    """The differences of a pickler by value from dill's."""
+    """The methods by which a pickler by value differs from dill's pickler."""
 
     def __init__(
         self, file: io.BytesIO, everything: bool, as_class: Callable[[type], int] | None
@@ -204,22 +204,23 @@ class _Reducers:
         self._everything = everything
         self._as_class = as_class
         self.functions: list[FunctionType] = []
-        #: Objects to be filled after they are made: see `_fill`.
+        #: Objects that are written without their content first, and filled later: see `_fill`.
         self.pending: deque[tuple[str, object, object]] = deque()
         self._spaces: dict[int, _Space] = {}
         self._noted: set[tuple[int, str]] = set()
-        # The pickler knows objects by their addresses, so all that it has seen must stay alive.
+        # The pickler knows objects by their addresses, so all objects that it has written must stay
+        # alive.
         self._kept: list[object] = []
 
     def persistent_id(self, thing: Any) -> int | None:
-        """Returns the number of a class that the outer pickler carries, else None."""
+        """Returns the number of a class that the outer pickler writes; None for any other object."""
         if self._as_class is None or not isinstance(thing, type):
             return None
         is_local = not is_importable(thing) and thing.__module__ != "builtins"
         return self._as_class(thing) if is_local else None
 
     def reducer_override(self, thing: Any) -> Any:
-        """Returns how an object is made anew, or NotImplemented to leave it to dill."""
+        """Returns a reduction of an object, or NotImplemented to let dill pickle the object."""
         from funes._memo.memo import Memo
 
         kind = type(thing)
@@ -289,7 +290,7 @@ class _Reducers:
         return space
 
     def _note(self, namespace: dict[str, Any], names: Sequence[str]) -> None:
-        """Queues names of a namespace that the code needs."""
+        """Queues the names of a namespace that the code needs, with their values."""
         space = self._space(namespace)
         for name in names:
             if stands_for_builtin(namespace.get(name), name):
@@ -314,7 +315,7 @@ def attributes_of(memo: Memo[Any, Any]) -> dict[str, object]:
 
 
 def _annotations_of(function: FunctionType) -> dict[str, object]:
-    """Returns the annotations, for code that reads them, without those that only this process can name."""
+    """Returns the annotations for code that reads them, without those that only this process can evaluate."""
     annotations = {}
     with suppress(Exception):  # Python 3.14 evaluates them here
         for name, value in function.__annotations__.items():
@@ -326,7 +327,7 @@ def _annotations_of(function: FunctionType) -> dict[str, object]:
 
 
 class CodeNotSentError(Exception):
-    """Raised for code that looks up names while it runs, so that the names it needs are not known."""
+    """Raised for code that looks up names at run time, so that funes cannot know which names it needs."""
 
 
 def _check_names(function: FunctionType, references: dict[str, object]) -> None:
@@ -343,7 +344,7 @@ def _check_names(function: FunctionType, references: dict[str, object]) -> None:
                 raise CodeNotSentError(f"{function.__qualname__} uses the module {value[-1]} whole")
 
 
-#: Names of functions and attributes that give access to names which the code does not spell.
+#: The names of functions and attributes with which code can read names that it does not spell.
 _LOOK_UP = frozenset(
     (
         "__dict__",

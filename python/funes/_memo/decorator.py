@@ -62,54 +62,59 @@ def memorious(
     large_argument: int = 1 << 20,
     memory: int | None = None,
 ) -> Any:
-    """Caches what a function computed, on disk and permanently.
+    """Caches the results of a function, on disk and permanently.
 
-    A call with the arguments and the definition of an earlier call returns the result of that call,
-    without running the function. The definition is the function's code and all user code and values
-    behind it: helpers, classes, globals, defaults, captured variables. Each call returns a fresh
-    copy, which the caller may change.
+    If an earlier call had the same arguments and the same definition, a call returns the result of
+    that call without running the function. The definition is the function's code, and all user code
+    and values that this code uses: helpers, classes, globals, defaults, captured variables. Each
+    call returns a fresh copy of the result, which the caller may change.
 
-    Use it bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on functions,
-    methods, classmethods, staticmethods and properties (above or below their decorators), lambdas
-    and ``async def``.
+    Use the decorator bare (``@memorious``) or with options (``@memorious(ignore="verbose")``), on
+    functions, methods, classmethods, staticmethods and properties (above or below their
+    decorators), lambdas and ``async def`` functions.
 
-    Every memorious function also accepts ``global_seed=``, declared or not. It seeds the random
-    generators of ``random``, numpy, torch, tensorflow and cupy before the function runs, and
-    restores them afterwards. The seed is part of the key.
+    Every memorious function also accepts ``global_seed=``, whether or not the function declares it.
+    A call with ``global_seed=`` seeds the random generators of ``random``, numpy, torch, tensorflow
+    and cupy before the function runs, and restores them afterwards. The seed is part of the key.
 
     Args:
-        function: The function.
-        cache_dir: The folder that keeps the results. A relative path is resolved against the working directory at the
-            first call. Default: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
-        ignore: Names of parameters that do not change the result, such as ``verbose``. They are not part of the key and
-            are not stored.
-        depends_on: What the result depends on besides arguments and code: a module or an
-            ``importlib.metadata.distribution`` (by its version), a ``pathlib.Path`` (by the content of the file or
-            folder), or any value; several in a tuple. A file, or a value that changes in place, is checked at each
-            call.
-        strict: Raise an error where the cache cannot do its work, instead of a `CacheWarning`: before the function runs
-            if an argument cannot be hashed, after it if the result cannot be stored.
-        single_flight: Of calls that need the same result at the same time, in any threads, asyncio tasks and processes,
-            let one compute it while the other calls wait.
-        wait: Seconds without any processor time of the computing process and its children after which a waiting call
-            computes itself. A process that works is waited for without limit. Where its processor time cannot be read
-            (on another host, or not on Linux), the limit is 12 times as long.
-        signing_key: The secret that signs results, as text or bytes. Results without its signature are not read.
-            Default: the environment variable ``FUNES_SIGNING_KEY``; without both, nothing is signed.
-        verify: When to compare stored results with their checksums: "always", "never", or "once": large results at
-            their first use in a process, small ones always.
-        durability: Which results survive a power cut once the call has returned: "always", "never", "auto" (those that
-            took a second to compute), or the number of seconds. Syncing takes milliseconds, on slow disks more.
-        shared: Give the owner's group access to what is created (0770 and 0660), not the owner alone.
-        large_argument: Size in bytes from which on an argument is stored once for all calls that have it, in
-            ``objects`` in the cache folder.
-        memory: Bytes that the results of this function may take in memory, where they are found fastest; 0 for none.
-            Default: all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
+        function: The function to decorate.
+        cache_dir: The cache folder. A relative path is resolved against the working directory at the first call.
+            Default: the environment variable ``FUNES_CACHE_DIR``, or else ``cache``.
+        ignore: The names of parameters that do not change the result, such as ``verbose``. Ignored parameters are
+            neither part of the key nor stored.
+        depends_on: Further inputs of the function, besides its arguments and its code: a module or an
+            ``importlib.metadata.distribution`` (its version counts), a ``pathlib.Path`` (the content of the file or
+            folder counts), or any value. Pass several inputs in a tuple. Files, and values that can change in place,
+            are checked at each call.
+        strict: If true, a failure of the cache raises an error instead of emitting a `CacheWarning`. If an argument
+            cannot be hashed, the call raises before the function runs. If the result cannot be stored, the call raises
+            after the function has run.
+        single_flight: If several threads, asyncio tasks or processes need the same result at the same time, one of them
+            computes the result and the rest wait. If false, each of them may compute the result.
+        wait: The time limit of a wait in seconds. If the computing process and its children have used no processor time
+            for so long, a waiting call computes the result itself. A process that uses processor time is waited for
+            without limit. If processor time cannot be read (on another host, or not on Linux), the limit is 12 times
+            as long.
+        signing_key: The secret that signs results, as a string or bytes. Results without its signature are not read.
+            Default: the environment variable ``FUNES_SIGNING_KEY``. If neither is given, results are not signed.
+        verify: How often stored results are compared with their checksums: "always"; "never"; or "once", which compares
+            large results at their first use in a process, and small results at each use.
+        durability: The results that survive a power cut once the call has returned: "always" (all), "never" (none),
+            "auto" (those that took a second or more to compute), or a number of seconds. A sync takes milliseconds, on
+            slow disks more.
+        shared: If true, the owner's group can access created folders (mode 0770) and files (mode 0660). By default,
+            only the owner can.
+        large_argument: A size in bytes. An argument whose pickle is larger is stored only once for all calls that have
+            it, in ``objects`` in the cache folder.
+        memory: The maximum size in bytes of the results of this function in the memory cache; 0 for no memory cache. By
+            default, all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
             ``"2G"``, ``"0"``).
 
     Returns:
-        A `Memo`, which is called like the function, and has ``key``, ``is_cached``, ``forget``, ``cache_path``,
-        ``cache_info`` and ``cache_clear``.
+        A `Memo`, which is called like the function. It also has the methods ``key``, ``is_cached``, ``forget``,
+        ``explain``, ``adopt``, ``cache_info`` and ``cache_clear``, and the attributes ``cache_path`` and
+        ``definition``.
 
     Raises:
         TypeError: `function` is a generator function, whose values could be consumed only once, or is not a Python
@@ -172,7 +177,7 @@ def _decorated(function: Any, options: Options) -> Any:
 
 
 def _called(function: Any) -> types.FunctionType:
-    """Returns a Python function that calls a partial or bound method, and whose definition is that of the latter."""
+    """Returns a Python function that calls a partial or bound method, and has the definition of its function."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)

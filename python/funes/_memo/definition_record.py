@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def of(memo: Memo[Any, Any], definition: str) -> Content:
-    """Returns what is recorded of a definition; docs/format.md describes it.
+    """Returns the content of `definition.json` for a definition; docs/format.md describes it.
 
-    The graph is left out if it is not known: it belongs to another process, or something has
-    changed since. It is also left out for a function with `signing_key=`, whose source text may
-    contain the key.
+    The graph is left out if this process does not know it, because the definition belongs to another
+    process or has changed since. It is also left out for a function with `signing_key=`, whose
+    source text may contain the signing key.
 
     Args:
         memo: The function.
@@ -51,18 +51,18 @@ def record(
     definition: str,
     is_new: Callable[[Memo[Any, Any], str, Content], None] | None = None,
 ) -> bool:
-    """Writes `definition.json` beside the entries of a definition, unless it is there.
+    """Writes `definition.json` beside the entries of a definition, unless the file exists.
 
     Args:
         memo: The function.
-        definition: The definition.
-        is_new: Called with the function, the folder and the content after it was written.
+        definition: The definition digest.
+        is_new: A function that is called after the file was written, with the memo, the folder and the content.
 
     Returns:
         True if the file exists afterwards.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     folder = memo._store.folder(memo._function_name, definition)
     if not is_recorded(folder, memo._identity):
@@ -74,7 +74,7 @@ def record(
 
 
 def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
-    """Returns the part of the record in which two definitions may differ, or None if it is not known."""
+    """Returns the parts of the content in which two definitions may differ, or None if they are not known."""
     nodes, extra = memo._core.graph(memo), memo._extra
     if not nodes or extra is None or memo._core.definition(memo) != definition:
         return None

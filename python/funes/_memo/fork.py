@@ -1,4 +1,4 @@
-"""Lets a process fork while another thread imports what its first call needs.
+"""Lets a process fork while another thread imports the modules that its first call needs.
 
 The import system locks a module while a thread imports it. A child that is forked meanwhile
 inherits the lock without the thread, so that any import of the module hangs there. Therefore a fork
@@ -51,7 +51,7 @@ def _before() -> None:
 
 
 def _after() -> None:
-    with suppress(RuntimeError):  # Ctrl-C came before it was taken
+    with suppress(RuntimeError):  # Ctrl-C came before the lock was taken
         _imp.release_lock()
 
 

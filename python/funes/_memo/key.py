@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 class Key(NamedTuple):
     """The cache key of a call, and the file of its entry."""
 
-    #: Definition digest of the function, 40 hexadecimal characters.
+    #: The definition digest of the function: 40 hexadecimal characters.
     definition: str
-    #: Digest of the arguments, 40 hexadecimal characters.
+    #: The digest of the arguments: 40 hexadecimal characters.
     arguments: str
     #: The file of the entry, whether it exists or not.
     path: Path

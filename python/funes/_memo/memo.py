@@ -1,4 +1,4 @@
-"""Memorious functions, except for their call: the extension implements it, and `miss` describes where it continues.
+"""Memorious functions, except for the call itself, which the extension and `funes._call.miss` implement.
 
 Few modules are imported here, so that a program that defines memorious functions starts as fast as
 without them.
@@ -51,17 +51,17 @@ class CacheInfo(NamedTuple):
         10.5
     """
 
-    #: Calls whose results were found in memory.
+    #: The number of calls whose results were found in memory.
     memory_hits: int
-    #: Calls whose results were read from disk.
+    #: The number of calls whose results were read from disk.
     disk_hits: int
-    #: Calls that ran the function.
+    #: The number of calls that ran the function.
     misses: int
-    #: Computation time of the misses, in seconds.
+    #: The computation time of the misses, in seconds.
     computed_seconds: float
-    #: Computation time that the hits saved, in seconds.
+    #: The computation time that the hits saved, in seconds.
     saved_seconds: float
-    #: Approximate size of the results in memory, in bytes.
+    #: The approximate size of the results in memory, in bytes.
     memory_bytes: int
 
 
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 class Memo(Generic[P, R]):
     """A function with a persistent cache, made by `memorious`.
 
-    It is called like the function that it wraps, which is ``__wrapped__``.
+    A memo is called like the function that it wraps. This function is its attribute ``__wrapped__``.
 
     Example:
         >>> import tempfile
@@ -111,9 +111,11 @@ class Memo(Generic[P, R]):
         _described: dict[str, int]
         _extra: tuple[object, ...] | None
         _sent: dict[tuple[object, ...], Any]
-        #: For code that came by value: the arguments of `open_payload`, with which it is sent on.
+        #: The arguments of `open_payload` if the function came by value, else None. The function is
+        #: sent on with the same arguments.
         _arrived: tuple[Any, ...] | None
-        #: Packed source texts of the main program of the process that sent the function.
+        #: The source texts of the main program of the sending process, as `source_texts.pack` made
+        #: them.
         _mains: bytes
 
     @staticmethod
@@ -123,8 +125,8 @@ class Memo(Generic[P, R]):
 
     def __init__(self, function: FunctionType, options: Options) -> None:
         functools.update_wrapper(self, function, updated=())
-        # The attributes of the function, except those that would hide attributes of this class:
-        # these are found on `__wrapped__`.
+        # Copy the attributes of the function, except those that would hide attributes of this
+        # class. They can be read from `__wrapped__`.
         self.__dict__.update(
             {name: value for name, value in function.__dict__.items() if not hasattr(Memo, name)}
         )
@@ -133,17 +135,20 @@ class Memo(Generic[P, R]):
         #: The absolute cache folder of the process that submitted the function, if there is one.
         self._root = None
         self._warned = set()
-        #: Definitions whose `definition.json` was written, with `Core.reuse_count` at that time.
+        #: Maps each definition whose `definition.json` was written to `Core.reuse_count` at that
+        #: time.
         self._described = {}
-        #: The value of `depends_on=` when the definition was last computed.
+        #: The values of `depends_on=` when the definition was computed last.
         self._extra = None
-        #: Pickled payloads, for `sending` alone: pickling again gives the same bytes.
+        #: The pickled payloads, so that `sending` gives the same bytes when the function is pickled
+        #: again.
         self._sent = {}
         self._arrived = None
         self._mains = b""
         if self._core.is_async:
             _mark_coroutine_function(self)
-        # The file may be edited before the first call, but the text of now is what runs.
+        # The file may be edited before the first call, but the code that runs is that of the
+        # current text.
         source_cache.remember(function)
         register_with_autoreload(Memo)
 
@@ -174,7 +179,7 @@ class Memo(Generic[P, R]):
         return Key(call.definition, call.arguments, Path(path))
 
     def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
-        """Returns whether a sound entry for these arguments exists, without running the function.
+        """Returns whether an undamaged entry for these arguments exists, without running the function.
 
         Raises:
             UnhashableArgumentError, TypeError: As for `key`.
@@ -200,9 +205,12 @@ class Memo(Generic[P, R]):
         """Explains why a call with these arguments is cached or not, without running the function.
 
         Returns:
-            An `Explanation`, which can be printed: the file of the result; or what changed in the definition since the
-            latest other version, as a diff; or where the arguments differ from the nearest of the hundred calls that
-            were stored last; or what is wrong with the entry.
+            An `Explanation`, which can be printed. It contains one of these:
+
+            - the file of the result,
+            - the changes of the definition since the latest other version, as a diff,
+            - the differences between the arguments and those of the most similar of the hundred latest stored calls,
+            - the defect of the entry.
 
         Raises:
             TypeError: The function does not take these arguments.
@@ -225,28 +233,28 @@ class Memo(Generic[P, R]):
         drop: str | Iterable[str] = (),
         function: str | None = None,
     ) -> AdoptionResult:
-        """Copies the results of an earlier version to the present one, after an edit that changed no result.
+        """Copies the results of an earlier version to the current one, after an edit that changed no result.
 
         Nothing is computed, and the earlier version is not changed. The copies are ordinary
-        entries: they stay when the earlier version is deleted. Results that are stored under it
-        later need another `adopt`. See docs/reuse-results.md.
+        entries: they stay if the earlier version is deleted. If more results are stored under the
+        earlier version later, call `adopt` again to copy them. See docs/reuse-results.md.
 
         Args:
-            old: The hash of the earlier version, or its beginning: the name of a folder beside `cache_path`.
-            add: New parameters, each with the value that the old code used in its place.
-            rename: New names of parameters, by their old names.
-            drop: One or several parameters that the present version has no more, or ignores.
+            old: The hash of the earlier version, or a prefix of the hash. The hash is the name of a folder beside
+                `cache_path`.
+            add: New parameters, each with the value that the old code used instead of the parameter.
+            rename: A dict from old names of parameters to new names.
+            drop: The name or names of parameters that the current version lacks or ignores.
             function: The former name of the function, if it was renamed or moved: ``"train"``, or ``"mine.train"`` if
                 several functions have this name.
 
         Returns:
-            The number of copied results, and the results that could not be copied with the reason: their input was not
-            stored.
+            The number of copied results, and the results that could not be copied, each with the reason.
 
         Raises:
-            AdoptionError: There is no such version, or it belongs to another function; a parameter is unaccounted for;
-                two old results would become one (the message names both).
-            OSError: A result cannot be stored. Those copied before it stay.
+            AdoptionError: The version does not exist or belongs to another function; a parameter has no counterpart;
+                or two old results would become one. The message names the version, the parameter or both results.
+            OSError: A result cannot be stored. The results that were copied before stay.
 
         Example:
             >>> train.adopt("3f2a", add={"activation": "relu"}, rename={"lr": "rate"})    # doctest: +SKIP
@@ -262,19 +270,19 @@ class Memo(Generic[P, R]):
         return CacheInfo(*self._core.statistics())
 
     def cache_clear(self) -> None:
-        """Drops the results in memory and the statistics. Results on disk stay: see `forget`."""
+        """Drops the results in memory, and the statistics. Results on disk stay; `forget` deletes them."""
         self._core.clear()
 
     @property
     def cache_path(self) -> Path:
-        """The folder of the results of the present definition. It may not exist yet."""
+        """The folder of the results of the current definition. It may not exist yet."""
         from pathlib import Path
 
         return Path(self._store.folder(self._function_name, self.definition))
 
     @property
     def definition(self) -> str:
-        """The definition digest of the function, 40 hexadecimal characters, which changes with each edit."""
+        """The definition digest of the function: 40 hexadecimal characters, which change with each edit."""
         return self._core.definition(self)
 
     # Callbacks of the extension
@@ -304,17 +312,17 @@ class Memo(Generic[P, R]):
         return self._options.open(self._root)
 
     def _close(self) -> None:
-        """Drops the store, and the results of it that are in memory."""
+        """Drops the open store, and the results from it that are in memory."""
         self._core.close()
 
     def _move(self, root: str) -> None:
-        """Take another cache folder."""
+        """Changes the cache folder."""
         self._root = root
         self._close()
 
     @property
     def _cache_root(self) -> str:
-        """The absolute cache folder, also if its store cannot be opened."""
+        """The absolute path of the cache folder, also if its store cannot be opened."""
         return self._core.root() or self._root or self._options.root()
 
     @property
@@ -323,7 +331,7 @@ class Memo(Generic[P, R]):
 
     @property
     def _identity(self) -> str:
-        """Module and qualified name. Functions with equal ``__name__`` share a folder."""
+        """The module and qualified name of the function. Functions with equal ``__name__`` share a folder."""
         from funes._entries.function_identity import identity_of
 
         return identity_of(self.__wrapped__)  # type: ignore[arg-type]
@@ -351,9 +359,9 @@ class Memo(Generic[P, R]):
 
     # As an object
 
-    # Type checkers apply this to a `@classmethod` and a `@staticmethod` as to methods. Therefore
-    # the result is taken to accept all arguments if the memo is found on a class, or on an instance
-    # that cannot be the first argument.
+    # Type checkers use `__get__` for a `@classmethod` and a `@staticmethod` as for methods.
+    # Therefore the type of the result accepts all arguments if the memo is accessed on a class, or
+    # on an instance that cannot be the first argument.
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Memo[..., R]: ...
     @overload
@@ -369,7 +377,7 @@ class Memo(Generic[P, R]):
         return hooks().reduce()(self)
 
     def __dask_tokenize__(self) -> object:
-        # Dask takes tasks with equal tokens for the same task.
+        # Dask treats tasks with equal tokens as the same task.
         return hooks().dask_token()(self)
 
     def __copy__(self) -> Memo[P, R]:
@@ -383,7 +391,7 @@ class Memo(Generic[P, R]):
 
 
 def _mark_coroutine_function(memo: Any) -> None:
-    """Lets `inspect` and `asyncio` recognize a coroutine function, as far as this Python version allows."""
+    """Lets `inspect` and `asyncio` recognize a memo as a coroutine function, as far as Python allows."""
     import inspect
 
     mark = getattr(inspect, "markcoroutinefunction", None)

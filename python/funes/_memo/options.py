@@ -13,12 +13,12 @@ from funes._entries import signing
 from funes._entries.cache_folder import absolute, is_url
 from funes._funes import Store
 
-#: Computation time in seconds from which on ``durability="auto"`` syncs a result. A sync takes
+#: The computation time in seconds from which ``durability="auto"`` syncs a result. A sync takes
 #: milliseconds, on slow disks tenths of a second.
 SYNC_AFTER_SECONDS = 1.0
 
-#: Default of ``wait=``: seconds without processor time of the computing process after which a
-#: waiting call computes itself.
+#: The default of ``wait=``: after the computing process has used no processor time for so many
+#: seconds, a waiting call computes the result itself.
 WAIT_SECONDS = 300.0
 
 _DURABILITY_SECONDS: dict[str, float] = {
@@ -31,39 +31,42 @@ _DURABILITY_SECONDS: dict[str, float] = {
 class _Fields(NamedTuple):
     #: The cache folder. None: `FUNES_CACHE_DIR`, or `cache` in the working directory.
     cache_dir: str | None = None
-    #: Names of the parameters that are not part of the key.
+    #: The names of the parameters that are not part of the key.
     ignore: frozenset[str] = frozenset()
-    #: Values that the definition depends on besides what its code shows.
+    #: Values that the definition depends on, in addition to those that the code shows.
     depends_on: tuple[Any, ...] = ()
-    #: Raise an error where the cache cannot do its work.
+    #: True if a failure of the cache raises an error.
     strict: bool = False
-    #: Wait for a call that computes the same key in any thread, task or process.
+    #: True if a call waits for another call that computes the same key in any thread, task or
+    #: process.
     single_flight: bool = True
-    #: Seconds without processor time of the computing process after which a call stops waiting.
+    #: The number of seconds after which a call stops waiting for a process that uses no processor
+    #: time.
     wait: float = WAIT_SECONDS
-    #: Signs entries. None: `FUNES_SIGNING_KEY`, if it is set.
+    #: The secret that signs entries. None: `FUNES_SIGNING_KEY`, if it is set.
     signing_key: signing.Secret | None = None
     #: How often a large entry is compared with its checksum: "always", "once" or "never".
     verify: str = "once"
-    #: Computation time in seconds from which on a result survives a power cut.
+    #: The computation time in seconds from which a result survives a power cut.
     durability: float = SYNC_AFTER_SECONDS
-    #: Give the owner's group access to what is created.
+    #: True if the owner's group can access created files and folders.
     shared: bool = False
-    #: Size in bytes from which on an argument is stored once for all calls that have it.
+    #: A size in bytes. An argument with a larger pickle is stored once for all calls that have it.
     large_argument: int = 1 << 20
-    #: Bytes that the results may take in memory. None: a share of the bound of the process.
+    #: The maximum size in bytes of the results in memory. None: the function shares the limit of
+    #: the process.
     memory: int | None = None
 
 
 class Options(_Fields):
     """The options of one memorious function.
 
-    The constructor takes what a user may reasonably write, such as one name in place of a tuple of
-    names, or a path of any kind. Options that are not given have their defaults.
+    The constructor accepts several forms of a value, such as one name in place of a tuple of names,
+    or a path of any type. Options that are not given have their defaults.
 
     Raises:
-        TypeError: An option has a value of a wrong type; the message names the option.
-        ValueError: An option has a value that it cannot have.
+        TypeError: The value of an option has a wrong type. The message names the option.
+        ValueError: The value of an option is not allowed. The message names the option.
 
     Example:
         >>> options = Options(ignore="verbose", durability="never")
@@ -78,14 +81,15 @@ class Options(_Fields):
         return super().__new__(cls, **values)
 
     def __reduce__(self) -> Any:
-        # The values have been checked. A function, since dill pickles the code of methods.
+        # `_restore` does not check the values again. It is a function, since dill pickles the code
+        # of methods.
         return _restore, tuple(self)
 
     def open(self, root: str | None = None) -> Store:
         """Opens the store in the cache folder.
 
         Args:
-            root: The absolute cache folder of the process that submitted the call, if there is one.
+            root: The absolute cache folder of the process that submitted the call; None in that process itself.
 
         Raises:
             OSError: The folder is a URL.
@@ -103,7 +107,7 @@ class Options(_Fields):
         return Store(root, key=key, shared=self.shared, verify=self.verify)
 
     def is_durable(self, seconds: float) -> bool:
-        """Returns whether a result that took this long to compute must survive a power cut."""
+        """Returns whether a result that took so many seconds to compute must survive a power cut."""
         return seconds >= self.durability
 
     def root(self) -> str:
@@ -180,7 +184,7 @@ def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda option, value: None if value is None else check(option, value)
 
 
-#: One function per option. It returns the value as it is kept, or raises.
+#: One function per option. It returns the normalized value, or raises.
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "cache_dir": _optional(_folder),
     "ignore": _names,

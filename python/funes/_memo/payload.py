@@ -1,7 +1,7 @@
-"""The form in which a memorious function travels to another process.
+"""The payload: the data that is sent to another process for a memorious function.
 
-A payload carries the function's name, its absolute cache folder, its options, its definition digest and, where they
-can be pickled, its code and the source text of that code.
+A payload contains the function's name, its absolute cache folder, its options, its definition digest and, if they can
+be pickled, its code and the source text of this code.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ PICKLE_PROTOCOL = 4
 
 
 class Payload(NamedTuple):
-    """A memorious function as it is sent."""
+    """The data that is sent to another process for a memorious function."""
 
     module: str
-    #: The attributes that lead from the module to the function; "" if none do.
+    #: The path of attributes that leads from the module to the function; "" if there is none.
     path: str
-    #: The function's name in messages.
+    #: The name of the function in messages.
     name: str
-    #: Major and minor Python version of the sender. Only the same version opens code by value.
+    #: The major and minor Python version of the sender. Only the same version opens code by value.
     python: tuple[int, int]
     #: The absolute cache folder.
     root: str
-    #: Without `depends_on`: the receiver has its own, or gets it with the code.
+    #: The options without `depends_on`, which the receiver has itself or gets with the code.
     options: Options
-    #: None if the definition has no digest. Calls then run without the cache.
+    #: The definition digest. None if the definition cannot be hashed; calls then run uncached.
     definition: str | None
-    #: The digest with the state that travels, which calls may have changed; "" without a digest.
+    #: The definition digest with the current state of the objects that are sent, which calls may
+    #: have changed; "" if the definition cannot be hashed.
     as_sent: str
-    #: Compressed JSON of the definition, to report what differs; see `definition_content`.
+    #: The definition as compressed JSON, to report differences; see `definition_content`.
     content: bytes
-    #: The code by value, which refers to importable modules by name. None if all of it can be
-    #: imported.
+    #: The code by value, in which importable modules are named. None if all code can be imported.
     code: bytes | None
-    #: The code with all functions and modules of the user by value. None if it must not or cannot
-    #: be pickled.
+    #: The code by value, with all functions and modules of the user by value. None if it must not
+    #: or cannot be pickled.
     whole: bytes | None
-    #: Why `whole` is None.
+    #: The reason why `whole` is None.
     reason: str
-    #: The source text of the code; see `source_texts.pack`.
+    #: The source text of the code, as `source_texts.pack` made it.
     texts: bytes
 
 
 class PickledPayload(NamedTuple):
-    """A payload as bytes, with the classes that the outer pickler has to carry."""
+    """A payload as bytes, with the classes that the outer pickler has to write."""
 
     data: bytes
     classes: tuple[type, ...]
-    #: As in the payload.
+    #: The same as `Payload.as_sent`.
     as_sent: str
 
 
 def payload_key(
     memo: Memo[Any, Any], definition: str | None, carries_classes: bool
 ) -> tuple[object, ...]:
-    """Returns all that the bytes of a payload depend on."""
+    """Returns a dict key of everything that the bytes of a payload depend on."""
     by_name = code_by_value.is_sent_by_name(memo.__module__ or "")
     return definition, memo._cache_root, carries_classes, signing.is_withheld(), by_name
 
@@ -81,7 +81,7 @@ def definition_of(memo: Memo[Any, Any]) -> str | None:
 
 
 def definition_content(memo: Memo[Any, Any], nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns what `definition.json` would hold, and the file of each function and class."""
+    """Returns the content of `definition.json`, with the file of each function and class added."""
     from funes._code import depends_on
 
     options = memo._options.depends_on
@@ -94,7 +94,7 @@ def definition_content(memo: Memo[Any, Any], nodes: list[dict[str, Any]]) -> dic
 
 
 def _file_of(name: str) -> str:
-    """Returns the file of the module that contains the code of this qualified name."""
+    """Returns the file of the module that contains the function or class with a qualified name."""
     module = name
     while module:
         loaded = sys.modules.get(module)

@@ -1,10 +1,10 @@
 """Opens memorious functions that another process pickled.
 
-The definition digest of a payload is never trusted. `open_payload` looks for the function under its name, computes the
-definition from this process's own source, and takes the function if both digests are equal. Otherwise it opens the
-submitted code, which is pickled by value, computes the definition of that, and compares again. If no code has the
-digest, the call raises `DefinitionMismatch`: nothing is run and nothing is stored. docs/clusters.md states the rule for
-users.
+The definition digest of a payload is never trusted. `open_payload` looks for the function under its name, and computes
+the definition from this process's own source. If this digest is that of the payload, it returns the function.
+Otherwise it opens the submitted code, which is pickled by value, computes the definition of this code, and compares
+again. If the digests differ too, the call raises `DefinitionMismatch`: nothing is run and nothing is stored.
+docs/clusters.md states the rule for users.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from funes.errors import DefinitionMismatch
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
 
-#: Limit of the number of payloads that stay open.
+#: The maximum number of payloads whose functions are remembered.
 _MAX_OPEN = 256
 
 _MAIN = ("__main__", "__mp_main__")
@@ -49,7 +49,7 @@ _opened: OrderedDict[tuple[object, ...], _OpenedMemo] = OrderedDict()
 def open_payload(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     """Returns the function of a payload, or a `MismatchedMemo` that says why it cannot run here.
 
-    Raises nothing, since a pool would take an error for a broken worker.
+    Raises nothing, since a pool would treat an error as a broken worker.
     """
     if mains:
         unpack(mains)
@@ -69,7 +69,7 @@ def open_payload(data: bytes, mains: bytes = b"", *classes: type) -> Any:
     _opened[key] = received
     while len(_opened) > _MAX_OPEN:
         _opened.popitem(last=False)
-    if payload.definition is not None:  # sent on as it came
+    if payload.definition is not None:  # if it is sent on, the same bytes are sent
         if received.definition is None:
             received.memo._arrived = data, mains, *classes
             return received.memo
@@ -88,11 +88,11 @@ class _OpenedMemo(NamedTuple):
     #: The digest that this process's own function must have. None for code by value, whose digest
     #: the extension checks.
     definition: str | None
-    #: Kept alive, since `_opened` knows them by their addresses.
+    #: The classes of the payload, kept alive since the keys of `_opened` contain their addresses.
     classes: tuple[type, ...]
 
-    #: This process's own function, if it had another digest. Once it has the submitted one, it
-    #: replaces the code by value.
+    #: This process's own function, if its digest differed. Once its digest is that of the payload,
+    #: the function replaces the code by value.
     own: Any = None
     submitted: str | None = None
 
@@ -131,13 +131,14 @@ def _open_anew(payload: Payload, classes: tuple[type, ...]) -> _OpenedMemo | str
         return _mismatch(payload.name, detail)
 
     if payload.definition is not None:
-        # Checked at the first call: a class that refers to the function may be half made now.
+        # The digest is checked at the first call: now, a class that refers to the function may be
+        # incomplete.
         memo._core.require_definition(payload.as_sent, payload.definition, differs, mismatch)
     return _OpenedMemo(memo, None, classes, found, payload.definition)
 
 
 def _from_value(payload: Payload, classes: tuple[type, ...]) -> Memo[Any, Any] | None:
-    """Returns the submitted code, which uses the modules of this process, or None if the whole code is needed."""
+    """Returns the function in `payload.code`, which uses modules of this process; None if it cannot be used."""
     if payload.code is None:
         return None
     try:
@@ -152,7 +153,7 @@ def _from_value(payload: Payload, classes: tuple[type, ...]) -> Memo[Any, Any] |
 
 
 def _find(payload: Payload) -> tuple[Memo[Any, Any] | None, str]:
-    """Returns the function that this process has under the name, or the reason why it has none."""
+    """Returns the function that this process has under the name in a payload, or the reason why there is none."""
     if not payload.path:
         return None, ""
     if payload.module not in sys.modules and payload.module not in _MAIN:
@@ -171,7 +172,7 @@ def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
     options = payload.options._replace(depends_on=found._options.depends_on)
     if (
         options.signing_key is not None and not options.signing_key.is_known
-    ):  # it is not stored with results
+    ):  # the signing key is not stored with results
         options = options._replace(signing_key=found._options.signing_key)
     if options == found._options:
         if found._cache_root == payload.root:
@@ -186,12 +187,12 @@ def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
 
 
 def _difference(payload: Payload, here: Memo[Any, Any]) -> str:
-    """Returns what differs between the submitted definition and that of this process."""
+    """Returns a message with the differences between the submitted definition and that of this process."""
     from funes._code.definition_diff import changes
 
     submitted = json.loads(zlib.decompress(payload.content))
-    # The graph of the undecorated function: the memorious one may have to match the submitted
-    # definition.
+    # Take the graph of the undecorated function: the memorious function may be required to match
+    # the submitted definition.
     try:
         local = definition_content(here, definition_graph(here.__wrapped__))
     except Exception as error:

@@ -1,7 +1,7 @@
 """Pickles memorious functions for other processes.
 
-A pickled function carries its definition digest. The process that opens it never trusts the digest: it runs only code
-that has this digest there, see `receiving`. docs/clusters.md states the rule for users.
+A pickled function contains its definition digest. The process that opens the pickle never trusts the digest: it runs
+only code whose digest, computed in that process, is equal; see `receiving`. docs/clusters.md states the rule for users.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]]:
-    """Returns what pickle stores for a memorious function. Equal functions give equal bytes."""
+    """Returns the reduction of a memorious function for pickle. Equal functions have equal pickles."""
     if memo._arrived is not None:
-        # A new payload would carry the definition that the code has here, not the one that it must
-        # have.
+        # A new payload would contain the definition that the code has in this process, not the
+        # submitted one.
         return open_payload, memo._arrived
     carries_classes = _carries_classes()
     sent = _pickled_payload(memo, carries_classes)
@@ -51,9 +51,9 @@ def token_of(memo: Memo[Any, Any]) -> object:
 
 
 def _carries_classes() -> bool:
-    """Returns whether the running pickler carries classes of the main program by value, as cloudpickle does.
+    """Returns whether the running pickler writes classes of the main program by value, as cloudpickle does.
 
-    Such a class is left to that pickler, so that the function and the arguments share one class.
+    Then that pickler writes these classes, so that the function and the arguments share one class.
     Libraries that contain a copy of cloudpickle (joblib, loky, Ray) keep the name of its module.
     """
     frame = sys._getframe(2)
@@ -76,7 +76,7 @@ def _pickled_payload(memo: Memo[Any, Any], carries_classes: bool) -> PickledPayl
         return _make(memo, None, carries_classes)
     sent = memo._sent.get(key)
     if sent is not None and sent.classes:
-        # The outer pickler carries the classes in the state in which calls have left them by now.
+        # The outer pickler writes the classes in their current state, which calls may have changed.
         is_as_sent = sent.as_sent == memo._core.definition_as_it_is(memo)
         sent = sent if is_as_sent else None
     if sent is None:
@@ -141,7 +141,7 @@ def _numbering(classes: list[type]) -> Callable[[type], int]:
 
 
 def _path_of(memo: Memo[Any, Any]) -> str:
-    """Returns the attributes that lead from its module to a function, or "" if none do."""
+    """Returns the path of attributes that leads from a function's module to the function; "" if there is none."""
     module = memo.__module__ or ""
     for path in (memo.__qualname__, _mangled(memo.__qualname__)):
         if attribute_at(module, path) is memo:

@@ -1,4 +1,4 @@
-"""Source text of functions in the form in which it travels: code by value has no file in the receiving process."""
+"""Packs and unpacks the source text of functions, since code by value has no file in the receiving process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from funes._code import source_cache
 from funes._code.source import statement_of
 from funes._memo.payload import PICKLE_PROTOCOL
 
-#: Limit of the number of packed texts that are remembered as unpacked.
+#: The maximum number of packed source texts that are remembered as unpacked.
 _MAX_UNPACKED = 256
 
 _MAIN = ("__main__", "__mp_main__")
 
 
 def pack(functions: Iterable[FunctionType]) -> bytes:
-    """Returns the statements that contain some functions, in the form that `unpack` takes.
+    """Packs the source text of the statements that contain functions; `unpack` reads the result.
 
-    Of each file only these statements are kept, on the lines where they stand.
+    Each statement keeps its line numbers. The rest of each file is left out.
     """
     packed: dict[int, tuple[str, str, list[str]]] = {}
     for function in functions:
@@ -40,7 +40,7 @@ def pack(functions: Iterable[FunctionType]) -> bytes:
 
 
 def unpack(packed: bytes) -> None:
-    """Registers packed texts, so that functions made from the same code find their source."""
+    """Registers packed source texts, so that functions made from the same code find their source."""
     if packed and packed not in _unpacked:
         for module, filename, lines in pickle.loads(zlib.decompress(packed)):
             source_cache.arrive(module, filename, lines)
@@ -53,7 +53,7 @@ _unpacked: OrderedDict[bytes, None] = OrderedDict()
 
 
 def pack_main() -> bytes:
-    """Returns the packed texts of the main program, whose classes may have instances among arguments."""
+    """Packs the source texts of the main program, whose classes may have instances among arguments."""
     global _main_texts
     code = tuple(_code_of_main())
     if _main_texts is None or [*map(id, code)] != [*map(id, _main_texts[0])]:
@@ -74,7 +74,7 @@ def _code_of_main() -> Iterator[Any]:
 
 
 def _functions_of(thing: Any) -> Iterator[FunctionType]:
-    """Yields functions whose statements contain all code of a function or class."""
+    """Yields the functions whose source is needed for a function or class: a function itself, or its methods."""
     values = [thing] if isinstance(thing, FunctionType) else list(vars(thing).values())
     for value in values:
         inner = getattr(value, "fget", value)

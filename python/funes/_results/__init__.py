@@ -8,10 +8,10 @@
         columns        arranges results in columns
         dataframes     makes tables of pandas and polars, and Parquet files
         preview        shows a few results as text and HTML
-          text           shortens and escapes texts
+          text           shortens and escapes strings
     cache          defines `open_cache`
       stored         lists functions, their versions and their entries
       stored_files   checks and deletes their files
       lookup         finds a function, version or entry by a name
-    usage          counts in `stats.json` what hits saved
+    usage          counts the hits and the time that they saved, in `stats.json`
 """

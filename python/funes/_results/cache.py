@@ -27,16 +27,16 @@ def open_cache(
     signing_key: str | bytes | None = None,
     verify: str = "once",
 ) -> Cache:
-    """Open a cache folder to see what is stored in it.
+    """Opens a cache folder, to list and read what is stored in it.
 
-    Listing functions, versions and entries reads names, sizes and dates, and imports no user code.
-    Reading an entry (`StoredEntry.input`, `StoredEntry.load`, results as data) unpickles it, which
-    imports the modules of the classes in it and may run any code. Read only from folders that you
-    trust.
+    Listing functions, versions and entries reads the names, sizes and dates of files, and imports no
+    user code. Reading an entry (`StoredEntry.input`, `StoredEntry.load`, results as data) unpickles
+    the entry, which imports the modules of its classes and may run any code. Read entries only from
+    folders that you trust.
 
     Args:
-        path: The cache folder. The default is the folder that memorious functions would use here:
-            the environment variable ``FUNES_CACHE_DIR``, or ``cache`` in the working directory.
+        path: The cache folder. The default is the default folder of memorious functions: the
+            environment variable ``FUNES_CACHE_DIR``, or ``cache`` in the working directory.
         signing_key: The secret that signs entries, as in ``memorious(signing_key=...)``. The
             default is the environment variable ``FUNES_SIGNING_KEY``, if it is set.
         verify: How often large entries are compared with their checksums when they are read, as in
@@ -46,7 +46,7 @@ def open_cache(
     Raises:
         TypeError: `signing_key` is neither a string nor bytes, or empty.
         ValueError: `path` is a URL, or `verify` is none of ``"once"``, ``"always"``, ``"never"``.
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: The folder does not exist.
         NotADirectoryError: `path` is a file.
 
     Example:
@@ -73,11 +73,11 @@ class Cache:
 
     @property
     def path(self) -> Path:
-        """The folder, as an absolute path."""
+        """The cache folder, as an absolute path."""
         return Path(self._store.root)
 
     def functions(self) -> list[StoredFunction]:
-        """List the functions that have stored results, sorted by name.
+        """Lists the functions that have stored results, sorted by name.
 
         Raises:
             OSError: The folder cannot be listed.
@@ -92,16 +92,16 @@ class Cache:
         return sorted(found, key=lambda function: (function.name, function.qualified_name))
 
     def function(self, name: str) -> StoredFunction:
-        """Find a function by its name, its qualified name, the end of that, or its folder.
+        """Finds a function by its name, its qualified name, the end of the qualified name, or its folder.
 
         Raises:
-            KeyError: No function has the name, and the message lists the functions of the cache;
-                or several functions have it.
+            KeyError: No function has this name, or several functions have it. If none has it, the
+                message lists the functions of the cache.
         """
         return by_name(name, self.functions(), self.path)
 
     def _versions(self) -> Iterator[StoredVersion]:
-        """Yield the versions of all functions, each once: functions with equal code share one."""
+        """Yields the versions of all functions, each once: functions with equal code share one."""
         seen: set[str] = set()
         for function in self.functions():
             for version in function._versions():
@@ -110,16 +110,16 @@ class Cache:
                     yield version
 
     def objects(self) -> Iterator[StoredObject]:
-        """Yield the large arguments, which are stored once for all calls that have them."""
+        """Yields the large arguments, which are stored once for all calls that have them."""
         folder = os.path.join(self._store.root, OBJECTS)
         for name, size, modified in Listing(folder):
             yield StoredObject(self._store, folder, name, size, modified)
 
     def unused_objects(self) -> list[StoredObject]:
-        """List the large arguments that no entry refers to, and that may be deleted. Reads every entry.
+        """Lists the large arguments that no entry refers to, and that may be deleted. Reads every entry.
 
-        Leaves out large arguments that were stored or came into use within the last day: the call
-        may be about to store its result.
+        Leaves out large arguments that were stored or came into use within the last day, since a
+        call may be about to store an entry that refers to them.
 
         Raises:
             OSError: An entry cannot be read now. It may refer to any large argument.
@@ -134,7 +134,7 @@ class Cache:
         return [stored for stored in found if stored.hash not in used]
 
     def damaged(self) -> Iterator[StoredFile]:
-        """Yield the quarantined files of all functions and of large arguments."""
+        """Yields the quarantined files of all functions and of large arguments."""
         for version in self._versions():
             yield from version.damaged()
         yield from damaged_files(self._store, os.path.join(self._store.root, OBJECTS))
@@ -149,12 +149,12 @@ class StoredObject(StoredFile):
     __slots__ = ()
 
     def load(self) -> Any:
-        """Unpickle the value; raises as `StoredEntry.input` does."""
+        """Unpickles the large argument. Raises the same errors as `StoredEntry.input`."""
         found = self._store.read_object(self.hash)
         if found is None:
             raise FileNotFoundError(2, "the large argument has been deleted", self._path)
         return pickler.load(found.body, found.fast)
 
     def verify(self) -> CheckResult:
-        """Compare every byte of the file with its checksum and signature, as `StoredEntry.verify` does."""
+        """Compares every byte of the file with its checksum and signature, as `StoredEntry.verify` does."""
         return CheckResult(*self._store.check_object(self.hash))

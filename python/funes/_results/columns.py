@@ -11,18 +11,20 @@ Cells = dict[int, Any]
 
 
 class Shape(NamedTuple):
-    """The columns that are known before any result is read."""
+    """The columns of a table that are known before any result is read."""
 
-    #: The parameters in the order of the signature, without ``**kwargs``; None if not known.
+    #: The parameters in the order of the signature, without ``**kwargs``; None if they are not
+    #: known.
     parameters: list[str] | None = None
-    #: The name of ``**kwargs``, whose items get columns of their own.
+    #: The name of ``**kwargs``, whose items get columns of their own; None if there is none.
     keywords: str | None = None
-    #: True if results of several definitions may be included; each then has its definition hash.
+    #: True if the table may contain results of several definitions, and so has a column for the
+    #: definition hash.
     is_mixed: bool = False
 
     @classmethod
     def of(cls, memo: Any, is_mixed: bool) -> Shape:
-        """Return the shape of the inputs of a memorious function."""
+        """Returns the known columns of a table of a memorious function's results."""
         parameters = inspect.signature(memo).parameters.values()
         variadic = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
         ignored = getattr(getattr(memo, "_options", None), "ignore", ())
@@ -31,7 +33,7 @@ class Shape(NamedTuple):
 
 
 class Table:
-    """Collects the cells of results. `columns` decides names last, as any row may add one."""
+    """Collects the cells of a table. Any row may add a column, so `columns` names the columns at the end."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -44,7 +46,7 @@ class Table:
         self._definitions: Cells = {}
 
     def add(self, result: dict[str, Any]) -> None:
-        """Add a row."""
+        """Adds a result as a row."""
         row = self.rows
         self.rows += 1
         for name, value in result["input"].items():
@@ -65,7 +67,7 @@ class Table:
             self._definitions[row] = result["definition"]
 
     def columns(self, exclude: Iterable[str] = ()) -> dict[str, Cells]:
-        """Return the cells by the final names of the columns, from left to right.
+        """Returns the cells by the final names of the columns, from left to right.
 
         Raises:
             KeyError: `exclude` names a column that does not exist. Without rows, any name is
@@ -103,7 +105,7 @@ class Table:
 
 
 def check(parameter: str, names: Iterable[str], columns: Iterable[str]) -> None:
-    """Raise KeyError, which lists the columns, if one of `names` is not among `columns`."""
+    """Raises a KeyError that lists the columns, if one of `names` is not among `columns`."""
     unknown = [name for name in names if name not in columns]
     if unknown:
         raise KeyError(

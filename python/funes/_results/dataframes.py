@@ -19,10 +19,10 @@ _MAX_EXACT_INT = 2**53  # floats represent all smaller integers exactly
 
 
 def import_optional(caller: str, library: str, extra: str) -> Any:
-    """Import a library that `caller` needs.
+    """Imports a library that `caller` needs.
 
     Raises:
-        ImportError: It is not installed; the message says how to install it.
+        ImportError: The library is not installed. The message says how to install it.
     """
     try:
         return importlib.import_module(library)
@@ -37,7 +37,7 @@ def import_optional(caller: str, library: str, extra: str) -> Any:
 
 
 def to_pandas(pandas: Any, table: Table, exclude: list[str], index: list[str]) -> pd.DataFrame:
-    """Convert a table as `Results.to_pandas` describes."""
+    """Converts a table as `Results.to_pandas` describes."""
     columns = table.columns(exclude)
     both = [name for name in index if name in exclude]
     if table.rows:
@@ -55,7 +55,7 @@ def to_pandas(pandas: Any, table: Table, exclude: list[str], index: list[str]) -
 
 
 def _series(pandas: Any, cells: Cells, rows: int) -> Any:
-    """Make a column with a type that holds all values unchanged."""
+    """Makes a column with a type that holds all values unchanged."""
     # dtype=object first: pandas would expand lists and arrays.
     values = pandas.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
     is_complete = len(cells) == rows
@@ -72,7 +72,7 @@ def _series(pandas: Any, cells: Cells, rows: int) -> Any:
 
 
 def to_polars(polars: Any, table: Table, exclude: list[str]) -> pl.DataFrame:
-    """A table as `Results.to_polars` describes it."""
+    """Converts a table as `Results.to_polars` describes."""
     columns = {
         name: _polars_series(polars, name, _values(cells, table.rows))
         for name, cells in table.columns(exclude).items()
@@ -82,7 +82,7 @@ def to_polars(polars: Any, table: Table, exclude: list[str]) -> pl.DataFrame:
 
 
 def to_parquet(caller: str, table: Table, path: str | os.PathLike[str], exclude: list[str]) -> None:
-    """Write a table as `Results.to_parquet` describes, with pyarrow, else with polars."""
+    """Writes a table as `Results.to_parquet` describes, with pyarrow or, if that is missing, with polars."""
     columns = {name: _values(cells, table.rows) for name, cells in table.columns(exclude).items()}
     for name, values in columns.items():
         if _type_of(values) is None:
@@ -113,7 +113,7 @@ def _polars_series(polars: Any, name: str, values: list[Any]) -> Any:
 
 
 def _values(cells: Cells, rows: int) -> list[Any]:
-    """Return the values of a column by row, None if missing. numpy values become Python's."""
+    """Returns the values of a column, one per row; None for a missing value. Converts numpy values to Python."""
     values = [cells.get(row) for row in range(rows)]
     kinds = set(map(type, values)) - {type(None)}
     if any(kind.__module__ == "numpy" for kind in kinds):
@@ -125,7 +125,7 @@ def _values(cells: Cells, rows: int) -> list[Any]:
 
 
 def _to_python(value: Any) -> Any:
-    """Convert a number or array of numpy to Python objects, unless that loses precision."""
+    """Converts a number or array of numpy to Python objects, unless that loses precision."""
     if type(value).__module__ != "numpy":
         return value
     converted = value.tolist() if hasattr(value, "tolist") else value
@@ -133,9 +133,9 @@ def _to_python(value: Any) -> Any:
 
 
 def _type_of(values: Iterable[Any]) -> Any:
-    """Return a common type that no library alters; None if the values have none.
+    """Returns the common type of some values, if every library keeps values of this type; else None.
 
-    It is a type, ``("list", type)`` for lists and tuples, ``("dict", ((key, type), ...))`` for
+    Returns a type, ``("list", type)`` for lists and tuples, ``("dict", ((key, type), ...))`` for
     dicts with the same keys, or "null" if there are no values.
     """
     present = [value for value in values if value is not None]

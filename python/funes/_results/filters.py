@@ -12,25 +12,26 @@ from funes.errors import UnhashableArgumentError
 #: The values of `where=`: a mapping of input values, or a function of the dict of inputs.
 Where = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
-#: Takes the head of a result, whose large arguments may be references; returns whether it matches.
+#: A function that takes the head of a result and returns whether the result matches. Large
+#: arguments in the head may be references.
 Filter = Callable[[dict[str, Any]], bool]
 
 
 def make_filter(
     store: Store, where: Where | None, names: list[str] | None, keywords: str | None
 ) -> Filter | None:
-    """Make a filter of results; None if `where` is None.
+    """Makes a filter of results; None if `where` is None.
 
     Args:
-        store: The cache, which holds large arguments.
+        store: The cache, which contains the large arguments.
         where: The condition that the user gave.
         names: The names that inputs can have; None if they are not known.
         keywords: The name of ``**kwargs``, if the function has it.
 
     Raises:
-        KeyError: No input can have that name.
+        KeyError: `where` names an input that no result can have.
         TypeError: `where` is neither a mapping nor a function.
-        UnhashableArgumentError: A value cannot be part of a key, and so cannot be an input.
+        UnhashableArgumentError: A value in `where` cannot be part of a key, so no input can equal it.
     """
     if where is None:
         return None
@@ -61,7 +62,8 @@ class _Equal:
         self._store = store
         self._keywords = keywords
         self._wanted = {name: hash_value(value) for name, value in where.items()}
-        #: The value hashes of large arguments by the hash of their files; many results share them.
+        #: Maps the hash in the file name of a large argument to its value hash, since many results
+        #: share a large argument.
         self._hashes: dict[str, str | None] = {}
 
     def __call__(self, head: dict[str, Any]) -> bool:
@@ -72,7 +74,7 @@ class _Equal:
         if stored is None:
             if name not in inputs:
                 inputs = inputs.get(self._keywords)
-            # A string replaces keyword arguments that could not be stored.
+            # If keyword arguments could not be stored, a string replaces them.
             return _hash(inputs[name]) if isinstance(inputs, dict) and name in inputs else None
         if stored not in self._hashes:
             single = {"input": {}, "objects": {name: stored}}
@@ -85,4 +87,4 @@ def _hash(value: Any) -> str | None:
     try:
         return hash_value(value)
     except UnhashableArgumentError:
-        return None  # equal to no value
+        return None  # which equals no hash

@@ -21,25 +21,27 @@ def load_cached_results(
     versions: str | Iterable[str] = "current",
     inputs_only: bool = False,
 ) -> Results:
-    """Return the stored results of a memorious function as data, see `Results`.
+    """Returns the stored results of a memorious function as data, see `Results`.
 
     Args:
         fn: A memorious function. It is not run.
-        where: Selects results. A mapping from names of arguments to values, compared as arguments
-            of calls are (by `hash_value`: 1, 1.0 and True differ, arrays are equal by their
-            elements). Or a function that takes the dict of the arguments and returns whether to
-            keep the result. The outputs of other results are not loaded.
-        versions: Selects definitions of the function: ``"current"``; ``"all"`` that have results;
-            or definition hashes, or their first digits. With anything but ``"current"``, each
-            result has its definition hash under ``'definition'``. After an edit of the function or
-            of what it uses, earlier results stay on disk under their own definition. Functions of
-            the same name in other modules or classes have versions of their own.
-        inputs_only: Do not load outputs; the dicts then have no ``'output'``.
+        where: The condition for the results to return: a mapping from names of arguments to values,
+            or a function that takes the dict of the arguments and returns whether to keep the
+            result. Values are compared as in cache keys (by `hash_value`): 1, 1.0 and True differ,
+            and arrays are equal if their elements are. Only the outputs of matching results are
+            loaded.
+        versions: The definitions of the function whose results are returned: ``"current"``;
+            ``"all"`` definitions that have results; or a list of definition hashes or of their first
+            digits. With anything but ``"current"``, each result has its definition hash under
+            ``'definition'``. After an edit of the function or of code that it uses, earlier results
+            stay on disk under their own definition. Results of other functions with the same name
+            are never included.
+        inputs_only: If true, outputs are not loaded, and the dicts have no ``'output'``.
 
     Raises:
-        TypeError: `fn` is not memorious; `where` is neither a mapping nor a function.
+        TypeError: `fn` is not memorious, or `where` is neither a mapping nor a function.
         KeyError: `where` names an argument that the function does not have (checked for
-            ``"current"`` only); a hash in `versions` matches no version, or several.
+            ``"current"`` only), or a hash in `versions` matches no version or several versions.
         UnhashableArgumentError: A value in `where` cannot be part of a key.
 
     Example:
@@ -56,10 +58,10 @@ def load_cached_results_as_pandas(
     exclude: str | Iterable[str] | None = None,
     index: str | Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the stored results of a memorious function as a `pandas.DataFrame`.
+    """Returns the stored results of a memorious function as a `pandas.DataFrame`.
 
-    Short for ``load_cached_results(fn).to_pandas(exclude, index)``. `Results.to_pandas` describes
-    the columns.
+    This is a short form of ``load_cached_results(fn).to_pandas(exclude, index)``.
+    `Results.to_pandas` describes the columns.
 
     Args:
         fn: A memorious function. It is not run.
@@ -72,7 +74,7 @@ def load_cached_results_as_pandas(
         ImportError: pandas is not installed.
 
     Warns:
-        CacheWarning: A result cannot be read; it is left out.
+        CacheWarning: A result cannot be read, and is left out.
 
     Example:
         >>> load_cached_results_as_pandas(train, index="lr")          # doctest: +SKIP
@@ -92,7 +94,7 @@ def _of_memo(
     versions: str | Iterable[str] = "current",
     inputs_only: bool = False,
 ) -> Results:
-    memo = getattr(fn, "__func__", fn)  # a method of an instance
+    memo = getattr(fn, "__func__", fn)  # `fn` may be a method of an instance
     if not all(hasattr(memo, name) for name in ("_store", "_function_name", "definition")):
         name = getattr(fn, "__qualname__", None) or f"an object of type {type(fn).__name__}"
         raise TypeError(
@@ -122,7 +124,7 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
     folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
     stored = StoredFunction(memo._store, folder, memo._identity)
     if versions == "all":
-        # On file systems that ignore case, versions of `F` lie in the folder of `f`.
+        # On file systems that ignore case, versions of `F` are in the folder of `f`.
         own = (None, memo._function_name)
         found = [each.definition for each in stored._versions() if each._true_name in own]
         # Another function with the same code may have stored results under the current definition.

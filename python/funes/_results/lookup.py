@@ -11,11 +11,11 @@ _LISTED_NAMES = 10
 
 
 class AmbiguousNameError(KeyError):
-    """Several functions, versions or entries match a name."""
+    """Raised if several functions, versions or entries match a name."""
 
 
 class Named(Protocol):
-    """A stored function, as far as names matter."""
+    """The attributes of a stored function by which it can be found."""
 
     @property
     def qualified_name(self) -> str: ...
@@ -28,17 +28,17 @@ N = TypeVar("N", bound=Named)
 
 
 def by_prefix(kind: str, prefix: str, items: Iterable[T], hash_of: Callable[[T], str]) -> T:
-    """Return the only item whose hash starts with a prefix.
+    """Returns the only item whose hash starts with a prefix.
 
     Args:
-        kind: The word for an item in errors.
+        kind: The word for an item in error messages.
         prefix: The first digits of the hash.
-        items: The items to search; each is held only if it matches, since there may be millions.
-        hash_of: Returns the hash of an item.
+        items: The items to search. Only matching items stay in memory, since there may be millions.
+        hash_of: A function that returns the hash of an item.
 
     Raises:
-        KeyError: No hash starts so.
-        AmbiguousNameError: Several hashes do, or `prefix` is empty.
+        KeyError: No hash starts with the prefix.
+        AmbiguousNameError: Several hashes start with the prefix, or `prefix` is empty.
     """
     found: list[T] = []
     first: list[str] = []
@@ -60,11 +60,11 @@ def by_prefix(kind: str, prefix: str, items: Iterable[T], hash_of: Callable[[T],
 
 
 def by_name(name: str, functions: Iterable[N], cache: Path) -> N:
-    """Return the only function with a name, see `matches`.
+    """Returns the only function with a name, see `matches`.
 
     Raises:
-        KeyError: No function has the name; the message lists the functions of the cache.
-        AmbiguousNameError: Several functions have it.
+        KeyError: No function has the name. The message lists the functions of the cache.
+        AmbiguousNameError: Several functions have the name.
     """
     functions = list(functions)
     found = matches(functions, name)
@@ -78,9 +78,9 @@ def by_name(name: str, functions: Iterable[N], cache: Path) -> N:
 
 
 def matches(functions: Iterable[N], name: str) -> list[N]:
-    """Return the functions with a name.
+    """Returns the functions with a name.
 
-    A function can be named by its name, its qualified name, the end of that, or its folder.
+    A function matches its name, its qualified name, the end of its qualified name, and its folder.
     """
     functions = list(functions)
     found = [each for each in functions if name in each._spellings()]

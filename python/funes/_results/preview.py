@@ -9,7 +9,7 @@ from typing import Any
 from funes._results.columns import Cells, Table
 from funes._results.text import cut, escaped
 
-#: The number of characters of a value that are shown, and the number of columns.
+#: The maximum number of characters of a value, and of columns, that are shown.
 _MAX_CHARACTERS = 24
 _MAX_COLUMNS = 12
 
@@ -19,11 +19,11 @@ _short.maxlevel = 2
 
 
 class NotLoaded(str):
-    """Stands for a value that is too large to load for a preview."""
+    """A string that a preview shows in place of a value that is too large to load."""
 
 
 def as_text(title: str, table: Table) -> str:
-    """Format a title and the rows below it, with aligned columns."""
+    """Formats a title and the rows below it, with aligned columns."""
     lines = _lines(table)
     if not table.rows:
         return title
@@ -33,7 +33,7 @@ def as_text(title: str, table: Table) -> str:
 
 
 def as_html(title: str, table: Table) -> str:
-    """Format a title and the rows below it as a table in HTML."""
+    """Formats a title and the rows below it as a table in HTML."""
     caption = f"<p>{html.escape(title)}</p>"
     if not table.rows:
         return caption
@@ -68,5 +68,5 @@ def _cell(cells: Cells, row: int) -> str:
 
 
 def _fitted(text: str) -> str:
-    # The slice bounds the work for names of any length.
+    # The slice limits the work for long strings.
     return cut(escaped(text[: 2 * _MAX_CHARACTERS]), _MAX_CHARACTERS)

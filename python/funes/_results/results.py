@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Iteration yields up to this many results in the order of storing. With more, the first result
-#: would have to wait until all are listed.
+#: The maximum number of results that iteration yields in the order of storing. To sort more, the
+#: first result would have to wait until all are listed.
 _MAX_SORTED = 1000
 
 #: The number of rows that `repr` shows.
 _PREVIEW_ROWS = 10
-#: `repr` does not load outputs of larger files.
+#: The maximum size of a file whose output `repr` loads.
 _MAX_PREVIEW_BYTES = 1 << 20
 
 
 class Folder(NamedTuple):
-    """The function and definition of a folder of results; the checksums of its entries cover both."""
+    """The function and the definition of a folder of results. The checksums of its entries cover both."""
 
     function: str
     definition: str
 
 
 class _Location(NamedTuple):
-    """The location of one result. Sorts by the time of storing, then by name."""
+    """The location of one result. Locations are sorted by the time of storing, then by name."""
 
     modified: int
     arguments: str
@@ -55,16 +55,16 @@ class Results:
     current one were requested.
 
     Each iteration reads the files again, one at a time, so that only one result is in memory. Up
-    to 1,000 results come in the order of storing, and those stored at the same time in the order
-    of their file names. More results come in the order of the folder, so that the first is
-    available at once. Tables are always in the order of storing. Results that are stored meanwhile
-    may be missed.
+    to 1,000 results are yielded in the order of storing, and results that were stored at the same
+    time in the order of their file names. If there are more results, they are yielded in the order
+    of the folder, so that the first result is available at once. Tables are always in the order of
+    storing. An iteration may miss results that are stored while it runs.
 
-    ``len()`` is the number of results. Without `where` it counts files and reads none. With
-    `where` it reads all inputs; ``list()`` calls it, too.
+    ``len()`` is the number of results. Without `where`, ``len()`` counts files and reads none. With
+    `where`, it reads all inputs. ``list()`` calls ``len()``, too.
 
-    Results that cannot be read are skipped with a `CacheWarning`; their files stay unchanged.
-    Errors of a function given as `where` reach the caller.
+    Results that cannot be read are skipped with a `CacheWarning`; their files stay unchanged. If
+    `where` is a function, its exceptions reach the caller.
 
     Example:
         >>> results = load_cached_results(train, where=lambda given: given["lr"] < 0.1)  # doctest: +SKIP
@@ -91,7 +91,7 @@ class Results:
         self._shape = shape
         self._matches = matches
         self._inputs_only = inputs_only
-        #: Called with the path of a file that cannot be read, and the reason.
+        #: A function that is called with the path of a file that cannot be read, and the reason.
         self._skip = _warn_skipped
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -99,7 +99,7 @@ class Results:
             result = self._read(location)
             if result is not None:
                 yield result
-            del result  # keeps one result in memory
+            del result  # so that only one result is in memory
 
     def __len__(self) -> int:
         return sum(map(self._is_match, self._locations()))
@@ -114,13 +114,13 @@ class Results:
         exclude: str | Iterable[str] | None = None,
         index: str | Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """Return a `pandas.DataFrame` with one row per result, in the order of storing.
+        """Returns a `pandas.DataFrame` with one row per result, in the order of storing.
 
         The columns, from left to right:
 
-        - one column per argument, with its name, in the order of the signature. ``*args`` is one
-          column of tuples; each keyword in ``**kwargs`` has its own column. ``global_seed`` comes
-          last, if any call had it;
+        - the arguments: one column for each, in the order of the signature. ``*args`` is one column
+          of tuples; each keyword in ``**kwargs`` has its own column. If any call had a
+          ``global_seed``, its column is the last of these;
         - the output: one column per key if it is a dict, else the column ``output``;
         - ``time``: the run time in seconds;
         - ``definition``: the definition hash, if versions other than the current one were
@@ -136,23 +136,24 @@ class Results:
           ``<kwargs>.<keyword>``;
         - a key of the output that is no string is in ``output.<repr of the key>``.
 
-        A value that a result does not have is NaN (integers then become floats, unless that would
-        change them). None stays None.
+        If a result has no value for a column, the cell is NaN. Integers in such a column become
+        floats, unless that would change them. None stays None.
 
         Args:
             exclude: The name or names of columns to leave out.
             index: The name or names of columns that become the index.
 
         Returns:
-            The frame. Without results it is empty, with the columns of the arguments and ``time``;
-            `exclude` and `index` then accept any names, since those of the output are not known.
+            The DataFrame. If there are no results, it is empty, with the columns of the arguments and
+            ``time``. `exclude` and `index` then accept any names, since the names of the output are
+            not known.
 
         Raises:
             KeyError: `exclude` or `index` names a column that does not exist.
             ImportError: pandas is not installed.
 
         Warns:
-            CacheWarning: A result cannot be read; it is left out.
+            CacheWarning: A result cannot be read, and is left out.
         """
         return self._to_pandas("to_pandas", exclude, index)
 
@@ -162,7 +163,7 @@ class Results:
         return dataframes.to_pandas(pd, self._table(), excluded, indexed)
 
     def to_polars(self, exclude: str | Iterable[str] | None = None) -> pl.DataFrame:
-        """Return a `polars.DataFrame` with the columns of `to_pandas`.
+        """Returns a `polars.DataFrame` with the columns of `to_pandas`.
 
         Missing values and None are null. A column of integers and floats becomes a column of
         floats if that changes no value; tuples become lists. A column whose values do not have one
@@ -176,7 +177,7 @@ class Results:
             ImportError: polars is not installed.
 
         Warns:
-            CacheWarning: A result cannot be read; it is left out.
+            CacheWarning: A result cannot be read, and is left out.
         """
         pl = dataframes.import_optional("to_polars", "polars", "polars")
         return dataframes.to_polars(pl, self._table(), _names(exclude))
@@ -184,23 +185,23 @@ class Results:
     def to_parquet(
         self, path: str | os.PathLike[str], exclude: str | Iterable[str] | None = None
     ) -> None:
-        """Write a Parquet file with the columns of `to_polars`. Uses pyarrow, else polars.
+        """Writes a Parquet file with the columns of `to_polars`. Uses pyarrow, else polars.
 
         No value is converted to a string: a column whose values do not have one Parquet type is
         refused.
 
         Args:
-            path: The file; an existing one is replaced.
+            path: The path of the file. An existing file is replaced.
             exclude: The name or names of columns to leave out.
 
         Raises:
-            TypeError: Parquet has no type for the values of a column; the message names it.
+            TypeError: Parquet has no type for the values of a column. The message names the column.
             KeyError: `exclude` names a column that does not exist.
             ImportError: Neither pyarrow nor polars is installed.
             OSError: The file cannot be written.
 
         Warns:
-            CacheWarning: A result cannot be read; it is left out.
+            CacheWarning: A result cannot be read, and is left out.
         """
         dataframes.to_parquet("to_parquet", self._table(), path, _names(exclude))
 
@@ -213,7 +214,7 @@ class Results:
         return preview.as_html(*self._preview())
 
     def _preview(self) -> tuple[str, Table]:
-        """Return a title and the first rows. Bounds the work, since a debugger may ask at any time."""
+        """Returns a title and the first rows, with limited work, since a debugger may call it at any time."""
         total = sum(1 for _ in self._locations())
         limit = _PREVIEW_ROWS if self._matches is None else _MAX_SORTED
         found = list(filter(self._is_match, islice(self._in_order(), limit)))
@@ -231,13 +232,13 @@ class Results:
     # Reading
 
     def _locations(self) -> Iterator[_Location]:
-        """Yield the locations of the results in the order of the folders."""
+        """Yields the locations of the results in the order of the folders."""
         for folder in self._folders:
             for arguments, size, modified in Listing(self._store.folder(*folder)):
                 yield _Location(modified, arguments, folder, size)
 
     def _in_order(self) -> Iterator[_Location]:
-        """Yield the locations in the order of storing, unless there are too many."""
+        """Yields the locations in the order of storing, unless there are too many."""
         locations = self._locations()
         first = list(islice(locations, _MAX_SORTED + 1))
         if len(first) <= _MAX_SORTED:
@@ -254,9 +255,9 @@ class Results:
         return table
 
     def _read(self, location: _Location, *, is_preview: bool = False) -> dict[str, Any] | None:
-        """Read one result; None if it does not match or cannot be read.
+        """Reads one result; returns None if the result does not match or cannot be read.
 
-        A preview is read without warnings, and without large outputs.
+        A preview emits no warnings, and does not load large outputs.
         """
         entry = self._attempt(
             location, is_preview, self._store.read, *location.folder, location.arguments
@@ -294,7 +295,7 @@ class Results:
     def _attempt(
         self, location: _Location, is_silent: bool, work: Callable[..., T], *args: Any
     ) -> T | None:
-        """Call `work`; if it fails, warn and return None, so that one bad file stops no iteration."""
+        """Calls `work`. If `work` fails, warns and returns None, so that one bad file stops no iteration."""
         try:
             return work(*args)
         except Exception as error:

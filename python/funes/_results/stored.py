@@ -48,17 +48,17 @@ class StoredFunction:
     def __init__(self, store: Store, folder: str, identity: str) -> None:
         self._store = store
         self._folder = folder
-        #: Empty if no version records its function.
+        #: The module and qualified name of the function; empty if no version records them.
         self._identity = identity
 
     @property
     def folder(self) -> Path:
-        """The folder of its versions, and of those of other functions with its name."""
+        """The folder of the function's versions. Other functions with the same name share the folder."""
         return Path(self._folder)
 
     @cached_property
     def name(self) -> str:
-        """Its name; the name of its folder if the original name is neither recorded nor evident."""
+        """The name of the function, or the name of its folder if the original name is not known."""
         folder = os.path.basename(self._folder)
         own = self._identity.rpartition(".")[2].rpartition(":")[2]
         if own and folded(safe_name(own)) == folded(folder):
@@ -68,22 +68,24 @@ class StoredFunction:
 
     @property
     def module(self) -> str:
-        """The name of its module; for a program, its file and folder; ``"?"`` if it is not recorded."""
+        """The name of the function's module. For a program: its file and folder. ``"?"`` if not recorded."""
         return self._identity.partition(":")[0] or _UNKNOWN
 
     @property
     def qualified_name(self) -> str:
-        """Its module and qualified name: ``mine.train.Model.fit``."""
+        """The function's module and qualified name: ``mine.train.Model.fit``."""
         return function_identity.label(self._identity or f"{_UNKNOWN}:{self.name}")
 
     @cached_property
     def _label(self) -> str:
-        """Its name in listings: the qualified name if it shares its folder with other functions."""
+        """The function's name in listings: the qualified name, if other functions share the folder."""
         alone = len(functions_in(self._store, self._folder)) <= 1
         return self.name if alone else self.qualified_name
 
     def versions(self) -> list[StoredVersion]:
-        """List its versions; the version with the latest result comes first. Lists all their folders.
+        """Lists the versions of the function, the version with the latest result first.
+
+        To sort the versions, this lists the folder of each version.
 
         Raises:
             OSError: The folder cannot be listed.
@@ -96,30 +98,34 @@ class StoredFunction:
         return sorted(self._versions(), key=age)
 
     def version(self, definition: str) -> StoredVersion:
-        """Find a version by its definition hash, or by the first digits if they are unique.
+        """Finds a version by its definition hash, or by the first digits if they are unique.
 
         Raises:
-            KeyError: No version matches, or several do.
+            KeyError: No version matches, or several versions match.
         """
         return by_prefix("version", definition, self._versions(), lambda each: each.definition)
 
     def definitions(self) -> list[str]:
-        """Return the definition hashes of its versions, sorted."""
+        """Returns the definition hashes of the function's versions, sorted."""
         return definitions_of(self._folder, self._identity)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """Return the results of all versions; `where`, `inputs_only` as in `load_cached_results`.
+        """Returns the results of all versions of the function.
 
         Each result has its definition hash under ``'definition'``. Keyword arguments for
         ``**kwargs`` are one input, a dict.
 
+        Args:
+            where: See `load_cached_results`.
+            inputs_only: See `load_cached_results`.
+
         Raises:
-            As `StoredVersion.results`.
+            FunesError, KeyError, TypeError, UnhashableArgumentError: See `StoredVersion.results`.
         """
         return results_of(self, self._versions(), where, inputs_only, is_mixed=True)
 
     def remove(self) -> DeletedFiles:
-        """Delete all versions that no other function shares, and the folder if it is empty then.
+        """Deletes all versions that no other function shares, then the folder if it is empty.
 
         Raises:
             OSError: A file cannot be deleted, or a folder is a link.
@@ -135,7 +141,7 @@ class StoredFunction:
         return [StoredVersion(self, definition) for definition in self.definitions()]
 
     def _spellings(self) -> set[str]:
-        """Return the ways to write its name; a user may also leave out leading parts."""
+        """Returns the spellings of the function's name that commands accept, without shortened ones."""
         written = set(function_identity.spellings(self._identity or f"{_UNKNOWN}:{self.name}"))
         return {self.name, os.path.basename(self._folder), *written}
 
@@ -144,23 +150,25 @@ class StoredFunction:
 
 
 def functions_in(store: Store, folder: str) -> list[StoredFunction]:
-    """List the functions that have versions in a folder."""
+    """Lists the functions that have versions in a folder."""
     return [StoredFunction(store, folder, each) for each in _by_function(folder)]
 
 
 def definitions_of(folder: str, wanted: str) -> list[str]:
-    """List the definition hashes in a folder that belong to the function with an identity."""
+    """Lists the definition hashes in a folder that belong to the function with the identity `wanted`."""
     return _by_function(folder, wanted).get(wanted, [])
 
 
 def _by_function(folder: str, wanted: str = "") -> dict[str, list[str]]:
-    """Group the definition hashes in a folder by the identity of their function.
+    """Groups the definition hashes in a folder by the identity of their function.
 
-    Hashes without a recorded function are under "", or under the only function if there is one.
+    Hashes without a recorded function belong to the identity "", or to the only function if the
+    folder has only one.
 
     Args:
-        folder: The folder.
-        wanted: An identity that keeps this spelling in the answer, if the function has versions.
+        folder: The folder of the function name.
+        wanted: An identity. If the function has versions, the result contains this spelling of its
+            identity.
     """
     found = {
         name: read_functions(os.path.join(folder, name))
@@ -183,7 +191,7 @@ def _by_function(folder: str, wanted: str = "") -> dict[str, list[str]]:
 
 
 def subfolders(folder: str) -> list[str]:
-    """List the names of the folders in a folder, sorted.
+    """Lists the names of the folders in a folder, sorted.
 
     Links to folders are included, since a cache may be spread over disks.
     """
@@ -195,15 +203,15 @@ def subfolders(folder: str) -> list[str]:
 
 
 class Summary(NamedTuple):
-    """Numbers about the entries of a version, taken from its folder; no entry is read."""
+    """Numbers about the entries of a version, taken from a listing of its folder. No entry is read."""
 
     #: The number of entries.
     entries: int
-    #: The total size of their files.
+    #: The total size of the entries' files, in bytes.
     bytes: int
-    #: The time at which the first was stored, in UTC; None without entries.
+    #: The time at which the first entry was stored, in UTC; None if there are no entries.
     first: datetime | None
-    #: The time at which the last was stored, in UTC; None without entries.
+    #: The time at which the last entry was stored, in UTC; None if there are no entries.
     last: datetime | None
 
 
@@ -211,7 +219,7 @@ class StoredVersion:
     """A version of a function: the results that are stored under one of its definitions.
 
     Attributes:
-        function: The function.
+        function: The function to which the version belongs.
         definition: The definition hash: 40 hexadecimal digits.
     """
 
@@ -223,11 +231,11 @@ class StoredVersion:
 
     @property
     def folder(self) -> Path:
-        """The folder of the entries."""
+        """The folder of the version's entries."""
         return Path(self._folder)
 
     def entries(self) -> Iterator[StoredEntry]:
-        """Yield the entries in the order of the folder; none is read.
+        """Yields the entries in the order of the folder, without reading them.
 
         Raises:
             OSError: The folder cannot be listed.
@@ -236,16 +244,16 @@ class StoredVersion:
             yield StoredEntry(self, name, size, modified)
 
     def entry(self, arguments: str) -> StoredEntry:
-        """Find an entry by its argument hash, or by the first digits if they are unique.
+        """Finds an entry by its argument hash, or by the first digits if they are unique.
 
         Raises:
-            KeyError: No entry matches, or several do.
+            KeyError: No entry matches, or several entries match.
         """
         return by_prefix("entry", arguments, self.entries(), lambda each: each.hash)
 
     @cached_property
     def summary(self) -> Summary:
-        """The number and size of the entries, and the first and last date; computed once."""
+        """The number and size of the version's entries, and their first and last date; computed once."""
         count, size = 0, 0
         first: int | None = None
         last: int | None = None
@@ -257,28 +265,32 @@ class StoredVersion:
         return Summary(count, size, *dates)
 
     def seconds(self) -> float:
-        """Return the total run time of the stored calls in seconds.
+        """Returns the total run time of the stored calls in seconds.
 
-        Reads every entry; an entry that cannot be read counts 0.0.
+        Reads every entry. The run time of an entry that cannot be read is taken as 0.0.
         """
         return sum(map(seconds_of, self.entries()), 0.0)
 
     def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
-        """Return the results as data; `where` and `inputs_only` as in `load_cached_results`.
+        """Returns the results of the version as data.
 
         Keyword arguments for ``**kwargs`` are one input, a dict, since the function is not loaded.
 
+        Args:
+            where: See `load_cached_results`.
+            inputs_only: See `load_cached_results`.
+
         Raises:
             FunesError: The name of the function is not known, so that no entry can be verified.
-            KeyError: `where` names an argument that the version does not have, if its parameters
-                are recorded.
-            TypeError, UnhashableArgumentError: As `load_cached_results`.
+            KeyError: `where` names an argument that the version does not have. This is checked if
+                the parameters of the version are recorded.
+            TypeError, UnhashableArgumentError: See `load_cached_results`.
         """
         return results_of(self.function, [self], where, inputs_only, is_mixed=False)
 
     @cached_property
     def description(self) -> dict[str, Any] | None:
-        """The content of definition.json, see docs/format.md; None if it is missing or damaged."""
+        """The content of the version's definition.json, see docs/format.md; None if it is missing or damaged."""
         try:
             return read_definition(self._folder)
         except (OSError, ValueError):
@@ -286,7 +298,7 @@ class StoredVersion:
 
     @property
     def shared_with(self) -> list[str]:
-        """The qualified names of other functions that share these results, as their code is the same."""
+        """The qualified names of other functions that share the version, because their code is the same."""
         if len(read_functions(self._folder)) < 2:
             return []
         return [
@@ -297,13 +309,13 @@ class StoredVersion:
         ]
 
     def damaged(self) -> Iterator[StoredFile]:
-        """Yield the quarantined files."""
+        """Yields the quarantined files of the version."""
         return damaged_files(self._store, self._folder)
 
     def remove(self) -> DeletedFiles:
-        """Delete all entries of the version and quarantined ones, and its folder if it is empty then.
+        """Deletes all entries and quarantined files of the version, then its folder if it is empty.
 
-        A call in another process that ends meanwhile may store its result again.
+        If a call in another process ends at the same time, it may store its result again.
 
         Raises:
             OSError: A file cannot be deleted, or the folder is a link.
@@ -312,9 +324,10 @@ class StoredVersion:
 
     @cached_property
     def _true_name(self) -> str | None:
-        """The function name that the checksums of its entries cover; None if it is not known.
+        """The function name that the checksums of the version's entries cover; None if it is not known.
 
-        On file systems that ignore case, `F` and `f` share a folder, so that versions may differ.
+        The versions in one folder may have different names: on a file system that ignores case, `F`
+        and `f` share a folder.
         """
         folder = folded(os.path.basename(self.function._folder))
         for name in _names(self.description):
@@ -333,8 +346,8 @@ def results_of(
     inputs_only: bool,
     is_mixed: bool,
 ) -> Results:
-    """Return the results of versions of one function."""
-    # Listings do without these.
+    """Returns the results of versions of one function."""
+    # Listings do not need these modules.
     from funes._results.columns import Shape
     from funes._results.filters import make_filter
     from funes._results.results import Folder, Results
@@ -361,7 +374,7 @@ def results_of(
 
 
 def inputs_of(versions: Iterable[StoredVersion]) -> tuple[list[str] | None, str | None]:
-    """Return the names that inputs of versions can have, None if not recorded; and of ``**kwargs``."""
+    """Returns the names that inputs of versions can have, or None if not recorded; and the name of ``**kwargs``."""
     names: dict[str, None] = {}
     keywords = None
     for version in versions:
@@ -375,7 +388,7 @@ def inputs_of(versions: Iterable[StoredVersion]) -> tuple[list[str] | None, str 
 
 
 def seconds_of(entry: StoredEntry) -> float:
-    """Return the run time of an entry; 0.0 if it cannot be read, which `verify` reports."""
+    """Returns the run time of an entry; 0.0 if it cannot be read, which `verify` reports."""
     try:
         return entry.time
     except Exception:
@@ -383,7 +396,7 @@ def seconds_of(entry: StoredEntry) -> float:
 
 
 def _names(description: dict[str, Any] | None) -> Iterator[str]:
-    """Yield possible values of `__name__`: the recorded one, then the ends of the qualified name."""
+    """Yields possible values of `__name__`: the recorded one, then the ends of the qualified name."""
     recorded = description and description.get("function")
     if isinstance(recorded, str):
         yield recorded
@@ -397,7 +410,7 @@ def _names(description: dict[str, Any] | None) -> Iterator[str]:
 
 
 def guess_name(folder: str) -> str | None:
-    """Guess the name of the function from the name of its folder; None if that is ambiguous."""
+    """Guesses the name of a function from the name of its folder; returns None if that is ambiguous."""
     readable = folder.rpartition("-")[0]
     for name in (folder, readable, f"<{readable}>"):
         if safe_name(name) == folder:
@@ -406,16 +419,16 @@ def guess_name(folder: str) -> str | None:
 
 
 def folded(name: str) -> str:
-    """Normalize a name as a file system that ignores case compares it."""
+    """Normalizes a name as a file system that ignores case compares it."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 class StoredEntry(StoredFile):
-    """One stored call of one version of a function. Its file is read only when needed.
+    """A stored call of a version of a function. The entry's file is read only when needed.
 
     Attributes:
-        version: The version that it belongs to.
-        bytes: The size of its file.
+        version: The version to which the entry belongs.
+        bytes: The size of the entry's file.
 
     Example:
         >>> for entry in open_cache("cache").function("double").versions()[0].entries():  # doctest: +SKIP
@@ -431,17 +444,17 @@ class StoredEntry(StoredFile):
 
     @property
     def arguments(self) -> str:
-        """The argument hash: 40 hexadecimal digits."""
+        """The argument hash of the stored call: 40 hexadecimal digits."""
         return self.hash
 
     @property
     def input(self) -> dict[str, Any]:
-        """The arguments by name. Unpickles them, which imports the modules of their classes.
+        """The arguments of the stored call, by name. Unpickles them, which imports the modules of their classes.
 
         Raises:
-            FileNotFoundError: It has been deleted.
-            OSError: It cannot be read now, is in another version of the format, or is not signed
-                with the signing key.
+            FileNotFoundError: The entry has been deleted.
+            OSError: The entry cannot be read now, is in another version of the format, or is not
+                signed with the signing key.
             DamagedEntryError: The file differs from what was written.
             Exception: Unpickling failed.
         """
@@ -450,26 +463,27 @@ class StoredEntry(StoredFile):
 
     @property
     def time(self) -> float:
-        """The run time in seconds. Unpickles nothing; raises as `input`."""
+        """The run time of the stored call in seconds. Unpickles nothing. Raises the same errors as `input`."""
         seconds: float = self._read(reader.read_seconds)
         return seconds
 
     @property
     def objects(self) -> frozenset[str]:
-        """The hashes of its large arguments, see `Cache.objects`. Nothing is unpickled or verified.
+        """The hashes of the entry's large arguments, see `Cache.objects`. Unpickles and verifies nothing.
 
         Raises:
-            OSError: It cannot be read now; FileNotFoundError if it has been deleted.
+            FileNotFoundError: The entry has been deleted.
+            OSError: The entry cannot be read now.
         """
         return frozenset(large_arguments.named_in_file(self._path))
 
     def load(self) -> dict[str, Any]:
-        """Unpickle it as ``{'input': ..., 'output': ..., 'time': ...}``; raises as `input`."""
+        """Unpickles the entry: ``{'input': ..., 'output': ..., 'time': ...}``. Raises the same errors as `input`."""
         entry: dict[str, Any] = self._read(reader.read_whole)
         return entry
 
     def verify(self) -> CheckResult:
-        """Compare every byte of the file with its checksum, and with its signature if there is a key."""
+        """Compares every byte of the file with its checksum and, if there is a signing key, its signature."""
         name = self.version._true_name
         if name is None:
             return CheckResult("unreadable", self._nameless())

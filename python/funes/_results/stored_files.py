@@ -32,16 +32,16 @@ class CheckResult(NamedTuple):
         False
     """
 
-    #: "found" (sound), "absent" (deleted meanwhile), "damaged", "foreign" (not signed with the
-    #: signing key in use), "format" (in another version of the format) or "unreadable" (it cannot
-    #: be read now).
+    #: "found" (the file is as it was written), "absent" (it has been deleted meanwhile), "damaged",
+    #: "foreign" (it is not signed with the signing key in use), "format" (it is in another version
+    #: of the format) or "unreadable" (it cannot be read now).
     state: str
-    #: The reason; empty for a sound file.
+    #: The reason for a state other than "found"; else empty.
     text: str
 
     @property
     def is_sound(self) -> bool:
-        """True if the file is what was written."""
+        """True if the file is as it was written: the state is "found"."""
         return self.state == "found"
 
 
@@ -50,16 +50,16 @@ class DeletedFiles(NamedTuple):
 
     #: The number of files.
     files: int
-    #: Their total size.
+    #: The total size of the files.
     bytes: int
 
 
 class StoredFile:
-    """A file of a cache, as its folder lists it.
+    """A file of a cache: its path, hash and size, as read from a listing of its folder.
 
     Attributes:
-        hash: The 40 hexadecimal digits of its name.
-        bytes: Its size.
+        hash: The hash in the file name: 40 hexadecimal digits.
+        bytes: The size of the file.
     """
 
     __slots__ = ("_folder", "_modified", "_store", "bytes", "hash")
@@ -82,17 +82,17 @@ class StoredFile:
 
     @property
     def stored(self) -> datetime:
-        """The time at which it was stored, in UTC; the modification time of the file."""
+        """The time at which the file was stored, in UTC. It is the modification time of the file."""
         return date(self._modified)
 
     def remove(self) -> bool:
-        """Delete the file.
+        """Deletes the file.
 
         Returns:
             True if there was a regular file to delete.
 
         Raises:
-            OSError: It cannot be deleted, or lies behind a link.
+            OSError: The file cannot be deleted, or is behind a link.
         """
         refuse_links(self._store, self._folder)
         return _remove_file(self._path) is not None
@@ -102,19 +102,19 @@ class StoredFile:
 
 
 def damaged_files(store: Store, folder: str) -> Iterator[StoredFile]:
-    """Yield the quarantined files of a folder of entries."""
+    """Yields the quarantined files of a folder of entries."""
     folder = os.path.join(folder, DAMAGED)
     for name, size, modified in Listing(folder):
         yield StoredFile(store, folder, name, size, modified)
 
 
 def date(nanoseconds: int) -> datetime:
-    """Convert the time of a file to a date in UTC."""
+    """Converts the time of a file to a date in UTC."""
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
 
 
 def refuse_links(store: Store, folder: str) -> None:
-    """Raise OSError if a folder is reached through a link: other caches may use its target."""
+    """Raises OSError if a link leads to a folder, since other caches may use the target of the link."""
     while len(folder) > len(store.root):
         if os.path.islink(folder):
             raise OSError(f"{folder} is a link: delete the files in its target instead")
@@ -122,10 +122,10 @@ def refuse_links(store: Store, folder: str) -> None:
 
 
 def remove_folder(store: Store, folder: str) -> DeletedFiles:
-    """Delete the files of funes in the folder of a definition, then the folder if it is empty.
+    """Deletes the files of funes in the folder of a definition, then the folder if it is empty.
 
     Raises:
-        OSError: The folder is behind a link, or a file cannot be deleted; earlier files are gone.
+        OSError: The folder is behind a link, or a file cannot be deleted. Files before it are deleted.
     """
     refuse_links(store, folder)
     quarantine = os.path.join(folder, DAMAGED)
@@ -150,7 +150,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _remove_file(path: str) -> int | None:
-    """Delete a regular file and return its size; None if there is none."""
+    """Deletes a regular file and returns its size; returns None if there is no file."""
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):

@@ -1,10 +1,10 @@
-"""Shortens texts, and makes them safe to print."""
+"""Shortens strings, and makes them safe to print."""
 
 from __future__ import annotations
 
 
 def cut(text: str, width: int) -> str:
-    """Cut a text to a number of characters; the last three are dots if any are missing.
+    """Shortens a string to a number of characters. If it is too long, the last three become dots.
 
     >>> cut("abcdefgh", 6), cut("abcdef", 6)
     ('abc...', 'abcdef')
@@ -13,7 +13,7 @@ def cut(text: str, width: int) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Escape the characters that would break a line or control a terminal.
+    r"""Escapes the characters that would break a line or control a terminal.
 
     >>> print(escaped("a\nb\x1b[1m"))
     a\nb\x1b[1m

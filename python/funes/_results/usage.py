@@ -1,8 +1,8 @@
-"""Counts what the entries of a definition saved, over all processes that ended, in `stats.json`.
+"""Counts in `stats.json` the hits of a definition's entries, and the time that the hits saved.
 
-Each process adds its part once, when it ends. The numbers inform users, and `funes gc` ranks entries
-by them; no result depends on them. They are lost if the lock of the file stays taken, if the
-folder is not writable, or if the process is killed.
+Each process adds its own numbers once, when it ends. The numbers inform users, and `funes gc` ranks
+entries by them; no result depends on them. The numbers of a process are lost if another process
+keeps the lock of the file, if the folder is not writable, or if the process is killed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ FILE_NAME = "stats.json"
 #: The format version of the file, see docs/format.md.
 _FORMAT = 1
 
-#: The number of bytes that are read at most; a file that funes wrote is far smaller.
+#: The maximum number of bytes that are read. A file that funes wrote is far smaller.
 _MAX_FILE_BYTES = 4096
 
-#: Workers of a pool end at the same time. Each holds the lock for a fraction of a millisecond.
+#: The attempts to get the lock, and the pause between them. The workers of a pool end at the same
+#: time, and each holds the lock for a fraction of a millisecond.
 _LOCK_ATTEMPTS = 20
 _LOCK_PAUSE_SECONDS = 0.0025
 
@@ -39,12 +40,12 @@ class Stats(NamedTuple):
 
     #: The number of calls that did not run the function.
     hits: int = 0
-    #: The run time that they would have taken, in seconds.
+    #: The run time that these calls would have taken, in seconds.
     saved_seconds: float = 0.0
 
 
 def register() -> None:
-    """Register `save` to run when this process ends."""
+    """Registers `save` to run when this process ends."""
     global _is_registered
     if not _is_registered:
         _is_registered = True
@@ -53,7 +54,10 @@ def register() -> None:
 
 
 def save() -> None:
-    """Add to the files what this process saved since the last call; the largest first, within a limit."""
+    """Adds the numbers of this process since the last `save` to the files, within a time limit.
+
+    The definitions that saved the most time come first.
+    """
     usage = sorted(take_usage(), key=lambda each: -each[2])
     end = monotonic() + _MAX_SAVE_SECONDS
     for folder, hits, seconds in usage:
@@ -64,7 +68,7 @@ def save() -> None:
 
 
 def read(folder: str | os.PathLike[str]) -> Stats | None:
-    """Read the file in the folder of a definition; None if it is missing or not understood."""
+    """Reads the file in the folder of a definition; returns None if it is missing or not understood."""
     with suppress(OSError, ValueError):
         return _parsed(_content(os.path.join(folder, FILE_NAME)))
     return None
@@ -90,7 +94,7 @@ def _add(folder: str, more: Stats) -> None:
 
 
 def _before(path: str) -> Stats | None:
-    """Read the file; zeros if it is missing or invalid; None if a newer funes wrote it."""
+    """Reads the file; returns zeros if it is missing or invalid, and None if a newer funes wrote it."""
     try:
         return _parsed(_content(path))
     except _NewerError:
@@ -109,11 +113,11 @@ def _acquire(lock: Any) -> bool:
 
 
 class _NewerError(ValueError):
-    """The file has a later format version."""
+    """Raised for a file with a later format version."""
 
 
 def _content(path: str) -> bytes:
-    """Read the file without following a link or waiting for a pipe."""
+    """Reads the file without following a link or waiting for a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with open(os.open(path, flags), "rb") as file:
         return file.read(_MAX_FILE_BYTES)
@@ -136,7 +140,7 @@ def _parsed(content: bytes) -> Stats:
 
 
 def _register_in_worker() -> None:
-    """Register `save` in a process of `multiprocessing`, which skips `atexit` if it was forked."""
+    """Registers `save` in a process of `multiprocessing`, which skips `atexit` if it was forked."""
     process = sys.modules.get("multiprocessing.process")
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:

@@ -5,7 +5,8 @@ use std::fmt;
 /// The number of hexadecimal characters of a digest that are shown: 160 bits, as in git and ccache.
 pub const HEX_LENGTH: usize = 40;
 
-/// A BLAKE3 hash of 32 bytes. Encodings contain all of them, paths and the Python API the first 20.
+/// A BLAKE3 hash of 32 bytes. Encodings contain all 32 bytes; paths and the Python API contain the
+/// first 20.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use crate::digest::Digest;
 use crate::parallel;
 
-/// The version of the encoding, a part of every key below. Any change of a released hash raises it.
+/// The version of the encoding, which is part of every BLAKE3 key below. A change of a released
+/// hash needs a new version.
 pub const ENCODING_VERSION: u32 = 1;
 
 /// A use of the hash function.
@@ -15,15 +16,15 @@ pub const ENCODING_VERSION: u32 = 1;
 pub enum Domain {
     /// A node inside an encoding that is too long to be inline.
     Node,
-    /// One round of the refinement that distinguishes the members of a cycle.
+    /// A member of a cycle, in a round of the refinement that distinguishes the members.
     Round,
-    /// A whole cycle, or a member of it.
+    /// A whole cycle, or a member of a cycle.
     Cycle,
     /// The result of `hash_value`.
     Value,
-    /// The result of `hash_definition`; it names the folder of a definition.
+    /// The result of `hash_definition`. The digest names the folder of a definition.
     Definition,
-    /// The arguments of a call; it names an entry.
+    /// The arguments of a call. The digest names an entry.
     Arguments,
 }
 

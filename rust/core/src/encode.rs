@@ -18,10 +18,10 @@ use crate::tags;
 
 use rustc_hash::FxHashMap;
 
-/// The longest node that is inline in its parent, in bytes. A part of the format.
+/// The maximum length in bytes of a node that is inline in its parent. It is part of the format.
 ///
-/// It is large enough that small records need no hash, and small enough that sharing cannot make
-/// the encoding grow exponentially.
+/// The limit is large enough that small records need no hash, and small enough that sharing cannot
+/// make the encoding grow exponentially.
 pub const INLINE_LIMIT: usize = 256;
 
 /// The position where a composite began.
@@ -76,8 +76,8 @@ impl Encoder {
         self.buffer.truncate(start + length);
     }
 
-    /// Writes an int of any size, given in two's complement, little-endian. Removes redundant sign
-    /// bytes.
+    /// Writes an int of any size, which is given as little-endian two's complement. Removes
+    /// redundant sign bytes.
     pub fn big_int(&mut self, twos_complement: &[u8]) {
         let mut bytes = twos_complement;
         while let [rest @ .., before, last] = bytes {
@@ -109,7 +109,7 @@ impl Encoder {
         self.buffer.extend_from_slice(&canonical_bits(imaginary));
     }
 
-    /// Writes bytes under a tag that is followed by a length: str, bytes, bytearray, buffer.
+    /// Writes a tag, a length and bytes: for a str, bytes, bytearray or buffer.
     pub fn blob(&mut self, tag: u8, bytes: &[u8]) -> Sealed {
         if bytes.len() < 0x80 {
             self.buffer.reserve(2 + bytes.len());
@@ -131,7 +131,8 @@ impl Encoder {
         }
     }
 
-    /// Writes `length` bytes like [`Encoder::blob`], which `pieces` feeds one after the other.
+    /// Writes `length` bytes like [`Encoder::blob`]. `pieces` passes them in pieces to the function
+    /// that it gets.
     pub fn blob_in_pieces(&mut self, tag: u8, length: usize, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Sealed {
         if length <= INLINE_LIMIT {
             let mut whole = Vec::with_capacity(length);
@@ -203,8 +204,8 @@ impl Encoder {
         self.move_to(&mark, node, Layout::Ordered, true);
     }
 
-    /// Moves the bytes since `mark`, one closed node, into a reserved node. If it was closed as
-    /// that node (`is_closed`) and is a reference to it, the reference is dropped instead.
+    /// Moves the closed node since `mark` into a reserved node. If the closed node is a reference
+    /// to that reserved node (`is_closed`), the reference is dropped instead.
     pub fn fill(&mut self, mark: Mark, node: NodeId, is_closed: bool) {
         if is_closed && self.holes.len() > mark.holes {
             self.abandon(&mark);
@@ -218,12 +219,12 @@ impl Encoder {
         &self.buffer[start.offset..]
     }
 
-    /// Writes an inline closed node again.
+    /// Writes a closed node again, which is inline.
     pub fn put_short(&mut self, node: &[u8]) {
         self.buffer.extend_from_slice(node);
     }
 
-    /// Writes a closed node that is not inline again.
+    /// Writes a closed node again, which is not inline.
     pub fn put(&mut self, sealed: Sealed) {
         match sealed {
             Sealed::Inline => debug_assert!(false, "an inline node has to be walked again"),

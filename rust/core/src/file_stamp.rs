@@ -1,7 +1,8 @@
 //! File stamps: identity, size and times of a file, which show whether the file has changed.
 //!
 //! Two changes within the time resolution of a file system leave the same times. A stamp is settled
-//! once its last change is older than that: every later change then gives another stamp.
+//! if its last change is older than this resolution. Then every later change gives the file another
+//! stamp.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +20,7 @@ pub struct FileStamp {
     /// Device and inode; zero on systems that do not provide them.
     identity: [u64; 2],
     size: u64,
-    /// In nanoseconds since 1970.
+    /// The modification time, in nanoseconds since 1970.
     modified: i64,
     /// The time of the last change of content or metadata, in nanoseconds since 1970. On Unix,
     /// programs cannot set it.
@@ -54,7 +55,8 @@ impl FileStamp {
         self.identity == other.identity
     }
 
-    /// Returns whether every later change will change the stamp. False if the clock was set back.
+    /// Returns whether every later change of the file will change the stamp. Returns false if the
+    /// clock was set back.
     pub fn is_settled(&self, now: SystemTime, resolution: Duration) -> bool {
         let changed = UNIX_EPOCH + Duration::from_nanos(self.changed.try_into().unwrap_or_default());
         now.duration_since(changed).is_ok_and(|age| age > resolution)

@@ -60,8 +60,8 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// Returns true if all nodes were distinguished. If not, that would take too long, and no
-    /// digest is valid.
+    /// Returns true if all nodes were distinguished. Otherwise that would have taken too long, and
+    /// no digest is valid.
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -96,8 +96,9 @@ impl Graph {
         self.nodes[node.0] = Node { content, holes, layout, definition };
     }
 
-    /// Returns the definitions among `nodes` and their parts. A node without content is a
-    /// definition that is still in the queue: composites are complete when this is called.
+    /// Returns the definitions among `nodes` and the parts of `nodes`. A node without content is a
+    /// definition that is still in the queue, since all composites are complete when this is
+    /// called.
     pub(crate) fn definitions_below(&self, nodes: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
         let mut pending: Vec<NodeId> = nodes.collect();
         let mut seen = FxHashSet::default();
@@ -138,8 +139,8 @@ impl Graph {
         (composites, definitions)
     }
 
-    /// Adds copies of composites. `names` maps each node that they refer to to a node here; the
-    /// copies are added to it.
+    /// Adds copies of composites from another graph. `names` maps each node to which they refer to
+    /// a node of this graph. The copies are added to `names`.
     pub(crate) fn add_copies(&mut self, composites: &[(NodeId, Node)], names: &mut FxHashMap<NodeId, NodeId>) {
         for (node, _) in composites {
             let copy = self.add();
@@ -178,8 +179,8 @@ struct Settling {
     nodes: Vec<Node>,
     /// The bytes that replace a node; empty while they are not known.
     tokens: Vec<Vec<u8>>,
-    /// The members of finished cycles by the hash of their content. A node that repeats one step of
-    /// a cycle is that member, since sharing does not count.
+    /// The members of finished cycles by the hash of their content. A node with the same content as
+    /// a member is equal to that member, since sharing does not count.
     unrolled: FxHashMap<Digest, Vec<u8>>,
     /// The nodes of finished cycles.
     cyclic: FxHashSet<usize>,
@@ -191,8 +192,8 @@ struct Settling {
 }
 
 /// The maximum number of nodes that are hashed to distinguish the members of cycles, which takes
-/// some seconds. A ring of n nodes that differ only in their distance from one special node takes n
-/// * n.
+/// some seconds. A ring of n nodes that differ only in their distance from one special node needs
+/// n² hashes.
 const EFFORT_LIMIT: u64 = 1 << 21;
 
 impl Settling {

@@ -1,8 +1,8 @@
-//! Encodes a short composite of scalars on the stack; the arguments of most calls are such a
+//! Encodes a short composite of scalars on the stack. The arguments of most calls are such a
 //! composite.
 //!
-//! The bytes are those of an [`Encoder`](crate::encode::Encoder) for the same values, without its
-//! heap memory and its graph.
+//! The bytes are the same as those of an [`Encoder`](crate::encode::Encoder), which needs heap
+//! memory and a graph.
 
 use arrayvec::ArrayVec;
 

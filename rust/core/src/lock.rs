@@ -1,4 +1,4 @@
-//! Key locks between processes, also of different hosts.
+//! Key locks between processes, which may be on different hosts.
 //!
 //! Each key locks one byte of the file `.lock` beside the entries of a definition.
 //!
@@ -8,8 +8,8 @@
 //! lives on. (Locks of `flock` and of an open file description would pass to the child.) Two
 //! properties need care:
 //!
-//! - A process can lock a byte again that it has locked: threads need another way to exclude each
-//!   other.
+//! - A process can lock a byte again that it has locked. So threads need another way to exclude
+//!   each other.
 //! - Closing *any* descriptor of the file frees *all* locks that the process has in it. A caller
 //!   therefore keeps a [`LockFile`] open while the process holds a lock in that file, and the same
 //!   file under another name, behind a link, shares the descriptor of the first.
@@ -27,7 +27,7 @@ use crate::file_stamp::FileStamp;
 use crate::store::{filesystem, folders};
 use crate::throttle::Throttle;
 
-/// The name of the file. No entry can have this name, and listings of entries ignore it.
+/// The name of the lock file. No entry can have this name, and listings of entries ignore it.
 const NAME: &str = ".lock";
 
 /// The minimum time between two checks that a file still has the same name; a check costs as much
@@ -37,10 +37,10 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// An open lock file, under one of its names.
 #[derive(Debug)]
 pub struct LockFile {
-    /// Some until this is dropped.
+    /// The open file; none only after the lock file was dropped.
     opened: Option<Arc<Opened>>,
     path: PathBuf,
-    /// The stamp when the file was opened.
+    /// The file stamp at the time when the file was opened.
     stamp: FileStamp,
     is_local: bool,
     look: Throttle,
@@ -53,18 +53,20 @@ pub struct LockFile {
 #[derive(Debug)]
 struct Opened {
     file: File,
-    /// The folder by which it was opened.
+    /// The folder whose path was used to open the file.
     folder: PathBuf,
 }
 
-/// Returns the offset of the byte of a key: 63 bits of the argument digest in hexadecimal digits.
+/// Returns the offset of the byte of a key: the first 63 bits of the argument digest, which is
+/// given in hexadecimal digits.
 pub fn offset(arguments: &str) -> Option<u64> {
     u64::from_str_radix(arguments.get(..16)?, 16).ok().map(|bits| bits >> 1)
 }
 
 impl LockFile {
-    /// Opens the lock file of the definition whose entries are in `folder`; creates both if
-    /// necessary.
+    /// Opens the lock file of the definition whose entries are in `folder`. Creates the folder and
+    /// the file if necessary.
+    ///
     /// `open_files`: all lock files that this process has open. If one of them is the same file,
     /// its descriptor is shared.
     pub fn open<'a>(folder: &Path, open_files: impl IntoIterator<Item = &'a Self>) -> io::Result<Self> {
@@ -101,8 +103,8 @@ impl LockFile {
         self.path.symlink_metadata().is_ok_and(|there| self.is_same(&there))
     }
 
-    /// Returns the folder by which this process opened the file first, which is the same for all
-    /// its names.
+    /// Returns the folder whose path this process used to open the file first. It is the same for
+    /// all names of the file.
     pub fn folder(&self) -> &Path {
         &self.opened().folder
     }
@@ -115,8 +117,8 @@ impl LockFile {
 
     /// Returns the current metadata, if the descriptor still refers to the file that was opened.
     ///
-    /// A program that closes all descriptors, for example to become a daemon, closes this one too,
-    /// and its number may then refer to another file.
+    /// A program that closes all descriptors, for example to become a daemon, closes this
+    /// descriptor too. The number of the descriptor may then refer to another file.
     fn ours(&self) -> Option<Metadata> {
         self.file().metadata().ok().filter(|here| self.is_same(here))
     }
@@ -148,8 +150,8 @@ fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
 impl Drop for LockFile {
     fn drop(&mut self) {
         if self.ours().is_none() {
-            // The descriptor belongs to another part of the program now: closing it would be an
-            // error.
+            // The descriptor now belongs to another part of the program, so it must not be closed
+            // here.
             std::mem::forget(self.opened.take());
         }
     }
@@ -176,8 +178,8 @@ mod unix {
             }
         }
 
-        /// Returns whether this is the given file, so that no other descriptor may be opened for
-        /// it.
+        /// Returns whether this is the file with the given metadata. Then no other descriptor may
+        /// be opened for the file.
         pub(super) fn shares(&self, there: &Metadata) -> bool {
             self.is_same(there) && self.ours().is_some()
         }
@@ -188,8 +190,8 @@ mod unix {
             Ok(())
         }
 
-        /// Returns the process that has locked a byte; none if it is free or locked by another
-        /// host.
+        /// Returns the process that has locked a byte; none if the byte is free or locked by
+        /// another host.
         pub fn holder(&self, offset: u64) -> Option<u32> {
             // Waiting processes hold a read lock for a moment. A test with a read lock ignores
             // them.
@@ -213,7 +215,7 @@ mod unix {
         }
     }
 
-    /// Returns the range of one byte. If file offsets have 31 bits only, most keys cannot be
+    /// Returns the lock range of one byte. If file offsets have only 31 bits, most keys cannot be
     /// locked.
     fn range(kind: impl Into<i32>, offset: u64) -> io::Result<libc::flock> {
         Ok(libc::flock {
@@ -234,8 +236,9 @@ mod unix {
         File::options().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
     }
 
-    /// Lets every user that may write to the folder lock: its owner under any umask, and its group
-    /// if it is shared. Errors are ignored: users that cannot lock compute without a lock.
+    /// Lets every user that may write to the folder lock bytes: the folder's owner under any umask,
+    /// and its group if the folder is shared. Errors are ignored: users that cannot lock compute
+    /// without a lock.
     pub(super) fn share(file: &File, metadata: &Metadata, folder: &Path) {
         let is_shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o020 != 0);
         let wanted = if is_shared { 0o660 } else { 0o600 };
@@ -263,7 +266,7 @@ mod other {
     pub(super) type Held = Mutex<HashMap<u64, FileGuard<Arc<File>>>>;
 
     impl LockFile {
-        /// Locks a byte. Returns false if it is locked.
+        /// Locks a byte. Returns false if the byte is locked already.
         pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
             let place = usize::try_from(offset).map_err(io::Error::other)?;
             let file = Arc::new(self.file().try_clone()?);
@@ -277,8 +280,8 @@ mod other {
             }
         }
 
-        /// Returns false: a lock belongs to its descriptor here, and closing another one frees
-        /// nothing.
+        /// Returns false: on Windows, a lock belongs to its descriptor, and closing another
+        /// descriptor of the file frees no lock.
         #[expect(clippy::unused_self, reason = "other systems use it")]
         pub(super) fn shares(&self, _: &Metadata) -> bool {
             false
@@ -302,7 +305,7 @@ mod other {
 
     pub(super) fn share(_: &File, _: &Metadata, _: &Path) {}
 
-    /// Returns true: an open file keeps its name here.
+    /// Returns true: on Windows, an open file keeps its name.
     pub(super) fn has_name(_: &Metadata) -> bool {
         true
     }

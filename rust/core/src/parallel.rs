@@ -1,8 +1,8 @@
 //! Hashes large buffers on every core.
 //!
-//! The global pool of rayon is not used: its threads do not survive `fork`, and a child that hashes
-//! a large array would wait for them forever. The pool here belongs to the process that made it; a
-//! child makes its own.
+//! This module does not use the global pool of rayon. The threads of that pool do not survive
+//! `fork`, and a child that hashes a large array would wait for them forever. Here, each process
+//! makes a pool of its own.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -35,8 +35,8 @@ pub fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     }
 }
 
-/// Returns the pool of this process, or none if the lock is taken. This never waits: another thread
-/// may have held the lock when the process forked, and then no thread releases it.
+/// Returns the pool of this process, or none if the lock of the pool is taken. Never waits: another
+/// thread may have held the lock when the process forked, and then no thread releases it.
 fn pool() -> Option<&'static ThreadPool> {
     let mut guard = match POOL.try_lock() {
         Ok(guard) => guard,
@@ -48,8 +48,8 @@ fn pool() -> Option<&'static ThreadPool> {
         return Some(owned.pool);
     }
     let pool = ThreadPoolBuilder::new().thread_name(|_| "funes-hash".to_owned()).build().ok()?;
-    // Leaked on purpose: dropping the parent's pool in a child would wait for threads that do not
-    // exist there.
+    // Leak the pool on purpose: dropping the parent's pool in a child would wait for threads that
+    // do not exist in the child.
     let pool: &'static ThreadPool = Box::leak(Box::new(pool));
     *guard = Some(OwnedPool { process, pool });
     Some(pool)

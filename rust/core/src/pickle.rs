@@ -1,11 +1,11 @@
 //! Converts a fast pickle, with large buffers out of band, to a portable pickle, with aligned
 //! buffers in band.
 //!
-//! Pickled with `buffer_callback`, an object becomes a stream that requests its buffers one by one
-//! (`NEXT_BUFFER`). That stream is the fast pickle. The portable pickle replaces each request by
-//! the buffer itself, as a `BYTEARRAY8`, or as a `BINBYTES8` if it was marked as read-only; any
-//! unpickler makes the same object of it. Operations without effect are inserted before it, so that
-//! the buffer starts at a multiple of [`ALIGNMENT`].
+//! With `buffer_callback`, an object is pickled as a stream that requests its buffers one by one
+//! (`NEXT_BUFFER`). This stream is the fast pickle. The portable pickle contains the buffer in
+//! place of each request, as a `BYTEARRAY8`, or as a `BINBYTES8` if the buffer was marked as
+//! read-only. Any unpickler makes the same object from both pickles. Operations without effect are
+//! inserted before each buffer, so that the buffer starts at a multiple of [`ALIGNMENT`].
 
 use std::collections::BTreeSet;
 
@@ -47,9 +47,9 @@ const OPENING: usize = 1 + 8;
 /// A portable pickle, whose buffers are in band.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// The bytes between the buffers.
-    glue: Vec<u8>,
-    /// The number of bytes of `glue` before each buffer.
+    /// The bytes of the pickle without the contents of the buffers.
+    opcodes: Vec<u8>,
+    /// The number of bytes of `opcodes` before each buffer.
     cuts: Vec<usize>,
     /// The positions of the buffers, in the order in which the stream requests them.
     pub spans: Vec<Span>,
@@ -73,47 +73,47 @@ impl Body {
                     let length = *lengths.next()?;
                     let is_read_only = stream.get(end) == Some(&READONLY_BUFFER);
                     body.align(before);
-                    body.glue.push(if is_read_only { BINBYTES8 } else { BYTEARRAY8 });
-                    body.glue.extend((length as u64).to_le_bytes());
-                    body.cuts.push(body.glue.len());
-                    body.spans.push(Span { offset: (body.glue.len() + before) as u64, length: length as u64 });
+                    body.opcodes.push(if is_read_only { BINBYTES8 } else { BYTEARRAY8 });
+                    body.opcodes.extend((length as u64).to_le_bytes());
+                    body.cuts.push(body.opcodes.len());
+                    body.spans.push(Span { offset: (body.opcodes.len() + before) as u64, length: length as u64 });
                     before = before.checked_add(length)?;
                     at = end + usize::from(is_read_only);
                     continue;
                 }
                 READONLY_BUFFER => return None,
-                _ => body.glue.extend_from_slice(stream.get(at..end)?),
+                _ => body.opcodes.extend_from_slice(stream.get(at..end)?),
             }
             at = end;
         }
-        (lengths.next().is_none() && body.glue.last() == Some(&STOP)).then_some(body)
+        (lengths.next().is_none() && body.opcodes.last() == Some(&STOP)).then_some(body)
     }
 
-    /// Returns the bytes of the pickle in pieces, which alternate between glue and buffers.
+    /// Returns the bytes of the pickle in pieces, which alternate between opcodes and buffers.
     pub fn pieces<'a>(&'a self, buffers: &[&'a [u8]]) -> Vec<&'a [u8]> {
         let mut pieces = Vec::with_capacity(2 * buffers.len() + 1);
         let mut start = 0;
         for (&cut, buffer) in self.cuts.iter().zip(buffers) {
-            pieces.extend([&self.glue[start..cut], buffer]);
+            pieces.extend([&self.opcodes[start..cut], buffer]);
             start = cut;
         }
-        pieces.push(&self.glue[start..]);
+        pieces.push(&self.opcodes[start..]);
         pieces
     }
 
     /// Adds operations without effect, so that the payload of the next operation is aligned.
     fn align(&mut self, before: usize) {
-        let missing = (self.glue.len() + before + OPENING).wrapping_neg() % ALIGNMENT;
+        let missing = (self.opcodes.len() + before + OPENING).wrapping_neg() % ALIGNMENT;
         match missing {
             0 => {}
-            2 => self.glue.extend([NONE, POP]),
-            // A short string of zeros, which is dropped. If one byte is missing, it fills one more
-            // alignment unit.
+            2 => self.opcodes.extend([NONE, POP]),
+            // Push a short string of zeros and drop it. If only one byte is missing, the string is
+            // longer by one alignment unit.
             _ => {
                 let length = if missing < 3 { missing + ALIGNMENT } else { missing } - 3;
-                self.glue.extend([SHORT_BINBYTES, length as u8]);
-                self.glue.resize(self.glue.len() + length, 0);
-                self.glue.push(POP);
+                self.opcodes.extend([SHORT_BINBYTES, length as u8]);
+                self.opcodes.resize(self.opcodes.len() + length, 0);
+                self.opcodes.push(POP);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::domain::Domain;
 use crate::encode::Encoder;
 use crate::tags;
 
-/// A value, as the extension would write it.
+/// A value that is written in the same way as by the extension.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A node of one tag: `None`, a bool, `...`.

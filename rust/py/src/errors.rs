@@ -32,8 +32,8 @@ pub(crate) fn one_line(py: Python<'_>, error: &PyErr) -> String {
     if line.is_empty() { kind } else { format!("{kind}: {line}") }
 }
 
-/// Returns the outcome of a query to an object, or None if it raised. `KeyboardInterrupt` is raised
-/// again at the next check for signals.
+/// Returns the outcome of a query to an object, or None if the query raised an exception.
+/// `KeyboardInterrupt` is raised again at the next check for signals.
 pub(crate) fn quietly<T>(py: Python<'_>, outcome: PyResult<T>) -> Option<T> {
     outcome
         .inspect_err(|error| {

@@ -1,5 +1,5 @@
-//! A cell that is protected by the interpreter's lock, at no cost for a hit; by a mutex in builds
-//! without that lock.
+//! A cell that the interpreter's lock protects, at no cost for a hit. In builds without that lock,
+//! a mutex protects the cell.
 
 #[cfg(not(Py_GIL_DISABLED))]
 use std::cell::RefCell;
@@ -42,8 +42,8 @@ impl<T> GilCell<T> {
         return work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Like `with`, for the garbage collector, which may run while the value is in use. Then `work`
-    /// is not called.
+    /// Passes the value to `work` like `with`, unless the value is in use. It is for the garbage
+    /// collector, which may run while the value is in use.
     pub(crate) fn try_with<R>(&self, _: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         #[cfg(not(Py_GIL_DISABLED))]
         return self.0.try_borrow_mut().ok().map(|mut value| work(&mut value));

@@ -67,7 +67,7 @@ hooks! {
     MISSING = "missing";
     /// Attributes of classes that do not count.
     CLASS_NOISE = "class_noise";
-    /// How the state of a value is found and read, if it is another one in each thread or context.
+    /// Functions that find and read the state of a value which differs between threads or contexts.
     STATE_OF = "state_of";
     HOLDS_GENERATOR = "holds_generator";
     WARN_OF_CHANGES = "warn_of_changes";

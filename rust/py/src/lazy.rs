@@ -1,9 +1,9 @@
 //! Cells that are filled at their first use, possibly by several threads at once.
 //!
 //! A `PyOnceLock` may release the interpreter's lock before it is filled. If another thread forks
-//! then, the cell is never filled in the child, and every use hangs. Here the value is
-//! created first and stored afterwards. No thread waits; if two threads create a value, one is
-//! dropped.
+//! then, the cell is never filled in the child, and every use hangs. A cell of this module creates
+//! the value first and stores it afterwards. No thread waits. If two threads create a value, one of
+//! the values is dropped.
 
 use std::sync::OnceLock;
 
@@ -24,8 +24,8 @@ impl<T> Lazy<T> {
 
     /// Returns the value, created by `make` if there is none.
     ///
-    /// The thread is attached while the value is stored, and runs no Python code, so no fork can
-    /// happen meanwhile.
+    /// While the value is stored, the thread is attached and runs no Python code, so no fork can
+    /// happen.
     pub(crate) fn get_or_try_init(&self, _: Python<'_>, make: impl FnOnce() -> PyResult<T>) -> PyResult<&T> {
         if let Some(value) = self.0.get() {
             return Ok(value);
@@ -65,8 +65,8 @@ impl Name {
     }
 }
 
-/// Interns a text at its first use, like PyO3's macro of the same name, but without a cell that
-/// waits.
+/// Interns a string at its first use, like PyO3's macro of the same name, but without a cell that
+/// makes a thread wait.
 macro_rules! intern {
     ($py:expr, $text:expr) => {{
         static NAME: $crate::lazy::Name = $crate::lazy::Name::new($text);

@@ -67,7 +67,8 @@ mod _funes {
     #[pymodule_export]
     const PROTOCOL: u8 = funes_core::pickle::PROTOCOL;
 
-    /// Length in characters or bytes above which the size of a text within an argument is measured.
+    /// The length in characters or bytes above which the size of a string in an argument is
+    /// measured.
     #[pymodule_export]
     const LONG: usize = crate::call::fast_miss::LONG;
 

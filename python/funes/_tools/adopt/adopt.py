@@ -33,29 +33,31 @@ class _Translated(NamedTuple):
     path: str
     #: The stored entry.
     entry: Entry
-    #: The argument hash in the adopting version.
+    #: The argument hash of the result in the adopting version.
     arguments: str
-    #: The translated input, and the hashes of its large arguments; None if nothing changes.
+    #: The translated input, and the hashes of its large arguments. None if the input stays the
+    #: same.
     head: dict[str, Any] | None
 
 
 class Adoption(NamedTuple):
-    """Copies the results of one version to another. Writes nothing before `carry_out`."""
+    """A plan to copy the results of one version to another. Nothing is written before `carry_out`."""
 
     subject: Subject
     #: The version whose results are copied.
     source: StoredVersion
-    #: The name of its function, which the checksums of its entries cover.
+    #: The name of the source version's function, which the checksums of its entries cover.
     function: str
-    #: Translates its arguments.
+    #: The translation from the arguments of the source version to those of the adopting version.
     translation: Translation
-    #: Its parameters, if they are known.
+    #: The parameters of the source version; None if they are not known.
     parameters: Parameters | None
-    #: What its code reads of the code of its arguments; None if not known.
+    #: The parts that the source version's code reads of the code of its arguments, in bits of
+    #: `read_parts`; None if they are not known.
     reading: int | None
 
     def changes(self) -> list[Change] | None:
-        """List the changes since the source version; None if they are not recorded."""
+        """Lists the changes since the source version; None if they are not recorded."""
         folder = self.subject.folder(self.subject.definition)
         before, after = self.source.description, self.subject.content or _content(folder)
         if not before or not after or not before["nodes"] or not after["nodes"]:
@@ -63,10 +65,10 @@ class Adoption(NamedTuple):
         return changes(before, after)
 
     def look(self) -> AdoptionResult:
-        """Count the results that can be copied. Writes nothing.
+        """Counts the results that can be copied. Writes nothing.
 
         Raises:
-            AdoptionError: Two results would get the same key, or none can be copied.
+            AdoptionError: Two results would get the same key, or no result can be copied.
             OSError: The folder cannot be listed.
         """
         left_out: list[str] = []
@@ -76,7 +78,12 @@ class Adoption(NamedTuple):
         return self._outcome(entries, left_out)
 
     def carry_out(self) -> AdoptionResult:
-        """Copy the results. Raises as `look` before it writes; OSError if a result cannot be stored."""
+        """Copies the results.
+
+        Raises:
+            AdoptionError: See `look`. Nothing has been written.
+            OSError: A folder cannot be listed, or a result cannot be stored.
+        """
         self.look()
         left_out: list[str] = []
         subject, entries = self.subject, 0
@@ -115,7 +122,7 @@ class Adoption(NamedTuple):
         )
 
     def _translated(self, left_out: list[str]) -> Iterator[_Translated]:
-        """Yield the results that can be copied; appends a line to `left_out` for any other result."""
+        """Yields the results that can be copied, and appends a line to `left_out` for each other result."""
         store, translation = self.subject.store, self.translation
         keeps_hashes = (
             self.parameters is not None
@@ -150,7 +157,7 @@ class Adoption(NamedTuple):
             yield _Translated(path, entry, arguments, head)
 
     def _hash(self, head: Mapping[str, Any], arguments: str) -> str:
-        """Return the argument hash of a result in the adopting version."""
+        """Returns the argument hash of a result in the adopting version."""
         objects = dict(head.get("objects", {}))
         whole: dict[str, dict[str, Any]] = {"input": dict(head["input"]), "objects": objects}
         large_arguments.resolve(self.subject.store, whole)
@@ -165,7 +172,7 @@ class Adoption(NamedTuple):
 
 
 def adopt(memo: Memo[Any, Any], old: str, **how: Any) -> AdoptionResult:
-    """Copy the results of an earlier version, see `Memo.adopt`."""
+    """Copies the results of an earlier version, see `Memo.adopt`."""
     return plan(subject_of(memo), old, **how).carry_out()
 
 
@@ -178,7 +185,7 @@ def plan(
     drop: str | Iterable[str] = (),
     function: str | None = None,
 ) -> Adoption:
-    """Find the source version, and match its parameters; `Memo.adopt` describes the arguments.
+    """Finds the source version, and matches its parameters. `Memo.adopt` describes the arguments.
 
     Raises:
         AdoptionError: The version is not found or ambiguous, or the parameters do not match.
@@ -198,7 +205,7 @@ def plan(
 
 
 def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:
-    """Find the version from which results are copied."""
+    """Finds the version from which results are copied."""
     cache = Cache(subject.store)
     folder = os.path.dirname(subject.folder(subject.definition))
     functions = functions_in(cache._store, folder)
@@ -236,7 +243,7 @@ def _content(folder: str) -> Content | None:
 
 
 def _parameters(version: StoredVersion) -> Parameters | None:
-    """Return the parameters of an earlier version; None if they are not known."""
+    """Returns the parameters of an earlier version; None if they are not known."""
     parameters = (version.description or {}).get("parameters")
     is_sound = isinstance(parameters, list) and all(
         name is None or isinstance(name, str) for name in parameters

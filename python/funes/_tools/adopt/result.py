@@ -15,7 +15,7 @@ class AdoptionResult(NamedTuple):
 
     #: The definition hash of the version whose results were copied.
     definition: str
-    #: The definition hash of the version that got them.
+    #: The definition hash of the version that got the copies.
     into: str
     #: The number of copied results.
     entries: int
@@ -26,12 +26,12 @@ class AdoptionResult(NamedTuple):
         return "\n".join([f"copied {self.summary()}", *self.omissions()])
 
     def summary(self) -> str:
-        """Format the numbers: ``12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4``."""
+        """Formats the outcome: ``12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4``."""
         results = "1 result" if self.entries == 1 else f"{self.entries} results"
         return f"{results} of {self.definition[:12]} to {self.into[:12]}"
 
     def omissions(self) -> list[str]:
-        """List the results that were left out, one line per reason."""
+        """Lists the results that were left out, one line per reason."""
         omitted = [(path, reason) for path, _, reason in (x.partition(": ") for x in self.left_out)]
         lines = [
             f"left out: {f'{count} results: ' if count > 1 else ''}{text}"

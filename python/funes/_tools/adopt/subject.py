@@ -17,26 +17,27 @@ class Subject(NamedTuple):
 
     store: Store
     function: str
-    #: Module and qualified name, see `funes._entries.function_identity`.
+    #: The module and qualified name of the function, see `funes._entries.function_identity`.
     identity: str
     definition: str
     parameters: Parameters
-    #: What its code reads of the code of its arguments, in bits of `funes._code.read_parts`; None if
-    #: not known.
+    #: The parts that the function's code reads of the code of its arguments, in bits of
+    #: `funes._code.read_parts`; None if they are not known.
     reading: int | None
-    #: The content of its `definition.json`; None for a version that is stored already.
+    #: The content of the version's `definition.json`; None for a version that is stored already.
     content: Content | None
     shared: bool
-    #: Takes a run time in seconds; returns whether the result must survive a power cut.
+    #: A function that takes a run time in seconds and returns whether the result must survive a
+    #: power cut.
     is_durable: Callable[[float], bool]
 
     def folder(self, definition: str) -> str:
-        """Return the folder of the entries of a version."""
+        """Returns the folder of the entries of a version."""
         return self.store.folder(self.function, definition)
 
 
 def subject_of(memo: Memo[Any, Any]) -> Subject:
-    """Describe the current version of a function."""
+    """Describes the current version of a function."""
     definition = memo._core.definition(memo)
     return Subject(
         store=memo._store,

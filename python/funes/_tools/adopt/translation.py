@@ -16,7 +16,7 @@ _SEED = "global_seed"
 
 
 class Translation(NamedTuple):
-    """Maps the parameters of an earlier version to those of a new one.
+    """Maps the parameters of an earlier version to the parameters of a new version.
 
     Example:
         >>> translation = Translation({"activation": "relu"}, {"lr": "rate"}, ("verbose",), ("rate", "activation"))
@@ -24,23 +24,23 @@ class Translation(NamedTuple):
         {'rate': 0.1, 'activation': 'relu', 'global_seed': 7}
     """
 
-    #: New parameters, each with the value that the earlier version implied.
+    #: The new parameters, each with the value that the earlier version used instead.
     add: dict[str, Any]
-    #: Old name -> new name.
+    #: Maps old names of parameters to new names.
     rename: dict[str, str]
-    #: Parameters that the new version lacks.
+    #: The parameters that the new version lacks.
     drop: tuple[str, ...]
     #: The parameters of the new version.
     parameters: Parameters
 
     def check(self, old: Parameters) -> None:
-        """Check that every parameter of both versions is accounted for.
+        """Checks that every parameter of each version has a counterpart, or is added or dropped.
 
         Args:
             old: The parameters of the earlier version.
 
         Raises:
-            AdoptionError: A parameter is missing, or a name is no parameter.
+            AdoptionError: A parameter has no counterpart, or a name is not a parameter.
         """
         before, after = _counted(old), _counted(self.parameters)
         for option, names, known, version in (
@@ -79,16 +79,17 @@ class Translation(NamedTuple):
             )
 
     def keeps_hashes(self, old: Parameters) -> bool:
-        """Return whether equal arguments have equal hashes in both versions: no position changes."""
+        """Returns whether the arguments of a call have the same hash in both versions: no position changes."""
         if self.add or self.drop:
             return False
         return [name and self.rename.get(name, name) for name in old] == list(self.parameters)
 
     def inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate the input of an entry.
+        """Translates the input of an entry.
 
         Raises:
-            AdoptionError: Its arguments do not match the parameters of the earlier version.
+            AdoptionError: The arguments of the entry do not match the parameters of the earlier
+                version.
         """
         renamed = self.names(inputs)
         if len(renamed) + sum(name in inputs for name in self.drop) != len(inputs) or any(
@@ -103,10 +104,10 @@ class Translation(NamedTuple):
         return {name: found[name] for name in (*counted, *seed)}
 
     def result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate an entry, or its head.
+        """Translates an entry, or the head of an entry.
 
         Raises:
-            AdoptionError: As `inputs`.
+            AdoptionError: See `inputs`.
         """
         translated = {**result, "input": self.inputs(result["input"])}
         if "objects" in result:
@@ -114,7 +115,7 @@ class Translation(NamedTuple):
         return translated
 
     def names(self, by_name: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate the keys of a dict that is indexed by arguments; drops dropped ones."""
+        """Translates the keys of a dict, which are names of parameters. Leaves out dropped parameters."""
         return {
             self.rename.get(name, name): value
             for name, value in by_name.items()
@@ -122,12 +123,12 @@ class Translation(NamedTuple):
         }
 
 
-#: All combinations of the bits of `funes._code.read_parts`: what code may read of other code.
+#: All combinations of the bits of `funes._code.read_parts` for parts of code that code may read.
 _READINGS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
 
 
 def reading_in(content: Mapping[str, Any]) -> int | None:
-    """Return what the code reads of the code of its arguments; None if it is not recorded.
+    """Returns the parts that a version's code reads of the code of its arguments; None if not recorded.
 
     Args:
         content: The content of `definition.json`.
@@ -137,15 +138,16 @@ def reading_in(content: Mapping[str, Any]) -> int | None:
 
 
 def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | None) -> str:
-    """Return the argument hash of a call of a version.
+    """Returns the argument hash that a call has in a version.
 
     Args:
         parameters: The parameters of the version.
-        inputs: The arguments by name.
-        reading: What its code reads of the code of the arguments; None if not known.
+        inputs: The arguments of the call, by name.
+        reading: The parts that the version's code reads of the code of its arguments; None if they are
+            not known.
 
     Raises:
-        AdoptionError: `reading` is not known, and the hash depends on it.
+        AdoptionError: `reading` is None, and the hash depends on it.
     """
     hashes = {
         hash_arguments(list(parameters), inputs, each)
@@ -162,22 +164,26 @@ def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | No
 def is_faithful(
     parameters: Parameters, inputs: Mapping[str, Any], arguments: str, reading: int | None
 ) -> bool:
-    """Return whether the input of an entry equals the arguments of the call.
+    """Returns whether the input of an entry equals the arguments of the call.
 
-    It differs if an argument could not be stored, or if its class has changed since.
+    The input differs if an argument could not be stored, or if the class of an argument has changed
+    since.
 
     Args:
         parameters: The parameters of the version that stored the entry.
-        inputs: The input that was read.
+        inputs: The input that was read from the entry.
         arguments: The argument hash of the entry.
-        reading: What the code of that version reads of the code of the arguments; None if not known.
+        reading: The parts that the version's code reads of the code of its arguments; None if they are
+            not known.
     """
     try:
         return any(
             hash_arguments(list(parameters), inputs, each) == arguments
             for each in (_READINGS if reading is None else (reading,))
         )
-    except Exception:  # a value without a hash was no argument; `__reduce__` may raise anything
+    except (
+        Exception
+    ):  # a value without a hash cannot be an argument; `__reduce__` may raise anything
         return False
 
 

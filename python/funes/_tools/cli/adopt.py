@@ -107,7 +107,7 @@ def command(
 
 
 def _show(changed: list[Change] | None, found: AdoptionResult, dry_run: bool) -> None:
-    """Print the changes, and the results that would be left out."""
+    """Prints the changes, and the results that would be left out."""
     if changed is None:
         print_text("the changes are not known: the code was not recorded")
     else:
@@ -152,7 +152,7 @@ def _subject(
 
 
 def _recorded(version: StoredVersion) -> Subject:
-    """Describe a version by what is recorded on disk, without its code."""
+    """Describes a version by what is recorded on disk, without its code."""
     content = version.description or {}
     name, parameters = content.get("function"), content.get("parameters")
     if not isinstance(name, str) or not isinstance(parameters, list):

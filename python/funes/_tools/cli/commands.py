@@ -1,4 +1,4 @@
-"""Lists the commands. Each is loaded when it is used, so that none waits for libraries of another."""
+"""Lists the commands. A command is loaded when it is used, so that it does not load libraries of other commands."""
 
 from __future__ import annotations
 

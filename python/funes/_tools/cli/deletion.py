@@ -32,7 +32,7 @@ def rows_of(
     entries: Iterable[StoredEntry] = (),
     **more: Iterable[StoredFile],
 ) -> list[dict[str, Any]]:
-    """Make rows of files to delete: one per version, per version with entries, and per keyword."""
+    """Makes a row for each version to delete, for each version with entries to delete, and for each keyword."""
     rows = [_row("version", _size_of(version.folder), version) for version in versions]
     by_version: dict[StoredVersion, list[StoredFile]] = {}
     for entry in entries:
@@ -43,7 +43,7 @@ def rows_of(
 
 
 def counted(amount: DeletedFiles) -> str:
-    """Format a number of files: ``3 files, 1.2 MiB``."""
+    """Formats a number of files: ``3 files, 1.2 MiB``."""
     return f"{amount.files} file{'s' * (amount.files != 1)}, {bytes_shown(amount.bytes)}"
 
 
@@ -53,28 +53,29 @@ class Removal:
     def __init__(self) -> None:
         self.removed = DeletedFiles(0, 0)
         self.errors: list[str] = []
-        #: The paths of entries that cannot be read, with reasons; `--where` cannot be checked.
+        #: The paths and reasons of entries that cannot be read, so that `--where` cannot be
+        #: checked.
         self.unread: list[tuple[str, str]] = []
 
     def version(self, version: StoredVersion) -> None:
-        """Delete a version, and the folder of its function if it is empty then."""
+        """Deletes a version, then the folder of its function if the folder is empty."""
         self._attempt(version.remove)
         with suppress(OSError):
             version.function.folder.rmdir()
 
     def file(self, file: StoredFile) -> None:
-        """Delete an entry or another file."""
+        """Deletes an entry or another file."""
         self._attempt(lambda: DeletedFiles(1, file.bytes) if file.remove() else DeletedFiles(0, 0))
 
     def end(self) -> None:
-        """Print the errors, and end the command with exit code 1 if there are any."""
+        """Prints the errors, and ends the command with exit code 1 if there are any."""
         for error in self.messages():
             click.echo(f"Error: {error}", err=True)
         if self.errors or self.unread:
             sys.exit(PROBLEMS_FOUND)
 
     def messages(self) -> list[str]:
-        """List the errors, one line for each kind."""
+        """Lists the errors, one line for each kind."""
         unread = [
             f"{f'{count} entries stay' if count > 1 else 'an entry stays'}: {text}"
             for count, text in grouped(self.unread)
@@ -105,7 +106,7 @@ def _sum(files: Iterable[StoredFile]) -> DeletedFiles:
 
 
 def _size_of(folder: Path) -> DeletedFiles:
-    """Count the files in a folder and its subfolders, without following links."""
+    """Counts the files in a folder and its subfolders, without following links."""
     sizes = []
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -52,7 +52,7 @@ def command(*, function: str, old: str, new: str | None, cache: Cache, as_json: 
 
 
 def print_changes(found: Iterable[Change]) -> None:
-    """Print changes, each with the diff of its source."""
+    """Prints changes, each with the diff of its source."""
     for change in found:
         print_text(str(change))
         if change.diff:
@@ -60,7 +60,7 @@ def print_changes(found: Iterable[Change]) -> None:
 
 
 def rows_of(found: Iterable[Change]) -> list[dict[str, str]]:
-    """Make rows of changes for JSON."""
+    """Makes rows of changes for JSON."""
     return [change._asdict() for change in found]
 
 

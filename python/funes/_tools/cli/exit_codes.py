@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import click
 
-#: The command completed, and found something that is not in order.
+#: The exit code of a command that completed, and found something that is not in order.
 PROBLEMS_FOUND = 1
 
 
 class NotFound(click.ClickException):
-    """The function, version or entry does not exist."""
+    """Raised if a function, version or entry does not exist."""
 
     exit_code = PROBLEMS_FOUND
 
 
 class Refused(click.ClickException):
-    """The command needs --yes to continue."""
+    """Raised if a command needs --yes to continue."""
 
     exit_code = 2

@@ -47,14 +47,14 @@ def command(
     why        memory, disk; never called, definition, arguments,
                damaged, foreign, format, unreadable, unhashable      (--json)
     definition, arguments   the hashes of the call                   (--json)
-    path       the file of the result, or of the nearest result      (--json)
-    version    the version with which it is compared                 (--json)
+    path       the file of the result, or of the most similar result (--json)
+    version    the other version with which it is compared           (--json)
     renamed_from  another function with the same code, if this one
                has no results                                        (--json)
-    used       the time when that version was used last              (--json)
-    changes    the changes since that version, as in `funes diff`    (--json)
-    is_remembered_there   true if that version has this call         (--json)
-    differences   path, before and after, from the nearest result    (--json)
+    used       the time when the other version was used last         (--json)
+    changes    the changes since the other version, as in `funes diff`   (--json)
+    is_remembered_there   true if the other version has this call    (--json)
+    differences   path, before and after, from the most similar result   (--json)
     looked_at, entries   the number of compared and of all results   (--json)
     detail     more details                                          (--json)
 

@@ -16,13 +16,14 @@ from funes._results.stored_files import StoredFile
 
 
 class Limits(NamedTuple):
-    """The limits that the user gave; None if not given."""
+    """The limits that the user gave. A limit that was not given is None."""
 
-    #: Delete only versions without new results and known hits for this many seconds.
+    #: The minimum age in seconds of a version to delete, since its last result or known hit.
     older_than: float | None = None
-    #: Delete only versions if this many of the same function are newer.
+    #: The minimum number of newer versions of the same function for a version to delete.
     keep_versions: int | None = None
-    #: Then delete the least valuable files until at most this many bytes are left.
+    #: The maximum number of bytes that may be left. If there are more, the least valuable files are
+    #: deleted too.
     max_bytes: int | None = None
 
 
@@ -35,9 +36,10 @@ class Plan(NamedTuple):
     objects: list[StoredObject]
     #: The bytes of the entries and large arguments that stay.
     rest: int
-    #: The part of them that cannot be deleted now.
+    #: The part of these bytes that cannot be deleted now.
     fixed: int
-    #: Entries that cannot be read now. They may refer to any large argument, so all of these stay.
+    #: The entries that cannot be read now. They may refer to any large argument, so all large
+    #: arguments stay.
     unread: list[str]
 
 
@@ -49,12 +51,12 @@ def plan(
         entries
     ),
 ) -> Plan:
-    """Decide what to delete. Deletes nothing but unfinished files that were left days ago.
+    """Decides which files to delete. Deletes only unfinished files that were left days ago.
 
     Args:
         cache: The cache.
-        limits: The limits. Without any, only large arguments that no entry refers to are deleted.
-        watch: Takes the entries that are read, and their number; yields the entries.
+        limits: The limits. If none is given, only large arguments that no entry refers to are deleted.
+        watch: A function that takes the entries to read, and their number, and yields the entries.
     """
     now = time.time()
     doomed, kept = _versions(cache, limits, now)
@@ -99,10 +101,11 @@ def plan(
 
 
 def last_used(version: StoredVersion) -> float:
-    """Return the time of the last result or of the end of a process with hits; seconds since 1970.
+    """Returns the time when a version was used last, in seconds since 1970.
 
-    For a version without results, it is the last change of its folder: the first result may be
-    being computed.
+    This is the time of the last result, or the end of the last process with hits. For a version
+    without results, it is the last change of its folder, since a process may be computing the first
+    result.
     """
     summary = version.summary
     if summary.last is None:
@@ -111,16 +114,16 @@ def last_used(version: StoredVersion) -> float:
 
 
 def is_dispensable(file: StoredObject) -> bool:
-    """Return whether an unused large argument is old enough to delete, by its current time."""
+    """Returns whether an unused large argument is old enough to delete, by the current time of its file."""
     return time.time() - _changed(file.path) > GC_GRACE_SECONDS
 
 
 def _versions(
     cache: Cache, limits: Limits, now: float
 ) -> tuple[list[StoredVersion], list[StoredVersion]]:
-    """Split the versions in those to delete and those to keep, each once.
+    """Returns the versions to delete and the versions to keep, each version once.
 
-    A version that several functions share, as their code is the same, is deleted only if it is
+    A version that several functions share, because their code is the same, is deleted only if it is
     superseded for each of them.
     """
     is_doomed: dict[str, bool] = {}
@@ -137,7 +140,7 @@ def _versions(
 
 
 def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> list[StoredVersion]:
-    """List the versions of a function that meet all limits for deletion."""
+    """Lists the versions of a function that meet all limits for deletion."""
     if limits.older_than is None and limits.keep_versions is None:
         return []
     keep, min_age = limits.keep_versions or 0, limits.older_than or 0.0
@@ -155,10 +158,11 @@ def _superseded(versions: list[StoredVersion], limits: Limits, now: float) -> li
 def _values(
     entries: Iterable[StoredEntry], counts: _ReferenceCounts
 ) -> dict[os.PathLike[str], float]:
-    """Rate entries by the seconds per byte that they save, times their uses.
+    """Rates entries by the seconds per byte that they save.
 
-    The uses are the computation and the average number of hits of the entries of the version. The
-    bytes are those of the entry, and its share of the large arguments that would be deleted with it.
+    The seconds are the run time, times the uses of the entry. The uses are the computation and the
+    average number of hits of the entries of the version. The bytes are those of the entry, and its
+    share of the large arguments that would be deleted with it.
     """
     uses: dict[os.PathLike[str], float] = {}
     values: dict[os.PathLike[str], float] = {}
@@ -178,9 +182,9 @@ def _values(
 def _cut(
     ranked: list[StoredEntry], counts: _ReferenceCounts, excess: int
 ) -> tuple[list[StoredEntry], list[StoredObject]]:
-    """Choose entries to delete in this order, and large arguments with them, to free `excess` bytes.
+    """Chooses the entries to delete, in the order of `ranked`, and their large arguments, to free `excess` bytes.
 
-    An entry stays if later entries free enough without it.
+    An entry stays if the entries after it free enough without it.
     """
     cut: list[StoredEntry] = []
     for entry in ranked:
@@ -202,7 +206,7 @@ def _cut(
 def _emptied(
     versions: list[StoredVersion], entries: list[StoredEntry], cut: list[StoredEntry]
 ) -> list[StoredVersion]:
-    """List the versions that would have no entry left."""
+    """Lists the versions that would have no entry left."""
     left = Counter(entry.version.folder for entry in entries)
     left.subtract(entry.version.folder for entry in cut)
     folders = {entry.version.folder for entry in cut}
@@ -216,14 +220,14 @@ class _ReferenceCounts:
         self._old = {
             each.hash: each for each in objects if now - each.stored.timestamp() > GC_GRACE_SECONDS
         }
-        #: The hashes of the large arguments of each entry, by its path.
+        #: Maps the path of each entry to the hashes of its large arguments.
         self._references: dict[str, frozenset[str]] = {}
         #: The number of entries that stay and refer to each large argument.
         self._count: Counter[str] = Counter()
         self.unread: list[str] = []
 
     def add(self, entry: StoredEntry) -> None:
-        """Read the references of an entry."""
+        """Reads the references of an entry."""
         if not self._old:
             return
         path = str(entry.path)
@@ -239,11 +243,11 @@ class _ReferenceCounts:
             self._count.update(found)
 
     def can_free(self, stored: StoredObject) -> bool:
-        """Return whether a large argument may be deleted once no entry refers to it."""
+        """Returns whether a large argument may be deleted once no entry refers to it."""
         return stored.hash in self._old and not self.unread
 
     def orphans(self) -> list[StoredObject]:
-        """List the large arguments that no entry refers to, and that may be deleted."""
+        """Lists the large arguments that no entry refers to, and that may be deleted."""
         return [
             each
             for name, each in self._old.items()
@@ -251,25 +255,25 @@ class _ReferenceCounts:
         ]
 
     def share(self, entry: StoredEntry) -> float:
-        """Return the bytes of the large arguments of an entry, divided by their references."""
+        """Returns the bytes of the large arguments of an entry, divided by their references."""
         shared = self._freeable(entry)
         return sum(each.bytes / max(1, self._count[each.hash]) for each in shared)
 
     def remove(self, entry: StoredEntry) -> list[StoredObject]:
-        """Remove the references of an entry; returns its large arguments without references."""
+        """Removes the references of an entry; returns its large arguments without references."""
         self._count.subtract(self._references.get(str(entry.path), ()))
         return self.unreferenced(entry)
 
     def unreferenced(self, entry: StoredEntry) -> list[StoredObject]:
-        """List the large arguments of a removed entry to which no other entry refers."""
+        """Lists the large arguments of a removed entry to which no other entry refers."""
         return [each for each in self._freeable(entry) if not self._count[each.hash]]
 
     def restore(self, entry: StoredEntry) -> None:
-        """Add the references of a removed entry again."""
+        """Adds the references of a removed entry again."""
         self._count.update(self._references.get(str(entry.path), ()))
 
     def freed_by(self, cut: list[StoredEntry]) -> list[StoredObject]:
-        """List the large arguments that can be deleted with removed entries."""
+        """Lists the large arguments that can be deleted with removed entries."""
         freed = {each.hash: each for entry in cut for each in self.unreferenced(entry)}
         return list(freed.values())
 

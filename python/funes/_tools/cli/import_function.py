@@ -16,12 +16,12 @@ from funes._warnings import one_line
 
 
 def is_code(wanted: str) -> bool:
-    """Return whether a function is given as ``MODULE:FUNCTION``."""
+    """Returns whether a function is given as ``MODULE:FUNCTION``."""
     return ":" in wanted
 
 
 def memo_named(wanted: str, folder: str | None) -> Memo[..., Any]:
-    """Import a memorious function. Searches the working directory too, as ``python -m`` does.
+    """Imports a memorious function. Searches the working directory too, as ``python -m`` does.
 
     Args:
         wanted: ``MODULE:FUNCTION``.

@@ -46,19 +46,19 @@ _VERSIONS = (
 def command(*, function: str | None, quick: bool, cache: Cache, as_json: bool) -> None:
     """List the functions that have results, or the versions of FUNCTION.
 
-    FUNCTION is its name, its qualified name or the end of it, or the name of its folder. Large arguments, which
-    functions share, are counted in a line on standard error.
+    FUNCTION is a name, a qualified name or the end of one, or the name of a folder. Large arguments, which functions
+    share, are counted in a line on standard error.
 
     \b
-    function   its name; its qualified name if several have the name
+    function   the name of the function; the qualified name if several have the name
     versions   the number of definitions with results
     last       the time when the last result was stored
     version    the definition hash
     first      the time when the first result of the version was stored
     entries    the number of results
-    bytes      the total size of their files
+    bytes      the total size of the files of the results
     computed   the run time of the stored calls, in seconds
-    saved      the run time that hits saved; each process adds its part when it ends
+    saved      the run time that hits saved; each process adds its own when it ends
     hits       the number of hits
     changed    the changes since the previous version
 
@@ -110,7 +110,7 @@ def _began(version: StoredVersion) -> tuple[datetime, str]:
 
 
 def _changed(version: StoredVersion, before: list[StoredVersion]) -> list[str]:
-    """List the changes since the last of the versions before."""
+    """Lists the changes of a version since the last version before it."""
     from funes._code.definition_diff import changes
 
     if not before:

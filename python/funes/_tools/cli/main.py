@@ -12,13 +12,13 @@ _LIBRARIES = ("click", "rich")
 
 
 def main() -> NoReturn:
-    """Run the command line with the arguments of this process, and end it."""
+    """Runs the command line with the arguments of this process, and ends the process."""
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         text = f"funes: the command line needs {' and '.join(missing)}: pip install 'funes[cli]'"
         print(text, file=sys.stderr)
         sys.exit(2)
-    # Characters that the encoding of the terminal lacks must not end a listing.
+    # A character that the encoding of the terminal lacks must not end a listing.
     for stream in sys.stdout, sys.stderr:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.showwarning = _warn  # type: ignore[assignment]
@@ -29,5 +29,5 @@ def main() -> NoReturn:
 
 
 def _warn(message: Warning | str, *_: object) -> None:
-    """Print a warning without the line of code, which means nothing to a user of the command line."""
+    """Prints a warning without its line of code, which is of no use on the command line."""
     print(f"Warning: {message}", file=sys.stderr)

@@ -17,10 +17,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def opened(folder: str | None) -> Cache:
-    """Open the cache folder that the user gave, or the default folder.
+    """Opens the cache folder that the user gave, or the default folder.
 
     Raises:
-        NotFound: There is no such folder.
+        NotFound: The folder does not exist.
     """
     try:
         return open_cache(folder or None)
@@ -37,7 +37,7 @@ def opened(folder: str | None) -> Cache:
 
 
 def cache(command: _Command) -> _Command:
-    """Add the option ``--cache``; the command gets an open `Cache` as ``cache``."""
+    """Adds the option ``--cache``, and passes an open `Cache` to the command as ``cache``."""
     option = click.option(
         "--cache",
         metavar="DIR",
@@ -48,9 +48,9 @@ def cache(command: _Command) -> _Command:
 
 
 def folder(command: _Command) -> _Command:
-    """Add the option ``--cache``; the command gets its value or None as ``folder``.
+    """Adds the option ``--cache``, and passes its value or None to the command as ``folder``.
 
-    For commands that import the function, which knows its folder.
+    It is for commands that import the function, since the function knows its cache folder.
     """
     option = click.option(
         "--cache",
@@ -62,21 +62,21 @@ def folder(command: _Command) -> _Command:
 
 
 def find_code() -> None:
-    """Add the working directory to `sys.path`, as ``python -m`` does.
+    """Adds the working directory to `sys.path`, as ``python -m`` does.
 
-    Stored values may have classes of modules there.
+    The classes of stored values may be in modules of this directory.
     """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def as_json(command: _Command) -> _Command:
-    """Add the option ``--json``; the command gets it as ``as_json``."""
+    """Adds the option ``--json``, and passes it to the command as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def where(command: _Command) -> _Command:
-    """Add the option ``--where``; the command gets a dict from arguments to values as ``where``."""
+    """Adds the option ``--where``, and passes a dict from arguments to values to the command as ``where``."""
     option = click.option(
         "--where",
         metavar="NAME=VALUE",
@@ -89,12 +89,12 @@ def where(command: _Command) -> _Command:
 
 
 def yes(command: _Command) -> _Command:
-    """Add the option ``--yes``; the command gets it as ``yes`` and passes it to `confirm`."""
+    """Adds the option ``--yes``, and passes it to the command as ``yes``. The command passes it to `confirm`."""
     return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask for confirmation, unless `yes`.
+    """Asks for confirmation, unless `yes` is true.
 
     Raises:
         click.Abort: The answer is no.

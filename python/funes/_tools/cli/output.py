@@ -22,25 +22,25 @@ Row = Mapping[str, Any]
 class Column(NamedTuple):
     """A column of a table, and of tab-separated lines."""
 
-    #: The key in each row, and the title.
+    #: The key of the column in each row, and its title.
     name: str
-    #: Formats the value for a table; lines and JSON have the value itself.
+    #: A function that formats a value for a table. Lines and JSON have the value itself.
     shown: Callable[[Any], str] = str
-    #: True to align it to the right, for numbers.
+    #: True if the column is aligned to the right, as for numbers.
     right: bool = False
-    #: True to wrap it if the terminal is narrow.
+    #: True if the column wraps in a narrow terminal.
     wraps: bool = False
-    #: True to print it in lines below the row; then no column of the table may wrap.
+    #: True if the values are printed in lines below each row. Then no column of the table may wrap.
     below: bool = False
 
 
 def in_terminal() -> bool:
-    """Return whether standard output is a terminal."""
+    """Returns whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Yield the items; shows a progress bar if standard error is a terminal."""
+    """Yields the items, and shows a progress bar if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -69,11 +69,11 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 
 def print_rows(rows: Iterable[Row], columns: Sequence[Column], *, as_json: bool = False) -> int:
-    r"""Print rows as a table in a terminal, else as lines; or as JSON.
+    r"""Prints rows: as JSON if `as_json` is true, as a table in a terminal, and as lines elsewhere.
 
     JSON has all keys of a row; tables and lines have only the columns. JSON and lines are printed
-    as the rows are produced. Lines have no titles; unprintable characters, such as tabs and line
-    ends, are escaped (``\t``).
+    while the rows are produced. Lines have no titles. In lines, unprintable characters, such as tabs
+    and line ends, are escaped (``\t``).
 
     Returns:
         The number of rows.
@@ -90,12 +90,12 @@ def print_rows(rows: Iterable[Row], columns: Sequence[Column], *, as_json: bool 
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document."""
+    """Prints one JSON document."""
     click.echo(json.dumps(to_json(value), indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def to_json(value: object) -> Any:
-    """Convert any value for JSON: numbers, strings, lists, dicts and arrays; else its `repr`.
+    """Converts a value for JSON. An object that is no number, string, list, dict or array becomes its `repr`.
 
     NaN and the infinities become strings, since JSON lacks them.
     """
@@ -128,7 +128,7 @@ def _as_json(value: object) -> Any:
 
 
 def safe_repr(value: object) -> str:
-    """Return the `repr` of a value in one line; never raises."""
+    """Returns the `repr` of a value in one line. Never raises."""
     try:
         return escaped(repr(value))
     except Exception:
@@ -136,7 +136,7 @@ def safe_repr(value: object) -> str:
 
 
 def full_repr(value: object) -> str:
-    """Return the `repr` of a value with arrays and tables as lists and dicts, so that none is cut."""
+    """Returns the `repr` of a value, with arrays and tables as lists and dicts so that they are not shortened."""
     numpy = sys.modules.get("numpy")
     uncut = numpy.printoptions(threshold=sys.maxsize) if numpy else nullcontext()
     with uncut:  # for arrays that are attributes of other objects
@@ -156,7 +156,7 @@ def _without_arrays(value: Any) -> Any:
 
 
 def _from_array(value: Any) -> Any:
-    """Convert an array to lists, a table to a dict of columns; returns None for anything else."""
+    """Converts an array to lists, and a table to a dict of columns; returns None for any other value."""
     if not hasattr(value, "shape"):
         return None
     if hasattr(value, "columns") and hasattr(value, "to_dict"):  # tables of pandas and polars
@@ -176,7 +176,7 @@ def _from_array(value: Any) -> Any:
 
 
 def print_text(text: str) -> None:
-    """Print lines of text; characters that could control the terminal are escaped."""
+    """Prints lines of text, and escapes characters that could control the terminal."""
     for line in text.split("\n"):
         click.echo("\t".join(map(escaped, line.split("\t"))))
 

@@ -17,7 +17,7 @@ from funes._tools.cli.exit_codes import NotFound
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
-    """Map errors of a lookup: an ambiguous name is wrong usage, any other is not found."""
+    """Maps errors of a lookup to exit codes: an ambiguous name is wrong usage; any other error is `NotFound`."""
     try:
         yield
     except AmbiguousNameError as error:
@@ -27,18 +27,18 @@ def _exit_codes() -> Iterator[None]:
 
 
 def function_named(cache: Cache, wanted: str) -> StoredFunction:
-    """Find a function as `Cache.function` does.
+    """Finds a function as `Cache.function` does.
 
     Raises:
         NotFound: No function has the name.
-        click.UsageError: Several functions have it.
+        click.UsageError: Several functions have the name.
     """
     with _exit_codes():
         return cache.function(wanted)
 
 
 def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[StoredVersion]:
-    """Find versions by the first digits of their hashes; each once, the latest result first.
+    """Finds versions by the first digits of their hashes. The version with the latest result comes first.
 
     Raises:
         NotFound: No version matches one of the prefixes.
@@ -50,10 +50,10 @@ def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[Stor
 
 
 def named_values(texts: Iterable[str]) -> dict[str, Any]:
-    """Parse ``lr=0.1`` as a name and a value: a Python literal, or else a string.
+    """Parses ``lr=0.1`` as a name and a value: a Python literal, or else a string.
 
     Raises:
-        click.BadParameter: A text has no name.
+        click.BadParameter: A string has no name before the ``=``.
     """
     values = {}
     for text in texts:
@@ -65,7 +65,7 @@ def named_values(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def call_arguments(texts: Iterable[str]) -> tuple[list[Any], dict[str, Any]]:
-    """Parse the arguments of a call: ``lr=0.1`` by name, the rest by position."""
+    """Parses the arguments of a call. ``lr=0.1`` is passed by name, an argument without a name by position."""
     args, kwargs = [], {}
     for text in texts:
         name, equals, value = text.partition("=")

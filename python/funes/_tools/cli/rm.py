@@ -83,7 +83,7 @@ def command(
 
 
 def _unshared(function: StoredFunction) -> list[StoredVersion]:
-    """List the versions of a function that no other function shares; prints the shared ones."""
+    """Lists the versions of a function that no other function shares, and prints the shared versions."""
     unshared = []
     for version in function.versions():
         sharing = version.shared_with
@@ -101,7 +101,7 @@ def _unshared(function: StoredFunction) -> list[StoredVersion]:
 def _entries(
     cache: Cache, versions: list[StoredVersion], where: dict[str, Any], removal: Removal
 ) -> list[StoredEntry]:
-    """List the entries whose arguments have given values. Entries that cannot be read stay."""
+    """Lists the entries whose arguments have given values. Entries that cannot be read stay."""
     options.find_code()
     try:
         matches = make_filter(cache._store, where, *inputs_of(versions))

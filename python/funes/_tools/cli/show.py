@@ -137,7 +137,7 @@ def _print_table(results: Results, as_csv: bool) -> int:
 
 
 def _printable(value: object) -> object:
-    """Return numbers and strings unchanged, and the `repr` of anything else.
+    """Returns numbers and strings unchanged, and the `repr` of anything else.
 
     The `repr` is complete outside of a terminal, which shows only the start of it.
     """

@@ -15,10 +15,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def size(text: str) -> int:
-    """Parse ``10G`` in bytes; units are powers of 1024. A parameter type for click.
+    """Converts a size such as ``10G`` to bytes; units are powers of 1024. It is a parameter type for click.
 
     Raises:
-        click.BadParameter: It is not a size.
+        click.BadParameter: The string is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?", text.strip(), re.I)
     if not found:
@@ -28,10 +28,10 @@ def size(text: str) -> int:
 
 
 def age(text: str) -> float:
-    """Parse ``90d`` in seconds. A parameter type for click.
+    """Converts an age such as ``90d`` to seconds. It is a parameter type for click.
 
     Raises:
-        click.BadParameter: It is not an age.
+        click.BadParameter: The string is not an age.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if not found:
@@ -40,7 +40,7 @@ def age(text: str) -> float:
 
 
 def bytes_shown(count: int) -> str:
-    """Format a size: ``1.2 MiB``."""
+    """Formats a size: ``1.2 MiB``."""
     rest = float(count)
     for unit in ("B", *(f"{letter}iB" for letter in _PREFIXES)):
         if rest < 1000:
@@ -50,7 +50,7 @@ def bytes_shown(count: int) -> str:
 
 
 def seconds_shown(seconds: float) -> str:
-    """Format a duration with two or three significant digits: ``1.23 ms``, ``3 h 20 min``."""
+    """Formats a duration with two or three significant digits: ``1.23 ms``, ``3 h 20 min``."""
     for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms"), (100.0, 1.0, "s")):
         if seconds < limit:
             return f"{seconds * factor:.3g} {unit}"
@@ -66,10 +66,10 @@ def seconds_shown(seconds: float) -> str:
 
 
 def date_shown(moment: datetime) -> str:
-    """Format a date in local time: ``2026-11-25 10:04``."""
+    """Formats a date in local time: ``2026-11-25 10:04``."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def date_exact(moment: datetime) -> str:
-    """Format a date in local time with its UTC offset: ``2026-11-25T10:04:05+01:00``."""
+    """Formats a date in local time with its UTC offset: ``2026-11-25T10:04:05+01:00``."""
     return moment.astimezone().isoformat(timespec="seconds")

@@ -3,7 +3,7 @@
 ::
 
     explain         searches memory, disk, other versions, other functions
-      explanation     holds and formats the answer
+      explanation     holds and formats the explanation
       other_versions  lists the other versions of the function
       renamed         finds the same code under another name
       nearest         finds the stored call with the nearest arguments

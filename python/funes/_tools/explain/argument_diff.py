@@ -10,24 +10,25 @@ from typing import Any, NamedTuple
 
 from funes._funes import hash_value, shown
 
-#: A longer string is shown from its first difference on.
+#: The length up to which strings are shown completely. A longer string is shown from its first
+#: difference on.
 _MAX_CHARACTERS = 60
 
-#: Shown for a value that only the other call has.
+#: The text that is shown in place of a value that only the other call has.
 _NOTHING = "nothing"
 
 
 class Difference(NamedTuple):
-    """One difference between the arguments of two calls. `str` formats it as one line.
+    """A difference between the arguments of two calls. `str` formats it in one line.
 
     Example:
         >>> print(Difference("config['lr']", "0.1", "0.01"))
         config['lr']: 0.1 -> 0.01
     """
 
-    #: The path in Python syntax, starting with the name of the parameter.
+    #: The place of the difference in Python syntax, starting with the name of the parameter.
     path: str
-    #: The values, shortened.
+    #: The value in the first call, shortened. `after` is the value in the second call.
     before: str
     after: str
 
@@ -37,15 +38,15 @@ class Difference(NamedTuple):
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    """Yield the differences between the arguments of two calls, as deeply nested as possible.
+    """Yields the differences between the arguments of two calls, each at the innermost place.
 
-    Descends into dicts, lists, tuples, sets, attributes of objects, numpy arrays and pandas
-    tables. Values are compared as cache keys compare them. Apart from ``__hash__`` of keys in dicts,
-    no user method runs; properties of library types do.
+    Searches dicts, lists, tuples, sets, attributes of objects, numpy arrays and pandas tables.
+    Compares values as in cache keys. Of user methods, only ``__hash__`` of dict keys runs; properties
+    of library types may run.
 
     Args:
-        before: The arguments of one call by name.
-        after: The arguments of the other call by name.
+        before: The arguments of the first call, by name.
+        after: The arguments of the second call, by name.
 
     Example:
         >>> before = {"x": 1, "config": {"lr": 0.1, "layers": [8, 8]}}
@@ -57,7 +58,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
     return _of_parts(pairs, set())
 
 
-#: A path, two containers, and a key in either.
+#: A path, two containers, and a key that is in at least one of them.
 _Pair = tuple[str, Mapping[Any, Any], Mapping[Any, Any], Any]
 #: The addresses of the pairs that are being compared.
 _Seen = set[tuple[int, int]]
@@ -77,13 +78,13 @@ def _of_values(path: str, before: Any, after: Any, seen: _Seen) -> Iterator[Diff
     pair = id(before), id(after)
     if before is after or pair in seen or _is_same(before, after):
         return
-    seen.add(pair)  # ends cycles
+    seen.add(pair)  # so that cycles end
     found = False
     try:
         for difference in _within(path, before, after, seen):
             found = True
             yield difference
-    except Exception:  # parts cannot be compared: report the whole value
+    except Exception:  # the parts cannot be compared, so report the whole value
         found = False
     finally:
         seen.discard(pair)
@@ -175,7 +176,7 @@ def _is_of(value: object, module: str, name: str) -> bool:
 
 
 def _attributes(value: Any) -> Mapping[str, Any]:
-    """Return the attributes of an object; empty if they are not known."""
+    """Returns the attributes of an object; empty if they are not known."""
     names: list[str] = []
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
@@ -189,7 +190,7 @@ def _attributes(value: Any) -> Mapping[str, Any]:
 
 
 def in_short(value: Any) -> str:
-    """Shorten a value to about 60 characters; functions and classes are shown by name."""
+    """Formats a value in about 60 characters. A function or class is shown by its name."""
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return value.__qualname__
     return shown(value)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: The number of other versions that are searched for the same call.
 _MAX_VERSIONS = 50
 
-#: The limits of the search for the nearest arguments.
+#: The limits of the search for the most similar arguments.
 SEARCH = Search(entries=100, size=256 << 20)
 
 #: The limits for a line of the log, which must not take long.
@@ -36,7 +36,7 @@ _LOG_SEARCH = Search(entries=20, size=1 << 20)
 def explain(
     memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
 ) -> Explanation:
-    """Explain a call, see `Memo.explain`."""
+    """Explains a call, see `Memo.explain`."""
     name = memo.__qualname__
     try:
         call = memo._core.key(memo, args, kwargs)
@@ -50,19 +50,19 @@ def explain(
 
 
 def miss_in_one_line(memo: Memo[Any, Any], call: Call, entries: Iterable[str]) -> str:
-    """Explain a miss in a line for the log; compares with the entries with these argument hashes."""
+    """Explains a miss in one line for the log. `entries` are the argument hashes of the entries to compare."""
     return explain_miss(memo, call, entries, _LOG_SEARCH).line()
 
 
 def explain_miss(
     memo: Memo[Any, Any], call: Call, entries: Iterable[str] | None, search: Search
 ) -> Explanation:
-    """Explain why there is no entry for a call.
+    """Explains why there is no entry for a call.
 
     Args:
         memo: The function.
         call: The call.
-        entries: The argument hashes of the entries to compare with; None for all, newest first.
+        entries: The argument hashes of the entries to compare; None for all entries, newest first.
         search: The limits of the comparison.
     """
     known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
@@ -77,7 +77,7 @@ def explain_miss(
         for version in versions[:_MAX_VERSIONS]:
             path = memo._store.path(name, version.definition, call.arguments)
             if os.path.exists(path):
-                # Adopting is not proposed if the version does not record its function.
+                # If the version does not record its function, adopting its results is not proposed.
                 is_recorded = bool(read_functions(os.path.dirname(path)))
                 return _since(memo, known, version)._replace(is_remembered_there=is_recorded)
         found = _nearest(memo, known, call, entries, search)
@@ -89,7 +89,7 @@ def explain_miss(
 
 
 def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
-    """Explain by the file of the entry; None if it does not exist."""
+    """Explains a call by the file of its entry; returns None if the file does not exist."""
     key = memo._function_name, known.definition, known.arguments
     known = known._replace(path=Path(memo._store.path(*key)))
     try:
@@ -116,7 +116,7 @@ def _nearest(
     entries: Iterable[str] | None,
     search: Search,
 ) -> Explanation | None:
-    """Explain by the nearest arguments; None if the definition has no entries."""
+    """Explains a miss by the most similar arguments; returns None if the definition has no entries."""
     store, name = memo._store, memo._function_name
     if entries is None:
         entries = newest_first(store, name, call.definition)
@@ -136,7 +136,7 @@ def _nearest(
 
 
 def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
-    """Add a function with the same code and with results under another name, if there is one."""
+    """Adds to an explanation a function of another name that has the same code and results, if there is one."""
     current = definition_record.graph_of(memo, known.definition)
     found = current and equal_code(memo._store, memo._identity, current)
     if not found:
@@ -150,7 +150,7 @@ def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
 
 
 def _since(memo: Memo[Any, Any], known: Explanation, version: Version) -> Explanation:
-    """Explain by the changes since another version."""
+    """Explains a miss by the changes since another version."""
     known = known._replace(why="definition", version=version)
     try:
         before = read_definition(memo._store.folder(memo._function_name, version.definition))
@@ -166,7 +166,7 @@ def _current(memo: Memo[Any, Any], definition: str) -> Content | None:
     current = definition_record.graph_of(memo, definition)
     if current is not None:
         return current
-    try:  # another process may have recorded it
+    try:  # another process may have recorded the definition
         return read_definition(memo._store.folder(memo._function_name, definition))
     except (OSError, ValueError):
         return None

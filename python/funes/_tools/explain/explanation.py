@@ -23,14 +23,14 @@ Why = Literal[
     "unhashable",
 ]
 
-#: The number of changes and differences that are shown, and in one line.
+#: The number of changes and differences that are shown: in all, and in one line.
 _MAX_SHOWN, _MAX_IN_LINE = 20, 3
 
 _HITS = ("memory", "disk")
 
 
 class Explanation(NamedTuple):
-    """Explains why a call is a hit or a miss; returned by `Memo.explain`. `str` formats it.
+    """Says why a call is a hit or a miss. `Memo.explain` returns it, and `str` formats it.
 
     Example:
         >>> explanation = Explanation("train", "arguments", differences=(Difference("lr", "0.1", "0.2"),))
@@ -42,29 +42,35 @@ class Explanation(NamedTuple):
 
     #: The qualified name of the function.
     function: str
-    #: For a hit, where the result is: ``"memory"`` or ``"disk"``. For a miss, the reason:
-    #: ``"never called"``; ``"definition"``: only other versions have results; ``"arguments"``: this
-    #: version was called with other arguments only; ``"damaged"``, ``"foreign"`` (not signed with
-    #: the signing key in use), ``"format"`` (in another version of the format) and
-    #: ``"unreadable"``: there is an entry that cannot be used; ``"unhashable"``: an argument or the
-    #: definition cannot be part of a key.
+    #: For a hit, the place of the result: ``"memory"`` or ``"disk"``. For a miss, the reason:
+    #:
+    #: - ``"never called"``: the function has no results.
+    #: - ``"definition"``: only other versions have results.
+    #: - ``"arguments"``: this version was called with other arguments only.
+    #: - ``"damaged"``: the entry differs from what was written.
+    #: - ``"foreign"``: the entry is not signed with the signing key in use.
+    #: - ``"format"``: the entry is in another version of the format.
+    #: - ``"unreadable"``: the entry cannot be read now.
+    #: - ``"unhashable"``: an argument, or the definition, cannot be part of a key.
     why: Why
-    #: The definition hash and the argument hash; empty if there are none.
+    #: The definition hash of the call; empty if there is none. `arguments` is the argument hash.
     definition: str = ""
     arguments: str = ""
-    #: The file of the result, of the entry that cannot be used, or of the nearest entry.
+    #: The file of the result, of the entry that cannot be used, or of the most similar entry.
     path: Path | None = None
-    #: The latest other version, with which the current one is compared.
+    #: The latest other version, with which the current version is compared.
     version: Version | None = None
-    #: The changes since that version.
+    #: The changes from `version` to the current version.
     changes: tuple[Change, ...] = ()
-    #: True if that version has a result for these arguments, and records this function as its own.
+    #: True if `version` has a result for these arguments, and belongs to this function.
     is_remembered_there: bool = False
-    #: Another function with the same code, if this one has no results; `version` belongs to it.
+    #: Another function that has the same code and has results, if this function has none. `version`
+    #: then belongs to that function.
     renamed_from: str = ""
-    #: The differences from the nearest stored arguments.
+    #: The differences from the most similar stored arguments.
     differences: tuple[Difference, ...] = ()
-    #: The number of entries that were compared, the newest ones, and the number of all entries.
+    #: The number of entries that were compared, which are the newest. `entries` is the number of
+    #: all entries.
     looked_at: int = 0
     entries: int = 0
     #: More details, such as the error of a file or an argument.
@@ -76,7 +82,7 @@ class Explanation(NamedTuple):
         return self.why in _HITS
 
     def line(self) -> str:
-        """Format the explanation in one line, without the name of the function."""
+        """Formats the explanation in one line, without the name of the function."""
         if self.why == "definition":
             what = _joined(self.changes) or self.detail
             return f"another definition than {self.version}: {what}"

@@ -1,4 +1,4 @@
-"""Finds the stored call whose arguments are nearest to those of another call."""
+"""Finds the stored call whose arguments are most similar to those of another call."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _MAX_DIFFERENCES = 100
 class Search(NamedTuple):
     """The limits of a search."""
 
-    #: The number of entries to read.
+    #: The maximum number of entries to read.
     entries: int
-    #: The number of bytes to read.
+    #: The maximum number of bytes to read.
     size: int
 
 
 class Nearest(NamedTuple):
     """The result of a search."""
 
-    #: The argument hash of the entry.
+    #: The argument hash of the entry that was found.
     arguments: str
-    #: The differences between its arguments and those of the other call.
+    #: The differences between the arguments of this entry and those of the other call.
     differences: tuple[Difference, ...]
     #: The number of entries that were compared.
     looked_at: int
 
 
 def newest_first(store: Store, function: str, definition: str) -> list[str]:
-    """List the argument hashes of the entries of a definition, the newest first."""
+    """Lists the argument hashes of the entries of a definition, the newest first."""
     listed = Listing(store.folder(function, definition))
     entries = sorted(((modified, arguments) for arguments, _, modified in listed), reverse=True)
     return [arguments for _, arguments in entries]
@@ -49,17 +49,17 @@ def nearest(
     entries: Iterable[str],
     search: Search,
 ) -> Nearest | None:
-    """Find the entry whose arguments have the fewest differences from these; the first of several.
+    """Finds the entry whose arguments have the fewest differences from given arguments.
 
     Args:
         store: The cache.
         version: The name of the function and the definition hash.
-        inputs: The arguments by name.
+        inputs: The given arguments, by name.
         entries: The argument hashes of the entries to compare.
         search: The limits of the search.
 
     Returns:
-        None if no entry can be read.
+        The first of the entries with the fewest differences; None if no entry can be read.
     """
     best: Nearest | None = None
     looked_at = 0
@@ -83,11 +83,11 @@ class _Reader:
         self._store = store
         self._version = version
         self._left = size
-        #: Large arguments by hash; many calls share them.
+        #: The large arguments that were read, by hash, since many calls share them.
         self._large: dict[str, Any] = {}
 
     def inputs(self, arguments: str) -> dict[str, Any] | None:
-        """Read the input of an entry; None if it cannot be read or exceeds the limit."""
+        """Reads the input of an entry; returns None if it cannot be read or exceeds the limit."""
         try:
             self._spend(self._store.path(*self._version, arguments))
             found = self._store.read(*self._version, arguments)

@@ -15,12 +15,12 @@ class Version(NamedTuple):
     """A version of a function that has a folder."""
 
     definition: str
-    #: The time of the last change of its folder, in seconds since 1970.
+    #: The time of the last change of the version's folder, in seconds since 1970.
     used: float
 
     @property
     def used_at(self) -> datetime:
-        """The time of the last change of its folder, as a date in UTC."""
+        """The time of the last change of the version's folder, as a date in UTC."""
         return datetime.fromtimestamp(self.used, timezone.utc)
 
     def __str__(self) -> str:
@@ -28,13 +28,14 @@ class Version(NamedTuple):
 
 
 def other_versions(store: Store, function: str, identity: str, definition: str) -> list[Version]:
-    """List all versions of a function but one, the last used first.
+    """Lists all versions of a function except one; the version that was used last comes first.
 
     Args:
         store: The cache.
         function: The name of the function.
-        identity: Its module and qualified name: functions with the same name share the folder.
-        definition: The version to leave out.
+        identity: The module and qualified name of the function, since functions with the same name
+            share the folder.
+        definition: The definition hash of the version to leave out.
     """
     parent = os.path.dirname(store.folder(function, definition))
     found = []

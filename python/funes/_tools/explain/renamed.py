@@ -13,12 +13,12 @@ from funes._funes import Store
 from funes._results.cache import Cache
 from funes._results.stored import StoredVersion
 
-#: The number of versions that are compared, the last changed first.
+#: The number of versions that are compared, beginning with the version that changed last.
 _MAX_VERSIONS = 200
 
 
 def equal_code(store: Store, identity: str, current: Content) -> StoredVersion | None:
-    """Find a version of another function with the same code apart from its name; None if none.
+    """Finds a version of another function that has the same code, except for the name; None if there is none.
 
     Args:
         store: The cache.
@@ -57,13 +57,13 @@ def _is_equal(before: Content, after: Content) -> bool:
     source = _without_name(one)
     if source is None or source != _without_name(other):
         return False
-    # Its own source is equal. All that it depends on must be equal, too.
+    # The source of the function is equal. Everything that it depends on must be equal, too.
     found = changes({**before, "definition": ""}, {**after, "definition": ""})
     return all(change.name == other["name"] and change.what == other["kind"] for change in found)
 
 
 def _without_name(node: dict[str, Any]) -> str | None:
-    """Return the syntax tree of a function without its name; None if the source is no function."""
+    """Returns the syntax tree of a function without its name; None if the source is no function."""
     try:
         statement = ast.parse(textwrap.dedent(node["source"])).body[0]
     except (SyntaxError, IndexError, ValueError, RecursionError, MemoryError):

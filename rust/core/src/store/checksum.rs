@@ -11,12 +11,14 @@ use crate::parallel;
 /// The length of a MAC and of a checksum, in bytes.
 pub(super) const HASH: usize = blake3::OUT_LEN;
 
-/// A signing key. Without it, a program can neither make an entry nor rename one.
+/// A signing key. A program without the key can neither make a valid entry nor store an entry under
+/// another name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey([u8; blake3::KEY_LEN]);
 
 impl SigningKey {
-    /// Derives a key from bytes of any length; they must be too many to guess.
+    /// Derives a signing key from bytes of any length. There must be enough bytes that they cannot
+    /// be guessed.
     pub fn new(signing_key: &[u8]) -> Self {
         Self(blake3::derive_key("funes 2026-11 entry 2 mac", signing_key))
     }
@@ -35,7 +37,8 @@ pub(super) struct Checksum {
     mac: Option<Box<blake3::Hasher>>,
 }
 
-/// A hasher with the derived key; deriving it takes as long as hashing a small entry.
+/// A hasher with the derived key. It is kept, since deriving the key takes as long as hashing a
+/// small entry.
 static CHECKSUM: LazyLock<blake3::Hasher> =
     LazyLock::new(|| blake3::Hasher::new_derive_key("funes 2026-11 entry 2 checksum"));
 
@@ -59,12 +62,12 @@ impl Checksum {
         }
     }
 
-    /// Returns a hash of the names, if no bytes were fed yet.
+    /// Returns a hash of the names in the checksum. No bytes of a file may have been hashed yet.
     pub(super) fn identity(&self) -> [u8; HASH] {
         *self.checksum.finalize().as_bytes()
     }
 
-    /// Returns the MAC, zero without a signing key, and the checksum.
+    /// Returns the MAC, which is zero without a signing key, and the checksum.
     pub(super) fn finish(mut self) -> [[u8; HASH]; 2] {
         let mac = self.mac.take().map_or([0; HASH], |mac| *mac.finalize().as_bytes());
         self.checksum.update(&mac);

@@ -18,9 +18,9 @@ pub const ENTRY_VERSION: u32 = 2;
 /// The position of a large buffer in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its start, in bytes from the start of the file.
+    /// The start of the buffer, in bytes from the start of the file.
     pub offset: u64,
-    /// Its length in bytes.
+    /// The length of the buffer in bytes.
     pub length: u64,
 }
 
@@ -36,7 +36,7 @@ pub struct Content<'a> {
     /// The portable pickle, up to and including its STOP, in pieces. Large arrays are separate
     /// pieces, so that they need not be copied.
     pub body: &'a [&'a [u8]],
-    /// The inputs and the running time; none for a large argument.
+    /// The head: the inputs and the run time; none for a large argument.
     pub head: Option<Head<'a>>,
     /// The fast pickle of the same value, with its buffers out of band, which only funes reads.
     pub fast: Option<Pickle<'a>>,
@@ -48,7 +48,7 @@ impl<'a> Content<'a> {
         Self { body, head: None, fast: None }
     }
 
-    /// Returns the reason why this could not be read back, if there is one.
+    /// Returns the reason why this content could not be read back, if there is one.
     pub(super) fn invalid_reason(&self) -> Option<&'static str> {
         if self.body.iter().rev().find_map(|piece| piece.last()) != Some(&STOP) {
             // A program that loads the file without funes would read beyond the body.
@@ -70,7 +70,8 @@ pub(super) fn length(body: &[&[u8]]) -> usize {
     body.iter().map(|piece| piece.len()).sum()
 }
 
-/// Returns the lengths of body and footer, which come between the footer and the hashes.
+/// Returns the lengths of body and footer as bytes. In a file, they are between the footer and the
+/// hashes.
 pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
     let mut lengths = [0; LENGTHS];
     lengths[..8].copy_from_slice(&(body as u64).to_le_bytes());

@@ -31,17 +31,17 @@ pub(super) trait Files {
     /// have dropped the data, and a second call would report success.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// Syncs the content of a file that another process has written; does nothing if it is not a
-    /// file.
+    /// Syncs the content of a file that another process has written. Does nothing if `path` is not
+    /// a file.
     fn sync_named(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a name to a file without a name; an error if the name is taken.
+    /// Gives a name to a file without a name. Returns an error if the name is taken.
     fn link(&self, file: &Self::File, path: &Path) -> io::Result<()>;
 
-    /// Renames a file; an error if the new name is taken.
+    /// Renames a file. Returns an error if the new name is taken.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames a file and replaces a file that has the new name.
+    /// Renames a file, and replaces the file that has the new name.
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Deletes a file.
@@ -85,7 +85,7 @@ impl Files for Real {
             }
             Err(Errno::NOENT) => Err(io::ErrorKind::NotFound.into()),
             // File systems refuse `O_TMPFILE` with half a dozen error codes. The caller then uses a
-            // draft, and reports the error of that if there is one.
+            // draft, and reports the error of the draft if there is one.
             Err(_) => Ok(None),
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::entry::{Damage, Span};
 use super::trailer::number;
 
-/// The tag of the inputs and the running time.
+/// The tag of the head: the inputs and the run time.
 const HEAD: &[u8; 4] = b"head";
 
 /// The tag of the inputs in which objects of the main module are pickled by name.
@@ -23,26 +23,26 @@ const SPAN: usize = 2 * 8;
 /// A pickle whose large buffers are in the body of the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pickle<'a> {
-    /// The bytes of the pickle; not empty.
+    /// The bytes of the pickle, which are not empty.
     pub bytes: &'a [u8],
-    /// The positions of its buffers, in the order in which it requests them.
+    /// The positions of the pickle's buffers, in the order in which the pickle requests them.
     pub buffers: &'a [Span],
 }
 
-/// The inputs and the running time of the call of an entry.
+/// The head of an entry: the inputs and the run time of its call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head<'a> {
-    /// The time in seconds that the function ran.
+    /// The run time of the call in seconds.
     pub seconds: f64,
     /// A pickle of the inputs and the references to large arguments.
     pub inputs: Pickle<'a>,
-    /// A pickle of the inputs in which objects of the main module are pickled by name, if there are
-    /// such.
+    /// A pickle of the inputs in which objects of the main module are pickled by name; none if
+    /// there are no such objects.
     pub main: Option<Pickle<'a>>,
 }
 
 impl Pickle<'_> {
-    /// Returns the reason why this could not be read back, if there is one.
+    /// Returns the reason why this head could not be read back, if there is one.
     pub(super) fn invalid_reason(&self, body: u64) -> Option<&'static str> {
         if self.bytes.is_empty() {
             return Some("a pickle in the footer of an entry must not be empty; leave it out");
@@ -65,7 +65,7 @@ impl Pickle<'_> {
     }
 }
 
-/// Returns the bytes of a footer with these sections.
+/// Returns the bytes of a footer with the given sections.
 pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>) -> Vec<u8> {
     let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), fast];
     let length = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
@@ -107,7 +107,7 @@ struct Part {
 }
 
 impl Footer {
-    /// Parses a footer; `body` is the length in bytes of the body of its file.
+    /// Parses a footer. `body` is the length of the file's body, in bytes.
     pub(super) fn of(bytes: Vec<u8>, body: u64) -> Result<Self, Damage> {
         let mut footer = Self::default();
         let mut at = 0;
@@ -136,12 +136,12 @@ impl Footer {
         Ok(footer)
     }
 
-    /// Returns all bytes, including sections that this version does not know.
+    /// Returns all bytes of the footer, including sections that this version does not know.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Returns the inputs and the running time, if the section exists.
+    /// Returns the head, if there is one.
     pub fn head(&self) -> Option<Head<'_>> {
         let (seconds, inputs) = self.head.as_ref()?;
         let main = self.main.as_ref().map(|part| self.pickle(part));

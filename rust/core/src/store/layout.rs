@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 /// The extension of an entry's file name. It says that `dill` can load the file.
 pub const EXTENSION: &str = ".dill";
 
-/// The quarantine: the folder beside the entries to which damaged ones are moved. No entry can have
-/// this name.
+/// The name of the quarantine: the folder beside the entries to which damaged entries are moved. No
+/// entry can have this name.
 pub const DAMAGED: &str = "damaged";
 
 /// The maximum length of a folder name, in bytes of UTF-8. File systems allow 255 bytes or UTF-16
-/// units, encrypted ones 143. Some store letters decomposed, which may double the length; Windows
-/// limits the whole path.
+/// units; encrypted file systems allow 143. Some file systems store letters decomposed, which may
+/// double the length. Windows limits the whole path.
 const LONGEST_NAME: usize = 120;
 
 /// The number of hexadecimal digits that make sanitised names distinct: 64 bits.
@@ -26,10 +26,10 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 /// Names that Windows reserves for devices if a single digit follows.
 const PORTS: [&str; 2] = ["com", "lpt"];
 
-/// The folder of large arguments, which are stored once, by content.
+/// The name of the folder of large arguments, each of which is stored once.
 pub const OBJECTS: &str = "objects";
 
-/// Names that a cache folder reserves.
+/// Names in a cache folder that no function's folder can have.
 const RESERVED: [&str; 1] = [OBJECTS];
 
 /// One definition of one function, which has a folder of entries.
@@ -48,7 +48,7 @@ impl<'a> Definition<'a> {
         Ok(Self { function, hash, is_object: false })
     }
 
-    /// Returns the function name, not sanitised.
+    /// Returns the function name as it is, which may be unsafe as a folder name.
     pub fn function(&self) -> &'a str {
         self.function
     }
@@ -94,8 +94,8 @@ impl<'a> Key<'a> {
         Ok(Self { definition, arguments })
     }
 
-    /// Makes the key of a large argument, by the hash of its content. Its function name is empty,
-    /// which no function has.
+    /// Makes the key of a large argument from the hash of its content. The function name in this
+    /// key is empty, which is the name of no function.
     pub fn object(hash: &'a str) -> Result<Self> {
         check_hash("content", hash)?;
         Ok(Self { definition: Definition { function: "", hash, is_object: true }, arguments: hash })
@@ -137,13 +137,13 @@ pub(super) fn arguments_of(file_name: &str) -> Option<&str> {
 }
 
 /// Returns the folder name of a function. A name that every system accepts as a file name is used
-/// as it is; another name becomes its readable part and a hash (`<lambda>` becomes
-/// `lambda-b1c2...`).
+/// as it is. Any other name is sanitised: the folder name is its readable part and a hash
+/// (`<lambda>` becomes `lambda-b1c2...`).
 ///
-/// A sanitised name contains a `-` and another name does not, so the two kinds never collide, and
-/// neither leads out of its folder. On a file system that ignores case or the encoding of accents,
-/// `F` and `f` share a folder. That is harmless: their definitions differ, since the name of a
-/// function is part of its definition hash.
+/// A sanitised name contains a `-` and any other name does not, so the two kinds never collide. No
+/// folder name leads out of the cache folder. On a file system that ignores case or the encoding of
+/// accents, `F` and `f` share a folder. That is harmless: their definitions differ, since the name
+/// of a function is part of its definition hash.
 pub fn safe_name(function: &str) -> String {
     if is_safe(function) {
         return function.to_owned();
@@ -199,7 +199,7 @@ fn check_hash(what: &str, hash: &str) -> Result<()> {
 }
 
 fn is_hash(text: &str) -> bool {
-    // Without an early exit, which is faster: this runs several times per call.
+    // A loop without an early exit is faster, and this runs several times per call.
     let digits = text.bytes().fold(true, |so_far, digit| so_far & matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     text.len() == HEX_LENGTH && digits
 }

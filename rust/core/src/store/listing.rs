@@ -14,16 +14,16 @@ use crate::error::{Context, Result};
 pub struct Listed {
     /// The argument digest, or the content hash of a large argument.
     pub arguments: String,
-    /// The size of its file in bytes.
+    /// The size of the entry's file in bytes.
     pub bytes: u64,
-    /// The time at which it was stored, in nanoseconds since 1970.
+    /// The time at which the entry was stored, in nanoseconds since 1970.
     pub modified: i64,
 }
 
-/// Iterates over the entries of a folder, in the order of the file system. Entries that are stored
-/// or deleted meanwhile may be missing or not.
+/// Iterates over the entries of a folder, in the order of the file system. An entry that is stored
+/// or deleted during the iteration may be included or not.
 ///
-/// It deletes old unfinished files of killed writers that it finds.
+/// The iterator deletes old unfinished files of killed writers that it finds.
 #[derive(Debug)]
 pub struct Listing {
     folder: PathBuf,
@@ -66,7 +66,8 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Returns an entry for a regular file with the name of an entry.
+/// Returns a listed entry for a file; none if the file is not regular, or does not have the name of
+/// an entry.
 fn listed(file: &fs::DirEntry) -> Option<Listed> {
     let name = file.file_name();
     let name = name.to_str()?;

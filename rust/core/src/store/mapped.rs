@@ -18,9 +18,9 @@ use super::trailer::{LENGTHS, Parts, Trailer};
 use super::verified::{self, Verify};
 use crate::file_stamp::FileStamp;
 
-/// Maps the given number of bytes from the start of a file privately: writes to the map do not
-/// change the file. It needs `unsafe`, which this crate forbids; the caller that provides it is
-/// responsible for files that are truncated while they are mapped.
+/// A function that maps the given number of bytes from the start of a file privately: writes to the
+/// map do not change the file. Mapping needs `unsafe`, which this crate forbids. The caller that
+/// provides the function is responsible for files that are truncated while they are mapped.
 pub type MapFile = fn(&File, usize) -> io::Result<MmapMut>;
 
 /// The number of bytes that are verified at a time: enough for all cores, and few enough to stay in
@@ -62,8 +62,9 @@ pub(super) fn open(
         .map_err(Fault::from))
 }
 
-/// Hashes the start of a file: the pages of the map, or, if the system cannot ensure that they are
-/// present, bytes read from the file. So a failing disk is an error and does not kill the process.
+/// Hashes the start of a file: the pages of the map, or bytes read from the file if the system
+/// cannot ensure that the pages are present. So a failing disk is an error and does not kill the
+/// process.
 fn feed(
     checksum: &mut Checksum,
     file: &File,

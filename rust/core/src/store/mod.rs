@@ -67,8 +67,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes a store in the folder `root`. The path must be absolute: a relative one would change
-    /// with the working directory.
+    /// Makes a store in the folder `root`. The path must be absolute, since a relative path would
+    /// change with the working directory.
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if root.is_absolute() {
@@ -94,7 +94,8 @@ impl Store {
         self.signing_key.is_some()
     }
 
-    /// Sets the signing key. Reading an entry that is not signed with it is [`Error::Foreign`].
+    /// Sets the signing key. Reading an entry that is not signed with this key is
+    /// [`Error::Foreign`].
     #[must_use]
     pub fn with_signing_key(self, signing_key: SigningKey) -> Self {
         Self { signing_key: Some(signing_key), ..self }
@@ -106,7 +107,7 @@ impl Store {
         Self { verify, ..self }
     }
 
-    /// Sets a function that maps large entries. Without it they are read.
+    /// Sets a function that maps large entries. Without such a function, large entries are read.
     #[must_use]
     pub fn with_map(self, map: MapFile) -> Self {
         Self { map: Some(map), ..self }
@@ -129,16 +130,16 @@ impl Store {
 
     /// Reads and verifies an entry.
     ///
-    /// After an error the file must stay in place: it could not be read *now* (too many open files,
-    /// no permission, a failing disk), not by this version ([`Error::OtherVersion`]), or it was not
-    /// signed with the signing key ([`Error::Foreign`]). Only [`Reading::Damaged`] belongs into the
-    /// quarantine.
+    /// After an error, the file must stay in place. The error means that the file cannot be read
+    /// now (too many open files, no permission, a failing disk), cannot be read by this version
+    /// ([`Error::OtherVersion`]), or was not signed with the signing key ([`Error::Foreign`]). Only
+    /// a file that is [`Reading::Damaged`] belongs into the quarantine.
     pub fn read(&self, key: &Key) -> Result<Reading> {
         self.read_with(key, self.verify)
     }
 
-    /// Reads an entry like [`Store::read`], optimised for a miss: half the time on a miss, a
-    /// quarter more on a hit.
+    /// Reads an entry like [`Store::read`], but is optimised for a miss: it takes half the time on
+    /// a miss, and a quarter more on a hit.
     pub fn read_expecting_miss(&self, key: &Key) -> Result<Reading> {
         match self.path(key).symlink_metadata() {
             Err(error) if open::is_absence(&error) => Ok(Reading::Absent),
@@ -148,9 +149,9 @@ impl Store {
 
     /// Reads an entry that another host may have written a moment ago.
     ///
-    /// The client of a network file system caches for up to 30 s that a name is missing. Opening
-    /// the folder makes it ask the server for changes (close-to-open consistency of NFS), without
-    /// listing the folder.
+    /// The client of a network file system caches for up to 30 s that a name is missing. If the
+    /// folder is opened, the client asks the server for changes (close-to-open consistency of NFS).
+    /// It does not list the folder.
     pub fn read_refreshed(&self, key: &Key) -> Result<Reading> {
         // On a local disk this takes one or two microseconds, as long as asking whether the disk is
         // local. Errors are ignored: the read below reports them if they matter.
@@ -173,8 +174,8 @@ impl Store {
 
     /// Stores an entry. Returns false if there is one already, which stays.
     ///
-    /// With `durable` the entry survives a power failure once this has returned. After an error
-    /// nothing is left on disk except, possibly, empty folders.
+    /// If `durable` is true, the entry survives a power failure after this function has returned.
+    /// After an error, nothing is left on disk except, possibly, empty folders.
     pub fn write(&self, key: &Key, content: &Content, durable: bool) -> Result<bool> {
         if let Some(invalid_reason) = content.invalid_reason() {
             return Err(Error::Invalid(invalid_reason.to_owned()));
@@ -182,8 +183,8 @@ impl Store {
         self.put(key, (content.body, &content.footer()), durable)
     }
 
-    /// Stores an entry that was read under another key, including sections that this version does
-    /// not know. Otherwise like [`Store::write`].
+    /// Stores an entry under another key than that under which it was read, including sections that
+    /// this version does not know. Everything else is as in [`Store::write`].
     pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<bool> {
         self.put(key, (&[body], footer.bytes()), durable)
     }
@@ -208,11 +209,11 @@ impl Store {
         remove::remove(&self.files(), &self.path(key))
     }
 
-    /// Moves a damaged entry to the quarantine, the folder `damaged` beside the entries, where it
-    /// replaces an earlier one of its name. Returns its new path.
+    /// Moves a damaged entry to the quarantine, the folder `damaged` beside the entries, and
+    /// returns its new path. The entry replaces an earlier file of its name there.
     ///
-    /// Returns none if the entry is not damaged: another process may have stored it again since it
-    /// was read.
+    /// Returns none if the entry is not damaged, since another process may have stored the entry
+    /// again after the caller read it.
     pub fn set_aside(&self, key: &Key) -> Result<Option<PathBuf>> {
         match self.read(key) {
             Ok(Reading::Damaged(_)) => {

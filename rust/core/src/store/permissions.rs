@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// The permissions of created folders and files, independent of the umask. Existing ones keep
-/// theirs.
+/// The permissions of created folders and files, independent of the umask. Existing folders and
+/// files keep their permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
     /// For the owner only: 0700 and 0600.
@@ -29,7 +29,7 @@ impl Access {
         }
     }
 
-    /// Creates and opens a file; an error if it exists.
+    /// Creates and opens a file. Returns an error if the file exists.
     #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "other systems use it"))]
     pub(super) fn create_file(self, path: &Path) -> io::Result<File> {
         let mut options = File::options();

@@ -22,7 +22,7 @@ enum Attempt {
     Vanished,
 }
 
-/// Writes the content to a file that is not visible yet. Each call gets a new file.
+/// A function that writes the content to a file that is not visible yet. Each call gets a new file.
 type Fill<'a, F> = dyn Fn(&<F as Files>::File) -> Result<()> + 'a;
 
 /// Creates the file `path`, which `fill` writes, and missing folders. Returns false if `path` is
@@ -77,8 +77,8 @@ fn place<F: Files>(disk: &F, root: &Path, folder: &Path, path: &Path, fill: &Fil
     Err(io::ErrorKind::NotFound.into()).context("keep the folder", folder)
 }
 
-/// Publishes a file that has no name until it is complete. A process that is killed leaves nothing
-/// behind, and it takes 30 us instead of 48. Returns none if this is not supported.
+/// Publishes a file that has no name until it is complete. A process that is killed leaves no file
+/// behind. This takes 30 us, and [`named`] takes 48. Returns none if this is not supported.
 fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<Option<Attempt>> {
     let opened = match disk.unnamed(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Attempt::Vanished)),
@@ -89,13 +89,14 @@ fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -
     match disk.link(&opened, path) {
         Ok(()) => Ok(Some(Attempt::Published)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(Attempt::Taken)),
-        // `/proc` may be missing or hidden. The caller uses a draft instead and reports its error.
+        // `/proc` may be missing or hidden. The caller uses a draft instead, and reports the error
+        // of the draft.
         Err(_) => Ok(None),
     }
 }
 
-/// Publishes a file that has another name until it is complete. A process that is killed leaves it
-/// behind; it is never read as an entry, and is swept when it is old.
+/// Publishes a file that has another name until it is complete. A process that is killed leaves the
+/// file behind. Such a file is never read as an entry, and is swept when it is old.
 fn named<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<Attempt> {
     let (opened, draft) = match disk.draft(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Vanished),

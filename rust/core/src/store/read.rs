@@ -29,10 +29,10 @@ const LARGE: u64 = 256 << 10;
 /// The result of reading an entry.
 #[derive(Debug)]
 pub enum Reading {
-    /// There is no file, or another object: a link, a pipe, a device, a folder. It is neither
-    /// followed nor touched.
+    /// There is no file, or another object: a link, a pipe, a device, a folder. The reader neither
+    /// follows nor changes such an object.
     Absent,
-    /// The entry, verified.
+    /// The entry, which was verified.
     Found(Entry),
     /// A damaged file, which belongs into the quarantine.
     Damaged(Damage),
@@ -71,7 +71,7 @@ fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // Reading at an offset fails for a pipe, so no data is taken from its other readers.
+    // Reading at an offset fails for a pipe, so this takes no data from other readers of the pipe.
     let mut bytes = vec![0; SMALL];
     if let Ok(length @ ..SMALL) = pread::read(&file, &mut bytes, 0) {
         bytes.truncate(length);

@@ -1,4 +1,4 @@
-//! Deletes entries and moves damaged ones to the quarantine.
+//! Deletes entries, and moves damaged entries to the quarantine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ pub(super) fn remove<F: Files>(files: &F, path: &Path) -> Result<bool> {
     unless_absent(files.remove(path)).context("delete", path).map(|done| done.is_some())
 }
 
-/// Moves a file to `aside` and replaces a file there. Returns none if the file was deleted
-/// meanwhile.
+/// Moves a file to `aside`, where it replaces an existing file. Returns none if the file was
+/// deleted meanwhile.
 pub(super) fn set_aside<F: Files>(files: &F, root: &Path, path: &Path, aside: PathBuf) -> Result<Option<PathBuf>> {
     if let Some(folder) = aside.parent() {
         folders::create_with(files, folder, root).context("create the folder", folder)?;

@@ -1,6 +1,7 @@
 //! Deletes old unfinished files, which killed writers have left.
 //!
-//! Listing a folder deletes them. A process that only writes looks for them once in each folder.
+//! A process that lists a folder deletes the unfinished files in it. A process that only writes
+//! looks for them once in each folder.
 
 use std::fs;
 use std::hash::BuildHasher;
@@ -34,7 +35,7 @@ impl Swept {
         Self([const { AtomicU64::new(0) }; SLOTS])
     }
 
-    /// Adds a folder. Returns true if it was not there.
+    /// Adds a folder. Returns true if it was not in the table.
     fn add(&self, folder: &Path) -> bool {
         let hash = FxBuildHasher.hash_one(folder);
         let place = &self.0[hash as usize % self.0.len()];

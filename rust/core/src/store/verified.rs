@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use super::checksum::HASH;
 use crate::file_stamp::{FileStamp, LOCAL_RESOLUTION};
 
-/// How often an entry is compared with its checksum. Small entries are verified at every read,
-/// except with `Never`.
+/// How often an entry is compared with its checksum. Except with `Never`, small entries are
+/// verified at every read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// At every read.
@@ -24,16 +24,17 @@ pub enum Verify {
 /// The maximum number of files that are remembered. Beyond that, files are verified again.
 const MAX_FILES: usize = 1 << 16;
 
-/// The verified files. The lock is never waited for: after a fork it may stay locked, and verifying
-/// a file again is correct too.
+/// The verified files. No thread waits for this lock: after a fork the lock may stay locked, and
+/// verifying a file again is correct too.
 static VERIFIED: LazyLock<Mutex<HashMap<[u8; HASH], FileStamp>>> = LazyLock::new(Mutex::default);
 
-/// Returns whether the content of a key was verified when its file had this stamp.
+/// Returns whether the content of a key was verified when its file had the given stamp.
 pub(super) fn is_verified(stamp: FileStamp, identity: &[u8; HASH]) -> bool {
     VERIFIED.try_lock().is_ok_and(|verified| verified.get(identity) == Some(&stamp))
 }
 
-/// Remembers that the content of a key was verified, if every later change changes the stamp.
+/// Remembers that the content of a key was verified, if every later change of the file will change
+/// the stamp.
 ///
 /// Only files on local disks are mapped, and only mapped files are remembered.
 pub(super) fn remember(stamp: FileStamp, identity: [u8; HASH]) {

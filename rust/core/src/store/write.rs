@@ -16,7 +16,8 @@ use crate::error::Result;
 /// each of them in one step.
 const BLOCK: usize = 2 << 20;
 
-/// Writes an entry of a body and a footer to the file `path`. Returns false if it exists.
+/// Writes an entry, which consists of a body and a footer, to the file `path`. Returns false if the
+/// file exists.
 pub(super) fn write<F: Files>(
     files: &F,
     root: &Path,

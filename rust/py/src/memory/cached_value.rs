@@ -1,4 +1,4 @@
-//! A result in memory: immutable ones are shared, each caller gets its own copy of any other.
+//! A result in memory. An immutable result is shared; of any other result, each caller gets a copy.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -9,20 +9,20 @@ use pyo3::types::{
 use crate::lazy::Lazy;
 use rustc_hash::FxHashSet;
 
-/// The nesting depth up to which a result is copied part by part; a deeper one is pickled.
+/// The nesting depth up to which a result is copied part by part. A deeper result is pickled.
 const DEPTH_LIMIT: usize = 50;
 
 /// A result in memory.
 pub(crate) enum CachedValue {
-    /// Immutable: all callers get the same object.
+    /// An immutable result. All callers get the same object.
     Shared(Py<PyAny>),
-    /// Each caller gets a container made from the parts.
+    /// The parts of a container. Each caller gets a container that is made from the parts.
     Parts(Parts),
-    /// Each caller gets a result unpickled from the entry.
+    /// The pickle of an entry. Each caller gets a result that is unpickled from it.
     Pickled(Py<PyBytes>),
 }
 
-/// A built-in container that is mutable or contains a mutable one.
+/// A built-in container that is mutable or contains a mutable object.
 pub(crate) enum Parts {
     List(Box<[Part]>),
     Tuple(Box<[Part]>),
@@ -32,14 +32,14 @@ pub(crate) enum Parts {
 }
 
 pub(crate) enum Part {
-    /// Immutable.
+    /// An immutable object.
     Leaf(Py<PyAny>),
     Parts(Box<Parts>),
 }
 
 impl CachedValue {
-    /// Copies a result as it is now. `entry` is the pickle that it can be loaded from, if there is
-    /// one. `None` if it cannot be kept in memory.
+    /// Copies a result as it is now. `entry` is the pickle from which the result can be loaded, if
+    /// there is one. Returns `None` if the result cannot be kept in memory.
     pub(crate) fn of(output: &Bound<'_, PyAny>, entry: Option<&Bound<'_, PyBytes>>) -> Option<Self> {
         match (Copier { seen: FxHashSet::default(), depth: 0 }).part(output) {
             Some(Part::Leaf(leaf)) => Some(Self::Shared(leaf)),
@@ -57,7 +57,7 @@ impl CachedValue {
         }
     }
 
-    /// Estimates its memory in bytes.
+    /// Estimates the memory of the result in bytes.
     pub(crate) fn size(&self, py: Python<'_>) -> usize {
         match self {
             Self::Shared(output) => size_of_leaf(output.bind(py)),
@@ -74,7 +74,8 @@ pub(crate) fn load_entry<'py>(body: &Bound<'py, PyBytes>) -> PyResult<Bound<'py,
 }
 
 struct Copier {
-    /// The containers met so far. Only pickle keeps shared references and cycles.
+    /// The containers that were visited. A container that occurs twice is left to pickle, which
+    /// keeps shared references and cycles.
     seen: FxHashSet<*mut ffi::PyObject>,
     depth: usize,
 }
@@ -107,7 +108,7 @@ impl Copier {
             }
             Some(Parts::Dict(parts.into()))
         } else if object.is_exact_instance_of::<PySet>() {
-            // Copied in one step, since another thread may change the set meanwhile.
+            // Copy the set in one step, since another thread may change it meanwhile.
             let elements = object.py().get_type::<PyTuple>().call1((object,)).ok()?.cast_into::<PyTuple>().ok()?;
             elements.iter().map(|element| self.part(&element)).collect::<Option<_>>().map(Parts::Set)
         } else if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
@@ -118,7 +119,7 @@ impl Copier {
     }
 }
 
-/// Returns whether an object is immutable, with all that it contains.
+/// Returns whether an object and everything that it contains are immutable.
 pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
     object.is_none()
         || object.is_exact_instance_of::<PyFloat>()
@@ -131,7 +132,8 @@ pub(crate) fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
         || object.cast_exact::<PyFrozenSet>().is_ok_and(|set| set.iter().all(|element| is_atom(&element)))
 }
 
-/// Returns whether a tuple contains atoms and tuples of atoms only; the depth bounds the recursion.
+/// Returns whether a tuple contains only atoms and tuples of atoms. The limited depth limits the
+/// recursion.
 fn is_flat(elements: &[Bound<'_, PyAny>]) -> bool {
     elements.iter().all(|element| {
         is_atom(element) || element.cast_exact::<PyTuple>().is_ok_and(|tuple| tuple.as_slice().iter().all(is_atom))
@@ -175,7 +177,7 @@ impl Parts {
     }
 }
 
-/// Makes a container of parts, which are made one after the other; raises the first error.
+/// Makes the parts of a container one after the other, then the container. Raises the first error.
 fn made<'py>(
     parts: &[Part],
     py: Python<'py>,

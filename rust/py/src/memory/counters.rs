@@ -8,11 +8,11 @@ pub(crate) struct Counters {
     memory_hits: AtomicU64,
     disk_hits: AtomicU64,
     misses: AtomicU64,
-    /// Seconds of computation, as the bits of an `f64`.
+    /// The run time of the misses in seconds, as the bits of an `f64`.
     computed: AtomicU64,
-    /// Seconds that hits saved, as the bits of an `f64`.
+    /// The run time that hits saved in seconds, as the bits of an `f64`.
     saved: AtomicU64,
-    /// Bytes in memory.
+    /// The size of the results in memory, in bytes.
     held: AtomicI64,
 }
 
@@ -47,7 +47,8 @@ impl Counters {
         }
     }
 
-    /// Returns hits in memory, hits on disk, misses, seconds computed, seconds saved, bytes held.
+    /// Returns the numbers of hits in memory, of hits on disk and of misses; the run time of the
+    /// misses and the time saved, in seconds; and the size of the results in memory, in bytes.
     pub(crate) fn numbers(&self) -> (u64, u64, u64, f64, f64, i64) {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let seconds = |counter: &AtomicU64| f64::from_bits(counter.load(Ordering::Relaxed));

@@ -1,4 +1,5 @@
-//! Caches results in memory, in front of the store; evicts the least used above a bound in bytes.
+//! Caches results in memory, in front of the store. If they exceed a limit in bytes, it evicts the
+//! results that are used least.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +14,11 @@ use crate::gil_cell::GilCell;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
 
-/// The bytes that the results of all functions may take by default; `FUNES_MEMORY` overrides it.
+/// The default of the maximum size of the results of all functions. `FUNES_MEMORY` overrides it.
 const DEFAULT_BOUND_BYTES: u64 = 256 << 20;
 
-/// The bytes that a result takes in the cache and its index, and that the allocator adds, besides
-/// its key and value; measured by `tests/call/test_memory.py`.
+/// The memory that a result takes in addition to its key and value: in the cache, in its index, and
+/// by the allocator. `tests/call/test_memory.py` measures it.
 const OVERHEAD_BYTES: usize = 320;
 
 /// The number of parts of the cache, each with its own bound. Without the GIL, several parts keep
@@ -33,7 +34,7 @@ pub(crate) struct MemoryCache {
 type Results = Cache<Key, Arc<Slot>, Weigh, DefaultHashBuilder, DropLater>;
 
 /// Identifies the results of one memorious function under one definition. If an earlier definition
-/// becomes current again, its results are found again unless they were evicted.
+/// becomes current again, the results of that definition are found again unless they were evicted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Partition {
     owner: u64,
@@ -56,11 +57,11 @@ struct BorrowedKey<'a> {
 /// A result in memory.
 pub(crate) struct Slot {
     pub(crate) result: CachedValue,
-    /// The run time of the computation.
+    /// The run time of the call in seconds.
     pub(crate) seconds: f64,
-    /// True if it was drawn from the global random generators.
+    /// True if the result was drawn from the global random generators.
     pub(crate) is_drawn: bool,
-    /// The state of the definition's folder in which the entry was last known to exist; see
+    /// The state of the definition's folder when the entry was last seen on disk; see
     /// `FolderWatch`.
     pub(crate) seen: AtomicU64,
     size: u64,
@@ -89,7 +90,7 @@ impl MemoryCache {
         Some(Arc::new(Self { shards: std::array::from_fn(|index| GilCell::new(shard(index))), bound }))
     }
 
-    /// Calls `look` with a result, if it is cached. `look` must run no Python code.
+    /// Calls `look` with a result, if the result is cached. `look` must not run Python code.
     pub(crate) fn look_up<R>(
         &self,
         py: Python<'_>,
@@ -100,8 +101,9 @@ impl MemoryCache {
         self.shard(arguments).with(py, |results| results.get(&BorrowedKey { partition, arguments }).map(look))
     }
 
-    /// Like `look_up`, but does not count as a use for eviction. It shares no code with `look_up`,
-    /// which the compiler inlines into a hit as long as that is its only caller.
+    /// Looks up a result like `look_up`, but does not count as a use for eviction. It shares no
+    /// code with `look_up`, since the compiler inlines `look_up` into a hit only if that is the
+    /// only caller.
     #[cold]
     pub(crate) fn peek(&self, py: Python<'_>, partition: Partition, arguments: &[u8]) -> Option<Arc<Slot>> {
         self.shard(arguments).with(py, |results| results.peek(&BorrowedKey { partition, arguments }).cloned())
@@ -124,21 +126,22 @@ impl MemoryCache {
         counters.held(size.cast_signed());
         let slot = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters: counters.clone() };
         let key = Key { partition, arguments: arguments.into() };
-        // Dropped after the shard can be used again: dropping a result may run any code.
+        // These results are dropped after the shard can be used again, since dropping a result may
+        // run any code.
         let mut evicted = SmallVec::new();
         self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(slot), &mut evicted));
     }
 
     /// Removes a result.
     pub(crate) fn forget(&self, py: Python<'_>, partition: Partition, arguments: &[u8]) {
-        // Dropped after the shard can be used again, see `keep`.
+        // The result is dropped after the shard can be used again, see `keep`.
         let _removed = self.shard(arguments).with(py, |results| results.remove(&BorrowedKey { partition, arguments }));
     }
 
     /// Removes all results of one function.
     pub(crate) fn clear(&self, py: Python<'_>, owner: u64) {
         for shard in &self.shards {
-            // Dropped after the shard can be used again, see `keep`.
+            // The results are dropped after the shard can be used again, see `keep`.
             let _removed: Vec<_> = shard.with(py, |results| {
                 let is_owned = |key: &Key| key.partition.owner == owner;
                 let removed = results.iter().filter(|(key, _)| is_owned(key)).map(|(_, slot)| slot.clone()).collect();

@@ -1,11 +1,11 @@
-//! Sums what hits saved, by the folder of their definition, until the end of the process, when
-//! `stats.json` in each folder gets its part.
+//! Sums the hits and the time that they saved, for the folder of each definition.
 //!
-//! Hits only increment `Counters`. Their values are collected when the definition or the store
+//! At the end of the process, the sums are added to `stats.json` in each folder. Hits only
+//! increment `Counters`. The values of the counters are collected when the definition or the store
 //! changes, and at exit.
 //!
-//! Only attached threads lock the mutexes, and never while they wait, so that no fork happens while
-//! one is locked: it would stay locked in the child.
+//! Only attached threads lock the mutexes, and no thread waits while it holds one. So no fork
+//! happens while a mutex is locked; otherwise it would stay locked in the child.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 
 use crate::memory::counters::Counters;
 
-/// The number of hits, and the run time that they saved.
+/// A number of hits, and the run time that these hits saved.
 #[derive(Clone, Copy, Default)]
 struct Saved {
     hits: u64,
@@ -30,9 +30,9 @@ static FOLDERS: Mutex<BTreeMap<PathBuf, Saved>> = Mutex::new(BTreeMap::new());
 /// The usage of the functions that are alive, by number.
 static ALIVE: Mutex<Option<HashMap<u64, Weak<Usage>>>> = Mutex::new(None);
 
-/// Collects what the hits of one memorious function saved.
+/// Collects the hits of one memorious function, and the time that they saved.
 pub(crate) struct Usage {
-    /// Its key in `ALIVE`.
+    /// The key of this usage in `ALIVE`.
     number: u64,
     counters: Arc<Counters>,
     current: Mutex<Current>,
@@ -56,7 +56,7 @@ impl Usage {
         usage
     }
 
-    /// Collects the counters, and makes another folder the one that gets the next hits.
+    /// Collects the counters, and sets the folder to which the next hits belong.
     pub(crate) fn turn_to(&self, folder: Option<PathBuf>) {
         let mut current = locked(&self.current);
         self.collect(&mut current);
@@ -100,7 +100,7 @@ impl Drop for Usage {
     }
 }
 
-/// Takes the sums since the last call: folder of the definition, hits, seconds.
+/// Returns the sums since the last call of this function: folder of the definition, hits, seconds.
 #[pyfunction]
 pub(crate) fn take_usage() -> Vec<(OsString, u64, f64)> {
     for usage in alive() {
@@ -110,7 +110,7 @@ pub(crate) fn take_usage() -> Vec<(OsString, u64, f64)> {
     folders.into_iter().map(|(folder, saved)| (folder.into(), saved.hits, saved.seconds)).collect()
 }
 
-/// Resets the sums in a forked child: the parent stores them.
+/// Resets the sums in a forked child, since the parent stores them.
 #[pyfunction]
 pub(crate) fn forget_usage() {
     for usage in alive() {
@@ -119,8 +119,8 @@ pub(crate) fn forget_usage() {
     locked(&FOLDERS).clear();
 }
 
-/// Lists the usage of the functions that are alive now. Dropping the last reference to one locks
-/// `ALIVE` again.
+/// Lists the usage of the functions that are alive now. Dropping the last reference to a usage
+/// locks `ALIVE` again.
 fn alive() -> Vec<Arc<Usage>> {
     locked(&ALIVE).iter().flatten().filter_map(|(_, usage)| usage.upgrade()).collect()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use funes_core::throttle::Throttle;
 use pyo3::prelude::*;
 
-/// The name of the definition file, which lies beside the entries.
+/// The name of the definition file beside the entries.
 pub(crate) const DESCRIPTION: &str = "definition.json";
 
 /// The time between checks. A deleted file is written again by the first miss after that time.
@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// Watches the definition file of one definition.
 pub(crate) struct DescriptionWatch {
     throttle: Throttle,
-    /// True if it existed at the last check; else a miss writes it.
+    /// True if the file existed at the last check. Otherwise a miss writes the file.
     is_there: AtomicBool,
 }
 

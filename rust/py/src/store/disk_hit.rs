@@ -27,9 +27,9 @@ pub(crate) enum Recalled<'py> {
 pub(crate) struct Found<'py> {
     pub(crate) output: Bound<'py, PyAny>,
     pub(crate) seconds: f64,
-    /// True if it was drawn from the global random generators.
+    /// True if the result was drawn from the global random generators.
     pub(crate) is_drawn: bool,
-    /// The pickle, if it is small and the C unpickler alone can load it.
+    /// The pickle of the entry, if it is small and the C unpickler alone can load it.
     pub(crate) body: Option<Bound<'py, PyBytes>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Found<'py> {
 pub(crate) enum ReadHint {
     ExpectHit,
     ExpectMiss,
-    /// Another process may have stored it meanwhile, perhaps on another host.
+    /// Another process may have stored the entry meanwhile, perhaps on another host.
     Refresh,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn recall<'py>(
     };
     let loaded = match load() {
         // An error that is no `Exception` comes from the keyboard or a signal, or the object itself
-        // raises it. The object raises it again.
+        // raises it. In the last case, the object raises the error again.
         Err(error) if !is_load_error(py, &error) => match load() {
             Err(again) if again.get_type(py).is(error.get_type(py)) => return Ok(Err(Recalled::NeedsPython)),
             _ => return Err(error),
@@ -120,7 +120,8 @@ fn load_by_python<'py>(function: &Bound<'py, PyAny>, entry: &Bound<'py, Entry>) 
 }
 
 /// Returns whether a pickle refers to a module with the importable name of the program's own
-/// module: the program may define these classes and functions, see `funes._entries.main_module`.
+/// module. Then the program itself may define the classes and functions of that module, see
+/// `funes._entries.main_module`.
 fn names_main(body: &Bound<'_, PyBytes>) -> bool {
     static NAME: Lazy<Option<Vec<u8>>> = Lazy::new();
     let py = body.py();

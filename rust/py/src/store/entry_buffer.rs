@@ -1,4 +1,4 @@
-//! Lends the bytes of an entry to Python; arrays can use the memory without a copy.
+//! Lends the bytes of an entry to Python, so that arrays can use the memory without a copy.
 
 use std::ffi::c_int;
 use std::fs::File;
@@ -12,11 +12,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-/// The bytes of one entry for one reader: a private map of the file, or a copy of it. The reader
-/// may write to them; neither other readers nor the file see that.
+/// The bytes of one entry for one reader: a private map of the file, or a copy of its content. The
+/// reader may write to these bytes, which changes neither the file nor the bytes of other readers.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct EntryBuffer {
-    /// Owns the memory at `address`; not accessed otherwise.
+    /// The owner of the memory at `address`. It is only kept alive.
     _held: Held,
     address: NonNull<u8>,
     length: usize,
@@ -24,9 +24,9 @@ pub(crate) struct EntryBuffer {
 
 /// Maps the start of a file for one reader.
 pub(crate) fn map(file: &File, length: usize) -> io::Result<MmapMut> {
-    // SAFETY: entries are never changed in place, so the mapped pages do not change; the pages of a
-    // deleted file exist until it is unmapped. Truncating the file from outside while it is mapped
-    // ends the process with SIGBUS, as docs/guarantees.md says.
+    // SAFETY: entries are never changed in place, so the mapped pages do not change. The pages of a
+    // deleted file exist until the file is unmapped. If another program truncates the file while it
+    // is mapped, the process ends with SIGBUS, as docs/guarantees.md says.
     unsafe { MmapOptions::new().len(length).map_copy(file) }
 }
 
@@ -37,7 +37,7 @@ unsafe impl Send for EntryBuffer {}
 unsafe impl Sync for EntryBuffer {}
 
 impl EntryBuffer {
-    /// Takes the body of an entry; returns it with the footer.
+    /// Moves the body of an entry into a buffer, and returns the buffer and the footer.
     pub(crate) fn of(entry: Entry) -> (Self, Footer) {
         let length = entry.body().len();
         let (mut held, footer) = entry.into_parts();

@@ -1,4 +1,5 @@
-//! Detects that entries of a definition may have been deleted; checks the folder once a second.
+//! Detects that entries of a definition may have been deleted, by a check of the folder once a
+//! second.
 
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct FolderWatch {
     /// The time of the next check, in seconds of the monotonic clock.
     next: AtomicU64,
-    /// A hash of the folder's stamp at the last check; 0 if the folder did not exist.
+    /// A hash of the folder's file stamp at the last check; 0 if the folder did not exist.
     stamp: AtomicU64,
     /// The number of the state of the folder. Entries seen in another state must be checked again.
     state: AtomicU64,
@@ -46,7 +47,8 @@ impl FolderWatch {
         if before == hash && stamp.is_some_and(|stamp| stamp.is_settled(SystemTime::now(), RESOLUTION)) {
             return self.state.load(Ordering::Relaxed);
         }
-        // The number is unique among all folders: a result may have been seen by an earlier watch.
+        // The number is unique among all folders, since an earlier watch may have set the state of
+        // a result.
         let state = NEXT.fetch_add(1, Ordering::Relaxed);
         self.state.store(state, Ordering::Relaxed);
         state

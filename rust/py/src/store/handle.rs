@@ -19,15 +19,15 @@ import_exception!(funes.errors, DamagedEntryError);
 /// A cache folder with one file per stored call. Nothing is created until the first write.
 ///
 /// An entry is identified by the name of the function and two hashes of 40 lower-case hexadecimal
-/// digits: of the definition and of the arguments. It is written atomically, verified at every
-/// read, and never replaced.
+/// digits: those of the definition and of the arguments. An entry is written atomically, verified
+/// at every read, and never replaced.
 ///
 /// `root` is the absolute path of the cache folder. A relative path or an invalid hash raises
 /// `ValueError`; errors of the system raise `OSError`, with `errno` and `filename`.
 ///
-/// With a `key`, entries are signed, and entries without its signature are not read. `shared` gives
-/// the group access to new files. `verify` is "once" (large entries once in a process, small ones
-/// always), "always" or "never".
+/// If there is a signing key (`key`), entries are signed, and entries without a signature of this
+/// key are not read. If `shared` is true, the group can access new files. `verify` is "once" (large
+/// entries once in a process, small entries always), "always" or "never".
 #[pyclass(frozen, module = "funes")]
 pub struct Store {
     pub(crate) store: store::Store,
@@ -55,7 +55,7 @@ impl Store {
         self.store.root().into()
     }
 
-    /// True if entries are signed with a key.
+    /// True if entries are signed with a signing key.
     #[getter]
     fn is_signed(&self) -> bool {
         self.store.is_signed()
@@ -65,26 +65,26 @@ impl Store {
         format!("Store('{}')", self.store.root().display())
     }
 
-    /// Returns the folder of the entries of a definition; it need not exist.
+    /// Returns the folder of the entries of a definition. The folder need not exist.
     pub(crate) fn folder(&self, function: &Bound<'_, PyString>, definition: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         Ok(self.store.folder(&definition).into())
     }
 
-    /// Returns the path of an entry; it need not exist.
+    /// Returns the path of an entry. The entry need not exist.
     pub(crate) fn path(&self, function: &Bound<'_, PyString>, definition: &str, arguments: &str) -> PyResult<OsString> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
         Ok(self.store.path(&key).into())
     }
 
-    /// Reads and verifies an entry; None if there is none.
+    /// Reads and verifies an entry; returns None if there is none.
     ///
-    /// Raises `DamagedEntryError` if the file differs from what was written; call `set_aside`
-    /// before a new entry is written. Raises `OSError` if it cannot be read now, is in another
-    /// version of the format (`errno.ENOTSUP`), or is not signed with the key (`errno.EPERM`);
-    /// leave it alone.
+    /// Raises `DamagedEntryError` if the file differs from what was written. Then call `set_aside`
+    /// before a new entry is written. Raises `OSError` if the file cannot be read now, is in
+    /// another version of the format (`errno.ENOTSUP`), or is not signed with the signing key
+    /// (`errno.EPERM`). Then the file must stay in place.
     fn read(
         &self,
         py: Python<'_>,
@@ -117,16 +117,16 @@ impl Store {
         Ok(py.detach(|| self.state(&key)))
     }
 
-    /// Stores an entry; False if there is one already, which stays.
+    /// Stores an entry. Returns False if there is one already, which stays.
     ///
     /// `body` is the portable pickle, up to and including STOP: bytes, or the `InlinedPickle` of a
     /// `BufferCollector`. `fast` is the fast pickle, with the positions of its buffers. `head` has
-    /// the run time in seconds, a pickle of the inputs like `fast`, and a second one with what
-    /// belongs to the program's own module written by name, if that differs. With `durable`, the
-    /// entry survives a power cut once this has returned, which takes milliseconds instead of
-    /// microseconds.
+    /// the run time in seconds and a pickle of the inputs in the form of `fast`. If there are
+    /// objects of the program's own module, `head` also has a pickle of the inputs with these
+    /// objects written by name. If `durable` is true, the entry survives a power cut after this
+    /// method has returned, which takes milliseconds instead of microseconds.
     ///
-    /// Raises `OSError` if it could not be stored; at most empty folders are left behind.
+    /// Raises `OSError` if the entry could not be stored. At most empty folders are left behind.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
     #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false))]
     fn write(
@@ -145,10 +145,10 @@ impl Store {
         self.put(py, &key, body, fast, head, durable)
     }
 
-    /// Stores an entry that was read under another key, byte for byte; False if that key has an
-    /// entry.
+    /// Stores an entry that was read under another key, byte for byte. Returns False if the new key
+    /// has an entry already.
     ///
-    /// Nothing is unpickled. Raises as `write`.
+    /// Nothing is unpickled. Raises the same errors as `write`.
     #[pyo3(signature = (function, definition, arguments, entry, *, durable=false))]
     fn write_again(
         &self,
@@ -166,19 +166,21 @@ impl Store {
         py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)
     }
 
-    /// Creates the folder of the entries of a definition, if it is missing.
+    /// Creates the folder of the entries of a definition, if the folder is missing.
     fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         py.detach(|| self.store.prepare(&definition)).map_err(raised)
     }
 
-    /// Returns the path of a large argument; it need not exist. `content` is a hash of 40 digits.
+    /// Returns the path of a large argument, which need not exist. `content` is a hash of 40
+    /// digits.
     fn object_path(&self, content: &str) -> PyResult<OsString> {
         Ok(self.store.path(&Key::object(content).map_err(raised)?).into())
     }
 
-    /// Reads a large argument as `read` does an entry; quarantines a damaged one before it raises.
+    /// Reads a large argument as `read` reads an entry. If the file is damaged, moves it to
+    /// quarantine before it raises the error.
     fn read_object(&self, py: Python<'_>, content: &str) -> PyResult<Option<Entry>> {
         let key = Key::object(content).map_err(raised)?;
         let found = self.found(py, &key);
@@ -188,7 +190,7 @@ impl Store {
         found
     }
 
-    /// Stores a large argument as `write` does an entry.
+    /// Stores a large argument as `write` stores an entry.
     #[pyo3(signature = (content, body, fast=None, *, durable=false))]
     fn write_object(
         &self,
@@ -202,7 +204,7 @@ impl Store {
         self.put(py, &key, body, fast, None, durable)
     }
 
-    /// Deletes an entry without verifying it; False if there is none.
+    /// Deletes an entry without verifying it. Returns False if there is none.
     fn remove(
         &self,
         py: Python<'_>,
@@ -217,7 +219,8 @@ impl Store {
 
     /// Moves a damaged entry to the folder `damaged` beside the entries, and returns its new path.
     ///
-    /// Returns None if it is not damaged: another process may have replaced it since it was read.
+    /// Returns None if the entry is not damaged, since another process may have replaced the entry
+    /// after the caller read it.
     fn set_aside(
         &self,
         py: Python<'_>,
@@ -297,8 +300,8 @@ impl Store {
 /// A pickle, and the positions of its buffers in the body.
 type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
 
-/// The run time in seconds, the inputs, and the inputs with names for what the program's own module
-/// defines.
+/// The run time in seconds; a pickle of the inputs; and a pickle of the inputs in which objects of
+/// the program's own module are written by name, if there are any.
 type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
 
 /// A pickle from the footer of an entry, and its buffers.
@@ -346,8 +349,9 @@ impl Entry {
         self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
     }
 
-    /// The run time in seconds, a pickle of the inputs with its buffers, and a second one with
-    /// names for what the program's own module defines. None for a large argument.
+    /// The run time in seconds; a pickle of the inputs with its buffers; and a pickle of the inputs
+    /// in which objects of the program's own module are written by name, if there are any. None for
+    /// a large argument.
     #[getter]
     fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
         let Some(head) = self.footer.head() else { return Ok(None) };

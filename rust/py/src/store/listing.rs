@@ -13,7 +13,7 @@ use crate::store::handle::raised;
 /// that the first entry is available at once.
 const BATCH_ENTRIES: usize = 256;
 
-/// Iterates over the entries in a folder in the order of the file system; reads none of them.
+/// Iterates over the entries in a folder in the order of the file system, without reading them.
 ///
 /// Yields the hash in the file name, the size in bytes, and the modification time in nanoseconds
 /// since 1970. A folder that does not exist has no entries. Raises `OSError` for errors of the

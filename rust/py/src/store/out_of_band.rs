@@ -1,4 +1,4 @@
-//! Makes the portable pickle from the fast one without copying the arrays in it.
+//! Makes the portable pickle from the fast pickle, without copying arrays.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,8 +10,8 @@ use pyo3::types::PyBytes;
 
 use crate::hash::buffer::contiguous;
 
-/// Buffers of at least this size are stored out of band. Copying a smaller one takes less time than
-/// a page fault.
+/// The size in bytes from which a buffer is stored out of band. Copying a smaller buffer takes less
+/// time than a page fault.
 const LARGE_BYTES: usize = 32 << 10;
 
 /// A `buffer_callback` for a pickler: collects large buffers, and leaves small ones in the pickle.
@@ -27,7 +27,7 @@ impl BufferCollector {
         Self { buffers: Mutex::default() }
     }
 
-    /// Takes a large buffer; returns whether the pickler must write the buffer itself.
+    /// Keeps a large buffer, and returns whether the pickler must write the buffer itself.
     fn __call__(&self, buffer: &Bound<'_, PyAny>) -> bool {
         match PyUntypedBuffer::get(buffer) {
             Ok(buffer)
@@ -44,8 +44,8 @@ impl BufferCollector {
         self.lock().len()
     }
 
-    /// Makes the body of an entry from the output of a pickler with this callback; None if it has
-    /// unknown opcodes. Moves the buffers.
+    /// Makes the body of an entry from the output of a pickler with this callback, and moves the
+    /// buffers into it. Returns None if the output has unknown opcodes.
     fn body(&self, stream: &[u8]) -> Option<InlinedPickle> {
         let mut buffers = self.lock();
         let lengths: Vec<_> = buffers.iter().map(PyUntypedBuffer::len_bytes).collect();
@@ -54,7 +54,8 @@ impl BufferCollector {
         Some(InlinedPickle { body, buffers })
     }
 
-    /// Finds the buffers of this pickler in the body of another pickler; None if any is missing.
+    /// Finds the buffers of this pickler in the body of another pickler. Returns None if any buffer
+    /// is missing.
     fn within(&self, body: &InlinedPickle) -> Option<BufferSpans> {
         let place = |buffer: &PyUntypedBuffer| {
             let is_same = |other: &PyUntypedBuffer| {
@@ -88,13 +89,13 @@ pub(crate) struct InlinedPickle {
 
 #[pymethods]
 impl InlinedPickle {
-    /// The positions of the buffers.
+    /// The positions of the buffers in the pickle.
     #[getter]
     fn spans(&self) -> BufferSpans {
         BufferSpans { spans: self.body.spans.clone() }
     }
 
-    /// The number of bytes of the buffers.
+    /// The total size of the buffers in bytes.
     #[getter]
     fn buffered(&self) -> usize {
         self.buffers.iter().map(PyUntypedBuffer::len_bytes).sum()
