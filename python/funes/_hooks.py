@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from funes._funes import Call
+    from funes._funes import Call, InFlightCall
     from funes._memo.memo import Memo
     from funes._tools.adopt.result import AdoptionResult
     from funes._tools.explain.explanation import Explanation
@@ -24,42 +24,84 @@ if TYPE_CHECKING:
 
 
 class _Table:
-    # Calls.
+    # Leaves of a call, in the order of its states.
 
-    def begin_miss(self) -> Callable[..., Any]:
-        from funes._call.miss import begin
+    def call_in_coroutine(self) -> Callable[..., Any]:
+        from funes._call.coroutine import call_in_coroutine
 
-        return begin
+        return call_in_coroutine
 
-    def begin_uncached(self) -> Callable[..., None]:
-        from funes._call.miss import warn_uncached
+    def read_entry(self) -> Callable[[Memo[..., Any], Call], tuple[Any] | None]:
+        from funes._call.leaves import read_entry
+
+        return read_entry
+
+    def wait(self) -> Callable[[Memo[..., Any], InFlightCall, int], tuple[bool, bool, int]]:
+        from funes._call.single_flight import wait
+
+        return wait
+
+    def wait_in_task(self) -> Callable[..., Any]:
+        from funes._call.single_flight import wait_in_task
+
+        return wait_in_task
+
+    def log_miss(self) -> Callable[[Memo[..., Any], Call], None]:
+        from funes._call.log import log_miss
+
+        return log_miss
+
+    def take_snapshot(self) -> Callable[[dict[str, Any]], Any]:
+        from funes._call.argument_snapshot import take_snapshot
+
+        return take_snapshot
+
+    def states_inside(self) -> Callable[[], Any]:
+        from funes._call.leaves import states_inside
+
+        return states_inside
+
+    def warn_uncached(self) -> Callable[[Memo[..., Any], Exception], None]:
+        from funes._call.leaves import warn_uncached
 
         return warn_uncached
 
-    def call_seeded(self) -> Callable[..., Any]:
-        from funes._call.miss import call_seeded
+    def run_seeded(self) -> Callable[..., tuple[Any, float, str | None]]:
+        from funes._call.leaves import run_seeded
 
-        return call_seeded
+        return run_seeded
 
-    def call_seeded_uncached(self) -> Callable[..., Any]:
-        from funes._call.miss import call_uncached
+    def run_seeded_in_task(self) -> Callable[..., Any]:
+        from funes._call.leaves import run_seeded_in_task
 
-        return call_uncached
+        return run_seeded_in_task
 
-    def call_async(self) -> Callable[..., Any]:
-        from funes._call.miss import call_async
+    def drawn_inside(self) -> Callable[[Any], str]:
+        from funes._call.leaves import drawn_inside
 
-        return call_async
+        return drawn_inside
 
-    def store_result(self) -> Callable[..., Any]:
-        from funes._call.miss import store_result
+    def report_change(self) -> Callable[..., None]:
+        from funes._call.leaves import report_change
 
-        return store_result
+        return report_change
 
-    def is_logged(self) -> Callable[[], bool]:
-        from funes._call.log import is_on
+    def dump(self) -> Callable[..., tuple[Any, bool]]:
+        from funes._call.leaves import dump
 
-        return is_on
+        return dump
+
+    def record_definition(self) -> Callable[[Memo[..., Any], Call], bool]:
+        from funes._call.leaves import record_definition
+
+        return record_definition
+
+    def report_unstored(self) -> Callable[[Memo[..., Any], Exception | str], None]:
+        from funes._call.leaves import report_unstored
+
+        return report_unstored
+
+    # Other parts of a call.
 
     def load_entry(self) -> Callable[..., Any]:
         from funes._entries.codec import load_entry

@@ -1,4 +1,4 @@
-"""Misses: the extension handles usual ones alone, and Python code handles the remaining ones alike."""
+"""Misses: the extension handles usual values alone, and leaves in Python handle the remaining ones alike."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from funes import CacheWarning, memorious
-from funes._call import log, miss, single_flight
-from funes._funes import InFlightCall
+from funes._call import leaves, single_flight
+from funes._funes import InFlightCall, Store
 
 Printed = Callable[[], list[str]]
 
@@ -41,9 +41,9 @@ def note_calls(seen: list[str], *functions: Callable[..., Any]) -> Callable[...,
 
 @pytest.fixture
 def by_python() -> Iterator[list[str]]:
-    """Yields the list of argument digests of misses that Python code handles."""
+    """Yields the list of argument digests of misses that leaves store, wholly or in part."""
     seen: list[str] = []
-    note = note_calls(seen, miss.begin, miss.store_result)
+    note = note_calls(seen, leaves.dump, leaves.record_definition)
     threading.setprofile(note)
     sys.setprofile(note)
     yield seen
@@ -70,8 +70,11 @@ def make(**options: Any) -> Any:
 
 
 @pytest.mark.usefixtures("cache")
-def test_only_the_first_miss_runs_python_code(by_python: list[str]) -> None:
-    same = make()
+@pytest.mark.parametrize("options", [{}, {"shared": True}, {"single_flight": False}])
+def test_only_the_first_miss_runs_python_code(
+    options: dict[str, Any], by_python: list[str]
+) -> None:
+    same = make(**options)
     assert len(by_python) == 1
     assert [same(x) for x in (1, 2.5, "three", None, b"5", (6, ("seven",)))] == [
         *(1, 2.5, "three", None, b"5"),
@@ -105,28 +108,31 @@ def test_fast_and_general_miss_write_equal_entries(
     tmp_path_factory: pytest.TempPathFactory, argument: Any, output: Any
 ) -> None:
     top = tmp_path_factory.mktemp("cache")
-    pickles = []
     by_python: list[str] = []
 
-    for is_logged in (False, True):
+    def given_out(x: Any, output: Any) -> Any:
+        return output
 
-        @memorious(cache_dir=top / str(is_logged), durability="never", ignore="output")
-        def given_out(x: Any, output: Any) -> Any:
-            return output
+    fast, general = (
+        memorious(cache_dir=top / name, durability="never", ignore="output")(given_out)
+        for name in ("fast", "general")
+    )
+    fast("the first miss", None)
+    sys.setprofile(note_calls(by_python, leaves.dump))
+    fast(argument, output)
+    sys.setprofile(None)
+    assert by_python == []
+    assert repr(fast(argument, None)) == repr(output)
+    assert fast.cache_info().misses == 2
 
-        given_out("the first miss", None)
-        with pytest.MonkeyPatch.context() as patch:
-            logging.getLogger("funes").setLevel(logging.INFO if is_logged else logging.NOTSET)
-            patch.setattr(log, "log_miss", lambda *_: None)
-            sys.setprofile(note_calls(by_python, miss.begin))
-            given_out(argument, output)
-            sys.setprofile(None)
-            logging.getLogger("funes").setLevel(logging.NOTSET)
-        assert len(by_python) == is_logged
-        assert repr(given_out(argument, None)) == repr(output)
-        assert given_out.cache_info().misses == 2
-        pickles.append(written(given_out.key(argument, None).path))
-    assert pickles[0] == pickles[1]
+    call = general._core.key(general, (argument, None), {})
+    pickled, is_view = leaves.dump(general, call, None, (output, 0.5, False, False))
+    assert not is_view
+    path = general.key(argument, None).path
+    Store(str(top / "general")).write("given_out", call.definition, call.arguments, *pickled)
+    assert repr(general(argument, None)) == repr(output)
+    assert general.cache_info().misses == 0
+    assert written(path) == written(fast.key(argument, None).path)
 
 
 @pytest.mark.usefixtures("cache")
@@ -153,7 +159,6 @@ def test_entry_stored_by_another_process_is_found_after_a_miss(
         ({"large_argument": 100}, (1, b"y" * 101)),
         ({}, ((b"y" * 65537,),)),
         ({}, (1, frozenset({"x" * 65537}))),
-        ({"shared": True}, (1,)),
         ({}, (1, {})),
         ({}, (1, ([],))),
         ({}, (complex,)),
@@ -383,3 +388,51 @@ def test_context_may_outlive_a_deep_recursion(tmp_path: Path) -> None:
     context = contextvars.copy_context()
     context.run(nest)
     del context
+
+
+def test_a_leaf_that_cannot_be_imported_leaves_the_call_uncached(
+    run_python: Callable[..., str],
+) -> None:
+    script = """if True:
+        import sys
+        from funes import memorious
+
+        @memorious
+        def f(x):
+            print("computed", x)
+            return [x]
+
+        sys.modules["funes._call.log"] = None
+        print(f(1), f.is_cached(1))
+        del sys.modules["funes._call.log"]
+        sys.modules["funes._call.leaves"] = None
+        print(f(2), f.is_cached(2), (f.cache_path / "definition.json").exists())
+        del sys.modules["funes._call.leaves"]
+        print(f(1), f.is_cached(1), (f.cache_path / "definition.json").exists())
+        print(f(1), f(2))
+    """
+    assert run_python(script).splitlines() == [
+        *("computed 1", "[1] False"),
+        *("computed 2", "[2] True False"),
+        *("computed 1", "[1] True True"),
+        "[1] [2]",
+    ]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_closed_coroutine_releases_its_key() -> None:
+    class Pause:
+        def __await__(self) -> Iterator[None]:
+            yield
+
+    @memorious
+    async def work(x: int) -> int:
+        await Pause()
+        return x
+
+    coroutine = work(1)
+    coroutine.send(None)
+    assert len(single_flight._in_flight) == 1
+    coroutine.close()
+    assert not single_flight._in_flight
+    assert not work.is_cached(1)

@@ -48,7 +48,9 @@ def is_on() -> bool:
 
 
 def log_miss(memo: Memo[Any, Any], call: Call) -> None:
-    """Logs that a call computes its result, and the reason. Raises nothing."""
+    """Logs that a call computes its result, and the reason, if misses are logged. Raises nothing."""
+    if not is_on():
+        return
     try:
         reason = hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Single flight: of the calls that need one key at the same time, one computes and the other calls wait.
+"""Waits for another call that computes the same key.
 
 The calls may be in any threads, tasks, processes, and hosts that share a cache folder. Within the
 process a table contains the call that computes each key. Among processes there is a lock per key,
@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, TypeVar
 from funes._call import liveness
 from funes._call.generator_lock import waiting
 from funes._funes import InFlightCall, KeyLock
-from funes._memo.options import WAIT_SECONDS
 
 if TYPE_CHECKING:
     import asyncio
-    from types import TracebackType
+    from typing import Any
+
+    from funes._memo.memo import Memo
 
 try:
     import fcntl
@@ -40,6 +41,9 @@ except ImportError:  # Windows
 
 #: The folder of the definition's entries, and the argument digest.
 Key = tuple[str, str]
+#: How a wait has ended: whether the call may compute although the other call still holds the key;
+#: whether further waits are useless; the turns of other processes without a result so far.
+Ended = tuple[bool, bool, int]
 Waker = Callable[[], None]
 S = TypeVar("S", "_ThreadSignal", "_TaskSignal")
 
@@ -91,128 +95,57 @@ def _is_stalled(flight: InFlightCall) -> bool:
     return flight.thread not in sys._current_frames()
 
 
-class SingleFlight:
-    """Excludes concurrent computations of a key: ``with single_flight as may_compute``, or ``async with``.
+def wait(memo: Memo[Any, Any], flight: InFlightCall, turns: int) -> Ended:
+    """Waits while another call computes the key of a call, for as long as that makes progress.
 
-    Entering the block waits while another call computes the key. Look for the entry then. If there
-    is none and `may_compute` is true, compute within the block; if it is false, enter the block
-    again.
-
-    Example:
-        >>> import tempfile
-        >>> with SingleFlight(tempfile.mkdtemp(), "0" * 40) as may_compute:
-        ...     ours
-        True
+    Args:
+        memo: The function.
+        flight: The call, which could not take its key.
+        turns: The turns of other processes without a result that earlier waits of the call have
+            seen.
     """
+    ending = _Wait(flight, memo._options.wait, turns)
+    with waiting(), closing(ending.waits(_ThreadSignal)) as waits:
+        for signal, pause in waits:
+            signal.wait(pause)
+    return ending.may_compute, ending.is_useless, ending.turns
 
-    __slots__ = (
-        "_flight",
-        "_key",
-        "_may_compute",
-        "_stop_waiting",
-        "_turns_without_result",
-        "_wait_seconds",
-        "has_waited",
-    )
 
-    def __init__(self, folder: str, arguments: str, wait: float = WAIT_SECONDS) -> None:
-        self._key = folder, arguments
-        self._wait_seconds = wait
-        #: True after a wait, during which arguments and globals may have changed.
-        self.has_waited = False
-        self._flight: InFlightCall | None = None
-        self._may_compute = True
+async def wait_in_task(memo: Memo[Any, Any], flight: InFlightCall, turns: int) -> Ended:
+    """Waits like `wait` while the event loop continues."""
+    ending = _Wait(flight, memo._options.wait, turns)
+    with closing(ending.waits(_TaskSignal)) as waits:
+        for signal, pause in waits:
+            await signal.wait(pause)
+    return ending.may_compute, ending.is_useless, ending.turns
+
+
+class _Wait:
+    """One wait of a call."""
+
+    __slots__ = ("_flight", "_seconds", "is_useless", "may_compute", "turns")
+
+    def __init__(self, flight: InFlightCall, seconds: float, turns: int) -> None:
+        self._flight = flight
+        self._seconds = seconds
+        #: False if the other call or process is done with the key.
+        self.may_compute = True
         #: True once waiting is useless: another call has computed the key, but its result could not
         #: be stored.
-        self._stop_waiting = False
+        self.is_useless = False
         #: Number of turns of other processes without a result, as far as they were seen.
-        self._turns_without_result = 0
+        self.turns = turns
 
-    @classmethod
-    def of(cls, flight: InFlightCall) -> SingleFlight:
-        """Wraps an in-flight call that holds its key and was entered."""
-        single_flight = cls(*flight.key)
-        single_flight._flight = flight
-        return single_flight
-
-    def __enter__(self) -> bool:
-        flight = self._flight = InFlightCall(self._key, is_async=False)
-        try:
-            if not self._take(flight):
-                with waiting(), closing(self._waits(flight, _ThreadSignal)) as waits:
-                    for signal, seconds in waits:
-                        signal.wait(seconds)
-            if self._may_compute:
-                flight.enter()
-            return self._may_compute
-        except BaseException:
-            self._end()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release(kind is None)
-
-    def release(self, has_succeeded: bool) -> None:
-        """Ends a block that was entered by `__enter__` outside of a ``with`` statement."""
-        self._end(has_succeeded and self._may_compute)
-
-    def give_up(self) -> None:
-        """Marks the block as without result, so that the next waiting call computes."""
-        self._may_compute = False
-
-    async def __aenter__(self) -> bool:
-        flight = self._flight = InFlightCall(self._key, is_async=True)
-        try:
-            if not self._take(flight):
-                with closing(self._waits(flight, _TaskSignal)) as waits:
-                    for signal, seconds in waits:
-                        await signal.wait(seconds)
-            if self._may_compute:
-                flight.enter()
-            return self._may_compute
-        except BaseException:
-            self._end()
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release(kind is None)
-
-    def __del__(self) -> None:
-        # A second Ctrl-C may have prevented the end of the block, or a first one its begin.
-        if getattr(self, "_flight", None) is not None:
-            self._end()
-
-    def _take(self, flight: InFlightCall) -> bool:
-        """Returns whether there is nothing to wait for, as is usual."""
-        self._may_compute = True
-        is_free = self._stop_waiting or flight.take()
-        self.has_waited = not is_free
-        return is_free
-
-    def _end(self, has_succeeded: bool = False) -> None:
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.end(has_succeeded)
-
-    def _waits(self, flight: InFlightCall, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
+    def waits(self, kind: Callable[[], S]) -> Generator[tuple[S, float]]:
         """Yields what to wait for, and for how many seconds at most, until the wait is over."""
+        flight = self._flight
         try:
             signal = kind()
         except RuntimeError:  # the event loop is not asyncio's
             return
         present = _in_flight.get(flight.key)
         if present is None:
-            self._may_compute = False
+            self.may_compute = False
         elif present is flight:
             yield from self._wait_for_lock(flight, signal)
         else:
@@ -223,7 +156,7 @@ class SingleFlight:
         first, last = _PAUSES_SECONDS
         last = min(
             last,
-            liveness.pause(self._wait_seconds),
+            liveness.pause(self._seconds),
             _MAX_PAUSE_IN_CHAIN_SECONDS if is_in_chain else last,
         )
         return (
@@ -257,7 +190,7 @@ class SingleFlight:
                 if present.lock_waiter is not None or present.waits_for:
                     watch = None  # the call or process that it waits for is watched instead
                 elif watch is None:
-                    watch = liveness.Watch(os.getpid(), self._wait_seconds)
+                    watch = liveness.Watch(os.getpid(), self._seconds)
                 elif watch.is_over():
                     return
         finally:
@@ -266,7 +199,7 @@ class SingleFlight:
             with suppress(ValueError):
                 present.wakers.remove(signal.set)
             if present.is_over:
-                self._may_compute, self._stop_waiting = False, present.has_succeeded
+                self.may_compute, self.is_useless = False, present.has_succeeded
 
     def _wait_for_lock(self, flight: InFlightCall, signal: S) -> Generator[tuple[S, float]]:
         """Waits until no other process holds the lock, or its holder is not expected to release it."""
@@ -279,13 +212,13 @@ class SingleFlight:
         except RuntimeError:  # no more threads
             return
         if lock_waiter is None:
-            self._may_compute = False
+            self.may_compute = False
             return
         flight.lock_waiter = lock_waiter
         lock_waiter.waker = signal.set
         last = first  # the last holder seen
         try:
-            watch = liveness.Watch(last, self._wait_seconds)
+            watch = liveness.Watch(last, self._seconds)
             for seconds in self._pauses(flight.parent is not None):
                 if lock_waiter.is_over:
                     return
@@ -296,20 +229,20 @@ class SingleFlight:
                 if holder is not None:
                     # The system may have given the lock to the next process before this one could
                     # check.
-                    self._turns_without_result += last not in (None, holder)
+                    self.turns += last not in (None, holder)
                     last = holder
-                if self._turns_without_result >= _MAX_TURNS_WITHOUT_RESULT:
+                if self.turns >= _MAX_TURNS_WITHOUT_RESULT:
                     return
                 if watch.pid != holder:
-                    watch = liveness.Watch(holder, self._wait_seconds)
+                    watch = liveness.Watch(holder, self._seconds)
                 elif watch.is_over():
                     return
         finally:
             lock_waiter.waker = None
             flight.lock_waiter = None
-            self._may_compute = not lock_waiter.is_over
-            self._turns_without_result += lock_waiter.is_over and last is not None and last == first
-            self._stop_waiting = self._turns_without_result >= _MAX_TURNS_WITHOUT_RESULT
+            self.may_compute = not lock_waiter.is_over
+            self.turns += lock_waiter.is_over and last is not None and last == first
+            self.is_useless = self.turns >= _MAX_TURNS_WITHOUT_RESULT
 
 
 class _LockWaiter:

@@ -1,4 +1,4 @@
-"""Memorious functions, except for the call itself, which the extension and `funes._call.miss` implement.
+"""Memorious functions, except for the call itself, which the extension and `funes._call` implement.
 
 Few modules are imported here, so that a program that defines memorious functions starts as fast as
 without them.

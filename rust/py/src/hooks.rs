@@ -26,11 +26,23 @@ impl Hook {
     ///
     /// The import failed, for instance because too many files are open. A later use tries again.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let found = self.found.get_or_try_init(py, || {
-            let table = TABLE.get().expect("the package registers its table before the extension can be used");
-            Ok(table.bind(py).call_method0(self.name)?.unbind())
-        })?;
-        Ok(found.bind(py))
+        Ok(self.found.get_or_try_init(py, || self.loader(py)?.call0(py))?.bind(py))
+    }
+
+    /// Returns what `get` has returned before.
+    pub(crate) fn kept<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.found.get().map(|found| found.bind(py))
+    }
+
+    /// Returns the method of the table, whose result `keep` keeps. A call calls it without a frame
+    /// of the extension on the stack, since importing may take long.
+    pub(crate) fn loader(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let table = TABLE.get().expect("the package registers its table before the extension can be used");
+        table.getattr(py, self.name)
+    }
+
+    pub(crate) fn keep(&self, found: Bound<'_, PyAny>) {
+        self.found.get_or_init(found.py(), || found.clone().unbind());
     }
 }
 
@@ -43,14 +55,23 @@ macro_rules! hooks {
 }
 
 hooks! {
-    // Calls.
-    BEGIN_MISS = "begin_miss";
-    BEGIN_UNCACHED = "begin_uncached";
-    CALL_SEEDED = "call_seeded";
-    CALL_SEEDED_UNCACHED = "call_seeded_uncached";
-    CALL_ASYNC = "call_async";
-    STORE_RESULT = "store_result";
-    IS_LOGGED = "is_logged";
+    // Leaves of a call.
+    CALL_IN_COROUTINE = "call_in_coroutine";
+    READ_ENTRY = "read_entry";
+    WAIT = "wait";
+    WAIT_IN_TASK = "wait_in_task";
+    LOG_MISS = "log_miss";
+    TAKE_SNAPSHOT = "take_snapshot";
+    STATES_INSIDE = "states_inside";
+    WARN_UNCACHED = "warn_uncached";
+    RUN_SEEDED = "run_seeded";
+    RUN_SEEDED_IN_TASK = "run_seeded_in_task";
+    DRAWN_INSIDE = "drawn_inside";
+    REPORT_CHANGE = "report_change";
+    DUMP = "dump";
+    RECORD_DEFINITION = "record_definition";
+    REPORT_UNSTORED = "report_unstored";
+    // Other parts of a call.
     LOAD_ENTRY = "load_entry";
     NORMALIZE_SEED = "normalize_seed";
     SAVE_OTHER_GENERATORS = "save_other_generators";

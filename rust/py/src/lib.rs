@@ -15,13 +15,15 @@ mod store;
 #[pyo3::pymodule]
 mod _funes {
     #[pymodule_export]
+    use crate::call::async_call::AsyncCall;
+    #[pymodule_export]
     use crate::call::core::Core;
     #[pymodule_export]
     use crate::call::keyed_call::Call;
     #[pymodule_export]
     use crate::call::memo_type::{is_memo_type, memo_type};
     #[pymodule_export]
-    use crate::call::random_draws::{GeneratorWords, set_seeded};
+    use crate::call::random_draws::set_seeded;
     #[pymodule_export]
     use crate::call::signature::parameters_of;
     #[pymodule_export]
@@ -70,7 +72,7 @@ mod _funes {
     /// The length in characters or bytes above which the size of a string in an argument is
     /// measured.
     #[pymodule_export]
-    const LONG: usize = crate::call::fast_miss::LONG;
+    const LONG: usize = crate::call::quick_leaves::LONG;
 
     /// Name of the file that describes a definition, beside its entries.
     #[pymodule_export]

@@ -1,12 +1,20 @@
-//! A call with its cache key.
+//! A call with its cache key, and how the key is computed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
+use funes_core::domain::Domain;
+use funes_core::tags;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::call::core::Core;
+use crate::call::signature::{Arguments, SEED};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::Definition;
+use crate::hash::walk::{Definitions, Found, Reading, Walk};
+use crate::hash::walk_error::{WalkError, Walked};
+use crate::hooks;
+use crate::lazy::intern;
 
 /// A call with its key whose result is not in memory.
 #[pyclass(frozen, module = "funes._funes")]
@@ -20,12 +28,6 @@ pub(crate) struct Call {
     /// The input of the entry: the bound arguments, then `global_seed` if it was given.
     #[pyo3(get)]
     pub(crate) inputs: Py<PyDict>,
-    /// True if the call has a seed, which may be None.
-    #[pyo3(get)]
-    pub(crate) is_seeded: bool,
-    #[pyo3(get)]
-    pub(crate) seed: Py<PyAny>,
-    pub(crate) is_absent: AtomicBool,
     pub(crate) current: Py<CurrentDefinition>,
     /// The arguments of the call as they were passed.
     pub(crate) args: Py<PyTuple>,
@@ -42,28 +44,159 @@ impl Call {
         (&self.definition, &self.arguments)
     }
 
+    /// Returns whether the last lookup on disk with this definition was a miss.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.current.get().has_missed.load(Ordering::Relaxed)
+    }
+
     /// Notes whether a lookup on disk was a miss.
     pub(crate) fn note_missed(&self, has_missed: bool) {
         self.current.get().has_missed.store(has_missed, Ordering::Relaxed);
     }
 }
 
-#[pymethods]
-impl Call {
-    /// True if the store has been searched and has no entry. If false, Python code must look.
-    #[getter]
-    pub(crate) fn is_absent(&self) -> bool {
-        self.is_absent.load(Ordering::Relaxed)
+/// Prefixes the arguments of a wrapper that do not fit the function behind it, so that their key
+/// differs from all keys of that function. No class or function has this name.
+const RAW: &str = "*args, **kwargs";
+
+/// Arguments in the canonical encoding, and the definitions of the functions and classes among
+/// them.
+pub(super) struct Encoded<'py> {
+    pub(super) bytes: Vec<u8>,
+    found: Found<'py>,
+}
+
+impl Core {
+    pub(super) fn keyed_call(
+        &self,
+        current: &Bound<'_, CurrentDefinition>,
+        arguments: &Arguments<'_>,
+        encoded: Encoded<'_>,
+        (args, kwargs): (Bound<'_, PyTuple>, Option<Bound<'_, PyDict>>),
+    ) -> PyResult<Call> {
+        let py = current.py();
+        let hex = Domain::Arguments.hash(&encoded.bytes).to_hex();
+        let inputs = PyDict::new(py);
+        self.signature.visit(arguments, |name, value| {
+            if self.is_ignored(arguments, name) { Ok(()) } else { inputs.set_item(name, value) }
+        })?;
+        if let Some(seed) = &arguments.seed {
+            inputs.set_item(SEED, seed)?;
+        }
+        Ok(Call {
+            definition: current.get().hex.clone(),
+            arguments: hex,
+            inputs: inputs.unbind(),
+            current: current.clone().unbind(),
+            args: args.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            found: encoded.found.into_iter().map(Bound::unbind).collect(),
+            encoded: encoded.bytes,
+        })
     }
 
-    /// True if `definition.json` is beside the entries.
-    #[getter]
-    pub(crate) fn is_described(&self) -> bool {
-        self.current.get().description_watch.is_there()
+    /// Returns the canonical encoding of the arguments if it is short, else the digest in its
+    /// place.
+    pub(super) fn encode<'py>(
+        &self,
+        current: &CurrentDefinition,
+        memo: &Bound<'py, PyAny>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<Encoded<'py>> {
+        let py = memo.py();
+        let reading = current.reading();
+        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+        self.write_arguments(&mut walk, arguments, subject)?;
+        if walk.reads & !reading != 0 {
+            self.encode_again(reading, &mut walk, arguments, subject)?;
+        }
+        if let Some(rare) = &walk.rare {
+            Self::warn_of(memo, &rare.doubts)?;
+        }
+        Ok(Encoded { found: walk.found, bytes: walk.encoder.into_bytes() })
     }
 
-    /// Notes that `definition.json` has been written, for as long as it exists.
-    fn note_described(&self) {
-        self.current.get().description_watch.note(true);
+    /// Encodes the arguments again, because a function among them reads the code of another one,
+    /// whose docstrings or annotations then count.
+    #[cold]
+    fn encode_again<'py>(
+        &self,
+        mut reading: Reading,
+        walk: &mut Walk<'py>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked {
+        while walk.reads & !reading != 0 {
+            reading |= walk.reads;
+            *walk = Walk::new(walk.py, Definitions::settled(None, reading));
+            self.write_arguments(walk, arguments, subject)?;
+        }
+        Ok(())
     }
+
+    /// Warns of values that count by their type only.
+    #[cold]
+    pub(super) fn warn_of(memo: &Bound<'_, PyAny>, warnings: &[String]) -> Walked {
+        let name = intern!(memo.py(), "_warn_of_opaque");
+        warnings
+            .iter()
+            .try_for_each(|warning| memo.call_method1(name, (warning,)).map(drop))
+            .map_err(WalkError::interrupted)
+    }
+
+    /// Encodes the arguments.
+    #[inline]
+    fn write_arguments<'py>(&self, walk: &mut Walk<'py>, arguments: &Arguments<'py>, subject: &mut String) -> Walked {
+        let py = walk.py;
+        walk.run(|walk| {
+            let count = if arguments.is_raw { 3 } else { self.signature.len() };
+            let mark = walk.encoder.begin(tags::ARGUMENTS, count + 1);
+            if arguments.is_raw {
+                walk.named(RAW);
+            }
+            self.signature.visit(arguments, |name, value| {
+                if self.is_ignored(arguments, name) {
+                    walk.encoder.atom(tags::ABSENT);
+                    return Ok(());
+                }
+                let known = walk.rare.as_ref().map_or(0, |rare| rare.doubts.len());
+                walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
+                if let Some(rare) = &mut walk.rare {
+                    for warning in &mut rare.doubts[known..] {
+                        warning.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
+                    }
+                }
+                Ok(())
+            })?;
+            match &arguments.seed {
+                None => walk.encoder.atom(tags::ABSENT),
+                Some(seed) => walk.walk(seed)?,
+            }
+            walk.encoder.end(mark, None);
+            Ok(())
+        })?;
+        if walk.definitions.met_own_code()
+            && let Some(required) = self.required(py)
+            && required.get().refuses_code
+        {
+            return Err(required.get().refused(py, "arguments"));
+        }
+        Ok(())
+    }
+
+    /// Returns whether a parameter is left out of the key. Arguments that only the wrapper accepts
+    /// have no parameters, even if a name is the same.
+    fn is_ignored(&self, arguments: &Arguments<'_>, name: &Py<PyString>) -> bool {
+        !arguments.is_raw && self.ignored.iter().any(|ignored| ignored.is(name))
+    }
+}
+
+/// Converts the seed to an int, or raises. 7, True and numpy.int64(7) seed alike, so they have one
+/// key.
+pub(super) fn normalise_seed(arguments: &mut Arguments<'_>) -> PyResult<()> {
+    if let Some(seed) = arguments.seed.take() {
+        arguments.seed = Some(hooks::NORMALIZE_SEED.get(seed.py())?.call1((seed,))?);
+    }
+    Ok(())
 }

@@ -161,7 +161,7 @@ unsafe extern "C-unwind" fn vectorcall(
             };
             let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
             let call_args = CallArgs::of_vectorcall(py, arguments, count, names);
-            core.get().call(&memo, &call_args)
+            core.get().call::<false>(&memo, &call_args)
         })
     }
 }

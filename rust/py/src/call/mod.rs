@@ -1,12 +1,16 @@
 //! A call of a memorious function: its key, the lookup of its result, the run of the function.
 
+pub(crate) mod async_call;
 pub(crate) mod call_args;
 pub(crate) mod core;
 pub(crate) mod fast_key;
-pub(crate) mod fast_miss;
 pub(crate) mod keyed_call;
 pub(crate) mod limits;
+pub(crate) mod machine;
+mod memo_definition;
+mod memo_methods;
 pub(crate) mod memo_type;
+pub(crate) mod quick_leaves;
 pub(crate) mod random_draws;
 pub(crate) mod signature;
 pub(crate) mod trampoline;

@@ -23,7 +23,6 @@ static IS_SEEDED: AtomicBool = AtomicBool::new(false);
 const LENGTH: usize = 624;
 
 /// The states of the generators at one moment.
-#[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct GeneratorWords {
     random: Option<[u32; 3]>,
     numpy: Option<[u32; 3]>,
@@ -32,10 +31,8 @@ pub(crate) struct GeneratorWords {
     others: Option<Py<PyAny>>,
 }
 
-#[pymethods]
 impl GeneratorWords {
     /// Reads the present states.
-    #[new]
     pub(crate) fn now(py: Python<'_>) -> PyResult<Self> {
         let modules = Modules::get(py)?;
         let has_others = modules.has(intern!(py, "torch"))
@@ -184,7 +181,7 @@ impl Layout {
     }
 }
 
-/// Sets whether a seeded run is active. Calls without a seed are then handled by Python code, see
+/// Sets whether a seeded run is active. Calls without a seed then compare whole states, see
 /// `funes._call.generator_lock`.
 #[pyfunction]
 pub(crate) fn set_seeded(is_seeded: bool) {

@@ -1,7 +1,7 @@
 //! Detects that `definition.json` beside the entries of a definition was deleted.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -34,8 +34,11 @@ impl DescriptionWatch {
     }
 
     /// Returns whether the file in a folder still exists; checks once per period.
-    pub(crate) fn holds(&self, py: Python<'_>, folder: &Path) -> bool {
-        if self.is_there() && self.throttle.is_due() {
+    pub(crate) fn holds(&self, py: Python<'_>, folder: impl FnOnce() -> Option<PathBuf>) -> bool {
+        if self.is_there()
+            && self.throttle.is_due()
+            && let Some(folder) = folder()
+        {
             self.note(py.detach(|| fs::symlink_metadata(folder.join(DESCRIPTION)).is_ok()));
         }
         self.is_there()

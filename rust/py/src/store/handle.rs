@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Creates the folder of the entries of a definition, if the folder is missing.
-    fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
+    pub(crate) fn prepare(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<()> {
         let function = function.to_string_lossy();
         let definition = Definition::new(&function, definition).map_err(raised)?;
         py.detach(|| self.store.prepare(&definition)).map_err(raised)
@@ -298,11 +298,11 @@ impl Store {
 }
 
 /// A pickle, and the positions of its buffers in the body.
-type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
+pub(crate) type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
 
 /// The run time in seconds; a pickle of the inputs; and a pickle of the inputs in which objects of
 /// the program's own module are written by name, if there are any.
-type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
+pub(crate) type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
 
 /// A pickle from the footer of an entry, and its buffers.
 type Buffered<'py> = (Bound<'py, PyBytes>, Bound<'py, PyList>);

@@ -1,0 +1,291 @@
+"""The leaves of a call: the Python code that the extension asks for when a result is not in memory.
+
+The state machine in rust/py/src/call/machine.rs decides what happens; `Hooks` in the stub lists the
+leaves. Some are in the modules beside this one. This module is imported at its first use, so that
+programs that only define memorious functions start without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from funes import _warnings
+from funes._call import log, round_trip, seeding
+from funes._call.argument_snapshot import ArgumentSnapshot, take_snapshot
+from funes._call.generator_lock import is_inside, same_states
+from funes._call.generators import Saved, save
+from funes._code.definition_file import Content
+from funes._entries import codec, large_arguments
+from funes._entries.pickler import attempt, is_raised_again
+from funes._entries.shared_arrays import shares_memory
+from funes._funes import Call, hash_value
+from funes._memo import definition_record
+from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+
+if TYPE_CHECKING:
+    from funes._memo.memo import Memo
+
+
+# Before the run.
+
+
+def read_entry(memo: Memo[Any, Any], call: Call) -> tuple[Any] | None:
+    """Reads an entry that the extension cannot load.
+
+    Returns:
+        ``(result,)``, or None if there is no usable entry. Raises only what the undecorated
+        function would, unless the function is strict.
+    """
+    name, key = memo._function_name, (call.definition, call.arguments)
+    try:
+        entry = memo._store.read(name, *key)
+    except DamagedEntryError as error:
+        _set_aside(memo, key, error)
+        return None
+    except OSError as error:
+        memo._degrade("read", f"{error}; it was computed again", error)
+        return None
+    if entry is None:
+        return None
+    home = memo.__wrapped__.__module__
+
+    def load() -> dict[str, Any]:
+        return codec.load_entry(entry.body, entry.fast, home)
+
+    try:
+        content = load()
+        # A result that was drawn without a seed does not belong to the stream of a seeded run.
+        return None if "drawn" in content and is_inside() else (content["output"],)
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_raised_again(load, error):
+            raise
+        path = memo._store.path(name, *key)
+        reason = _warnings.one_line(error)
+        text = f"the result in {path} cannot be loaded ({reason}); it was computed again"
+        reported = error if isinstance(error, Exception) else FunesError(text)
+        memo._degrade("load", text, reported)
+        return None
+
+
+def _set_aside(memo: Memo[Any, Any], key: tuple[str, str], error: DamagedEntryError) -> None:
+    try:
+        moved = memo._store.set_aside(memo._function_name, *key)
+        done = f"it was moved to {moved}" if moved else ""
+    except OSError as refused:
+        done = f"it could not be moved ({refused})"
+    # Nothing is reported if another process has repaired it meanwhile.
+    if done:
+        memo._degrade("damage", f"{error}; {done} and computed again", error)
+
+
+def warn_uncached(memo: Memo[Any, Any], error: Exception) -> None:
+    """Reports a call without a key."""
+    memo._degrade("key", f"it ran uncached: {error}", error)
+    if log.is_on():
+        log.log_uncached(memo, error)
+
+
+def states_inside() -> Saved | None:
+    """Returns the states of the random generators if the present code belongs to a seeded run."""
+    return save() if is_inside() else None
+
+
+# The run of a seeded call.
+
+#: The undecorated function, and its arguments.
+FunctionCall = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any] | None]
+#: The result; the seconds without seeding and waiting; why the result must not be stored, or None.
+Ran = tuple[Any, float, str | None]
+
+
+def run_seeded(
+    memo: Memo[Any, Any], call: Call | None, seed: Any, function_call: FunctionCall
+) -> Ran:
+    """Runs the function with seeded generators."""
+    problems: list[str] = []
+    seconds = 0.0
+
+    def run() -> Any:
+        nonlocal seconds
+        function, args, kwargs = function_call
+        start = perf_counter()
+        output = function(*args, **(kwargs or {}))
+        seconds = perf_counter() - start
+        return output
+
+    def after_wait() -> None:
+        if call is not None and (reason := _change(memo, call)):
+            problems.append(f"while the call waited for other seeded calls, {reason}")
+
+    about = _seed(call, seed), memo._core.modules(memo)
+    output = seeding.run_seeded(
+        *about, run, (), {}, on_problem=problems.append, after_wait=after_wait
+    )
+    return output, seconds, problems[-1] if problems else None
+
+
+async def run_seeded_in_task(
+    memo: Memo[Any, Any], call: Call | None, seed: Any, function_call: FunctionCall
+) -> Ran:
+    """Awaits the coroutine function with seeded generators."""
+    problems: list[str] = []
+    seconds = 0.0
+
+    async def run() -> Any:
+        nonlocal seconds
+        function, args, kwargs = function_call
+        start = perf_counter()
+        output = await function(*args, **(kwargs or {}))
+        seconds = perf_counter() - start
+        return output
+
+    about = _seed(call, seed), memo._core.modules(memo)
+    output = await seeding.run_seeded_async(*about, run, (), {}, on_problem=problems.append)
+    return output, seconds, problems[-1] if problems else None
+
+
+def _seed(call: Call | None, seed: Any) -> int | None:
+    # The seed of a call with a key is part of the key.
+    number: int | None = seeding.normalise(seed) if call is None else seed
+    return number
+
+
+# After the run.
+
+
+def drawn_inside(states: Saved) -> str:
+    """Returns why a result is not stored that was drawn from the stream of a seeded run, or ""."""
+    if same_states(states, save()):
+        return ""
+    return (
+        "it drew random numbers without a seed of its own inside of a seeded call, whose numbers would differ if it"
+        " were cached; give it global_seed="
+    )
+
+
+def report_change(
+    memo: Memo[Any, Any],
+    call: Call,
+    now: Call | Exception,
+    snapshot: ArgumentSnapshot | None,
+) -> None:
+    """Reports that a result is not stored since its inputs have changed.
+
+    Args:
+        memo: The function.
+        call: The call as it was before the run.
+        now: The same call now, or the error because of which it has no key any more.
+        snapshot: The arguments before the run; None if they are immutable.
+    """
+    reason = _description(memo, call, now, snapshot)
+    memo._degrade("changed", f"the result was not stored: {reason}", FunesError(reason))
+
+
+def _change(memo: Memo[Any, Any], call: Call) -> str:
+    """Returns what has changed since the key was computed, or ""."""
+    now: Call | FunesError | None
+    try:
+        now = memo._core.rekey(memo, call)
+    except FunesError as error:
+        now = error
+    return "" if now is None else _description(memo, call, now, None)
+
+
+def _description(
+    memo: Memo[Any, Any], call: Call, now: Call | Exception, snapshot: ArgumentSnapshot | None
+) -> str:
+    if isinstance(now, Exception):
+        return f"it has no key any more ({_warnings.one_line(now)})"
+    if now.definition != call.definition:
+        return f"{memo._core.difference(call, now) or 'what it uses'} changed while it ran"
+    names = [] if snapshot is None else _changed_arguments(call, snapshot)
+    if not names:
+        return "its arguments changed while it ran"
+    listed = ", ".join(map(repr, names))
+    return f"the call changed its argument {listed}, which a cached call would not"
+
+
+def _changed_arguments(call: Call, snapshot: ArgumentSnapshot) -> list[str]:
+    before = snapshot.restore()
+    return [
+        name
+        for name, value in call.inputs.items()
+        if attempt(hash_value, value)[0] != attempt(hash_value, before.get(name))[0]
+    ]
+
+
+_DRAWN = (
+    "random numbers were drawn while it ran without a seed, and later calls return what was drawn now; pass"
+    " global_seed= to make the numbers part of the key"
+)
+
+
+def dump(
+    memo: Memo[Any, Any],
+    call: Call,
+    snapshot: ArgumentSnapshot | None,
+    ran: tuple[Any, float, bool, bool],
+) -> tuple[codec.PickledEntry, bool]:
+    """Pickles an entry, and stores large arguments. Warns of random numbers, which later calls do not draw.
+
+    Args:
+        memo: The function.
+        call: The call.
+        snapshot: The arguments before the run; None if they are immutable.
+        ran: The result; how many seconds the function ran; whether it drew random numbers without a
+            seed; whether the entry must survive a power cut.
+
+    Returns:
+        The pickles; and whether the result shares memory with an object that only the first caller
+        would get.
+    """
+    output, seconds, is_drawn, durable = ran
+    if is_drawn:
+        memo._warn_once("drawn", _DRAWN)
+    inputs, objects = large_arguments.refer(
+        memo._store,
+        snapshot or take_snapshot(call.inputs),
+        memo._options.large_argument,
+        durable,
+    )
+    pickled = codec.dump_entry(inputs, output, seconds, objects, is_drawn)
+    if lost := round_trip.loss(output, pickled):
+        raise UnpicklableResultError(lost)
+    return pickled, shares_memory(output)
+
+
+def record_definition(memo: Memo[Any, Any], call: Call) -> bool:
+    """Writes `definition.json` beside the entries, unless it is there. Returns whether it is."""
+    try:
+        return definition_record.record(memo, call.definition, _warn_if_unstable)
+    except OSError as error:
+        text = f"definition.json was not written: {_warnings.one_line(error)}"
+        memo._degrade("describe", text, error)
+        return False
+
+
+def _warn_if_unstable(memo: Memo[Any, Any], folder: str, content: Content) -> None:
+    from funes._call.unstable_definition import unstable_value
+
+    reuse_count = memo._core.reuse_count()
+    own_definitions = {each for each, then in memo._described.items() if then == reuse_count}
+    value = unstable_value(folder, content, own_definitions, is_first=not reuse_count)
+    memo._described[content["definition"]] = reuse_count
+    if value is not None and "unstable" not in memo._warned:
+        memo._warned.add("unstable")
+        _warnings.warn(
+            f"{memo.__qualname__}: the definition has changed for the third time in a row, only because of"
+            f" {value.name!r} ({value.before}, then {value.after}): earlier results are not found."
+            " If it is meant to change, pass it as an argument."
+        )
+
+
+def report_unstored(memo: Memo[Any, Any], reason: Exception | str) -> None:
+    """Reports why a result is not stored: an error, or a problem with random numbers."""
+    error = FunesError(reason) if isinstance(reason, str) else reason
+    kind = "pickle" if isinstance(reason, UnpicklableResultError) else "write"
+    kind = "seed" if isinstance(reason, str) else kind
+    text = str(error) if isinstance(error, (FunesError, OSError)) else _warnings.one_line(error)
+    memo._degrade(kind, f"the result was not stored: {text}", error)

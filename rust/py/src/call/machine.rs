@@ -1,0 +1,359 @@
+//! The state machine that owns a call whose result is not in memory: plain, seeded or async.
+//!
+//! Only this module decides whether a call looks for its result, waits, computes and stores. Each
+//! state either goes on in Rust or asks for one call of Python code: the undecorated function, or a
+//! leaf, which `Hooks` in the stub lists. `trampoline` makes these calls, or in a coroutine
+//! `funes._call.coroutine`.
+
+mod steps;
+
+use std::time::Instant;
+
+use pyo3::exceptions::{PyException, PyRecursionError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::call::core::Core;
+use crate::call::keyed_call::Call;
+use crate::call::quick_leaves;
+use crate::call::random_draws::GeneratorWords;
+use crate::definition::changed_state;
+use crate::flight::in_flight::InFlightCall;
+use crate::hooks::{self, Hook};
+use crate::store::disk_hit::ReadHint;
+
+/// The states of a call, in their usual order. A state that asks for Python code remains until that
+/// has returned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Looks for the entry.
+    Look,
+    /// Becomes the in-flight call of its key, if there is none.
+    TakeKey,
+    /// Waits for the in-flight call of its key.
+    Wait,
+    /// Computes the key again: arguments and globals may have changed during a wait.
+    Rekey,
+    /// Looks for the entry again: another call may have stored it.
+    LookAgain,
+    /// Reports that the call has no key, so that it runs uncached.
+    Uncached,
+    /// Logs the miss.
+    Log,
+    /// Copies the arguments, which the function may change.
+    Snapshot,
+    /// Notes the states of the random generators.
+    NoteGenerators,
+    /// Runs the function.
+    Run,
+    /// Detects that the function drew random numbers without a seed.
+    DetectDraws,
+    /// Computes the key again: the function may have changed its inputs.
+    Check,
+    /// Pickles and writes the entry, and keeps the result in memory.
+    Store,
+    /// Writes the definition file.
+    Describe,
+    /// Loads a result that shares memory, so that the first caller gets what later callers get.
+    Reload,
+    /// Reports why the result is not stored.
+    Report,
+}
+
+/// What follows a state.
+enum Step<'py> {
+    Go(State),
+    Ask(&'static Hook, Bound<'py, PyTuple>),
+    Run(Request),
+    Done(Bound<'py, PyAny>),
+}
+
+/// A call of Python code.
+pub(crate) struct Request {
+    pub(crate) callable: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
+}
+
+/// What the caller of a machine does next.
+pub(crate) enum Outcome<'py> {
+    Done(Bound<'py, PyAny>),
+    /// Makes the call in `request`, and passes its outcome to [`Machine::go_on`].
+    Asks(Box<Machine>),
+}
+
+/// The arguments before the run.
+enum Snapshot {
+    /// They could not be copied, so that the result is not stored.
+    Failed,
+    /// They are immutable.
+    NotNeeded,
+    /// A `funes._call.argument_snapshot.ArgumentSnapshot`.
+    Taken(Py<PyAny>),
+}
+
+/// How the waits for the key have ended.
+#[derive(Default)]
+struct Waited {
+    /// True if another call has computed the key without storing it.
+    is_useless: bool,
+    /// Turns of other processes without a result.
+    turns: u64,
+}
+
+/// What the function returned.
+struct Ran {
+    output: Py<PyAny>,
+    seconds: f64,
+    /// True if it drew random numbers without a seed.
+    is_drawn: bool,
+    /// True if later callers get an object that behaves differently.
+    shares_memory: bool,
+}
+
+/// A call whose result is not in memory.
+pub(crate) struct Machine {
+    memo: Py<PyAny>,
+    core: Py<Core>,
+    /// None if the call runs uncached.
+    call: Option<Py<Call>>,
+    function_call: Option<Request>,
+    seed: Option<Py<PyAny>>,
+    state: State,
+    /// The Python code to call next.
+    pub(crate) request: Option<Request>,
+    /// A leaf that is being imported, and its arguments.
+    loading: Option<(&'static Hook, Py<PyTuple>)>,
+    hint: ReadHint,
+    has_looked: bool,
+    flight: Option<Py<InFlightCall>>,
+    /// False if another call still holds the key of `flight`.
+    may_compute: bool,
+    waited: Waited,
+    snapshot: Snapshot,
+    /// The states of the random generators before the run, if draws count.
+    words: Option<GeneratorWords>,
+    /// Whole states, within a seeded run.
+    states_inside: Option<Py<PyAny>>,
+    /// The number of the run for `changed_state`.
+    run: Option<u64>,
+    started: Instant,
+    ran: Option<Ran>,
+    /// What to report: an error, or a text.
+    reason: Py<PyAny>,
+}
+
+impl Machine {
+    /// Creates the machine of a call. `key`: the call with its key, or the error because of which it
+    /// has none, or None to run the function uncached without a warning.
+    pub(crate) fn new(
+        memo: &Bound<'_, PyAny>,
+        core: Bound<'_, Core>,
+        function_call: Request,
+        seed: Option<Bound<'_, PyAny>>,
+        key: Option<PyResult<Py<Call>>>,
+    ) -> Box<Self> {
+        let mut reason = memo.py().None();
+        let (state, call) = match key {
+            None => (State::Run, None),
+            Some(Err(error)) => {
+                reason = error.into_value(memo.py()).into_any();
+                (State::Uncached, None)
+            }
+            // After a miss another one is likely: then the entry is looked for once.
+            Some(Ok(call)) if core.get().single_flight && call.get().has_missed() => (State::TakeKey, Some(call)),
+            Some(Ok(call)) => (State::Look, Some(call)),
+        };
+        Box::new(Self {
+            memo: memo.clone().unbind(),
+            core: core.unbind(),
+            call,
+            function_call: Some(function_call),
+            seed: seed.map(Bound::unbind),
+            state,
+            request: None,
+            loading: None,
+            hint: ReadHint::ExpectHit,
+            has_looked: false,
+            flight: None,
+            may_compute: true,
+            waited: Waited::default(),
+            snapshot: Snapshot::Failed,
+            words: None,
+            states_inside: None,
+            run: None,
+            started: Instant::now(),
+            ran: None,
+            reason,
+        })
+    }
+
+    /// Returns whether the request of a coroutine function returns an awaitable.
+    pub(crate) fn awaits(&self) -> bool {
+        self.loading.is_none() && matches!(self.state, State::Wait | State::Run)
+    }
+
+    /// Continues with the outcome of the request, until the next request or the end of the call.
+    pub(crate) fn go_on<'py>(
+        mut self: Box<Self>,
+        py: Python<'py>,
+        mut answer: Option<PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<Outcome<'py>> {
+        loop {
+            let step = match (self.loading.take(), answer.take()) {
+                (Some((hook, args)), Some(Ok(leaf))) => {
+                    hook.keep(leaf);
+                    Ok(Step::Ask(hook, args.into_bound(py)))
+                }
+                // The import fails for instance if too many files are open.
+                (Some(_), Some(Err(error))) if self.state != State::Run && error.is_instance_of::<PyException>(py) => {
+                    self.give_up(py)
+                }
+                (_, answer) => self.step(py, answer).or_else(|error| self.recover(py, error)),
+            };
+            self.request = Some(match step? {
+                Step::Go(state) => {
+                    self.state = state;
+                    continue;
+                }
+                Step::Done(output) => return self.end(py, self.may_compute).map(|()| Outcome::Done(output)),
+                Step::Run(request) => request,
+                Step::Ask(hook, args) => {
+                    if let Some(leaf) = hook.kept(py) {
+                        Request { callable: leaf.clone().unbind(), args: args.unbind(), kwargs: None }
+                    } else {
+                        self.loading = Some((hook, args.unbind()));
+                        Request { callable: hook.loader(py)?, args: PyTuple::empty(py).unbind(), kwargs: None }
+                    }
+                }
+            });
+            return Ok(Outcome::Asks(self));
+        }
+    }
+
+    fn step<'py>(&mut self, py: Python<'py>, answer: Option<PyResult<Bound<'py, PyAny>>>) -> PyResult<Step<'py>> {
+        if self.state == State::Run {
+            return self.run(py, answer);
+        }
+        let answer = answer.transpose()?;
+        let memo = self.memo.bind(py);
+        match (self.state, answer) {
+            (State::Look | State::LookAgain | State::Reload, answer) => self.look(py, answer),
+            (State::TakeKey, _) => self.take_key(py),
+            (State::Wait, None) => {
+                let hook = if self.core.get().is_async { &hooks::WAIT_IN_TASK } else { &hooks::WAIT };
+                ask(py, hook, (memo, &self.flight, self.waited.turns))
+            }
+            (State::Wait, Some(ended)) => {
+                (self.may_compute, self.waited.is_useless, self.waited.turns) = ended.extract()?;
+                Ok(Step::Go(State::Rekey))
+            }
+            (State::Rekey, _) => self.rekey(py),
+            (State::Uncached, None) => ask(py, &hooks::WARN_UNCACHED, (memo, &self.reason)),
+            (State::Uncached, Some(_)) => Ok(Step::Go(State::Run)),
+            (State::Log, None) => ask(py, &hooks::LOG_MISS, (memo, &self.call)),
+            (State::Log, Some(_)) => Ok(Step::Go(State::Snapshot)),
+            (State::Snapshot, None) => {
+                let inputs = &self.call().inputs;
+                if !quick_leaves::need_no_snapshot(inputs.bind(py), self.core.get().large_argument) {
+                    return ask(py, &hooks::TAKE_SNAPSHOT, (inputs,));
+                }
+                self.snapshot = Snapshot::NotNeeded;
+                Ok(Step::Go(State::NoteGenerators))
+            }
+            (State::Snapshot, Some(taken)) => {
+                self.snapshot = Snapshot::Taken(taken.unbind());
+                Ok(Step::Go(State::NoteGenerators))
+            }
+            (State::NoteGenerators, answer) => self.note_generators(py, answer),
+            (State::DetectDraws, answer) => self.detect_draws(py, answer),
+            (State::Check, None) => self.check(py),
+            (State::Store, answer) => self.store(py, answer),
+            (State::Describe, answer) => {
+                let core = self.core.get();
+                let current = self.call().current.get();
+                match answer {
+                    Some(is_recorded) => current.description_watch.note(is_recorded.is_truthy()?),
+                    None if core.is_described(memo, current) => {}
+                    None => return ask(py, &hooks::RECORD_DEFINITION, (memo, &self.call)),
+                }
+                self.hint = ReadHint::Refresh;
+                Ok(if self.ran().shares_memory { Step::Go(State::Reload) } else { self.done(py) })
+            }
+            (State::Report, None) => ask(py, &hooks::REPORT_UNSTORED, (memo, &self.reason)),
+            (State::Report, Some(_)) if self.ran.is_none() => Ok(Step::Go(State::NoteGenerators)),
+            (State::Check | State::Report | State::Run, _) => Ok(self.done(py)),
+        }
+    }
+
+    /// Continues after an error, or returns it.
+    fn recover<'py>(&mut self, py: Python<'py>, error: PyErr) -> PyResult<Step<'py>> {
+        match self.state {
+            State::Snapshot | State::DetectDraws | State::Store | State::Describe | State::Reload
+                if error.is_instance_of::<PyException>(py) =>
+            {
+                Ok(self.report(error.into_value(py).into_any()))
+            }
+            State::Run => Err(error),
+            // The recursion is too deep for the cache. The function may still have room.
+            _ if error.is_instance_of::<PyRecursionError>(py) => self.give_up(py),
+            _ => Err(error),
+        }
+    }
+
+    /// Does without the cache: runs the function, unless it has run.
+    fn give_up<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
+        self.end(py, false)?;
+        self.call = None;
+        Ok(if self.ran.is_some() { self.done(py) } else { Step::Go(State::Run) })
+    }
+
+    fn report<'py>(&mut self, reason: Py<PyAny>) -> Step<'py> {
+        self.reason = reason;
+        Step::Go(State::Report)
+    }
+
+    fn done<'py>(&self, py: Python<'py>) -> Step<'py> {
+        Step::Done(self.ran().output.bind(py).clone())
+    }
+
+    fn ran(&self) -> &Ran {
+        self.ran.as_ref().expect("the state is one after the run")
+    }
+
+    fn call(&self) -> &Call {
+        self.call.as_ref().expect("the state is one of a call with a key").get()
+    }
+
+    /// Ends the in-flight call, and wakes the waiting calls.
+    fn end(&mut self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
+        self.flight.take().map_or(Ok(()), |flight| InFlightCall::end(flight.bind(py), has_succeeded))
+    }
+}
+
+impl Drop for Machine {
+    /// Ends a call that was left by an error or an interrupt.
+    fn drop(&mut self) {
+        if self.run.is_none() && self.flight.is_none() {
+            return;
+        }
+        // SAFETY: the interpreter drops objects in attached threads, and steps run in them.
+        let py = unsafe { Python::assume_attached() };
+        let raised = PyErr::take(py);
+        if let Some(run) = self.run.take() {
+            let _ = changed_state::ended(py, run);
+        }
+        let _ = self.end(py, false);
+        if let Some(raised) = raised {
+            raised.restore(py);
+        }
+    }
+}
+
+/// Asks for a leaf.
+fn ask<'py, A>(py: Python<'py>, hook: &'static Hook, args: A) -> PyResult<Step<'py>>
+where
+    A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error: Into<PyErr>>,
+{
+    Ok(Step::Ask(hook, args.into_pyobject(py).map_err(Into::into)?))
+}
