@@ -11,7 +11,7 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-pythons test-torch fuzz memcheck lint format \
+.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-pythons test-newest test-torch fuzz memcheck lint format \
 	docs bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
@@ -33,7 +33,10 @@ test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes
 test-rust: build
 	cargo test --quiet
 
-test-python: build $(VENV)/.made/test
+# The group of packages that the tests get: test-free-threaded without those that need the interpreter lock.
+GROUP ?= test
+
+test-python: build $(VENV)/.made/$(GROUP)
 	$(VENV)/bin/python -m pytest
 
 test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage, leaks; minutes
@@ -43,8 +46,11 @@ test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm 
 	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
 	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines
 
-test-pythons: ## build and test on every CPython from 3.10 on that this machine has
+test-pythons: ## build and test on every CPython from 3.10 on that this machine has; on Debian also 3.14 and 3.15
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
+
+test-newest: ## on Debian: fetch CPython 3.15, build for it, and run the tests that depend most on the Python version
+	MAKE="$(MAKE)" sh scripts/test_newest.sh
 
 test-torch: build $(VENV)/.made/test $(VENV)/.made/torch ## install PyTorch (some GB) and test how its values count and load
 	$(VENV)/bin/python -m pytest tests/values/torch_values.py
@@ -63,6 +69,7 @@ memcheck: build $(VENV)/.made/test ## hash values under valgrind; fails if a rep
 lint: build $(VENV)/.made/test $(VENV)/.made/lint ## check format, lints, types and the stub of the extension
 	cargo fmt --all --check
 	@$(WITHIN) set -x; cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@$(WITHIN) set -x; sh scripts/check_free_threaded.sh
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python scripts/check_house.py
@@ -108,7 +115,7 @@ test-wheel: wheel ## install the wheel into a new environment, without a compile
 	$(VENV)/bin/python scripts/test_package.py wheel
 
 test-sdist: sdist ## install the source distribution into a new environment, and try it there
-	$(VENV)/bin/python scripts/test_package.py sdist --group smoke tests/memo/test_memorious.py tests/call/test_call.py
+	$(VENV)/bin/python scripts/test_package.py sdist --group smoke
 
 build: $(VENV)/.made/build ## build the extension into the environment
 	@sh scripts/check_tools.sh $(VENV)/bin/python
@@ -127,7 +134,8 @@ $(VENV)/.made/pip:
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(VENV)/.made && touch $@
 
-$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/lint $(VENV)/.made/bench \
+$(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/test-free-threaded $(VENV)/.made/newest \
+$(VENV)/.made/lint $(VENV)/.made/bench \
 $(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux $(VENV)/.made/torch: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@

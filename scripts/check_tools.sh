@@ -15,7 +15,7 @@ say() {
 
 # Newest first, so that the proposed version is supported longest.
 newer_python() {
-    for minor in 14 13 12 11 10; do
+    for minor in 15 14 13 12 11 10; do
         if "python3.$minor" -c '' 2>/dev/null; then
             echo "python3.$minor"
             return

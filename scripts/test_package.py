@@ -5,8 +5,9 @@
 
 The package is taken from dist/. For a wheel, nothing may be built, and except on Windows there is no
 compiler on the PATH. The tests run from a copy without the sources of the package, so that they import
-the installed package. `--group smoke` installs none of the libraries that funes supports, for systems
-for which some of them have no wheel.
+the installed package. `--group smoke` installs none of the libraries that funes supports, and runs only
+a few test files, for systems for which many of them have no wheel. The default is `test`, without the
+interpreter lock `test-free-threaded`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import venv
 from pathlib import Path
@@ -37,6 +39,9 @@ COPIED = (
     "Makefile",
 )
 COPIED += ("LICENSE", "pyproject.toml", *(page.name for page in ROOT.glob("*.md")))
+
+#: The tests of `--group smoke`, which need no library.
+SMOKE = ["tests/memo/test_memorious.py", "tests/call/test_call.py"]
 
 COMPILER = re.compile(r"(.*-)?(cc|gcc|[cg]\+\+|clang|clang\+\+|cargo|rustc|rustup)(-[\d.]+)?")
 
@@ -108,6 +113,10 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kind", choices=("wheel", "sdist"))
-    parser.add_argument("--group", default="test", choices=("test", "smoke"))
+    parser.add_argument("--group", default="", choices=("", "test", "test-free-threaded", "smoke"))
     options, arguments = parser.parse_known_args()
-    sys.exit(main(options.kind, options.group, arguments))
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    group = options.group or ("test-free-threaded" if is_free_threaded else "test")
+    if group == "smoke" and not arguments:
+        arguments = SMOKE
+    sys.exit(main(options.kind, group, arguments))

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Builds and tests on every CPython from 3.10 on in pyenv or on the PATH, each in its own environment.
+# On Debian it first fetches the newest ones into target/pythons, see scripts/pythons.sh.
 # usage: test_pythons.sh      (from the top folder of funes; the variable MAKE selects make)
 
 # Prints "3.12" for a new enough CPython, "3.13t" for a free-threaded one; fails for any other Python.
@@ -12,15 +13,23 @@ print("%d.%d%s" % (*sys.version_info[:2], "t" if sysconfig.get_config_var("Py_GI
 END
 }
 
+fetched=''
+if ! fetched=$(sh scripts/pythons.sh); then
+    echo 'funes: only the Pythons that are installed are tested.' >&2
+fi
+
 tried=' '
 failed=''
 for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3 \
-    python3.10 python3.11 python3.12 python3.13 python3.14 python3.15 python3; do
+    python3.10 python3.11 python3.12 python3.13 python3.14 python3.15 python3 python3.14t python3.15t \
+    "${fetched:-target}/python3.14" "${fetched:-target}/python3.15"; do
     version=$(series "$python") || continue
     case $tried in *" $version "*) continue ;; esac
     tried="$tried$version "
     printf '\n== Python %s: %s\n' "$version" "$python"
-    "${MAKE:-make}" test-python VENV=".venvs/$version" PYTHON="$python" || failed="$failed $version"
+    group=test
+    case $version in *t) group=test-free-threaded ;; esac
+    "${MAKE:-make}" test-python VENV=".venvs/$version" PYTHON="$python" GROUP=$group || failed="$failed $version"
 done
 
 if [ "$tried" = ' ' ]; then

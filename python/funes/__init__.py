@@ -11,7 +11,16 @@
 - `funes.types` has the types of the objects that these return.
 """
 
-from funes import _hooks as _hooks  # registers the callbacks of the extension
+try:
+    from funes import _hooks as _hooks  # registers the callbacks of the extension
+except ImportError as error:
+    if "subinterpreter" not in str(error):
+        raise
+    # The extension has one state for the whole process, and PyO3 loads it into the main interpreter only.
+    raise ImportError(
+        "funes cannot be imported in a subinterpreter, so a memorious function does not run there: use threads "
+        "(ThreadPoolExecutor) or processes (ProcessPoolExecutor) instead of InterpreterPoolExecutor"
+    ) from error
 from funes._funes import __version__, hash_definition, hash_value
 from funes.errors import (
     AdoptionError,

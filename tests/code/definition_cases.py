@@ -1968,6 +1968,7 @@ different(
     """
     class P(staticmethod):
         __slots__ = ("n",)
+        def __new__(cls, get, n): return super().__new__(cls, get)  # 3.15 takes no more
         def __init__(self, get, n):
             super().__init__(get)
             self.n = n
@@ -1981,6 +1982,7 @@ different(
     """
     class P(classmethod):
         __slots__ = ("n",)
+        def __new__(cls, get, n): return super().__new__(cls, get)  # 3.15 takes no more
         def __init__(self, get, n):
             super().__init__(get)
             self.n = n
@@ -3515,4 +3517,413 @@ different(
     class Error(Exception):
         def __str__(self): return "b"
     """,
+)
+
+# Syntax of 3.12 and 3.13: type parameters
+
+different(
+    "bound of an own type parameter that the body reads",
+    "def f[T: <<int => str>>](x): return T.__bound__",
+    since=(3, 12),
+)
+same(
+    "bound of a type parameter that no code reads",
+    "def f[T: <<int => str>>](x: T): return x",
+    since=(3, 12),
+)
+different(
+    "constraints of an own type parameter that the body reads",
+    "def f[T: (int, <<str => bytes>>)](x): return T.__constraints__",
+    since=(3, 12),
+)
+different(
+    "bound with a class of the user",
+    """
+    class A:
+        n = <<1 => 2>>
+    def f[T: A](x): return T.__bound__.n
+    """,
+    since=(3, 12),
+)
+different(
+    "bound of the type parameter of a helper",
+    """
+    def g[T: <<int => str>>](x): return T.__bound__
+    def f(x): return g(x)
+    """,
+    since=(3, 12),
+)
+different(
+    "type parameters of a helper, read by name",
+    """
+    def g[T: <<int => str>>](x): return x
+    def f(x): return g.__type_params__[0].__bound__
+    """,
+    since=(3, 12),
+)
+different(
+    "type parameters of a class, read by name",
+    """
+    class A[T: <<int => str>>]: pass
+    def f(x): return A.__type_params__[0].__bound__
+    """,
+    since=(3, 12),
+)
+different(
+    "type parameters of a function, read by an unknown path",
+    """
+    def g[T: <<int => str>>](x): return x
+    L = [g]
+    def f(x): return L[0].__type_params__[0].__bound__
+    """,
+    since=(3, 12),
+)
+different(
+    "parameters of a generic base",
+    """
+    from typing import Generic, TypeVar
+    T = TypeVar("T", bound=<<int => str>>)
+    class A(Generic[T]): pass
+    def f(x): return A.__parameters__[0].__bound__
+    """,
+)
+different(
+    "value of a type alias",
+    """
+    type A = <<int => str>>
+    def f(x): return A.__value__
+    """,
+    since=(3, 12),
+)
+different(
+    "value of a local type alias",
+    """
+    def f(x):
+        type A = <<int => str>>
+        return A.__value__
+    """,
+    since=(3, 12),
+)
+different(
+    "default of an own type parameter that the body reads",
+    "def f[T = <<int => str>>](x): return T.__default__",
+    since=(3, 13),
+)
+same(
+    "default of a type parameter that no code reads",
+    "def f[T = <<int => str>>](x: T): return x",
+    since=(3, 13),
+)
+different(
+    "default of a class's type parameter, read by a method",
+    """
+    class A[T = <<int => str>>]:
+        def m(self): return T.__default__
+    def f(x): return A().m()
+    """,
+    since=(3, 13),
+)
+different(
+    "default of a type parameter of a nested function",
+    """
+    def f(x):
+        def g[T = <<int => str>>](y): return T.__default__
+        return g(x)
+    """,
+    since=(3, 13),
+)
+different(
+    "bound of a type parameter of a nested class",
+    """
+    def f(x):
+        class A[T: <<int => str>>]: pass
+        return A.__type_params__[0].__bound__
+    """,
+    since=(3, 12),
+)
+
+# Syntax of 3.14: template strings, except without parentheses, deferred annotations
+
+different("template string: text", "def f(x): return t'<<a => b>>{x}'", since=(3, 14))
+different("template string: conversion", "def f(x): return t'{x!<<r => s>>}'", since=(3, 14))
+different("template string: format", "def f(x): return t'{x:<<5 => 6>>}'", since=(3, 14))
+different("template string: expression", "def f(x): return t'{x<< => + 1>>}'", since=(3, 14))
+different("template string or f-string", "def f(x): return <<t => f>>'{x}'", since=(3, 14))
+different("template string: nested", "def f(x): return t'{t\"<<a => b>>{x}\"}'", since=(3, 14))
+different(
+    "template string: value of a global",
+    """
+    K = <<1 => 2>>
+    def f(x): return t'{x}{K}'
+    """,
+    since=(3, 14),
+)
+different(
+    "template string as a global",
+    """
+    x = 1
+    K = t'<<a => b>>{x}'
+    def f(y): return K
+    """,
+    since=(3, 14),
+)
+same("template string: quotes", "def f(x): return t<<'a{x}' => \"a{x}\">>", since=(3, 14))
+same("template string: adjacent pieces", "def f(x): return t'a<< => ' t'>>b{x}c'", since=(3, 14))
+different(
+    "except without parentheses: types",
+    """
+    def f(x):
+        try: return x[0]
+        except ValueError, <<TypeError => KeyError>>: return 0
+    """,
+    since=(3, 14),
+)
+same(
+    "except with and without parentheses",
+    """
+    def f(x):
+        try: return x[0]
+        except <<ValueError, TypeError => (ValueError, TypeError)>>: return 0
+    """,
+    since=(3, 14),
+)
+same("annotation with an undefined name", "def f(x: <<Later => Never>>): return x", since=(3, 14))
+same(
+    "deferred annotation of a class that no code reads",
+    """
+    class A:
+        n: <<Later => Never>> = 1
+    def f(x): return A.n
+    """,
+    since=(3, 14),
+)
+different(
+    "deferred annotation, read as text",
+    """
+    import annotationlib
+    def g(y: <<Later => Never>>): return y
+    def f(x): return annotationlib.get_annotations(g, format=annotationlib.Format.STRING)
+    """,
+    since=(3, 14),
+)
+different(
+    "deferred annotation with an operator, read as text",
+    """
+    import annotationlib
+    def g(y: Later[<<int => str>>] | None): return y
+    def f(x): return annotationlib.get_annotations(g, format=annotationlib.Format.STRING)
+    """,
+    since=(3, 14),
+)
+different(
+    "annotate function, called by name",
+    """
+    def g(y: <<int => str>>): return y
+    def f(x): return g.__annotate__(1)
+    """,
+    since=(3, 14),
+)
+different(
+    "annotate function of a class",
+    """
+    class A: n: <<int => str>>
+    def f(x): return A.__annotate__(1)
+    """,
+    since=(3, 14),
+)
+different(
+    "annotate function, called by annotationlib",
+    """
+    import annotationlib
+    def g(y: <<int => str>>): return y
+    def f(x): return annotationlib.call_annotate_function(g.__annotate__, annotationlib.Format.VALUE)
+    """,
+    since=(3, 14),
+)
+different(
+    "field of a dataclass with a later name",
+    """
+    from dataclasses import dataclass
+    @dataclass
+    class A:
+        a: Later
+        n: <<int => Later>> = 1
+    class Later: pass
+    def f(x): return A.__annotations__
+    """,
+    since=(3, 14),
+)
+different(
+    "conditional annotation",
+    """
+    W = True
+    class A:
+        if W:
+            n: <<int => str>> = 1
+    def f(x): return A.__annotations__
+    """,
+    since=(3, 14),
+)
+
+# Syntax and types of 3.15: unpacking in comprehensions, lazy imports, frozendict, sentinels
+
+different(
+    "unpacking in a list comprehension", "def f(x): return [<< => *>>i for i in x]", since=(3, 15)
+)
+different(
+    "unpacking in a set comprehension", "def f(x): return {<< => *>>i for i in x}", since=(3, 15)
+)
+different("unpacking in a generator", "def f(x): return list(<< => *>>i for i in x)", since=(3, 15))
+different(
+    "unpacking in a dict comprehension",
+    "def f(x): return {**<<d => d['a']>> for d in x}",
+    since=(3, 15),
+)
+same(
+    "unpacking in a comprehension: layout",
+    "def f(x): return [<<*i => * i>> for i in x]",
+    since=(3, 15),
+)
+different(
+    "lazily imported function",
+    """
+    lazy from helpers import g
+    def f(x): return g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+different(
+    "lazily imported value",
+    """
+    lazy from helpers import K
+    def f(x): return x + K
+    #: helpers.py
+    K = <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+different(
+    "lazily imported module",
+    """
+    lazy import helpers
+    def f(x): return helpers.g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+different(
+    "lazily imported helper of a helper",
+    """
+    from middle import h
+    def f(x): return h(x)
+    #: middle.py
+    lazy from helpers import g
+    def h(x): return g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+different(
+    "lazily imported class",
+    """
+    lazy from helpers import A
+    def f(x): return A().m(x)
+    #: helpers.py
+    class A:
+        def m(self, x): return x + <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+different(
+    "lazily imported name under __lazy_modules__",
+    """
+    __lazy_modules__ = ["helpers"]
+    from helpers import g
+    def f(x): return g(x)
+    #: helpers.py
+    def g(x): return x + <<1 => 2>>
+    """,
+    since=(3, 15),
+)
+same(
+    "lazy or eager import of user code",
+    """
+    << => lazy >>from helpers import g
+    def f(x): return g(x)
+    #: helpers.py
+    def g(x): return x + 1
+    """,
+    since=(3, 15),
+)
+same(
+    "lazy or eager import of a library",
+    """
+    << => lazy >>from math import sqrt
+    << => lazy >>import json
+    def f(x): return json.dumps(sqrt(x))
+    """,
+    since=(3, 15),
+)
+same(
+    "unused lazy import",
+    "<< => lazy import helpers>>\ndef f(x): return x\n#: helpers.py\nK = 1\n",
+    since=(3, 15),
+)
+different(
+    "value in a frozendict",
+    """
+    K = frozendict(a=1, b=<<2 => 3>>)
+    def f(x): return K[x]
+    """,
+    since=(3, 15),
+)
+different(
+    "function in a frozendict",
+    """
+    def g(x): return <<1 => 2>>
+    K = frozendict(g=g)
+    def f(x): return K["g"](x)
+    """,
+    since=(3, 15),
+)
+different(
+    "frozendict or dict", "K = <<dict => frozendict>>(a=1)\ndef f(x): return K", since=(3, 15)
+)
+same(
+    "order of a frozendict",
+    """
+    K = frozendict(<<a=1, b=2 => b=2, a=1>>)
+    def f(x): return K[x]
+    """,
+    since=(3, 15),
+)
+different(
+    "name of a sentinel",
+    """
+    <<MISSING => ABSENT>> = sentinel("<<MISSING => ABSENT>>")
+    def f(x, y=<<MISSING => ABSENT>>): return repr(y)
+    """,
+    since=(3, 15),
+)
+different(
+    "sentinel or None",
+    """
+    MISSING = <<sentinel("MISSING") => None>>
+    def f(x): return x is MISSING
+    """,
+    since=(3, 15),
+)
+same(
+    "place of a sentinel in its module",
+    """
+    <<MISSING = sentinel("MISSING") => >>
+    K = 1
+    <<pass => MISSING = sentinel("MISSING")>>
+    def f(x): return x is MISSING
+    """,
+    since=(3, 15),
 )

@@ -43,6 +43,8 @@ def outline(thing: object, reading: int = 0) -> str:
     It is simple and slow, and works without the extension. It differs if the descriptions differ, but
     is only as canonical as these tests need.
     """
+    from funes._code import lazy_imports
+    from funes._code.annotations import parts_of_type_variable
     from funes._code.describe import describe, is_code
 
     numbers: dict[int, int] = {}
@@ -65,8 +67,13 @@ def outline(thing: object, reading: int = 0) -> str:
             return f"{type(value).__name__} {value!r}"
         if isinstance(value, types.UnionType):  # has no reduction before 3.14
             return f"union({written(value.__args__)})"
+        if type(value).__name__ in ("ParamSpec", "TypeAliasType", "TypeVar", "TypeVarTuple"):
+            parts = parts_of_type_variable(value), getattr(value, "__value__", None)
+            return f"{type(value).__name__} {value.__name__} {written(parts)}"
         reduce = copyreg.dispatch_table.get(type(value))
         reduced = reduce(value) if reduce else value.__reduce_ex__(4)
+        if isinstance(reduced, str):
+            return f"name {reduced}"
         assert isinstance(reduced, tuple)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict) and "__wrapped__" in state:  # by `functools.update_wrapper`
@@ -77,6 +84,7 @@ def outline(thing: object, reading: int = 0) -> str:
     written(thing)
     lines: list[str] = []
     for node in nodes:  # grows while it is walked
+        lazy_imports.resolve(node)
         one = describe(node, reading)
         if one.reading & ~reading:
             return outline(thing, reading | one.reading)

@@ -548,7 +548,8 @@ change(
         y: int
     class A(Base): pass
     def show(cls):
-        return cls.__doc__, list(cls.__dict__.get("__annotations__", ())), cls.__mro__[1].__doc__
+        held = cls.__dict__.get("__annotations__", cls.__dict__.get("__annotations_cache__", ()))
+        return cls.__doc__, list(held), cls.__mro__[1].__doc__
     def f(x, name="__doc__"): return getattr(A, name), show(A)
     """,
     "A.__doc__ = 'one'",

@@ -100,9 +100,10 @@ def test_descriptions_differ_if_result_may_differ(
 
 
 def other_interpreters() -> dict[tuple[int, int], str]:
-    """Finds interpreters of other versions from 3.10 on, as pyenv and most systems install them."""
+    """Finds interpreters of other versions from 3.10 on: of pyenv, the system and scripts/pythons.sh."""
     found: dict[tuple[int, int], str] = {}
     folders = [*Path.home().glob(".pyenv/versions/*/bin"), Path("/usr/bin"), Path("/usr/local/bin")]
+    folders += Path(__file__).parents[2].glob("target/pythons/root/usr/bin")
     for minor in range(10, 16):
         for folder in folders:
             path = folder / f"python3.{minor}"

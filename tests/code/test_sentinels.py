@@ -185,6 +185,30 @@ def test_code_by_value_includes_sentinels(made: Any) -> None:
     assert sentinels.place_of(here) is not None
 
 
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs the builtin sentinel")
+def test_code_by_value_includes_builtin_sentinels(
+    made: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "late.py").write_text(
+        textwrap.dedent("""
+        from funes import memorious
+        GIVEN = sentinel("GIVEN", repr="given")
+        @memorious
+        def f(x): return x is GIVEN
+        """)
+    )
+    late: Any = importlib.import_module("late")
+    monkeypatch.delitem(sys.modules, "late")
+    monkeypatch.setitem(sys.modules, "late", late)
+    data, _ = dumps(late.f, everything=True, as_class=None)
+    copy, again = loads(data, ()), loads(data, ())
+    here = copy.__wrapped__.__globals__["GIVEN"]
+    assert here is again.__wrapped__.__globals__["GIVEN"] is not late.GIVEN
+    assert copy.__wrapped__(here) is True
+    assert hash_value(here) == hash_value(late.GIVEN)
+    assert hash_definition(copy) == hash_definition(late.f)
+
+
 def test_enum_members_with_bare_objects_count_by_name() -> None:
     class Choice(enum.Enum):
         ONE = object()

@@ -773,6 +773,24 @@ def test_sentinel_is_the_same_object_after_round_trip(name: str) -> None:
                 assert after is before
 
 
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs the builtin sentinel")
+@pytest.mark.parametrize("beside", [None, lambda: 1], ids=["alone", "beside a function"])
+def test_builtin_sentinel_is_stored_by_name(
+    beside: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("with_sentinels")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec("ONE = sentinel('ONE'); OTHER = sentinel('OTHER'); LOST = [sentinel('X')]", vars(module))
+    output = (module.ONE, module.OTHER, dataclasses.MISSING, dataclasses.KW_ONLY)
+    pickled = dump_entry({}, (*output, beside), 0.0)
+    for got in (
+        load_entry(bytes(pickled.body))["output"],
+        pickle.loads(bytes(pickled.body))["output"],
+    ):
+        assert all(after is before for before, after in zip(output, got, strict=False))
+    assert "no module has the sentinel X under its name" in refused((module.LOST[0], beside))
+
+
 @pytest.mark.parametrize(
     "output",
     [object(), [object()], (lambda: 1, object()), {"a": {1: object()}}],

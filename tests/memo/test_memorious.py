@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import doctest
 import functools
+import importlib
 import inspect
 import pydoc
 import re
 import sys
 import types
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -428,6 +430,36 @@ def documented(x: int, y: str = "a", *, z: float = 1.0) -> list[str]:
 
 
 remembered = memorious(documented)
+
+
+def test_annotations_of_a_memo_are_those_of_its_function() -> None:
+    spaces: list[dict[str, Any]] = []
+    for postponed in ("", "from __future__ import annotations\n"):
+        space: dict[str, Any] = {"memorious": memorious}
+        text = f"{postponed}@memorious\ndef f(x: int, y: str = '') -> float: ..."
+        exec(compile(text, "<annotated>", "exec", dont_inherit=True), space)
+        assert space["f"].__annotations__ == space["f"].__wrapped__.__annotations__ != {}
+        assert typing.get_type_hints(space["f"]) == {"x": int, "y": str, "return": float}
+        assert list(inspect.signature(space["f"]).parameters) == ["x", "y"]
+        spaces.append(space)
+    assert inspect.get_annotations(spaces[0]["f"]) == {"x": int, "y": str, "return": float}
+    spaces[0]["f"].__annotations__ = {"x": bytes}
+    assert spaces[0]["f"].__annotations__ == {"x": bytes}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+def test_annotations_of_a_memo_are_evaluated_when_they_are_read() -> None:
+    space: dict[str, Any] = {"memorious": memorious}
+    text = "@memorious\ndef f(x: Later) -> int: ..."
+    exec(compile(text, "<annotated>", "exec", dont_inherit=True), space)
+    memo = space["f"]
+    with pytest.raises(NameError, match="Later"):
+        _ = memo.__annotations__
+    annotationlib: Any = importlib.import_module("annotationlib")
+    found = annotationlib.get_annotations(memo, format=annotationlib.Format.STRING)
+    assert found == {"x": "Later", "return": "int"}
+    space["Later"] = int
+    assert typing.get_type_hints(memo) == {"x": int, "return": int}
 
 
 def test_memo_has_the_metadata_of_its_function() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow.parquet
 import pytest
 
@@ -402,6 +401,7 @@ def keeper(columns: dict[str, list[Any]]) -> Any:
 
 
 def test_polars_has_the_same_columns_and_values(train: Any) -> None:
+    pl: Any = pytest.importorskip("polars")
     stored_in_order(train, 0.1, (0.2, 4))
     frame = load_cached_results(train).to_polars()
     assert frame.columns == ["lr", "epochs", "loss", "time"]
@@ -418,6 +418,7 @@ def test_polars_has_the_same_columns_and_values(train: Any) -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_column_of_one_type_keeps_that_type(name: str, tmp_path: Path) -> None:
+    pl: Any = pytest.importorskip("polars")
     results = load_cached_results(keeper({name: VALUES[name]}))
     frame = results.to_polars()
     assert frame[name].dtype != pl.Object
@@ -431,6 +432,7 @@ def test_column_of_one_type_keeps_that_type(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ODD)
 def test_column_of_mixed_types_is_objects_and_refused_by_parquet(name: str, tmp_path: Path) -> None:
+    pl: Any = pytest.importorskip("polars")
     results = load_cached_results(keeper({name: ODD[name]}))
     column = results.to_polars()[name]
     assert column.dtype == pl.Object
@@ -444,6 +446,7 @@ def test_column_of_mixed_types_is_objects_and_refused_by_parquet(name: str, tmp_
 
 
 def test_missing_value_is_null(train: Any) -> None:
+    pl: Any = pytest.importorskip("polars")
     stored_in_order(train, 0.1)
     train(0.2, momentum=5)
     frame = load_cached_results(train).to_polars()
@@ -452,6 +455,7 @@ def test_missing_value_is_null(train: Any) -> None:
 
 
 def test_frames_and_files_without_results_are_empty(train: Any, tmp_path: Path) -> None:
+    pytest.importorskip("polars")
     results = load_cached_results(train)
     assert results.to_polars().columns == ["lr", "epochs", "time"]
     assert len(results.to_polars()) == 0
@@ -462,6 +466,7 @@ def test_frames_and_files_without_results_are_empty(train: Any, tmp_path: Path) 
 def test_polars_writes_parquet_without_pyarrow(
     train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("polars")
     stored_in_order(train, 0.1, (0.2, 4))
     results = load_cached_results(train)
     results.to_parquet(tmp_path / "arrow.parquet")

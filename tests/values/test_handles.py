@@ -45,6 +45,17 @@ def test_diskcache(kind: str, tmp_path: Path) -> None:
         getattr(inner, "close", lambda: None)()
 
 
+@pytest.mark.filterwarnings("ignore:remaining subinterpreters")
+def test_subinterpreters() -> None:
+    interpreters: Any = pytest.importorskip("concurrent.interpreters")
+    assert_refused(interpreters.create_queue(), "a queue cannot be part of a key")
+    interpreter = interpreters.create()
+    try:
+        assert_refused(interpreter, "its number means nothing in another process")
+    finally:
+        interpreter.close()
+
+
 @pytest.mark.usefixtures("cache")
 def test_call_with_diskcache_is_not_cached(tmp_path: Path) -> None:
     diskcache = pytest.importorskip("diskcache")

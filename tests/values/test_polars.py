@@ -9,13 +9,14 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-import polars as pl
 import pytest
 
 from funes import UnhashableArgumentError, hash_value
 from funes._values import polars
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
+
+pl: Any = pytest.importorskip("polars")
 
 PAIR = pl.Struct({"a": pl.Int8, "b": pl.String})
 

@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 import networkx as nx
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import xarray as xr
 from scipy import sparse
@@ -38,8 +37,8 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "dates": lambda: pd.DatetimeIndex(["2020"]),
     "categorical": lambda: pd.Categorical(["a"]),
     "integers": lambda: pd.array([1], "Int64"),
-    "polars frame": lambda: pl.DataFrame({"a": [1]}),
-    "polars series": lambda: pl.Series([1]),
+    "polars frame": lambda: pytest.importorskip("polars").DataFrame({"a": [1]}),
+    "polars series": lambda: pytest.importorskip("polars").Series([1]),
     "graph": lambda: nx.path_graph(2),
     "multigraph": lambda: nx.MultiDiGraph([(1, 2)]),
     "masked array": lambda: np.ma.array([1, 2], mask=[False, True]),
@@ -61,7 +60,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "type of times": lambda: pd.DatetimeTZDtype("ns", "UTC"),
     "function of numpy": lambda: np.vectorize(abs),
     "data tree": lambda: xr.DataTree(xr.Dataset({"a": 1})),
-    "expression": lambda: pl.col("a") + 1,
+    "expression": lambda: pytest.importorskip("polars").col("a") + 1,
     **{
         f"{name}": lambda name=name: getattr(sparse, f"{name}_array")(np.eye(2))
         for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")

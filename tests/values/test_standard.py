@@ -18,6 +18,7 @@ import decimal
 import enum
 import fractions
 import functools
+import importlib
 import io
 import ipaddress
 import itertools
@@ -1295,6 +1296,106 @@ def test_type_variables_and_new_types_count_by_content() -> None:
     )
     assert_all_equal([variable("T", bound=int), variable("T", bound=int)])
     assert_all_equal([typing.NewType("T", int), typing.NewType("T", int)])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs type parameters")
+def test_type_parameters_count_by_content() -> None:
+    def parameter(text: str) -> Any:
+        space: dict[str, Any] = {}
+        exec(f"def f[{text}](x): return x", space)
+        return space["f"].__type_params__[0]
+
+    texts = ["T", "U", "T: int", "T: str", "T: (int, str)", "*T", "**T", "T: Unknown", "T: Other"]
+    if sys.version_info >= (3, 13):
+        texts += ["T = int", "T = str", "T: int = int", "*T = *tuple[int]", "T = Unknown"]
+    assert_all_differ([parameter(text) for text in texts])
+    for text in texts:
+        assert hash_value(parameter(text)) == hash_value(parameter(text))
+
+
+def forward_owner() -> None:
+    pass
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="forward references have no owner")
+def test_forward_references_count_by_the_meaning_of_their_names() -> None:
+    annotationlib: Any = importlib.import_module("annotationlib")
+
+    class One:
+        A = int
+
+    class Other:
+        A = str
+
+    reference = annotationlib.ForwardRef
+    assert reference("A", owner=One).evaluate() is not reference("A", owner=Other).evaluate()
+    elsewhere = type("One", (), {"A": int, "__module__": "elsewhere"})
+    values = [
+        reference("A"),
+        reference("A", module="m"),
+        reference("A", is_class=True),
+        *(reference("A", owner=owner) for owner in (One, Other, elsewhere, forward_owner, sys)),
+    ]
+    assert_all_differ(values)
+    assert_all_equal([reference("A", owner=One), reference("A", owner=One)])
+    assert hash_value(reference("A")) == hash_value(typing.ForwardRef("A"))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+def test_forward_references_of_annotations_count_by_their_scope() -> None:
+    annotationlib: Any = importlib.import_module("annotationlib")
+
+    def of(text: str, **names: Any) -> Any:
+        space = {**names, "__name__": "somewhere"}
+        exec(compile(text, "<annotated>", "exec", dont_inherit=True), space)
+        found = annotationlib.get_annotations(space["f"], format=annotationlib.Format.FORWARDREF)
+        return found["x"]
+
+    texts = ["def f(x: A): ...", "def f(x: A | None): ...", "def f(x: list[A]): ..."]
+    assert_all_differ([of(text) for text in texts])
+    for text in texts:
+        assert hash_value(of(text)) == hash_value(of(text))
+    one, other = (of("def f(x: A | B): ...", B=kind) for kind in (int, str))
+    assert hash_value(one) != hash_value(other)
+    captured = "def outer(B):\n def f(x: A | B): ...\n return f\nf = outer({})"
+    assert hash_value(of(captured.format("int"))) != hash_value(of(captured.format("str")))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="needs template strings")
+def test_template_strings_count_by_content() -> None:
+    def make(text: str, x: Any = 1) -> Any:
+        return eval(text, {"x": x})
+
+    texts = ["t''", "t'a'", "t'{x}'", "t'{x!r}'", "t'{x:>3}'", "t'a{x}'", "t'{x}a'", "t'{x}{x}'"]
+    assert_all_differ([*(make(text) for text in texts), make("t'{x}'", 2), make("t'{x}'", "1")])
+    assert_all_equal([make("t'a{x}'"), make('t"a{x}"'), make("t'a' t'{x}'")])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs frozendict")
+def test_frozendict_counts_like_a_dict_of_its_own_type() -> None:
+    frozen: Any = eval("frozendict")
+
+    class Own(frozen):  # type: ignore[misc]
+        pass
+
+    values = [{"a": 1}, frozen(a=1), frozen(a=2), frozen(a=1, b=2), frozen(), Own(a=1)]
+    assert_all_differ([*values, frozen(a=frozen(a=1)), {frozen(a=1): 1}, frozen(a=[1])])
+    assert_all_equal([frozen(a=1, b=2), frozen(b=2, a=1)])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs the builtin sentinel")
+def test_sentinels_count_by_name_and_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("with_sentinels")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    text = "ONE = sentinel('ONE'); OTHER = sentinel('OTHER')\nclass A: X = sentinel('A.X')"
+    exec(text, vars(module))
+    one = hash_value(module.ONE)
+    assert_all_differ([module.ONE, module.OTHER, module.A.X])
+    exec("ONE = sentinel('ONE', repr='shown')", vars(module))
+    assert hash_value(module.ONE) != one
+    exec("LOST = sentinel('NAMED')", vars(module))
+    with pytest.raises(UnhashableArgumentError, match="no module has the sentinel NAMED"):
+        hash_value(module.LOST)
 
 
 def test_spelling_of_a_union_does_not_count() -> None:

@@ -60,6 +60,54 @@ if sys.version_info >= (3, 14):
     )
 
 
+def type_parameters_of(thing: Any) -> tuple[object, ...]:
+    """Returns the type parameters of a function or class with their bounds, constraints and defaults."""
+    scope = Scope(thing)
+    held = vars(thing) if is_a(thing, type) else {}
+    parameters: Any = held.get("__parameters__") or getattr(thing, "__type_params__", ())
+    return tuple(
+        (
+            *_parameter(parameter),
+            tuple(
+                (name, annotation_value(part, scope))
+                for name, part in parts_of_type_variable(parameter).items()
+            ),
+        )
+        for parameter in parameters
+    )
+
+
+def fixed_type_parameters(thing: Any) -> tuple[Source, ...]:
+    """Returns the attributes that determine the type parameters of a function or class."""
+    if is_a(thing, type):
+        return (thing, "__parameters__", True), (thing, "__type_params__", True)
+    return ((thing, "__type_params__", False),) if hasattr(thing, "__type_params__") else ()
+
+
+def parts_of_type_variable(variable: Any) -> dict[str, object]:
+    """Returns bound, constraints and similar parts of a type variable; those that are not empty.
+
+    A part that cannot be evaluated, because a name in it does not exist, is described by that name.
+    """
+    parts = {name: _part_of_type_variable(variable, name) for name in _OF_TYPE_VARIABLES}
+    return {name: part for name, part in parts.items() if part is not None and part != ()}
+
+
+_OF_TYPE_VARIABLES = ("__bound__", "__constraints__", "__default__")
+
+
+def _part_of_type_variable(variable: Any, name: str) -> object:
+    # Without a default, `__default__` is a sentinel, or missing in older versions.
+    if name == "__default__" and not (hasattr(variable, "has_default") and variable.has_default()):
+        return None
+    try:
+        return getattr(variable, name, None)
+    except (
+        Exception
+    ) as error:  # the expression is the user's, evaluated here, and may raise anything
+        return f"{type(error).__name__}: {getattr(error, 'name', None)}"
+
+
 def hints_of(cls: type) -> tuple[object, ...]:
     """Returns the annotations of a class and of its user-defined bases."""
     return tuple(filter(None, map(annotations_of, _user_classes(cls))))
@@ -214,7 +262,8 @@ def annotation_value(annotation: Any, scope: Scope) -> object:
     expression, or if a name in it has no value.
     """
     if is_a(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
+        # From 3.14 on the text may have names that stand for values.
+        annotation = getattr(annotation, "__resolved_str__", annotation.__forward_arg__)
     if is_a(annotation, str):
         return _evaluated_once(annotation, scope)
     if annotation is None or annotation is type(None):
@@ -227,7 +276,7 @@ def annotation_value(annotation: Any, scope: Scope) -> object:
     if kind.__name__ == "InitVar":
         return "InitVar", annotation_value(annotation.type, scope)
     if kind.__name__ in _TYPE_PARAMETERS:
-        return kind.__name__, annotation.__name__
+        return _parameter(annotation)
     if kind.__name__ == "TypeAliasType":
         return "type", annotation.__name__, _evaluated_once(annotation.__name__, scope, annotation)
     if kind.__name__ == "NewType":
@@ -248,6 +297,10 @@ def annotation_value(annotation: Any, scope: Scope) -> object:
     name = getattr(annotation, "_name", None)
     head = annotation_value(origin, scope) if is_a(origin, type) else name or str(origin)
     return head, tuple(annotation_value(part, scope) for part in get_args(annotation))
+
+
+def _parameter(parameter: Any) -> tuple[str, str]:
+    return type(parameter).__name__, parameter.__name__
 
 
 _TYPE_PARAMETERS = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))

@@ -62,7 +62,8 @@ def _partial(call: Any) -> Description:
     kind = type(call).__name__
     parts = {"function": call.func, "args": call.args, "keywords": call.keywords}
     references = References()
-    references.add_attributes(call, "func", "args", "keywords")
+    # The last two follow from the arguments, in a partial method from 3.14 on.
+    references.add_attributes(call, "func", "args", "keywords", "_phcount", "_merger")
     return _made_of("partial", kind, parts, references)
 
 

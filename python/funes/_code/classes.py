@@ -10,11 +10,12 @@ attribute                                                 reason why it does not
 ``__doc__``                                               a docstring, see `read_parts`
 ``__annotations__``, ``__annotate__`` and similar         annotations, see `read_parts`; they count for
                                                           classes whose methods are generated from them
-``__orig_bases__``, ``__parameters__``,                   type parameters; the arguments of generic
-``__type_params__``                                       bases count
+``__orig_bases__``, ``__parameters__``,                   type parameters, see `read_parts`; the arguments
+``__type_params__``                                       of generic bases count
 ``__dict__``, ``__weakref__``, slot descriptors           generated from the bases and ``__slots__``
 ``__slotnames__``                                         the cache of `copyreg`
 ``__static_attributes__``                                 follows from the methods
+``__classdictcell__``                                     left by the compiler in a named tuple from 3.14 on
 ``__abstractmethods__``, ``_abc_impl``,                   generated from the methods by `abc` and
 ``_is_protocol`` and similar                              `typing`
 methods that `dataclasses`, attrs, pydantic, `enum`,      generated from the fields and members, which
@@ -43,8 +44,10 @@ from funes._code.annotations import (
     docstring_of,
     fixed_annotations,
     fixed_docstring,
+    fixed_type_parameters,
     registered_in,
     subclasses_of,
+    type_parameters_of,
 )
 from funes._code.bytecode import same_constant, words_in
 from funes._code.node import MISSING, Description, by_name
@@ -69,6 +72,7 @@ NOISE = frozenset(
         "__annotations__",
         "__annotations_cache__",
         "__callable_proto_members_only__",
+        "__classdictcell__",
         "__closed__",
         "__conditional_annotations__",
         "__dict__",
@@ -91,6 +95,7 @@ NOISE = frozenset(
         "__static_attributes__",
         "__total__",
         "__type_params__",
+        "__typing_is_deprecated_inherited_runtime_protocol__",
         "__weakref__",
         "_abc_impl",
         "_is_protocol",
@@ -233,6 +238,10 @@ def _add_what_is_read(cls: type, references: References, reading: int) -> None:
                     references.add(f"field {name} {part}", getattr(field, part))
     if reading & ANNOTATIONS:
         references.compute("annotations", annotations_of, cls, *fixed_annotations(cls))
+        if type_parameters_of(cls):
+            references.compute(
+                "type parameters", type_parameters_of, cls, *fixed_type_parameters(cls)
+            )
     references.add_names(cls, reading)
     if reading & SUBCLASSES:
         references.compute("subclasses", subclasses_of, cls)

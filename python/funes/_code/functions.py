@@ -12,6 +12,8 @@ from funes._code.annotations import (
     docstring_of,
     fixed_annotations,
     fixed_docstring,
+    fixed_type_parameters,
+    type_parameters_of,
 )
 from funes._code.bytecode import byte_code, names_in, words_in
 from funes._code.identity_keys import IdentityKeyed, is_keyed_by_identity
@@ -58,6 +60,9 @@ def describe_function(
         references.compute("docstring", docstring_of, function, *fixed_docstring(function))
     if reading & ANNOTATIONS:
         references.compute("annotations", annotations_of, function, *fixed_annotations(function))
+        if type_parameters_of(function):
+            sources = fixed_type_parameters(function)
+            references.compute("type parameters", type_parameters_of, function, *sources)
     references.add_names(function, reading)
     content = byte_code(function.__code__) if found is None else _tree(found, reading)
     return references.description("function", function.__name__, content)._replace(

@@ -30,8 +30,8 @@ def resolve(thing: object) -> None:
         _add(spaces, getattr(sys.modules.get(thing.__module__), "__dict__", {}))
     # The list grows during the loop: first `lazy import helpers`, then `helpers.name`.
     for space in spaces:
-        for name in names & space.keys():
-            value = space[name]
+        for name in names:
+            value = space.get(name)
             if type(value) is LAZY:
                 value = _resolve_in(space, name, value)
             if isinstance(value, types.ModuleType):
@@ -57,7 +57,8 @@ def _functions_of(thing: object) -> Iterator[types.FunctionType]:
     if isinstance(thing, type):
         parts = [
             part
-            for value in vars(thing).values()
+            # A copy: reading an attribute may add another, such as cached annotations.
+            for value in list(vars(thing).values())
             for part in (value, *(getattr(value, name, None) for name in _ACCESSORS))
         ]
     for part in parts:

@@ -21,7 +21,8 @@ annotations of parameters, ``returns``            omitted
 annotated assignment in a function                kept as an assignment; omitted if it has no value
                                                   (`scopes` records that the name is local)
 annotated assignment in a nested class            kept: dataclasses and similar tools read it
-``type_params`` (3.12), their defaults (3.13)     omitted
+``type_params`` (3.12)                            kept in nested code if they have a bound or a
+                                                  default (3.13), else omitted
 empty lists and ``None``                          omitted: a field that is new in some version is
                                                   absent before it, and empty where it is not used
 f-strings: adjacent and empty constants           joined, dropped: 3.11 and 3.12 end a format spec
@@ -29,6 +30,7 @@ f-strings: adjacent and empty constants           joined, dropped: 3.11 and 3.12
 ``except*`` (3.11), ``type`` (3.12), template     kept: older versions cannot run them
 strings (3.14)
 ``except`` without brackets (3.14)                has the same tree as with brackets
+``is_lazy`` of imports (3.15)                     omitted: a function cannot import lazily
 ================================================  ==================================================
 
 The name, the decorators and the defaults of the function itself are omitted too, since they are
@@ -167,6 +169,8 @@ def content(function: FunctionNode) -> Content:
                         value = _with_effect(value, in_class)
                     elif field == "values" and kind in _STRINGS:
                         value = _joined(value)
+                    elif field == "type_params":
+                        value = list(filter(_has_parts, value))
                     if not value:
                         continue
                     put("]")
@@ -355,7 +359,7 @@ def _annotations(node: ast.AST) -> Iterator[str]:
 
 _OPERATORS = (ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
 # The fields that are always omitted. The entry for `ast.arg` below omits annotations of parameters.
-_OMITTED = frozenset({"ctx", "type_comment", "type_params", "type_ignores", "returns", "simple"})
+_OMITTED = frozenset({"ctx", "is_lazy", "type_comment", "type_ignores", "returns", "simple"})
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
 _STRINGS = frozenset({ast.JoinedStr, getattr(ast, "TemplateStr", ast.JoinedStr)})
 
@@ -417,6 +421,12 @@ def _class_annotations(of: ast.ClassDef) -> Iterator[ast.AnnAssign]:
 
 _BLOCK_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _has_parts(parameter: Any) -> bool:
+    """True for a type parameter with a bound, constraints or a default."""
+    parts = (getattr(parameter, name, None) for name in ("bound", "default_value"))
+    return any(part is not None for part in parts)
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:

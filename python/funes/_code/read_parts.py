@@ -13,7 +13,7 @@ from typing import Final
 
 # Bits of `Description.reading`.
 DOCSTRINGS: Final = 1
-ANNOTATIONS: Final = 2
+ANNOTATIONS: Final = 2  # and type parameters
 SUBCLASSES: Final = 4
 NAMES: Final = 8
 PLACES: Final = 16
@@ -28,8 +28,10 @@ ASKED: Final = {
     "__doc__": DOCSTRINGS,
     "__module__": PLACES,
     "__name__": NAMES,
+    "__parameters__": ANNOTATIONS,
     "__qualname__": PLACES,
     "__subclasses__": SUBCLASSES,
+    "__type_params__": ANNOTATIONS,
 }
 """Maps each attribute that reads a part of code to the bit of that part."""
 

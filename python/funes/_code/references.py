@@ -25,10 +25,12 @@ from funes._code.annotations import (
     fixed_docstring,
     fixed_docstrings,
     fixed_hints,
+    fixed_type_parameters,
     hints_of,
     location_of,
     name_of,
     subclasses_of,
+    type_parameters_of,
 )
 from funes._code.context_values import DECIMAL, current
 from funes._code.descriptors import (
@@ -508,6 +510,9 @@ class References:
         elif asked == "__annotations__":
             sources = fixed_annotations(function)
             self.compute(f"{label}.__annotations__", annotations_of, function, *sources)
+        elif asked in ("__parameters__", "__type_params__"):
+            sources = fixed_type_parameters(function)
+            self.compute(f"{label}.__type_params__", type_parameters_of, function, *sources)
         elif asked == "__name__":
             sources = _attributes(function, "__name__")
             self.compute(f"{label}.__name__", name_of, function, *sources)

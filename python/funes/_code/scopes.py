@@ -421,6 +421,11 @@ class _Walk:
             return scope
         around = self._open(scope)
         around.bound.update(parameter.name for parameter in parameters)
+        for parameter in parameters:
+            for part in ("bound", "default_value"):
+                expression = getattr(parameter, part, None)
+                if expression is not None:
+                    self._maybe_read(expression, around)
         return around
 
     def _type_alias(self, node: Any, scope: _Scope) -> None:

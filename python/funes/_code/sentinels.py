@@ -8,6 +8,7 @@ object.
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -15,6 +16,34 @@ from typing import Any
 
 from funes._code import source_cache
 from funes._code.third_party import is_a, is_library_module, module_name, public_name
+
+#: The type of ``sentinel("MISSING")``, which knows its module and name; None before Python 3.15.
+SENTINEL: type | None = getattr(builtins, "sentinel", None)
+
+
+def module_of(value: Any) -> str | None:
+    """Returns the module that has an object of `SENTINEL` under its name; None if it has another name there."""
+    for thing, module in _arrived_sentinels.values():
+        if thing is value:
+            return module
+    found: Any = sys.modules.get(value.__module__)
+    for part in value.__name__.split("."):
+        found = getattr(found, part, None)
+    return str(value.__module__) if found is value else None
+
+
+def arrive_sentinel(module: str, name: str, text: str) -> object:
+    """Returns the substitute of an object of `SENTINEL` whose module exists only in another process.
+
+    text: The text that it shows.
+    """
+    assert SENTINEL is not None
+    made = SENTINEL(name, repr=text)
+    return _arrived_sentinels.setdefault((module, name), (made, module))[0]
+
+
+#: The substitutes by module and name, so that each has one identity in this process.
+_arrived_sentinels: dict[tuple[str, str], tuple[object, str]] = {}
 
 
 class Place:

@@ -7,6 +7,7 @@ the library. Any other value was set by the user, or was computed.
 from __future__ import annotations
 
 import dis
+import opcode
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -171,6 +172,11 @@ _EXTENDED_ARG = _OPERATIONS["EXTENDED_ARG"]
 _CACHE = _OPERATIONS.get("CACHE", _NONE)
 _LOAD_CONST = _OPERATIONS["LOAD_CONST"]
 _LOAD_SMALL_INT = _OPERATIONS.get("LOAD_SMALL_INT", _NONE)
+_LOAD_COMMON_CONSTANT = _OPERATIONS.get("LOAD_COMMON_CONSTANT", _NONE)
+_LOADS_CONSTANT = frozenset((_LOAD_CONST, _LOAD_SMALL_INT, _LOAD_COMMON_CONSTANT)) - {_NONE}
+#: From 3.15 on None, True, False, "" and -1 are among them.
+_COMMON_CONSTANTS: list[object] = getattr(opcode, "_common_constants", [])
+_CONSTANTS = (type(None), bool, int, str)
 _STORE_NAME = _OPERATIONS["STORE_NAME"]
 _STORE_ATTR = _OPERATIONS["STORE_ATTR"]
 _IMPORT_NAME = _OPERATIONS["IMPORT_NAME"]
@@ -193,6 +199,8 @@ _COPIES = _numbers("COPY", "DUP_TOP")
 _SHIFTS = {
     _OPERATIONS["LOAD_GLOBAL"]: int(sys.version_info >= (3, 11)),
     _OPERATIONS["LOAD_ATTR"]: int(sys.version_info >= (3, 12)),
+    # The two lowest bits say whether the import is lazy.
+    _OPERATIONS["IMPORT_NAME"]: 2 * (sys.version_info >= (3, 15)),
 }
 
 
@@ -217,8 +225,8 @@ def _bound(code: CodeType, module: str) -> Body:
     made = ""  # the name of the last function or class body
     origin = ""
     for operation, argument in _operations(code):
-        if operation in (_LOAD_CONST, _LOAD_SMALL_INT):
-            value = argument if operation == _LOAD_SMALL_INT else code.co_consts[argument]
+        if operation in _LOADS_CONSTANT:
+            value = _constant(code, operation, argument)
             constants = [constants[1], value]
             made = value.co_name if isinstance(value, CodeType) else made
         elif operation == _STORE_NAME:
@@ -228,7 +236,8 @@ def _bound(code: CodeType, module: str) -> Body:
             found.setdefault(name, []).append(CODE if is_code else value)
             value, made = COMPUTED, ""
         elif operation == _IMPORT_NAME:
-            origin, value = _absolute(code.co_names[argument], constants[0], module), CODE
+            imported = code.co_names[argument >> _SHIFTS[_IMPORT_NAME]]
+            origin, value = _absolute(imported, constants[0], module), CODE
         elif operation == _IMPORT_FROM:
             value = Imported(origin, code.co_names[argument])
         elif operation == _IMPORT_STAR or (operation, argument) == _IMPORT_STAR_SINCE_3_12:
@@ -236,6 +245,16 @@ def _bound(code: CodeType, module: str) -> Body:
         else:
             value = COMPUTED
     return found
+
+
+def _constant(code: CodeType, operation: int, argument: int) -> object:
+    """Returns the value that an operation of `_LOADS_CONSTANT` loads."""
+    if operation == _LOAD_SMALL_INT:
+        return argument
+    if operation == _LOAD_CONST:
+        return code.co_consts[argument]
+    value = _COMMON_CONSTANTS[argument]
+    return value if type(value) in _CONSTANTS else COMPUTED  # the rest are builtins
 
 
 def _absolute(name: str, level: object, module: str) -> str:

@@ -10,7 +10,7 @@ import sys
 import types
 from typing import Any
 
-from funes._code.sentinels import place_of
+from funes._code.sentinels import SENTINEL, module_of, place_of
 from funes._entries import main_module
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector, pickled_names
@@ -96,9 +96,15 @@ class Sentinels:
         """Returns the module and the name of a sentinel; None for any other object.
 
         Raises:
-            pickle.PicklingError: The object is a bare `object()` that no module has under a name.
+            pickle.PicklingError: The object is a bare `object()` that no module has under a name, or
+                an object of the builtin `sentinel` that its module does not have under its name.
         """
         kind = type(obj)
+        if kind is SENTINEL:
+            module = module_of(obj)
+            if module is None:
+                raise pickle.PicklingError(f"no module has the sentinel {obj!r} under its name")
+            return module, obj.__name__
         if kind is object:
             place = place_of(obj)
             if place is None:

@@ -21,6 +21,7 @@ import types
 import warnings
 from typing import Any, TypeVar
 
+from funes._code.sentinels import SENTINEL
 from funes._entries import main_module
 from funes._entries.c_pickler import ATOMS, Sentinels, reduce_to_name
 from funes._entries.main_module import MAINS
@@ -37,6 +38,13 @@ _REFUSED: tuple[type, ...] = (
     # dill would make new locks. Threads of this process hold the old ones.
     type(threading.Lock()),
     type(threading.RLock()),
+)
+# dill reads `co_lnotab`, which Python 3.15 has removed.
+_HAS_LNOTAB = hasattr(types.CodeType, "co_lnotab")
+_PARTS_OF_CODE = (
+    *("argcount", "posonlyargcount", "kwonlyargcount", "nlocals", "stacksize", "flags", "code"),
+    *("consts", "names", "varnames", "filename", "name", "qualname", "firstlineno", "linetable"),
+    *("exceptiontable", "freevars", "cellvars"),
 )
 _REFUSED_NAMES = frozenset(
     {"PyCapsule", "_ThreadHandle", "Context", "weakproxy", "weakcallableproxy"}
@@ -104,6 +112,8 @@ class _Save:
             self._save_definition(obj)
         elif isinstance(obj, types.ModuleType):
             self._save_module(obj)
+        elif kind is types.CodeType and not _HAS_LNOTAB:
+            self._save_code(obj)
         elif self.by_name and kind is dict and _is_main_space(obj):
             self._save_by_finder((main_module.globals_of, (main_module.name_of_own(),)), obj)
         elif (qualified := self.sentinels.name_of(obj)) is not None:
@@ -126,6 +136,11 @@ class _Save:
         if sys.modules.get(module.__name__) is not module:
             raise pickle.PicklingError(f"cannot pickle module {module.__name__!r}: not imported")
         self.pickler.save_reduce(importlib.import_module, (module.__name__,), obj=module)
+
+    def _save_code(self, code: types.CodeType) -> None:
+        # In the form that dill writes and reads on 3.11 to 3.14. The first part serves Python 3.9.
+        parts = (b"", *(getattr(code, f"co_{name}") for name in _PARTS_OF_CODE))
+        self.pickler.save_reduce(sys.modules["dill._dill"]._create_code, parts, obj=code)
 
     def _save_definition(self, obj: Any) -> None:
         module = obj.__module__
@@ -158,10 +173,14 @@ class _Save:
         self.pickler.save_reduce(*reduced, obj=obj)
 
     def _save_sentinel(self, obj: Any, module: str, name: str) -> None:
+        kind: Any = type(obj)
         if module not in MAINS:
             self.pickler.save_reduce(*reduce_to_name(module, name), obj=obj)
         elif self.by_name:
             self._save_by_finder(reduce_to_name(module, name), obj)
+        elif kind is SENTINEL:
+            # dill takes each object of this type for the same constant of `dataclasses`.
+            self.pickler.save_reduce(kind, (name,), obj=obj)
         else:
             self.original(obj)
 

@@ -211,8 +211,10 @@ def is_raised_again(load: Callable[[], object], error: BaseException) -> bool:
 
 def _refusal(output: object, error: BaseException | None) -> UnpicklableResultError:
     reason = "" if error is None else one_line(error)
-    for note in getattr(error, "__notes__", ()):  # Python 3.14+ adds the position in the result
-        reason += f", {note}"
+    # Python 3.14+ adds the position in the entry. Both picklers add it if the same error left both.
+    for note in dict.fromkeys(getattr(error, "__notes__", ())):
+        if note != "when serializing dict item 'output'":
+            reason += f", {note}"
     if isinstance(error, RecursionError):
         reason = "it is nested too deeply"
     kind = type(output)

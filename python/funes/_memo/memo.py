@@ -73,6 +73,13 @@ if TYPE_CHECKING:
         def _undecorated(self) -> Callable[Concatenate[T_contra, Q], S_co]: ...
 
 
+class _Annotations:
+    """Reads the annotations of the wrapped function, which Python 3.14 computes only when they are read."""
+
+    def __get__(self, memo: Any, owner: type) -> dict[str, Any]:
+        return {} if memo is None else memo.__wrapped__.__annotations__
+
+
 @memo_type
 class Memo(Generic[P, R]):
     """A function with a persistent cache, made by `memorious`.
@@ -100,6 +107,8 @@ class Memo(Generic[P, R]):
     if not TYPE_CHECKING:
         # The extension defines the layout of instances.
         __slots__ = ()
+        # Hides the annotations of this class, which an instance would show as its own.
+        __annotations__ = _Annotations()
     else:
         __name__: str
         __qualname__: str

@@ -246,9 +246,21 @@ def set_attributes(value: Any) -> dict[str, Any]:
     known = COVERED.get(qualified_name(kind), frozenset())
     return {
         name: attribute
-        for name, attribute in object.__getattribute__(value, "__dict__").items()
+        for name, attribute in _dict_of(value).items()
         if not name.startswith("_") and name not in known and not hasattr(kind, name)
     }
+
+
+def _dict_of(value: Any) -> dict[str, Any]:
+    try:
+        return object.__getattribute__(value, "__dict__")  # type: ignore[no-any-return]
+    except AttributeError:
+        # From Python 3.12 on a `TypeVar` has a dict that no attribute shows.
+        import ctypes
+
+        get = ctypes.pythonapi.PyObject_GenericGetDict
+        get.argtypes, get.restype = (ctypes.py_object, ctypes.c_void_p), ctypes.py_object
+        return get(value, None)  # type: ignore[no-any-return]
 
 
 def _with_set_attributes(rule: Rule) -> Rule:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import io
+import sys
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
 
 from funes._code import context_values
+from funes._code.annotations import parts_of_type_variable
 from funes._code.identity_keys import IdentityKeyed
-from funes._code.third_party import LOGGER_STATE, public_name
+from funes._code.sentinels import module_of
+from funes._code.third_party import LOGGER_STATE, is_a, public_name
 from funes._code.user_code import is_user_code
 from funes._funes import ArrayBytes
 
@@ -145,17 +148,23 @@ def _type_variable(value: Any) -> object:
 
     Third-party ones count by their name.
     """
-    if not is_user_code(value.__module__ or ""):
+    if not is_user_code(value.__module__ or "") and not _is_of_syntax(value):
         return NotImplemented
     parts = {name: getattr(value, name, None) for name in _TYPE_VARIABLE}
-    # Without a default, `__default__` is a sentinel, or missing in older versions.
-    default = value.__default__ if hasattr(value, "has_default") and value.has_default() else None
+    parts.update(parts_of_type_variable(value))
+    default = parts.pop("__default__", None)
     return value.__name__, {name: part for name, part in parts.items() if part}, default
 
 
+def _is_of_syntax(value: Any) -> bool:
+    """True for the ``T`` of ``def f[T]()``: its module is always given as that of its type."""
+    module = type(value).__module__
+    return value.__module__ == module and (
+        getattr(sys.modules[module], value.__name__, None) is not value
+    )
+
+
 _TYPE_VARIABLE = (
-    "__bound__",
-    "__constraints__",
     "__contravariant__",
     "__covariant__",
     "__infer_variance__",
@@ -165,7 +174,44 @@ _TYPE_VARIABLE = (
 
 
 def _forward(value: Any) -> object:
-    return value.__forward_arg__, value.__forward_module__
+    """Reduces a forward reference: its text, and what its names mean."""
+    scope = {name: part for name, part in _scope_of_forward(value) if part is not None}
+    reduced = (value.__forward_arg__, value.__forward_module__)
+    return (*reduced, scope) if scope else reduced
+
+
+def _scope_of_forward(value: Any) -> Iterator[tuple[str, object]]:
+    """Yields the scope of a forward reference, from 3.14 on: owner, captured variables, given names."""
+    yield "is_class", getattr(value, "__forward_is_class__", False) or None
+    owner = getattr(value, "__owner__", None)
+    yield "owner", owner
+    space = getattr(value, "__globals__", None)
+    if space is None and is_a(owner, type):
+        space = {"__name__": owner.__module__}
+    if space is not None:
+        # Equal classes of two modules are one class, but the names there differ.
+        yield "globals", public_name(str(space.get("__name__")))
+    cells = getattr(value, "__cell__", None)
+    if is_a(cells, dict):
+        yield "cells", {name: _content_of_cell(cell) for name, cell in cells.items()}
+    elif cells is not None:
+        yield "cells", _content_of_cell(cells)
+    yield "names", getattr(value, "__extra_names__", None)
+
+
+def _content_of_cell(cell: Any) -> tuple[object, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # not assigned yet
+        return ()
+
+
+def _sentinel(value: Any) -> object:
+    """Reduces a sentinel of Python 3.15: its module, its name, and the text that it shows."""
+    module = module_of(value)
+    if module is None:
+        raise TypeError(f"no module has the sentinel {value!r} under its name")
+    return public_name(module), value.__name__, repr(value)
 
 
 _RULES: dict[str, Rule] = {
@@ -174,6 +220,7 @@ _RULES: dict[str, Rule] = {
     "builtins.memoryview": _memory,
     "builtins.module": lambda value: value.__name__,
     "builtins.range": lambda value: (value.start, value.stop, value.step),
+    "builtins.sentinel": _sentinel,
     "builtins.slice": lambda value: (value.start, value.stop, value.step),
     "collections.ChainMap": lambda value: value.maps,
     "collections.Counter": _counter,
@@ -263,6 +310,7 @@ _EXECUTOR = "an executor cannot be part of a key"
 _FILE = "an open file cannot be part of a key; pass its path or its content"
 _FUTURE = "a future cannot be part of a key; pass its result"
 _HANDLER = "a logging handler cannot be part of a key"
+_INTERPRETER = "a handle to a subinterpreter cannot be part of a key: its number means nothing in another process"
 _LOCK = "a lock cannot be part of a key"
 _MOCK = "a mock cannot be part of a key: it returns another mock for every attribute"
 _QUEUE = "a queue cannot be part of a key; pass a list"
@@ -299,11 +347,14 @@ _HANDLES: dict[str, str] = {
     **_MOCKS,
     **_named("_dbm", "dbm", _DATABASE),
     **_named("_gdbm", "gdbm", _DATABASE),
+    **_named("_interpchannels", "ChannelID", _INTERPRETER),
     **_named("_queue", "SimpleQueue", _QUEUE),
     **_named("asyncio.locks", "Barrier Event Semaphore", _EVENT),
     **_named("asyncio.queues", "Queue", _QUEUE),
     **_named("concurrent.futures._base", "Executor", _EXECUTOR),
     **_named("concurrent.futures._base", "Future", _FUTURE),
+    "concurrent.interpreters.Interpreter": _INTERPRETER,
+    "concurrent.interpreters._queues.Queue": _QUEUE,
     **_named("dbm.dumb", "_Database", _DATABASE),
     **_named("dbm.sqlite3", "_Database", _DATABASE),
     **_named("multiprocessing.connection", "Connection Listener PipeConnection", _CONNECTION),

@@ -4,6 +4,7 @@ use std::ffi::c_ulong;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
@@ -164,9 +165,10 @@ fn is_of(reference: &Py<PyWeakrefReference>, kind: &Bound<'_, PyType>) -> bool {
 
 /// Returns whether a type is unchanged. Immutable types need no check of the version tag.
 fn is_unchanged(kind: &Bound<'_, PyType>, then: u32) -> bool {
-    // SAFETY: the type is alive. This flag is set before the type becomes visible, and does not
+    // SAFETY: the type is alive. The function reads the flags as each build stores them: atomically
+    // without the interpreter lock. This flag is set before the type becomes visible, and does not
     // change.
-    let is_immutable = unsafe { (*kind.as_type_ptr()).tp_flags & IMMUTABLE != 0 };
+    let is_immutable = unsafe { ffi::PyType_GetFlags(kind.as_type_ptr()) & IMMUTABLE != 0 };
     is_immutable || (then != 0 && version_of(kind) == then)
 }
 
