@@ -44,7 +44,7 @@ test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a 
 
 test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm and MPI, started on this machine; minutes
 	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
-	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines
+	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines tests/sweeps/test_executors.py
 
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has; on Debian also 3.14 and 3.15
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
@@ -90,6 +90,7 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 	$(VENV)/bin/python benches/store.py --json target/bench-store.json
 	$(VENV)/bin/python benches/once.py
 	$(VENV)/bin/python benches/engines.py
+	$(VENV)/bin/python benches/sweeps.py
 	$(VENV)/bin/python benches/results.py
 	$(VENV)/bin/python benches/compare.py --json target/bench.json
 

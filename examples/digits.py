@@ -4,6 +4,7 @@
     python examples/digits.py              # every point is a cache hit
     python examples/digits.py --extend     # computes the new points
     python examples/digits.py --grid full  # a larger grid: some minutes
+    python examples/digits.py --workers 4  # computes in four processes
 
 Stop it with Ctrl-C and start it again: computed results are kept. If you edit `train` or
 `load_pictures`, every point is computed again, since the code may give other results. If you undo the
@@ -24,15 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
-from funes import load_cached_results_as_pandas, memorious
+from funes import grid, memorious
 
 # Importing scikit-learn, pandas and matplotlib takes longer than a fully cached search. Each function
 # imports the libraries that it needs, so that such a search does not import scikit-learn.
 if TYPE_CHECKING:
     import pandas as pd
 
+# The first name varies slowest. It is the seed, so that a stopped search has covered the whole grid with
+# fewer seeds.
 GRIDS = {
     "small": {
         "global_seed": [0, 1, 2, 3, 4],
@@ -83,36 +85,8 @@ def train(trees: int, features: int) -> dict[str, float]:
     }
 
 
-def points_of(grid: dict[str, list]) -> list[dict]:
-    """Returns every combination of the values of the grid, as keyword arguments of `train`.
-
-    The first name varies slowest. It is the seed, so that a stopped search has covered the whole grid
-    with fewer seeds.
-    """
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-def search(points: list[dict]) -> tuple[int, int]:
-    """Calls `train` on every point with a progress bar; returns the numbers of hits and misses."""
-    hits = misses = 0
-    with tqdm(points, unit="point") as bar:
-        for point in bar:
-            if train.is_cached(**point):
-                hits += 1
-            else:
-                misses += 1
-            bar.set_postfix_str(f"{hits} cached, {misses} computed", refresh=False)
-            train(**point)
-    return hits, misses
-
-
-def summarize(points: list[dict]) -> pd.DataFrame:
+def summarize(results: pd.DataFrame) -> pd.DataFrame:
     """Returns a row per pair of hyperparameters, best first: mean accuracy, deviation, number of seeds."""
-    import pandas as pd
-
-    results = load_cached_results_as_pandas(train)
-    # Results of other grids may be cached too, so select the points of this grid.
-    results = results.merge(pd.DataFrame(points))
     means = results.groupby(["trees", "features"])["accuracy"].agg(["mean", "std", "count"])
     means.columns = ["accuracy", "spread", "seeds"]
     return means.sort_values("accuracy", ascending=False).reset_index()
@@ -165,6 +139,7 @@ def main() -> int:
     parser.add_argument("--grid", choices=GRIDS, default="small", help="default: small")
     parser.add_argument("--extend", action="store_true", help="widen the grid")
     parser.add_argument("--cache-dir", type=Path, help="cache folder; default: cache")
+    parser.add_argument("--workers", type=int, help="processes; default: compute in this one")
     parser.add_argument(
         "--picture", type=Path, default=Path("digits.png"), help="default: digits.png"
     )
@@ -172,25 +147,29 @@ def main() -> int:
     if options.cache_dir:
         os.environ["FUNES_CACHE_DIR"] = str(options.cache_dir)  # read at the first call
 
-    grid = GRIDS[options.grid]
+    axes = GRIDS[options.grid]
     if options.extend:
         extension = EXTENSIONS[options.grid]
-        grid = {name: [*values, *extension.get(name, [])] for name, values in grid.items()}
-    points = points_of(grid)
+        axes = {name: [*values, *extension.get(name, [])] for name, values in axes.items()}
 
+    sweep = train.map(grid(**axes), executor=options.workers)
+    before = sweep.status()
     try:
-        hits, misses = search(points)
+        results = sweep.to_pandas()
     except KeyboardInterrupt:
-        kept = sum(train.is_cached(**point) for point in points)
+        kept = sweep.status().stored
         print(
-            f"\nStopped: {kept} of {len(points)} points are cached. Run the same command to continue."
+            f"\nStopped: {kept} of {len(sweep)} points are cached. Run the same command to continue."
         )
         return 130  # the exit code of a program that was ended by Ctrl-C
     searched = time.perf_counter()
 
-    summary = summarize(points)
+    summary = summarize(results)
     draw(summary, options.picture)
-    print(f"{len(points)} points: {hits} cached, {misses} computed, in {searched - start:.2f} s")
+    print(
+        f"{before.points} points: {before.stored} cached, {before.missing} computed,"
+        f" in {searched - start:.2f} s"
+    )
     print("\nThe best, by mean accuracy on the test pictures:")
     print(summary.head(5).to_string(index=False, float_format="%.3f"))
     print(f"\nResults: {train.cache_path}\nPicture: {options.picture.resolve()}")

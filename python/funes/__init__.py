@@ -6,6 +6,7 @@
     ...     return x * 2
 
 - `memorious` is the decorator.
+- `grid` makes the points of a sweep, which a function computes with its method `map`.
 - `load_cached_results` returns the stored results of a function as data.
 - `open_cache` reads a cache without its functions.
 - `funes.types` has the types of the objects that these return.
@@ -28,8 +29,10 @@ from funes.errors import (
     DamagedEntryError,
     DefinitionMismatch,
     FunesError,
+    SweepError,
     UnhashableArgumentError,
     UnpicklableResultError,
+    WorkerDied,
 )
 
 # The public names are imported at their first use. Many programs import funes at their top without
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from funes._memo.decorator import memorious
     from funes._results.cache import open_cache
     from funes._results.load import load_cached_results, load_cached_results_as_pandas
+    from funes._sweeps.grid import grid
     from funes._values.rules import register
 
 __all__ = [
@@ -49,10 +53,13 @@ __all__ = [
     "DamagedEntryError",
     "DefinitionMismatch",
     "FunesError",
+    "SweepError",
     "UnhashableArgumentError",
     "UnpicklableResultError",
+    "WorkerDied",
     "__version__",
     "explain_definition",
+    "grid",
     "hash_definition",
     "hash_value",
     "load_cached_results",
@@ -77,6 +84,8 @@ if not TYPE_CHECKING:
             from funes._results.cache import open_cache as found
         elif name == "explain_definition":
             from funes._code.definition_tree import explain_definition as found
+        elif name == "grid":
+            from funes._sweeps.grid import grid as found
         elif name == "track_package":
             from funes._code.user_code import track_package as found
         elif name == "register":

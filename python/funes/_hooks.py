@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from funes._funes import Call, InFlightCall
     from funes._memo.memo import Memo
+    from funes._sweeps.sweep import Sweep
     from funes._tools.adopt.result import AdoptionResult
     from funes._tools.explain.explanation import Explanation
     from funes.errors import UnhashableArgumentError
@@ -144,6 +145,16 @@ class _Table:
         from funes._tools.adopt.adopt import adopt
 
         return adopt
+
+    def make_map(self) -> Callable[..., Sweep[Any]]:
+        from funes._sweeps.make import make_map
+
+        return make_map
+
+    def make_starmap(self) -> Callable[..., Sweep[Any]]:
+        from funes._sweeps.make import make_starmap
+
+        return make_starmap
 
     def reduce(self) -> Callable[[Memo[..., Any]], tuple[Any, ...]]:
         from funes._memo.sending import reduce

@@ -8,7 +8,9 @@
          ├─ UnpicklableResultError    (also a TypeError)
          ├─ DamagedEntryError         (also a ValueError)
          ├─ AdoptionError             (also a ValueError)
-         └─ DefinitionMismatch        (also a RuntimeError)
+         ├─ DefinitionMismatch        (also a RuntimeError)
+         └─ SweepError                (also a RuntimeError)
+             └─ WorkerDied
     UserWarning
      └─ CacheWarning
 
@@ -27,8 +29,10 @@ __all__ = [
     "DamagedEntryError",
     "DefinitionMismatch",
     "FunesError",
+    "SweepError",
     "UnhashableArgumentError",
     "UnpicklableResultError",
+    "WorkerDied",
 ]
 
 
@@ -65,6 +69,28 @@ class DefinitionMismatch(FunesError, RuntimeError):  # noqa: N818  # the name of
     pool or a node of a cluster. The message names what differs, the values or files of both
     processes, and the remedy. See docs/clusters.md.
     """
+
+
+class SweepError(FunesError, RuntimeError):
+    """A sweep that cannot go on, or an exception of a point that could not be pickled.
+
+    Raised by a `Sweep` if its executor is broken. The message says how many points are stored; the
+    same line with a new executor computes the rest.
+    """
+
+
+class WorkerDied(SweepError):  # noqa: N818  # the name of an event, as in the docs
+    """A point whose computation ended its worker again and again. The rest of the sweep was computed."""
+
+    def __init__(self, message: str, point: object = None, signal: int | None = None) -> None:
+        super().__init__(message, point, signal)
+        #: The point, as it was given to `map`.
+        self.point = point
+        #: The number of the signal that ended the worker, if it is known.
+        self.signal = signal
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class CacheWarning(UserWarning):

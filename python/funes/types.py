@@ -10,6 +10,10 @@ from funes._results.cache import Cache, StoredObject
 from funes._results.results import Results
 from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, Summary
 from funes._results.stored_files import CheckResult, DeletedFiles, StoredFile
+from funes._sweeps.grid import Grid
+from funes._sweeps.outcome import Outcome, Status
+from funes._sweeps.progress import Progress
+from funes._sweeps.sweep import Sweep
 from funes._tools.adopt.result import AdoptionResult
 from funes._tools.explain.argument_diff import Difference
 from funes._tools.explain.explanation import Explanation
@@ -23,13 +27,18 @@ __all__ = [
     "DeletedFiles",
     "Difference",
     "Explanation",
+    "Grid",
     "Key",
     "Memo",
+    "Outcome",
+    "Progress",
     "Results",
+    "Status",
     "StoredEntry",
     "StoredFile",
     "StoredFunction",
     "StoredObject",
     "StoredVersion",
     "Summary",
+    "Sweep",
 ]

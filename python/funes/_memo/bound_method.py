@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from funes._funes import hooks
+
 if TYPE_CHECKING:
     import inspect
-    from typing import Protocol
+    from collections.abc import Iterable
+    from typing import Literal, Protocol
 
     from funes._memo.key import Key
+    from funes._sweeps.progress import Show
+    from funes._sweeps.sweep import Sweep
     from funes._tools.explain.explanation import Explanation
 
     class _Memo(Protocol):
@@ -66,6 +71,43 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Explains whether a call is cached, as `Memo.explain`."""
         return _memo_of(self).explain(self.__self__, *args, **kwargs)
+
+    def map(
+        self,
+        *points: Iterable[Any],
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[R]:
+        """Plans many calls of the method, as `Memo.map`."""
+        options = {
+            "executor": executor,
+            "on_error": on_error,
+            "retries": retries,
+            "progress": progress,
+        }
+        sweep: Sweep[R] = hooks().make_map()(self.__func__, self.args[:1], points, **options)
+        return sweep
+
+    def starmap(
+        self,
+        points: Iterable[Any],
+        *,
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[R]:
+        """Plans many calls of the method, as `Memo.starmap`."""
+        options = {
+            "executor": executor,
+            "on_error": on_error,
+            "retries": retries,
+            "progress": progress,
+        }
+        sweep: Sweep[R] = hooks().make_starmap()(self.__func__, self.args[:1], points, **options)
+        return sweep
 
     @property
     def __signature__(self) -> inspect.Signature:

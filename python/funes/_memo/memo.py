@@ -7,13 +7,14 @@ without them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import FunctionType
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
     Generic,
+    Literal,
     NamedTuple,
     ParamSpec,
     TypeVar,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from funes._memo.options import Options
+    from funes._sweeps.progress import Show
+    from funes._sweeps.sweep import Sweep
     from funes._tools.adopt.result import AdoptionResult
     from funes._tools.explain.explanation import Explanation
 
@@ -71,6 +74,11 @@ if TYPE_CHECKING:
         """A `Memo` whose first parameter is a T."""
 
         def _undecorated(self) -> Callable[Concatenate[T_contra, Q], S_co]: ...
+
+    class _CoroutineMemo(Protocol[S_co]):
+        """A `Memo` of a coroutine function that returns an S."""
+
+        def _undecorated(self) -> Callable[..., Coroutine[Any, Any, S_co]]: ...
 
 
 class _Annotations:
@@ -273,6 +281,115 @@ class Memo(Generic[P, R]):
             self, old, add=add, rename=rename, drop=drop, function=function
         )
         return adopted
+
+    # Sweeps
+
+    @overload
+    def map(
+        self: _CoroutineMemo[S_co],
+        *points: Iterable[Any],
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[S_co]: ...
+    @overload
+    def map(
+        self,
+        *points: Iterable[Any],
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[R]: ...
+    def map(
+        self,
+        *points: Iterable[Any],
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[Any]:
+        """Plans calls with many arguments: a `Sweep`, which computes only those that are not stored.
+
+        Args:
+            *points: A `grid`; or as for the builtin `map`, an iterable for each positional parameter. Wrap a value that
+                is the same at all points in `itertools.repeat`.
+            executor: Where missing points are computed: None for this process; a number of worker processes; a
+                `concurrent.futures.Executor`; a ``distributed.Client``; a submitit executor; or the module ``ray``.
+            on_error: "raise": iteration raises the exception of the first failed point in its turn. "collect": it
+                leaves failed points out, and `Sweep.errors` has them.
+            retries: How often a point is computed again after an exception, with the same arguments and seed.
+            progress: A function that takes a `Progress` now and then; False for no display. Default: a bar of tqdm, if
+                it is installed and the error output is a terminal or notebook; else a line a minute.
+
+        Raises:
+            UnhashableArgumentError: A point cannot be part of a key; the message has its index. Nothing was run.
+            TypeError: The function does not take the arguments of a point.
+
+        Example:
+            >>> sweep = train.map(grid(lr=[0.1, 0.01], global_seed=range(5)), executor=8)   # doctest: +SKIP
+            >>> print(sweep)                                                                # doctest: +SKIP
+            train: 10 points, 4 cached, 6 to compute (about 3 min on 6 workers)
+            >>> frame = sweep.to_pandas()                                                   # doctest: +SKIP
+        """
+        options = {
+            "executor": executor,
+            "on_error": on_error,
+            "retries": retries,
+            "progress": progress,
+        }
+        sweep: Sweep[Any] = hooks().make_map()(self, (), points, **options)
+        return sweep
+
+    @overload
+    def starmap(
+        self: _CoroutineMemo[S_co],
+        points: Iterable[Any],
+        *,
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[S_co]: ...
+    @overload
+    def starmap(
+        self,
+        points: Iterable[Any],
+        *,
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[R]: ...
+    def starmap(
+        self,
+        points: Iterable[Any],
+        *,
+        executor: Any = None,
+        on_error: Literal["raise", "collect"] = "raise",
+        retries: int = 0,
+        progress: Show = None,
+    ) -> Sweep[Any]:
+        """Plans calls as `map` does, from whole points: tuples become ``*args``, mappings ``**kwargs``.
+
+        Args:
+            points: The points, such as ``frame.to_dict("records")``.
+            executor: As for `map`, like the other options and errors.
+            on_error: As for `map`.
+            retries: As for `map`.
+            progress: As for `map`.
+        """
+        options = {
+            "executor": executor,
+            "on_error": on_error,
+            "retries": retries,
+            "progress": progress,
+        }
+        sweep: Sweep[Any] = hooks().make_starmap()(self, (), points, **options)
+        return sweep
+
+    # Statistics
 
     def cache_info(self) -> CacheInfo:
         """Returns statistics of this function in this process since its start or the last `cache_clear`."""

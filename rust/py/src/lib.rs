@@ -11,6 +11,7 @@ mod hooks;
 mod lazy;
 mod memory;
 mod store;
+mod sweep;
 
 #[pyo3::pymodule]
 mod _funes {
@@ -52,6 +53,8 @@ mod _funes {
     use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
     #[pymodule_export]
     use crate::store::pickled_names::pickled_names;
+    #[pymodule_export]
+    use crate::sweep::point_keys::PointKeys;
 
     /// Name of the folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funes import (
+    grid,
     hash_definition,
     hash_value,
     load_cached_results,
     load_cached_results_as_pandas,
     memorious,
 )
-from funes.types import CacheInfo, Key, Results
+from funes.types import CacheInfo, Grid, Key, Outcome, Progress, Results, Status, Sweep
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
@@ -162,6 +163,42 @@ async def use() -> None:
     assert_type(await fetch(1, global_seed=3), str)
     assert_type(await asyncio.gather(fetch(1), fetch(2)), tuple[str, str])
     await fetch("1")  # type: ignore[call-overload]
+
+
+# Sweeps
+
+points = grid(x=[1, 2], global_seed=range(5))
+assert_type(points, Grid)
+assert_type(points[0], dict[str, Any])
+sweep = bare.map(points, executor=2, on_error="collect", retries=1)
+assert_type(sweep, Sweep[float])
+assert_type(bare.starmap([(1, "a"), {"x": 2}]), Sweep[float])
+assert_type(list(sweep), list[float])
+assert_type(list(sweep.items()), list[tuple[Any, float]])
+assert_type(sweep.results(), list[float])
+assert_type(sweep.status(), Status)
+assert_type(sweep.start(), Sweep[float])
+for outcome in sweep.as_completed():
+    assert_type(outcome, Outcome[float])
+    assert_type(outcome.result(), float)
+assert_type(fetch.map([1, 2]), Sweep[str])
+assert_type(fetch.starmap([(1,)]), Sweep[str])
+assert_type(model.method.map([1, 2]), Sweep[float])
+
+
+def show(progress: Progress) -> None:
+    assert_type(progress.done, int)
+
+
+bare.map([1], progress=show)
+bare.map([1], on_error="ignore")  # type: ignore[arg-type]
+bare.map([1], progress=True)  # type: ignore[arg-type]
+
+
+async def use_sweeps() -> None:
+    assert_type(await sweep, list[float])
+    async for result in fetch.map([1]):
+        assert_type(result, str)
 
 
 # Results and hashes

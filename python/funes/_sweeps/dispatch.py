@@ -1,0 +1,563 @@
+"""Sends the missing points of a sweep to an engine, and collects the answers."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pickle
+import queue
+import threading
+import time
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from funes._entries import codec
+from funes._funes import Call, hooks
+from funes._sweeps import arguments
+from funes._sweeps.computed import About, ComputedPoints, Unstored
+from funes._sweeps.executors.choose import choose
+from funes._sweeps.executors.engine import Death, Engine, Event, Report
+from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, add_note
+from funes._sweeps.task import Answer, Answers, Kind, Task, TaskPoint, load_error, loads_answers
+from funes.errors import SweepError, WorkerDied
+
+#: The largest number of points of a task.
+_MAX_POINTS = 2000
+
+#: The number of coroutines of a task, which run at the same time.
+_MAX_COROUTINES = 64
+
+#: What a point costs a worker besides the computation, in seconds.
+_OVERHEAD_SECONDS = 1e-4
+
+#: Seconds between two looks at signals and progress while waiting.
+_TICK_SECONDS = 0.2
+
+#: Called now and then during a wait.
+Notify = Callable[[], object]
+
+
+class Dispatcher:
+    """Computes the missing points of a plan with an engine.
+
+    A thread sends tasks and handles reports, so that engines never wait for the caller. `changed` guards all state.
+    """
+
+    def __init__(self, plan: Plan, executor: Any, retries: int, stops_at_errors: bool) -> None:
+        self._plan = plan
+        self._executor = executor
+        self._retries = retries
+        self._stops_at_errors = stops_at_errors
+        self.computed = ComputedPoints()
+        self.changed = threading.Condition()
+        #: Texts of warnings, to be given in the thread of the caller.
+        self.warnings: deque[str] = deque()
+        self._warned: set[str] = set()
+        #: The points that completed since `report_completions` was called.
+        self._completions: deque[int] = deque()
+        self._reports_completions = False
+        self._inbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._engine: Engine | None = None
+        self._thread: threading.Thread | None = None
+        self._token = ""
+        self._forget_token: Callable[[], object] = lambda: None
+        #: The keys without an answer of each task that was submitted.
+        self._tasks: dict[int, dict[int, None]] = {}
+        self._last_task = 0
+        #: Keys to be sent again, in groups.
+        self._again: deque[list[int]] = deque()
+        #: Keys that another process computes.
+        self._busy: deque[int] = deque()
+        self._deaths: Counter[int] = Counter()
+        #: True while a task that may kill its worker is the only one.
+        self._is_alone = False
+        self._next = 0
+        #: Keys after this number wait for the next `start`: an exception ends the iteration before them.
+        self._limit = math.inf
+        self._is_stopped = False
+        self._broken: BaseException | None = None
+        #: The mean run time of a point; None if it is not known yet.
+        self._seconds: float | None = None
+        self._payloads: dict[bool, bytes] = {}
+
+    # For the caller
+
+    def start(self, lowest: int = 0) -> None:
+        """Lets the engine compute the missing points that were taken.
+
+        Args:
+            lowest: No key before this number became missing since the last call.
+
+        Raises:
+            SweepError: The definition of the function changed since the sweep was made.
+        """
+        with self.changed:
+            # A task that is being cancelled may return points.
+            if self._plan.keys.find(MISSING, lowest) is None and not self._tasks:
+                return
+        if self._plan.memo.definition != self._plan.keys.definition:
+            raise self._plan.changed()
+        with self.changed:
+            self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
+            if self._thread is None:
+                self._broken = None
+                self._seconds = self._plan.seconds_per_point()
+                self._engine = choose(
+                    self._executor, self._inbox.put, self._plan.keys.count(MISSING)
+                )
+                self._token = self._make_token()
+                self._thread = threading.Thread(target=self._pump, daemon=True, name="funes-sweep")
+                self._thread.start()
+        self._inbox.put(None)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Cancels what has not begun.
+
+        Args:
+            at_once: Also end what runs.
+        """
+        with self.changed:
+            self._is_stopped = True
+            engine = self._engine
+        if engine is not None:
+            engine.cancel()
+            if at_once:
+                engine.kill()
+        self._inbox.put(None)
+
+    def join(self, seconds: float | None) -> bool:
+        """Waits until no task runs; returns whether that is so."""
+        end = None if seconds is None else time.monotonic() + seconds
+        with self.changed:
+            while self._tasks:
+                if end is not None and time.monotonic() > end:
+                    return False
+                self.changed.wait(_TICK_SECONDS)
+        return True
+
+    @property
+    def running(self) -> int:
+        """The number of points that were sent and have no answer."""
+        with self.changed:
+            return sum(map(len, self._tasks.values()))
+
+    def wait(self, number: int, tick: Notify = lambda: None) -> None:
+        """Waits until a point was computed or failed.
+
+        Args:
+            number: The number of its key.
+            tick: Called now and then.
+
+        Raises:
+            SweepError: It will not be computed.
+        """
+        keys = self._plan.keys
+        while keys.state(number) in (MISSING, SENT):
+            with self.changed:
+                if keys.state(number) in (MISSING, SENT):
+                    self._check()
+                    self.changed.wait(_TICK_SECONDS)
+            tick()
+
+    def report_completions(self) -> None:
+        """Lets `next_completion` report points from now on."""
+        with self.changed:
+            self._reports_completions = True
+
+    def next_completion(self, tick: Notify = lambda: None) -> int | None:
+        """Waits for the next completed point; returns the number of its key, or None if no point is missing."""
+        while True:
+            with self.changed:
+                if self._completions:
+                    return self._completions.popleft()
+                if not self._has_rest():
+                    return None
+                self._check()
+                self.changed.wait(_TICK_SECONDS)
+            tick()
+
+    def recompute(self, number: int) -> None:
+        """Computes a point again whose entry is gone or damaged."""
+        with self.changed:
+            self._plan.keys.set_state(number, MISSING)
+        self.start(number)
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise self._sweep_error()
+        if self._is_stopped:
+            raise SweepError(f"the sweep was cancelled: {self._progress()}")
+
+    def _progress(self) -> str:
+        stored, total = self._plan.count_stored(), self._plan.keys.distinct
+        return f"{stored:,} of {total:,} points are stored, {total - stored:,} are missing"
+
+    def _sweep_error(self) -> SweepError:
+        assert self._broken is not None
+        reason = f"{type(self._broken).__name__}: {self._broken}"
+        error = SweepError(
+            f"the executor is broken ({reason}): {self._progress()}. Run it again with a new executor to go on."
+        )
+        error.__cause__ = self._broken
+        return error
+
+    # The thread
+
+    def _pump(self) -> None:
+        while True:
+            report = self._inbox.get()
+            with self.changed:
+                try:
+                    self._handle_all(report)
+                    self._fill()
+                except BaseException as error:
+                    self._break(error)
+                is_over = self._is_over()
+                if is_over:
+                    # In one step: `start` either finds this thread, or starts another one.
+                    self._close()
+                self.changed.notify_all()
+            if is_over:
+                return
+
+    def _handle_all(self, report: Report | None) -> None:
+        """Handles a report and those that came meanwhile; None only wakes the thread."""
+        while True:
+            if report is not None:
+                self._handle(report)
+            if self._inbox.empty():
+                return
+            report = self._inbox.get()
+
+    def _break(self, error: BaseException) -> None:
+        """Gives the running tasks up after an unexpected error."""
+        self._broken = error
+        if self._engine is not None:
+            self._engine.cancel()
+        for task in list(self._tasks):
+            self._return(task)
+
+    def _close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._forget_token()
+        self._engine, self._thread = None, None
+
+    def _has_rest(self) -> bool:
+        keys = self._plan.keys
+        return (
+            bool(self._tasks or self._again or self._busy)
+            or keys.find(MISSING, self._next) is not None
+        )
+
+    def _is_over(self) -> bool:
+        """Returns whether the thread can end. `start` starts another one."""
+        if self._tasks:
+            return False
+        if self._is_stopped or self._broken is not None or self._limit < math.inf:
+            return True
+        return self._plan.is_complete and not self._has_rest()
+
+    def _make_token(self) -> str:
+        """Makes a file by which workers recognize the folder of the results."""
+        plan = self._plan
+        folder = plan.folder
+        if folder is None:
+            return ""
+        token = os.path.join(folder, f".tmp-sweep-{os.urandom(16).hex()}")
+        try:
+            plan.memo._store.prepare(plan.memo._function_name, plan.keys.definition)
+            os.close(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError:
+            return ""
+        # Also at the end of the process.
+        self._forget_token = weakref.finalize(self, _unlink, token)
+        return token
+
+    # Sending
+
+    def _fill(self) -> None:
+        """Submits tasks as long as the engine can use them."""
+        if self._is_stopped or self._broken is not None or self._engine is None:
+            return
+        tasks = []
+        capacity = self._engine.capacity
+        if self._engine.spreads_deaths and (self._again or self._is_alone):
+            # A point that may kill its worker must not take other points with it.
+            self._is_alone = bool(self._again) or bool(self._tasks)
+            capacity = 1
+        while len(self._tasks) < capacity:
+            numbers, waits = self._next_chunk()
+            data = self._task(numbers, waits) if numbers else None
+            if numbers and data is None:
+                continue  # no point of it can be sent
+            if data is None:
+                break
+            self._last_task += 1
+            self._tasks[self._last_task] = dict.fromkeys(
+                number for number in numbers if self._plan.keys.state(number) == SENT
+            )
+            tasks.append((self._last_task, data))
+        if not tasks:
+            return
+        try:
+            self._engine.submit(tasks)
+        except BaseException as error:
+            self._broken = error
+            for number, _ in tasks:
+                self._return(number)
+
+    def _next_chunk(self) -> tuple[list[int], bool]:
+        """Returns the keys of the next task, and whether it waits for those that are computed elsewhere."""
+        if self._again:
+            return self._again.popleft(), False
+        keys = self._plan.keys
+        numbers: list[int] = []
+        size = self._chunk_size()
+        while len(numbers) < size:
+            number = keys.find(MISSING, self._next)
+            if number is None or number > self._limit:
+                break
+            self._next = number + 1
+            numbers.append(number)
+        if numbers:
+            return numbers, False
+        while self._busy:
+            number = self._busy.popleft()
+            if not self._plan.is_stored(number):
+                return [number], True
+            self._settle(number, ("", 0.0, True))
+        return [], False
+
+    def _chunk_size(self) -> int:
+        assert self._engine is not None
+        rest = max(1, self._plan.keys.distinct - self._next)
+        if self._plan.memo._core.is_async:
+            # The points of a task run at the same time, so their run times do not add up.
+            share = math.ceil(rest / (2 * self._engine.workers))
+            return max(math.ceil(rest / 1000), min(_MAX_COROUTINES, share), 1)
+        if self._seconds is None:
+            # Few points, to measure them; all of them fit into the queue of a batch system.
+            return max(1, math.ceil(rest / 1000)) if self._engine.task_seconds > 1 else 1
+        wanted = self._engine.task_seconds / (self._seconds + _OVERHEAD_SECONDS)
+        # The last tasks should be small, so that the workers end together.
+        fair = rest / (2 * self._engine.workers) if self._engine.task_seconds <= 1 else wanted
+        return max(1, math.ceil(rest / 1000), min(_MAX_POINTS, int(wanted), math.ceil(fair)))
+
+    def _task(self, numbers: list[int], waits: bool) -> bytes | None:
+        """Returns a task as bytes, without points that cannot be sent; None if none can."""
+        plan, keys = self._plan, self._plan.keys
+        points, is_local = [], False
+        for number in numbers:
+            args, kwargs = plan.points.kept(keys.first(number))
+            if not arguments.is_plain(args, kwargs):
+                is_local = is_local or any(map(arguments.is_local, (*args, *kwargs.values())))
+                try:
+                    args = tuple(map(arguments.portable, args))
+                    kwargs = {name: arguments.portable(value) for name, value in kwargs.items()}
+                except Exception as error:
+                    self._fail(number, error)
+                    continue
+            keys.set_state(number, SENT)
+            points.append(TaskPoint(number, keys.arguments(number), args, kwargs))
+        if not points:
+            return None
+        try:
+            memo = self._payload(is_local)
+        except Exception as error:
+            for point in points:
+                self._fail(point.number, error)
+            return None
+        return Task(memo, keys.definition, self._token, self._retries, waits, points).dumps()
+
+    def _payload(self, is_local: bool) -> bytes:
+        """Returns the pickled function; by value if it or an argument belongs to the main program."""
+        memo = self._plan.memo
+        by_value = is_local or arguments.is_in_main(memo.__module__)
+        if by_value not in self._payloads:
+            try:
+                if not by_value:
+                    raise ImportError
+                data = arguments.dumps_by_value(memo)
+            except ImportError:
+                data = pickle.dumps(memo, 4)
+            self._payloads[by_value] = data
+        return self._payloads[by_value]
+
+    # Reports
+
+    def _handle(self, report: Report) -> None:
+        if report.task not in self._tasks:
+            return
+        if report.event in (Event.ANSWERS, Event.END):
+            self._take_answers(report.task, loads_answers(report.value))
+        if report.event is Event.ANSWERS:
+            return
+        if report.event is Event.ERROR:
+            for number in self._tasks[report.task]:
+                self._fail(number, report.value)
+        elif report.event is Event.DEATH:
+            self._bury(list(self._tasks[report.task]), report.value)
+        elif report.event is Event.BROKEN:
+            self._broken = report.value
+        self._return(report.task)
+
+    def _return(self, task: int) -> None:
+        """Ends a task; its keys without an answer are missing again, unless they are sent otherwise."""
+        keys = self._plan.keys
+        again = {number for group in self._again for number in group}
+        for number in self._tasks.pop(task):
+            if keys.state(number) == SENT and number not in again and number not in self._busy:
+                if self._plan.is_stored(number):
+                    self._settle(number, ("", 0.0, True))
+                else:
+                    keys.set_state(number, MISSING)
+                    self._next = min(self._next, number)
+
+    def _take_answers(self, task: int, answers: Answers) -> None:
+        seconds = []
+        for answer in answers.answers:
+            self._tasks[task].pop(answer.number, None)
+            if self._plan.keys.state(answer.number) != SENT:
+                continue
+            if answer.kind is Kind.BUSY:
+                self._busy.append(answer.number)
+                continue
+            if not answer.is_hit:
+                seconds.append(answer.seconds)
+            self._take_answer(answers, answer)
+        if seconds:
+            mean = sum(seconds) / len(seconds)
+            self._seconds = mean if self._seconds is None else (self._seconds + mean) / 2
+
+    def _take_answer(self, answers: Answers, answer: Answer) -> None:
+        about = answers.host, answer.seconds, answer.is_hit
+        if answer.kind in (Kind.FAILED, Kind.MISMATCH):
+            error = load_error(answer.data, answer.text)
+            add_note(error, f"on {answers.host} (process {answers.pid}):\n{answer.text.rstrip()}")
+            self._fail(answer.number, error)
+        elif answer.kind is Kind.UNSTORED:
+            self._settle_unstored(answer.number, about, answer.data)
+        elif answer.kind is Kind.ENTRY:
+            self._publish(answers, answer)
+        else:
+            self._settle(answer.number, about, answer.data)
+
+    def _settle(self, number: int, about: About, output: bytes | None = None) -> None:
+        """Notes that a point is in the store."""
+        self.computed.add(number, about, output)
+        self._plan.keys.set_state(number, COMPUTED)
+        self._complete(number)
+
+    def _settle_unstored(self, number: int, about: About, output: Any) -> None:
+        """Keeps the result of a point that is not in the store."""
+        self.computed.add_unstored(number, about, output)
+        self._plan.keys.set_state(number, UNSTORED)
+        self._complete(number)
+
+    def _complete(self, number: int) -> None:
+        if self._reports_completions:
+            self._completions.append(number)
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        plan = self._plan
+        add_note(error, f"raised for {plan.label(plan.keys.first(number))} of a sweep")
+        self.computed.errors[number] = error
+        plan.keys.set_state(number, FAILED)
+        self._complete(number)
+        if self._stops_at_errors:
+            self._limit = min(self._limit, number)
+
+    def _publish(self, answers: Answers, answer: Answer) -> None:
+        """Stores the entry of a worker that cannot store it."""
+        from tempfile import TemporaryDirectory
+
+        plan, memo, keys = self._plan, self._plan.memo, self._plan.keys
+        self._warn_once(
+            f"{memo.__qualname__}: {answers.host} cannot store results in {plan.folder}, so they are sent back and"
+            " stored by this process"
+        )
+        key = memo._function_name, keys.definition, keys.arguments(answer.number)
+        with TemporaryDirectory(prefix="funes-sweep-") as folder:
+            store = memo._options.open(folder)
+            store.prepare(*key[:2])
+            Path(store.path(*key)).write_bytes(answer.data or b"")
+            entry = store.read(*key)
+            assert entry is not None
+            content = codec.load_entry(entry.body, entry.fast, memo.__module__)
+        args, kwargs = plan.arguments(answer.number)
+        call = memo._core.key(memo, args, kwargs)
+        if call.definition != keys.definition or call.arguments != key[2]:
+            raise plan.changed()
+        self._store(call, content)
+        facts = answers.host, answer.seconds, answer.is_hit
+        if plan.is_stored(answer.number):
+            self._settle(answer.number, facts)
+        else:
+            output = Unstored(arguments.keep(content["output"]))
+            self._settle_unstored(answer.number, facts, output)
+
+    def _store(self, call: Call, content: dict[str, Any]) -> None:
+        memo, seconds = self._plan.memo, content["time"]
+        durable = memo._options.is_durable(seconds)
+        ran = content["output"], seconds, "drawn" in content, durable
+        try:
+            pickled, _ = hooks().dump()(memo, call, None, ran)
+            key = memo._function_name, call.definition, call.arguments
+            memo._store.write(*key, *pickled, durable=durable)
+            hooks().record_definition()(memo, call)
+        except Exception as error:
+            hooks().report_unstored()(memo, error)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warnings.append(text)
+
+    # Deaths
+
+    def _bury(self, numbers: list[int], death: Death) -> None:
+        """Sends the points of a dead worker again; finds the one that kills workers.
+
+        The worker computed the points in their order, so that the first one that is not stored is suspected. It is
+        sent alone, and the rest in halves.
+        """
+        assert self._engine is not None
+        keys = self._plan.keys
+        rest = []
+        for number in numbers:
+            if keys.state(number) != SENT or number in self._busy:
+                continue
+            if self._plan.is_stored(number):
+                self._settle(number, ("", 0.0, False))
+            else:
+                rest.append(number)
+        if not rest:
+            return
+        if len(numbers) == 1:
+            self._deaths[rest[0]] += 1
+            if self._deaths[rest[0]] >= self._engine.max_deaths:
+                self._fail(rest[0], self._died(rest[0], death))
+                return
+        half = (len(rest) + 2) // 2
+        self._again += [group for group in ([rest[0]], rest[1:half], rest[half:]) if group]
+
+    def _died(self, number: int, death: Death) -> WorkerDied:
+        index = self._plan.keys.first(number)
+        signal = f" by signal {death.signal}" if death.signal is not None else ""
+        detail = f" ({death.detail})" if death.detail else ""
+        times = self._deaths[number]
+        return WorkerDied(
+            f"{self._plan.label(index)} ended its worker{signal}, {times} time{'s' * (times != 1)}{detail}",
+            self._plan.points.given(index),
+            death.signal,
+        )
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

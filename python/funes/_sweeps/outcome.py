@@ -1,0 +1,68 @@
+"""The outcome of one point of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+R = TypeVar("R")
+
+
+class Outcome(Generic[R]):
+    """A point of a sweep, with its result or exception. Yielded by `Sweep.as_completed`, listed in `Sweep.errors`."""
+
+    def __init__(
+        self,
+        index: int,
+        point: Any,
+        load: Callable[[], R],
+        about: tuple[bool, float | None, str] = (False, None, ""),
+        error: BaseException | None = None,
+    ) -> None:
+        #: The position of the point, from 0 on.
+        self.index = index
+        #: The point, as it was given to `map`.
+        self.point = point
+        #: The exception, if the computation failed.
+        self.error = error
+        #: True if the result was stored before.
+        self.is_hit = about[0]
+        #: The run time in seconds, if this sweep computed the point.
+        self.seconds = about[1]
+        #: The host that computed the point, if this sweep computed it on another process.
+        self.host = about[2]
+        self._load = load
+
+    def result(self) -> R:
+        """Returns the result, or raises the exception of the point."""
+        if self.error is not None:
+            raise self.error
+        return self._load()
+
+    def __repr__(self) -> str:
+        end = "cached" if self.is_hit else "computed"
+        if self.error is not None:
+            end = f"{type(self.error).__name__}: {self.error}"
+        return f"<points[{self.index}] = {self.point!r}: {end}>"
+
+
+class Status(NamedTuple):
+    """How much of a sweep is stored, returned by `Sweep.status`.
+
+    Example:
+        >>> print(Status(points=80, duplicates=0, stored=74, missing=6))
+        74 of 80 points are stored, 6 are missing
+    """
+
+    #: The number of points that were taken.
+    points: int
+    #: The points that occur again.
+    duplicates: int
+    #: The distinct points that are stored.
+    stored: int
+    #: The distinct points that are not.
+    missing: int
+
+    def __str__(self) -> str:
+        total = self.stored + self.missing
+        return f"{self.stored:,} of {total:,} points are stored, {self.missing:,} are missing"

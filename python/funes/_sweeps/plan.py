@@ -1,0 +1,175 @@
+"""The plan of a sweep: the keys of its points, and which of them are stored."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import suppress
+from typing import Any
+
+from funes._entries import reader
+from funes._funes import Listing, PointKeys
+from funes._sweeps.arguments import Arguments
+from funes._sweeps.points import Points
+from funes.errors import SweepError, UnhashableArgumentError
+
+#: The states of a key: not computed;
+MISSING = 0
+#: found in the store;
+STORED = 1
+#: on its way to a worker or back;
+SENT = 2
+#: computed by this sweep, and stored;
+COMPUTED = 3
+#: computed by this sweep, but not stored;
+UNSTORED = 4
+#: its computation failed.
+FAILED = 5
+
+#: Up to this many keys are looked for one by one; for more, the folder is listed.
+_MAX_LOOKED_UP = 256
+
+#: Entries whose run time is read to estimate that of the missing points.
+_SAMPLE = 16
+_MAX_SAMPLE_BYTES = 1 << 20
+
+
+class Plan:
+    """Takes points, computes their keys and looks for their results. Runs nothing."""
+
+    def __init__(self, memo: Any, points: Points, first: tuple[Any, ...]) -> None:
+        self.memo = memo
+        self.points = points
+        self.keys = PointKeys()
+        #: True once all points were taken.
+        self.is_complete = False
+        self._first = first
+        self._calls = points.calls()
+        self._seconds: float | None = None
+        if points.size is not None:
+            self.take(points.size)
+            self.is_complete = True
+            del self._calls
+
+    def take(self, count: int) -> int:
+        """Takes up to a number of points; returns the number of taken ones.
+
+        Raises:
+            UnhashableArgumentError: A point cannot be part of a key; the message has its index.
+            TypeError: The function does not take the arguments of a point.
+            SweepError: The definition of the function changed since the first point was taken.
+        """
+        if self.is_complete:
+            return 0
+        known = self.keys.distinct
+        calls = self._calls if count == self.points.size else itertools.islice(self._calls, count)
+        try:
+            taken = self.keys.extend(self.memo._core.key, self.memo, calls, self._first)
+        except UnhashableArgumentError as error:
+            self.is_complete = True
+            raise UnhashableArgumentError(f"points[{len(self.keys)}]: {error}") from error
+        except BaseException as error:
+            self.is_complete = True
+            if type(error) is ValueError and str(error) == "the definition changed":
+                raise self.changed() from error
+            add_note(error, f"raised for points[{len(self.keys)}] of a sweep")
+            raise
+        if taken < count:
+            self.is_complete = True
+        self._look_for(known)
+        return taken
+
+    def changed(self) -> SweepError:
+        """Returns the error for a definition that is not that of the keys any more."""
+        return SweepError(
+            f"the definition of {self.memo.__qualname__} has changed since this sweep was made; make it again"
+        )
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of the results; None if there cannot be one."""
+        if not len(self.keys):
+            return None
+        with suppress(OSError):
+            folder: str = self.memo._store.folder(self.memo._function_name, self.keys.definition)
+            return folder
+        return None
+
+    def path(self, number: int) -> str | None:
+        """Returns the path of the entry of a key."""
+        with suppress(OSError):
+            path: str = self.memo._store.path(
+                self.memo._function_name, self.keys.definition, self.keys.arguments(number)
+            )
+            return path
+        return None
+
+    def is_stored(self, number: int) -> bool:
+        """Returns whether there is an entry of a key now."""
+        path = self.path(number)
+        return path is not None and os.path.lexists(path)
+
+    def _look_for(self, known: int) -> None:
+        """Looks for the entries of new keys."""
+        if self.keys.distinct - known <= _MAX_LOOKED_UP:
+            for number in range(known, self.keys.distinct):
+                if self.is_stored(number):
+                    self.keys.set_state(number, STORED)
+        else:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Looks again for the entries of missing points, which other processes may have stored."""
+        folder = self.folder
+        if folder is not None:
+            with suppress(OSError):
+                self.keys.mark_listed(folder, MISSING, STORED)
+
+    def count_stored(self) -> int:
+        """Returns how many distinct keys have an entry now."""
+        folder = self.folder
+        if folder is None:
+            return 0
+        with suppress(OSError):
+            return self.keys.count_listed(folder)
+        return 0
+
+    def arguments(self, number: int) -> Arguments:
+        """Returns the arguments of a key."""
+        return self.points.arguments(self.keys.first(number))
+
+    def label(self, index: int) -> str:
+        """Returns a short text that names a point: ``points[3] = {'rate': 0.1}``."""
+        shown = repr(self.points.given(index))
+        return f"points[{index}] = {shown if len(shown) <= 200 else shown[:200] + '...'}"
+
+    def seconds_per_point(self) -> float | None:
+        """Returns the mean run time of some stored results; None if there are none."""
+        folder = self.folder
+        if self._seconds is None and folder is not None:
+            times = []
+            with suppress(OSError):
+                for arguments, size, _ in itertools.islice(Listing(folder), _SAMPLE):
+                    if size <= _MAX_SAMPLE_BYTES:
+                        key = self.memo._function_name, self.keys.definition, arguments
+                        with suppress(Exception):  # a damaged entry
+                            seconds = reader.read_seconds(self.memo._store, *key)
+                            times += [] if seconds is None else [seconds]
+            self._seconds = sum(times) / len(times) if times else None
+        return self._seconds
+
+
+class Note(Exception):  # noqa: N818  # printed above the traceback of an exception, as a note is below it
+    """Carries the notes of an exception on Python 3.10, which prints causes and no notes."""
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Adds a note to an exception (PEP 678), which is printed with the traceback."""
+    with suppress(Exception):  # an exception of the user may refuse attributes
+        if hasattr(error, "add_note"):
+            error.add_note(note)
+            return
+        notes = [*getattr(error, "__notes__", ()), note]
+        error.__notes__ = notes  # type: ignore[attr-defined]
+        if error.__cause__ is None or isinstance(error.__cause__, Note):
+            error.__cause__ = Note("\n".join(notes))

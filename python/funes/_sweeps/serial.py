@@ -1,0 +1,136 @@
+"""Computes the points of a sweep in this process, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from funes._sweeps.arguments import Arguments, keep
+from funes._sweeps.computed import ComputedPoints, Fresh, Unstored
+from funes._sweeps.plan import COMPUTED, FAILED, MISSING, UNSTORED, Plan, add_note
+from funes._sweeps.worker import is_computed_elsewhere, run_coroutine, watched_folder
+
+
+class Serial:
+    """Computes a point when it is asked for."""
+
+    def __init__(self, plan: Plan, retries: int) -> None:
+        self._plan = plan
+        self.retries = retries
+        #: Texts of warnings: there are none.
+        self.warnings: deque[str] = deque()
+        self.computed = ComputedPoints()
+        self._next = 0
+
+    def start(self, lowest: int = 0) -> None:
+        """Lets `next_completion` look again from a number on; points are computed when they are asked for."""
+        self._next = min(self._next, lowest)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Does nothing: no point is being computed while the caller has control."""
+
+    def join(self, seconds: float | None) -> bool:  # noqa: ARG002
+        """Returns True: no point is being computed."""
+        return True
+
+    @property
+    def running(self) -> int:
+        """The number of points that are being computed."""
+        return 0
+
+    def recompute(self, number: int) -> None:
+        """Computes a point again whose entry is gone or damaged."""
+        self._plan.keys.set_state(number, MISSING)
+
+    def wait(self, number: int, tick: Callable[[], object] = lambda: None) -> None:
+        """Computes a point."""
+        keys = self._plan.keys
+        if keys.state(number) != MISSING:
+            return
+        folder = watched_folder(self._plan.memo, keys.definition)
+        # While another process computes it, other points can be computed here.
+        digest = keys.arguments(number)
+        start = number + 1
+        while is_computed_elsewhere(folder, digest):
+            other = keys.find(MISSING, start)
+            if other is None:
+                break  # the call waits
+            start = other + 1
+            if not is_computed_elsewhere(folder, keys.arguments(other)):
+                self._compute(other)
+                tick()
+        self._compute(number)
+        tick()
+
+    def report_completions(self) -> None:
+        """Does nothing: `next_completion` computes."""
+
+    def next_completion(self, tick: Callable[[], object] = lambda: None) -> int | None:
+        """Computes a point; returns the number of its key, or None if no point is missing."""
+        number = self._plan.keys.find(MISSING, self._next)
+        if number is None:
+            return None
+        self._next = number + 1
+        self.wait(number, tick)
+        return number
+
+    def _compute(self, number: int) -> None:
+        memo = self._plan.memo
+        for attempt in range(self.retries + 1):
+            args, kwargs = self._checked(number)
+            misses, start = memo._core.statistics()[2], time.perf_counter()
+            try:
+                output = memo(*args, **kwargs)
+                if memo._core.is_async:
+                    output = run_coroutine(output)
+            except Exception as error:
+                if attempt == self.retries:
+                    self._fail(number, error)
+                continue
+            seconds = time.perf_counter() - start
+            self._keep(number, output, seconds, memo._core.statistics()[2] == misses)
+            break
+
+    async def compute_async(self, number: int) -> None:
+        """Computes a point of a coroutine function in the running event loop."""
+        for attempt in range(self.retries + 1):
+            args, kwargs = self._checked(number)
+            start = time.perf_counter()
+            try:
+                output = await self._plan.memo(*args, **kwargs)
+            except Exception as error:
+                if attempt == self.retries:
+                    self._fail(number, error)
+                continue
+            self._keep(number, output, time.perf_counter() - start, False)
+            break
+
+    def _checked(self, number: int) -> Arguments:
+        """Returns the arguments of a key.
+
+        Raises:
+            SweepError: The definition of the function changed since the sweep was made.
+        """
+        plan = self._plan
+        if plan.memo.definition != plan.keys.definition:
+            raise plan.changed()
+        return plan.arguments(number)
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        plan = self._plan
+        add_note(error, f"raised for {plan.label(plan.keys.first(number))} of a sweep")
+        self.computed.errors[number] = error
+        plan.keys.set_state(number, FAILED)
+
+    def _keep(self, number: int, output: Any, seconds: float, is_hit: bool) -> None:
+        """Keeps the result of a point that was computed in this process."""
+        if self._plan.is_stored(number):
+            self.computed.add(number, ("", seconds, is_hit), Fresh(output))
+            self._plan.keys.set_state(number, COMPUTED)
+        else:
+            # The first caller gets the object itself, as from a call.
+            self.computed.add_unstored(number, ("", seconds, is_hit), Unstored(keep(output)))
+            self.computed.add(number, ("", seconds, is_hit), Fresh(output))
+            self._plan.keys.set_state(number, UNSTORED)

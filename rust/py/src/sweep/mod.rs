@@ -1,0 +1,3 @@
+//! Sweeps: the part that is a loop over points.
+
+pub(crate) mod point_keys;

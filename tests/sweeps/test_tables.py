@@ -1,0 +1,109 @@
+"""`to_pandas` and `to_xarray`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from sweep_functions import config_value, draw, fails_at, product, scores, square
+
+from funes import grid, memorious
+
+pandas = pytest.importorskip("pandas")
+xarray = pytest.importorskip("xarray")
+
+
+@pytest.mark.parametrize("executor", [None, 2])
+def test_frame_has_a_row_per_point_in_their_order(executor: int | None) -> None:
+    product(2.0, 1)
+    points = grid(depth=[1, 2], rate=[2.0, 1.0])
+    frame = product.map(points, executor=executor).to_pandas()
+    assert list(frame.columns) == ["rate", "depth", "log", "output", "time"] or list(
+        frame.columns
+    ) == ["rate", "depth", "output", "time"]
+    assert frame["output"].tolist() == [2.0, 1.0, 4.0, 2.0]
+    assert frame["depth"].tolist() == [1, 1, 2, 2]
+    assert (frame["time"] > 0).all()
+    again = product.map(points).to_pandas()
+    pandas.testing.assert_frame_equal(frame, again)
+
+
+def test_frame_of_dicts_seeds_and_duplicates() -> None:
+    frame = scores.starmap([(1.0, 2), {"rate": 3.0, "depth": 4}, (1.0, 2)]).to_pandas()
+    assert frame.drop(columns="time").to_dict("list") == {
+        "rate": [1.0, 3.0, 1.0],
+        "depth": [2, 4, 2],
+        "sum": [3.0, 7.0, 3.0],
+        "product": [2.0, 12.0, 2.0],
+    }
+    frame = draw.map(grid(scale=[1.0], global_seed=[0, 1])).to_pandas()
+    assert frame["global_seed"].tolist() == [0, 1]
+    assert frame["output"].tolist() == [draw(1.0, global_seed=0), draw(1.0, global_seed=1)]
+
+
+def test_frame_leaves_collected_failures_out() -> None:
+    sweep = fails_at.map(range(3), [(1,)] * 3, on_error="collect")
+    with pytest.warns(UserWarning, match="1 of 3 points failed"):
+        frame = sweep.to_pandas()
+    assert frame["output"].tolist() == [0, 2]
+
+
+def test_frame_of_results_that_are_not_stored(cache: Any) -> None:
+    cache.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="not stored"):
+        frame = square.map([1, 2]).to_pandas()
+    assert frame["output"].tolist() == [1, 4]
+    assert (frame["time"] > 0).all()
+
+
+@pytest.mark.parametrize("executor", [None, 2])
+def test_array_has_the_axes_of_the_grid(executor: int | None) -> None:
+    points = grid(rate=[0.5, 1.0, 2.0], depth=range(1, 5))
+    array = product.map(points, executor=executor).to_xarray()
+    assert array.dims == ("rate", "depth")
+    assert array.name == "product"
+    for rate, depth in itertools.product([0.5, 1.0, 2.0], range(1, 5)):
+        assert array.sel(rate=rate, depth=depth).item() == rate * depth
+
+
+def test_dicts_become_variables_and_arrays_add_dimensions() -> None:
+    dataset = scores.map(grid(rate=[1.0, 2.0], depth=[3])).to_xarray()
+    assert set(dataset.data_vars) == {"sum", "product"}
+    assert dataset["sum"].sel(rate=2.0, depth=3).item() == 5.0
+
+    @memorious
+    def powers(x: int) -> Any:
+        return np.array([x, x**2, x**3])
+
+    array = powers.map(grid(x=[2, 3])).to_xarray()
+    assert array.dims == ("x", "powers_dim_0")
+    assert array.values.tolist() == [[2, 4, 8], [3, 9, 27]]
+    assert array.dtype == np.array([1]).dtype
+
+
+def test_failed_points_are_nan_and_odd_values_are_objects() -> None:
+    sweep = fails_at.map(grid(x=[0, 1, 2], bad=[(1,)]), on_error="collect")
+    with pytest.warns(UserWarning, match="1 of 3 points failed"):
+        array = sweep.to_xarray()
+    assert array.values.ravel()[[0, 2]].tolist() == [0.0, 2.0]
+    assert np.isnan(array.values.ravel()[1])
+
+    @memorious
+    def lists(x: int) -> list[int]:
+        return [0] * x
+
+    array = lists.map(grid(x=[1, 2])).to_xarray()
+    assert array.values.tolist() == [[0], [0, 0]]
+
+
+def test_values_that_are_no_labels_become_texts() -> None:
+    array = config_value.map(grid(config=[{"a": 1}, {"a": 2}])).to_xarray()
+    assert array.coords["config"].values.tolist() == ["{'a': 1}", "{'a': 2}"]
+    assert array.values.tolist() == [1, 4]
+
+
+def test_only_a_grid_has_axes() -> None:
+    with pytest.raises(TypeError, match="a grid"):
+        square.map([1]).to_xarray()
