@@ -86,6 +86,24 @@ change(
     "def g(x): return 1\ndef f(x): return g(x)",
     "g.__code__ = (lambda x: 2).__code__",
 )
+change(
+    "names of a function",
+    "def g(): pass\ndef f(x): return g.__name__, g.__qualname__",
+    "g.__name__ = 'h'",
+    "g.__qualname__ = 'a.h'",
+)
+change(
+    "names of a class",
+    "class C: pass\ndef f(x): return C.__name__, C.__qualname__, repr(C)",
+    "C.__name__ = 'D'",
+    "C.__qualname__ = 'A.D'",
+)
+change(
+    "name of the class of an object",
+    "class C: pass\ndef f(x): return type(C()).__name__",
+    "C.__name__ = 'D'",
+    "C.a = 1; C.__name__ = 'E'",
+)
 change("own code", "def f(x): return 1", "f.__wrapped__.__code__ = (lambda x: 2).__code__")
 change(
     "defaults",

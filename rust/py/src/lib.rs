@@ -2,12 +2,15 @@
 //! path.
 
 mod call;
+mod class_version;
 mod definition;
 mod errors;
 mod flight;
 mod gil_cell;
 mod hash;
 mod hooks;
+#[cfg(Py_3_12)]
+mod interpreter;
 mod lazy;
 mod memory;
 mod store;
@@ -93,4 +96,13 @@ mod _funes {
     /// True for a release build. Benchmarks refuse other builds.
     #[pymodule_export]
     const IS_RELEASE: bool = !cfg!(debug_assertions);
+
+    #[pymodule_init]
+    #[allow(clippy::unnecessary_wraps, reason = "what PyO3 expects")]
+    #[cfg_attr(not(all(Py_3_12, not(Py_GIL_DISABLED))), allow(unused_variables))]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+        crate::definition::dict_watch::register(module.py());
+        Ok(())
+    }
 }

@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use smallvec::SmallVec;
 
+use crate::class_version::{assigned_version_of, has_version};
 use crate::definition::changed_state::{Difference, Left};
-use crate::definition::guard::{Shape, assigned_version_of, has_version, is_of_metaclass};
+use crate::definition::class_shape::{Names, Shape, is_of_metaclass};
 use crate::definition::patched_classes::Patched;
 use crate::hash::walk::Address;
 
@@ -23,10 +24,11 @@ pub(crate) struct Classes {
     telling: Vec<Telling>,
 }
 
-/// A class whose version tag and metaclass are compared at each check.
+/// A class whose version tag, metaclass and names are compared at each check.
 struct Telling {
     class: Py<PyType>,
     metaclass: Py<PyType>,
+    names: Names,
     /// The version tag at the last check that found all classes unchanged; 0 for none.
     version: AtomicU32,
 }
@@ -102,11 +104,17 @@ impl Classes {
 
 impl Telling {
     fn of(class: &Bound<'_, PyType>) -> Self {
-        Self { class: class.clone().unbind(), metaclass: class.get_type().unbind(), version: AtomicU32::new(0) }
+        Self {
+            class: class.clone().unbind(),
+            metaclass: class.get_type().unbind(),
+            names: Names::of(class),
+            version: AtomicU32::new(0),
+        }
     }
 
     #[inline]
     fn holds(&self, py: Python<'_>) -> bool {
-        has_version(self.class.bind(py), &self.version) && is_of_metaclass(&self.class, &self.metaclass)
+        let class = self.class.bind(py);
+        has_version(class, &self.version) && is_of_metaclass(&self.class, &self.metaclass) && self.names.hold(class)
     }
 }

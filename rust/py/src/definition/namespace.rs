@@ -4,10 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+use pyo3::types::PyModule;
 use pyo3::types::{PyDict, PyString, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::definition::changed_state::{self, Difference, Left};
+#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+use crate::definition::seal::{Pin, Signs};
 use crate::hash::walk::{Address, address_of};
 use crate::hooks;
 use crate::lazy::intern;
@@ -24,19 +28,19 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// True if each name refers to the same object, or to the object that the last call left there.
+    /// Compares each name with the recorded object, or with the object that the last call left there.
     #[inline]
-    pub(crate) fn holds(&self, py: Python<'_>) -> bool {
+    pub(crate) fn held(&self, py: Python<'_>) -> Left {
         let now = version_of(self.dict.bind(py));
         if self.owner.is_some() && !self.is_in_place(py) {
-            return false;
+            return Left::Not;
         }
-        (now != 0 && now == self.version.load(Ordering::Relaxed)) || self.names_hold(py, now)
+        if now != 0 && now == self.version.load(Ordering::Relaxed) { Left::Fixed } else { self.compare_names(py, now) }
     }
 
-    /// Compares name by name, see [`Self::holds`]. `now`: the version tag of the dict.
+    /// Compares name by name, see [`Self::held`]. `now`: the version tag of the dict.
     #[inline(never)]
-    fn names_hold(&self, py: Python<'_>, now: u64) -> bool {
+    fn compare_names(&self, py: Python<'_>, now: u64) -> Left {
         let dict = self.dict.bind(py);
         let mut held = Left::Fixed;
         for (name, value) in &self.names {
@@ -46,7 +50,7 @@ impl Namespace {
                 continue;
             }
             match Self::left(dict, name, then, found) {
-                Left::Not => return false,
+                Left::Not => return Left::Not,
                 Left::Mutable => held = Left::Mutable,
                 Left::Fixed => {}
             }
@@ -54,7 +58,21 @@ impl Namespace {
         if held == Left::Fixed {
             self.version.store(now, Ordering::Relaxed);
         }
-        true
+        held
+    }
+
+    /// Watches its names. Returns false if that is not possible.
+    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    pub(crate) fn watch(&self, py: Python<'_>, signs: &mut Signs) -> bool {
+        if let Some((owner, class)) = &self.owner {
+            // A module keeps its dict. Other objects may get another one.
+            if !owner.bind(py).is_exact_instance_of::<PyModule>() {
+                return false;
+            }
+            signs.pins.push(Pin::class_of(owner, class));
+        }
+        let dict = self.dict.bind(py);
+        self.names.iter().all(|(name, _)| signs.watch.add(dict, Some(name.bind(py))))
     }
 
     /// True if it checks names in this dict.

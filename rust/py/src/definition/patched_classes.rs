@@ -3,8 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyType};
 
+use crate::class_version::assigned_version_of;
+use crate::definition::changed_names::{changed, differences, left};
 use crate::definition::changed_state::{self, Difference, Left};
-use crate::definition::guard::{assigned_version_of, changed, differences, left};
 use crate::hooks;
 
 /// A library class with the attributes that the user set on it and on its bases.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use crate::definition::guard::{Contents, assigned_version_of, has_version};
+use crate::class_version::{assigned_version_of, has_version};
+use crate::definition::changed_names::Contents;
 use crate::definition::namespace::pointer_to;
 use crate::hooks;
 use crate::lazy::intern;

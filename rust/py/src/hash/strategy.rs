@@ -1,7 +1,6 @@
 //! The hash strategy of each type. `strategy` in `funes/_values/rules.py` chooses it once per type.
 
 use std::ffi::c_ulong;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -9,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 use rustc_hash::FxHashMap;
 
+use crate::class_version::{assigned_version_of, version_of};
 use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, address_of};
 use crate::hash::walk_error::Culprit;
 use crate::hooks;
-use crate::lazy::intern;
 
 /// How an object is hashed.
 pub(crate) enum Strategy {
@@ -168,23 +167,9 @@ fn is_unchanged(kind: &Bound<'_, PyType>, then: u32) -> bool {
     // SAFETY: the type is alive. The function reads the flags as each build stores them: atomically
     // without the interpreter lock. This flag is set before the type becomes visible, and does not
     // change.
-    let is_immutable = unsafe { ffi::PyType_GetFlags(kind.as_type_ptr()) & IMMUTABLE != 0 };
+    let is_immutable = unsafe { ffi::PyType_HasFeature(kind.as_type_ptr(), IMMUTABLE) != 0 };
     is_immutable || (then != 0 && version_of(kind) == then)
 }
 
 /// `Py_TPFLAGS_IMMUTABLETYPE`: attributes of the type cannot be set.
 const IMMUTABLE: c_ulong = 1 << 8;
-
-/// Returns the version tag of a type, which changes with the type and its bases; 0 if it has none.
-fn version_of(kind: &Bound<'_, PyType>) -> u32 {
-    // SAFETY: the type is alive. In free-threaded builds the interpreter writes the field
-    // atomically, as it is read here.
-    unsafe { AtomicU32::from_ptr(&raw mut (*kind.as_type_ptr()).tp_version_tag) }.load(Ordering::Relaxed)
-}
-
-/// Returns the version tag of a type after a lookup, which makes the interpreter assign one if it
-/// had none.
-fn assigned_version_of(kind: &Bound<'_, PyType>) -> u32 {
-    let _ = kind.getattr(intern!(kind.py(), "__doc__"));
-    version_of(kind)
-}

@@ -1,0 +1,26 @@
+//! Functions of the interpreter that PyO3 does not declare.
+
+use std::ffi::c_int;
+
+use pyo3::ffi;
+
+/// The function that a dict watcher calls before a change: event, dict, key and new value.
+#[cfg(not(Py_GIL_DISABLED))]
+pub(crate) type DictCallback =
+    unsafe extern "C" fn(c_int, *mut ffi::PyObject, *mut ffi::PyObject, *mut ffi::PyObject) -> c_int;
+
+// On Windows PyO3 links no import library, so the library is named here.
+#[cfg_attr(all(windows, Py_3_12, not(Py_3_13)), link(name = "python312", kind = "raw-dylib"))]
+#[cfg_attr(all(windows, Py_3_13, not(Py_3_14)), link(name = "python313", kind = "raw-dylib"))]
+#[cfg_attr(all(windows, Py_3_14, not(Py_3_15), not(Py_GIL_DISABLED)), link(name = "python314", kind = "raw-dylib"))]
+#[cfg_attr(all(windows, Py_3_14, not(Py_3_15), Py_GIL_DISABLED), link(name = "python314t", kind = "raw-dylib"))]
+#[cfg_attr(all(windows, Py_3_15, not(Py_GIL_DISABLED)), link(name = "python315", kind = "raw-dylib"))]
+#[cfg_attr(all(windows, Py_3_15, Py_GIL_DISABLED), link(name = "python315t", kind = "raw-dylib"))]
+unsafe extern "C" {
+    /// Gives a class a version tag if it has none. Returns 0 if it cannot have one.
+    pub(crate) fn PyUnstable_Type_AssignVersionTag(class: *mut ffi::PyTypeObject) -> c_int;
+
+    /// Registers a dict watcher. Returns its id, or -1 with an error.
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(crate) fn PyDict_AddWatcher(callback: DictCallback) -> c_int;
+}
