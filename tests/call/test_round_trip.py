@@ -13,9 +13,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
+from scipy import optimize, stats
 
 from funes import CacheWarning, hash_value, memorious
 from funes._call import round_trip
@@ -111,6 +114,14 @@ def raise_with_cause() -> None:
         raise ValueError("x") from error
 
 
+def suppressing(error: BaseException) -> BaseException:
+    error.__suppress_context__ = True
+    return error
+
+
+X = sympy.Symbol("x")
+
+
 class Weak(NamedTuple):
     referent: Any
 
@@ -123,6 +134,17 @@ LOST: dict[str, tuple[Callable[[], Any], str]] = {
     "an exception in a list": (lambda: [1, PrefixedError("x")], "result[1].args[0]"),
     "an exception with two arguments": (lambda: {"a": TwoArgumentsError("x", 1)}, "cannot load it"),
     "a cause": (lambda: caught(raise_with_cause), "result.__cause__"),
+    "a suppressed context": (lambda: suppressing(KeyError(1)), "result.__suppress_context__"),
+    "a domain": (lambda: sympy.Poly(X, domain="QQ"), "result"),
+    "a modulus": (lambda: {"a": sympy.Poly(X, modulus=5)}, "result['a']"),
+    "a sum that is not evaluated": (lambda: sympy.Add(X, X, evaluate=False), "result"),
+    "a power that is not evaluated": (lambda: [sympy.Pow(2, 3, evaluate=False)], "result[0]"),
+    "an equation": (lambda: (X, sympy.Eq(X, X, evaluate=False)), "result[1]"),
+    "a wildcard": (lambda: sympy.Wild("w", exclude=[X]), "result"),
+    "a wildcard in a sum": (lambda: X + sympy.Wild("w", exclude=[X]), "result"),
+    "a distribution": (lambda: stats.Normal(mu=1.0), "result"),
+    "a random state": (lambda: [stats.multivariate_normal([0, 0])], "_random_state"),
+    "another random state": (lambda: stats.dirichlet([1, 2]), "_random_state"),
     "a field": (lambda: with_code(SystemExit(1)), "result.code"),
     "an array": (lambda: with_attribute(np.zeros(3).view(Array)), "result.unit"),
     "an array in a dict": (lambda: {"a": with_attribute(np.zeros(3).view(Array))}, "['a'].unit"),
@@ -215,11 +237,24 @@ class Holding:
         return {}
 
 
+def masked(mask: Any, **options: Any) -> Any:
+    return np.ma.MaskedArray([1.0, 2.0, 3.0], mask=mask, **options)
+
+
 KEPT: dict[str, Callable[[], Any]] = {
     "an exception": lambda: ValueError("x"),
     "an exception of the system": lambda: OSError(2, "x", "y"),
     "an exception with attributes": lambda: with_attribute(KeyError("x")),
     "an array": lambda: np.zeros(3).view(Array),
+    "a polynomial": lambda: sympy.Poly(X**2 + 1),
+    "an expression": lambda: sympy.expand((X + 1) ** 5),
+    "a matrix of expressions": lambda: sympy.Matrix([[X, 1]]),
+    "results of an optimizer": lambda: [optimize.OptimizeResult(x=np.zeros(3)) for _ in range(2)],
+    "a kernel density": lambda: stats.gaussian_kde([1.0, 2.0, 5.0]),
+    "an error of a library": lambda: msgspec.ValidationError("x"),
+    "no mask": lambda: masked(np.ma.nomask),
+    "a hard mask": lambda: masked([0, 1, 0], hard_mask=True),
+    "a fill value without a mask": lambda: masked(np.ma.nomask, fill_value=7.0),
     "a row": lambda: Row(1),
     "a frozen row": lambda: [Frozen(1)],
     "slots": Slotted,
@@ -248,6 +283,62 @@ def test_result_that_pickle_keeps_is_stored(name: str) -> None:
     assert type(f(1)) is type(make())
 
 
+MASKS: list[Callable[[], Any]] = [
+    lambda: masked(np.ma.nomask),
+    lambda: masked([0, 0, 0]),
+    lambda: masked([0, 1, 0], hard_mask=True),
+    lambda: masked(np.ma.nomask, hard_mask=True, fill_value=7.0),
+    lambda: np.ma.array([(1, 2)], mask=[(0, 1)], dtype="i4,i4"),
+    lambda: np.ma.array(np.zeros((300, 300)), mask=np.eye(300), hard_mask=True),
+    lambda: np.ma.array(np.zeros(3).view(np.recarray), mask=[0, 1, 0]),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MASKS)))
+@pytest.mark.parametrize("memory", [0, None])
+def test_masked_arrays_keep_their_kind_of_mask(number: int, memory: int | None) -> None:
+    options: dict[str, Any] = {} if memory is None else {"memory": memory}
+
+    @memorious(**options)
+    def f(x: int) -> Any:
+        return [MASKS[x](), "text"]
+
+    first, again = f(number)[0], f(number)[0]
+    assert f.is_cached(number)
+    for one in (first, again):
+        made = MASKS[number]()
+        assert hash_value(one) == hash_value(made)
+        assert (np.ma.getmask(one) is np.ma.nomask) is (np.ma.getmask(made) is np.ma.nomask)
+        assert one.hardmask is made.hardmask
+        assert one.flags.writeable
+        assert (one._fill_value is None) is (made._fill_value is None)
+        assert type(one.data) is type(made.data)
+        one[...] = 9 if made.dtype.names is None else (9, 9)
+        assert one.data.tobytes() != made.data.tobytes()
+    # The file is read without funes.
+    path = f.key(number).path
+    with open(path, "rb") as file:
+        portable = pickle.load(file)["output"][0]
+    assert hash_value(portable) == hash_value(MASKS[number]())
+
+
+UNKNOWN = ("an expression", "a matrix of expressions", "results of an optimizer")
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_objects_of_libraries_are_compared_by_their_pickle(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = KEPT[name]()
+    pickled = codec.dump_entry({}, output, 1.0)
+    monkeypatch.setattr(round_trip, "_difference", lambda _, **__: "compared")
+    assert round_trip.loss(output, pickled) == ""
+    monkeypatch.setattr(round_trip, "_is_pickled_again", lambda _: False)
+    assert round_trip.loss(output, pickled) == "compared"
+    for known in (pd.DataFrame({"a": [1]}), np.zeros(3), dt.datetime(2020, 1, 1)):
+        assert round_trip.loss([known], codec.dump_entry({}, [known], 1.0)) == ""
+
+
 LOSSLESS = ("a row", "a frozen row", "slots", "a member", "a pair", "types", "a complex number")
 
 
@@ -255,7 +346,7 @@ LOSSLESS = ("a row", "a frozen row", "slots", "a member", "a pair", "types", "a 
 def test_classes_that_lose_nothing_are_not_compared(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_trip, "_difference", lambda _: "compared")
+    monkeypatch.setattr(round_trip, "_difference", lambda _, **__: "compared")
     output = [KEPT[name]() for _ in range(3)]
     assert round_trip.loss(output, codec.dump_entry({}, output, 1.0)) == ""
     changed = [*output, Omitting(1)]

@@ -180,3 +180,15 @@ values[1].value = 6
 values[4].name = "y"
 """,
     )
+
+
+def test_a_suppressed_context_counts_without_a_context() -> None:
+    makers: list[Callable[[], BaseException]] = [
+        lambda: KeyError(1),
+        lambda: OSError(2, "x"),
+        lambda: SystemExit(3),
+    ]
+    for make in makers:
+        error = make()
+        error.__suppress_context__ = True
+        assert_all_differ([make(), error])

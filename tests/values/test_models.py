@@ -224,3 +224,25 @@ def test_a_struct_that_was_hashed_is_the_same() -> None:
     assert {used: 1}[fresh] == 1
     assert hash_value(used) == hash_value(Key("a"))
     assert hash_value(used) != hash_value(Key("b"))
+
+
+def test_codecs_of_msgspec_count_by_their_options() -> None:
+    def hook(value: Any) -> Any:
+        return value
+
+    makers: list[Callable[[], Any]] = [
+        msgspec.json.Decoder,
+        lambda: msgspec.json.Decoder(int),
+        lambda: msgspec.json.Decoder(list[int]),
+        lambda: msgspec.json.Decoder(int, strict=False),
+        lambda: msgspec.json.Decoder(int, dec_hook=hook),
+        lambda: msgspec.msgpack.Decoder(int),
+        lambda: msgspec.msgpack.Decoder(int, ext_hook=hook),
+        msgspec.json.Encoder,
+        lambda: msgspec.json.Encoder(enc_hook=hook),
+        lambda: msgspec.json.Encoder(order="sorted"),
+        msgspec.msgpack.Encoder,
+    ]
+    assert_all_differ([make() for make in makers])
+    for make in makers:
+        assert_all_equal([make(), make()])

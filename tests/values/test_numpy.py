@@ -235,7 +235,6 @@ def test_masked_elements_do_not_count() -> None:
 
     one = masked([1, 2, 3])
     assert_all_equal([one, masked([1, 9, 3]), one.copy(), pickle.loads(pickle.dumps(one))])
-    assert_all_equal([masked([1, 2, 3], mask=np.ma.nomask), masked([1, 2, 3], mask=[False] * 3)])
     assert_all_equal([masked([1, 2, 3], fill_value=999999), one])
     assert_all_differ(
         [
@@ -243,6 +242,8 @@ def test_masked_elements_do_not_count() -> None:
             masked([0, 2, 3]),
             masked([1, 2, 3], mask=[True, False, False]),
             masked([1, 2, 3], mask=np.ma.nomask),
+            masked([1, 2, 3], mask=[False] * 3),
+            masked([1, 2, 3], mask=np.ma.nomask, hard_mask=True),
             masked([1, 2, 3], fill_value=0),
             masked([1, 2, 3], hard_mask=True),
             masked([1.0, 2.0, 3.0]),
@@ -257,6 +258,24 @@ def test_masked_elements_do_not_count() -> None:
         np.ma.masked_array([(n, 2), (n, n)], mask=[(1, 0), (1, 1)], dtype="i4,g") for n in (3, 4)
     ]
     assert_all_equal(records)
+
+
+def test_alignment_of_structs_counts() -> None:
+    packed = np.dtype("i4,i4")
+    for kind in (packed, np.dtype("i1,i8"), np.dtype([("a", packed), ("b", "i2")])):
+        formats = [kind.fields[name][0] for name in kind.names]
+        aligned = np.dtype({"names": list(kind.names), "formats": formats}, align=True)
+        same = np.dtype(
+            {
+                "names": list(kind.names),
+                "formats": formats,
+                "offsets": [aligned.fields[name][1] for name in kind.names],
+                "itemsize": aligned.itemsize,
+            }
+        )
+        assert_all_differ([aligned, same])
+        assert_all_differ([np.zeros(2, aligned), np.zeros(2, same)])
+        assert_all_equal([aligned, pickle.loads(pickle.dumps(aligned))])
 
 
 def test_hashing_does_not_change_arrays() -> None:

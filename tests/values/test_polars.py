@@ -259,3 +259,13 @@ frame = pl.DataFrame({
 values = [frame, frame["b"], frame.schema, frame["c"].dtype]
 """,
     )
+
+
+@pytest.mark.parametrize(
+    "values", [[[1]], [[1, 2, 3]], [["a"]], [[[1]]], [[1], [2, 3]], [None], [[None]]], ids=str
+)
+def test_lists_have_the_hash_of_their_copy(values: list[Any]) -> None:
+    series = pl.Series("a", values)
+    frame = series.to_frame()
+    for value in (series, frame):
+        assert_all_equal([value, pickle.loads(pickle.dumps(value))])

@@ -171,5 +171,23 @@ def test_a_call_sees_the_attribute(cache: Path) -> None:
     assert unit(one) == "km"
 
 
-def test_a_frozen_graph_is_the_graph() -> None:
-    assert_all_equal([nx.path_graph(2), nx.freeze(nx.path_graph(2))])
+def test_a_frozen_graph_is_another_value() -> None:
+    marked = nx.path_graph(2)
+    marked.frozen = True
+    assert_all_differ([nx.path_graph(2), nx.freeze(nx.path_graph(2)), marked])
+    assert_all_differ([nx.DiGraph([(1, 2)]), nx.freeze(nx.DiGraph([(1, 2)]))])
+
+
+def test_functions_in_the_place_of_methods_count() -> None:
+    graphs = [nx.path_graph(2) for _ in range(3)]
+    graphs[1].order = len
+    graphs[2].order = max
+    frame = pd.DataFrame({"a": [1]})
+    vars(frame)["head"] = len
+    assert_all_differ([*graphs, frame, pd.DataFrame({"a": [1]})])
+    # Properties that a graph keeps in its attributes do not count.
+    used = nx.path_graph(2)
+    assert used.nodes
+    assert used.edges
+    assert used.adj
+    assert_all_equal([used, nx.path_graph(2)])

@@ -22,6 +22,7 @@ import importlib
 import io
 import ipaddress
 import itertools
+import json
 import logging
 import multiprocessing
 import multiprocessing.managers
@@ -36,6 +37,7 @@ import re
 import shelve
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -1480,3 +1482,36 @@ def test_containers_count_by_items_despite_reduction() -> None:
     assert_all_differ(dicts)
     assert hash_value(ListThatHides([1])) == hash_value(ListThatHides([1]))
     assert hash_value(DictThatHides(a=1, b=2)) == hash_value(DictThatHides(b=2, a=1))
+
+
+def test_safety_of_a_uuid_counts() -> None:
+    ids = [uuid.UUID(int=1, is_safe=each) for each in uuid.SafeUUID]
+    assert_all_differ(ids)
+    assert_all_equal([uuid.UUID(int=1), uuid.UUID(int=1, is_safe=uuid.SafeUUID.unknown)])
+    assert_all_equal([ids[0], pickle.loads(pickle.dumps(ids[0]))])
+
+
+def hook(value: Any) -> Any:
+    return value
+
+
+def compare(one: int, other: int) -> int:
+    return other - one
+
+
+def test_formats_and_hooks_in_objects_written_in_c_count() -> None:
+    def differ_and_agree(make: Callable[..., Any], *options: dict[str, Any]) -> None:
+        assert_all_differ([make(**each) for each in options])
+        for each in options:
+            assert_all_equal([make(**each), make(**each)])
+
+    differ_and_agree(struct.Struct, {"format": "<i"}, {"format": ">i"}, {"format": "<q"})
+    differ_and_agree(json.JSONDecoder, {}, {"object_hook": hook}, {"object_hook": dict}, {"strict": False},
+                     {"parse_float": str}, {"object_pairs_hook": hook})  # fmt: skip
+    keys = [{"mycmp": each} for each in (compare, hook)]
+    differ_and_agree(functools.cmp_to_key, *keys)
+    assert_all_differ([functools.cmp_to_key(compare)(each) for each in (1, 2)])
+    decoder = json.JSONDecoder()
+    before = hash_value(decoder)
+    assert decoder.decode('{"a": 1}') == {"a": 1}
+    assert hash_value(decoder) == before

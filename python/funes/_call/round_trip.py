@@ -1,11 +1,12 @@
 """Checks that a result is the same value after it was stored and loaded.
 
 The first caller gets what the function returned, and later callers what pickle makes of it. Pickle
-makes another value of some objects: of an exception whose constructor changes its argument, or of
-an array of a subclass with attributes. Such a result is not stored.
+makes another value of some objects: of an exception whose constructor changes its argument, of an
+array of a subclass with attributes, or of a polynomial of sympy. Such a result is not stored.
 
 Most results consist of types that lose nothing. The pickle names all classes in it, so that only
-results with another class are compared.
+results with another class are compared: exceptions, classes of user code that define how they
+pickle, and all classes and functions of libraries that are not known to be faithful.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from funes._code.third_party import is_library_class, is_library_function
+from funes._code.user_code import is_user_code
 from funes._entries import c_pickler, main_module, shared_arrays
 from funes._entries.codec import PickledEntry
 from funes._entries.pickler import attempt, is_raised_again, load_named
 from funes._funes import PROTOCOL, class_version, hash_value, pickled_names, shown
-from funes._values import exceptions, rules
+from funes._values import exceptions, rules, sympy
 from funes._warnings import one_line
 
 #: What `dill` and `pickle` write for weak references and their containers.
@@ -41,6 +43,17 @@ _WEAK = frozenset(
 )
 #: The function that finds a class of the program's own module.
 _FINDER = (main_module.__name__, main_module.find.__name__)
+#: Packages whose objects are faithful: pickle makes the same value of them. So is the standard library.
+_FAITHFUL_PACKAGES = frozenset(
+    (
+        *("attr", "attrs", "dateutil", "dill", "funes", "networkx", "numpy", "pandas", "polars"),
+        *("pyarrow", "pydantic", "pydantic_core", "pytz", "sklearn", "torch", "xarray"),
+    )
+)
+#: Modules in these packages whose objects are compared.
+_UNFAITHFUL_MODULES = ("numpy.ma",)
+#: Modules of other packages whose objects are faithful.
+_FAITHFUL_MODULES = ("scipy.sparse",)
 #: Library classes whose objects pickle with all attributes.
 _FAITHFUL = frozenset(
     {"builtins.object", "builtins.tuple", "pydantic.main.BaseModel", "sklearn.base.BaseEstimator"}
@@ -62,6 +75,8 @@ _BUILTINS = frozenset({bytearray, complex, frozenset, object, range, set, slice}
 _NO_OBJECTS = frozenset({type, FunctionType})
 #: The maximum number of parts of a result that are searched for what a pickle does not show.
 _MAX_PARTS = 2_000
+#: Packages of which some types have type rules.
+_ROOTS_WITH_RULES = frozenset(name.partition(".")[0] for name in rules.RULES)
 _MISSING = object()
 
 
@@ -82,8 +97,41 @@ def loss(output: object, pickled: PickledEntry) -> str:
     if any(module.partition(".")[0] == "dill" for module, _ in globals_):
         return ""  # dill copies code, and the copy of a function has no source
     found = [attempt(main_module.find, *call)[0] for call in calls if _FINDER in globals_]
-    may_lose = has_attributes or any(map(_may_lose, found)) or any(map(_names_loss, globals_))
-    return _difference(output) if may_lose else ""
+    if not (has_attributes or any(map(_may_lose, found)) or any(map(_names_loss, globals_))):
+        return ""
+    if not has_attributes and all(map(_is_seen_by_pickle, globals_)) and _is_pickled_again(pickled):
+        return ""
+    has_own = has_attributes or any(is_user_code(module) for module, _ in globals_)
+    return _difference(output, has_own=has_own or _FINDER in globals_)
+
+
+def _is_seen_by_pickle(name: tuple[str, str]) -> bool:
+    """Returns whether the pickle of an object shows all that its hash contains.
+
+    This holds for objects without a type rule of libraries without type rules, which are hashed by their reduction.
+    """
+    module, root = name[0], name[0].partition(".")[0]
+    if is_user_code(module) or name == _FINDER:
+        return False
+    found = _named(*name)
+    if not _may_lose(found) and _is_from_faithful_module(module, found):
+        return True
+    if isinstance(found, type) and issubclass(found, BaseException):
+        return False
+    if isinstance(found, type) and rules.qualified_name(type(found)) not in rules.RULES:
+        return rules.is_seen_by_pickle(found) or sympy.is_seen_by_pickle(found)
+    return root != "builtins" and root not in _ROOTS_WITH_RULES
+
+
+def _is_pickled_again(pickled: PickledEntry) -> bool:
+    """Returns whether the entry that pickle loads has the pickle that was loaded. This is faster than hashing."""
+    if pickled.fast is not None or not isinstance(pickled.body, bytes):
+        return False
+    entry, error = attempt(pickle.loads, pickled.body)
+    if error is not None:
+        return False
+    again, error = attempt(c_pickler.dump, entry)
+    return error is None and bool(again == pickled.body)
 
 
 #: Names of objects of libraries that lose nothing.
@@ -95,11 +143,27 @@ def _names_loss(name: tuple[str, str]) -> bool:
     if name in _trusted:
         return False
     found = _named(*name)
-    if _may_lose(found):
+    if _may_lose(found) or not _is_from_faithful_module(name[0], found):
         return True
     if found is not None and (not isinstance(found, type) or is_library_class(found)):
         _trusted.add(name)
     return False
+
+
+def _is_from_faithful_module(module: str, found: object) -> bool:
+    """Returns whether a library, or user code, is known to pickle all of its objects without a loss.
+
+    Objects of user code are judged by their class.
+    """
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root in _FAITHFUL_PACKAGES:
+        return not _is_below(module, _UNFAITHFUL_MODULES)
+    is_member = isinstance(found, type) and issubclass(found, enum.Enum)
+    return is_member or _is_below(module, _FAITHFUL_MODULES) or is_user_code(module)
+
+
+def _is_below(module: str, modules: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"{each}.") for each in modules)
 
 
 def _named(module: str, name: str) -> object:
@@ -186,8 +250,11 @@ def _search(output: object) -> tuple[bool, bool]:
     return False, has_attributes
 
 
-def _difference(output: object) -> str:
-    """Returns what pickle makes of a result, if that is another value."""
+def _difference(output: object, *, has_own: bool = True) -> str:
+    """Returns what pickle makes of a result, if that is another value.
+
+    has_own: Whether the result may contain objects of classes of user code.
+    """
     data, error = attempt(c_pickler.dump_carefully, output)
     if error is not None:
         return ""  # dill has written it
@@ -200,9 +267,9 @@ def _difference(output: object) -> str:
         return f"pickle cannot load it ({one_line(raised)})"
     digest = _digest(output)
     if digest is None or _digest(copy) == digest or _digest(output) != digest:
-        path = _omitted_part(output, copy)
+        path = _omitted_part(output, copy) if has_own else None
     else:
-        path = next(_changed_parts("result", output, copy, set()), None)
+        path = next(_changed_parts("result", output, copy, set()), "result")
     return "" if path is None else f"pickle makes another value of {path}"
 
 

@@ -24,10 +24,17 @@ _STATELESS = re.compile(rb"\x93\x94\)\x81\x94[^}N]")
 #: The opcodes that name the class of a bare `object()`. A dict that follows is the next element,
 #: since such an object has no state.
 _OBJECT = b"\x8c\x06object\x94\x93"
+#: The function that restores a masked array from the state that it pickles by itself.
+_MASKED = b"_mareconstruct"
 
 
 def dump(value: object) -> bytes:
     return pickle.dumps(value, PROTOCOL)
+
+
+def needs_care(data: bytes) -> bool:
+    """Returns whether `dump_carefully` may write a value in another way than this pickle of the C pickler."""
+    return _MASKED in data or may_have_sentinels(data)
 
 
 def may_have_sentinels(data: bytes) -> bool:
@@ -50,7 +57,7 @@ class NamingPickler(pickle.Pickler):
 
     Classes and functions of the program's own module get a name that `main_module.find` finds. If
     there are any, `has_named` is true, and only funes can read the pickle. A sentinel is written as
-    a reference to the module that has it under a name.
+    a reference to the module that has it under a name. A masked array keeps its kind of mask.
     """
 
     def __init__(self, collector: BufferCollector | None = None) -> None:
@@ -65,6 +72,8 @@ class NamingPickler(pickle.Pickler):
             if obj.__module__ not in MAINS:
                 return NotImplemented
             module, name = obj.__module__, obj.__qualname__
+        elif _is_masked_array(obj):
+            return _reduce_masked_array(obj)
         else:
             qualified = self._sentinels.name_of(obj)
             if qualified is None:
@@ -72,6 +81,25 @@ class NamingPickler(pickle.Pickler):
             module, name = qualified
         self.has_named |= module in MAINS
         return reduce_to_name(module, name)
+
+
+def _is_masked_array(obj: Any) -> bool:
+    kind = type(obj)
+    return kind.__name__ == "MaskedArray" and kind is getattr(
+        sys.modules.get("numpy.ma"), "MaskedArray", None
+    )
+
+
+def _reduce_masked_array(array: Any) -> tuple[Any, ...]:
+    """Reduces a masked array to a call of its constructor.
+
+    The state that it pickles by itself contains neither a hard mask nor the absence of a mask.
+    """
+    from numpy.ma import getmask
+
+    data, fill_value, keep_mask = array.data, array._fill_value, True
+    arguments = data, getmask(array), None, False, True, 0, fill_value, keep_mask, array.hardmask
+    return type(array), arguments
 
 
 def reduce_to_name(module: str, name: str) -> tuple[Any, ...]:

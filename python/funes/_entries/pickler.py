@@ -83,7 +83,7 @@ def _streams(value: object, blamed: object) -> tuple[_Stream, _Stream | None]:
     by_c, error = attempt(_stream_plain, value)
     if by_c is not None:
         is_plain = not c_pickler.names_main(by_c.data)
-        if is_plain and not c_pickler.may_have_sentinels(by_c.data):
+        if is_plain and not c_pickler.needs_care(by_c.data):
             return by_c, None
         naming, error = attempt(_stream_naming, value)
         if naming is None:

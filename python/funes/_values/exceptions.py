@@ -46,7 +46,7 @@ def state_of(error: BaseException, arguments: Any, state: Any) -> tuple[Any, dic
     further.update(_set_fields(error, arguments))
     causes = {"__cause__": error.__cause__, "__context__": error.__context__}
     causes = {name: cause for name, cause in causes.items() if cause is not None}
-    if causes:
+    if causes or error.__suppress_context__:
         further.update(causes, __suppress_context__=error.__suppress_context__)
     return state, further
 

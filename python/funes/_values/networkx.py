@@ -1,8 +1,8 @@
 """Type rules for networkx: a graph by its nodes in their order, its edges, and their attributes.
 
 The order of the nodes counts: it is the order of the rows of a matrix made from the graph. The
-order of the edges does not: copying a graph changes it. Caches of a graph, and whether it is frozen
-or a view of another graph, are not part of its value.
+order of the edges does not: copying a graph changes it. Whether it is frozen counts: `freeze` sets
+attributes in the place of its methods. Caches, and whether it is a view of another graph, do not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ _COVERED = frozenset(
         "adjlist_outer_dict_factory",
         "edge_attr_dict_factory",
         "edge_key_dict_factory",
-        "frozen",
         "graph",
         "graph_attr_dict_factory",
         "node_attr_dict_factory",

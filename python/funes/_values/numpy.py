@@ -116,7 +116,8 @@ def _bare_dtype(value: Any) -> object:
     """Reduces a data type to a value that is equal for equal data types only."""
     if value.names is not None:
         fields = [(name, *_field(*value.fields[name])) for name in value.names]
-        return _kind_name(value), value.itemsize, fields
+        parts = _kind_name(value), value.itemsize, fields
+        return (*parts, "aligned") if value.isalignedstruct else parts
     if value.subdtype is not None:
         base, shape = value.subdtype
         return _dtype(base), shape
@@ -150,11 +151,14 @@ def _scalar(value: Any) -> object:
 
 def _masked(value: Any) -> object:
     from numpy import asarray, ndarray
-    from numpy.ma import getmaskarray
+    from numpy.ma import getmask, getmaskarray, nomask
 
     unmasked = _unmasked(value.view(ndarray), asarray(getmaskarray(value)))
     # Reading `fill_value` stores it in the array, so read it from another view of the memory.
+    parts: tuple[object, ...]
     parts = _dtype(value.dtype), value.shape, value.view().fill_value, unmasked
+    if getmask(value) is nomask:  # `mask` is then a scalar, and not an array of False
+        parts = *parts, "no mask"
     # With a hard mask, an assignment does not change masked elements.
     return (*parts, "hard") if value.hardmask else parts
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copyreg
 import enum
 from collections.abc import Callable, Container
+from types import FunctionType, MethodDescriptorType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -211,6 +212,14 @@ def _reduction(kind: type) -> str:
     return "partial" if is_partial else "own"
 
 
+def is_seen_by_pickle(kind: type) -> bool:
+    """Returns whether objects of a type are hashed by what they pickle, and by nothing else."""
+    how = strategy(kind)
+    if how[0] == "perhaps definition":
+        how = how[2]
+    return how[0] == "attributes" or bool(how[0] == "reduce" and how[-1] != "partial")
+
+
 def _refused(name: str, reason: str) -> Strategy:
     if name in standard.OPAQUE:
         return _OPAQUE, reason
@@ -239,15 +248,17 @@ def is_open(kind: type) -> bool:
 def set_attributes(value: Any) -> dict[str, Any]:
     """Returns the attributes that a program has set on an object of an open type.
 
-    The library's own are covered by the rule of the type, begin with an underscore, or have the name of something of
-    the class.
+    The library's own are covered by the rule of the type, begin with an underscore, or have the name of a property of
+    the class. A function that was set in the place of a method counts.
     """
     kind = type(value)
     known = COVERED.get(qualified_name(kind), frozenset())
     return {
         name: attribute
         for name, attribute in _dict_of(value).items()
-        if not name.startswith("_") and name not in known and not hasattr(kind, name)
+        if not name.startswith("_")
+        and name not in known
+        and (not hasattr(kind, name) or _is_method(kind, name))
     }
 
 
@@ -261,6 +272,15 @@ def _dict_of(value: Any) -> dict[str, Any]:
         get = ctypes.pythonapi.PyObject_GenericGetDict
         get.argtypes, get.restype = (ctypes.py_object, ctypes.c_void_p), ctypes.py_object
         return get(value, None)  # type: ignore[no-any-return]
+
+
+def _is_method(kind: type, name: str) -> bool:
+    """Returns whether a name of a class is a method, which no library fills in on demand."""
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    return isinstance(found, _METHODS)
+
+
+_METHODS = (FunctionType, MethodDescriptorType, classmethod, staticmethod)
 
 
 def _with_set_attributes(rule: Rule) -> Rule:

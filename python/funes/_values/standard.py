@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any
+from uuid import SafeUUID
 
 from funes._code import context_values
 from funes._code.annotations import parts_of_type_variable
@@ -129,6 +130,31 @@ def enum_member(value: Any) -> object:
     return type(value), name, value._value_
 
 
+def _uuid(value: Any) -> object:
+    # Only `uuid1` knows whether it made the number safely.
+    safe = value.is_safe
+    return value.int if safe is SafeUUID.unknown else (value.int, safe.name)
+
+
+def _comparison(value: Any) -> object:
+    """Reduces a key function of `functools.cmp_to_key`, or a key, to its function and the compared object."""
+    return [part for part in gc.get_referents(value) if part is not type(value)]
+
+
+def _json_scanner(value: Any) -> object:
+    return {name: getattr(value, name) for name in _JSON_SCANNER}
+
+
+_JSON_SCANNER = (
+    "strict",
+    "object_hook",
+    "object_pairs_hook",
+    "parse_float",
+    "parse_int",
+    "parse_constant",
+)
+
+
 def _path(value: Any) -> object:
     return PurePath.__str__(value)
 
@@ -215,6 +241,7 @@ def _sentinel(value: Any) -> object:
 
 
 _RULES: dict[str, Rule] = {
+    "_json.Scanner": _json_scanner,
     "array.array": lambda value: (value.typecode, ArrayBytes(value)),
     "builtins.mappingproxy": _mapping_proxy,
     "builtins.memoryview": _memory,
@@ -234,6 +261,7 @@ _RULES: dict[str, Rule] = {
     "datetime.timezone": _time_zone,
     "decimal.Decimal": _decimal,
     "fractions.Fraction": lambda value: (value.numerator, value.denominator),
+    "functools.KeyWrapper": _comparison,
     "io.BytesIO": lambda value: (io.BytesIO.getvalue(value), io.BytesIO.tell(value)),
     "io.StringIO": _text_buffer,
     "ipaddress.IPv4Address": _address,
@@ -248,6 +276,7 @@ _RULES: dict[str, Rule] = {
     "pathlib.PureWindowsPath": _path,
     "pathlib.WindowsPath": _path,
     "re.Pattern": lambda value: (value.pattern, value.flags),
+    "struct.Struct": lambda value: value.format,
     "types.GenericAlias": lambda value: (value.__origin__, value.__args__),
     "types.SimpleNamespace": vars,
     "types.UnionType": lambda value: value.__args__,
@@ -257,7 +286,7 @@ _RULES: dict[str, Rule] = {
     "typing.TypeAliasType": _type_variable,
     "typing.TypeVar": _type_variable,
     "typing.TypeVarTuple": _type_variable,
-    "uuid.UUID": lambda value: value.int,
+    "uuid.UUID": _uuid,
     "zoneinfo.ZoneInfo": _zone_info,
 }
 
@@ -288,6 +317,7 @@ RULES.update(
         for elsewhere, name in {
             "_io.BytesIO": "io.BytesIO",
             "_io.StringIO": "io.StringIO",
+            "_struct.Struct": "struct.Struct",
             "annotationlib.ForwardRef": "typing.ForwardRef",
             "pathlib._local.PosixPath": "pathlib.PosixPath",
             "pathlib._local.PurePosixPath": "pathlib.PurePosixPath",

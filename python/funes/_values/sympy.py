@@ -50,6 +50,21 @@ _EXTRA_ATTRIBUTES: dict[str, dict[str, object]] = {
 }
 
 
+#: Names of rules that read nothing that a pickle leaves out; `_EXTRA_ATTRIBUTES` has exceptions.
+_SEEN_BY_PICKLE = frozenset(("sympy.core.basic.Basic", "sympy.matrices.repmatrix.RepMatrix"))
+
+
+def is_seen_by_pickle(kind: type) -> bool:
+    """Returns whether the pickle of an expression of this class contains all that its rule reads."""
+    names = {f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__}
+    by_rules = names & RULES.keys()
+    return (
+        bool(by_rules)
+        and by_rules <= _SEEN_BY_PICKLE
+        and kind.__qualname__ not in _EXTRA_ATTRIBUTES
+    )
+
+
 def _name(kind: type) -> str | None:
     """Returns the name of a class of sympy, else None.
 
