@@ -20,9 +20,9 @@ class Case(NamedTuple):
     is_same: bool
     text: str
     since: tuple[int, int] = (3, 10)  # the first version of Python that can run it
-    has_source: bool = (
-        True  # otherwise the byte code is hashed, which differs between versions of Python
-    )
+    #: False if the hash depends on the version of Python: byte code is hashed, or a name that
+    #: changed within the standard library.
+    has_source: bool = True
 
     def files(self, version: int) -> dict[str, str]:
         """Returns the path and content of each file of the project.
@@ -3926,4 +3926,296 @@ same(
     def f(x): return x is MISSING
     """,
     since=(3, 15),
+)
+
+# What the user passes to a decorator of a library
+
+PREC = """
+import contextlib, decimal
+START = <<0 => 1>>
+@contextlib.contextmanager
+def prec(n, extra=0):
+    with decimal.localcontext() as context:
+        context.prec = n + extra
+        yield
+"""
+
+
+def in_context(name: str, call: str, start: str = "0", *, is_same: bool = False) -> None:
+    text = textwrap.dedent(PREC).replace("<<0 => 1>>", start)
+    text += f"@{call}\ndef g(): return decimal.Decimal(1) / 3\ndef f(x): return g()\n"
+    CASES.append(Case(name, is_same, text.lstrip()))
+
+
+in_context("argument of a context manager as decorator", "prec(<<5 => 9>>)")
+in_context("keyword of a context manager as decorator", "prec(5, extra=<<0 => 1>>)")
+in_context("list that a context manager as decorator gets", "prec([5, <<1 => 2>>])")
+in_context("global beside a context manager as decorator", "prec(5)", "<<0 => 1>>", is_same=True)
+different(
+    "code of a context manager as decorator",
+    """
+    import contextlib
+    LOG = []
+    @contextlib.contextmanager
+    def noted():
+        LOG.append(<<1 => 2>>)
+        yield
+    @noted()
+    def g(): return LOG[-1]
+    def f(x): return g()
+    """,
+)
+different(
+    "global that a context manager as decorator reads",
+    """
+    import contextlib
+    N = <<1 => 2>>
+    LOG = []
+    @contextlib.contextmanager
+    def noted():
+        LOG.append(N)
+        yield
+    @noted()
+    def g(): return LOG[-1]
+    def f(x): return g()
+    """,
+)
+different(
+    "argument of an asynchronous context manager as decorator",
+    """
+    import contextlib
+    @contextlib.asynccontextmanager
+    async def noted(n): yield
+    @noted(<<1 => 2>>)
+    async def g(): return 1
+    async def f(x): return await g()
+    """,
+    has_source=False,  # 3.15 has another wrapper
+)
+different(
+    "argument of a context manager above the function itself",
+    """
+    import contextlib
+    @contextlib.contextmanager
+    def noted(n): yield
+    @noted(<<1 => 2>>)
+    def f(x): return x
+    """,
+)
+different(
+    "argument of a context manager above a method",
+    """
+    import contextlib
+    @contextlib.contextmanager
+    def noted(n): yield
+    class A:
+        @noted(<<1 => 2>>)
+        def m(self): return 1
+    def f(x): return A().m()
+    """,
+)
+same(
+    "docstring of a context manager as decorator",
+    """
+    import contextlib
+    @contextlib.contextmanager
+    def noted(n):
+        "<<a => b>>"
+        yield
+    @noted(1)
+    def g(): return 1
+    def f(x): return g()
+    """,
+)
+for what, option in (
+    ("type option", "typed=<<True => False>>"),
+    ("size", "maxsize=<<1 => 2>>"),
+    ("size or no limit", "maxsize=<<None => 128>>"),
+):
+    different(
+        f"{what} of lru_cache",
+        f"""
+        import functools
+        @functools.lru_cache({option})
+        def g(x): return x
+        def f(x): return g(x)
+        """,
+    )
+same(
+    "lru_cache without a limit or cache",
+    """
+    import functools
+    @functools.<<lru_cache(maxsize=None) => cache>>
+    def g(x): return x
+    def f(x): return g(x)
+    """,
+)
+
+# Limits of type parameters
+
+for what, made in (
+    ("bound", 'TypeVar("T", bound=<<int => str>>)'),
+    ("bound that is a string", 'TypeVar("T", bound="<<int => str>>")'),
+    ("constraint", 'TypeVar("T", <<int, str => str, bytes>>)'),
+    ("bound that refers to the parameter", 'TypeVar("T", bound="dict[T, <<int => str>>]")'),
+):
+    different(
+        f"{what} of a type parameter",
+        f"""
+        from typing import Generic, TypeVar
+        T = {made}
+        class A(Generic[T]): pass
+        def f(x): return A.__parameters__[0]
+        """,
+    )
+different(
+    "class that bounds a type parameter",
+    """
+    from typing import Generic, TypeVar
+    class B: n = <<1 => 2>>
+    T = TypeVar("T", bound=B)
+    class A(Generic[T]): pass
+    def f(x): return A.__parameters__[0].__bound__.n
+    """,
+)
+different(
+    "bound of a type parameter in an annotation of a field",
+    """
+    from dataclasses import dataclass
+    from typing import TypeVar
+    T = TypeVar("T", bound=<<int => str>>)
+    @dataclass
+    class A: n: T
+    def f(x): return A(x)
+    """,
+)
+same(
+    "type parameter without limits",
+    """
+    from typing import Generic, TypeVar
+    <<T => S>> = TypeVar("<<T => S>>")
+    class A(Generic[<<T => S>>]): pass
+    def f(x): return A()
+    """,
+)
+
+# Modules that load their parts on demand
+
+for what, found, read in (
+    ("module", "impl", "lazy.part.N"),
+    ("function of a module", "impl", "lazy.part.g()"),
+    ("function", "impl.g", "lazy.part()"),
+    ("value", "impl.N", "lazy.part"),
+):
+    different(
+        f"{what} that a package loads on demand",
+        f"""
+        import lazy
+        def f(x): return {read}
+        #: lazy.py
+        def __getattr__(name):
+            if name == "part":
+                import importlib
+                impl = importlib.import_module("impl")
+                return {found}
+            raise AttributeError(name)
+        #: impl.py
+        N = <<1 => 2>>
+        def g(): return N
+        """,
+    )
+different(
+    "module that a package loads on demand and keeps",
+    """
+    import lazy
+    def f(x): return lazy.part.N
+    #: lazy.py
+    def __getattr__(name):
+        if name == "part":
+            import impl
+            globals()[name] = impl
+            return impl
+        raise AttributeError(name)
+    #: impl.py
+    N = <<1 => 2>>
+    """,
+)
+same(
+    "another attribute of a module that a package loads on demand",
+    """
+    import lazy
+    def f(x): return lazy.part.N
+    #: lazy.py
+    def __getattr__(name):
+        import impl
+        return impl
+    #: impl.py
+    N = 1
+    M = <<1 => 2>>
+    """,
+)
+
+# Annotations of modules
+
+different(
+    "annotation of the module itself",
+    """
+    N: <<int => str>> = 1
+    def f(x): return __annotations__["N"]
+    """,
+)
+for read in ("config.__annotations__['N']", "typing.get_type_hints(config)['N']"):
+    different(
+        f"annotation of a module in {read.partition('(')[0].partition('[')[0]}",
+        f"""
+        import typing, config
+        def f(x): return {read}
+        #: config.py
+        N: <<int => str>> = 1
+        """,
+    )
+different(
+    "annotations in Signature.from_callable",
+    """
+    import inspect
+    def g(x: <<int => str>>): return x
+    def f(x): return inspect.Signature.from_callable(g)
+    """,
+)
+same(
+    "annotation of a module that no code reads",
+    """
+    import config
+    N: <<int => str>> = 1
+    def f(x): return config.N
+    #: config.py
+    N: <<int => str>> = 1
+    """,
+)
+
+# Metaclasses that compute attributes
+
+for error in ("KeyError", "ValueError"):
+    different(
+        f"class whose metaclass raises {error} for other attributes",
+        f"""
+        class M(type):
+            def __getattr__(cls, name):
+                if name == "q": return cls.D["q"]
+                raise {error}(name)
+        class A(metaclass=M):
+            D = {{"q": <<1 => 2>>}}
+        def f(x): return A.q
+        """,
+    )
+different(
+    "base whose metaclass raises for other attributes",
+    """
+    class M(type):
+        def __getattr__(cls, name): return {}[name]
+    class A(metaclass=M):
+        def m(self): return <<1 => 2>>
+    class B(A): pass
+    def f(x): return B().m()
+    """,
 )

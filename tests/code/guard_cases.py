@@ -837,3 +837,50 @@ change(
     "log.n = 2",
     "A.m = lambda self: 5",
 )
+
+change(
+    "argument of a context manager as decorator",
+    """
+    import contextlib, decimal
+    @contextlib.contextmanager
+    def prec(n):
+        with decimal.localcontext() as context:
+            context.prec = n
+            yield
+    @prec(5)
+    def g(): return str(decimal.Decimal(1) / 3)
+    def f(x): return g()
+    """,
+    "g = prec(9)(g.__wrapped__)",
+    "g = prec(n=7)(g.__wrapped__)",
+)
+change(
+    "module that a package loads on demand",
+    """
+    import sys, types, config
+    impl = types.ModuleType("impl")
+    impl.N = 1
+    parts = {"part": impl}
+    config.__getattr__ = parts.__getitem__
+    def f(x): return config.part.N
+    """,
+    "impl.N = 2",
+    "parts['part'] = types.ModuleType('impl'); parts['part'].N = 3",
+)
+change(
+    "annotation of a module",
+    "import config\nconfig.__annotations__ = {'N': int}\ndef f(x): return config.__annotations__['N']",
+    "config.__annotations__['N'] = str",
+    "config.__annotations__ = {'N': list}",
+)
+change(
+    "option of lru_cache",
+    """
+    import functools
+    def h(x): return type(x)
+    g = functools.lru_cache(typed=True)(h)
+    def f(x): return g.cache_parameters()
+    """,
+    "g = functools.lru_cache(typed=False)(h)",
+    "g = functools.lru_cache(maxsize=2)(h)",
+)

@@ -383,6 +383,142 @@ for what, made in (
         f"import wrapt\ng = wrapt.PartialCallableObjectProxy{made}\ndef f(x): return g(x)\n",
     )
 
+# What the user passes to a decorator of a library
+
+for library, what, decorator in (
+    ("numpy", "an option", 'numpy.errstate(over="<<ignore => raise>>")'),
+    ("numpy", "another option", 'numpy.errstate(all="<<ignore => raise>>")'),
+    ("numpy", "a print option", "numpy.printoptions(precision=<<2 => 4>>)"),
+    ("pandas", "a value", 'pandas.option_context("display.max_rows", <<5 => 7>>)'),
+    ("pandas", "a name", 'pandas.option_context("display.<<max_rows => min_rows>>", 5)'),
+    ("pydantic", "an option", "pydantic.validate_call(validate_return=<<True => False>>)"),
+    ("pydantic", "a configuration", "pydantic.validate_call(config={'strict': <<True => False>>})"),
+):
+    different(
+        library,
+        f"{what} of the decorator {decorator.partition('(')[0]}",
+        f"import {library}\n@{decorator}\ndef g(x): return x\ndef f(x): return g(x)\n",
+    )
+different(
+    "pydantic",
+    "a configuration of the decorator of the function itself",
+    """
+    from pydantic import ConfigDict, validate_call
+    @validate_call(config=ConfigDict(str_to_upper=<<True => False>>))
+    def f(x: str): return x
+    """,
+)
+
+# Configurations and adapters of pydantic
+
+for what, made in (
+    ("dataclass", "@pydantic.dataclasses.dataclass(config={CONFIG})\nclass A:\n    x: str\n"),
+    (
+        "dataclass of the standard library",
+        "@dataclasses.dataclass\nclass A:\n    __pydantic_config__ = {CONFIG}\n    x: str\n",
+    ),
+    (
+        "typed dict",
+        "@pydantic.with_config({CONFIG})\nclass A(typing_extensions.TypedDict):\n    x: str\n",
+    ),
+):
+    different(
+        "pydantic",
+        f"the configuration of a {what}",
+        "import dataclasses, pydantic, pydantic.dataclasses, typing_extensions\n"
+        + made.replace("{CONFIG}", "{'str_to_upper': <<True => False>>}")
+        + "def f(x): return A, pydantic.TypeAdapter(A)\n",
+    )
+for what, adapted in (
+    ("the type", "list[<<int => str>>]"),
+    ("the class", "list[A]"),
+    ("the function", "g"),
+    ("the configuration", "str, config={'str_to_upper': <<True => False>>}"),
+):
+    different(
+        "pydantic",
+        f"{what} of a type adapter",
+        f"""
+        from pydantic import BaseModel, TypeAdapter
+        class A(BaseModel): n: int = <<1 => 2>>
+        def g(n: <<int => str>>): return n
+        ADAPTER = TypeAdapter({adapted})
+        def f(x): return ADAPTER.validate_python(x)
+        """,
+    )
+different(
+    "pydantic",
+    "an annotation of a function in a type adapter that the function makes",
+    """
+    from pydantic import TypeAdapter
+    def g(n: <<int => str>>): return n
+    def f(x): return TypeAdapter(g).validate_python(x)
+    """,
+)
+for what, read in (
+    ("read", "T.__value__"),
+    ("in a container", "[T]"),
+    ("in a field", "A(x=x)"),
+):
+    different(
+        "typing_extensions",
+        f"the value of an alias {what}",
+        f"""
+        from dataclasses import dataclass
+        from typing_extensions import TypeAliasType
+        T = TypeAliasType("T", <<int => str>>)
+        @dataclass
+        class A: x: T
+        def f(x): return {read}
+        """,
+    )
+different(
+    "typing_extensions",
+    "the default of a type parameter",
+    """
+    from typing import Generic
+    from typing_extensions import TypeVar
+    T = TypeVar("T", default=<<int => str>>)
+    class A(Generic[T]): pass
+    def f(x): return A.__parameters__
+    """,
+)
+different(
+    "msgspec",
+    "the class that bounds a type parameter of a struct",
+    """
+    import msgspec
+    from typing import Generic, TypeVar
+    class B(msgspec.Struct): n: <<int => str>>
+    T = TypeVar("T", bound=B)
+    class A(msgspec.Struct, Generic[T]): x: T
+    def f(x): return msgspec.json.decode(x, type=A)
+    """,
+)
+
+# Objects that hold random or temporary state
+
+different(
+    "dask",
+    "a delayed function",
+    "import dask\n@dask.delayed\ndef g(x): return <<1 => 2>>\ndef f(x): return g(x)\n",
+)
+different(
+    "dask",
+    "the number of results of a delayed function",
+    "import dask\ng = dask.delayed(divmod, nout=<<2 => None>>)\ndef f(x): return g(x)\n",
+)
+for draft in ("Draft7Validator", "Draft202012Validator"):
+    different(
+        "jsonschema",
+        f"the schema of a {draft}",
+        f"""
+        import jsonschema
+        VALIDATOR = jsonschema.{draft}({{"type": "<<integer => string>>"}})
+        def f(x): return VALIDATOR.is_valid(x)
+        """,
+    )
+
 
 def test_calling_a_curried_function_does_not_change_the_definition() -> None:
     toolz = pytest.importorskip("toolz")

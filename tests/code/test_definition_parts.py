@@ -965,7 +965,10 @@ def test_methods_and_partials_count_by_their_parts() -> None:
     thing = Thing()
     parts = {
         functools.partial(helper, 1, y=2): {"function": helper, "args": (1,), "keywords": {"y": 2}},
-        functools.lru_cache(helper): {"wrapped": helper},
+        functools.lru_cache(helper): {
+            "wrapped": helper,
+            "options": {"maxsize": 128, "typed": False},
+        },
         thing.method: {"self": thing, "function": Thing.method},
         [1].append: {"self": [1], "function": None},
         property(helper): {"fget": helper},
@@ -1006,6 +1009,44 @@ def test_library_wrapper_counts_by_its_parameters(tmp_path: Path) -> None:
         assert describe(library.times(3)(helper)).references != said.references
         twice(1)
         assert describe(twice) == said
+    finally:
+        del sys.modules[library.__name__]
+
+
+def test_object_that_a_library_wrapper_captured_counts_by_its_parameters() -> None:
+    library = types.ModuleType("json.made_up")  # a library module by name
+    sys.modules[library.__name__] = library
+    text = """
+    import functools, threading
+    class Stop:
+        def __init__(self, limit): self.limit = limit
+    class Policy:
+        def __init__(self, stop, hook): self.stop, self.hook, self.seen = stop, hook, {}
+        def __call__(self, f):
+            @functools.wraps(f)
+            def wrapper(*args): return f(*args)
+            return wrapper if self.hook else self.guard(f)
+        def guard(self, f):
+            self.calls, self.lock = 0, threading.Lock()
+            @functools.wraps(f)
+            def wrapper(*args):
+                self.calls += 1
+                return f(*args)
+            return wrapper
+    """
+    try:
+        exec(textwrap.dedent(text), library.__dict__)
+
+        def parts(limit: int) -> dict[str, object]:
+            wrapped = library.Policy(library.Stop(limit), None)(helper)
+            before = describe(wrapped).references
+            assert wrapped(1) == 1
+            assert describe(wrapped).references == before  # the counter beside the lock has changed
+            return before
+
+        assert parts(3)["captured self.stop.limit"] == 3
+        assert parts(3) == parts(3) != parts(4)
+        assert not any("calls" in label for label in parts(3))
     finally:
         del sys.modules[library.__name__]
 

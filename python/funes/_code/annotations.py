@@ -11,11 +11,12 @@ from types import CellType, FunctionType
 from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
 from funes._code.node import MISSING, Source
-from funes._code.third_party import is_a, is_library_class, qualified_name
+from funes._code.third_party import class_attribute, is_a, is_library_class, qualified_name
+from funes._code.user_code import is_user_code
 
 
 def annotations_of(thing: Any) -> tuple[object, ...]:
-    """Returns the annotations of a function or class. Annotations of base classes are left out."""
+    """Returns the annotations of a function, class or module. Annotations of base classes are left out."""
     scope = Scope(thing)
     return tuple(
         (name, annotation_value(annotation, scope))
@@ -187,10 +188,14 @@ def docstring_of(thing: Any) -> str | None:
 
 def _is_generated(text: str, cls: type) -> bool:
     """Returns true for a generated docstring: of a dataclass, a named tuple, or an enumeration before 3.11."""
-    has_fields = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "_fields")
+    has_fields = _has(cls, "__dataclass_fields__") or _has(cls, "_fields")
     return (has_fields and text.startswith(f"{cls.__name__}(")) or (
-        text == "An enumeration." and hasattr(cls, "__members__")
+        text == "An enumeration." and _has(cls, "__members__")
     )
+
+
+def _has(cls: type, name: str) -> bool:
+    return class_attribute(cls, name, MISSING) is not MISSING
 
 
 def cleandoc(text: str) -> str:
@@ -223,10 +228,13 @@ class Scope:
     def __init__(self, thing: Any) -> None:
         #: The strings and aliases that are being evaluated, since a type may refer to itself.
         self.open: set[str] = set()
-        if is_a(thing, type):
-            module: Any = sys.modules.get(str(getattr(thing, "__module__", "")))
-            self.globals: dict[str, Any] = getattr(module, "__dict__", None) or {}
-            self.locals: dict[str, Any] = dict(thing.__dict__)
+        if is_a(thing, types.ModuleType):
+            self.globals: dict[str, Any] = vars(thing)
+            self.locals: dict[str, Any] = {}
+        elif is_a(thing, type):
+            module: Any = sys.modules.get(str(class_attribute(thing, "__module__", "")))
+            self.globals = getattr(module, "__dict__", None) or {}
+            self.locals = dict(thing.__dict__)
         else:
             self.globals = thing.__globals__
             cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=False)
@@ -276,7 +284,7 @@ def annotation_value(annotation: Any, scope: Scope) -> object:
     if kind.__name__ == "InitVar":
         return "InitVar", annotation_value(annotation.type, scope)
     if kind.__name__ in _TYPE_PARAMETERS:
-        return _parameter(annotation)
+        return *_parameter(annotation), *limits_of(annotation, scope)
     if kind.__name__ == "TypeAliasType":
         return "type", annotation.__name__, _evaluated_once(annotation.__name__, scope, annotation)
     if kind.__name__ == "NewType":
@@ -301,6 +309,34 @@ def annotation_value(annotation: Any, scope: Scope) -> object:
 
 def _parameter(parameter: Any) -> tuple[str, str]:
     return type(parameter).__name__, parameter.__name__
+
+
+def limits_of(parameter: Any, scope: Scope) -> tuple[object, ...]:
+    """Returns the bound, constraints and default of a type parameter; nothing for one of a library."""
+    key = f"parameter {parameter.__name__}"
+    if not is_user_code(str(parameter.__module__)) or key in scope.open:
+        return ()
+    scope.open.add(key)
+    found: list[object] = []
+    try:
+        found += [
+            (name, _limit(getattr(parameter, name), scope))
+            for name in ("__bound__", "__constraints__")
+            if getattr(parameter, name, None)
+        ]
+        if hasattr(parameter, "has_default") and parameter.has_default():
+            found.append(("__default__", _limit(parameter.__default__, scope)))
+    except Exception:  # from 3.12 on these are computed lazily by the user's expressions
+        found.append("unknown")
+    finally:
+        scope.open.discard(key)
+    return tuple(found)
+
+
+def _limit(part: Any, scope: Scope) -> object:
+    if type(part) is tuple:
+        return tuple(annotation_value(each, scope) for each in part)
+    return annotation_value(part, scope)
 
 
 _TYPE_PARAMETERS = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))

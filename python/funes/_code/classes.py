@@ -10,8 +10,9 @@ attribute                                                 reason why it does not
 ``__doc__``                                               a docstring, see `read_parts`
 ``__annotations__``, ``__annotate__`` and similar         annotations, see `read_parts`; they count for
                                                           classes whose methods are generated from them
-``__orig_bases__``, ``__parameters__``,                   type parameters, see `read_parts`; the arguments
-``__type_params__``                                       of generic bases count
+``__orig_bases__``, ``__parameters__``,                   type parameters; the arguments of generic
+``__type_params__``                                       bases count, and bounds, constraints and
+                                                          defaults of parameters
 ``__dict__``, ``__weakref__``, slot descriptors           generated from the bases and ``__slots__``
 ``__slotnames__``                                         the cache of `copyreg`
 ``__static_attributes__``                                 follows from the methods
@@ -45,6 +46,7 @@ from funes._code.annotations import (
     fixed_annotations,
     fixed_docstring,
     fixed_type_parameters,
+    limits_of,
     registered_in,
     subclasses_of,
     type_parameters_of,
@@ -55,6 +57,7 @@ from funes._code.read_parts import ANNOTATIONS, DOCSTRINGS, SUBCLASSES
 from funes._code.references import References
 from funes._code.source import find_source
 from funes._code.third_party import (
+    class_attribute,
     is_a,
     is_library_class,
     is_library_function,
@@ -117,7 +120,7 @@ def describe_class(cls: type, reading: int = 0) -> Description:
     """
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
-    references = References(getattr(cls, "__module__", None))
+    references = References(class_attribute(cls, "__module__"))
     for position, base in enumerate(cls.__bases__):
         if base is not object:
             references.add(f"base {position}", base)
@@ -134,6 +137,7 @@ def describe_class(cls: type, reading: int = 0) -> Description:
     for special in _SPECIAL:
         content += special(cls, attributes, references)
     _add_arguments_of_bases(cls, references)
+    _add_limits_of_parameters(cls, references)
     if reading:
         _add_what_is_read(cls, references, reading)
     if not reading & ANNOTATIONS and _is_made_from_annotations(cls, content):
@@ -162,7 +166,7 @@ _HAVE_ORDER = (dict, list, tuple)
 
 def _runtime_protocol(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
     """Describes a runtime protocol: adds the annotated members, for which `isinstance` looks."""
-    if not (cls.__dict__.get("_is_protocol") and getattr(cls, "_is_runtime_protocol", False)):
+    if not (cls.__dict__.get("_is_protocol") and class_attribute(cls, "_is_runtime_protocol")):
         return ()
     for position, base in enumerate(cls.__mro__):
         # From 3.12 on `typing` finds the members once, when the class is made.
@@ -183,7 +187,7 @@ def _body_if_written_to(cls: type, attributes: dict[str, Any]) -> tuple[str, ...
         for name, value in attributes.items()
         if type(value) in _HAVE_ORDER and value and not _is_machinery(name, value)
     }
-    module = sys.modules.get(str(getattr(cls, "__module__", "")))
+    module = sys.modules.get(str(class_attribute(cls, "__module__", "")))
     if not lists or module is None:
         return None
     body = body_of(cls, vars(module), is_written_to=acts_on_annotations(cls))
@@ -197,6 +201,15 @@ def _names_in_methods(cls: type) -> frozenset[str]:
     functions = (part for value in (*values, *getters) for part in _functions_in(value))
     codes = (function.__code__ for function in functions if not is_library_function(function))
     return frozenset(word for code in codes for word in words_in(code))
+
+
+def _add_limits_of_parameters(cls: type, references: References) -> None:
+    """Adds the bounds, constraints and defaults of the type parameters of a generic class."""
+    scope = Scope(cls)
+    for position, parameter in enumerate(cls.__dict__.get("__parameters__", ())):
+        limits = limits_of(parameter, scope)
+        if limits:
+            references.add(f"limits of type parameter {position}", limits)
 
 
 def _add_arguments_of_bases(cls: type, references: References) -> None:
@@ -303,7 +316,7 @@ def _enum(cls: type, attributes: dict[str, Any], references: References) -> tupl
         elif name == "_generate_next_value_" and isinstance(value, staticmethod):  # from 3.13 on
             attributes[name] = value.__func__
     boundary = cls.__dict__.get("_boundary_")  # flags have it, from 3.11 on
-    inherited = getattr(cls.__bases__[-1], "_boundary_", None)
+    inherited = class_attribute(cls.__bases__[-1], "_boundary_")
     return (
         ("enum", *members) if boundary in (None, inherited) else ("enum", boundary.name, *members)
     )
@@ -502,7 +515,7 @@ def _typed_dict(cls: type, _: dict[str, Any], references: References) -> tuple[o
 
 def _msgspec(cls: type, _: dict[str, Any], references: References) -> tuple[object, ...]:
     """Describes a msgspec struct by its options, fields and defaults; the types are annotations."""
-    config = getattr(cls, "__struct_config__", None)
+    config = class_attribute(cls, "__struct_config__")
     if type(config).__module__.partition(".")[0] != "msgspec":
         return ()
     names: tuple[str, ...] = cls.__struct_fields__  # type: ignore[attr-defined]
@@ -647,7 +660,7 @@ def _match_args(attributes: dict[str, Any], made: Iterable[str]) -> tuple[object
 def _is_machinery(name: str, value: object) -> bool:
     """Returns true if a library added an attribute to the class for its own use."""
     if name.startswith("__pydantic_"):
-        return True
+        return name != "__pydantic_config__" or value in ({}, None)
     function = _function_in(value)
     maker = function.__globals__.get("__name__") if function is not None else None
     return maker in ("typing", "typing_extensions")

@@ -63,6 +63,7 @@ def describe_function(
         if type_parameters_of(function):
             sources = fixed_type_parameters(function)
             references.compute("type parameters", type_parameters_of, function, *sources)
+        references.add_annotations_of_modules()
     references.add_names(function, reading)
     content = byte_code(function.__code__) if found is None else _tree(found, reading)
     return references.description("function", function.__name__, content)._replace(

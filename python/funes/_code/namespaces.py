@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from funes._code.node import MISSING
 from funes._code.scopes import AttributePath, key_of
-from funes._code.third_party import is_a, is_library_class
+from funes._code.third_party import class_attribute, is_a, is_library_class
 from funes._funes import counted
 
 
@@ -66,7 +66,7 @@ def _is_namespace_of_argparse(value: object) -> bool:
 def _is_dataclass(value: object) -> bool:
     cls = type(value)
     return (
-        isinstance(getattr(cls, "__dataclass_fields__", None), dict)
+        isinstance(class_attribute(cls, "__dataclass_fields__"), dict)
         and cls.__getattribute__ is object.__getattribute__
     )
 

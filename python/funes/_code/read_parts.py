@@ -93,8 +93,10 @@ READERS: Final = {
     ),
     ANNOTATIONS: frozenset(
         (
+            "TypeAdapter",
             "__annotate__",
             "__signature__",
+            "from_callable",
             "get_annotations",
             "get_type_hints",
             "getfullargspec",

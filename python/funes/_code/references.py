@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
@@ -294,6 +295,10 @@ class References:
         self._globals = globals_
         for read in names.reads:
             name = read.chain[0]
+            if name == "__annotations__" and name not in cells:
+                module = sys.modules.get(str(globals_.get("__name__")))
+                if module is not None and vars(module) is globals_:
+                    self._add_module_annotations("the module", module)
             if name in _MODULE_MACHINERY or (name in cells and not read.is_global):
                 continue
             value = self._look_up(globals_, name)
@@ -387,10 +392,16 @@ class References:
                     self._follow_library(where, value, chain, taken)
                     return
                 if chain[taken] in _MODULE_MACHINERY:
+                    if chain[taken] == "__annotations__":
+                        self._add_module_annotations(f"{where} {'.'.join(path)}", value)
+                        self._note_covered(chain, taken)
                     return
-                module, value = value, self._look_up(vars(value), chain[taken])
+                module, name = value, chain[taken]
+                value = self._look_up(vars(module), name)
                 taken += 1
-                if value is MISSING or not is_library_class(type(module)):
+                if value is MISSING:
+                    value = self._made_by(module, name)
+                if name not in vars(module) or not is_library_class(type(module)):
                     self._add_makers(f"{where} {'.'.join(path)}", module)
                 continue
             step = namespaces.step(value, chain, taken)
@@ -466,6 +477,31 @@ class References:
         if not is_library_class(type(module)):
             self._add_class_of(label, module)
 
+    def _made_by(self, module: ModuleType, name: str) -> object:
+        """Returns an attribute that the ``__getattr__`` of a module finds; `MISSING` if each access makes another.
+
+        A package that loads its parts on demand returns a module, function or value of another module.
+        Its ``__getattr__`` may store the attribute in the module, which is the same as an import.
+        """
+        if name[:2] == "__" or "__getattr__" not in vars(module):
+            return MISSING
+        found = _made_attribute(module, name)
+        if name in vars(module):
+            return self._look_up(vars(module), name)
+        if found is MISSING or _made_attribute(module, name) is not found:
+            return MISSING
+        self._computed.append((partial(_identity_of_made, module, name), ()))
+        return found
+
+    def _add_module_annotations(self, label: str, module: ModuleType) -> None:
+        self.compute(f"annotations of {label}", annotations_of, module)
+
+    def add_annotations_of_modules(self) -> None:
+        """Adds the annotations of the user modules that the code passes on as a whole."""
+        for label, value in list(self._opaque.items()):
+            if is_a(value, ModuleType) and not is_library_module(value):
+                self._add_module_annotations(label, value)
+
     def _add_class_of(self, label: str, module: ModuleType) -> None:
         """Adds the user-defined class of a module, and all attributes of the module, which the class may read."""
         self.add(f"type of {label}", type(module))
@@ -530,6 +566,20 @@ class References:
 
     def _note_covered(self, chain: AttributePath, taken: int) -> None:
         self.covered.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
+
+
+def _made_attribute(module: ModuleType, name: str) -> object:
+    """Returns an attribute that a module makes on demand; `MISSING` if this raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a deprecation is reported when the function runs
+        try:
+            return getattr(module, name)
+        except Exception:  # the code is the user's and may raise anything
+            return MISSING
+
+
+def _identity_of_made(module: ModuleType, name: str) -> int:
+    return id(_made_attribute(module, name))
 
 
 def _attributes(thing: object, *names: str) -> tuple[Source, ...]:

@@ -53,6 +53,17 @@ def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
     return issubclass(type(thing), kind)
 
 
+def class_attribute(cls: type, name: str, default: Any = None) -> Any:
+    """Works like `getattr` with a default, but never calls the ``__getattr__`` of a metaclass.
+
+    That method may raise anything.
+    """
+    try:
+        return type.__getattribute__(cls, name)
+    except Exception:  # a descriptor of the user may raise anything
+        return default
+
+
 def module_name(module: str) -> str:
     """Returns the name of a library module that is equal on every platform and version."""
     return _PUBLIC_MODULES.get(module, module)

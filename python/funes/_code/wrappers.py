@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import PurePath
 from types import (
+    AsyncGeneratorType,
     BuiltinFunctionType,
     CellType,
     FunctionType,
+    GeneratorType,
     MappingProxyType,
     MethodType,
     ModuleType,
@@ -53,7 +55,7 @@ def describe_library_function(function: FunctionType) -> Description:
     if "__wrapped__" in function.__dict__:
         _add_wrapped(references, function.__dict__["__wrapped__"], module)
     for name, cell in cells_of(function).items():
-        _add_given(references, f"captured {name}", _content(cell))
+        _add_captured(references, f"captured {name}", _content(cell))
     for name, value in defaults_of(function).items():
         _add_given(references, f"default {name}", value)
     attributes = attributes_of(function)
@@ -115,8 +117,8 @@ def _has_end(wrapper: Any) -> bool:
     return True
 
 
-# The wrappers that change no result, so that only the wrapped function counts. Their other state
-# configures a cache.
+# The wrappers that do not read the annotations of the wrapped function. Except for the options of
+# `lru_cache`, their other state configures a cache and does not count.
 _WITHOUT_EFFECT = frozenset(
     (
         "functools._lru_cache_wrapper",
@@ -139,6 +141,8 @@ def describe_wrapper(wrapper: Any) -> Description:
         references.note_read(attributes, "__wrapped__", attributes["__wrapped__"])
     if name == "functools._lru_cache_wrapper":
         references.add_attributes(wrapper, "__wrapped__", "cache_parameters")
+        # The options decide which calls share a result, and code may read them.
+        references.add("options", wrapper.cache_parameters())
     elif name not in _WITHOUT_EFFECT:
         state = attributes.copy()
         count_attributes(attributes, state)
@@ -160,7 +164,16 @@ def describe_wrapper(wrapper: Any) -> Description:
 
 def given_slots_of(wrapper: object) -> dict[str, object]:
     """Returns the values in the slots of a third-party wrapper that the user passed to it."""
-    return {name: value for name, value in slots_of(wrapper, object).items() if _is_given(value)}
+    without = _RANDOM_SLOTS.get(qualified_name(type(wrapper)), ())
+    return {
+        name: value
+        for name, value in slots_of(wrapper, object).items()
+        if name not in without and _is_given(value)
+    }
+
+
+# The slots of a wrapper that hold a random name, which differs from process to process.
+_RANDOM_SLOTS = {"dask.delayed.DelayedLeaf": ("_key", "_layer")}
 
 
 def is_like_partial(thing: Any) -> bool:
@@ -247,6 +260,75 @@ def _add_given(references: References, label: str, value: object) -> bool:
     if type_token(value) is None:
         references.add(f"type of {label}", qualified_name(type(value)))
     return False
+
+
+def _add_captured(references: References, label: str, value: Any, depth: int = 0) -> bool:
+    """Adds an object that a library function captured, or the parameters in a library's object.
+
+    A decorator often captures an object that holds what the user passed: a context manager, a policy
+    or a validator. Returns false if only the type of the object counts.
+    """
+    if _add_given(references, label, value):
+        return True
+    if type_token(value) is not None:
+        return False
+    if is_a(value, MethodType):
+        value = value.__self__
+        references.add(f"type of object of {label}", qualified_name(type(value)))
+    kind = type(value)
+    if kind.__module__ == "builtins" or depth > _MAX_DEPTH:
+        return False
+    if kind.__name__ == "ValidateCallWrapper" and kind.__module__.startswith("pydantic."):
+        _add_validation(references, label, value)
+        return True
+    attributes = getattr(value, "__dict__", None)
+    state: dict[str, Any] = attributes.copy() if type(attributes) is dict else {}
+    if state:
+        count_attributes(attributes, state)
+    is_context = any(hasattr(kind, name) for name in ("__exit__", "__aexit__"))
+    is_of_generator = is_context and all(name in state for name in ("func", "args", "kwds"))
+    # The numbers of an object with a lock are mostly counters and times, which change with each call.
+    has_counters = any(type_token(part) is not None for part in state.values())
+    for name, part in state.items():
+        if (
+            name in _PLACES
+            or type(part) in _RUNNING
+            or (has_counters and type(part) in (int, float))
+        ):
+            continue
+        if is_of_generator or (is_context and _is_collection_of_given(part)):
+            references.add(f"{label}.{name}", part)
+        elif not _add_captured(references, f"{label}.{name}", part, depth + 1):
+            continue
+        references.note_read(attributes, name, part)
+    references.compute(f"slots of {label}", given_slots_of, value)
+    return True
+
+
+_MAX_DEPTH = 3  # the levels of library objects inside library objects that are searched
+
+# Attributes in which an object of a library keeps the location of what it wraps.
+_PLACES = frozenset(("__doc__", "__module__", "__name__", "__qualname__", "module", "qualname"))
+
+# A context manager that `contextlib` made holds the generator that it runs.
+_RUNNING = (GeneratorType, AsyncGeneratorType)
+
+
+def _add_validation(references: References, label: str, wrapper: Any) -> None:
+    """Adds the options of ``pydantic.validate_call``; its other attributes follow from the function."""
+    for name in ("validate_return", "_validate_return"):
+        if hasattr(wrapper, name):
+            references.add(f"{label}.validate_return", bool(getattr(wrapper, name)))
+    config = getattr(wrapper, "config_wrapper", getattr(wrapper, "_config_wrapper", None))
+    options = getattr(config, "config_dict", getattr(wrapper, "_config", None))
+    if options:
+        references.add(f"{label}.config", dict(options))
+
+
+def _is_collection_of_given(value: Any) -> bool:
+    if type(value) is dict:
+        return all(map(_is_given, (*value.keys(), *value.values())))
+    return type(value) is list and all(map(_is_given, value))
 
 
 def _is_given(value: Any) -> bool:

@@ -62,4 +62,4 @@ COVERS_SUBCLASSES: frozenset[str] = matplotlib.COVERS_SUBCLASSES | sympy.COVERS_
 #: Qualified names of types whose slots count by themselves.
 COUNT_BY_SLOTS: frozenset[str] = models.COUNT_BY_SLOTS
 #: Qualified names of types whose rule covers all attributes, or whose attributes do not count.
-CLOSED: frozenset[str] = COVERS_SUBCLASSES | torch.RULES.keys()
+CLOSED: frozenset[str] = COVERS_SUBCLASSES | models.CLOSED | torch.RULES.keys()

@@ -1,4 +1,4 @@
-"""Type rules for base classes of estimators and models: scikit-learn, pydantic; for codecs of msgspec.
+"""Type rules for estimators, models, validators and codecs: scikit-learn, pydantic, jsonschema, msgspec.
 
 Instances count by their class and attributes, like those of most classes. Their pickles contain
 more: a scikit-learn estimator adds the version of the library, a pydantic model its cached values.
@@ -7,9 +7,23 @@ more: a scikit-learn estimator adds the version of the library, a pydantic model
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
+from funes._code.annotations import annotations_of
+from funes._code.third_party import is_library_function
+
 Rule = Callable[[Any], object]
+
+
+_DRAFTS = (
+    "Draft201909Validator",
+    "Draft202012Validator",
+    "Draft3Validator",
+    "Draft4Validator",
+    "Draft6Validator",
+    "Draft7Validator",
+)
 
 
 def _nothing(_: Any) -> object:
@@ -39,9 +53,30 @@ _CODEC_OPTIONS = (
     "uuid_format",
 )
 
+
+def _type_adapter(value: Any) -> object:
+    # The validator follows from the type and the configuration; its own state differs between
+    # processes.
+    kind = value._type
+    is_function = type(kind) is FunctionType and not is_library_function(kind)
+    return kind, value._config, annotations_of(kind) if is_function else ()
+
+
+def _schema_validator(value: Any) -> object:
+    default = type(value)(True)
+    registry = None if value._registry is default._registry else value._registry
+    resolver = value._ref_resolver
+    return value.schema, value.format_checker, registry, resolver
+
+
 #: Qualified name of a type -> the rule's name in the encoding, the rule.
 RULES: dict[str, tuple[str, Rule]] = {
+    **{
+        f"jsonschema.validators.{name}": (f"jsonschema.{name}", _schema_validator)
+        for name in _DRAFTS
+    },
     "pydantic.main.BaseModel": ("pydantic.BaseModel", _nothing),
+    "pydantic.type_adapter.TypeAdapter": ("pydantic.TypeAdapter", _type_adapter),
     "sklearn.base.BaseEstimator": ("sklearn.base.BaseEstimator", _nothing),
     **{
         name: (name, _codec)
@@ -63,3 +98,11 @@ COVERED: dict[str, frozenset[str]] = {
 
 #: Qualified names of types whose slots count by themselves.
 COUNT_BY_SLOTS: frozenset[str] = frozenset({"pydantic.main.BaseModel"})
+
+#: Qualified names of types whose rule covers all attributes.
+CLOSED: frozenset[str] = frozenset(
+    (
+        "pydantic.type_adapter.TypeAdapter",
+        *(f"jsonschema.validators.{name}" for name in _DRAFTS),
+    )
+)

@@ -240,6 +240,9 @@ def _sentinel(value: Any) -> object:
     return public_name(module), value.__name__, repr(value)
 
 
+_BACKPORTED = ("ParamSpec", "TypeAliasType", "TypeVarTuple")
+
+
 _RULES: dict[str, Rule] = {
     "_json.Scanner": _json_scanner,
     "array.array": lambda value: (value.typecode, ArrayBytes(value)),
@@ -296,7 +299,12 @@ RULES[f"{__name__}.Opaque"] = ("tool", lambda value: value.kind)
 
 #: Qualified names of types whose rule covers all attributes, or whose attributes do not count.
 CLOSED: frozenset[str] = frozenset(
-    ("builtins.module", "types.SimpleNamespace", f"{__name__}.Opaque")
+    (
+        "builtins.module",
+        "types.SimpleNamespace",
+        f"{__name__}.Opaque",
+        *(f"typing_extensions.{name}" for name in _BACKPORTED),
+    )
 )
 
 #: Qualified name of a type -> attributes that its rule covers, so that they do not count again.
@@ -325,6 +333,8 @@ RULES.update(
             "pathlib._local.WindowsPath": "pathlib.WindowsPath",
             "typing.Union": "types.UnionType",
             "typing._UnionGenericAlias": "types.UnionType",
+            # What `typing_extensions` makes where `typing` has no such type yet.
+            **{f"typing_extensions.{name}": f"typing.{name}" for name in _BACKPORTED},
         }.items()
     }
 )
