@@ -111,7 +111,8 @@ def _is_seen_by_pickle(name: tuple[str, str]) -> bool:
     This holds for objects without a type rule of libraries without type rules, which are hashed by their reduction.
     """
     module, root = name[0], name[0].partition(".")[0]
-    if is_user_code(module) or name == _FINDER:
+    # The global generator of numpy counts by its name, and a copy of it by its state.
+    if is_user_code(module) or name == _FINDER or _is_below(module, ("numpy.random",)):
         return False
     found = _named(*name)
     if not _may_lose(found) and _is_from_faithful_module(module, found):
