@@ -23,8 +23,9 @@ class Futures(Engine):
         self.capacity = 2 * self.workers
         self._futures: dict[int, Any] = {}
         if hasattr(executor, "get_executor"):
-            # Dask has already started the tasks of a dead worker again, several times.
-            self.max_deaths, self.spreads_deaths = 1, True
+            # Dask has already started the tasks of a dead worker again, several times. It gives up
+            # all tasks that this worker held, so one death does not prove which task was the cause.
+            self.max_deaths, self.spreads_deaths = 2, True
             executor = executor.get_executor(pure=False)
         self._executor = executor
 
