@@ -554,3 +554,26 @@ def test_inputs_of_generated_classes_count(case: Case) -> None:
     assert one != other
     assert definition(one) == definition(one)
     assert definition(one) != definition(other)
+
+
+def test_argument_of_an_asynchronous_context_manager_as_decorator_counts() -> None:
+    """Not a row of the table: the wrapper has another name from Python 3.15 on."""
+    from collections.abc import AsyncIterator
+    from contextlib import asynccontextmanager
+
+    def decorated(n: int) -> Any:
+        @asynccontextmanager
+        async def noted(n: int) -> AsyncIterator[None]:
+            yield
+
+        @noted(n)
+        async def g() -> int:
+            return 1
+
+        async def f(x: int) -> int:
+            return await g()
+
+        return f
+
+    assert hash_definition(decorated(1)) != hash_definition(decorated(2))
+    assert hash_definition(decorated(1)) == hash_definition(decorated(1))
