@@ -331,7 +331,7 @@ def test_masked_arrays_keep_their_kind_of_mask(number: int, memory: int | None) 
     assert hash_value(portable) == hash_value(MASKS[number]())
 
 
-UNKNOWN = ("an expression", "a matrix of expressions", "results of an optimizer")
+UNKNOWN = ("a matrix of expressions", "results of an optimizer")
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
