@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import copyreg
 import dataclasses
 import datetime as dt
 import enum
@@ -25,15 +24,7 @@ from funes import CacheWarning, hash_value, memorious
 from funes._call import round_trip
 from funes._entries import codec
 
-pytestmark = pytest.mark.usefixtures("cache")
-
-
-@pytest.fixture(autouse=True)
-def _without_reducers_of_tblib(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Removes reducers that `import distributed` registers: pickle then makes other copies of exceptions."""
-    for kind in list(copyreg.dispatch_table):
-        if isinstance(kind, type) and issubclass(kind, BaseException):
-            monkeypatch.delitem(copyreg.dispatch_table, kind)
+pytestmark = pytest.mark.usefixtures("cache", "without_reducers_of_tblib")
 
 
 class PrefixedError(Exception):

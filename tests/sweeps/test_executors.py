@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import sweep_functions
+from local_dask import dask_client
 from sweep_functions import (
     config_value,
     draw,
@@ -57,25 +58,8 @@ def loky() -> Iterator[Any]:
 
 
 @contextmanager
-def dask_client() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@contextmanager
 def dask_executor() -> Iterator[Any]:
-    with dask_client() as client:
+    with dask_client(2) as client:
         yield client.get_executor()
 
 
@@ -115,7 +99,7 @@ EXECUTORS: dict[str, Callable[[], Any]] = {
     "forkserver": functools.partial(process_pool, "forkserver"),
     "threads": threads,
     "loky": loky,
-    "dask-client": dask_client,
+    "dask-client": functools.partial(dask_client, 2),
     "dask-executor": dask_executor,
     "submitit": submitit,
     "ray": ray,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_dask import dask_client
 from sweep_functions import (
     UnpicklableError,
     fails_at,
@@ -246,19 +247,8 @@ def test_dead_worker_of_loky(log: str) -> None:
 
 @posix
 def test_dead_worker_of_dask(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    with (
-        distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with dask_client(1) as client:
         sweep = kills.starmap([(x, 2, log) for x in range(5)], executor=client, on_error="collect")
         with pytest.warns(CacheWarning, match="1 of 5 points failed"):
             assert list(sweep) == [0, 1, 3, 4]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_dask import dask_client
 from sweep_functions import product, square
 
 from funes import memorious
@@ -49,18 +50,7 @@ def test_joblib(log: str, lines: Lines) -> None:
 
 
 def test_dask(log: str, lines: Lines) -> None:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with dask_client(1) as client:
         assert client.gather(client.map(square, [1, 2, 3], [log] * 3)) == [1, 4, 9]
     expect_stored(log, lines)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import copyreg
 import json
 import pickle
 import sys
@@ -16,13 +15,7 @@ from funes import hash_value
 from values.comparing import assert_all_differ, assert_all_equal
 from values.fresh import assert_same_elsewhere
 
-
-@pytest.fixture(autouse=True)
-def _without_reducers_of_tblib(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Removes reducers that `import distributed` registers. Copies made by them lose fields."""
-    for kind in list(copyreg.dispatch_table):
-        if isinstance(kind, type) and issubclass(kind, BaseException):
-            monkeypatch.delitem(copyreg.dispatch_table, kind)
+pytestmark = pytest.mark.usefixtures("without_reducers_of_tblib")
 
 
 class OwnError(Exception):
