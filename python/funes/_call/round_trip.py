@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from funes._code.third_party import is_library_class, is_library_function
+from funes._code.third_party import is_library_class, is_library_function, loaded_object
 from funes._code.user_code import is_user_code
 from funes._entries import c_pickler, main_module, shared_arrays
 from funes._entries.codec import PickledEntry
@@ -114,7 +114,7 @@ def _is_seen_by_pickle(name: tuple[str, str]) -> bool:
     # The global generator of numpy counts by its name, and a copy of it by its state.
     if is_user_code(module) or name == _FINDER or _is_below(module, ("numpy.random",)):
         return False
-    found = _named(*name)
+    found = loaded_object(*name)
     if not _may_lose(found) and _is_from_faithful_module(module, found):
         return True
     if isinstance(found, type) and issubclass(found, BaseException):
@@ -143,7 +143,7 @@ def _names_loss(name: tuple[str, str]) -> bool:
     """Returns whether the pickle of an object that names this module and object may lose something."""
     if name in _trusted:
         return False
-    found = _named(*name)
+    found = loaded_object(*name)
     if _may_lose(found) or not _is_from_faithful_module(name[0], found):
         return True
     if found is not None and (not isinstance(found, type) or is_library_class(found)):
@@ -165,13 +165,6 @@ def _is_from_faithful_module(module: str, found: object) -> bool:
 
 def _is_below(module: str, modules: Iterable[str]) -> bool:
     return any(f"{module}.".startswith(f"{each}.") for each in modules)
-
-
-def _named(module: str, name: str) -> object:
-    found: object = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
 
 
 def _may_lose(found: object) -> bool:

@@ -15,7 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from funes._code import source_cache
-from funes._code.third_party import is_a, is_library_module, module_name, public_name
+from funes._code.third_party import (
+    is_a,
+    is_library_module,
+    loaded_object,
+    module_name,
+    public_name,
+)
 
 #: The type of ``sentinel("MISSING")``, which knows its module and name; None before Python 3.15.
 SENTINEL: type | None = getattr(builtins, "sentinel", None)
@@ -26,9 +32,7 @@ def module_of(value: Any) -> str | None:
     for thing, module in _arrived_sentinels.values():
         if thing is value:
             return module
-    found: Any = sys.modules.get(value.__module__)
-    for part in value.__name__.split("."):
-        found = getattr(found, part, None)
+    found = loaded_object(value.__module__, value.__name__)
     return str(value.__module__) if found is value else None
 
 

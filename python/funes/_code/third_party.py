@@ -252,6 +252,14 @@ _OPAQUE = (
 )
 
 
+def loaded_object(module: str, path: str) -> Any:
+    """Returns the object that a loaded module has under a qualified name; None if there is none."""
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def _is_found(thing: object, module: str, name: str) -> bool:
     found: object = sys.modules.get(module)
     try:

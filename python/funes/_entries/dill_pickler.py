@@ -22,6 +22,7 @@ import warnings
 from typing import Any, TypeVar
 
 from funes._code.sentinels import SENTINEL
+from funes._code.third_party import loaded_object
 from funes._entries import main_module
 from funes._entries.c_pickler import ATOMS, Sentinels, reduce_to_name
 from funes._entries.main_module import MAINS
@@ -191,9 +192,7 @@ class _Save:
         the parent has the class under its name.
         """
         name: str = obj.__qualname__
-        found: Any = sys.modules.get(obj.__module__)
-        for part in name.split("."):
-            found = getattr(found, part, None)
+        found = loaded_object(obj.__module__, name)
         return "<" not in name and (found is obj or found is None)
 
     def _save_by_value(self, obj: Any) -> None:

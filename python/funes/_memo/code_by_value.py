@@ -35,10 +35,12 @@ from funes._code.sentinels import SENTINEL, arrive, arrive_sentinel, module_of, 
 from funes._code.third_party import (
     is_library_function,
     is_library_module,
+    loaded_object,
     public_name,
     stands_for_builtin,
 )
 from funes._code.user_code import is_user_code
+from funes._entries.main_module import MAINS
 
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 #: The protocol of Python 3.4, which all supported Python versions read.
 _PROTOCOL = 4
 
-_MAIN = ("__main__", "__mp_main__")
 
 #: Names of a module that its code may need without reading them as globals: for relative imports,
 #: source texts and resources.
@@ -101,7 +102,7 @@ def is_sent_by_name(module: str) -> bool:
     The main program cannot be imported. A module that the user registered with
     ``cloudpickle.register_pickle_by_value`` must not be imported.
     """
-    if module in _MAIN:
+    if module in MAINS:
         return False
     cloudpickle = sys.modules.get("cloudpickle")
     registered = () if cloudpickle is None else cloudpickle.list_registry_pickle_by_value()
@@ -113,10 +114,7 @@ def is_importable(thing: Any) -> bool:
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not module or not name or not is_sent_by_name(module):
         return False
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found is thing
+    return loaded_object(module, name) is thing
 
 
 #: The modules that replace the modules of the sender, by the address of their namespace.
@@ -326,7 +324,7 @@ def _annotations_of(function: FunctionType) -> dict[str, object]:
         for name, value in function.__annotations__.items():
             with suppress(Exception):
                 pickle.dumps(value, _PROTOCOL)
-                if getattr(value, "__module__", None) not in _MAIN:
+                if getattr(value, "__module__", None) not in MAINS:
                     annotations[name] = value
     return annotations
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from funes._code.third_party import loaded_object
 from funes._entries import signing
 from funes._memo import code_by_value
 from funes.errors import FunesError
@@ -109,9 +110,7 @@ def attribute_at(module: str, path: str) -> Memo[Any, Any] | None:
     from funes._memo.bound_method import BoundMemo
     from funes._memo.memo import Memo
 
-    found: Any = sys.modules.get(module)
-    for part in path.split("."):
-        found = getattr(found, part, None)
+    found = loaded_object(module, path)
     if isinstance(found, BoundMemo):
         found = found.__func__
     return found if isinstance(found, Memo) else None

@@ -20,6 +20,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from funes._entries import main_module
+from funes._entries.main_module import MAINS
 from funes._funes import definition_graph
 from funes._memo import code_by_value
 from funes._memo.payload import (
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 #: The maximum number of payloads whose functions are remembered.
 _MAX_OPEN = 256
 
-_MAIN = ("__main__", "__mp_main__")
 
 #: The opened functions, by the bytes of the payload and the addresses of the classes.
 _opened: OrderedDict[tuple[object, ...], _OpenedMemo] = OrderedDict()
@@ -156,7 +156,7 @@ def _find(payload: Payload) -> tuple[Memo[Any, Any] | None, str]:
     """Returns the function that this process has under the name in a payload, or the reason why there is none."""
     if not payload.path:
         return None, ""
-    if payload.module not in sys.modules and payload.module not in _MAIN:
+    if payload.module not in sys.modules and payload.module not in MAINS:
         try:
             importlib.import_module(payload.module)
         except Exception as error:

@@ -12,12 +12,11 @@ from typing import Any
 
 from funes._code import source_cache
 from funes._code.source import statement_of
+from funes._entries.main_module import MAINS
 from funes._memo.payload import PICKLE_PROTOCOL
 
 #: The maximum number of packed source texts that are remembered as unpacked.
 _MAX_UNPACKED = 256
-
-_MAIN = ("__main__", "__mp_main__")
 
 
 def pack(functions: Iterable[FunctionType]) -> bytes:
@@ -69,7 +68,7 @@ def _code_of_main() -> Iterator[Any]:
     main = sys.modules.get("__main__")
     for value in list(vars(main).values()) if main is not None else ():
         is_code = issubclass(type(value), (FunctionType, type))
-        if is_code and getattr(value, "__module__", None) in _MAIN:
+        if is_code and getattr(value, "__module__", None) in MAINS:
             yield value
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from funes._entries import c_pickler
+from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL
 from funes._warnings import one_line
 
@@ -155,4 +156,4 @@ def dumps_by_value(value: object) -> bytes:
 
 def is_in_main(module: str | None) -> bool:
     """Returns whether a module is that of the main program, which other processes cannot import."""
-    return module in ("__main__", "__mp_main__")
+    return module in MAINS

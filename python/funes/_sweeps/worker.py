@@ -41,7 +41,7 @@ def run_task(data: bytes, send: Callable[[bytes], object] | None = None) -> byte
         is_async = memo._core.is_async
         _check_definition(memo, memo.definition, task)
     except DefinitionMismatch as error:
-        return outbox.rest([_failed(point, error, kind=Kind.MISMATCH) for point in task.points])
+        return outbox.rest([_failed(point, error) for point in task.points])
     if can_store(task.token):
         _run(memo, task, outbox, is_async, None)
     else:
@@ -99,9 +99,7 @@ def _run_point(memo: Any, task: Task, point: TaskPoint, private: str | None) -> 
             return _answer(memo, call, point.number, (output, seconds, is_hit), private)
         except BaseException as error:  # noqa: PERF203
             # Any exception belongs to the point, also SystemExit: the worker stays.
-            if isinstance(error, DefinitionMismatch):
-                return _failed(point, error, Kind.MISMATCH)
-            if attempt == task.retries:
+            if attempt == task.retries or isinstance(error, DefinitionMismatch):
                 return _failed(point, error)
     raise AssertionError("the last attempt returns")
 
@@ -119,9 +117,7 @@ async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answ
                 about = output, time.perf_counter() - start, False
                 return _answer(memo, call, point.number, about, private)
             except BaseException as error:  # noqa: PERF203
-                if isinstance(error, DefinitionMismatch):
-                    return _failed(point, error, Kind.MISMATCH)
-                if attempt == task.retries:
+                if attempt == task.retries or isinstance(error, DefinitionMismatch):
                     return _failed(point, error)
         raise AssertionError("the last attempt returns")
 
@@ -222,7 +218,8 @@ def _unstored(output: Any) -> bytes:
     return bytes(pickled.body)
 
 
-def _failed(point: TaskPoint, error: BaseException, kind: Kind = Kind.FAILED) -> Answer:
+def _failed(point: TaskPoint, error: BaseException) -> Answer:
+    kind = Kind.MISMATCH if isinstance(error, DefinitionMismatch) else Kind.FAILED
     return Answer(point.number, kind, *dump_error(error))
 
 
