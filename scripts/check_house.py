@@ -1,4 +1,4 @@
-"""Checks rules of this project that no linter has: words, import directions, module names in strings.
+"""Checks rules of this project that no linter has: words, import directions, module names in strings, file lengths.
 
     python scripts/check_house.py
 
@@ -27,6 +27,9 @@ FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)
 CHECKED = (".md", ".py", ".pyi", ".rs", ".sh", ".toml", ".yml")
 #: Decisions are history, and the code of conduct is an external text.
 EXEMPT = ("docs/decisions/", "scripts/check_house.py", "CODE_OF_CONDUCT.md")
+
+#: A file of the extension holds one noun, and few of them need more lines.
+MAX_RUST_LINES = 400
 
 #: Packages from the lowest to the highest. None imports a higher one, except by the table of callbacks.
 LAYERS = (
@@ -183,9 +186,17 @@ def strings() -> Iterator[str]:
                 yield f"{name}:{number}: names a module by a string: register a callback in funes/_hooks.py"
 
 
+def lengths() -> Iterator[str]:
+    """Yields files of the extension that are too long."""
+    for path in sorted((ROOT / "rust/py/src").glob("**/*.rs")):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MAX_RUST_LINES:
+            yield f"{path.relative_to(ROOT)}:{lines}: more than {MAX_RUST_LINES} lines: split it by nouns"
+
+
 def main() -> int:
     """Prints the violations."""
-    found = [*words(), *directions(), *strings()]
+    found = [*words(), *directions(), *strings(), *lengths()]
     print("\n".join(found), end="\n" if found else "")
     return bool(found)
 

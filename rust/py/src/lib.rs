@@ -49,7 +49,9 @@ mod _funes {
     #[pymodule_export]
     use crate::memory::usage::{forget_usage, take_usage};
     #[pymodule_export]
-    use crate::store::handle::{Entry, Store, safe_name};
+    use crate::store::entry::Entry;
+    #[pymodule_export]
+    use crate::store::handle::{Store, safe_name};
     #[pymodule_export]
     use crate::store::listing::Listing;
     #[pymodule_export]

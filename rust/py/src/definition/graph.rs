@@ -22,7 +22,7 @@ use crate::definition::nodes::watch;
 use crate::definition::patched_classes::Patched;
 use crate::definition::report::{self, Record};
 use crate::errors::quietly;
-use crate::hash::objects::stands_in;
+use crate::hash::reduction::stands_in;
 use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
 use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;

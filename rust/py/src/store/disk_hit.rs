@@ -9,7 +9,8 @@ use crate::call::random_draws;
 use crate::hooks;
 use crate::lazy::{Lazy, intern};
 use crate::memory::cached_value::load_entry;
-use crate::store::handle::{Entry, Store};
+use crate::store::entry::Entry;
+use crate::store::handle::Store;
 
 /// A body of at least this size is not copied into a `bytes` object, and not kept in memory.
 const LARGE_BYTES: usize = 1 << 20;

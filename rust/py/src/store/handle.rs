@@ -1,17 +1,18 @@
 //! Wraps the store for Python: releases the GIL during disk access, and converts errors.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 
-use funes_core::error::{Error, other_version};
-use funes_core::store::{self, Access, Content, Definition, Footer, Head, Key, Pickle, Reading, SigningKey, Verify};
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use funes_core::error::Error;
+use funes_core::store::{self, Access, Content, Definition, Head, Key, Pickle, Reading, SigningKey, Verify};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyString};
 
-use crate::store::entry_buffer::{EntryBuffer, map};
+use crate::store::entry::Entry;
+use crate::store::entry_buffer::map;
+use crate::store::error::raised;
 use crate::store::out_of_band::{BufferSpans, InlinedPickle};
 
 import_exception!(funes.errors, DamagedEntryError);
@@ -304,60 +305,9 @@ pub(crate) type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, Buffe
 /// the program's own module are written by name, if there are any.
 pub(crate) type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>>);
 
-/// A pickle from the footer of an entry, and its buffers.
-type Buffered<'py> = (Bound<'py, PyBytes>, Bound<'py, PyList>);
-
 fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
     let buffers = spans.as_ref().map_or(&[][..], |spans| &spans.get().spans);
     Pickle { bytes: bytes.as_bytes(), buffers }
-}
-
-/// A verified entry for one reader, which may write to the arrays in it.
-#[pyclass(frozen, module = "funes")]
-pub struct Entry {
-    memory: Py<EntryBuffer>,
-    footer: Footer,
-}
-
-impl Entry {
-    pub(crate) fn new(py: Python<'_>, entry: store::Entry) -> PyResult<Self> {
-        let (memory, footer) = EntryBuffer::of(entry);
-        Ok(Self { memory: Py::new(py, memory)?, footer })
-    }
-
-    fn buffered<'py>(&self, py: Python<'py>, pickle: Pickle) -> PyResult<Buffered<'py>> {
-        let buffers = PyList::empty(py);
-        if !pickle.buffers.is_empty() {
-            let view = EntryBuffer::view(self.memory.bind(py))?;
-            pickle.buffers.iter().try_for_each(|&span| buffers.append(EntryBuffer::part(&view, span)?))?;
-        }
-        Ok((PyBytes::new(py, pickle.bytes), buffers))
-    }
-}
-
-#[pymethods]
-impl Entry {
-    /// The portable pickle.
-    #[getter]
-    pub(crate) fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMemoryView>> {
-        EntryBuffer::view(self.memory.bind(py))
-    }
-
-    /// The fast pickle and its buffers; None if there is none.
-    #[getter]
-    pub(crate) fn fast<'py>(&self, py: Python<'py>) -> PyResult<Option<Buffered<'py>>> {
-        self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
-    }
-
-    /// The run time in seconds; a pickle of the inputs with its buffers; and a pickle of the inputs
-    /// in which objects of the program's own module are written by name, if there are any. None for
-    /// a large argument.
-    #[getter]
-    fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(f64, Buffered<'py>, Option<Buffered<'py>>)>> {
-        let Some(head) = self.footer.head() else { return Ok(None) };
-        let main = head.main.map(|main| self.buffered(py, main)).transpose()?;
-        Ok(Some((head.seconds, self.buffered(py, head.inputs)?, main)))
-    }
 }
 
 /// Returns the name of the folder of a function.
@@ -365,51 +315,4 @@ impl Entry {
 #[pyo3(signature = (function, /))]
 pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
     store::safe_name(&function.to_string_lossy())
-}
-
-/// Converts an error to the exception that Python would raise.
-pub(crate) fn raised(error: Error) -> PyErr {
-    match error {
-        Error::Io { doing, path, source } => system_error(doing, path, &source),
-        Error::Foreign { path } => {
-            let text = "the entry is not signed with the key in use; move it away if it is yours";
-            // EPERM has this number on all systems.
-            PyOSError::new_err((1, text, path.into_os_string()))
-        }
-        Error::OtherVersion { path, version } => {
-            let text = other_version(version);
-            // ENOTSUP differs between systems.
-            let code = Python::attach(|py| py.import("errno")?.getattr("ENOTSUP")?.extract::<i32>());
-            code.map_or_else(|error| error, |code| PyOSError::new_err((code, text, path.into_os_string())))
-        }
-        Error::Invalid(message) => PyValueError::new_err(message),
-    }
-}
-
-/// Makes an `OSError`, which selects its subclass by the error number.
-fn system_error(doing: &str, path: PathBuf, source: &io::Error) -> PyErr {
-    let path = path.into_os_string();
-    let text = format!("could not {doing}: {source}");
-    let Some(code) = source.raw_os_error() else {
-        return PyOSError::new_err((number(source.kind()), text, path));
-    };
-    // Python prints the number itself.
-    let text = text.trim_end_matches(&format!(" (os error {code})")).to_owned();
-    if cfg!(windows) {
-        // Windows has its own numbers, from which Python derives errno.
-        PyOSError::new_err((0, text, path, code))
-    } else {
-        PyOSError::new_err((code, text, path))
-    }
-}
-
-/// Returns ENOENT, EEXIST, ENOMEM or EIO for an error without a system number. These numbers are
-/// the same on all systems.
-fn number(kind: io::ErrorKind) -> i32 {
-    match kind {
-        io::ErrorKind::NotFound => 2,
-        io::ErrorKind::AlreadyExists => 17,
-        io::ErrorKind::OutOfMemory => 12,
-        _ => 5,
-    }
 }

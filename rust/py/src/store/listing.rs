@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use funes_core::store;
 use pyo3::prelude::*;
 
-use crate::store::handle::raised;
+use crate::store::error::raised;
 
 /// The number of entries in a batch: large enough that taking the GIL costs little, small enough
 /// that the first entry is available at once.

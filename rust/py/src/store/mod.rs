@@ -2,7 +2,9 @@
 
 pub(crate) mod description_watch;
 pub(crate) mod disk_hit;
+pub(crate) mod entry;
 pub(crate) mod entry_buffer;
+pub(crate) mod error;
 pub(crate) mod folder_watch;
 pub(crate) mod handle;
 pub(crate) mod listing;

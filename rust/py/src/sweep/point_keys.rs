@@ -12,7 +12,8 @@ use crate::lazy::intern;
 use crate::memory::counters::Counters;
 use crate::memory::usage::Usage;
 use crate::store::disk_hit::{ReadHint, recall};
-use crate::store::handle::{Store, raised};
+use crate::store::error::raised;
+use crate::store::handle::Store;
 
 /// The bytes of an argument digest.
 const DIGEST_BYTES: usize = 20;

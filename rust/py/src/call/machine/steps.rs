@@ -15,7 +15,8 @@ use crate::flight::in_flight::InFlightCall;
 use crate::hooks;
 use crate::memory::cached_value::CachedValue;
 use crate::store::disk_hit::{ReadHint, Recalled};
-use crate::store::handle::{HeadParts, PickleParts, raised};
+use crate::store::error::raised;
+use crate::store::handle::{HeadParts, PickleParts};
 
 impl Machine {
     /// Looks for the result. `answer`: what the leaf has found, as `(output,)` or None.
