@@ -149,7 +149,7 @@ def test_program_ends_at_once_while_workers_compute(tmp_path: Path, log: str) ->
     code = (
         "import sys, time; from sweep_functions import waits\n"
         "sweep = waits.map([1, 2], [60.0] * 2, [sys.argv[1]] * 2, executor=2).start()\n"
-        "while sweep._runner.running < 2 or not __import__('os').path.exists(sys.argv[1]):\n"
+        "while sweep._run.runner.running < 2 or not __import__('os').path.exists(sys.argv[1]):\n"
         "    time.sleep(0.05)\n"
     )
     start = time.monotonic()

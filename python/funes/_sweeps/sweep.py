@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import html
-import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from funes._entries import codec
-from funes._funes import hooks
-from funes._sweeps import interrupt, tables
-from funes._sweeps.dispatch import Dispatcher
+from funes._sweeps import tables
 from funes._sweeps.duration import about
 from funes._sweeps.executors.choose import workers_of
+from funes._sweeps.iteration import Iteration, as_completed, in_this_loop
 from funes._sweeps.outcome import Outcome, Status
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, STORED, UNSTORED, Plan
 from funes._sweeps.points import Points
-from funes._sweeps.progress import Display, Progress, Show
+from funes._sweeps.progress import Show
 from funes._sweeps.serial import Serial
-from funes._warnings import one_line, warn
-from funes.errors import SweepError
+from funes._sweeps.sweep_run import SweepRun
 
 if TYPE_CHECKING:
-    import asyncio
     from types import TracebackType
 
     import pandas as pd
 
 R = TypeVar("R")
-T = TypeVar("T")
-S = TypeVar("S")
-
-#: Points of an iterator that are taken ahead of the iteration at most, and for how many seconds.
-_MAX_AHEAD = 10_000
-_AHEAD_SECONDS = 0.02
-_AHEAD_STEP = 64
 
 #: Marks the end of an iteration in another thread, from which StopIteration cannot come.
 _END = object()
-
-#: Coroutines that an event loop runs at the same time.
-_MAX_COROUTINES = 64
 
 
 class Sweep(Generic[R]):
@@ -83,14 +67,9 @@ class Sweep(Generic[R]):
         self._memo = memo
         self._plan = Plan(memo, points, first)
         self._executor = executor
-        self._collects = on_error == "collect"
-        self._show = progress
-        self._runner: Dispatcher | Serial = (
-            Serial(self._plan, retries)
-            if executor is None
-            else Dispatcher(self._plan, executor, retries, not self._collects)
+        self._run: SweepRun[R] = SweepRun(
+            self._plan, executor, collects=on_error == "collect", retries=retries, progress=progress
         )
-        self._is_started = False
 
     # The plan
 
@@ -123,8 +102,8 @@ class Sweep(Generic[R]):
     def errors(self) -> list[Outcome[R]]:
         """The distinct points whose computation failed, with the exceptions, in their order."""
         return [
-            self._outcome(self._plan.keys.first(number))
-            for number in sorted(self._runner.computed.errors)
+            self._run.outcome(self._plan.keys.first(number))
+            for number in sorted(self._run.runner.computed.errors)
         ]
 
     def status(self) -> Status:
@@ -177,11 +156,11 @@ class Sweep(Generic[R]):
     # Results
 
     def __iter__(self) -> Iterator[R]:
-        return _Iteration(self, None)
+        return Iteration(self._run, None)
 
     def items(self) -> Iterator[tuple[Any, R]]:
         """Returns an iterator of the points, as they were given, with their results, in their order."""
-        return _Iteration(self, lambda outcome: (outcome.point, outcome.result()))
+        return Iteration(self._run, lambda outcome: (outcome.point, outcome.result()))
 
     def results(self) -> list[R]:
         """Computes what is missing and returns all results in the order of the points."""
@@ -192,37 +171,7 @@ class Sweep(Generic[R]):
 
         A failed point is yielded like any other; its `Outcome.result` raises the exception.
         """
-        self._runner.report_completions()
-        self._started()
-        keys, display = self._plan.keys, self._display()
-        given: set[int] = set()
-        again: dict[int, list[int]] = {}
-        index = 0
-        try:
-            while True:
-                while self._ensure(index):
-                    number = keys.number(index)
-                    if number in given or keys.state(number) not in (MISSING, SENT):
-                        given.add(number)
-                        yield self._outcome(index)
-                    else:
-                        again.setdefault(number, []).append(index)
-                    index += 1
-                    if not self._plan.is_complete and len(again) >= _MAX_AHEAD:
-                        break
-                if not again:
-                    return
-                next_number = self._wait(lambda: self._runner.next_completion(display.update))
-                # Points that completed while they were looked at are not reported any more.
-                numbers = list(again) if next_number is None else [next_number]
-                for number in numbers:
-                    given.add(number)
-                    for each in again.pop(number, ()):
-                        yield self._outcome(each)
-        finally:
-            display.close()
-            if again:
-                self._abandon()
+        return as_completed(self._run)
 
     def to_pandas(self) -> pd.DataFrame:
         """Computes what is missing and returns a `pandas.DataFrame` with a row for each point, in their order.
@@ -250,7 +199,7 @@ class Sweep(Generic[R]):
             raise TypeError("to_xarray needs the points of a grid: f.map(grid(...))")
         xarray = tables.import_xarray()
         found: dict[int, Any] = dict(
-            _Iteration(self, lambda outcome: (outcome.index, outcome.result()))
+            Iteration(self._run, lambda outcome: (outcome.index, outcome.result()))
         )
         axes = {
             name: [tables.coordinate(value) for value in values]
@@ -259,10 +208,12 @@ class Sweep(Generic[R]):
         return tables.to_xarray(xarray, self._memo.__name__, axes, found)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        for outcome in _Iteration(self, lambda outcome: outcome):
+        for outcome in Iteration(self._run, lambda outcome: outcome):
             args, kwargs = self._plan.points.arguments(outcome.index)
             call = self._memo._core.key(self._memo, args, kwargs)
-            entry = self._entry(self._plan.keys.arguments(self._plan.keys.number(outcome.index)))
+            entry = self._run.entry(
+                self._plan.keys.arguments(self._plan.keys.number(outcome.index))
+            )
             if entry is None:
                 entry = {"output": outcome.result(), "time": outcome.seconds}
             yield {"input": call.inputs, "output": entry["output"], "time": entry["time"]}
@@ -277,22 +228,12 @@ class Sweep(Generic[R]):
         Returns:
             The sweep itself.
         """
-        while self._plan.take(_MAX_AHEAD):
-            pass
-        if isinstance(self._runner, Serial):
-            computed = self._runner.computed
-            self._runner = Dispatcher(
-                self._plan, _one_thread(), self._runner.retries, not self._collects
-            )
-            self._runner.computed = computed
-        self._is_started = True
-        self._runner.start()
+        self._run.start()
         return self
 
     def cancel(self) -> None:
         """Cancels what has not begun. What runs ends and is stored. A later iteration goes on."""
-        self._is_started = False
-        self._runner.stop()
+        self._run.cancel()
 
     def __enter__(self) -> Sweep[R]:
         return self
@@ -308,8 +249,8 @@ class Sweep(Generic[R]):
     # In an event loop
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        if isinstance(self._runner, Serial) and self._memo._core.is_async:
-            async for result in self._in_this_loop():
+        if isinstance(self._run.runner, Serial) and self._memo._core.is_async:
+            async for result in in_this_loop(self._run):
                 yield result
             return
         import asyncio
@@ -328,245 +269,7 @@ class Sweep(Generic[R]):
 
         return collect().__await__()
 
-    async def _in_this_loop(self) -> AsyncIterator[R]:
-        """Computes the points of a coroutine function as tasks of the running loop, some at a time."""
-        import asyncio
-
-        runner = cast("Serial", self._runner)
-        keys, index = self._plan.keys, 0
-        tasks: dict[int, asyncio.Task[None]] = {}
-        ahead = 0
-        try:
-            while self._ensure(index):
-                while len(tasks) < _MAX_COROUTINES and self._ensure(ahead):
-                    number = keys.number(ahead)
-                    if keys.state(number) == MISSING and number not in tasks:
-                        tasks[number] = asyncio.ensure_future(runner.compute_async(number))
-                    ahead += 1
-                number = keys.number(index)
-                if number in tasks:
-                    await tasks.pop(number)
-                outcome = self._outcome(index)
-                index += 1
-                if outcome.error is None:
-                    yield outcome.result()
-                elif not self._collects:
-                    raise outcome.error
-            self._warn_of_errors()
-        finally:
-            for task in tasks.values():
-                task.cancel()
-
-    # Used by iterations
-
-    def _started(self) -> None:
-        self._runner.start()
-
-    def _ensure(self, index: int) -> bool:
-        """Takes points until there is one with an index; returns whether there is one."""
-        plan, keys = self._plan, self._plan.keys
-        if plan.is_complete:
-            return index < len(keys)
-        known = keys.distinct
-        if isinstance(self._runner, Serial):
-            while len(keys) <= index and plan.take(1):
-                pass
-        else:
-            end = time.monotonic() + _AHEAD_SECONDS
-            while len(keys) <= index or (len(keys) < index + _MAX_AHEAD and time.monotonic() < end):
-                if not plan.take(1 if len(keys) <= index else _AHEAD_STEP):
-                    break
-        if keys.distinct > known or plan.is_complete:
-            self._runner.start(known)
-        return index < len(keys)
-
-    def _wait(self, work: Callable[[], T]) -> T:
-        """Waits for points. Ctrl-C and SIGTERM cancel what has not begun."""
-        try:
-            with interrupt.termination():
-                return work()
-        except (KeyboardInterrupt, SystemExit) as error:
-            interrupt.end(error, self._plan, self._runner)
-            raise
-        finally:
-            while self._runner.warnings:
-                warn(self._runner.warnings.popleft())
-
-    def _wait_for(self, index: int, display: Display) -> Outcome[R]:
-        number = self._plan.keys.number(index)
-        if self._plan.keys.state(number) in (MISSING, SENT):
-            self._wait(lambda: self._runner.wait(number, display.update))
-        return self._outcome(index)
-
-    def _outcome(self, index: int) -> Outcome[R]:
-        """Returns the outcome of a point that was computed or is stored."""
-        keys, computed = self._plan.keys, self._runner.computed
-        number = keys.number(index)
-        known = computed.about(number)
-        facts: tuple[bool, float | None, str] = (True, None, "")
-        if known is not None:
-            facts = known[2], known[1], known[0]
-        error = computed.errors.get(number)
-        if error is not None:
-            facts = False, None, ""
-        return Outcome(
-            index, self._plan.points.given(index), lambda: self._load(index), facts, error
-        )
-
-    def _load(self, index: int) -> R:
-        """Returns the result of a point, each time another object."""
-        plan, memo = self._plan, self._memo
-        number = plan.keys.number(index)
-        taken = self._runner.computed.take(number)
-        if taken is not None:
-            return cast("R", taken[0])
-        found = self._reader()(index, plan.keys.state(number))
-        if found is not None:
-            return cast("R", found[0])
-        if memo.definition != plan.keys.definition:
-            raise plan.changed()
-        args, kwargs = plan.points.arguments(index)
-        call = memo._core.key(memo, args, kwargs)
-        read = hooks().read_entry()(memo, call)
-        if read is not None:
-            return cast("R", read[0])
-        # The entry is gone or damaged since the sweep was made.
-        self._runner.recompute(number)
-        self._wait(lambda: self._runner.wait(number))
-        taken = self._runner.computed.take(number)
-        if taken is not None:
-            return cast("R", taken[0])
-        error = self._runner.computed.errors.get(number)
-        if error is not None:
-            raise error
-        read = hooks().read_entry()(memo, call)
-        if read is None:
-            raise SweepError(
-                f"the result of {plan.label(index)} was computed and stored, and cannot be read now"
-            )
-        return cast("R", read[0])
-
-    def _reader(self) -> Callable[[int, int], tuple[Any, float] | None]:
-        """Returns a function of a point and a state, which reads the result by its key, and its run time.
-
-        The function returns None if the key is in another state, or there is no sound entry.
-        """
-        memo = self._memo
-        try:
-            about = memo._store, memo.__wrapped__, memo._function_name
-        except OSError:  # there cannot be a cache folder
-            return lambda _index, _state: None
-        return functools.partial(self._plan.keys.recall, *about)
-
-    def _computed(self, index: int) -> tuple[Any] | None:
-        """Returns the result of a point that was just computed; None if there is another way to get it."""
-        keys = self._plan.keys
-        if index >= len(keys):
-            return None
-        number = keys.number(index)
-        if keys.state(number) != COMPUTED:
-            return None
-        return self._runner.computed.take(number)
-
-    def _entry(self, digest: str) -> dict[str, Any] | None:
-        """Reads an entry by its key; None if there is no sound one."""
-        memo = self._memo
-        try:
-            entry = memo._store.read(memo._function_name, self._plan.keys.definition, digest)
-            if entry is None:
-                return None
-            return codec.load_entry(entry.body, entry.fast, memo.__wrapped__.__module__)
-        except Exception:
-            return None
-
-    def _display(self) -> Display:
-        return Display(self._show, self._memo.__name__, self._progress)
-
-    def _progress(self) -> Progress:
-        keys = self._plan.keys
-        return Progress(
-            keys.distinct if self._plan.is_complete else None,
-            keys.count(STORED),
-            keys.count(COMPUTED) + keys.count(UNSTORED),
-            keys.count(FAILED),
-        )
-
-    def _abandon(self) -> None:
-        """Cancels what has not begun, unless `start` was called."""
-        if not self._is_started:
-            self._runner.stop()
-
-    def _warn_of_errors(self) -> None:
-        errors = self._runner.computed.errors
-        if errors and self._collects:
-            first = min(errors)
-            label = self._plan.label(self._plan.keys.first(first))
-            warn(
-                f"{self._memo.__qualname__}: {len(errors):,} of {self._plan.keys.distinct:,} points failed, the first"
-                f" is {label}: {one_line(errors[first])}. See errors of the sweep."
-            )
-
-
-class _Iteration(Iterator[S], Generic[S]):
-    """Yields something for each point in their order. Goes on after an exception, unlike a generator."""
-
-    def __init__(self, sweep: Sweep[Any], form: Callable[[Outcome[Any]], S] | None) -> None:
-        self._sweep = sweep
-        #: None: the result is yielded.
-        self._form = form
-        self._index = 0
-        self._is_over = False
-        self._has_failed = False
-        self._display = sweep._display()
-        self._read = sweep._reader()
-        sweep._started()
-
-    def __next__(self) -> S:
-        sweep = self._sweep
-        if self._form is None:  # the usual case, and nothing else is needed for it
-            found = self._read(self._index, STORED)
-            if found is not None:
-                self._index += 1
-                return cast("S", found[0])
-            computed = sweep._computed(self._index)
-            if computed is not None:
-                self._index += 1
-                return cast("S", computed[0])
-        if self._has_failed:
-            self._has_failed = False
-            sweep._started()
-        while not self._is_over:
-            if not sweep._ensure(self._index):
-                self._is_over = True
-                self._display.close()
-                sweep._warn_of_errors()
-                break
-            try:
-                outcome = sweep._wait_for(self._index, self._display)
-            except BaseException:
-                self._display.close()
-                raise
-            self._index += 1
-            if outcome.error is None:
-                return cast("S", outcome.result()) if self._form is None else self._form(outcome)
-            if not sweep._collects:
-                self._has_failed = True
-                self._display.close()
-                raise outcome.error
-        raise StopIteration
-
-    def __del__(self) -> None:
-        if not getattr(self, "_is_over", True):
-            self._display.close()
-            self._sweep._abandon()
-
 
 def _axis_shown(values: Iterable[Any]) -> str:
     texts = [repr(tables.coordinate(value)) for value in values]
     return ", ".join(texts if len(texts) <= 8 else [*texts[:4], "...", *texts[-2:]])
-
-
-def _one_thread() -> Any:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(1, thread_name_prefix="funes-sweep")
