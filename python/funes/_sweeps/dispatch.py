@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import pickle
 import queue
 import threading
 import time
-import weakref
 from collections import Counter, deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from funes._entries import codec
-from funes._funes import Call, hooks
-from funes._sweeps import arguments
-from funes._sweeps.computed import About, ComputedPoints, Unstored
+from funes._sweeps.computed import About, ComputedPoints
 from funes._sweeps.executors.choose import choose
 from funes._sweeps.executors.engine import Death, Engine, Event, Report
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, add_note
-from funes._sweeps.task import Answer, Answers, Kind, Task, TaskPoint, load_error, loads_answers
+from funes._sweeps.returned_entries import publish
+from funes._sweeps.task import Answer, Answers, Kind, load_error, loads_answers
+from funes._sweeps.task_maker import TaskMaker, chunk_size
 from funes.errors import SweepError, WorkerDied
-
-#: The largest number of points of a task.
-_MAX_POINTS = 2000
-
-#: The number of coroutines of a task, which run at the same time.
-_MAX_COROUTINES = 64
-
-#: What a point costs a worker besides the computation, in seconds.
-_OVERHEAD_SECONDS = 1e-4
 
 #: Seconds between two looks at signals and progress while waiting.
 _TICK_SECONDS = 0.2
@@ -50,7 +35,7 @@ class Dispatcher:
     def __init__(self, plan: Plan, executor: Any, retries: int, stops_at_errors: bool) -> None:
         self._plan = plan
         self._executor = executor
-        self._retries = retries
+        self._maker = TaskMaker(plan, retries)
         self._stops_at_errors = stops_at_errors
         self.computed = ComputedPoints()
         self.changed = threading.Condition()
@@ -63,8 +48,6 @@ class Dispatcher:
         self._inbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._thread: threading.Thread | None = None
-        self._token = ""
-        self._forget_token: Callable[[], object] = lambda: None
         #: The keys without an answer of each task that was submitted.
         self._tasks: dict[int, dict[int, None]] = {}
         self._last_task = 0
@@ -82,7 +65,6 @@ class Dispatcher:
         self._broken: BaseException | None = None
         #: The mean run time of a point; None if it is not known yet.
         self._seconds: float | None = None
-        self._payloads: dict[bool, bytes] = {}
 
     # For the caller
 
@@ -109,7 +91,7 @@ class Dispatcher:
                 self._engine = choose(
                     self._executor, self._inbox.put, self._plan.keys.count(MISSING)
                 )
-                self._token = self._make_token()
+                self._maker.make_token()
                 self._thread = threading.Thread(target=self._pump, daemon=True, name="funes-sweep")
                 self._thread.start()
         self._inbox.put(None)
@@ -244,7 +226,7 @@ class Dispatcher:
     def _close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-        self._forget_token()
+        self._maker.forget_token()
         self._engine, self._thread = None, None
 
     def _has_rest(self) -> bool:
@@ -262,22 +244,6 @@ class Dispatcher:
             return True
         return self._plan.is_complete and not self._has_rest()
 
-    def _make_token(self) -> str:
-        """Makes a file by which workers recognize the folder of the results."""
-        plan = self._plan
-        folder = plan.folder
-        if folder is None:
-            return ""
-        token = os.path.join(folder, f".tmp-sweep-{os.urandom(16).hex()}")
-        try:
-            plan.memo._store.prepare(plan.memo._function_name, plan.keys.definition)
-            os.close(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except OSError:
-            return ""
-        # Also at the end of the process.
-        self._forget_token = weakref.finalize(self, _unlink, token)
-        return token
-
     # Sending
 
     def _fill(self) -> None:
@@ -292,7 +258,7 @@ class Dispatcher:
             capacity = 1
         while len(self._tasks) < capacity:
             numbers, waits = self._next_chunk()
-            data = self._task(numbers, waits) if numbers else None
+            data = self._maker.make(numbers, waits, self._fail) if numbers else None
             if numbers and data is None:
                 continue  # no point of it can be sent
             if data is None:
@@ -317,7 +283,9 @@ class Dispatcher:
             return self._again.popleft(), False
         keys = self._plan.keys
         numbers: list[int] = []
-        size = self._chunk_size()
+        rest = max(1, keys.distinct - self._next)
+        assert self._engine is not None
+        size = chunk_size(self._plan, self._engine, rest, self._seconds)
         while len(numbers) < size:
             number = keys.find(MISSING, self._next)
             if number is None or number > self._limit:
@@ -332,61 +300,6 @@ class Dispatcher:
                 return [number], True
             self._settle(number, ("", 0.0, True))
         return [], False
-
-    def _chunk_size(self) -> int:
-        assert self._engine is not None
-        rest = max(1, self._plan.keys.distinct - self._next)
-        if self._plan.memo._core.is_async:
-            # The points of a task run at the same time, so their run times do not add up.
-            share = math.ceil(rest / (2 * self._engine.workers))
-            return max(math.ceil(rest / 1000), min(_MAX_COROUTINES, share), 1)
-        if self._seconds is None:
-            # Few points, to measure them; all of them fit into the queue of a batch system.
-            return max(1, math.ceil(rest / 1000)) if self._engine.task_seconds > 1 else 1
-        wanted = self._engine.task_seconds / (self._seconds + _OVERHEAD_SECONDS)
-        # The last tasks should be small, so that the workers end together.
-        fair = rest / (2 * self._engine.workers) if self._engine.task_seconds <= 1 else wanted
-        return max(1, math.ceil(rest / 1000), min(_MAX_POINTS, int(wanted), math.ceil(fair)))
-
-    def _task(self, numbers: list[int], waits: bool) -> bytes | None:
-        """Returns a task as bytes, without points that cannot be sent; None if none can."""
-        plan, keys = self._plan, self._plan.keys
-        points, is_local = [], False
-        for number in numbers:
-            args, kwargs = plan.points.kept(keys.first(number))
-            if not arguments.is_plain(args, kwargs):
-                is_local = is_local or any(map(arguments.is_local, (*args, *kwargs.values())))
-                try:
-                    args = tuple(map(arguments.portable, args))
-                    kwargs = {name: arguments.portable(value) for name, value in kwargs.items()}
-                except Exception as error:
-                    self._fail(number, error)
-                    continue
-            keys.set_state(number, SENT)
-            points.append(TaskPoint(number, keys.arguments(number), args, kwargs))
-        if not points:
-            return None
-        try:
-            memo = self._payload(is_local)
-        except Exception as error:
-            for point in points:
-                self._fail(point.number, error)
-            return None
-        return Task(memo, keys.definition, self._token, self._retries, waits, points).dumps()
-
-    def _payload(self, is_local: bool) -> bytes:
-        """Returns the pickled function; by value if it or an argument belongs to the main program."""
-        memo = self._plan.memo
-        by_value = is_local or arguments.is_in_main(memo.__module__)
-        if by_value not in self._payloads:
-            try:
-                if not by_value:
-                    raise ImportError
-                data = arguments.dumps_by_value(memo)
-            except ImportError:
-                data = pickle.dumps(memo, 4)
-            self._payloads[by_value] = data
-        return self._payloads[by_value]
 
     # Reports
 
@@ -474,44 +387,16 @@ class Dispatcher:
 
     def _publish(self, answers: Answers, answer: Answer) -> None:
         """Stores the entry of a worker that cannot store it."""
-        from tempfile import TemporaryDirectory
-
-        plan, memo, keys = self._plan, self._plan.memo, self._plan.keys
         self._warn_once(
-            f"{memo.__qualname__}: {answers.host} cannot store results in {plan.folder}, so they are sent back and"
-            " stored by this process"
+            f"{self._plan.memo.__qualname__}: {answers.host} cannot store results in {self._plan.folder}, so they are"
+            " sent back and stored by this process"
         )
-        key = memo._function_name, keys.definition, keys.arguments(answer.number)
-        with TemporaryDirectory(prefix="funes-sweep-") as folder:
-            store = memo._options.open(folder)
-            store.prepare(*key[:2])
-            Path(store.path(*key)).write_bytes(answer.data or b"")
-            entry = store.read(*key)
-            assert entry is not None
-            content = codec.load_entry(entry.body, entry.fast, memo.__module__)
-        args, kwargs = plan.arguments(answer.number)
-        call = memo._core.key(memo, args, kwargs)
-        if call.definition != keys.definition or call.arguments != key[2]:
-            raise plan.changed()
-        self._store(call, content)
-        facts = answers.host, answer.seconds, answer.is_hit
-        if plan.is_stored(answer.number):
-            self._settle(answer.number, facts)
+        about = answers.host, answer.seconds, answer.is_hit
+        output = publish(self._plan, answer)
+        if output is None:
+            self._settle(answer.number, about)
         else:
-            output = Unstored(arguments.keep(content["output"]))
-            self._settle_unstored(answer.number, facts, output)
-
-    def _store(self, call: Call, content: dict[str, Any]) -> None:
-        memo, seconds = self._plan.memo, content["time"]
-        durable = memo._options.is_durable(seconds)
-        ran = content["output"], seconds, "drawn" in content, durable
-        try:
-            pickled, _ = hooks().dump()(memo, call, None, ran)
-            key = memo._function_name, call.definition, call.arguments
-            memo._store.write(*key, *pickled, durable=durable)
-            hooks().record_definition()(memo, call)
-        except Exception as error:
-            hooks().report_unstored()(memo, error)
+            self._settle_unstored(answer.number, about, output)
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -541,23 +426,18 @@ class Dispatcher:
         if len(numbers) == 1:
             self._deaths[rest[0]] += 1
             if self._deaths[rest[0]] >= self._engine.max_deaths:
-                self._fail(rest[0], self._died(rest[0], death))
+                self._fail(rest[0], _died(self._plan, rest[0], self._deaths[rest[0]], death))
                 return
         half = (len(rest) + 2) // 2
         self._again += [group for group in ([rest[0]], rest[1:half], rest[half:]) if group]
 
-    def _died(self, number: int, death: Death) -> WorkerDied:
-        index = self._plan.keys.first(number)
-        signal = f" by signal {death.signal}" if death.signal is not None else ""
-        detail = f" ({death.detail})" if death.detail else ""
-        times = self._deaths[number]
-        return WorkerDied(
-            f"{self._plan.label(index)} ended its worker{signal}, {times} time{'s' * (times != 1)}{detail}",
-            self._plan.points.given(index),
-            death.signal,
-        )
 
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+def _died(plan: Plan, number: int, times: int, death: Death) -> WorkerDied:
+    index = plan.keys.first(number)
+    signal = f" by signal {death.signal}" if death.signal is not None else ""
+    detail = f" ({death.detail})" if death.detail else ""
+    return WorkerDied(
+        f"{plan.label(index)} ended its worker{signal}, {times} time{'s' * (times != 1)}{detail}",
+        plan.points.given(index),
+        death.signal,
+    )
