@@ -271,7 +271,7 @@ class DaskLocal(Engine):
             n_workers=self.workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
             local_directory=str(self.home),
             silence_logs=logging.CRITICAL,
