@@ -178,10 +178,10 @@ class _Table:
 
         return is_code
 
-    def reason_for_doubt(self) -> Callable[[Any, str, int], str | None]:
-        from funes._code.memoized import reason_for_doubt
+    def reason_for_distrust(self) -> Callable[[Any, str, int], str | None]:
+        from funes._code.memoized import reason_for_distrust
 
-        return reason_for_doubt
+        return reason_for_distrust
 
     def is_user_code(self) -> Callable[[str], bool]:
         from funes._code.user_code import is_user_code

@@ -37,7 +37,7 @@ def load_funes() -> None:
         sys.modules["funes._funes"] = extension
 
 
-def outline(thing: object, reading: int = 0) -> str:
+def outline(thing: object, read_parts: int = 0) -> str:
     """Returns a digest of all descriptions of a definition graph, with nodes numbered in walk order.
 
     It is simple and slow, and works without the extension. It differs if the descriptions differ, but
@@ -85,9 +85,9 @@ def outline(thing: object, reading: int = 0) -> str:
     lines: list[str] = []
     for node in nodes:  # grows while it is walked
         lazy_imports.resolve(node)
-        one = describe(node, reading)
-        if one.reading & ~reading:
-            return outline(thing, reading | one.reading)
+        one = describe(node, read_parts)
+        if one.read_parts & ~read_parts:
+            return outline(thing, read_parts | one.read_parts)
         references = [
             f"{label} -> {written(value)}" for label, value in sorted(one.references.items())
         ]

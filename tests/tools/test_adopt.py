@@ -382,8 +382,8 @@ def test_hash_depends_on_what_is_read_of_arguments(is_recorded: bool) -> None:
         "def f(of, n=1):\n import inspect\n return len(str(inspect.signature(of))) * 0"
     )
     renamed = version("def f(row, n=1): return row.__doc__ and 0")
-    assert record_of(plain, Row)["reading"] == 0
-    assert record_of(of_docstring, Row)["reading"] == 1
+    assert record_of(plain, Row)["read_parts"] == 0
+    assert record_of(of_docstring, Row)["read_parts"] == 1
     for old, new, names in (
         (plain, of_docstring, {}),
         (of_docstring, of_annotations, {}),
@@ -396,7 +396,7 @@ def test_hash_depends_on_what_is_read_of_arguments(is_recorded: bool) -> None:
         if not is_recorded:
             path = old.cache_path / "definition.json"
             content = json.loads(path.read_bytes())
-            content.pop("reading", None)
+            content.pop("read_parts", None)
             path.write_text(json.dumps(content, indent=1))
         new.adopt(old.definition, rename=names)
         for value in (Row, helper, [helper], 3):

@@ -10,6 +10,7 @@ from typing import Any
 from funes._code.annotation_values import Scope, annotation_value, parameter_kind
 from funes._code.node import MISSING, Source
 from funes._code.third_party import class_attribute, is_a, is_library_class
+from funes._entries.main_module import MAINS
 
 
 def annotations_of(thing: Any) -> tuple[object, ...]:
@@ -141,7 +142,7 @@ def name_of(thing: Any) -> str:
 def location_of(thing: Any) -> tuple[str, str]:
     """Returns the module and qualified name of a function or class, as if its script were imported."""
     module = str(thing.__module__)
-    if module in ("__main__", "__mp_main__"):
+    if module in MAINS:
         main = sys.modules.get(module)
         spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
         stem = os.path.splitext(os.path.basename(str(file or module)))[0]

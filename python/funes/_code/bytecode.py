@@ -177,20 +177,20 @@ def _chains(instructions: list[tuple[str, object]]) -> _Instructions:
     return found
 
 
-def _looked_up(instructions: list[tuple[str, object]], position: int, taken: int) -> AttributePath:
+def _looked_up(instructions: list[tuple[str, object]], position: int, count: int) -> AttributePath:
     """Returns the attribute that `getattr` or `hasattr` reads from the value that is loaded at `position`.
 
     Args:
         instructions: All instructions of the code object.
         position: The instruction that loads the value.
-        taken: The number of attributes that are read from the value before the call.
+        count: The number of attributes that are read from the value before the call.
 
     Returns:
         One literal name; empty if there is no such call.
     """
     if position == 0 or instructions[position - 1] not in _BY_NAME:
         return ()
-    index = position + 1 + taken
+    index = position + 1 + count
     operation, argument = instructions[index] if index < len(instructions) else ("", "")
     is_name = operation == "LOAD_CONST" and isinstance(argument, str) and argument.isidentifier()
     return (str(argument),) if is_name else ()
@@ -209,10 +209,10 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
         return
     # The two instructions before it load the number of leading dots, and the imported names or
     # None.
-    (_, level, _), (_, taken_names, _), (_, module, _) = instructions[position - 2 : position + 1]
+    (_, level, _), (_, names, _), (_, module, _) = instructions[position - 2 : position + 1]
     origin = LocalImport(str(module), level if isinstance(level, int) else 0, "", ())
     following = _after(instructions, position)
-    if taken_names is None:
+    if names is None:
         operation, name = next(following)
         is_stored_at_once = operation in _STORES
         while operation not in _STORES:
@@ -226,9 +226,9 @@ def _imports(instructions: _Instructions, position: int) -> Iterator[tuple[str, 
         # Otherwise it is `import a.b as c`, which binds the submodule b.
         yield name, origin
         return
-    for (operation, taken), (_, bound) in itertools.pairwise(following):
+    for (operation, name), (_, bound) in itertools.pairwise(following):
         if operation == "IMPORT_FROM":
-            yield str(bound), origin._replace(chain=(str(taken),))
+            yield str(bound), origin._replace(chain=(str(name),))
         elif operation not in _STORES:
             return
 

@@ -104,12 +104,12 @@ _COUNTED_OTHERWISE = ("__dataclass_fields__", "__dataclass_params__", "__orig_ba
 _SLOTS = (MemberDescriptorType, GetSetDescriptorType)
 
 
-def describe_class(cls: type, reading: int = 0) -> Description:
+def describe_class(cls: type, read_parts: int = 0) -> Description:
     """Describes a class: bases, metaclass, attributes, and the fields or members, if there are any.
 
     Args:
         cls: A user class or a library class.
-        reading: The parts of other code that code of the graph reads, see `read_parts`.
+        read_parts: The parts of other code that code of the graph reads, see `read_parts`.
     """
     if is_library_class(cls):
         return by_name(qualified_name(cls), library_of(cls))
@@ -131,9 +131,9 @@ def describe_class(cls: type, reading: int = 0) -> Description:
         content += describe_kind(cls, attributes, references)
     _add_arguments_of_bases(cls, references)
     _add_limits_of_parameters(cls, references)
-    if reading:
-        _add_what_is_read(cls, references, reading)
-    if not reading & ANNOTATIONS and _is_made_from_annotations(cls, content):
+    if read_parts:
+        _add_what_is_read(cls, references, read_parts)
+    if not read_parts & ANNOTATIONS and _is_made_from_annotations(cls, content):
         annotations = annotations_of(cls)
         if annotations:
             references.add("annotations", annotations)
@@ -217,23 +217,23 @@ def _is_text(part: object) -> bool:
     return type(part) is str
 
 
-def _add_what_is_read(cls: type, references: References, reading: int) -> None:
+def _add_what_is_read(cls: type, references: References, read_parts: int) -> None:
     """Adds the docstring, annotations, name and subclasses of a class, each only if code reads it."""
-    if reading & DOCSTRINGS:
+    if read_parts & DOCSTRINGS:
         references.compute("docstring", docstring_of, cls, *fixed_docstring(cls))
         fields = cls.__dict__.get("__pydantic_fields__")
         for name, field in fields.items() if isinstance(fields, dict) else ():
             for part in PARTS_FOR_PEOPLE:
                 if getattr(field, part, None) is not None:
                     references.add(f"field {name} {part}", getattr(field, part))
-    if reading & ANNOTATIONS:
+    if read_parts & ANNOTATIONS:
         references.compute("annotations", annotations_of, cls, *fixed_annotations(cls))
         if type_parameters_of(cls):
             references.compute(
                 "type parameters", type_parameters_of, cls, *fixed_type_parameters(cls)
             )
-    references.add_names(cls, reading)
-    if reading & SUBCLASSES:
+    references.add_names(cls, read_parts)
+    if read_parts & SUBCLASSES:
         references.compute("subclasses", subclasses_of, cls)
 
 

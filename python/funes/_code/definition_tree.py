@@ -73,8 +73,8 @@ def _children(node: Node) -> Iterator[tuple[str, int | None, str]]:
         if "nodes" in reference:
             for position in reference["nodes"]:
                 yield label, position, ""
-        elif "doubt" in reference:
-            kind, reason = reference["type"][0], reference["doubt"]
+        elif "warning" in reference:
+            kind, reason = reference["type"][0], reference["warning"]
             yield label, None, f": by its type only, {kind}, because {reason}"
         elif "names" in reference:
             yield label, None, f": by name, {', '.join(dict.fromkeys(reference['names']))}"

@@ -107,7 +107,7 @@ class Holder:
         return type(value)(map(self._with_files, value))
 
 
-def taken(depends_on: Iterable[Any]) -> tuple[Any, ...]:
+def parse(depends_on: Iterable[Any]) -> tuple[Any, ...]:
     """Parses the values of `depends_on=`: replaces paths by `File` objects."""
     return tuple(File(one) if isinstance(one, Path) else one for one in depends_on)
 

@@ -55,14 +55,14 @@ def is_code(thing: object) -> bool:
     )
 
 
-def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description:
+def describe(thing: Any, read_parts: int = 0, is_bare: bool = False) -> Description:
     """Describes a piece of code.
 
     Args:
         thing: A function, class, method, partial, property, wrapper or other object for which
             `is_code` is true.
-        reading: The parts of other code (docstrings, annotations and so on) that code of the same
-            graph reads, see `Description.reading`. They are known only after all nodes have been
+        read_parts: The parts of other code (docstrings, annotations and so on) that code of the same
+            graph reads, see `Description.read_parts`. They are known only after all nodes have been
             described. So a graph that reads such parts is described a second time.
         is_bare: True for a function without attributes. Its ``__dict__`` is not read, since reading
             it would create it.
@@ -79,17 +79,17 @@ def describe(thing: Any, reading: int = 0, is_bare: bool = False) -> Description
     if kind is FunctionType:
         if is_library_function(thing):
             return describe_library_function(thing)
-        return describe_function(thing, reading, is_bare)
+        return describe_function(thing, read_parts, is_bare)
     if is_a(thing, type):
-        return describe_class(thing, reading)
+        return describe_class(thing, read_parts)
     describer = DESCRIBERS.get(kind)
     if describer is not None:
         description = describer(thing)
-        if kind is property and reading & DOCSTRINGS:
+        if kind is property and read_parts & DOCSTRINGS:
             description.references["docstring"] = thing.__doc__
         return description
     if is_memorious(thing):
-        return describe_memorious(thing, lambda function: describe(function, reading))
+        return describe_memorious(thing, lambda function: describe(function, read_parts))
     if is_named(thing):
         return by_name(named_in_library(thing), library_of(thing))
     if is_wrapper(thing):

@@ -28,13 +28,13 @@ from funes._warnings import warn
 
 
 def describe_function(
-    function: FunctionType, reading: int = 0, is_bare: bool = False
+    function: FunctionType, read_parts: int = 0, is_bare: bool = False
 ) -> Description:
     """Describes a user function: its code, and the objects to which its names refer.
 
     Args:
         function: A user function.
-        reading: The parts of other code that code of the graph reads, see `read_parts`.
+        read_parts: The parts of other code that code of the graph reads, see `read_parts`.
         is_bare: True if the function has no attributes.
     """
     found = find_source(function)
@@ -56,59 +56,59 @@ def describe_function(
         and is_keyed_by_identity(function, found.content.lookups)
     ):
         references.add("a table of objects", IdentityKeyed())
-    if reading & DOCSTRINGS:
+    if read_parts & DOCSTRINGS:
         references.compute("docstring", docstring_of, function, *fixed_docstring(function))
-    if reading & ANNOTATIONS:
+    if read_parts & ANNOTATIONS:
         references.compute("annotations", annotations_of, function, *fixed_annotations(function))
         if type_parameters_of(function):
             sources = fixed_type_parameters(function)
             references.compute("type parameters", type_parameters_of, function, *sources)
         references.add_annotations_of_modules()
-    references.add_names(function, reading)
-    content = byte_code(function.__code__) if found is None else _tree(found, reading)
+    references.add_names(function, read_parts)
+    content = byte_code(function.__code__) if found is None else _tree(found, read_parts)
     return references.description("function", function.__name__, content)._replace(
         source="" if found is None else found.source,
         changes=names.changed,
-        reading=_reading(function.__code__, found, names, references),
+        read_parts=_read_parts(function.__code__, found, names, references),
     )
 
 
-def _reading(
+def _read_parts(
     code: CodeType, found: SourceFunction | None, names: Names, references: References
 ) -> int:
     """Returns the parts of other code that a function reads, as bits. Leaves out parts that are references already."""
-    reading = references.spelled
+    read_parts = references.spelled
     if found is None:
         words = words_in(code)
         readers = readers_among(names) | references.readers | words
-        reading |= asked_in(words) & ~NAMES
-        reading |= 0 if words.isdisjoint(_BY_NAME) else ANY
+        read_parts |= asked_in(words) & ~NAMES
+        read_parts |= 0 if words.isdisjoint(_BY_NAME) else ANY
     else:
         content = found.content
         readers = found.readers | references.readers
-        reading |= content.spelled
+        read_parts |= content.spelled
         for name, chain in content.asks:
             # A read of ``__name__`` adds nothing, since the name is part of each node.
             if chain not in references.covered and name != "__name__":
-                reading |= ASKED[name]
+                read_parts |= ASKED[name]
         if not all(map(references.is_known_text, content.named_by)):
-            reading |= ANY
+            read_parts |= ANY
     for kind, functions in READERS.items():
         if not functions.isdisjoint(readers):
-            reading |= kind
-    return reading
+            read_parts |= kind
+    return read_parts
 
 
 # Names whose use in byte code means that attributes may be read by names made at run time.
 _BY_NAME = frozenset(("getattr", "attrgetter", "__getattribute__"))
 
 
-def _tree(found: SourceFunction, reading: int) -> tuple[object, ...]:
+def _tree(found: SourceFunction, read_parts: int) -> tuple[object, ...]:
     content = found.content
     of_nested: tuple[object, ...] = ()
-    if reading & DOCSTRINGS and content.docstrings:
+    if read_parts & DOCSTRINGS and content.docstrings:
         of_nested += ("docstrings", *map(cleandoc, content.docstrings))
-    if reading & ANNOTATIONS and content.annotations:
+    if read_parts & ANNOTATIONS and content.annotations:
         of_nested += ("annotations", *content.annotations)
     return (
         *of_nested,

@@ -26,16 +26,16 @@ class _Seen(NamedTuple):
 _seen: WeakKeyDictionary[Any, dict[int, _Seen]] = WeakKeyDictionary()
 
 
-def reason_for_doubt(helper: Any, digest: str, reading: int) -> str | None:
+def reason_for_distrust(helper: Any, digest: str, read_parts: int) -> str | None:
     """Returns the reason why results that use a helper under `lru_cache` may be stale; None if there is none.
 
     helper: The object that `lru_cache` returned.
     digest: The current definition digest of the helper.
-    reading: The parts of code that the definition reads.
+    read_parts: The parts of code that the definition reads.
     """
     info = helper.cache_info()
     all_seen = _seen.setdefault(helper, {})
-    seen = all_seen.get(reading)
+    seen = all_seen.get(read_parts)
     is_cleared = (
         seen is None or not info.currsize or info.misses < max(seen.misses, seen.stale or 0)
     )
@@ -43,10 +43,10 @@ def reason_for_doubt(helper: Any, digest: str, reading: int) -> str | None:
     # cache are of this code.
     is_back = seen is not None and seen.digest == digest and seen.stale in (None, info.misses)
     if seen is None or is_cleared or is_back:
-        all_seen[reading] = _Seen(digest, info.misses)
+        all_seen[read_parts] = _Seen(digest, info.misses)
         return None
     if seen.stale is None:
-        all_seen[reading] = seen._replace(stale=info.misses)
+        all_seen[read_parts] = seen._replace(stale=info.misses)
     name = getattr(helper, "__qualname__", "a helper")
     return (
         f"lru_cache keeps results of {name} from before a change of what it uses; "

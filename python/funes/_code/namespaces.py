@@ -19,43 +19,43 @@ class Step(NamedTuple):
     owner: object
     name: str
     value: object
-    #: The number of steps of the path that lead to the value.
-    taken: int
+    #: The position of the step after it in the path.
+    position: int
     #: The classes that could define a descriptor for the attribute later.
     classes: tuple[type, ...] = ()
 
 
-def step(value: Any, chain: AttributePath, taken: int) -> Step | None:
-    """Takes the next step of a path from `value`; returns None if `value` counts as a whole.
+def step(value: Any, chain: AttributePath, position: int) -> Step | None:
+    """Takes the step at a position of a path from `value`; returns None if `value` counts as a whole.
 
     A plain namespace is a dict that is read with a literal key, an `argparse.Namespace`, a
     `types.SimpleNamespace`, an instance of a dataclass whose attribute is read, or a class whose
     attributes are all plain values.
     """
     if type(value) is dict:
-        return _of_dict(value, chain, taken)
-    name = chain[taken]
+        return _of_dict(value, chain, position)
+    name = chain[position]
     if name[:2] == "__" or key_of(name) is not None:
         return None
     if is_a(value, type):
-        return _of_class(value, name, taken)
+        return _of_class(value, name, position)
     if type(value) is SimpleNamespace or _is_namespace_of_argparse(value) or _is_dataclass(value):
         attributes = _attributes_of(value)
         if name in attributes and not _is_made(type(value), name):
             found = counted(attributes, name, attributes[name])
             classes = type(value).__mro__[:-1] if _is_dataclass(value) else ()
-            return Step(value, name, found, taken + 1, classes)
+            return Step(value, name, found, position + 1, classes)
     return None
 
 
-def _of_dict(value: dict[Any, Any], chain: AttributePath, taken: int) -> Step | None:
-    rest = chain[taken : taken + 2]
+def _of_dict(value: dict[Any, Any], chain: AttributePath, position: int) -> Step | None:
+    rest = chain[position : position + 2]
     if rest[0] == "get" and len(rest) == 2:
-        rest, taken = rest[1:], taken + 1
+        rest, position = rest[1:], position + 1
     key = key_of(rest[0])
     if key is None:
         return None
-    return Step(value, key, counted(value, key, value.get(key, MISSING)), taken + 1)
+    return Step(value, key, counted(value, key, value.get(key, MISSING)), position + 1)
 
 
 def _is_namespace_of_argparse(value: object) -> bool:
@@ -84,13 +84,13 @@ def _is_made(cls: type, name: str) -> bool:
     return False
 
 
-def _of_class(cls: type, name: str, taken: int) -> Step | None:
+def _of_class(cls: type, name: str, position: int) -> Step | None:
     if type(cls) is not type or cls.__bases__ != (object,) or is_library_class(cls):
         return None
     attributes = dict(vars(cls))
     if name not in attributes or not all(map(_is_value, attributes, attributes.values())):
         return None
-    return Step(cls, name, counted(cls, name, attributes[name]), taken + 1)
+    return Step(cls, name, counted(cls, name, attributes[name]), position + 1)
 
 
 def _is_value(name: str, value: object) -> bool:

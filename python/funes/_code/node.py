@@ -84,7 +84,7 @@ class Description(NamedTuple):
     are named, the function is called again only after one of them refers to another object.
     """
 
-    reading: int = 0
+    read_parts: int = 0
     """The parts of other code that the node reads, as bits of `read_parts`. These parts of all nodes of
     the graph count.
     """

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Final
 
-# Bits of `Description.reading`.
+# Bits of `Description.read_parts`.
 DOCSTRINGS: Final = 1
 ANNOTATIONS: Final = 2  # and type parameters
 SUBCLASSES: Final = 4
 NAMES: Final = 8
-PLACES: Final = 16
+LOCATIONS: Final = 16
 
 ANY: Final = DOCSTRINGS | ANNOTATIONS
 """The parts that code may read by an attribute name that is made at run time. Locations are excluded,
@@ -26,10 +26,10 @@ so that a function that looks up attributes by name keeps its results when its f
 ASKED: Final = {
     "__annotations__": ANNOTATIONS,
     "__doc__": DOCSTRINGS,
-    "__module__": PLACES,
+    "__module__": LOCATIONS,
     "__name__": NAMES,
     "__parameters__": ANNOTATIONS,
-    "__qualname__": PLACES,
+    "__qualname__": LOCATIONS,
     "__subclasses__": SUBCLASSES,
     "__type_params__": ANNOTATIONS,
 }
@@ -47,18 +47,18 @@ def asked_in(value: object) -> int:
     if type(value) is str:
         if "__" not in value:
             return 0
-        reading = 0
+        read_parts = 0
         for name, kind in ASKED.items():
-            reading |= kind if name in value else 0
-        return reading
+            read_parts |= kind if name in value else 0
+        return read_parts
     if type(value) is dict:
         return asked_in(list(value)) | asked_in(list(value.values()))
     if type(value) not in (list, tuple, set, frozenset):
         return 0
-    reading = 0
+    read_parts = 0
     for part in list(value)[:_MAX_ELEMENTS]:  # type: ignore[call-overload]
-        reading |= asked_in(part)
-    return reading
+        read_parts |= asked_in(part)
+    return read_parts
 
 
 def may_spell(start: str, end: str) -> bool:

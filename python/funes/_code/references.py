@@ -48,7 +48,7 @@ from funes._code.function_attributes import (
 )
 from funes._code.local_imports import Absent, find_module
 from funes._code.node import MISSING, Computed, Description, Source
-from funes._code.read_parts import ANY, NAMES, PLACES, asked_in
+from funes._code.read_parts import ANY, LOCATIONS, NAMES, asked_in
 from funes._code.scopes import AttributePath, Names, spelled, written_name
 from funes._code.third_party import (
     LOGGER_STATE,
@@ -137,7 +137,7 @@ class References:
             opaque=self._opaque,
             attributes=tuple(self.attributes),
             computed=tuple(self._computed),
-            reading=self.spelled,
+            read_parts=self.spelled,
             watched=tuple(self._watched.items()),
         )
 
@@ -209,11 +209,11 @@ class References:
             self.references[label] = value
         self._computed.append((compute, sources))
 
-    def add_names(self, thing: Any, reading: int) -> None:
+    def add_names(self, thing: Any, read_parts: int) -> None:
         """Adds the name and the location of a function or class, each only if code reads it."""
-        if reading & NAMES:
+        if read_parts & NAMES:
             self.compute("name", name_of, thing, *_attributes(thing, "__name__"))
-        if reading & PLACES:
+        if read_parts & LOCATIONS:
             self.compute(
                 "place", location_of, thing, *_attributes(thing, "__module__", "__qualname__")
             )
@@ -371,50 +371,56 @@ class References:
     def _add_patch(self, cls: type, name: str, value: object) -> None:
         self.add(f"attribute {name} of {qualified_name(cls)}", third_party_classes.part_of(value))
 
-    def _follow(self, where: str, value: object, chain: AttributePath, taken: int = 1) -> None:
+    def _follow(self, where: str, value: object, chain: AttributePath, position: int = 1) -> None:
         """Follows a path through user modules and plain namespaces, and adds the object at its end.
 
         Args:
             where: The start of the label, such as "global".
-            value: The object to which the first `taken` steps of the path lead.
+            value: The object to which the steps before `position` lead.
             chain: The path.
-            taken: The number of steps of the path that have been taken.
+            position: The position of the next step in the path.
         """
         while True:
-            path = chain[:taken]
+            path = chain[:position]
             if value is MISSING:
                 self.references[f"missing {spelled(path)}"] = None
                 return
-            if taken == len(chain):
+            if position == len(chain):
                 break
             if is_a(value, ModuleType):
                 if is_library_module(value):
-                    self._follow_library(where, value, chain, taken)
+                    self._follow_library(where, value, chain, position)
                     return
-                if chain[taken] in _MODULE_MACHINERY:
-                    if chain[taken] == "__annotations__":
+                if chain[position] in _MODULE_MACHINERY:
+                    if chain[position] == "__annotations__":
                         self._add_module_annotations(f"{where} {'.'.join(path)}", value)
-                        self._note_covered(chain, taken)
+                        self._note_covered(chain, position)
                     return
-                module, name = value, chain[taken]
+                module, name = value, chain[position]
                 value = self._look_up(vars(module), name)
-                taken += 1
+                position += 1
                 if value is MISSING:
                     value = self._made_by(module, name)
                 if name not in vars(module) or not is_library_class(type(module)):
                     self._add_makers(f"{where} {'.'.join(path)}", module)
                 continue
-            step = namespaces.step(value, chain, taken)
+            step = namespaces.step(value, chain, position)
             if step is None:
                 break
             self.note_read(step.owner, step.name, step.value)
             for cls in step.classes:
                 self.note_read(cls, step.name, vars(cls).get(step.name, MISSING))
-            value, taken = step.value, step.taken
-        self._link_end(where, value, chain, taken)
+            value, position = step.value, step.position
+        self._link_end(where, value, chain, position)
 
     def _follow_library(
-        self, where: str, value: Any, chain: AttributePath, taken: int, *, is_imported: bool = False
+        self,
+        where: str,
+        value: Any,
+        chain: AttributePath,
+        position: int,
+        *,
+        is_imported: bool = False,
     ) -> None:
         """Adds a library module by name, and the object at the end of a path if it counts by value.
 
@@ -422,31 +428,33 @@ class References:
             loaded yet.
         """
         if not is_imported:
-            self.add(f"{where} {'.'.join(chain[:taken])}", value)
-        start = taken
-        while is_a(value, ModuleType) and taken < len(chain):
-            if third_party_attributes.describes_machine(value, chain[taken]):
-                found = third_party_attributes.look_up(value, chain[taken])
+            self.add(f"{where} {'.'.join(chain[:position])}", value)
+        start = position
+        while is_a(value, ModuleType) and position < len(chain):
+            if third_party_attributes.describes_machine(value, chain[position]):
+                found = third_party_attributes.look_up(value, chain[position])
                 if not is_a(found, ModuleType) and not third_party_attributes.is_users(found):
-                    if callable(found) and chain[taken] in vars(value):
-                        self._look_up(vars(value), chain[taken])  # so that a later patch is noticed
+                    if callable(found) and chain[position] in vars(value):
+                        self._look_up(
+                            vars(value), chain[position]
+                        )  # so that a later patch is noticed
                     break
             if not is_library_module(value):
                 # A user module inside the library is followed like any user module.
-                self._follow(where, value, chain, taken)
+                self._follow(where, value, chain, position)
                 return
-            module, name = value, chain[taken]
+            module, name = value, chain[position]
             value = third_party_attributes.look_up(module, name)
             if name in vars(module) or value is MISSING:
                 value = self._look_up(vars(module), name)
-            taken += 1
+            position += 1
         if value is not MISSING and third_party_attributes.is_users(value):
-            self._link_end(where, value, chain, taken)
+            self._link_end(where, value, chain, position)
             return
         self._note_covered(chain, start)
         if value is MISSING or is_a(value, ModuleType):
             return
-        label = f"{where} {spelled(chain[:taken])}"
+        label = f"{where} {spelled(chain[:position])}"
         if is_a(value, type) and is_library_class(value):
             self._classes.append(value)
         if third_party_attributes.is_plain(value):
@@ -520,23 +528,23 @@ class References:
         """Records a lookup: the references are valid as long as the name refers to this value."""
         self._reads[id(namespace), name] = (namespace, name, value)
 
-    def _link_end(self, where: str, value: Any, chain: AttributePath, taken: int) -> None:
-        """Adds the first object on a path that is no namespace. `taken` steps of the path lead to this object."""
-        label = f"{where} {spelled(chain[:taken])}"
+    def _link_end(self, where: str, value: Any, chain: AttributePath, position: int) -> None:
+        """Adds the first object on a path that is no namespace. The steps before `position` lead to it."""
+        label = f"{where} {spelled(chain[:position])}"
         path = project_paths.in_project(value, self._globals)
         if path is not None:
             self.references[f"{label} in the project"] = path
             return
         self.add(label, value)
         if _is_user_code(value):
-            self._add_read_part(label, value, chain, taken)
-        elif taken == len(chain) or is_a(value, type) or is_a(value, FunctionType):
-            self._note_covered(chain, taken - 1)  # library code
+            self._add_read_part(label, value, chain, position)
+        elif position == len(chain) or is_a(value, type) or is_a(value, FunctionType):
+            self._note_covered(chain, position - 1)  # library code
 
-    def _add_read_part(self, label: str, value: Any, chain: AttributePath, taken: int) -> None:
+    def _add_read_part(self, label: str, value: Any, chain: AttributePath, position: int) -> None:
         """Adds the docstring, annotations, name or subclasses of user code that a path reads."""
         is_class = is_a(value, type)
-        asked = chain[taken] if taken < len(chain) else ""
+        asked = chain[position] if position < len(chain) else ""
         is_passed = is_class and (
             asked == "__dict__" or (not asked and (self.passed is None or chain in self.passed))
         )
@@ -562,10 +570,10 @@ class References:
             self.compute(f"{label}.__annotations__", hints_of, value, *fixed_hints(value))
         else:
             return
-        self._note_covered(chain, taken)
+        self._note_covered(chain, position)
 
-    def _note_covered(self, chain: AttributePath, taken: int) -> None:
-        self.covered.update(chain[:end] for end in range(taken + 1, len(chain) + 1))
+    def _note_covered(self, chain: AttributePath, position: int) -> None:
+        self.covered.update(chain[:end] for end in range(position + 1, len(chain) + 1))
 
 
 def _made_attribute(module: ModuleType, name: str) -> object:

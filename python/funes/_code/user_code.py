@@ -36,6 +36,8 @@ import os
 import sys
 from functools import lru_cache
 
+from funes._entries.main_module import MAINS
+
 _tracked_packages: set[str] = set()
 
 
@@ -98,7 +100,7 @@ def _verdict(module: str, filename: str) -> bool:
         return True
     if _is_file(filename):
         files = [filename]
-    elif filename and module in ("__main__", "__mp_main__"):
+    elif filename and module in MAINS:
         files = []  # code typed at a prompt, wherever the program with the prompt is installed
     else:
         files = _files_of(module)

@@ -41,7 +41,7 @@ def of(memo: Memo[Any, Any], definition: str) -> Content:
         "functions": [memo._identity],
         "parameters": parameters_of(memo),
         "keywords": keywords_of(memo),
-        "reading": memo._core.reading(memo) if is_present else None,
+        "read_parts": memo._core.read_parts(memo) if is_present else None,
         **(graph or {"nodes": []}),
     }
 

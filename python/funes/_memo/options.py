@@ -175,9 +175,9 @@ def _dependencies(_option: str, value: Any) -> tuple[Any, ...]:
     several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not several:
         return ()
-    from funes._code.depends_on import taken
+    from funes._code.depends_on import parse
 
-    return taken(several)
+    return parse(several)
 
 
 def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:

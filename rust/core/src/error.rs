@@ -10,7 +10,7 @@ use crate::store::ENTRY_VERSION;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The reason why an operation failed. A damaged entry is not an error but a result of reading, see
-/// [`crate::store::Reading`].
+/// [`crate::store::ReadOutcome`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused: full disk, missing permission, too many open files. It may

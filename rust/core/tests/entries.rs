@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Head, Key, Pickle, Reading, SigningKey, Span, Store};
+use funes_core::store::{Content, Head, Key, Pickle, ReadOutcome, SigningKey, Span, Store};
 use serde_json::Value as Json;
 
 fn vectors() -> Vec<Json> {
@@ -59,13 +59,13 @@ fn files_are_read_and_written_as_the_reference_does() {
         let path = store.path(&key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &file).unwrap();
-        let Reading::Found(entry) = store.read(&key).unwrap() else { panic!("{name}") };
+        let ReadOutcome::Found(entry) = store.read(&key).unwrap() else { panic!("{name}") };
         assert_eq!(entry.body(), body, "{name}");
         assert_eq!((entry.footer().head(), entry.footer().fast()), (head, fast), "{name}");
 
         let other = plain.clone().with_signing_key(SigningKey::new(b"another key"));
         assert!(matches!(other.read(&key), Err(Error::Foreign { .. })), "{name}");
-        assert!(matches!(plain.read(&key), Ok(Reading::Found(_))), "{name}");
+        assert!(matches!(plain.read(&key), Ok(ReadOutcome::Found(_))), "{name}");
 
         fs::remove_file(&path).unwrap();
         let content = Content { body: &[&body], head, fast };

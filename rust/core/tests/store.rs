@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Damage, Definition, Head, Key, Pickle, Reading, Span, Store};
+use funes_core::store::{Content, Damage, Definition, Head, Key, Pickle, ReadOutcome, Span, Store};
 use tempfile::TempDir;
 
 const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Reads with each method, and asserts that the results agree.
-    fn read(&self) -> Reading {
+    fn read(&self) -> ReadOutcome {
         let reading = self.store.read(&key()).unwrap();
         for other in [self.store.read_expecting_miss(&key()), self.store.read_refreshed(&key())] {
             assert_eq!(discriminant(&other.unwrap()), discriminant(&reading));
@@ -86,7 +86,7 @@ fn key() -> Key<'static> {
 
 fn body(store: &Store, key: &Key) -> Vec<u8> {
     match store.read(key).unwrap() {
-        Reading::Found(entry) => entry.body().to_vec(),
+        ReadOutcome::Found(entry) => entry.body().to_vec(),
         other => panic!("{other:?}"),
     }
 }
@@ -116,14 +116,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
     for durable in [false, true] {
         let place = Place::new();
-        assert!(matches!(place.read(), Reading::Absent));
+        assert!(matches!(place.read(), ReadOutcome::Absent));
         let buffers = &[Span { offset: 1, length: 3 }];
         let fast = Pickle { bytes: b"fast.", buffers };
         let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
         let content = Content { body: &[BODY], head: Some(head), fast: Some(fast) };
         assert!(place.store.write(&key(), &content, durable).unwrap());
 
-        let Reading::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
+        let ReadOutcome::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
             panic!("it was written");
         };
         assert_eq!((entry.footer().head(), entry.footer().fast()), (content.head, content.fast));
@@ -135,7 +135,7 @@ fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
         // bytes.
         let other = Key::new("double", ARGUMENTS, ARGUMENTS).unwrap();
         assert!(place.store.write_again(&other, entry.body(), entry.footer(), durable).unwrap());
-        let Reading::Found(again) = place.store.read(&other).unwrap() else { panic!("it was written") };
+        let ReadOutcome::Found(again) = place.store.read(&other).unwrap() else { panic!("it was written") };
         assert_eq!((again.footer().head(), again.footer().fast()), (content.head, content.fast));
         assert_eq!(again.body(), BODY);
         let unnamed =
@@ -147,7 +147,7 @@ fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
 #[test]
 fn reading_creates_nothing() {
     let place = Place::new();
-    assert!(matches!(place.read(), Reading::Absent));
+    assert!(matches!(place.read(), ReadOutcome::Absent));
     assert!(!place.store.remove(&key()).unwrap());
     assert_eq!(place.store.set_aside(&key()).unwrap(), None);
     assert!(place.entries().is_empty());
@@ -212,9 +212,9 @@ fn a_reader_sees_a_complete_entry_or_none() {
             let writer = scope.spawn(|| place.put(&key, &large));
             while !writer.is_finished() {
                 match place.store.read(&key).unwrap() {
-                    Reading::Absent => {}
-                    Reading::Found(entry) => assert!(entry.body() == large),
-                    Reading::Damaged(damage) => panic!("{damage}"),
+                    ReadOutcome::Absent => {}
+                    ReadOutcome::Found(entry) => assert!(entry.body() == large),
+                    ReadOutcome::Damaged(damage) => panic!("{damage}"),
                 }
             }
         });
@@ -287,7 +287,7 @@ fn an_entry_under_another_name_is_damaged() {
         let path = place.store.path(&other);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(place.entry(), &path).unwrap();
-        assert!(matches!(place.store.read(&other).unwrap(), Reading::Damaged(Damage::Checksum)));
+        assert!(matches!(place.store.read(&other).unwrap(), ReadOutcome::Damaged(Damage::Checksum)));
     }
 }
 
@@ -307,12 +307,12 @@ fn a_damaged_entry_is_quarantined_and_can_be_written_again() {
     let whole = fs::read(place.entry()).unwrap();
     for damaged in [&b""[..], &whole[..10], &[0; 500]] {
         fs::write(place.entry(), damaged).unwrap();
-        assert!(matches!(place.read(), Reading::Damaged(_)));
+        assert!(matches!(place.read(), ReadOutcome::Damaged(_)));
         // Writing does not replace a damaged entry; only the quarantine makes room.
         assert!(!place.write(BODY));
         assert_eq!(place.store.set_aside(&key()).unwrap(), Some(place.damaged()));
         assert_eq!(fs::read(place.damaged()).unwrap(), damaged);
-        assert!(matches!(place.read(), Reading::Absent));
+        assert!(matches!(place.read(), ReadOutcome::Absent));
         assert!(place.write(BODY));
         assert_eq!(place.body(), BODY);
     }
@@ -352,13 +352,13 @@ fn a_file_of_absurd_length_is_damage_and_is_not_loaded() {
     // A sparse file takes no space.
     let file = fs::File::options().write(true).open(place.entry()).unwrap();
     file.set_len(1 << 40).unwrap();
-    assert!(matches!(place.read(), Reading::Damaged(Damage::Ending)));
+    assert!(matches!(place.read(), ReadOutcome::Damaged(Damage::Ending)));
 
     // A large file that ends with an entry is not read as that entry.
     let place = Place::with_entry();
     let whole = [vec![0; 2 << 20], fs::read(place.entry()).unwrap()].concat();
     fs::write(place.entry(), whole).unwrap();
-    assert!(matches!(place.read(), Reading::Damaged(Damage::Length)));
+    assert!(matches!(place.read(), ReadOutcome::Damaged(Damage::Length)));
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn remove_returns_whether_there_was_an_entry() {
     let place = Place::with_entry();
     assert!(place.store.remove(&key()).unwrap());
     assert!(!place.store.remove(&key()).unwrap());
-    assert!(matches!(place.read(), Reading::Absent));
+    assert!(matches!(place.read(), ReadOutcome::Absent));
     assert!(place.write(BODY));
 }
 
@@ -394,7 +394,7 @@ fn only_entries_are_listed_in_order() {
 fn a_folder_with_the_name_of_an_entry_is_a_miss() {
     let place = Place::with_empty_folder();
     fs::create_dir(place.entry()).unwrap();
-    assert!(matches!(place.read(), Reading::Absent));
+    assert!(matches!(place.read(), ReadOutcome::Absent));
     assert!(!place.write(BODY));
     assert_eq!(place.store.set_aside(&key()).unwrap(), None);
     assert!(place.entry().is_dir());
@@ -408,7 +408,7 @@ fn a_file_where_a_folder_should_be_is_a_miss_and_an_error_to_write() {
         let obstacle = place.entry().ancestors().nth(level).unwrap().to_owned();
         fs::create_dir_all(obstacle.parent().unwrap()).unwrap();
         fs::write(&obstacle, "in the way").unwrap();
-        assert!(matches!(place.read(), Reading::Absent));
+        assert!(matches!(place.read(), ReadOutcome::Absent));
         assert!(!place.store.remove(&key()).unwrap());
         assert!(place.entries().is_empty());
         for durable in [false, true] {
@@ -442,7 +442,7 @@ mod unix {
         fs::rename(place.entry(), &elsewhere).unwrap();
         for target in [elsewhere.clone(), place.folder.path().join("nothing"), place.entry()] {
             symlink(&target, place.entry()).unwrap();
-            assert!(matches!(place.read(), Reading::Absent));
+            assert!(matches!(place.read(), ReadOutcome::Absent));
             assert_eq!(place.store.set_aside(&key()).unwrap(), None);
             assert!(!place.write(BODY));
             assert!(place.entries().is_empty());
@@ -465,7 +465,7 @@ mod unix {
         let place = Place::with_empty_folder();
         let status = Command::new("mkfifo").arg(place.entry()).status().unwrap();
         assert!(status.success());
-        assert!(matches!(place.read(), Reading::Absent));
+        assert!(matches!(place.read(), ReadOutcome::Absent));
         assert!(!place.write(BODY));
         fs::remove_file(place.entry()).unwrap();
 
@@ -473,7 +473,7 @@ mod unix {
         let socket = place.folder.path().join("s");
         let _listener = UnixListener::bind(&socket).unwrap();
         fs::rename(socket, place.entry()).unwrap();
-        assert!(matches!(place.read(), Reading::Absent));
+        assert!(matches!(place.read(), ReadOutcome::Absent));
     }
 
     #[test]

@@ -81,7 +81,7 @@ hooks! {
     // Definitions.
     DESCRIBE = "describe";
     IS_CODE = "is_code";
-    REASON_FOR_DOUBT = "reason_for_doubt";
+    REASON_FOR_DISTRUST = "reason_for_distrust";
     IS_USER_CODE = "is_user_code";
     RESOLVE_LAZY_IMPORTS = "resolve_lazy_imports";
     /// The marker of a missing name.

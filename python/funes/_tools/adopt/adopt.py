@@ -21,7 +21,7 @@ from funes._tools.adopt.translation import (
     Translation,
     hash_of,
     is_faithful,
-    reading_in,
+    read_parts_in,
 )
 from funes._warnings import one_line
 from funes.errors import AdoptionError
@@ -54,7 +54,7 @@ class Adoption(NamedTuple):
     parameters: Parameters | None
     #: The parts that the source version's code reads of the code of its arguments, in bits of
     #: `read_parts`; None if they are not known.
-    reading: int | None
+    read_parts: int | None
 
     def changes(self) -> list[Change] | None:
         """Lists the changes since the source version; None if they are not recorded."""
@@ -127,8 +127,8 @@ class Adoption(NamedTuple):
         keeps_hashes = (
             self.parameters is not None
             and translation.keeps_hashes(self.parameters)
-            and self.reading is not None
-            and self.reading == self.subject.reading
+            and self.read_parts is not None
+            and self.read_parts == self.subject.read_parts
         )
         paths: dict[str, str] = {}
         for stored in self.source.entries():
@@ -163,12 +163,12 @@ class Adoption(NamedTuple):
         large_arguments.resolve(self.subject.store, whole)
         before = whole["input"]
         known = self.parameters or [name for name in before if name != "global_seed"]
-        if not is_faithful(known, before, arguments, self.reading):
+        if not is_faithful(known, before, arguments, self.read_parts):
             raise AdoptionError(_unfaithful(before))
         if self.parameters is None:
             self.translation.check(known)
         after = self.translation.inputs(before)
-        return hash_of(self.translation.parameters, after, self.subject.reading)
+        return hash_of(self.translation.parameters, after, self.subject.read_parts)
 
 
 def adopt(memo: Memo[Any, Any], old: str, **how: Any) -> AdoptionResult:
@@ -200,8 +200,8 @@ def plan(
     before = _parameters(source)
     if before is not None:
         translation.check(before)
-    reading = reading_in(source.description or {})
-    return Adoption(subject, source, name, translation, before, reading)
+    read_parts = read_parts_in(source.description or {})
+    return Adoption(subject, source, name, translation, before, read_parts)
 
 
 def _source(subject: Subject, old: str, function: str | None) -> StoredVersion:

@@ -23,7 +23,7 @@ class Subject(NamedTuple):
     parameters: Parameters
     #: The parts that the function's code reads of the code of its arguments, in bits of
     #: `funes._code.read_parts`; None if they are not known.
-    reading: int | None
+    read_parts: int | None
     #: The content of the version's `definition.json`; None for a version that is stored already.
     content: Content | None
     shared: bool
@@ -44,7 +44,7 @@ def subject_of(memo: Memo[Any, Any]) -> Subject:
         function=memo._function_name,
         definition=definition,
         parameters=definition_record.parameters_of(memo),
-        reading=memo._core.reading(memo),
+        read_parts=memo._core.read_parts(memo),
         identity=memo._identity,
         content=definition_record.of(memo, definition),
         shared=memo._options.shared,

@@ -124,34 +124,34 @@ class Translation(NamedTuple):
 
 
 #: All combinations of the bits of `funes._code.read_parts` for parts of code that code may read.
-_READINGS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
+_ALL_READ_PARTS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
 
 
-def reading_in(content: Mapping[str, Any]) -> int | None:
+def read_parts_in(content: Mapping[str, Any]) -> int | None:
     """Returns the parts that a version's code reads of the code of its arguments; None if not recorded.
 
     Args:
         content: The content of `definition.json`.
     """
-    reading = content.get("reading")
-    return reading if type(reading) is int and reading in _READINGS else None
+    read_parts = content.get("read_parts")
+    return read_parts if type(read_parts) is int and read_parts in _ALL_READ_PARTS else None
 
 
-def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | None) -> str:
+def hash_of(parameters: Parameters, inputs: Mapping[str, Any], read_parts: int | None) -> str:
     """Returns the argument hash that a call has in a version.
 
     Args:
         parameters: The parameters of the version.
         inputs: The arguments of the call, by name.
-        reading: The parts that the version's code reads of the code of its arguments; None if they are
+        read_parts: The parts that the version's code reads of the code of its arguments; None if they are
             not known.
 
     Raises:
-        AdoptionError: `reading` is None, and the hash depends on it.
+        AdoptionError: `read_parts` is None, and the hash depends on it.
     """
     hashes = {
         hash_arguments(list(parameters), inputs, each)
-        for each in (_READINGS if reading is None else (reading,))
+        for each in (_ALL_READ_PARTS if read_parts is None else (read_parts,))
     }
     if len(hashes) > 1:
         raise AdoptionError(
@@ -162,7 +162,7 @@ def hash_of(parameters: Parameters, inputs: Mapping[str, Any], reading: int | No
 
 
 def is_faithful(
-    parameters: Parameters, inputs: Mapping[str, Any], arguments: str, reading: int | None
+    parameters: Parameters, inputs: Mapping[str, Any], arguments: str, read_parts: int | None
 ) -> bool:
     """Returns whether the input of an entry equals the arguments of the call.
 
@@ -173,13 +173,13 @@ def is_faithful(
         parameters: The parameters of the version that stored the entry.
         inputs: The input that was read from the entry.
         arguments: The argument hash of the entry.
-        reading: The parts that the version's code reads of the code of its arguments; None if they are
+        read_parts: The parts that the version's code reads of the code of its arguments; None if they are
             not known.
     """
     try:
         return any(
             hash_arguments(list(parameters), inputs, each) == arguments
-            for each in (_READINGS if reading is None else (reading,))
+            for each in (_ALL_READ_PARTS if read_parts is None else (read_parts,))
         )
     except (
         Exception

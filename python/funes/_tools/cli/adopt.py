@@ -13,7 +13,7 @@ from funes._results.stored import StoredVersion
 from funes._tools.adopt.adopt import plan
 from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject
-from funes._tools.adopt.translation import reading_in
+from funes._tools.adopt.translation import read_parts_in
 from funes._tools.cli import options, resolve
 from funes._tools.cli.diff import print_changes, rows_of
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
@@ -166,7 +166,7 @@ def _recorded(version: StoredVersion) -> Subject:
         identity=version.function._identity,
         definition=version.definition,
         parameters=parameters,
-        reading=reading_in(content),
+        read_parts=read_parts_in(content),
         content=None,
         shared=is_shared(version.folder),
         is_durable=lambda seconds: seconds >= SYNC_AFTER_SECONDS,

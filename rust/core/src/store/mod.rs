@@ -4,16 +4,16 @@
 //! never replaced in place. Files may be deleted, copied and merged by hand at any time.
 //!
 //! ```
-//! use funes_core::store::{Content, Key, Reading, Store};
+//! use funes_core::store::{Content, Key, ReadOutcome, Store};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! let store = Store::new(folder.path())?;
 //! let (definition, arguments) = ("0".repeat(40), "1".repeat(40));
 //! let key = Key::new("double", &definition, &arguments)?;
-//! assert!(matches!(store.read(&key)?, Reading::Absent));
+//! assert!(matches!(store.read(&key)?, ReadOutcome::Absent));
 //!
 //! assert!(store.write(&key, &Content::new(&[b"\x80\x05K*."]), false)?);
-//! let Reading::Found(entry) = store.read(&key)? else { panic!("it was written") };
+//! let ReadOutcome::Found(entry) = store.read(&key)? else { panic!("it was written") };
 //! assert_eq!(entry.body(), b"\x80\x05K*.");
 //! # Ok::<(), funes_core::error::Error>(())
 //! ```
@@ -51,7 +51,7 @@ pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing};
 pub use mapped::MapFile;
 pub use permissions::Access;
-pub use read::Reading;
+pub use read::ReadOutcome;
 pub use verified::Verify;
 
 use read::ReadPolicy;
@@ -133,16 +133,16 @@ impl Store {
     /// After an error, the file must stay in place. The error means that the file cannot be read
     /// now (too many open files, no permission, a failing disk), cannot be read by this version
     /// ([`Error::OtherVersion`]), or was not signed with the signing key ([`Error::Foreign`]). Only
-    /// a file that is [`Reading::Damaged`] belongs into the quarantine.
-    pub fn read(&self, key: &Key) -> Result<Reading> {
+    /// a file that is [`ReadOutcome::Damaged`] belongs into the quarantine.
+    pub fn read(&self, key: &Key) -> Result<ReadOutcome> {
         self.read_with(key, self.verify)
     }
 
     /// Reads an entry like [`Store::read`], but is optimised for a miss: it takes half the time on
     /// a miss, and a quarter more on a hit.
-    pub fn read_expecting_miss(&self, key: &Key) -> Result<Reading> {
+    pub fn read_expecting_miss(&self, key: &Key) -> Result<ReadOutcome> {
         match self.path(key).symlink_metadata() {
-            Err(error) if open::is_absence(&error) => Ok(Reading::Absent),
+            Err(error) if open::is_absence(&error) => Ok(ReadOutcome::Absent),
             _ => self.read(key),
         }
     }
@@ -152,7 +152,7 @@ impl Store {
     /// The client of a network file system caches for up to 30 s that a name is missing. If the
     /// folder is opened, the client asks the server for changes (close-to-open consistency of NFS).
     /// It does not list the folder.
-    pub fn read_refreshed(&self, key: &Key) -> Result<Reading> {
+    pub fn read_refreshed(&self, key: &Key) -> Result<ReadOutcome> {
         // On a local disk this takes one or two microseconds, as long as asking whether the disk is
         // local. Errors are ignored: the read below reports them if they matter.
         drop(std::fs::read_dir(self.folder(&key.definition())));
@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// Reads an entry and verifies every byte of it, even if this process has verified it before.
-    pub fn check(&self, key: &Key) -> Result<Reading> {
+    pub fn check(&self, key: &Key) -> Result<ReadOutcome> {
         self.read_with(key, Verify::Always)
     }
 
@@ -168,7 +168,7 @@ impl Store {
         files::Real { access: self.access }
     }
 
-    fn read_with(&self, key: &Key, verify: Verify) -> Result<Reading> {
+    fn read_with(&self, key: &Key, verify: Verify) -> Result<ReadOutcome> {
         read::read(&self.path(key), key, ReadPolicy { signing_key: self.signing_key.as_ref(), verify, map: self.map })
     }
 
@@ -216,13 +216,12 @@ impl Store {
     /// again after the caller read it.
     pub fn set_aside(&self, key: &Key) -> Result<Option<PathBuf>> {
         match self.read(key) {
-            Ok(Reading::Damaged(_)) => {
+            Ok(ReadOutcome::Damaged(_)) => {
                 let (path, aside) = (self.path(key), key.damaged_path(&self.root));
                 remove::set_aside(&self.files(), &self.root, &path, aside)
             }
-            Ok(Reading::Absent | Reading::Found(_)) | Err(Error::OtherVersion { .. } | Error::Foreign { .. }) => {
-                Ok(None)
-            }
+            Ok(ReadOutcome::Absent | ReadOutcome::Found(_))
+            | Err(Error::OtherVersion { .. } | Error::Foreign { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

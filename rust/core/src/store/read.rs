@@ -28,7 +28,7 @@ const LARGE: u64 = 256 << 10;
 
 /// The result of reading an entry.
 #[derive(Debug)]
-pub enum Reading {
+pub enum ReadOutcome {
     /// There is no file, or another object: a link, a pipe, a device, a folder. The reader neither
     /// follows nor changes such an object.
     Absent,
@@ -46,18 +46,18 @@ pub(super) struct ReadPolicy<'a> {
     pub(super) map: Option<MapFile>,
 }
 
-pub(super) fn read(path: &Path, key: &Key, policy: ReadPolicy) -> error::Result<Reading> {
+pub(super) fn read(path: &Path, key: &Key, policy: ReadPolicy) -> error::Result<ReadOutcome> {
     let loaded = match load(path, key, policy) {
         // Another host has replaced the folder or the file. Opening it again asks the server.
         Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => load(path, key, policy),
         other => other,
     };
     let Some(entry) = loaded.context("read", path)? else {
-        return Ok(Reading::Absent);
+        return Ok(ReadOutcome::Absent);
     };
     match entry {
-        Ok(entry) => Ok(Reading::Found(entry)),
-        Err(Fault::Damaged(damage)) => Ok(Reading::Damaged(damage)),
+        Ok(entry) => Ok(ReadOutcome::Found(entry)),
+        Err(Fault::Damaged(damage)) => Ok(ReadOutcome::Damaged(damage)),
         Err(Fault::Foreign) => Err(Error::Foreign { path: path.to_owned() }),
         Err(Fault::OtherVersion(version)) => Err(Error::OtherVersion { path: path.to_owned(), version }),
     }

@@ -11,7 +11,7 @@ use crate::call::core::Core;
 use crate::call::signature::{Arguments, SEED};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::Definition;
-use crate::hash::walk::{Definitions, Found, Reading, Walk};
+use crate::hash::walk::{Definitions, Found, ReadParts, Walk};
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
@@ -105,14 +105,14 @@ impl Core {
         subject: &mut String,
     ) -> Walked<Encoded<'py>> {
         let py = memo.py();
-        let reading = current.reading();
-        let mut walk = Walk::new(py, Definitions::settled(None, reading));
+        let read_parts = current.read_parts();
+        let mut walk = Walk::new(py, Definitions::settled(None, read_parts));
         self.write_arguments(&mut walk, arguments, subject)?;
-        if walk.reads & !reading != 0 {
-            self.encode_again(reading, &mut walk, arguments, subject)?;
+        if walk.read_parts & !read_parts != 0 {
+            self.encode_again(read_parts, &mut walk, arguments, subject)?;
         }
         if let Some(rare) = &walk.rare {
-            Self::warn_of(memo, &rare.doubts)?;
+            Self::warn_of(memo, &rare.warnings)?;
         }
         Ok(Encoded { found: walk.found, bytes: walk.encoder.into_bytes() })
     }
@@ -122,14 +122,14 @@ impl Core {
     #[cold]
     fn encode_again<'py>(
         &self,
-        mut reading: Reading,
+        mut read_parts: ReadParts,
         walk: &mut Walk<'py>,
         arguments: &Arguments<'py>,
         subject: &mut String,
     ) -> Walked {
-        while walk.reads & !reading != 0 {
-            reading |= walk.reads;
-            *walk = Walk::new(walk.py, Definitions::settled(None, reading));
+        while walk.read_parts & !read_parts != 0 {
+            read_parts |= walk.read_parts;
+            *walk = Walk::new(walk.py, Definitions::settled(None, read_parts));
             self.write_arguments(walk, arguments, subject)?;
         }
         Ok(())
@@ -160,10 +160,10 @@ impl Core {
                     walk.encoder.atom(tags::ABSENT);
                     return Ok(());
                 }
-                let known = walk.rare.as_ref().map_or(0, |rare| rare.doubts.len());
+                let known = walk.rare.as_ref().map_or(0, |rare| rare.warnings.len());
                 walk.whole(value).inspect_err(|_| *subject = format!("argument '{}'", name.bind(py)))?;
                 if let Some(rare) = &mut walk.rare {
-                    for warning in &mut rare.doubts[known..] {
+                    for warning in &mut rare.warnings[known..] {
                         warning.insert_str(0, &format!("argument '{}' -> ", name.bind(py)));
                     }
                 }

@@ -83,7 +83,7 @@ impl Core {
             hex.clone_from(&required.definition);
         }
         let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
-        Self::warn_of(memo, &definition.get().doubts)?;
+        Self::warn_of(memo, &definition.get().warnings)?;
         let current = Bound::new(py, CurrentDefinition::new(self.owner, hex, definition.unbind(), extras))
             .map_err(WalkError::interrupted)?;
         self.replace(current.clone());
@@ -94,11 +94,11 @@ impl Core {
     /// functions and classes among the arguments.
     pub(super) fn definitions(&self, py: Python<'_>, call: Option<&Call>) -> Vec<Py<Definition>> {
         let own = match call {
-            Some(call) => Some(call.current.get().rests_on.clone_ref(py)),
+            Some(call) => Some(call.current.get().definition.clone_ref(py)),
             None if is_finalizing(py) => None,
             // With an outdated one, an edit before the call would be taken for a change by the
             // call.
-            None => self.valid_definition(py).map(|current| current.get().rests_on.clone_ref(py)),
+            None => self.valid_definition(py).map(|current| current.get().definition.clone_ref(py)),
         };
         let found = call.into_iter().flat_map(|call| &call.found);
         own.into_iter().chain(found.map(|found| found.clone_ref(py))).collect()

@@ -16,7 +16,7 @@ use crate::call::signature::Signature;
 use crate::definition::changed_state;
 use crate::definition::report;
 use crate::gil_cell::GilCell;
-use crate::hash::walk::Reading;
+use crate::hash::walk::ReadParts;
 use crate::lazy::{field, intern};
 use crate::memory::memory_cache::{MemoryCache, next_owner};
 use crate::memory::usage::Usage;
@@ -95,7 +95,7 @@ impl Core {
     /// that is not known.
     #[staticmethod]
     fn difference(py: Python<'_>, then: &Call, now: &Call) -> Option<String> {
-        let graph = |call: &Call| call.current.get().rests_on.clone_ref(py);
+        let graph = |call: &Call| call.current.get().definition.clone_ref(py);
         report::difference(&graph(then).get().nodes, &graph(now).get().nodes)
     }
 
@@ -158,15 +158,15 @@ impl Core {
     /// no digest.
     fn modules<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyFrozenSet>> {
         let current = self.current_definition(memo).ok();
-        let modules = current.map(|current| current.get().rests_on.get().modules.clone());
+        let modules = current.map(|current| current.get().definition.get().modules.clone());
         PyFrozenSet::new(memo.py(), modules.unwrap_or_default())
     }
 
     /// Returns which parts of other code the code of the definition reads, in bits of
     /// `funes._code.read_parts`.
-    fn reading(&self, memo: &Bound<'_, PyAny>) -> PyResult<Reading> {
+    fn read_parts(&self, memo: &Bound<'_, PyAny>) -> PyResult<ReadParts> {
         let current = self.raising_definition(memo)?;
-        Ok(current.get().reading())
+        Ok(current.get().read_parts())
     }
 
     /// Returns a number that changes whenever earlier results may have been found: on disk, or
@@ -178,7 +178,7 @@ impl Core {
     /// Returns the nodes of the definition in readable form.
     fn graph<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let current = self.raising_definition(memo)?;
-        report::as_objects(memo.py(), &current.get().rests_on.get().nodes)
+        report::as_objects(memo.py(), &current.get().definition.get().nodes)
     }
 
     /// Returns the digest of the definition with the state that calls left behind, which code by

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::definition::graph::Definition;
 use crate::definition::guard::Guard;
-use crate::hash::walk::Reading;
+use crate::hash::walk::ReadParts;
 use crate::memory::memory_cache::Partition;
 use crate::store::description_watch::DescriptionWatch;
 use crate::store::folder_watch::FolderWatch;
@@ -15,7 +15,7 @@ use crate::store::folder_watch::FolderWatch;
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct CurrentDefinition {
     pub(crate) hex: String,
-    pub(crate) rests_on: Py<Definition>,
+    pub(crate) definition: Py<Definition>,
     /// The guard of the values of `depends_on=`, if they can change.
     pub(crate) extras: Option<Guard>,
     /// The part of the memory cache with its results.
@@ -29,11 +29,11 @@ pub(crate) struct CurrentDefinition {
 
 impl CurrentDefinition {
     /// Creates the current definition of the function with the number `owner`.
-    pub(crate) fn new(owner: u64, hex: String, rests_on: Py<Definition>, extras: Option<Guard>) -> Self {
+    pub(crate) fn new(owner: u64, hex: String, definition: Py<Definition>, extras: Option<Guard>) -> Self {
         Self {
             section: Partition::new(owner, &hex),
             hex,
-            rests_on,
+            definition,
             extras,
             watch: FolderWatch::default(),
             has_missed: AtomicBool::new(false),
@@ -42,20 +42,20 @@ impl CurrentDefinition {
     }
 
     /// The parts of other code that the function reads; they also count in its arguments.
-    pub(crate) fn reading(&self) -> Reading {
-        self.rests_on.get().reading
+    pub(crate) fn read_parts(&self) -> ReadParts {
+        self.definition.get().read_parts
     }
 
     /// True if the definition is still valid.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        self.rests_on.get().holds(py, self.extras.as_ref())
+        self.definition.get().holds(py, self.extras.as_ref())
     }
 }
 
 #[pymethods]
 impl CurrentDefinition {
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.rests_on)?;
+        visit.call(&self.definition)?;
         self.extras.as_ref().map_or(Ok(()), |guard| guard.traverse(&visit))
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use crate::definition::changed_state;
 use crate::definition::graph::{Definition, Purpose, is_reachable};
 use crate::gil_cell::GilCell;
-use crate::hash::walk::{Address, Reading, address_of};
+use crate::hash::walk::{Address, ReadParts, address_of};
 use crate::hash::walk_error::Walked;
 
 /// The maximal number of cached definitions. Only objects that their module has by name are cached, so a program rarely
@@ -20,14 +20,17 @@ struct CachedDefinition {
 }
 
 /// The cache, by address and by the parts of code that are read.
-static KNOWN: GilCell<Option<FxHashMap<(Address, Reading), CachedDefinition>>> = GilCell::new(None);
+static KNOWN: GilCell<Option<FxHashMap<(Address, ReadParts), CachedDefinition>>> = GilCell::new(None);
 
 /// Returns the definition of `object`, or `None` if it counts by its name only.
 ///
-/// `reading`: the parts of `object` that the code which receives it reads.
-pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Option<Bound<'py, Definition>>> {
+/// `read_parts`: the parts of `object` that the code which receives it reads.
+pub(crate) fn definition<'py>(
+    object: &Bound<'py, PyAny>,
+    read_parts: ReadParts,
+) -> Walked<Option<Bound<'py, Definition>>> {
     let py = object.py();
-    let key = (address_of(object), reading);
+    let key = (address_of(object), read_parts);
     let found = KNOWN.with(py, |known| {
         let definition = &known.as_ref()?.get(&key)?.definition;
         Some(definition.as_ref().map(|definition| definition.bind(py).clone()))
@@ -39,7 +42,7 @@ pub(crate) fn definition<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> W
     }
     let is_reachable = is_reachable(object);
     let purpose = if is_reachable { Purpose::Kept } else { Purpose::Value };
-    let definition = Definition::of(object, purpose, reading)?;
+    let definition = Definition::of(object, purpose, read_parts)?;
     if is_reachable && !changed_state::is_passing() {
         let known =
             CachedDefinition { definition: definition.clone().map(Bound::unbind), _object: object.clone().unbind() };

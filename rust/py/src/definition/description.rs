@@ -9,7 +9,7 @@ use crate::definition::guard::Before;
 use crate::definition::source;
 use crate::errors;
 use crate::hash::objects::kind_of;
-use crate::hash::walk::Reading;
+use crate::hash::walk::ReadParts;
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::hooks;
 use crate::lazy::{field, intern};
@@ -34,7 +34,7 @@ pub(crate) struct Description<'py> {
     pub(crate) opaque: Bound<'py, PyDict>,
     pub(crate) attributes: Vec<Attributes<'py>>,
     pub(crate) computed: Vec<Computed<'py>>,
-    pub(crate) reading: Reading,
+    pub(crate) read_parts: ReadParts,
     pub(crate) watched: Vec<Watched<'py>>,
 }
 
@@ -54,7 +54,7 @@ impl<'py> Description<'py> {
             opaque: field(object, intern!(py, "opaque"))?,
             attributes: field(object, intern!(py, "attributes"))?,
             computed: field(object, intern!(py, "computed"))?,
-            reading: field(object, intern!(py, "reading"))?,
+            read_parts: field(object, intern!(py, "read_parts"))?,
             watched: field(object, intern!(py, "watched"))?,
         })
     }
@@ -69,7 +69,7 @@ type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
 /// A function that computes a value, and the attributes that determine this value.
 pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Vec<source::Described<'py>>);
 
-pub(crate) fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Walked<Description<'py>> {
+pub(crate) fn describe<'py>(object: &Bound<'py, PyAny>, read_parts: ReadParts) -> Walked<Description<'py>> {
     let py = object.py();
     let is_bare = object.cast::<PyFunction>().is_ok_and(has_no_attributes);
     hooks::RESOLVE_LAZY_IMPORTS
@@ -78,7 +78,7 @@ pub(crate) fn describe<'py>(object: &Bound<'py, PyAny>, reading: Reading) -> Wal
         .map_err(|error| WalkError::raised(py, &format!("resolving what {} imports", kind_of(object)), error))?;
     hooks::DESCRIBE
         .get(py)
-        .and_then(|describe| describe.call1((object, reading, is_bare)))
+        .and_then(|describe| describe.call1((object, read_parts, is_bare)))
         .and_then(|description| Description::of(&description))
         .map_err(|error| {
             if errors::is_unhashable(py, &error) {

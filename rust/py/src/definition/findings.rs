@@ -15,7 +15,7 @@ use crate::definition::description::Computed;
 use crate::definition::guard::Guard;
 use crate::definition::namespace::Namespaces;
 use crate::definition::report::Record;
-use crate::hash::walk::{Address, Reading};
+use crate::hash::walk::{Address, ReadParts};
 use crate::hash::walk_error::WalkError;
 
 /// The results of describing a graph, apart from its encoding.
@@ -29,10 +29,10 @@ pub(crate) struct Findings<'py> {
     /// Values that guards compute again, see `Description`.
     pub(crate) computed: Vec<Computed<'py>>,
     /// The parts of other code that the code reads.
-    pub(crate) reading: Reading,
+    pub(crate) read_parts: ReadParts,
     pub(crate) modules: Vec<String>,
-    pub(crate) doubts: Vec<String>,
-    pub(crate) weakly: Option<String>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) weak_container: Option<String>,
     pub(crate) records: Vec<Record>,
     /// The names that statements of the code change.
     pub(crate) changes: FxHashSet<String>,

@@ -23,7 +23,7 @@ use crate::definition::patched_classes::Patched;
 use crate::definition::report::{self, Record};
 use crate::errors::quietly;
 use crate::hash::reduction::stands_in;
-use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of, entangled};
+use crate::hash::walk::{Address, Definitions, Digests, ReadParts, Walk, address_of, entangled};
 use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
@@ -49,9 +49,9 @@ pub(crate) struct Definition {
     /// The names of the library modules to which the code refers.
     pub(crate) modules: Vec<String>,
     /// Warnings about values that count by type only.
-    pub(crate) doubts: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// The warning about a container with weak references to its keys, if there is one.
-    pub(crate) weakly: Option<String>,
+    pub(crate) weak_container: Option<String>,
     /// The number of distrusted helpers when those of this definition were trusted; `None` if it has none.
     trusted: Option<u64>,
     /// The names that statements of the code change.
@@ -62,36 +62,36 @@ pub(crate) struct Definition {
     /// The digest of every function and class in it, by address; `kept` keeps them alive.
     pub(crate) known: Digests,
     /// The parts of other code that this code reads, and those that the code which receives it reads.
-    pub(crate) reading: Reading,
+    pub(crate) read_parts: ReadParts,
     kept: Vec<Py<PyAny>>,
 }
 
 impl Definition {
     /// Describes `root` and all code that it uses; `None` if it counts by its name only.
     ///
-    /// `reading`: the parts of `root` that the code which receives it as a value reads.
+    /// `read_parts`: the parts of `root` that the code which receives it as a value reads.
     pub(crate) fn of<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
-        reading: Reading,
+        read_parts: ReadParts,
     ) -> Walked<Option<Bound<'py, Self>>> {
         let noted = || changed_state::note_running(root.py()).map_err(WalkError::interrupted);
         // A first change by a call in another thread may have been read before it was recorded.
         for _ in 1..changed_state::ATTEMPTS {
             let before = noted()?;
-            let found = Self::as_noted(root, purpose, reading);
+            let found = Self::as_noted(root, purpose, read_parts);
             if noted()? == before {
                 return found;
             }
         }
-        Self::as_noted(root, purpose, reading)
+        Self::as_noted(root, purpose, read_parts)
     }
 
     /// Describes `root` with the changes of calls that are recorded now, see [`Self::of`].
     fn as_noted<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
-        mut reading: Reading,
+        mut read_parts: ReadParts,
     ) -> Walked<Option<Bound<'py, Self>>> {
         let py = root.py();
         let mut findings = Findings::default();
@@ -99,7 +99,7 @@ impl Definition {
         // If one node reads parts of other code, such as docstrings, they count in all nodes, so the graph is described
         // again.
         let walk = loop {
-            let mut walk = Walk::new(py, Definitions::open(reading));
+            let mut walk = Walk::new(py, Definitions::open(read_parts));
             walk.run(|walk| {
                 findings = Findings::default();
                 root_node = walk.own_definition(root)?;
@@ -108,10 +108,10 @@ impl Definition {
                     .extend(root_node.filter(|_| purpose != Purpose::Shown).map(|node| (node, Way::default())));
                 walk.drain(&mut findings, purpose)
             })?;
-            if findings.reading & !reading == 0 {
+            if findings.read_parts & !read_parts == 0 {
                 break walk;
             }
-            reading |= findings.reading;
+            read_parts |= findings.read_parts;
         };
         let Definitions::Open { nodes, watched, .. } = walk.definitions else { return Ok(None) };
         let Some(root_node) = root_node else { return Ok(None) };
@@ -123,7 +123,7 @@ impl Definition {
         let known: Digests = Arc::new(digests.collect());
         let Some(digest) = settled.digest(root_node) else { return Ok(None) };
         if purpose != Purpose::Shown {
-            trust_memoized(&findings.memoized, &known, reading)?;
+            trust_memoized(&findings.memoized, &known, read_parts)?;
         }
         let trusted = (!findings.memoized.is_empty()).then(|| DISTRUSTED.load(Ordering::Relaxed));
         let (mut guards, mut records) = (findings.guards, findings.records);
@@ -137,7 +137,7 @@ impl Definition {
             for Changing { value, name, counted, written, digest, is_abridged, record, reference } in findings.values {
                 let digest = match digest {
                     Some(digest) => digest,
-                    None => match (guard::digest(&value, &known, reading), &counted) {
+                    None => match (guard::digest(&value, &known, read_parts), &counted) {
                         // It is changing right now, so the value from before counts.
                         (Err(WalkError::Refused(_)), Some(counted)) => counted.digest,
                         // Its library objects cannot be hashed, and count by name.
@@ -151,18 +151,18 @@ impl Definition {
                 });
                 // The digest is known only now if the value holds functions or classes.
                 records[record].references[reference].value.get_or_insert_with(|| counted.digest.to_hex());
-                guards.push(Guard::counted(&value, digest, (name, counted), (&known, reading)));
+                guards.push(Guard::counted(&value, digest, (name, counted), (&known, read_parts)));
             }
             for compute in findings.computed {
-                guards.push(Guard::computed(&compute, &known, reading)?);
+                guards.push(Guard::computed(&compute, &known, read_parts)?);
             }
         }
         let records = report::reachable(records, root_node);
         let definition = Self {
             digest,
             modules: findings.modules,
-            doubts: findings.doubts,
-            weakly: findings.weakly,
+            warnings: findings.warnings,
+            weak_container: findings.weak_container,
             trusted,
             changes: findings.changes,
             nodes: records,
@@ -173,7 +173,7 @@ impl Definition {
                 guards,
             ),
             known,
-            reading,
+            read_parts,
             kept: findings.kept,
         };
         Bound::new(py, definition).map(Some).map_err(WalkError::interrupted)
@@ -193,14 +193,14 @@ impl Definition {
         let definition = Self {
             digest: walk.finish(Domain::Value),
             modules: modules.filter_map(|module| module.extract().ok()).collect(),
-            doubts: Vec::new(),
-            weakly: None,
+            warnings: Vec::new(),
+            weak_container: None,
             trusted: None,
             changes: FxHashSet::default(),
             nodes: Vec::new(),
             guards: Guards::new(py, namespaces.into_vec(), Classes::new(py, classes, Vec::new()), guards),
             known: Digests::default(),
-            reading: 0,
+            read_parts: 0,
             kept: vec![root.clone().unbind()],
         };
         Bound::new(py, definition).map_err(WalkError::interrupted)
@@ -208,25 +208,25 @@ impl Definition {
 
     /// Creates a guard for a value in addition to those of the definition.
     pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
-        Guard::value(value, &self.known, self.reading)
+        Guard::value(value, &self.known, self.read_parts)
     }
 
     /// True if the definition is still valid: all guards hold, and so does the guard `added`.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.trusted.is_none_or(|then| then == DISTRUSTED.load(Ordering::Relaxed))
-            && self.guards.hold(py, &self.known, self.reading)
-            && added.is_none_or(|guard| guard.holds(py, &self.known, self.reading))
+            && self.guards.hold(py, &self.known, self.read_parts)
+            && added.is_none_or(|guard| guard.holds(py, &self.known, self.read_parts))
     }
 
     /// True if it depends on a name in this namespace, class or cell, or on this value.
-    pub(crate) fn rests_on(&self, py: Python<'_>, holder: Address) -> bool {
+    pub(crate) fn depends_on(&self, py: Python<'_>, holder: Address) -> bool {
         self.guards.are_of(py, holder)
     }
 
     /// Returns the differences between the recorded and the current state.
     pub(crate) fn differences(&self, py: Python<'_>) -> Vec<Difference> {
         let mut found = Vec::new();
-        self.guards.differences(py, &self.known, self.reading, &mut found);
+        self.guards.differences(py, &self.known, self.read_parts, &mut found);
         found
     }
 }
@@ -246,12 +246,12 @@ impl Definition {
 static DISTRUSTED: AtomicU64 = AtomicU64::new(0);
 
 /// Refuses a definition if a helper in it would answer with results of earlier code.
-fn trust_memoized(memoized: &[Bound<'_, PyAny>], known: &Digests, reading: Reading) -> Walked {
+fn trust_memoized(memoized: &[Bound<'_, PyAny>], known: &Digests, read_parts: ReadParts) -> Walked {
     for helper in memoized {
         let Some(digest) = known.get(&address_of(helper)) else { continue };
-        let reason: Option<String> = hooks::REASON_FOR_DOUBT
+        let reason: Option<String> = hooks::REASON_FOR_DISTRUST
             .get(helper.py())
-            .and_then(|reason| reason.call1((helper, digest.to_hex(), reading))?.extract())
+            .and_then(|reason| reason.call1((helper, digest.to_hex(), read_parts))?.extract())
             .map_err(|error| WalkError::raised(helper.py(), "asking what a helper has kept", error))?;
         if let Some(reason) = reason {
             DISTRUSTED.fetch_add(1, Ordering::Relaxed);
@@ -267,7 +267,7 @@ pub(crate) fn with_extras(
     py: Python<'_>,
     extras: Option<&Bound<'_, PyTuple>>,
 ) -> Walked<Digest> {
-    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.reading));
+    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.read_parts));
     walk.run(|walk| {
         walk.encoder.put(Sealed::Digest(definition.digest));
         match extras {

@@ -29,7 +29,7 @@ use crate::definition::plain_contents::PlainContents;
 #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
 use crate::definition::seal::Signs;
 use crate::definition::source::{Source, State};
-use crate::hash::walk::{Address, Definitions, Digests, Reading, Walk, address_of};
+use crate::hash::walk::{Address, Definitions, Digests, ReadParts, Walk, address_of};
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::lazy::intern;
 
@@ -107,8 +107,8 @@ impl Guard {
         Ok(())
     }
 
-    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Self> {
-        let digest = digest(value, known, reading)?;
+    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, read_parts: ReadParts) -> Walked<Self> {
+        let digest = digest(value, known, read_parts)?;
         Ok(Self::Value { value: value.clone().unbind(), digest, counted: None, state: None })
     }
 
@@ -117,22 +117,22 @@ impl Guard {
         value: &Bound<'_, PyAny>,
         then: Digest,
         counted: (String, Arc<Counted>),
-        (known, reading): (&Digests, Reading),
+        (known, read_parts): (&Digests, ReadParts),
     ) -> Self {
         // Taken first, so that a change that comes meanwhile is noticed; of no use if the value has changed already.
         let state = State::of(value).ok().flatten();
-        let state = state.filter(|_| digest(value, known, reading).is_ok_and(|now| now == then));
+        let state = state.filter(|_| digest(value, known, read_parts).is_ok_and(|now| now == then));
         Self::Value { value: value.clone().unbind(), digest: then, counted: Some(counted), state }
     }
 
-    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, reading: Reading) -> Walked<Self> {
+    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, read_parts: ReadParts) -> Walked<Self> {
         let (compute, sources) = computed;
         let raised = |error| WalkError::raised(compute.py(), "noting what code reads", error);
         // Read before the value is computed, so that a change during the computation is noticed.
         let from = sources.iter().map(Source::of).collect::<PyResult<Vec<_>>>();
         let value = compute.call0().map_err(raised)?;
         let from = from.ok().filter(|from| !from.is_empty());
-        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, reading)?, from })
+        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, read_parts)?, from })
     }
 
     /// Creates the guard of a dict of attributes. `ignored`: the names in it that do not count.
@@ -141,24 +141,24 @@ impl Guard {
     }
 
     /// True if the object is unchanged, or as the last call left it.
-    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
-        self.held(py, known, reading) != Left::Not
+    pub(crate) fn holds(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
+        self.held(py, known, read_parts) != Left::Not
     }
 
     /// Compares the object with its recorded state, or with the state that the last call left behind.
     #[inline]
-    pub(crate) fn held(&self, py: Python<'_>, known: &Digests, reading: Reading) -> Left {
+    pub(crate) fn held(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> Left {
         match self {
             Self::Function { function, parts, cells } => match compare_parts(function.bind(py), parts) {
                 held if held == Left::Not || cells.is_empty() || holds_cells(py, cells) => held,
                 _ => Left::Not,
             },
-            _ => self.compare_value(py, known, reading),
+            _ => self.compare_value(py, known, read_parts),
         }
     }
 
     #[inline(never)]
-    fn compare_value(&self, py: Python<'_>, known: &Digests, reading: Reading) -> Left {
+    fn compare_value(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> Left {
         let held = |holds| if holds { Left::Fixed } else { Left::Not };
         match self {
             Self::Function { .. } => Left::Not,
@@ -166,7 +166,7 @@ impl Guard {
             Self::Value { state: Some(state), .. } if state.holds(py) => Left::Fixed,
             Self::Value { value, digest: then, counted, .. } => {
                 // A container that is changing has no digest.
-                let now = digest(value.bind(py), known, reading).ok();
+                let now = digest(value.bind(py), known, read_parts).ok();
                 let is_left = || {
                     counted.as_ref().is_some_and(|(_, counted)| {
                         changed_state::value_is_left(py, address_of(value.bind(py)), counted.digest, now)
@@ -180,7 +180,7 @@ impl Guard {
                 }
                 let from = from.as_deref().unwrap_or_default();
                 let tokens: Vec<_> = from.iter().map(|source| source.token(py)).collect();
-                let now = compute.bind(py).call0().ok().and_then(|value| digest(&value, known, reading).ok());
+                let now = compute.bind(py).call0().ok().and_then(|value| digest(&value, known, read_parts).ok());
                 if now == Some(*then) {
                     from.iter().zip(tokens).for_each(|(source, token)| source.note(token));
                 }
@@ -217,7 +217,13 @@ impl Guard {
     }
 
     /// Appends the differences between the recorded and the current state.
-    pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, reading: Reading, found: &mut Vec<Difference>) {
+    pub(crate) fn differences(
+        &self,
+        py: Python<'_>,
+        known: &Digests,
+        read_parts: ReadParts,
+        found: &mut Vec<Difference>,
+    ) {
         match self {
             Self::Function { function, parts, cells } => {
                 let function = function.bind(py);
@@ -245,7 +251,7 @@ impl Guard {
                 Ok(changed) => differences(contents.dict(py).as_any(), changed, found),
                 Err(_) => found.push(Difference::Edit),
             },
-            Self::Value { value, counted, .. } if !self.holds(py, known, reading) => found.push(match counted {
+            Self::Value { value, counted, .. } if !self.holds(py, known, read_parts) => found.push(match counted {
                 Some((name, counted)) => {
                     Difference::Value { value: value.clone_ref(py), name: name.clone(), counted: counted.clone() }
                 }
@@ -307,11 +313,11 @@ pub(crate) fn is_constant(value: &Bound<'_, PyAny>) -> bool {
 
 /// Returns the digest of a value that belongs to a definition.
 pub(crate) fn digest_of(value: &Bound<'_, PyAny>, definition: &Definition) -> Walked<Digest> {
-    digest(value, &definition.known, definition.reading)
+    digest(value, &definition.known, definition.read_parts)
 }
 
-pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests, reading: Reading) -> Walked<Digest> {
-    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone()), reading));
+pub(crate) fn digest(value: &Bound<'_, PyAny>, known: &Digests, read_parts: ReadParts) -> Walked<Digest> {
+    let mut walk = Walk::new(value.py(), Definitions::settled(Some(known.clone()), read_parts));
     walk.run(|walk| walk.whole(value))?;
     Ok(walk.finish(Domain::Value))
 }

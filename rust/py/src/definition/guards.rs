@@ -8,7 +8,7 @@ use crate::definition::guard::Guard;
 use crate::definition::namespace::Namespace;
 #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
 use crate::definition::seal::Seal;
-use crate::hash::walk::{Address, Digests, Reading};
+use crate::hash::walk::{Address, Digests, ReadParts};
 
 /// The guards of a definition, and the seal that stands for them while nothing changes.
 pub(crate) struct Guards {
@@ -35,20 +35,20 @@ impl Guards {
     /// True if all guards hold.
     #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
     #[inline]
-    pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+    pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         if !self.seal.is_whole(py) {
-            return self.compare(py, known, reading);
+            return self.compare(py, known, read_parts);
         }
         let is_held = |&position: &usize| self.namespaces[position].held(py) != Left::Not;
         self.classes.hold(py)
             && self.seal.other_namespaces.iter().all(is_held)
-            && self.seal.other_guards.iter().all(|&position| self.objects[position].holds(py, known, reading))
+            && self.seal.other_guards.iter().all(|&position| self.objects[position].holds(py, known, read_parts))
     }
 
     /// Compares all, and seals the definition if nothing that is not compared at each hit may change unnoticed.
     #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
     #[cold]
-    fn compare(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+    fn compare(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         let recorded = self.seal.record(py, &self.objects);
         let mut is_fixed = true;
         let mut holds = |held: Left, others: &[usize], position: usize| {
@@ -60,7 +60,7 @@ impl Guards {
         let mut guards = self.objects.iter().enumerate();
         let all_hold = namespaces.all(|(position, namespace)| holds(namespace.held(py), other_namespaces, position))
             && self.classes.hold(py)
-            && guards.all(|(position, guard)| holds(guard.held(py, known, reading), other_guards, position));
+            && guards.all(|(position, guard)| holds(guard.held(py, known, read_parts), other_guards, position));
         if all_hold
             && is_fixed
             && let Some(recorded) = recorded
@@ -73,10 +73,10 @@ impl Guards {
     /// True if all guards hold.
     #[cfg(not(all(Py_3_12, not(Py_GIL_DISABLED))))]
     #[inline]
-    pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, reading: Reading) -> bool {
+    pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         self.namespaces.iter().all(|namespace| namespace.held(py) != Left::Not)
             && self.classes.hold(py)
-            && self.objects.iter().all(|guard| guard.holds(py, known, reading))
+            && self.objects.iter().all(|guard| guard.holds(py, known, read_parts))
     }
 
     /// True if a guard compares a name in this namespace, class or cell, or this value.
@@ -87,12 +87,18 @@ impl Guards {
     }
 
     /// Appends the differences between the recorded and the current state.
-    pub(crate) fn differences(&self, py: Python<'_>, known: &Digests, reading: Reading, found: &mut Vec<Difference>) {
+    pub(crate) fn differences(
+        &self,
+        py: Python<'_>,
+        known: &Digests,
+        read_parts: ReadParts,
+        found: &mut Vec<Difference>,
+    ) {
         for namespace in &self.namespaces {
             namespace.differences(py, found);
         }
         for guard in &self.objects {
-            guard.differences(py, known, reading, found);
+            guard.differences(py, known, read_parts, found);
         }
         self.classes.differences(py, found);
     }

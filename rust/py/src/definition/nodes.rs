@@ -33,16 +33,16 @@ impl<'py> Walk<'py> {
     pub(crate) fn definition(&mut self, object: &Bound<'py, PyAny>) -> Walked {
         match &mut self.definitions {
             Definitions::Open { .. } => self.own_definition(object).map(drop),
-            Definitions::Settled { known, met, last, reading } => {
+            Definitions::Settled { known, met, last, read_parts } => {
                 let address = address_of(object);
-                let reading = *reading;
+                let read_parts = *read_parts;
                 let found = last.filter(|(last, _)| *last == address).map(|(_, digest)| digest);
                 let found = found.or_else(|| met.get(&address).copied());
                 if let Some(digest) = found.or_else(|| known.as_ref()?.get(&address).copied()) {
                     self.encoder.put(Sealed::Digest(digest));
                     return Ok(());
                 }
-                let definition = definition_cache::definition(object, reading)?;
+                let definition = definition_cache::definition(object, read_parts)?;
                 self.settled_definition(object, definition)
             }
         }
@@ -58,13 +58,14 @@ impl<'py> Walk<'py> {
             self.named(&describe(object, 0)?.name);
             return Ok(());
         };
-        let Definition { digest, doubts, weakly, reading, .. } = definition.get();
-        if !doubts.is_empty() || weakly.is_some() {
+        let Definition { digest, warnings, weak_container, read_parts, .. } = definition.get();
+        if !warnings.is_empty() || weak_container.is_some() {
             let rare = self.rare();
-            rare.doubts.extend_from_slice(doubts);
-            rare.weakly.extend(weakly.iter().map(|weakly| (address_of(object), weakly.clone())));
+            rare.warnings.extend_from_slice(warnings);
+            rare.weak_containers
+                .extend(weak_container.iter().map(|weak_container| (address_of(object), weak_container.clone())));
         }
-        self.reads |= reading;
+        self.read_parts |= read_parts;
         let digest = *digest;
         if let Definitions::Settled { met, last, .. } = &mut self.definitions
             && let Some((address, digest)) = last.replace((address_of(object), digest))
@@ -79,7 +80,7 @@ impl<'py> Walk<'py> {
 
     /// Encodes a reference to the node of user code, which is described later; encodes other code by its name.
     pub(crate) fn own_definition(&mut self, object: &Bound<'py, PyAny>) -> Walked<Option<NodeId>> {
-        let Definitions::Open { nodes, queue, objects, reading, watched, .. } = &mut self.definitions else {
+        let Definitions::Open { nodes, queue, objects, read_parts, watched, .. } = &mut self.definitions else {
             return Ok(None);
         };
         if let Some(&node) = nodes.get(&address_of(object)) {
@@ -90,7 +91,7 @@ impl<'py> Walk<'py> {
             return Err(WalkError::forbidden(format!("a definition has more than {NODE_LIMIT} functions and classes")));
         }
         let before = Guard::before(object);
-        let description = describe(object, *reading)?;
+        let description = describe(object, *read_parts)?;
         if description.kind == "name" {
             self.named(&description.name);
             return Ok(None);
@@ -186,7 +187,7 @@ impl<'py> Walk<'py> {
         }
         let Described { description, before, .. } = described;
         watch(self.py, &description.attributes, &mut findings.guards)?;
-        findings.reading |= description.reading;
+        findings.read_parts |= description.read_parts;
         findings.computed.extend_from_slice(&description.computed);
         for (class, (names, is_named)) in &description.watched {
             let watched = findings.watched.entry(address_of(class));
@@ -295,9 +296,9 @@ impl<'py> Walk<'py> {
                     }
                     let subject = format!("'{label}', which {} uses", description.name);
                     let text = refusal.text(&subject);
-                    findings.doubts.push(text.clone());
+                    findings.warnings.push(text.clone());
                     if refusal.culprit == Culprit::Weak {
-                        findings.weakly.get_or_insert_with(|| text.clone());
+                        findings.weak_container.get_or_insert_with(|| text.clone());
                     }
                     warning = Some(text);
                 }

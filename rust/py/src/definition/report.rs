@@ -99,7 +99,7 @@ pub(crate) fn as_objects<'py>(py: Python<'py>, records: &[Record]) -> PyResult<B
             let shown = PyDict::new(py);
             if let Some(warning) = &reference.warning {
                 shown.set_item("type", &reference.names)?;
-                shown.set_item("doubt", warning)?;
+                shown.set_item("warning", warning)?;
             } else if !reference.positions.is_empty() {
                 shown.set_item("nodes", &reference.positions)?;
                 if reference.value.is_some() {

@@ -50,7 +50,7 @@ pub(crate) fn is_being_changed(py: Python<'_>, holder: &Py<PyAny>, names: &[Stri
     let is_changed_by = |definition: &Py<Definition>| {
         let definition = definition.get();
         names.iter().any(|name| definition.changes.contains(name))
-            && definition.rests_on(py, holder.as_ptr() as Address)
+            && definition.depends_on(py, holder.as_ptr() as Address)
     };
     !ENDING.get() && RUNNING.with(py, |all| all.iter().any(|running| running.definitions.iter().any(is_changed_by)))
 }

@@ -67,9 +67,9 @@ impl<'py> Walk<'py> {
     ) -> Walked<Bound<'py, PyDict>> {
         let py = self.py;
         let answer = hooks::WITHOUT_CACHES.get(py).and_then(|without| without.call1((object, attributes))?.extract());
-        let (counted, doubts): (Bound<'py, PyDict>, Vec<String>) =
+        let (counted, warnings): (Bound<'py, PyDict>, Vec<String>) =
             answer.map_err(|error| WalkError::raised(py, "finding its cached attributes", error))?;
-        self.rare().doubts.extend(doubts);
+        self.rare().warnings.extend(warnings);
         Ok(counted)
     }
 

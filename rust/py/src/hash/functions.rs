@@ -11,7 +11,7 @@ use crate::call::signature::SEED;
 use crate::definition::graph::{Definition, Purpose};
 use crate::definition::report;
 use crate::hash::containers;
-use crate::hash::walk::{Definitions, Reading, Walk};
+use crate::hash::walk::{Definitions, ReadParts, Walk};
 use crate::hash::walk_error::Walked;
 
 /// Returns the hash of a value, as an argument contributes it to the cache key of a call.
@@ -104,14 +104,14 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
 /// Returns the argument digest of a call whose arguments are given by name.
 ///
 /// `parameters`: the names in the order of the signature, None for an ignored one. If `global_seed`
-/// is not among them, it is taken from `inputs` as the undeclared one. `reading`: the parts of code
-/// that the function inspects, see `Core.reading`.
+/// is not among them, it is taken from `inputs` as the undeclared one. `read_parts`: the parts of code
+/// that the function inspects, see `Core.read_parts`.
 #[pyfunction]
-#[pyo3(signature = (parameters, inputs, reading = 0, /))]
+#[pyo3(signature = (parameters, inputs, read_parts = 0, /))]
 pub(crate) fn hash_arguments(
     parameters: Vec<Option<String>>,
     inputs: &Bound<'_, PyDict>,
-    mut reading: Reading,
+    mut read_parts: ReadParts,
 ) -> PyResult<String> {
     let py = inputs.py();
     let given = |name: &str| inputs.get_item(name).and_then(|value| value.ok_or_else(|| missing(name)));
@@ -122,7 +122,7 @@ pub(crate) fn hash_arguments(
     let declares_seed = parameters.iter().flatten().any(|name| name == SEED);
     let seed = if declares_seed { None } else { inputs.get_item(SEED)? };
     loop {
-        let walk = walked(py, reading, |walk| {
+        let walk = walked(py, read_parts, |walk| {
             let mark = walk.encoder.begin(tags::ARGUMENTS, values.len() + 1);
             for value in values.iter().chain([&seed]) {
                 match value {
@@ -134,10 +134,10 @@ pub(crate) fn hash_arguments(
             Ok(())
         })?;
         // A function among the arguments may inspect the code of another argument.
-        if walk.reads & !reading == 0 {
+        if walk.read_parts & !read_parts == 0 {
             return Ok(Domain::Arguments.hash(&walk.encoder.into_bytes()).to_hex());
         }
-        reading |= walk.reads;
+        read_parts |= walk.read_parts;
     }
 }
 
@@ -145,8 +145,12 @@ fn missing(name: &str) -> PyErr {
     PyKeyError::new_err(name.to_owned())
 }
 
-fn walked<'py>(py: Python<'py>, reading: Reading, write: impl FnMut(&mut Walk<'py>) -> Walked) -> PyResult<Walk<'py>> {
-    let mut walk = Walk::new(py, Definitions::settled(None, reading));
+fn walked<'py>(
+    py: Python<'py>,
+    read_parts: ReadParts,
+    write: impl FnMut(&mut Walk<'py>) -> Walked,
+) -> PyResult<Walk<'py>> {
+    let mut walk = Walk::new(py, Definitions::settled(None, read_parts));
     walk.run(write).map_err(|stop| stop.into_error(py, "value"))?;
     Ok(walk)
 }

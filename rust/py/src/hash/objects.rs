@@ -130,7 +130,7 @@ impl<'py> Walk<'py> {
     /// object.
     #[cold]
     fn refuse_weak_state(&self, class: &Bound<'py, PyAny>) -> Walked {
-        match self.rare.as_ref().and_then(|rare| rare.weakly.get(&address_of(class))) {
+        match self.rare.as_ref().and_then(|rare| rare.weak_containers.get(&address_of(class))) {
             None => Ok(()),
             Some(reason) => {
                 Err(WalkError::refused(format!("its class may store attributes of it elsewhere: {reason}")))

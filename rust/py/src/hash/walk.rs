@@ -38,7 +38,7 @@ pub(crate) struct Walk<'py> {
     /// The definitions of functions and classes in the value that were not known before.
     pub(crate) found: Found<'py>,
     /// The parts of code that functions in the value inspect.
-    pub(crate) reads: Reading,
+    pub(crate) read_parts: ReadParts,
     /// The number of third-party objects that enclose the current object.
     pub(crate) third_party_depth: usize,
     /// True if a third-party object was not written as a full value since this was last reset.
@@ -64,16 +64,16 @@ pub(crate) struct Rare<'py> {
     /// Names of objects that were written by name since this was last emptied.
     pub(crate) names: Vec<String>,
     /// Warnings about parts that were left out or not hashed in full.
-    pub(crate) doubts: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Classes that have a weak container, by address, with the reason to refuse their instances.
-    pub(crate) weakly: FxHashMap<Address, String>,
+    pub(crate) weak_containers: FxHashMap<Address, String>,
     /// The position of the walk, once the value turned out to be deep.
     deep: Option<Deep<'py>>,
 }
 
-/// The parts of code that code inspects (docstrings, names, ...), as bits: `Reading` in
+/// The parts of code that code inspects (docstrings, names, ...), as bits: `ReadParts` in
 /// `funes/_code/node.py`.
-pub(crate) type Reading = u8;
+pub(crate) type ReadParts = u8;
 
 /// The address of an object as a number; it is only compared.
 pub(crate) type Address = usize;
@@ -95,7 +95,7 @@ impl<'py> Walk<'py> {
             third_party_depth: 0,
             is_abridged: false,
             memo: FxHashMap::default(),
-            reads: 0,
+            read_parts: 0,
             kept: SmallVec::new(),
             opened: 0,
             sealed: 0,

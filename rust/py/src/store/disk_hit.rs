@@ -1,6 +1,6 @@
 //! Looks up entries on disk, and loads them without Python code if possible.
 
-use funes_core::store::{Key, Reading};
+use funes_core::store::{Key, ReadOutcome};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -63,9 +63,9 @@ pub(crate) fn recall<'py>(
         ReadHint::Refresh => store.store.read_refreshed(&key),
     };
     let entry = match py.detach(read) {
-        Ok(Reading::Found(entry)) => entry,
-        Ok(Reading::Absent) => return Ok(Err(Recalled::Absent)),
-        Ok(Reading::Damaged(_)) | Err(_) => return Ok(Err(Recalled::NeedsPython)),
+        Ok(ReadOutcome::Found(entry)) => entry,
+        Ok(ReadOutcome::Absent) => return Ok(Err(Recalled::Absent)),
+        Ok(ReadOutcome::Damaged(_)) | Err(_) => return Ok(Err(Recalled::NeedsPython)),
     };
     let plain = match entry.plain_body() {
         // Names of dill and of the program's own module need `funes._entries.pickler`.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use funes_core::error::Error;
-use funes_core::store::{self, Access, Content, Definition, Head, Key, Pickle, Reading, SigningKey, Verify};
+use funes_core::store::{self, Access, Content, Definition, Head, Key, Pickle, ReadOutcome, SigningKey, Verify};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
@@ -246,9 +246,9 @@ impl Store {
 impl Store {
     fn state(&self, key: &Key) -> (&'static str, String) {
         match self.store.check(key) {
-            Ok(Reading::Found(_)) => ("found", String::new()),
-            Ok(Reading::Absent) => ("absent", "there is no file".to_owned()),
-            Ok(Reading::Damaged(damage)) => ("damaged", damage.to_string()),
+            Ok(ReadOutcome::Found(_)) => ("found", String::new()),
+            Ok(ReadOutcome::Absent) => ("absent", "there is no file".to_owned()),
+            Ok(ReadOutcome::Damaged(damage)) => ("damaged", damage.to_string()),
             Err(error) => {
                 let state = match error {
                     Error::Foreign { .. } => "foreign",
@@ -262,9 +262,9 @@ impl Store {
 
     fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
         match py.detach(|| self.store.read(key)).map_err(raised)? {
-            Reading::Absent => Ok(None),
-            Reading::Found(entry) => Entry::new(py, entry).map(Some),
-            Reading::Damaged(damage) => {
+            ReadOutcome::Absent => Ok(None),
+            ReadOutcome::Found(entry) => Entry::new(py, entry).map(Some),
+            ReadOutcome::Damaged(damage) => {
                 let path = self.store.path(key);
                 let message = format!("{} is damaged: {damage}", path.display());
                 Err(DamagedEntryError::new_err(message))

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::definition::changed_state;
 use crate::definition::graph::{Attributes, Described};
-use crate::hash::walk::{Address, Reading};
+use crate::hash::walk::{Address, ReadParts};
 
 /// Digests of functions and classes, by address.
 pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
@@ -25,7 +25,7 @@ pub(crate) enum Definitions<'py> {
         /// The most recent lookup: instances of one class often follow each other.
         last: Option<(Address, Digest)>,
         /// The parts of code that the function that receives the value inspects.
-        reading: Reading,
+        read_parts: ReadParts,
     },
     /// Leaves holes for them and describes them later from a queue, so that a chain of helpers
     /// needs no recursion.
@@ -33,7 +33,7 @@ pub(crate) enum Definitions<'py> {
         nodes: FxHashMap<Address, NodeId>,
         queue: VecDeque<Described<'py>>,
         /// The parts of code that the code of the graph inspects.
-        reading: Reading,
+        read_parts: ReadParts,
         /// The attributes of memorious functions that were replaced by their wrapped functions.
         watched: Vec<Attributes<'py>>,
         /// The objects of the nodes.
@@ -45,16 +45,16 @@ pub(crate) enum Definitions<'py> {
 
 impl Definitions<'_> {
     /// Makes the variant that writes digests; `known` has the ones that are known already.
-    pub(crate) fn settled(known: Option<Digests>, reading: Reading) -> Self {
-        Self::Settled { known, met: FxHashMap::default(), last: None, reading }
+    pub(crate) fn settled(known: Option<Digests>, read_parts: ReadParts) -> Self {
+        Self::Settled { known, met: FxHashMap::default(), last: None, read_parts }
     }
 
     /// Makes the variant that describes definitions as they are found.
-    pub(crate) fn open(reading: Reading) -> Self {
+    pub(crate) fn open(read_parts: ReadParts) -> Self {
         Self::Open {
             nodes: FxHashMap::default(),
             queue: VecDeque::new(),
-            reading,
+            read_parts,
             watched: Vec::new(),
             objects: FxHashMap::default(),
             has_changes: changed_state::are_any(),
@@ -78,8 +78,8 @@ impl Definitions<'_> {
     /// Returns a copy in the initial state, for a second walk.
     pub(super) fn anew(&self) -> Self {
         match self {
-            Self::Settled { known, reading, .. } => Self::settled(known.clone(), *reading),
-            Self::Open { reading, .. } => Self::open(*reading),
+            Self::Settled { known, read_parts, .. } => Self::settled(known.clone(), *read_parts),
+            Self::Open { read_parts, .. } => Self::open(*read_parts),
         }
     }
 }
