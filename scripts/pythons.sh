@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches CPython 3.14 and 3.15 from Debian's archive into a folder. Nothing is installed system-wide, nothing is compiled.
 # usage: pythons.sh [FOLDER]      (default: target/pythons); prints the folder of the interpreters
-# exit status: 0 the interpreters are in the printed folder, 1 a step failed, 2 this system has no tools of Debian
+# exit status: 0 the interpreters are in the printed folder, 1 they were fetched and do not start, 2 they are not at hand:
+# this system has no tools of Debian, or its archive cannot be reached or lacks a package
 #
 # The packages come with their own glibc, so the release of this Debian does not matter: the interpreters run with that
 # glibc, and the processes that they start run with the system's.
@@ -52,10 +53,15 @@ Dir::State::status "$apt/state/status";
 Dir::Cache "$apt/cache";
 Dir::Etc::sourcelist "$apt/list";
 Dir::Etc::sourceparts "$apt/parts";
+Acquire::Retries "1";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+APT::Update::Error-Mode "any";
 END
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 echo "deb [signed-by=$keys] $uri unstable main" >"$apt/list"
-APT_CONFIG=$apt/conf apt-get -qq update >&2 || fail 1 'the list of packages could not be fetched.'
+APT_CONFIG=$apt/conf apt-get -qq update >&2 ||
+    fail 2 "the list of packages could not be fetched from $uri"
 
 packages='libc6 libgcc-s1 libstdc++6 libexpat1 libzstd1 zlib1g libssl3t64 libbz2-1.0 libffi8 liblzma5 libtinfo6
     libncursesw6 libreadline8t64 libsqlite3-0 libuuid1 libdb5.3t64 libgdbm6t64 patchelf python3-pip-whl
@@ -67,7 +73,7 @@ done
 # apt drops its rights while it downloads if the folder lets it, and says so if not: that line is no error.
 # shellcheck disable=SC2086  # a list of words
 (cd "$folder/packages" && APT_CONFIG=$apt/conf apt-get -qq -o APT::Sandbox::User=root download $packages) >&2 ||
-    fail 1 'the packages could not be fetched.'
+    fail 2 "the packages could not be fetched from $uri"
 for package in "$folder"/packages/*.deb; do
     dpkg -x "$package" "$root"
 done

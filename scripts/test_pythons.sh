@@ -13,9 +13,12 @@ print("%d.%d%s" % (*sys.version_info[:2], "t" if sysconfig.get_config_var("Py_GI
 END
 }
 
-fetched=''
-if ! fetched=$(sh scripts/pythons.sh); then
+status=0
+fetched=$(sh scripts/pythons.sh) || status=$?
+if [ "$status" -eq 2 ]; then
     echo 'funes: only the Pythons that are installed are tested.' >&2
+elif [ "$status" -ne 0 ]; then
+    exit "$status"
 fi
 
 tried=' '

@@ -41,7 +41,7 @@ def run_table(
         "PYTHONDONTWRITEBYTECODE": "1",
         "DEFINITION_RUNNER_PACKAGE": str(Path(package.origin).parent),
     }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     pairs = list(zip(lines[::2], lines[1::2], strict=True))

@@ -198,7 +198,7 @@ def test_code_by_value_includes_builtin_sentinels(
         """)
     )
     late: Any = importlib.import_module("late")
-    monkeypatch.delitem(sys.modules, "late")
+    del sys.modules["late"]  # not by monkeypatch, which would put it back after the test
     monkeypatch.setitem(sys.modules, "late", late)
     data, _ = dumps(late.f, everything=True, as_class=None)
     copy, again = loads(data, ()), loads(data, ())

@@ -103,7 +103,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     recipes = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert "make test" in readme
-    assert recipes[-3:] == ["make lint", "make docs", "make test"]
+    assert recipes[-4:] == ["make lint", "make docs", "make test", "make test-newest"]
 
 
 def test_readme_names_the_required_rust() -> None:
