@@ -314,8 +314,8 @@ def test_ordinary_results_do_not_import_dill(python: Python) -> None:
         "import sys, collections\n"
         "from funes._call.argument_snapshot import take_snapshot\n"
         "from funes._entries.codec import dump_entry, load_entry\n"
-        "frozen = take_snapshot({'x': [1], 'y': collections.deque()})\n"
-        "load_entry(*dump_entry(frozen.restore(), {'a': [1.5]}, 0.1)[:2])\n"
+        "snapshot = take_snapshot({'x': [1], 'y': collections.deque()})\n"
+        "load_entry(*dump_entry(snapshot.restore(), {'a': [1.5]}, 0.1)[:2])\n"
         "print('dill' in sys.modules)",
     )
     assert done.stdout == "False\n", done.stderr
@@ -627,10 +627,10 @@ def test_failing_fast_pickle_falls_back_to_portable_pickle() -> None:
 
 def test_snapshot_shares_immutable_arguments() -> None:
     inputs = {"a": None, "b": (1, ("x", 2.5), frozenset({b"y", 1j})), "c": 10**100, "d": True}
-    thawed = take_snapshot(inputs).restore()
-    assert thawed == inputs
-    assert list(thawed) == list(inputs)
-    assert all(thawed[name] is inputs[name] for name in inputs)
+    restored = take_snapshot(inputs).restore()
+    assert restored == inputs
+    assert list(restored) == list(inputs)
+    assert all(restored[name] is inputs[name] for name in inputs)
 
 
 def test_snapshot_is_unaffected_by_later_mutation() -> None:
@@ -641,18 +641,18 @@ def test_snapshot_is_unaffected_by_later_mutation() -> None:
         "array": np.zeros(2),
         "p": Point(1),
     }
-    frozen = take_snapshot(inputs)
+    snapshot = take_snapshot(inputs)
     inputs["rows"][1].append(3)
     inputs["t"][0].append(1)
     inputs["array"][:] = 7
     inputs["p"].x = 2
-    thawed = frozen.restore()
-    assert list(thawed) == ["x", "rows", "t", "array", "p"]
-    assert thawed["rows"] == [1, [2]]
-    assert thawed["t"] == ([],)
-    assert thawed["array"].tolist() == [0, 0]
-    assert thawed["p"] == Point(1)
-    assert frozen.not_stored == {}
+    restored = snapshot.restore()
+    assert list(restored) == ["x", "rows", "t", "array", "p"]
+    assert restored["rows"] == [1, [2]]
+    assert restored["t"] == ([],)
+    assert restored["array"].tolist() == [0, 0]
+    assert restored["p"] == Point(1)
+    assert snapshot.not_stored == {}
 
 
 def test_snapshot_copies_subclasses_of_builtin_types() -> None:
@@ -660,31 +660,31 @@ def test_snapshot_copies_subclasses_of_builtin_types() -> None:
         note = "before"
 
     argument = Text("x")
-    frozen = take_snapshot({"x": argument})
+    snapshot = take_snapshot({"x": argument})
     argument.note = "after"
-    assert frozen.restore()["x"].note == "before"
+    assert snapshot.restore()["x"].note == "before"
 
 
 def test_snapshot_keeps_functions_and_local_objects() -> None:
     class Local:
         pass
 
-    thawed = take_snapshot({"f": lambda x: x + FACTOR, "o": Local(), "c": Point}).restore()
-    assert thawed["f"](1) == 4
-    assert type(thawed["o"]).__name__ == "Local"
-    assert thawed["c"] is Point
+    restored = take_snapshot({"f": lambda x: x + FACTOR, "o": Local(), "c": Point}).restore()
+    assert restored["f"](1) == 4
+    assert type(restored["o"]).__name__ == "Local"
+    assert restored["c"] is Point
 
 
 def test_unpicklable_argument_does_not_affect_the_rest() -> None:
     inputs = {"a": [1], "lock": threading.Lock(), "deep": Fickle(ValueError("mine")), "z": 2}
-    frozen = take_snapshot(inputs)
-    thawed = frozen.restore()
-    assert list(thawed) == ["a", "lock", "deep", "z"]
-    assert (thawed["a"], thawed["z"]) == ([1], 2)
-    assert thawed["lock"].startswith("<not stored: ")
-    assert "lock" in thawed["lock"]
-    assert thawed["deep"] == "<not stored: ValueError: mine>"
-    assert frozen.not_stored.keys() == {"lock", "deep"}
+    snapshot = take_snapshot(inputs)
+    restored = snapshot.restore()
+    assert list(restored) == ["a", "lock", "deep", "z"]
+    assert (restored["a"], restored["z"]) == ([1], 2)
+    assert restored["lock"].startswith("<not stored: ")
+    assert "lock" in restored["lock"]
+    assert restored["deep"] == "<not stored: ValueError: mine>"
+    assert snapshot.not_stored.keys() == {"lock", "deep"}
     assert len(take_snapshot({"x": Fickle(ValueError("long " * 1000))}).restore()["x"]) < 300
 
 

@@ -17,15 +17,15 @@ async def call_in_coroutine(
 
     All decisions are in rust/py/src/call/machine.rs.
     """
-    asked = AsyncCall.begin(memo, args, kwargs)
-    while len(asked) > 1:
-        call, function, arguments, keywords, is_awaitable = asked
+    step = AsyncCall.begin(memo, args, kwargs)
+    while len(step) > 1:
+        call, function, arguments, keywords, is_awaitable = step
         try:
             returned = function(*arguments, **keywords)
             if is_awaitable:
                 returned = await returned
         except BaseException as error:
-            asked = call.go_on(None, error)
+            step = call.go_on(None, error)
         else:
-            asked = call.go_on(returned)
-    return asked[0]
+            step = call.go_on(returned)
+    return step[0]

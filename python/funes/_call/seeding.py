@@ -158,11 +158,11 @@ def _drive(step: Callable[..., Any], awaitable: Awaitable[T]) -> Generator[Any, 
     method, value = inner.send, None
     while True:
         try:
-            asked = step(method, value)
+            awaited = step(method, value)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         try:
-            method, value = inner.send, (yield asked)
+            method, value = inner.send, (yield awaited)
         except GeneratorExit:
             step(inner.close)
             raise

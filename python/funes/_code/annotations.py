@@ -1,4 +1,4 @@
-"""Reads what counts of user code only if other code reads it: annotations, docstrings, names and subclasses."""
+"""Reads the parts of user code that count only if other code reads them: annotations, docstrings, names ..."""
 
 from __future__ import annotations
 

@@ -19,7 +19,15 @@ from funes._code.bytecode import byte_code, names_in, words_in
 from funes._code.identity_keys import IdentityKeyed, is_keyed_by_identity
 from funes._code.node import Description
 from funes._code.parse import SourceFunction, readers_among
-from funes._code.read_parts import ANNOTATIONS, ANY, ASKED, DOCSTRINGS, NAMES, READERS, asked_in
+from funes._code.read_parts import (
+    ANNOTATIONS,
+    ANY,
+    DOCSTRINGS,
+    NAMES,
+    PART_OF_ATTRIBUTE,
+    READERS,
+    parts_named_in,
+)
 from funes._code.references import References
 from funes._code.scopes import Names
 from funes._code.source import find_source
@@ -77,20 +85,20 @@ def _read_parts(
     code: CodeType, found: SourceFunction | None, names: Names, references: References
 ) -> int:
     """Returns the parts of other code that a function reads, as bits. Leaves out parts that are references already."""
-    read_parts = references.spelled
+    read_parts = references.read_parts
     if found is None:
         words = words_in(code)
         readers = readers_among(names) | references.readers | words
-        read_parts |= asked_in(words) & ~NAMES
+        read_parts |= parts_named_in(words) & ~NAMES
         read_parts |= 0 if words.isdisjoint(_BY_NAME) else ANY
     else:
         content = found.content
         readers = found.readers | references.readers
-        read_parts |= content.spelled
+        read_parts |= content.named_parts
         for name, chain in content.asks:
             # A read of ``__name__`` adds nothing, since the name is part of each node.
             if chain not in references.covered and name != "__name__":
-                read_parts |= ASKED[name]
+                read_parts |= PART_OF_ATTRIBUTE[name]
         if not all(map(references.is_known_text, content.named_by)):
             read_parts |= ANY
     for kind, functions in READERS.items():

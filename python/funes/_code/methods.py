@@ -9,7 +9,7 @@ from funes._code.third_party import is_a, is_library_function
 
 
 def is_own_code(value: object) -> bool:
-    """Returns true if an attribute of a class has a function of the user."""
+    """Returns true if an attribute of a class is or wraps a function of the user."""
     return any(not is_library_function(function) for function in functions_in(value))
 
 

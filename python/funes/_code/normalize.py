@@ -44,7 +44,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from funes._code.identity_keys import Lookup, lookups_in
-from funes._code.read_parts import ALL_READERS, ASKED, asked_in, may_spell
+from funes._code.read_parts import ALL_READERS, PART_OF_ATTRIBUTE, may_name_part, parts_named_in
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -57,12 +57,12 @@ class Content(NamedTuple):
     has_private_names: bool
     #: True if the function uses `assert` or `__debug__`, whose meaning depends on `python -O`.
     has_assert: bool
-    #: The uses of attributes of `ASKED`: the attribute, and the path of the object from which it is
+    #: The uses of attributes of `PART_OF_ATTRIBUTE`: the attribute, and the path of the object from which it is
     #: read; () if the object is no path of names.
     asks: frozenset[tuple[str, tuple[str, ...]]]
-    #: The bits of `read_parts` for attributes of `ASKED` that string constants of the function
+    #: The bits of `read_parts` for attributes of `PART_OF_ATTRIBUTE` that string constants of the function
     #: contain.
-    spelled: int
+    named_parts: int
     #: The paths of the expressions that give attribute names at run time; () for an expression that
     #: is no path.
     named_by: frozenset[tuple[str, ...]]
@@ -89,7 +89,7 @@ def content(function: FunctionNode) -> Content:
     has_assert = False
     in_class: set[int] = set()
     asks: set[tuple[str, tuple[str, ...]]] = set()
-    spelled = 0
+    named_parts = 0
     named_by: set[tuple[str, ...]] = set()
     readers: set[str] = set()
     passed: set[tuple[str, ...]] = set()
@@ -118,7 +118,7 @@ def content(function: FunctionNode) -> Content:
             used.add(id(item.value))
             if id(item) not in used:
                 passed.add(_chain(item))
-            if item.attr in ASKED:
+            if item.attr in PART_OF_ATTRIBUTE:
                 asks.add((item.attr, _chain(item)))
             elif item.attr in ALL_READERS:
                 readers.add(item.attr)
@@ -129,7 +129,7 @@ def content(function: FunctionNode) -> Content:
                 emit("Constant")
                 emit(item.value)
                 if type(item.value) is str:
-                    spelled |= asked_in(item.value)
+                    named_parts |= parts_named_in(item.value)
         elif kind is str or not issubclass(kind, ast.AST):
             emit(item)
         elif issubclass(kind, _OPERATORS):
@@ -185,7 +185,7 @@ def content(function: FunctionNode) -> Content:
         any(map(is_private, names)),
         has_assert or "__debug__" in names,
         frozenset(asks),
-        spelled,
+        named_parts,
         frozenset(named_by),
         frozenset(readers),
         frozenset(passed),
@@ -244,14 +244,14 @@ def _names_of_attribute(call: ast.Call) -> Iterator[tuple[str, ...]]:
     else:
         return
     for argument in arguments:
-        if may_spell(*_ends(argument)):
+        if may_name_part(*_ends(argument)):
             yield _chain(argument)
 
 
 def _ends(text: ast.expr) -> tuple[str, str]:
     """Returns the constant start and the constant end of a string expression; each is empty if not constant."""
     if isinstance(text, ast.Constant):
-        # String constants are checked together, see `Content.spelled`.
+        # String constants are checked together, see `Content.named_parts`.
         return "a constant", ""
     if isinstance(text, ast.JoinedStr) and text.values:
         return _ends_of_constant(text.values[0])[0], _ends_of_constant(text.values[-1])[1]

@@ -23,7 +23,7 @@ ANY: Final = DOCSTRINGS | ANNOTATIONS
 so that a function that looks up attributes by name keeps its results when its file is moved.
 """
 
-ASKED: Final = {
+PART_OF_ATTRIBUTE: Final = {
     "__annotations__": ANNOTATIONS,
     "__doc__": DOCSTRINGS,
     "__module__": LOCATIONS,
@@ -38,37 +38,38 @@ ASKED: Final = {
 _MAX_ELEMENTS = 1000  # the number of elements of a container that are searched for strings
 
 
-def asked_in(value: object) -> int:
+def parts_named_in(value: object) -> int:
     """Returns the bits of the attributes that a string, or a container of strings, contains.
 
-    >>> asked_in("{0.__doc__}") == asked_in(["a", ("__doc__",)]) == DOCSTRINGS
+    >>> parts_named_in("{0.__doc__}") == parts_named_in(["a", ("__doc__",)]) == DOCSTRINGS
     True
     """
     if type(value) is str:
         if "__" not in value:
             return 0
         read_parts = 0
-        for name, kind in ASKED.items():
+        for name, kind in PART_OF_ATTRIBUTE.items():
             read_parts |= kind if name in value else 0
         return read_parts
     if type(value) is dict:
-        return asked_in(list(value)) | asked_in(list(value.values()))
+        return parts_named_in(list(value)) | parts_named_in(list(value.values()))
     if type(value) not in (list, tuple, set, frozenset):
         return 0
     read_parts = 0
     for part in list(value)[:_MAX_ELEMENTS]:  # type: ignore[call-overload]
-        read_parts |= asked_in(part)
+        read_parts |= parts_named_in(part)
     return read_parts
 
 
-def may_spell(start: str, end: str) -> bool:
-    """Returns true if a string with a given start and end may be an attribute of `ASKED`.
+def may_name_part(start: str, end: str) -> bool:
+    """Returns true if a string with a given start and end may be an attribute of `PART_OF_ATTRIBUTE`.
 
-    >>> may_spell("__", ""), may_spell("set_", "")
+    >>> may_name_part("__", ""), may_name_part("set_", "")
     (True, False)
     """
     return any(
-        (name.startswith(start) and name.endswith(end)) for name in (*ASKED, "__code__", "__dict__")
+        (name.startswith(start) and name.endswith(end))
+        for name in (*PART_OF_ATTRIBUTE, "__code__", "__dict__")
     )
 
 

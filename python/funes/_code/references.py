@@ -48,8 +48,8 @@ from funes._code.function_attributes import (
 )
 from funes._code.local_imports import Absent, find_module
 from funes._code.node import MISSING, Computed, Description, Source
-from funes._code.read_parts import ANY, LOCATIONS, NAMES, asked_in
-from funes._code.scopes import AttributePath, Names, spelled, written_name
+from funes._code.read_parts import ANY, LOCATIONS, NAMES, parts_named_in
+from funes._code.scopes import AttributePath, Names, as_code, written_name
 from funes._code.third_party import (
     LOGGER_STATE,
     depends_on,
@@ -110,7 +110,7 @@ class References:
         self._computed: list[Computed] = []
         self._watched: dict[type, tuple[frozenset[str], bool]] = {}
         #: The bits of `read_parts` for attribute names that the values of references contain.
-        self.spelled = 0
+        self.read_parts = 0
         #: The paths of the values that the code passes to other code, see `Content.passed`; None if
         #: they are not known.
         self.passed: frozenset[AttributePath] | None = frozenset()
@@ -137,7 +137,7 @@ class References:
             opaque=self._opaque,
             attributes=tuple(self.attributes),
             computed=tuple(self._computed),
-            read_parts=self.spelled,
+            read_parts=self.read_parts,
             watched=tuple(self._watched.items()),
         )
 
@@ -145,12 +145,12 @@ class References:
         """Adds a reference to a value."""
         if type(value) in _PLAIN:
             self.references[label] = value
-            self.spelled |= asked_in(value)
+            self.read_parts |= parts_named_in(value)
             return
         if type(value) in _NAMING:
-            self.spelled |= asked_in(value.__reduce__()[1])
+            self.read_parts |= parts_named_in(value.__reduce__()[1])
         elif value is getattr:
-            self.spelled |= ANY
+            self.read_parts |= ANY
         library = library_of(value)
         if library:
             self._note_library(library)
@@ -220,7 +220,7 @@ class References:
 
     def is_known_text(self, chain: AttributePath) -> bool:
         """Returns true if a path refers to a string that is a reference already."""
-        labels = (f"{where} {spelled(chain)}" for where in ("global", "captured", "imported"))
+        labels = (f"{where} {as_code(chain)}" for where in ("global", "captured", "imported"))
         return chain != () and any(type(self.references.get(label)) is str for label in labels)
 
     def add_attributes(self, thing: Any, *excluded: str) -> None:
@@ -335,35 +335,35 @@ class References:
                 self.note_read(modules, module.__name__, module)
                 self._follow("imported", module, chain)
 
-    def add_patches(self, spelled: frozenset[str]) -> None:
+    def add_patches(self, read_names: frozenset[str]) -> None:
         """Adds the attributes that the user set on library classes and that may affect a function.
 
-        spelled: The attributes that the code reads from any object.
+        read_names: The attributes that the code reads from any object.
         """
         for cls in dict.fromkeys(self._classes):
-            for base, name, value in self._set_by_user(cls, spelled, True):
-                if name in spelled or third_party_classes.is_known_to_library(base, name):
+            for base, name, value in self._set_by_user(cls, read_names, True):
+                if name in read_names or third_party_classes.is_known_to_library(base, name):
                     self._add_patch(base, name, value)
-        for cls in third_party_classes.usual_classes() if spelled else ():
+        for cls in third_party_classes.extended_classes() if read_names else ():
             if cls not in self._watched:
-                for base, name, value in self._set_by_user(cls, spelled, False):
+                for base, name, value in self._set_by_user(cls, read_names, False):
                     self._add_patch(base, name, value)
 
-    def add_inherited_patches(self, spelled: Callable[[], frozenset[str]]) -> None:
+    def add_inherited_patches(self, read_names: Callable[[], frozenset[str]]) -> None:
         """Adds attributes that the user set on the library classes from which a user class derives.
 
-        spelled: A function that finds the attributes that the code of the methods reads from any object.
+        read_names: A function that finds the attributes that the code of the methods reads from any object.
         """
         for cls in filter(third_party_classes.changeable, dict.fromkeys(self._classes)):
-            for base, name, value in self._set_by_user(cls, spelled(), True):
+            for base, name, value in self._set_by_user(cls, read_names(), True):
                 self._add_patch(base, name, value)
 
     def _set_by_user(
-        self, cls: type, spelled: frozenset[str], is_named: bool
+        self, cls: type, read_names: frozenset[str], is_named: bool
     ) -> Iterator[tuple[type, str, object]]:
-        found = third_party_classes.set_by_user(cls, spelled, is_named)
+        found = third_party_classes.set_by_user(cls, read_names, is_named)
         if found:
-            self._watched[cls] = spelled, is_named
+            self._watched[cls] = read_names, is_named
         for base, attributes in found:
             for name, value in attributes.items():
                 yield base, name, value
@@ -383,7 +383,7 @@ class References:
         while True:
             path = chain[:position]
             if value is MISSING:
-                self.references[f"missing {spelled(path)}"] = None
+                self.references[f"missing {as_code(path)}"] = None
                 return
             if position == len(chain):
                 break
@@ -454,7 +454,7 @@ class References:
         self._note_covered(chain, start)
         if value is MISSING or is_a(value, ModuleType):
             return
-        label = f"{where} {spelled(chain[:position])}"
+        label = f"{where} {as_code(chain[:position])}"
         if is_a(value, type) and is_library_class(value):
             self._classes.append(value)
         if third_party_attributes.is_plain(value):
@@ -530,7 +530,7 @@ class References:
 
     def _link_end(self, where: str, value: Any, chain: AttributePath, position: int) -> None:
         """Adds the first object on a path that is no namespace. The steps before `position` lead to it."""
-        label = f"{where} {spelled(chain[:position])}"
+        label = f"{where} {as_code(chain[:position])}"
         path = project_paths.in_project(value, self._globals)
         if path is not None:
             self.references[f"{label} in the project"] = path
@@ -544,26 +544,27 @@ class References:
     def _add_read_part(self, label: str, value: Any, chain: AttributePath, position: int) -> None:
         """Adds the docstring, annotations, name or subclasses of user code that a path reads."""
         is_class = is_a(value, type)
-        asked = chain[position] if position < len(chain) else ""
+        attribute = chain[position] if position < len(chain) else ""
         is_passed = is_class and (
-            asked == "__dict__" or (not asked and (self.passed is None or chain in self.passed))
+            attribute == "__dict__"
+            or (not attribute and (self.passed is None or chain in self.passed))
         )
         function = value.__wrapped__ if is_memorious(value) else value
-        if asked == "__doc__":
+        if attribute == "__doc__":
             self.compute(f"{label}.__doc__", docstring_of, value, *fixed_docstring(value))
-        elif asked == "__annotations__":
+        elif attribute == "__annotations__":
             sources = fixed_annotations(function)
             self.compute(f"{label}.__annotations__", annotations_of, function, *sources)
-        elif asked in ("__parameters__", "__type_params__"):
+        elif attribute in ("__parameters__", "__type_params__"):
             sources = fixed_type_parameters(function)
             self.compute(f"{label}.__type_params__", type_parameters_of, function, *sources)
-        elif asked == "__name__":
+        elif attribute == "__name__":
             sources = _attributes(function, "__name__")
             self.compute(f"{label}.__name__", name_of, function, *sources)
-        elif asked in ("__module__", "__qualname__"):
+        elif attribute in ("__module__", "__qualname__"):
             sources = _attributes(function, "__module__", "__qualname__")
-            self.compute(f"{label}.{asked}", location_of, function, *sources)
-        elif asked == "__subclasses__" and is_class:
+            self.compute(f"{label}.{attribute}", location_of, function, *sources)
+        elif attribute == "__subclasses__" and is_class:
             self.compute(f"{label}.__subclasses__", subclasses_of, value)
         elif is_passed:
             self.compute(f"{label}.__doc__", docstrings_of, value, *fixed_docstrings(value))

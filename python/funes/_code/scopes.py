@@ -34,10 +34,10 @@ def key_of(step: str) -> str | None:
     return ast.literal_eval(step[1:-1]) if step[0] == "[" else None
 
 
-def spelled(chain: AttributePath) -> str:
+def as_code(chain: AttributePath) -> str:
     """Returns a path as code.
 
-    >>> spelled(("config", "TABLE", "['a']"))
+    >>> as_code(("config", "TABLE", "['a']"))
     "config.TABLE['a']"
     """
     if len(chain) == 1:

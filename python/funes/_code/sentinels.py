@@ -36,7 +36,7 @@ def module_of(value: Any) -> str | None:
     return str(value.__module__) if found is value else None
 
 
-def arrive_sentinel(module: str, name: str, text: str) -> object:
+def received_sentinel(module: str, name: str, text: str) -> object:
     """Returns the substitute of an object of `SENTINEL` whose module exists only in another process.
 
     text: The text that it shows.
@@ -145,7 +145,7 @@ def _place_of(thing: object, root: str = "") -> Place | None:
     return places[0]
 
 
-def arrive(module: str, name: str) -> object:
+def received_object(module: str, name: str) -> object:
     """Returns the substitute of a bare object whose module exists only in another process."""
     space = vars(_arrived.setdefault(module, ModuleType(module)))
     found: object = space.setdefault(name, object())

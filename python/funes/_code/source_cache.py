@@ -42,7 +42,7 @@ def remember(function: FunctionType) -> None:
     _keep(function.__code__.co_filename, function.__globals__, is_fresh=True)
 
 
-def arrive(module: str, filename: str, lines: list[str]) -> None:
+def keep_received(module: str, filename: str, lines: list[str]) -> None:
     """Keeps the source of a module that another process sent with its code."""
     with lock:
         texts = _arrived.setdefault(filename, [])

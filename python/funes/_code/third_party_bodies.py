@@ -39,7 +39,7 @@ class Imported(NamedTuple):
 Body = dict[str, list[object]]
 
 
-def says(body: Body, name: str, value: object) -> bool:
+def binds_constant(body: Body, name: str, value: object) -> bool:
     """Returns true if a body binds a name to the constant `value`."""
     return any(same_constant(said, value) for said in body.get(name, ()))
 
@@ -63,7 +63,7 @@ def is_own_value(module: str, name: str, value: object) -> bool:
         if place in seen or body is None:
             continue
         seen.add(place)
-        if says(body, name, value):
+        if binds_constant(body, name, value):
             return True
         if COMPUTED in body.get(name, ()):
             return False
@@ -100,7 +100,7 @@ def body_of_class(cls: type) -> Body | None:
     return _class_body(tuple(_modules_of(cls)), cls.__qualname__)
 
 
-def is_kept(cls: type, name: str) -> bool:
+def is_set_by_library(cls: type, name: str) -> bool:
     """Returns true if the code of the library sets the attribute `name` on the class at run time."""
     return any(name in _set_in(module, cls.__name__) for module in _modules_of(cls))
 

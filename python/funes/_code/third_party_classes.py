@@ -18,7 +18,13 @@ from funes._code.third_party_attributes import (
     is_plain,
     is_users,
 )
-from funes._code.third_party_bodies import CODE, COMPUTED, body_of_class, is_kept, says
+from funes._code.third_party_bodies import (
+    CODE,
+    COMPUTED,
+    binds_constant,
+    body_of_class,
+    is_set_by_library,
+)
 from funes._code.user_code import tracked_count
 from funes._funes import class_version, count_attributes
 
@@ -33,7 +39,7 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a type in C whose attributes cannot be set
 
 
-def usual_classes() -> tuple[type, ...]:
+def extended_classes() -> tuple[type, ...]:
     """Returns the classes of `_EXTENDED` that are loaded."""
     return _usual(tuple(module in sys.modules for module in _EXTENDED))
 
@@ -76,19 +82,19 @@ def library_bases(cls: type) -> list[type]:
 
 
 def set_by_user(
-    cls: type, spelled: frozenset[str], is_named: bool, as_it_counts: bool = True
+    cls: type, read_names: frozenset[str], is_named: bool, as_it_counts: bool = True
 ) -> list[tuple[type, dict[str, object]]]:
     """Returns the attributes that the user set on a library class and on each of its bases.
 
     Args:
         cls: The library class.
-        spelled: The attributes that code reads from any object. A value that may also come from the
+        read_names: The attributes that code reads from any object. A value that may also come from the
             library counts only if it is one of these.
         is_named: If true, attributes that are certainly the user's count too, even if code does not
             read them.
         as_it_counts: If true, attributes have the values that they had before calls changed them.
     """
-    return [(base, _set_on(base, spelled, is_named, as_it_counts)) for base in changeable(cls)]
+    return [(base, _set_on(base, read_names, is_named, as_it_counts)) for base in changeable(cls)]
 
 
 class _Seen:
@@ -138,11 +144,11 @@ def _look(cls: type, as_it_counts: bool) -> _Seen:
 
 
 def _set_on(
-    cls: type, spelled: frozenset[str], is_named: bool, as_it_counts: bool
+    cls: type, read_names: frozenset[str], is_named: bool, as_it_counts: bool
 ) -> dict[str, object]:
     seen = _look(cls, as_it_counts)
     names = seen.certain() if is_named else []
-    names = [*names, *sorted(spelled & seen.attributes.keys())]
+    names = [*names, *sorted(read_names & seen.attributes.keys())]
     return {name: seen.attributes[name] for name in names if seen.is_users(name) is not False}
 
 
@@ -188,13 +194,13 @@ def _is_set_by_user(cls: type, name: str, value: Any) -> bool | None:
     if name[0] == "_" and type(value) in (list, dict, set):
         return False  # internal state of the library
     body = body_of_class(cls) or {}
-    if says(body, name, value):
+    if binds_constant(body, name, value):
         return False
     if name not in body or COMPUTED in body[name]:
         # The library may have set the attribute at run time, to a value that differs between
         # processes.
         return False if is_dunder else None
-    return not is_kept(cls, name)
+    return not is_set_by_library(cls, name)
 
 
 def is_known_to_library(cls: type, name: str) -> bool:

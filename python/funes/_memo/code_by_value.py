@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from funes._code.bytecode import nested_codes
 from funes._code.describe import describe
 from funes._code.function_attributes import MEMO_STATE
-from funes._code.sentinels import SENTINEL, arrive, arrive_sentinel, module_of, place_of
+from funes._code.sentinels import SENTINEL, module_of, place_of, received_object, received_sentinel
 from funes._code.third_party import (
     is_library_function,
     is_library_module,
@@ -240,12 +240,12 @@ class _Reducers:
             is_others = not self._everything or not is_user_code(place.module)
             if is_others and is_sent_by_name(place.module):
                 return pkgutil.resolve_name, (f"{place.module}:{place.name}",)
-            return arrive, (public_name(place.module), place.name)
+            return received_object, (public_name(place.module), place.name)
         if kind is SENTINEL and (module := module_of(thing)) is not None:
             is_others = not self._everything or not is_user_code(module)
             if is_others and is_sent_by_name(module):
                 return pkgutil.resolve_name, (f"{module}:{thing.__name__}",)
-            return arrive_sentinel, (public_name(module), thing.__name__, repr(thing))
+            return received_sentinel, (public_name(module), thing.__name__, repr(thing))
         if isinstance(thing, Memo) and (self._everything or not is_importable(thing)):
             self._put("memo", thing, attributes_of(thing))
             return _memo, (thing.__wrapped__, thing._options, thing._cache_root)

@@ -42,7 +42,7 @@ def unpack(packed: bytes) -> None:
     """Registers packed source texts, so that functions made from the same code find their source."""
     if packed and packed not in _unpacked:
         for module, filename, lines in pickle.loads(zlib.decompress(packed)):
-            source_cache.arrive(module, filename, lines)
+            source_cache.keep_received(module, filename, lines)
         _unpacked[packed] = None
         while len(_unpacked) > _MAX_UNPACKED:
             _unpacked.popitem(last=False)

@@ -96,7 +96,7 @@ def strategy(kind: type) -> Strategy:
     if issubclass(kind, type) or kind in CODE_TYPES or is_memo_type(kind):
         return _DEFINITION
     if _refusal(kind, standard.MOCKS) is None and _is_callable_of_library(kind):
-        # An instance may be a function in disguise, such as a ufunc of numpy or an lru_cache
+        # An instance may act as a function, such as a ufunc of numpy or an lru_cache
         # wrapper.
         return ("perhaps definition", is_code, _value_strategy(kind))
     return _value_strategy(kind)

@@ -39,7 +39,7 @@ _TEXT_STATE: Callable[[Any], Any] = vars(io.StringIO)["__getstate__"]
 
 
 def _mapping_proxy(value: Any) -> object:
-    # An `OrderedDict`, say, shows its order, and a `defaultdict` its factory, through the window too.
+    # The proxy shows the order of an `OrderedDict` and the factory of a `defaultdict`, so those count.
     (mapping,) = gc.get_referents(value)
     return dict(value) if type(mapping) is dict else mapping
 
@@ -131,7 +131,7 @@ def enum_member(value: Any) -> object:
 
 
 def _uuid(value: Any) -> object:
-    # Only `uuid1` knows whether it made the number safely.
+    # `is_safe` does not follow from the number: `uuid1` sets it.
     safe = value.is_safe
     return value.int if safe is SafeUUID.unknown else (value.int, safe.name)
 
@@ -333,7 +333,7 @@ RULES.update(
             "pathlib._local.WindowsPath": "pathlib.WindowsPath",
             "typing.Union": "types.UnionType",
             "typing._UnionGenericAlias": "types.UnionType",
-            # What `typing_extensions` makes where `typing` has no such type yet.
+            # Types of `typing_extensions` that older versions of `typing` lack.
             **{f"typing_extensions.{name}": f"typing.{name}" for name in _BACKPORTED},
         }.items()
     }

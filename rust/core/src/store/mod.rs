@@ -89,11 +89,6 @@ impl Store {
         Self { access, ..self }
     }
 
-    /// Returns whether entries are signed.
-    pub fn is_signed(&self) -> bool {
-        self.signing_key.is_some()
-    }
-
     /// Sets the signing key. Reading an entry that is not signed with this key is
     /// [`Error::Foreign`].
     #[must_use]

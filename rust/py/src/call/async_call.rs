@@ -12,14 +12,15 @@ use crate::gil_cell::GilCell;
 /// A call of a coroutine function, for `funes._call.coroutine`.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct AsyncCall {
-    /// None once the call has gone on.
+    /// None once the call has been continued.
     machine: GilCell<Option<Box<Machine>>>,
 }
 
 #[pymethods]
 impl AsyncCall {
-    /// Begins a call. Returns `(result,)`, or an object to go on with and the Python code to call
-    /// before: function, positional and keyword arguments, and whether it returns an awaitable.
+    /// Begins a call. Returns `(result,)`, or an object that continues the call and the Python code
+    /// to call before that: function, positional and keyword arguments, and whether it returns an
+    /// awaitable.
     #[staticmethod]
     #[pyo3(signature = (memo, args, kwargs))]
     fn begin<'py>(
@@ -32,8 +33,8 @@ impl AsyncCall {
         asked(memo.py(), outcome?)
     }
 
-    /// Continues with what the Python code returned, or with the error that it raised. Returns the
-    /// same as `begin`.
+    /// Continues with the value that the Python code returned, or with the error that it raised.
+    /// Returns the same as `begin`.
     #[pyo3(signature = (returned, error=None))]
     fn go_on<'py>(
         &self,

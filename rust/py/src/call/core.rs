@@ -1,5 +1,5 @@
-//! A call of a memorious function up to the point where its result is not in memory, and the lookup
-//! of results in memory and on disk.
+//! Calls a memorious function: finds its result in memory, or hands the call to the state machine.
+//! Looks up results in memory and on disk.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ use crate::store::disk_hit::{ReadHint, Recalled, recall};
 use crate::store::handle::Store;
 
 /// The part of a `funes.Memo` that a call needs. Methods that a hit does not need are written in
-/// Python, in the class itself, whose instance the functions here receive as `memo`.
+/// Python, in the class `Memo`. The functions here receive its instance as `memo`.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Core {
     pub(super) function: Py<PyFunction>,
@@ -64,8 +64,8 @@ pub(crate) struct Core {
 impl Core {
     /// Calls the function, or finds its result in memory.
     ///
-    /// PyO3 is told that the thread is attached (which takes as long as a lookup) only where more
-    /// is done than finding a result in memory. Dropped objects are then freed at once.
+    /// Attaches the thread in PyO3 (which takes as long as a lookup) only if the result is not in
+    /// memory. Dropped objects are then freed at once.
     pub(crate) fn call<'py, const IS_AWAITED: bool>(
         &self,
         memo: &Bound<'py, PyAny>,
@@ -109,8 +109,8 @@ impl Core {
         self.call_beyond_memory(memo, call_args, &arguments, Ok((current, encoded)), &subject)
     }
 
-    /// Continues a call whose result is not in memory. If the definition or an argument cannot be
-    /// hashed, so that it has no key, `subject` names which.
+    /// Continues a call whose result is not in memory. If the call has no key, because the
+    /// definition or an argument cannot be hashed, `subject` names which of them.
     #[cold]
     fn call_beyond_memory<'py>(
         &self,
@@ -187,13 +187,14 @@ impl Core {
         enum Found<'py> {
             Output(Bound<'py, PyAny>),
             Slot(Arc<Slot>),
-            /// Drawn without a seed: Python code decides whether a seeded run may use it.
+            /// The result was drawn without a seed: Python code decides whether a seeded run may
+            /// use it.
             Drawn,
         }
         let py = memo.py();
         let memory = self.memory.as_ref()?;
         let state = current.watch.state(|| self.folder(memo, current));
-        let found = memory.look_up(py, current.section, encoded, |slot| match &slot.result {
+        let found = memory.look_up(py, current.partition, encoded, |slot| match &slot.result {
             _ if slot.is_drawn && random_draws::is_seeded() => Found::Drawn,
             CachedValue::Shared(output) if slot.seen.load(Ordering::Relaxed) == state => {
                 self.counters.memory_hit(slot.seconds);
@@ -207,10 +208,10 @@ impl Core {
             Found::Drawn => return None,
         };
         if slot.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, current, encoded, &slot, state) {
-            memory.forget(py, current.section, encoded);
+            memory.forget(py, current.partition, encoded);
             return None;
         }
-        let output = slot.result.thaw(py).ok()?;
+        let output = slot.result.for_caller(py).ok()?;
         self.counters.memory_hit(slot.seconds);
         Some(output)
     }
@@ -241,8 +242,8 @@ impl Core {
         Some(self.store(memo).ok()?.get().folder(name.bind(py), &current.hex).ok()?.into())
     }
 
-    /// Looks for the result of a call on disk, and before with `ReadHint::Refresh` in memory, where
-    /// another thread may have put it.
+    /// Looks for the result of a call on disk. With `ReadHint::Refresh` it looks in memory first,
+    /// where another thread may have put the result.
     pub(super) fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call, hint: ReadHint) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         if matches!(hint, ReadHint::Refresh)
@@ -265,8 +266,8 @@ impl Core {
         Ok(Recalled::Output(found.output))
     }
 
-    /// Returns the folder of a call's definition. In a shared cache it is created, before a lock
-    /// file would create it without the permissions of the group.
+    /// Returns the folder of a call's definition. In a shared cache the folder is created here,
+    /// since a lock file would create it without the permissions of the group.
     pub(super) fn prepared_folder(&self, memo: &Bound<'_, PyAny>, call: &Call) -> PyResult<OsString> {
         let py = memo.py();
         let (store, name) = (self.store(memo)?, self.name(py)?);
@@ -289,7 +290,7 @@ impl Core {
         if let Some(memory) = &self.memory {
             let (current, encoded) = (call.current.get(), &call.encoded);
             let state = current.watch.state(|| self.folder(memo, current));
-            memory.keep(memo.py(), (current.section, encoded), result, about, state, &self.counters);
+            memory.keep(memo.py(), (current.partition, encoded), result, about, state, &self.counters);
         }
     }
 

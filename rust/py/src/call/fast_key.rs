@@ -1,5 +1,5 @@
-//! The path of most calls: arguments are a few numbers or short texts, and an immutable result is
-//! in memory.
+//! Computes the key of most calls: calls whose arguments are a few numbers or short texts, and
+//! whose immutable result is in memory.
 //!
 //! It allocates nothing and runs no Python code. Each decision equals that of the general path in
 //! `core.rs`, which handles all other calls.
@@ -13,7 +13,7 @@ use crate::call::call_args::CallArgs;
 use crate::call::signature::{self, Signature};
 use crate::hash::scalars::{small, utf8};
 
-/// Returns the encoding that [`Signature::visit`] would lead to. `None` if an argument is not a
+/// Returns the same encoding as a walk over [`Signature::visit`]. `None` if an argument is not a
 /// scalar, if the arguments do not fit the signature, or if there is a seed.
 pub(crate) fn encode<'py>(
     signature: &Signature,

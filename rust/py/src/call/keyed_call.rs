@@ -1,4 +1,4 @@
-//! A call with its cache key, and how the key is computed.
+//! Computes the cache key of a call.
 
 use std::sync::atomic::Ordering;
 

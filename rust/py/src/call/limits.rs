@@ -1,4 +1,4 @@
-//! Limits that a call may come near: the end of the thread's stack, and the end of the interpreter.
+//! Detects that a call is near the end of the thread's stack, or near the end of the interpreter.
 
 use std::cell::Cell;
 
@@ -6,15 +6,15 @@ use pyo3::prelude::*;
 
 use crate::lazy::Lazy;
 
-/// Bytes of a thread's stack that must be left for a call to compute; half of it if there never was
-/// much. Interpreters before 3.12 only count calls, up to the recursion limit, and exceeding the
-/// stack ends the process.
+/// Bytes of a thread's stack that must be free for a call to compute; in a thread with a small
+/// stack, half of the most that was ever free. Interpreters before 3.12 only count calls, up to the
+/// recursion limit, and exceeding the stack ends the process.
 const STACK_RESERVE: usize = 192 << 10;
 
 /// Returns whether a recursion is near the end of this thread's stack.
 pub(crate) fn is_stack_used_up() -> bool {
     thread_local! {
-        /// The most that was left at any check.
+        /// The most free space at any check.
         static MOST: Cell<usize> = const { Cell::new(0) };
     }
     stacker::remaining_stack().is_some_and(|remaining| {

@@ -92,12 +92,12 @@ enum Snapshot {
     Taken(Py<PyAny>),
 }
 
-/// How the waits for the key have ended.
+/// Counts how the waits for the key have ended.
 #[derive(Default)]
 struct Waited {
     /// True if another call has computed the key without storing it.
     is_useless: bool,
-    /// Turns of other processes without a result.
+    /// The number of times that another process released the lock without a result.
     turns: u64,
 }
 
@@ -144,8 +144,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Creates the machine of a call. `key`: the call with its key, or the error because of which it
-    /// has none, or None to run the function uncached without a warning.
+    /// Creates the machine of a call. `key`: the call with its key; the error, if it has no key;
+    /// None to run the function uncached without a warning.
     pub(crate) fn new(
         memo: &Bound<'_, PyAny>,
         core: Bound<'_, Core>,
@@ -160,7 +160,7 @@ impl Machine {
                 reason = error.into_value(memo.py()).into_any();
                 (State::Uncached, None)
             }
-            // After a miss another one is likely: then the entry is looked for once.
+            // After a miss another one is likely. Then the entry is looked for only once.
             Some(Ok(call)) if core.get().single_flight && call.get().has_missed() => (State::TakeKey, Some(call)),
             Some(Ok(call)) => (State::Look, Some(call)),
         };
@@ -301,7 +301,7 @@ impl Machine {
         }
     }
 
-    /// Does without the cache: runs the function, unless it has run.
+    /// Continues without the cache: runs the function, unless it has run.
     fn give_up<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
         self.end(py, false)?;
         self.call = None;

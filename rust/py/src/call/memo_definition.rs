@@ -38,9 +38,10 @@ impl FormerDefinitions {
 /// The definition that code from another process must have to run here.
 #[pyclass(frozen)]
 pub(super) struct RequiredDefinition {
-    /// The digest that the code must have with the state with which it was sent.
+    /// The digest that the code must have together with the state that was sent with it.
     pub(super) as_sent: String,
-    /// The digest that is part of the key: the sender's, also where calls have changed this state.
+    /// The digest that is part of the key: that of the sender, even if calls have changed the state
+    /// since.
     pub(super) definition: String,
     /// True if arguments must not contain functions or classes of the user, because this process
     /// has other code than the sender.
@@ -76,7 +77,8 @@ impl Core {
         let (definition, extras, mut hex) = self.describe(memo)?;
         if let Some(required) = self.required(py) {
             let required = required.get();
-            // Calls made here before may have left state that looks like the state of the sender.
+            // Earlier calls in this process may have left state that equals the state of the
+            // sender.
             if required.as_sent != hex && self.digest_as_it_is(memo)? != required.as_sent {
                 return Err(required.refused(py, "definition"));
             }
@@ -90,13 +92,13 @@ impl Core {
         Ok(current)
     }
 
-    /// Returns the definitions that say what a call may change: those of the function, and of
+    /// Returns the definitions whose state a call may change: those of the function, and of
     /// functions and classes among the arguments.
     pub(super) fn definitions(&self, py: Python<'_>, call: Option<&Call>) -> Vec<Py<Definition>> {
         let own = match call {
             Some(call) => Some(call.current.get().definition.clone_ref(py)),
             None if is_finalizing(py) => None,
-            // With an outdated one, an edit before the call would be taken for a change by the
+            // With an outdated definition, an edit before the call would look like a change by the
             // call.
             None => self.valid_definition(py).map(|current| current.get().definition.clone_ref(py)),
         };
@@ -104,7 +106,7 @@ impl Core {
         own.into_iter().chain(found.map(|found| found.clone_ref(py))).collect()
     }
 
-    /// Returns the digest of the definition with the present state, not the state that counts.
+    /// Returns the digest of the definition with the present state instead of the counted state.
     #[cold]
     pub(super) fn digest_as_it_is(&self, memo: &Bound<'_, PyAny>) -> Walked<String> {
         changed_state::as_it_is(|| self.describe(memo)).map(|(_, _, hex)| hex)
@@ -131,7 +133,7 @@ impl Core {
         self.valid_definition(memo.py()).map_or_else(|| attached(memo.py(), || self.find_definition(memo)), Ok)
     }
 
-    /// Returns the present definition, or the error because of which it cannot be computed.
+    /// Returns the present definition, or the error that prevents it from being computed.
     pub(super) fn raising_definition<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, CurrentDefinition>> {
         self.current_definition(memo).map_err(|stop| stop.into_error(memo.py(), "the definition"))
     }
@@ -148,7 +150,7 @@ impl Core {
         self.update_usage_folder(current.py());
     }
 
-    /// Counts the hits from now on as saved by the present definition in the present store.
+    /// Assigns the hits from now on to the present definition in the present store.
     pub(super) fn update_usage_folder(&self, py: Python<'_>) {
         let root = self.root(py).map(PathBuf::from);
         let definition = self.definition.with(py, |current| Some(current.as_ref()?.clone_ref(py)));

@@ -57,7 +57,7 @@ impl Core {
 
     /// Returns the keyed call.
     ///
-    /// Raises the error because of which a call has no key.
+    /// Raises an error if the call has no key.
     #[pyo3(signature = (memo, args, kwargs))]
     fn key<'py>(
         &self,
@@ -84,7 +84,7 @@ impl Core {
     /// Computes the key of a call again, after a wait or after the function has run. Returns the
     /// present call, or None if its key is unchanged.
     ///
-    /// Raises the error because of which it has no key any more.
+    /// Raises an error if the call no longer has a key.
     pub(super) fn rekey(&self, memo: &Bound<'_, PyAny>, call: &Call) -> PyResult<Option<Call>> {
         let py = memo.py();
         let now = self.key(memo, call.args.bind(py), call.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))?;
@@ -103,7 +103,7 @@ impl Core {
     fn is_in_memory(&self, memo: &Bound<'_, PyAny>, call: &Call) -> bool {
         let current = call.current.get();
         let Some(memory) = &self.memory else { return false };
-        let Some(slot) = memory.peek(memo.py(), current.section, &call.encoded) else { return false };
+        let Some(slot) = memory.peek(memo.py(), current.partition, &call.encoded) else { return false };
         let state = current.watch.state(|| self.folder(memo, current));
         slot.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, current, &call.encoded, &slot, state)
     }
@@ -111,7 +111,7 @@ impl Core {
     /// Forgets a result in memory.
     fn forget(&self, py: Python<'_>, call: &Call) {
         if let Some(memory) = &self.memory {
-            memory.forget(py, call.current.get().section, &call.encoded);
+            memory.forget(py, call.current.get().partition, &call.encoded);
         }
     }
 
@@ -169,7 +169,7 @@ impl Core {
         Ok(current.get().read_parts())
     }
 
-    /// Returns a number that changes whenever earlier results may have been found: on disk, or
+    /// Returns a number that changes whenever a call may have found earlier results: on disk, or
     /// because the function returned to an earlier definition.
     fn reuse_count(&self, py: Python<'_>) -> u64 {
         self.counters.numbers().1 + self.former.with(py, |former| former.returns)

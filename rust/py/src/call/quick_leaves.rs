@@ -1,5 +1,5 @@
-//! Forms in Rust of two leaves of a call, for usual values: the snapshot of the arguments and the
-//! pickle of an entry.
+//! Implements two leaves of a call for common values: the snapshot of the arguments and the pickle
+//! of an entry.
 
 use funes_core::pickle::PROTOCOL;
 use pyo3::prelude::*;

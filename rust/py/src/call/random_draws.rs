@@ -1,5 +1,5 @@
-//! Detects by a few words of their states that the global random generators moved while a function
-//! ran.
+//! Detects that a function drew random numbers, by a few words of the states of the global
+//! generators.
 //!
 //! Both `random` and numpy use a Mersenne Twister: 624 words and a position. Each draw moves the
 //! position, and where it wraps around all words change. So the position and two words distinguish
@@ -72,7 +72,7 @@ impl<'py> Modules<'_, 'py> {
     }
 
     fn find(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, PyAny>> {
-        // The dict's own function, which makes no exception for a missing name.
+        // Uses the C function of the dict, which raises no exception for a missing name.
         self.0.cast::<PyDict>().ok()?.get_item(name).ok()?.filter(|module| !module.is_none())
     }
 
@@ -143,8 +143,8 @@ impl<'py> Modules<'_, 'py> {
     }
 }
 
-/// Records whether the states of one type of generators have the expected layout in memory:
-/// compared once with the state that an object returns.
+/// Records whether one type of generators has the expected layout in memory. It is compared once,
+/// with the state that a generator returns.
 struct Layout(GilCell<Option<(Py<PyType>, bool)>>);
 
 impl Layout {
@@ -171,7 +171,7 @@ impl Layout {
             Some(false) => None,
             None => {
                 let said = object();
-                // Memory is read only if the object has such a state.
+                // Reads memory only if the object has a state of that size.
                 let is_so = said.is_some() && said == memory();
                 let known = (generator.get_type().unbind(), is_so);
                 let _before = self.0.with(generator.py(), |present| present.replace(known));

@@ -1,9 +1,9 @@
-//! Makes the calls of Python code that a plain or seeded call asks for, the function among them.
+//! Runs the Python code of a plain or seeded call: its leaves and the function.
 //!
-//! Only one frame of funes is below them on the stack: [`run`], which is small and has no
-//! destructors. Therefore a recursion gets as deep as without the decorator. The interpreter may
-//! also end a daemon thread by unwinding its stack (at its own end, before Python 3.14): a frame
-//! that catches panics would abort the process.
+//! Only one frame of funes is on the stack meanwhile: [`run`], which is small and has no
+//! destructors. So a recursion gets as deep as without the decorator. The interpreter may also end
+//! a daemon thread by unwinding its stack (at its own end, before Python 3.14): a frame that
+//! catches panics would abort the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -51,8 +51,8 @@ pub(crate) unsafe fn run<'py>(first: impl FnOnce(Python<'py>) -> PyResult<Outcom
 
 /// # Safety
 ///
-/// Both pointers are owned by the caller, which gives them away. The second may be null with an
-/// error set.
+/// The caller owns both pointers and passes on the ownership. The second may be null with an error
+/// set.
 #[inline(never)]
 unsafe fn go_on(machine: *mut Machine, returned: *mut ffi::PyObject) -> RawOutcome {
     guarded(|py| {

@@ -117,7 +117,8 @@ pub(crate) fn is_as_it_is() -> bool {
     AS_IS.get()
 }
 
-/// Whether what is described by this thread now says nothing about later: state counts otherwise than it does elsewhere.
+/// Returns whether a description made by this thread now must not be kept: it uses other values
+/// than the counted ones.
 pub(crate) fn is_passing() -> bool {
     AS_IS.get() || is_ending()
 }

@@ -75,7 +75,7 @@ impl Shape {
         if has_version(class, &self.version) {
             return Left::Fixed;
         }
-        // Taken first: a change that comes meanwhile is seen the next time.
+        // Read first: a change during the comparison is noticed at the next check.
         let now = assigned_version_of(class);
         let held = self.compare(class).unwrap_or(Left::Not);
         if held == Left::Fixed {

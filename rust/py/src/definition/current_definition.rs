@@ -19,7 +19,7 @@ pub(crate) struct CurrentDefinition {
     /// The guard of the values of `depends_on=`, if they can change.
     pub(crate) extras: Option<Guard>,
     /// The part of the memory cache with its results.
-    pub(crate) section: Partition,
+    pub(crate) partition: Partition,
     pub(crate) watch: FolderWatch,
     /// True if the last disk lookup was a miss.
     pub(crate) has_missed: AtomicBool,
@@ -31,7 +31,7 @@ impl CurrentDefinition {
     /// Creates the current definition of the function with the number `owner`.
     pub(crate) fn new(owner: u64, hex: String, definition: Py<Definition>, extras: Option<Guard>) -> Self {
         Self {
-            section: Partition::new(owner, &hex),
+            partition: Partition::new(owner, &hex),
             hex,
             definition,
             extras,

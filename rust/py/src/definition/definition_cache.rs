@@ -9,8 +9,8 @@ use crate::gil_cell::GilCell;
 use crate::hash::walk::{Address, ReadParts, address_of};
 use crate::hash::walk_error::Walked;
 
-/// The maximal number of cached definitions. Only objects that their module has by name are cached, so a program rarely
-/// has more.
+/// The maximum number of cached definitions. Only objects that their module has by name are cached,
+/// so a program rarely has more.
 const LIMIT: usize = 4096;
 
 struct CachedDefinition {

@@ -1,4 +1,4 @@
-//! Watches dicts, so that an unchanged number tells that nothing in them has changed.
+//! Watches dicts: as long as the epoch number is unchanged, nothing in them has changed.
 //!
 //! From 3.12 on the interpreter calls a dict watcher before each change of a watched dict. [`on_change`] raises the epoch
 //! if a definition uses the changed name. Guards that were compared under an epoch hold as long as it is the present one.
@@ -158,9 +158,9 @@ impl Drop for Watch {
 
 /// True for a plain dict of which all changes from now on raise the epoch.
 ///
-/// The attributes of an object may lie in the object itself, where they can be set without an event. If another library
-/// watches the dict already, its watcher may be running Python code for a change of which this watcher is not told any
-/// more. The watchers of the interpreter itself run none.
+/// The attributes of an object may lie in the object itself, where they can be set without an
+/// event. If another library watches the dict already, its watcher may be running Python code for a
+/// change that this watcher no longer sees. The watchers of the interpreter itself run none.
 fn can_be_watched(dict: &Bound<'_, PyDict>) -> bool {
     const OWN: u64 = 1 << LAST_ID;
     const LIBRARIES: u64 = if cfg!(Py_3_15) {

@@ -1,4 +1,4 @@
-//! What is found while a graph is described, apart from its encoding.
+//! Collects the results of describing a graph, apart from its encoding.
 
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ pub(crate) struct Findings<'py> {
     pub(crate) kept: Vec<Py<PyAny>>,
     /// Helpers under `functools.lru_cache`.
     pub(crate) memoized: Vec<Bound<'py, PyAny>>,
-    /// The root and the code that it holds, with the path to each: what these hold must be hashable, see [`Purpose`].
+    /// The root and the code that it holds, with the path to each. The objects that they hold must
+    /// be hashable, see [`Purpose`].
     pub(crate) alone: FxHashMap<NodeId, Way>,
 }
 

@@ -114,7 +114,8 @@ pub(crate) fn holds_code(function: &Bound<'_, PyFunction>, then: &Parts) -> bool
         && (then[ATTRIBUTES].is_none() || part_addresses(function)[ATTRIBUTES].addr() == recorded[ATTRIBUTES])
 }
 
-/// True if the parts but the attributes are the same. Compared as one block, since this runs for each function at each hit.
+/// True if the parts but the attributes are the same. They are compared as one block, since this
+/// runs for each function at each hit.
 #[cfg(not(Py_GIL_DISABLED))]
 #[inline]
 fn holds_fields(function: &Bound<'_, PyFunction>, then: &[usize; PARTS]) -> bool {

@@ -112,14 +112,16 @@ impl Guard {
         Ok(Self::Value { value: value.clone().unbind(), digest, counted: None, state: None })
     }
 
-    /// The same for a value that code refers to, with its name and what it counts as.
+    /// Creates the guard of a value to which code refers. `counted`: its name, and its counted
+    /// content.
     pub(crate) fn counted(
         value: &Bound<'_, PyAny>,
         then: Digest,
         counted: (String, Arc<Counted>),
         (known, read_parts): (&Digests, ReadParts),
     ) -> Self {
-        // Taken first, so that a change that comes meanwhile is noticed; of no use if the value has changed already.
+        // Read first, so that a change meanwhile is noticed. It is dropped if the value has changed
+        // already.
         let state = State::of(value).ok().flatten();
         let state = state.filter(|_| digest(value, known, read_parts).is_ok_and(|now| now == then));
         Self::Value { value: value.clone().unbind(), digest: then, counted: Some(counted), state }

@@ -24,8 +24,8 @@ use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
 
-/// The maximal number of functions and classes in a definition. More are not written by hand: some objects create
-/// further objects at each access, without end.
+/// The maximum number of functions and classes in a definition. Objects that create further objects
+/// at each access would exceed any number; code written by hand does not exceed this one.
 const NODE_LIMIT: usize = 30_000;
 
 impl<'py> Walk<'py> {
@@ -255,8 +255,9 @@ impl<'py> Walk<'py> {
                 // Code and its references have their own guards.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
-                    // The digest of this encoding, since the value may change before its guard is created. Only if the
-                    // encoding has no nodes, and the guard would encode the value in the same way.
+                    // The digest of this encoding, since the value may change before its guard is
+                    // created. It is kept only if the encoding has no nodes and the guard would
+                    // encode the value in the same way.
                     let is_whole = counted.is_none() && !self.is_abridged;
                     let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
                     let written = self.snapshot(&start);

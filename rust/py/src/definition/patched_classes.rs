@@ -12,7 +12,7 @@ use crate::hooks;
 pub(crate) struct Patched {
     class: Py<PyType>,
     /// The attributes that code reads from any object.
-    spelled: Py<PyFrozenSet>,
+    read_names: Py<PyFrozenSet>,
     /// True if other attributes that the user certainly set count too.
     is_named: bool,
     /// The class and its bases, each with the attributes that the user set on it.
@@ -22,13 +22,13 @@ pub(crate) struct Patched {
 type Set<'py> = Vec<(Bound<'py, PyType>, Bound<'py, PyDict>)>;
 
 impl Patched {
-    /// Records the current attributes; for `spelled` and `is_named` see the fields.
-    pub(crate) fn of(class: &Bound<'_, PyType>, spelled: &Bound<'_, PyFrozenSet>, is_named: bool) -> PyResult<Self> {
-        let attributes = set_by_user(class, spelled, is_named, true)?;
+    /// Records the current attributes; for `read_names` and `is_named` see the fields.
+    pub(crate) fn of(class: &Bound<'_, PyType>, read_names: &Bound<'_, PyFrozenSet>, is_named: bool) -> PyResult<Self> {
+        let attributes = set_by_user(class, read_names, is_named, true)?;
         Ok(Self {
             is_named,
             class: class.clone().unbind(),
-            spelled: spelled.clone().unbind(),
+            read_names: read_names.clone().unbind(),
             attributes: attributes.into_iter().map(|(base, set)| (base.unbind(), set.unbind())).collect(),
         })
     }
@@ -45,7 +45,7 @@ impl Patched {
 
     fn compare(&self, class: &Bound<'_, PyType>) -> PyResult<Left> {
         let mut held = Left::Fixed;
-        let now = set_by_user(class, self.spelled.bind(class.py()), self.is_named, false)?;
+        let now = set_by_user(class, self.read_names.bind(class.py()), self.is_named, false)?;
         if !self.has_bases(&now) {
             return Ok(Left::Not);
         }
@@ -65,7 +65,7 @@ impl Patched {
 
     /// Appends the differences between the recorded and the current attributes.
     pub(crate) fn differences(&self, py: Python<'_>, found: &mut Vec<Difference>) -> PyResult<()> {
-        let now = set_by_user(self.class.bind(py), self.spelled.bind(py), self.is_named, false)?;
+        let now = set_by_user(self.class.bind(py), self.read_names.bind(py), self.is_named, false)?;
         if !self.has_bases(&now) {
             found.push(Difference::Edit);
         }
@@ -89,12 +89,12 @@ impl Patched {
 /// `as_it_counts`: with the values from before calls changed them.
 fn set_by_user<'py>(
     class: &Bound<'py, PyType>,
-    spelled: &Bound<'py, PyFrozenSet>,
+    read_names: &Bound<'py, PyFrozenSet>,
     is_named: bool,
     as_it_counts: bool,
 ) -> PyResult<Set<'py>> {
     let find = hooks::SET_BY_USER.get(class.py())?;
-    find.call1((class, spelled, is_named, as_it_counts))?.extract()
+    find.call1((class, read_names, is_named, as_it_counts))?.extract()
 }
 
 /// Returns the interpreter's version tag of a class, which also covers its bases.

@@ -16,7 +16,7 @@ use crate::definition::guard::is_constant;
 pub(crate) struct PlainContents {
     lists: Vec<(Py<PyList>, Py<PyTuple>)>,
     sets: Vec<SetContents>,
-    /// The number of containers in it; one that is met twice is counted twice.
+    /// The number of containers; one that occurs twice is counted twice.
     count: usize,
     watch: Watch,
 }
@@ -28,7 +28,7 @@ struct SetContents {
     table: Box<[usize]>,
 }
 
-/// How deep containers may be nested, and how many there may be. Some hold themselves.
+/// Limits of the nesting depth and of the number of containers: a container may contain itself.
 const MAX_DEPTH: usize = 16;
 const MAX_COUNT: usize = 10_000;
 

@@ -23,10 +23,11 @@ struct Running {
     /// The definitions of the function and of the user code in its arguments.
     definitions: Vec<Py<Definition>>,
     thread: ThreadId,
-    /// True if no other code runs meanwhile: it is no coroutine, and there is no other thread.
+    /// True if no other code runs during the call: it is no coroutine, and there is no other
+    /// thread.
     is_alone: bool,
-    /// How many need it here: the call itself, and each thread that notes what it has changed. Written under the lock of
-    /// [`RUNNING`].
+    /// The number of users of this record: the call itself, and each thread that records what the
+    /// call has changed. Written under the lock of [`RUNNING`].
     users: AtomicUsize,
 }
 
@@ -104,12 +105,13 @@ pub(crate) fn note_running(py: Python<'_>) -> PyResult<u64> {
 }
 
 impl Running {
-    /// Lets one user go.
+    /// Removes one user.
     ///
-    /// A call that has returned runs until the last one goes. What another thread notes for it may be out of date when it
-    /// is written down; were the call over by then, what it left behind would be taken for an edit.
+    /// A call that has returned counts as running until its last user is removed. Another thread
+    /// may record an outdated state for it; if the call were over by then, its real result would
+    /// look like an edit.
     ///
-    /// `is_noted`: whether this thread has noted what the call left behind.
+    /// `is_noted`: true if this thread has recorded what the call left behind.
     fn leave(&self, py: Python<'_>, mut is_noted: bool) -> PyResult<()> {
         let mut noted = Ok(());
         loop {
@@ -130,7 +132,7 @@ impl Running {
         }
     }
 
-    /// Notes what the call left behind.
+    /// Records what the call left behind.
     fn note_at_end(&self, py: Python<'_>) -> PyResult<()> {
         let was_ending = ENDING.replace(true);
         let noted = self.note(py);

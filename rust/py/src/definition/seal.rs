@@ -40,7 +40,7 @@ impl Pin {
     }
 }
 
-/// What tells of changes: watched names, and fields that are compared.
+/// The watched names and the compared fields, by which changes are noticed.
 #[derive(Default)]
 pub(crate) struct Signs {
     pub(crate) watch: Watch,
@@ -49,7 +49,7 @@ pub(crate) struct Signs {
     pub(crate) kept: Vec<Py<PyAny>>,
 }
 
-/// What stands for the guards of a definition.
+/// The state that a hit compares instead of the guards.
 pub(crate) struct Seal {
     /// The epoch under which all guards held; 0 for none.
     epoch: AtomicU64,
@@ -66,7 +66,7 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Begins to watch what the guards rest on.
+    /// Begins to watch everything that the guards compare.
     pub(crate) fn new(py: Python<'_>, namespaces: &[Namespace], guards: &[Guard]) -> Self {
         let (mut signs, mut plain) = (Signs::default(), Vec::new());
         let other_namespaces =

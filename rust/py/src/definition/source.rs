@@ -1,4 +1,4 @@
-//! What a value follows from, so that it need not be computed again as long as that is the same.
+//! Records from what a value was computed, so that it is computed again only if that changes.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -14,11 +14,11 @@ use crate::lazy::intern;
 /// `funes._code.node.Source`.
 pub(crate) type Described<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyString>>, bool);
 
-/// What something is computed from.
+/// One thing from which a value is computed.
 pub(crate) enum Source {
     Attribute(Attribute),
-    /// A number that is another one whenever something changes. What is computed may still be the same: then the new
-    /// number is noted.
+    /// A number that changes with every relevant change. If the computed value is still the same,
+    /// the new number is recorded.
     Token {
         find: Py<PyAny>,
         seen: AtomicU64,
@@ -29,19 +29,19 @@ pub(crate) enum Source {
 pub(crate) struct Attribute {
     object: Py<PyAny>,
     name: Py<PyString>,
-    /// `None` if there is nothing of that name.
+    /// `None` if there is no such attribute.
     value: Option<Py<PyAny>>,
-    /// What it held, if it is a dict.
+    /// The recorded contents, if it is a dict.
     contents: Option<Box<Contents>>,
-    /// For an attribute that only the class itself is asked for.
+    /// Set if the attribute is looked up in the class itself only, not in its bases.
     class: Option<Class>,
 }
 
-/// A class whose `__dict__` is looked into.
+/// The class in whose `__dict__` the attribute is looked up.
 struct Class {
     object: Py<PyType>,
     mro: Py<PyTuple>,
-    /// The interpreter's number for the state in which the attribute was last seen to be the same; 0 for none.
+    /// The interpreter's version tag of the class at the last successful check; 0 for none.
     version: AtomicU32,
 }
 
@@ -61,7 +61,7 @@ impl Source {
         }
     }
 
-    /// The number as it is now.
+    /// Returns the current number.
     pub(crate) fn token(&self, py: Python<'_>) -> Option<u64> {
         match self {
             Self::Attribute(_) => None,
@@ -69,7 +69,7 @@ impl Source {
         }
     }
 
-    /// Notes a number with which what is computed is the same.
+    /// Records a number under which the computed value is unchanged.
     pub(crate) fn note(&self, token: Option<u64>) {
         if let (Self::Token { seen, .. }, Some(token)) = (self, token) {
             seen.store(token, Ordering::Relaxed);
@@ -114,11 +114,11 @@ impl Attribute {
         is_same && self.contents.as_ref().is_none_or(|contents| contents.holds(py))
     }
 
-    /// Whether the class has the bases and the attribute that it had.
+    /// Returns whether the class still has the recorded bases and attribute.
     #[cold]
     fn compare(&self, Class { object, mro, version }: &Class, py: Python<'_>) -> PyResult<bool> {
         let class = object.bind(py);
-        // Taken first: a change that comes meanwhile is seen the next time.
+        // Read first: a change during the comparison is noticed at the next check.
         let now = assigned_version_of(class);
         let found = own_attribute(class, self.name.bind(py))?;
         let is_same =
@@ -146,18 +146,19 @@ impl Attribute {
     }
 }
 
-/// The state behind a value that is another one in each thread or context, compared by code in C.
+/// The state of a value that differs between threads or contexts. C code compares it.
 pub(crate) struct State {
-    /// Finds what has the state.
+    /// Returns the object that has the state.
     find: Py<PyAny>,
-    /// Reads the state of that.
+    /// Returns the state of that object.
     read: Py<PyAny>,
-    /// The state, and what it was read from: a copy, since parts of the state may be views.
+    /// The recorded state, and the object from which it was read: a copy, since parts of the state
+    /// may be views.
     then: (Py<PyAny>, Py<PyAny>),
 }
 
 impl State {
-    /// `None` for a value that does not say how its state is read.
+    /// Returns `None` for a value that does not declare how its state is read.
     pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<Self>>> {
         let py = value.py();
         let said: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = hooks::STATE_OF.get(py)?.call1((value,))?.extract()?;
@@ -184,7 +185,7 @@ impl Class {
     }
 }
 
-/// What a class itself has under a name. Python asked for annotations would make some.
+/// Returns an attribute of the class itself. `getattr` would create annotations.
 pub(crate) fn own_attribute<'py>(
     class: &Bound<'py, PyType>,
     name: &Bound<'py, PyString>,

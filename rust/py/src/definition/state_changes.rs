@@ -18,7 +18,7 @@ use crate::lazy::intern;
 
 /// Records the changes that a call made to the state of a definition.
 ///
-/// Returns the names that it changed, and true if something changed once more meanwhile.
+/// Returns the names that it changed, and true if there was a further change meanwhile.
 pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<String>, bool) {
     let py = definition.py();
     let (mut names, mut is_changing) = (Vec::new(), false);
@@ -37,8 +37,9 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
                 let changing = now.as_ref().filter(|now| !is_constant(now) && !is_fixed(now));
                 let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
                 let address = address_of(holder.bind(py));
-                // A newer state may have been noted by another thread, and compared: that a class or dict holds is known
-                // by its version from then on, so that an older one would stay. No Python code runs from here on.
+                // Another thread may have recorded and compared a newer state. From then on the
+                // version tag of a class or dict stands for the comparison, so an older state
+                // recorded here would never be noticed. No Python code runs from here on.
                 if content_of(holder.bind(py), &key) != Some(pointer_of(now.as_ref())) {
                     is_changing = true;
                     continue;
@@ -81,7 +82,8 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
     (names, is_changing)
 }
 
-/// The address of what a name in a namespace, class or cell stands for now, null for nothing; `None` if the look-up fails.
+/// Returns the address of the object to which a name in a namespace, class or cell refers now, null
+/// if there is none; `None` if the lookup fails.
 fn content_of(holder: &Bound<'_, PyAny>, key: &str) -> Option<*mut ffi::PyObject> {
     let found = if let Ok(dict) = holder.cast::<PyDict>() {
         dict.get_item(key).ok()?
@@ -98,7 +100,8 @@ fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
     hooks::HOLDS_GENERATOR.get(value.py()).and_then(|holds| holds.call1((value,))?.is_truthy()).unwrap_or(true)
 }
 
-/// Returns the attributes of an object whose names are changed by a statement of the definition.
+/// Returns the attributes of an object that a statement of the definition may change, by their
+/// names.
 fn changed_attributes(value: &Bound<'_, PyAny>, definition: &Definition) -> Vec<String> {
     let attributes = value.getattr(intern!(value.py(), "__dict__")).and_then(|all| Ok(all.cast_into::<PyDict>()?));
     let names = attributes.iter().flat_map(|all| all.keys().iter()).filter_map(|name| name.extract::<String>().ok());

@@ -1,4 +1,5 @@
-//! In-flight calls: the calls that this process is computing right now, at most one per cache key.
+//! Tracks in-flight calls: the calls that this process is computing right now, at most one per
+//! cache key.
 //!
 //! This file is the uncontended path. `funes/_call/single_flight.py` waits for another thread, task
 //! or process.
@@ -213,9 +214,9 @@ impl InFlightCall {
         flight.is_over.store(true, Ordering::Release);
         let mut interrupted = None;
         if let Some(wakers) = flight.wakers.get() {
-            // One by one, since a waiting call may remove its waker meanwhile. A call that cannot
-            // be woken, for instance because its recursion is too deep or its event loop is closed,
-            // checks from time to time.
+            // They are woken one by one, since a waiting call may remove its waker meanwhile. A
+            // call that cannot be woken, for instance because its recursion is too deep or its
+            // event loop is closed, checks from time to time.
             while let Ok(waker) = wakers.bind(py).call_method0("pop") {
                 if let Err(error) = waker.call0()
                     && !error.is_instance_of::<PyException>(py)
@@ -285,7 +286,7 @@ impl Drop for InFlightCall {
     /// chain longer than the stack could drop recursively.
     fn drop(&mut self) {
         thread_local! {
-            /// The calls that this thread has yet to drop, while it drops a chain.
+            /// The calls that this thread still has to drop, while it drops a chain.
             static PENDING: RefCell<Option<Vec<Py<InFlightCall>>>> = const { RefCell::new(None) };
         }
         // SAFETY: the interpreter frees an object in an attached thread.
@@ -294,7 +295,7 @@ impl Drop for InFlightCall {
         if parent.is_none() {
             return;
         }
-        // At the very end of a thread there is no list, and no long chain.
+        // When a thread ends, there is no list any more, and no long chain.
         let is_first = PENDING.try_with(|pending| {
             let mut pending = pending.borrow_mut();
             let is_first = pending.is_none();

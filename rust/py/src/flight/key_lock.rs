@@ -12,15 +12,15 @@ use pyo3::prelude::*;
 /// several names has an entry per name. A file that was deleted or moved, but contains a held lock,
 /// has an entry without a name.
 ///
-/// The mutex is taken by attached threads only and never across a wait, so that no fork can happen
-/// meanwhile: the child would inherit it locked indefinitely.
+/// Only attached threads take the mutex, and never during a wait, so that no fork happens while it
+/// is locked. A child would inherit a mutex that is never unlocked.
 static OPEN: Mutex<Vec<(Option<PathBuf>, Arc<LockFile>)>> = Mutex::new(Vec::new());
 
-/// Limit of the number of lock files that stay open without a held lock: as many definitions can be
+/// The maximum number of lock files that stay open without a held lock. So many definitions can be
 /// called in turn without opening a file at each miss.
 const IDLE: usize = 16;
 
-/// Attempts to open a lock file that another process deletes while it is being locked.
+/// The maximum number of attempts to open a lock file that other processes keep deleting.
 const ATTEMPTS: usize = 4;
 
 /// A lock on one key, held by at most one process. Threads of one process do not exclude each
@@ -52,8 +52,8 @@ impl KeyLock {
     pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let file = open(&self.folder)?;
-            // Checked once the lock is held: another process may have deleted the file since it was
-            // opened, and a new one may have been created.
+            // Checked after locking: another process may have deleted the file since it was opened,
+            // and may have created a new one.
             let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));
             if is_in_place {
                 let locked = locked.ok()?;
@@ -100,8 +100,8 @@ impl KeyLock {
 }
 
 impl KeyLock {
-    /// Returns the folder name by which this process knows the lock file, if it is another one.
-    /// Keeps no file open: the caller may never lock, and may exist for long.
+    /// Returns the folder name under which this process opened the lock file, if it is another one.
+    /// Keeps no file open, since the caller may never lock.
     pub(crate) fn other_name(&self) -> Option<PathBuf> {
         let file = open(&self.folder)?;
         (file.folder().as_os_str() != self.folder.as_os_str()).then(|| file.folder().to_owned())
@@ -155,8 +155,8 @@ fn open(folder: &Path) -> Option<Arc<LockFile>> {
     Some(file)
 }
 
-/// Removes the names of a file that is no longer in its place. It stays known while a lock in it is
-/// held: the file may now have another name, by which it is asked for.
+/// Removes the names of a file that was moved or deleted. The file stays in the list while a lock
+/// in it is held, since it may be opened under another name.
 fn forget(file: Arc<LockFile>) {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     for (folder, _) in all.iter_mut().filter(|(_, other)| Arc::ptr_eq(&file, other)) {
@@ -169,7 +169,7 @@ fn forget(file: Arc<LockFile>) {
 /// Closes files without a held lock: those without a name, and the least recently used ones beyond
 /// the limit.
 fn close_idle(all: &mut Vec<(Option<PathBuf>, Arc<LockFile>)>) {
-    // A lock that is held or waited for is a second owner.
+    // A lock that is held or waited for also owns the file.
     let is_idle = |file: &Arc<LockFile>| Arc::strong_count(file) == 1;
     let mut idle = all.iter().filter(|(_, file)| is_idle(file)).count();
     all.retain(|(folder, file)| {

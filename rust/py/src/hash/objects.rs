@@ -1,4 +1,4 @@
-//! Hashes objects of all types without an own tag: by a type rule, by attributes, or by reduction.
+//! Hashes objects whose type has no tag: by a type rule, by attributes, or by reduction.
 
 use funes_core::encode::Sealed;
 use funes_core::tags;

@@ -112,7 +112,7 @@ const MAX_STRATEGIES: usize = 4096;
 
 /// The cached strategy of one type.
 struct StrategyCache {
-    /// Detects that the address belongs to another type now.
+    /// A weak reference to the type, by which a reused address is detected.
     reference: Py<PyWeakrefReference>,
     strategy: Py<TypeStrategy>,
     /// The version tag of the type when the strategy was made; 0 if it had none.

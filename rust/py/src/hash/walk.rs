@@ -1,8 +1,8 @@
 //! Walks a Python value and writes each object to the encoder.
 //!
-//! This file dispatches over types, common types first; one file per kind of type says what is
-//! written. Recursion is bounded by [`RECURSION_LIMIT`]: a deeper part leaves a hole, and is walked
-//! later from a queue. Cycles are detected only from [`TRACKING_DEPTH`] on.
+//! This file dispatches over types, common types first. One file per kind of type writes the bytes.
+//! Recursion is bounded by [`RECURSION_LIMIT`]: a deeper part leaves a hole, and is walked later
+//! from a queue. Cycles are detected only from [`TRACKING_DEPTH`] on.
 
 mod composites;
 mod definitions;
@@ -112,7 +112,7 @@ impl<'py> Walk<'py> {
 
     /// Calls `write`, and calls it a second time if the value turns out to be deep.
     pub(crate) fn run(&mut self, mut write: impl FnMut(&mut Self) -> Walked) -> Walked {
-        // A loop has one call of `write`, so that it is inlined.
+        // The loop contains the only call of `write`, so that the compiler inlines it.
         while let Err(stop) = write(self) {
             if !matches!(stop, WalkError::Deep) || self.deep().is_some() {
                 return Err(stop);
@@ -217,7 +217,8 @@ impl<'py> Walk<'py> {
     }
 }
 
-/// Refuses a value with too many similar parts that refer to each other to order them.
+/// Refuses a value if it has so many similar parts that refer to each other that they cannot be
+/// ordered.
 #[cold]
 pub(crate) fn entangled() -> WalkError {
     WalkError::refused("too many similar parts of it refer to each other")

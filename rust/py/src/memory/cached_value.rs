@@ -49,7 +49,7 @@ impl CachedValue {
     }
 
     /// Returns the result for one caller.
-    pub(crate) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn for_caller<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Shared(output) => Ok(output.bind(py).clone()),
             Self::Parts(parts) => parts.make(py),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use funes_core::throttle::Throttle;
 use pyo3::prelude::*;
 
-/// The name of the definition file beside the entries.
+/// The name of the definition file.
 pub(crate) const DESCRIPTION: &str = "definition.json";
 
 /// The time between checks. A deleted file is written again by the first miss after that time.

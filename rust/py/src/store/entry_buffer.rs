@@ -16,7 +16,7 @@ use pyo3::types::PyMemoryView;
 /// reader may write to these bytes, which changes neither the file nor the bytes of other readers.
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct EntryBuffer {
-    /// The owner of the memory at `address`. It is only kept alive.
+    /// The owner of the memory at `address`. Nothing reads it; it keeps the memory alive.
     _held: Held,
     address: NonNull<u8>,
     length: usize,

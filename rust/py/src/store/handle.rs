@@ -1,4 +1,4 @@
-//! Wraps the store for Python: releases the GIL during disk access, and converts errors.
+//! Wraps the store for Python, and releases the GIL during disk access.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -54,12 +54,6 @@ impl Store {
     #[getter]
     fn root(&self) -> OsString {
         self.store.root().into()
-    }
-
-    /// True if entries are signed with a signing key.
-    #[getter]
-    fn is_signed(&self) -> bool {
-        self.store.is_signed()
     }
 
     fn __repr__(&self) -> String {

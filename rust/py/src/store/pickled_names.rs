@@ -3,7 +3,7 @@
 use funes_core::pickle::Names;
 use pyo3::prelude::*;
 
-/// The global objects, and the arguments of calls with two arguments, the second of them a text.
+/// The global objects, and the arguments of calls with two arguments of which the second is a text.
 type Found = (Vec<(String, String)>, Vec<(Option<String>, String)>);
 
 /// Lists the names in a pickle. Returns None if picklers of protocol 5 do not write such a pickle.

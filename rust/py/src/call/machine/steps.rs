@@ -1,4 +1,4 @@
-//! What the states of a call do that take more than a few lines.
+//! Implements the states of a call that take more than a few lines.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::store::error::raised;
 use crate::store::handle::{HeadParts, PickleParts};
 
 impl Machine {
-    /// Looks for the result. `answer`: what the leaf has found, as `(output,)` or None.
+    /// Looks for the result. `answer`: the result that the leaf has found, as `(output,)`, or None.
     pub(super) fn look<'py>(&mut self, py: Python<'py>, answer: Option<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
         let recalled = match answer {
             None => self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?,
@@ -55,7 +55,7 @@ impl Machine {
         }
         let folder = match core.prepared_folder(self.memo.bind(py), self.call()) {
             Ok(folder) => folder,
-            // There is no cache folder, as is reported when the entry is looked for.
+            // There is no cache folder; this is reported when the entry is looked for.
             Err(error) if error.is_instance_of::<PyOSError>(py) => {
                 return Ok(Step::Go(if self.has_looked { State::Log } else { State::Look }));
             }
@@ -175,7 +175,8 @@ impl Machine {
         ask(py, &hooks::REPORT_CHANGE, (&self.memo, &self.call, now, snapshot))
     }
 
-    /// Stores the result. `dumped`: what the leaf has pickled, as `((body, fast, head), shares_memory)`.
+    /// Stores the result. `dumped`: the pickles that the leaf returned, as `((body, fast, head),
+    /// shares_memory)`.
     pub(super) fn store<'py>(&mut self, py: Python<'py>, dumped: Option<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
         type Dumped<'py> = (Bound<'py, PyAny>, Option<PickleParts<'py>>, HeadParts<'py>);
         let (core, call, memo) = (self.core.get(), self.call(), self.memo.bind(py));
@@ -185,7 +186,7 @@ impl Machine {
         let (shares_memory, cached, (body, fast, head));
         if let Some(dumped) = dumped {
             ((body, fast, head), shares_memory) = dumped.extract::<(Dumped<'py>, bool)>()?;
-            // The result is copied as it is before the caller can change it.
+            // Copies the result now, before the caller can change it.
             let plain_body = body.cast().ok().filter(|_| fast.is_none());
             cached = core.memory.as_ref().and_then(|_| CachedValue::of(output, plain_body));
         } else {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::call::call_args::CallArgs;
 use crate::call::signature::{SEED, Signature};
 
-/// As many inline values as most functions have parameters.
+/// Values that are stored inline for up to 8 parameters, which most functions have.
 type Values<T> = SmallVec<[T; 8]>;
 
 /// The arguments of one call, bound to the parameters.
@@ -26,8 +26,8 @@ pub(crate) struct Arguments<'py> {
 }
 
 impl Signature {
-    /// Returns the arguments as the function will see them, or `None` if it would raise a
-    /// `TypeError`, which is then left to it.
+    /// Returns the arguments as the function will see them; `None` if the call would raise a
+    /// `TypeError`, which the function itself then raises.
     pub(crate) fn bind<'py>(
         &self,
         function: &Bound<'py, PyFunction>,

@@ -306,7 +306,7 @@ pub(super) fn here() -> usize {
 }
 
 /// Returns whether an object has references besides those of its parent and of the walk. Objects
-/// without are not remembered.
+/// without such references are not remembered.
 fn is_shared(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: `object` is alive, and reading its reference count changes nothing.
     cfg!(Py_GIL_DISABLED) || unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 2

@@ -17,7 +17,7 @@ pub(crate) type Digests = Arc<FxHashMap<Address, Digest>>;
 
 /// How a walk writes functions and classes of user code.
 pub(crate) enum Definitions<'py> {
-    /// Writes their digests, which separate walks compute.
+    /// Writes their digests. Separate walks compute these.
     Settled {
         known: Option<Digests>,
         /// Digests that this walk has looked up.
