@@ -11,7 +11,7 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-pythons test-newest test-torch fuzz memcheck lint format \
+.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-threads test-pythons test-newest test-torch fuzz memcheck lint format \
 	docs bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
@@ -33,6 +33,9 @@ test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes
 test-rust: build
 	cargo test --quiet
 
+# How long each of the two fuzzers searches, and how long the threads of test-threads call.
+SECONDS ?= 60
+
 # The group of packages that the tests get: test-free-threaded without those that need the interpreter lock.
 GROUP ?= test
 
@@ -46,6 +49,9 @@ test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm 
 	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
 	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines tests/sweeps/test_executors.py
 
+test-threads: build ## call functions in 8 threads while what they read changes; SECONDS=60
+	$(VENV)/bin/python tests/faults/storm.py $(SECONDS)
+
 test-pythons: ## build and test on every CPython from 3.10 on that this machine has; on Debian also 3.14 and 3.15
 	MAKE="$(MAKE)" sh scripts/test_pythons.sh
 
@@ -54,9 +60,6 @@ test-newest: ## on Debian: fetch CPython 3.15, build for it, and run the tests t
 
 test-torch: build $(VENV)/.made/test $(VENV)/.made/torch ## install PyTorch (some GB) and test how its values count and load
 	$(VENV)/bin/python -m pytest tests/values/torch_values.py
-
-# How long each of the two fuzzers searches.
-SECONDS ?= 60
 
 fuzz: build $(VENV)/.made/fuzz ## search for values that break the encoding or the walk; SECONDS=60 for each
 	$(VENV)/bin/python fuzz/walk.py -artifact_prefix=target/ -max_total_time=$(SECONDS)
@@ -89,6 +92,7 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 	$(VENV)/bin/python benches/definitions.py
 	$(VENV)/bin/python benches/store.py --json target/bench-store.json
 	$(VENV)/bin/python benches/once.py
+	$(VENV)/bin/python benches/threads.py
 	$(VENV)/bin/python benches/engines.py
 	$(VENV)/bin/python benches/sweeps.py
 	$(VENV)/bin/python benches/results.py

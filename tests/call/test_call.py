@@ -28,6 +28,8 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 RunPython = Callable[..., str]
 
+IS_LOCKED = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 SCALARS = st.one_of(
     st.integers(),
     st.floats(),
@@ -309,7 +311,13 @@ EVERY_PATH = """if True:
 
 
 @pytest.mark.parametrize(
-    "environment", [{"PYTHONMALLOC": "debug"}, {"PYTHONDEVMODE": "1"}, {"PYTHONMALLOC": "malloc"}]
+    "environment",
+    [
+        {"PYTHONMALLOC": "debug"},
+        {"PYTHONDEVMODE": "1"},
+        # The collector of builds without the GIL needs mimalloc.
+        {"PYTHONMALLOC": "malloc" if IS_LOCKED else "mimalloc_debug"},
+    ],
 )
 def test_debug_allocators_report_no_errors(
     run_python: RunPython, environment: dict[str, str]

@@ -385,6 +385,53 @@ def test_concurrent_hits_misses_and_clears() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("remove", [lambda f: f.cache_clear(), lambda f: f.forget(1)])
+def test_results_that_one_thread_removes_are_removed_for_all(
+    cache: Path, remove: Callable[[Any], object]
+) -> None:
+    @memorious
+    def f(x: int) -> int:
+        return x
+
+    removed, seen = (threading.Barrier(2, timeout=60) for _ in range(2))
+    infos = []
+
+    def call() -> None:
+        for _ in range(3):
+            assert [f(1) for _ in range(5)] == [1] * 5
+            seen.wait()
+            removed.wait()
+            before = f.cache_info()
+            f(1)
+            infos.append((before, f.cache_info()))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    for _ in range(3):
+        seen.wait()
+        remove(f)
+        removed.wait()
+    thread.join()
+    # The call did not find the result in memory: it read the entry, or computed it again.
+    assert [after.memory_hits - before.memory_hits for before, after in infos] == [0] * 3
+
+
+def test_hits_of_all_threads_are_counted() -> None:
+    @memorious
+    def f(x: int) -> int:
+        return x
+
+    f(1)
+    threads = [threading.Thread(target=lambda: [f(1) for _ in range(100)]) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert f.cache_info().memory_hits == 2000
+    f.cache_clear()
+    assert f.cache_info().memory_hits == 0
+
+
 def test_fork_during_hits_of_other_threads(run_python: RunPython) -> None:
     script = """if True:
         import os, threading, time

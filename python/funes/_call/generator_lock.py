@@ -292,7 +292,8 @@ def _is_about_to_wake(frame: types.FrameType | None) -> bool:
         lock: Any = names.get(name)
         if hasattr(lock, "locked"):
             return not lock.locked()
-    thread = names.get("self")
+    # A thread that another frame is just making has no state to ask for.
+    thread = names.get("self") if frame.f_code.co_name == "join" else None
     return isinstance(thread, threading.Thread) and not thread.is_alive()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -84,7 +85,10 @@ class Fragment:
     ) -> None:
         self._by_name: dict[str, _Found] = {}
         self._by_line: dict[tuple[str, int], _Found] = {}
-        functions, codes = _compiled(filename, lines, flags, is_rewritten)
+        # Where warnings are aware of contexts (without the GIL by default), the filters of the
+        # present context come before those of the process. An empty context has none.
+        run = contextvars.Context().run
+        functions, codes = run(_compiled, filename, lines, flags, is_rewritten)
         for code in codes:
             name = code.co_name
             function = functions.get((name, code.co_firstlineno))
@@ -132,6 +136,9 @@ def _compiled(
     return functions, nested_codes(code)
 
 
+_IGNORE_ALL: list[Any] = [("ignore", None, Warning, None, 0)]
+
+
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Suppresses warnings about the source, which Python showed when it compiled the source first.
@@ -139,11 +146,14 @@ def _without_warnings() -> Iterator[None]:
     `warnings.catch_warnings` would also reset Python's record of warnings that were already shown.
     """
     filters = warnings.filters
-    warnings.filters = [("ignore", None, Warning, None, 0)]
+    # Another thread may be here, too. Only the thread that replaced the filters restores them.
+    if filters is not _IGNORE_ALL:
+        warnings.filters = _IGNORE_ALL
     try:
         yield
     finally:
-        warnings.filters = filters
+        if filters is not _IGNORE_ALL:
+            warnings.filters = filters
 
 
 def _parsed(filename: str, lines: list[str], flags: int) -> ast.Module:
