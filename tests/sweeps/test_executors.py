@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -72,6 +74,25 @@ def submitit() -> Iterator[Any]:
 
 
 @contextmanager
+def slurm() -> Iterator[Any]:
+    if not ALL_ENGINES or "SLURM_CONF" not in os.environ:
+        pytest.skip("needs the daemons of Slurm: run `make test-engines`")
+    module = pytest.importorskip("submitit")
+    executor = module.AutoExecutor(folder="jobs", cluster="slurm")
+    executor.update_parameters(timeout_min=5, cpus_per_task=1, slurm_mem="500MB")
+    yield executor
+
+
+@contextmanager
+def executorlib() -> Iterator[Any]:
+    if not ALL_ENGINES:
+        pytest.skip("takes seconds for each task: run `make test-engines`")
+    module = pytest.importorskip("executorlib")
+    with module.SingleNodeExecutor(max_workers=2, block_allocation=True) as executor:
+        yield executor
+
+
+@contextmanager
 def ray() -> Iterator[Any]:
     if not ALL_ENGINES:
         pytest.skip("starts services: run `make test-engines`")
@@ -102,7 +123,9 @@ EXECUTORS: dict[str, Callable[[], Any]] = {
     "dask-client": functools.partial(dask_client, 2),
     "dask-executor": dask_executor,
     "submitit": submitit,
+    "slurm": slurm,
     "ray": ray,
+    "executorlib": executorlib,
 }
 
 
@@ -182,6 +205,55 @@ def test_no_file_is_left_beside_the_results(executor: Any, cache: Path) -> None:
             thread.join(30)
     names = {path.suffix or path.name for path in square.cache_path.iterdir()}
     assert names == {".dill", ".json", ".lock"}
+
+
+#: A sweep of the program's own function, as a user writes it, run by `mpiexec`.
+MPI_PROGRAM = """
+from mpi4py.futures import MPIPoolExecutor
+from sweep_functions import process_id, product
+from funes import grid, memorious
+
+@memorious
+def scaled(x):
+    return 3 * x
+
+if __name__ == "__main__":
+    import os
+    with MPIPoolExecutor() as executor:
+        print(list(scaled.map(range(10), executor=executor)))
+        sweep = product.map(grid(rate=[1.0, 2.0], depth=range(3)), executor=executor)
+        print(list(sweep), sweep.status())
+        print(os.getpid() in set(process_id.map(range(10), executor=executor)))
+        print(list(executor.map(scaled, [1, 20])), scaled.is_cached(20))
+"""
+
+
+def test_sweep_on_mpi(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    mpiexec = shutil.which("mpiexec")
+    if not ALL_ENGINES or mpiexec is None:
+        pytest.skip("needs mpiexec: run `make test-engines`")
+    program = tmp_path / "program.py"
+    program.write_text(MPI_PROGRAM)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "FUNES_CACHE_DIR": str(tmp_path / "mpi-cache"),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_btl": "self,vader",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    }
+    command = [mpiexec, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(program)]
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "[0, 3, 6, 9, 12, 15, 18, 21, 24, 27]",
+        "[0.0, 1.0, 2.0, 0.0, 2.0, 4.0] 6 of 6 points are stored, 0 are missing",
+        "False",
+        "[3, 60] True",
+    ], done.stderr
 
 
 def test_own_workers_are_other_processes_and_are_kept() -> None:

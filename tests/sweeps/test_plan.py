@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sweep_functions import Model, config_value, product, square
 
 import funes
 from funes import UnhashableArgumentError, grid, memorious
+from funes._sweeps.plan import add_note
 
 Lines = Callable[[], list[str]]
 
@@ -181,8 +183,7 @@ def test_result_that_is_not_stored_is_the_object_itself(cache: Path) -> None:
 def test_wrong_arguments_name_their_point() -> None:
     with pytest.raises(TypeError, match="missing a required argument: 'depth'") as caught:
         product.starmap([{"rate": 1.0, "depth": 2}, {"rate": 1.0}])
-    if sys.version_info >= (3, 11):
-        assert caught.value.__notes__ == ["raised for points[1] of a sweep"]
+    assert caught.value.__notes__ == ["raised for points[1] of a sweep"]
 
 
 @pytest.mark.parametrize(
@@ -316,3 +317,39 @@ print(list(double.map(range(5))))
     stats = list((tmp_path / "cache").glob("double/*/stats.json"))
     assert len(stats) == 1
     assert '"hits": 5' in stats[0].read_text()
+
+
+class CaughtError(Exception):
+    """An exception with everything that a traceback shows."""
+
+    def __init__(self, *, cause: bool, context: bool) -> None:
+        super().__init__("caught")
+        if cause:
+            self.__cause__ = KeyError("the cause")
+        if context:
+            self.__context__ = OSError("the context")
+
+
+@pytest.mark.parametrize("cause", [False, True])
+@pytest.mark.parametrize("context", [False, True])
+def test_notes_are_printed_beside_causes(cause: bool, context: bool) -> None:
+    error = CaughtError(cause=cause, context=context)
+    add_note(error, "the first note")
+    add_note(error, "the second note")
+    text = "".join(traceback.format_exception(error))
+    for part, is_shown in (
+        ("the first note", True),
+        ("the second note", True),
+        ("the cause", cause),
+        ("the context", context and not cause),
+    ):
+        assert text.count(part) == is_shown
+    assert isinstance(error.__cause__, KeyError) == cause
+
+
+def test_notes_of_causes_in_a_circle() -> None:
+    error = CaughtError(cause=True, context=False)
+    assert error.__cause__ is not None
+    error.__cause__.__cause__ = error
+    add_note(error, "the note")
+    assert error.__notes__ == ["the note"]  # type: ignore[attr-defined]

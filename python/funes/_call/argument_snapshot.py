@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from funes._entries import c_pickler, dill_pickler, signing
-from funes._entries.c_pickler import ATOMS
+from funes._entries.atoms import ATOMS
 from funes._entries.pickler import Pickled, attempt, dump, load_named
 from funes._funes import LONG
 from funes._warnings import one_line

@@ -24,6 +24,7 @@ from typing import Any
 from funes._code.third_party import is_library_class, is_library_function, loaded_object
 from funes._code.user_code import is_user_code
 from funes._entries import c_pickler, main_module, shared_arrays
+from funes._entries.atoms import ATOMS
 from funes._entries.codec import PickledEntry
 from funes._entries.pickler import attempt, is_raised_again, load_named
 from funes._funes import PROTOCOL, class_version, hash_value, pickled_names, shown
@@ -82,7 +83,7 @@ _MISSING = object()
 
 def loss(output: object, pickled: PickledEntry) -> str:
     """Returns why a result cannot be stored without a loss, or ""."""
-    if type(output) in c_pickler.ATOMS:
+    if type(output) in ATOMS:
         return ""
     stream = pickled.body if pickled.fast is None else pickled.fast[0]
     names = pickled_names(bytes(stream))

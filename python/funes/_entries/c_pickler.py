@@ -15,9 +15,6 @@ from funes._entries import main_module
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector, pickled_names
 
-#: Immutable types whose values refer to no other object.
-ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
-
 #: The opcodes that make an object of a class without arguments and give it no state: `)` makes an
 #: empty tuple.
 _STATELESS = re.compile(rb"\x93\x94\)\x81\x94[^}N]")

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from funes._code.sentinels import SENTINEL
 from funes._code.third_party import loaded_object
 from funes._entries import main_module
-from funes._entries.c_pickler import ATOMS, Sentinels, reduce_to_name
+from funes._entries.atoms import ATOMS
+from funes._entries.c_pickler import Sentinels, reduce_to_name
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL, BufferCollector
 

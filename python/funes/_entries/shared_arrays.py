@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from funes._entries.c_pickler import ATOMS
+from funes._entries.atoms import ATOMS
 
 
 def shares_memory(value: object) -> bool:

@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any
 
-from funes._entries.c_pickler import ATOMS
+from funes._entries.atoms import ATOMS
 from funes._funes import PROTOCOL
 
 

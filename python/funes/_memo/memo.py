@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol
 
+    from typing_extensions import Unpack
+
     from funes._memo.options import Options
+    from funes._sweeps.make import SweepOptions
     from funes._sweeps.progress import Show
     from funes._sweeps.sweep import Sweep
     from funes._tools.adopt.result import AdoptionResult
@@ -288,19 +291,13 @@ class Memo(Generic[P, R]):
     def map(
         self: _CoroutineMemo[S_co],
         *points: Iterable[Any],
-        executor: Any = None,
-        on_error: Literal["raise", "collect"] = "raise",
-        retries: int = 0,
-        progress: Show = None,
+        **options: Unpack[SweepOptions],
     ) -> Sweep[S_co]: ...
     @overload
     def map(
         self,
         *points: Iterable[Any],
-        executor: Any = None,
-        on_error: Literal["raise", "collect"] = "raise",
-        retries: int = 0,
-        progress: Show = None,
+        **options: Unpack[SweepOptions],
     ) -> Sweep[R]: ...
     def map(
         self,
@@ -346,21 +343,13 @@ class Memo(Generic[P, R]):
     def starmap(
         self: _CoroutineMemo[S_co],
         points: Iterable[Any],
-        *,
-        executor: Any = None,
-        on_error: Literal["raise", "collect"] = "raise",
-        retries: int = 0,
-        progress: Show = None,
+        **options: Unpack[SweepOptions],
     ) -> Sweep[S_co]: ...
     @overload
     def starmap(
         self,
         points: Iterable[Any],
-        *,
-        executor: Any = None,
-        on_error: Literal["raise", "collect"] = "raise",
-        retries: int = 0,
-        progress: Show = None,
+        **options: Unpack[SweepOptions],
     ) -> Sweep[R]: ...
     def starmap(
         self,

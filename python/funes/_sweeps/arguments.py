@@ -10,7 +10,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from funes._entries import c_pickler
+from funes._entries.atoms import ATOMS as _ATOMS
 from funes._entries.main_module import MAINS
 from funes._funes import PROTOCOL
 from funes._warnings import one_line
@@ -19,7 +19,7 @@ from funes._warnings import one_line
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 #: Immutable types, whose values are kept as they are.
-ATOMS = c_pickler.ATOMS | {
+ATOMS = _ATOMS | {
     datetime.date,
     datetime.datetime,
     datetime.timedelta,
@@ -75,7 +75,13 @@ def keep(value: Any) -> Any:
             return Copy(dumps_by_value(value), False)
         except Exception:
             return Original(value)
-    return Copy(data, c_pickler.names_main(data))
+    return Copy(data, _names_main(data))
+
+
+def _names_main(data: bytes) -> bool:
+    from funes._entries import c_pickler  # here, since a worker does not need it to start
+
+    return c_pickler.names_main(data)
 
 
 def is_numpy_scalar(value: object) -> bool:
@@ -129,7 +135,7 @@ def _dumps(value: object) -> bytes:
     """Pickles by name if another process can import that name, else by value."""
     try:
         data = pickle.dumps(value, PROTOCOL)
-        if not c_pickler.names_main(data):
+        if not _names_main(data):
             return data
     except Exception:
         return dumps_by_value(value)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from funes._sweeps import arguments
+from funes._sweeps.task import PlainAnswers
 
 #: Results that are in the store are not kept beyond this size in bytes; they are read again.
 _MAX_BYTES = 64 << 20
+
+#: No more plain results than this are kept in advance; they are read again.
+_MAX_PLAIN = 200_000
 
 #: The host that computed a point, the run time in seconds, and whether it was a hit there.
 About = tuple[str, float, bool]
@@ -36,6 +42,8 @@ class ComputedPoints:
         self._about: dict[int, About] = {}
         self._outputs: dict[int, Any] = {}
         self._bytes = 0
+        #: The results that workers sent as `PlainAnswers`, with the host, the run time, and whether it was a hit.
+        self._plain: dict[int, tuple[Any, str, float, bool]] = {}
         #: The results that are not in the store.
         self._unstored: dict[int, Any] = {}
         self.errors: dict[int, BaseException] = {}
@@ -50,6 +58,21 @@ class ComputedPoints:
         if output is not None:
             self._outputs[number] = output
 
+    def add_plain(self, host: str, plain: PlainAnswers) -> None:
+        """Keeps points whose results are in the store, immutable and small, unless there are too many."""
+        if len(self._plain) > _MAX_PLAIN:
+            return
+        hits = frozenset(plain.hits)
+        are_hits: Iterable[bool] = itertools.repeat(False)
+        if hits:
+            are_hits = [number in hits for number in plain.numbers]
+        rows = zip(plain.outputs, itertools.repeat(host), plain.seconds, are_hits, strict=False)
+        self._plain.update(zip(plain.numbers, rows, strict=False))
+
+    def forget(self, number: int) -> None:
+        """Forgets a plain result."""
+        self._plain.pop(number, None)
+
     def add_unstored(self, number: int, about: About, output: Any) -> None:
         """Keeps a point whose result is not in the store."""
         self._about[number] = about
@@ -57,13 +80,17 @@ class ComputedPoints:
 
     def about(self, number: int) -> About | None:
         """Returns what is known of a point that was computed and not taken yet."""
-        return self._about.get(number)
+        plain = self._plain.get(number)
+        return self._about.get(number) if plain is None else plain[1:]
 
     def take(self, number: int) -> tuple[Any] | None:
         """Returns the result as ``(result,)``, or None if it must be read from the store.
 
         A result that is stored is given once: a second caller must get another object.
         """
+        plain = self._plain.pop(number, None)
+        if plain is not None:
+            return plain[:1]
         output = self._outputs.pop(number, None)
         if output is None:
             output = self._unstored.get(number)
@@ -78,3 +105,13 @@ class ComputedPoints:
         if type(output) is Fresh:
             return (output.value,)
         return (arguments.load(output.kept),)
+
+    def take_plain(self, numbers: Iterable[int]) -> list[Any]:
+        """Returns the plain results of the first of some points, up to the first point without one."""
+        pop, results = self._plain.pop, []
+        for number in numbers:
+            found = pop(number, None)
+            if found is None:
+                break
+            results.append(found[0])
+        return results

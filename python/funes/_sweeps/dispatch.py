@@ -15,7 +15,7 @@ from funes._sweeps.executors.choose import choose
 from funes._sweeps.executors.engine import Death, Engine, Event, Report
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, add_note
 from funes._sweeps.returned_entries import publish
-from funes._sweeps.task import Answer, Answers, Kind, load_error, loads_answers
+from funes._sweeps.task import Answer, Answers, Kind, PlainAnswers, load_error, loads_answers
 from funes._sweeps.task_maker import TaskMaker, chunk_size
 from funes.errors import SweepError, WorkerDied
 
@@ -48,13 +48,13 @@ class Dispatcher:
         self._inbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._thread: threading.Thread | None = None
-        #: The keys without an answer of each task that was submitted.
-        self._tasks: dict[int, dict[int, None]] = {}
+        #: The keys of each task that was submitted and has not ended.
+        self._tasks: dict[int, list[int]] = {}
         self._last_task = 0
         #: Keys to be sent again, in groups.
         self._again: deque[list[int]] = deque()
         #: Keys that another process computes.
-        self._busy: deque[int] = deque()
+        self._busy: dict[int, None] = {}
         self._deaths: Counter[int] = Counter()
         #: True while a task that may kill its worker is the only one.
         self._is_alone = False
@@ -63,7 +63,7 @@ class Dispatcher:
         self._limit = math.inf
         self._is_stopped = False
         self._broken: BaseException | None = None
-        #: The mean run time of a point; None if it is not known yet.
+        #: What a point costs its worker in seconds on average; None if it is not known yet.
         self._seconds: float | None = None
 
     # For the caller
@@ -87,10 +87,10 @@ class Dispatcher:
             self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
             if self._thread is None:
                 self._broken = None
-                self._seconds = self._plan.seconds_per_point()
                 self._engine = choose(
                     self._executor, self._inbox.put, self._plan.keys.count(MISSING)
                 )
+                self._seconds = self._plan.seconds_per_point()
                 self._maker.make_token()
                 self._thread = threading.Thread(target=self._pump, daemon=True, name="funes-sweep")
                 self._thread.start()
@@ -125,7 +125,7 @@ class Dispatcher:
     def running(self) -> int:
         """The number of points that were sent and have no answer."""
         with self.changed:
-            return sum(map(len, self._tasks.values()))
+            return sum(len(self._unanswered(task)) for task in self._tasks)
 
     def wait(self, number: int, tick: Notify = lambda: None) -> None:
         """Waits until a point was computed or failed.
@@ -264,9 +264,7 @@ class Dispatcher:
             if data is None:
                 break
             self._last_task += 1
-            self._tasks[self._last_task] = dict.fromkeys(
-                number for number in numbers if self._plan.keys.state(number) == SENT
-            )
+            self._tasks[self._last_task] = numbers
             tasks.append((self._last_task, data))
         if not tasks:
             return
@@ -282,20 +280,17 @@ class Dispatcher:
         if self._again:
             return self._again.popleft(), False
         keys = self._plan.keys
-        numbers: list[int] = []
         rest = max(1, keys.distinct - self._next)
         assert self._engine is not None
         size = chunk_size(self._plan, self._engine, rest, self._seconds)
-        while len(numbers) < size:
-            number = keys.find(MISSING, self._next)
-            if number is None or number > self._limit:
-                break
-            self._next = number + 1
-            numbers.append(number)
+        end = None if self._limit == math.inf else int(self._limit) + 1
+        numbers = keys.claim(MISSING, SENT, self._next, size, end)
         if numbers:
+            self._next = numbers[-1] + 1
             return numbers, False
         while self._busy:
-            number = self._busy.popleft()
+            number = next(iter(self._busy))
+            del self._busy[number]
             if not self._plan.is_stored(number):
                 return [number], True
             self._settle(number, ("", 0.0, True))
@@ -307,45 +302,66 @@ class Dispatcher:
         if report.task not in self._tasks:
             return
         if report.event in (Event.ANSWERS, Event.END):
-            self._take_answers(report.task, loads_answers(report.value))
+            self._take_answers(loads_answers(report.value))
         if report.event is Event.ANSWERS:
             return
         if report.event is Event.ERROR:
-            for number in self._tasks[report.task]:
+            for number in self._unanswered(report.task):
                 self._fail(number, report.value)
         elif report.event is Event.DEATH:
-            self._bury(list(self._tasks[report.task]), report.value)
+            self._bury(self._unanswered(report.task), report.value)
         elif report.event is Event.BROKEN:
             self._broken = report.value
         self._return(report.task)
+
+    def _unanswered(self, task: int) -> list[int]:
+        """Returns the keys of a task that have no answer."""
+        state = self._plan.keys.state
+        return [
+            number
+            for number in self._tasks[task]
+            if state(number) == SENT and number not in self._busy
+        ]
 
     def _return(self, task: int) -> None:
         """Ends a task; its keys without an answer are missing again, unless they are sent otherwise."""
         keys = self._plan.keys
         again = {number for group in self._again for number in group}
-        for number in self._tasks.pop(task):
-            if keys.state(number) == SENT and number not in again and number not in self._busy:
+        numbers = self._unanswered(task)
+        del self._tasks[task]
+        for number in numbers:
+            if number not in again:
                 if self._plan.is_stored(number):
                     self._settle(number, ("", 0.0, True))
                 else:
                     keys.set_state(number, MISSING)
                     self._next = min(self._next, number)
 
-    def _take_answers(self, task: int, answers: Answers) -> None:
-        seconds = []
+    def _take_answers(self, answers: Answers) -> None:
+        computed = 0
+        if answers.plain.numbers:
+            self._take_plain(answers.host, answers.plain)
+            computed = len(answers.plain.numbers) - len(answers.plain.hits)
         for answer in answers.answers:
-            self._tasks[task].pop(answer.number, None)
             if self._plan.keys.state(answer.number) != SENT:
                 continue
             if answer.kind is Kind.BUSY:
-                self._busy.append(answer.number)
+                self._busy[answer.number] = None
                 continue
-            if not answer.is_hit:
-                seconds.append(answer.seconds)
+            computed += not answer.is_hit
             self._take_answer(answers, answer)
-        if seconds:
-            mean = sum(seconds) / len(seconds)
+        if computed:
+            # Also what it takes to store the results.
+            mean = answers.seconds / computed
             self._seconds = mean if self._seconds is None else (self._seconds + mean) / 2
+
+    def _take_plain(self, host: str, plain: PlainAnswers) -> None:
+        # The results are there before the states say so, which a caller looks at without the lock.
+        self.computed.add_plain(host, plain)
+        for number in self._plan.keys.move_all(plain.numbers, SENT, COMPUTED):
+            self.computed.forget(number)  # another answer came first
+        if self._reports_completions:
+            self._completions += plain.numbers
 
     def _take_answer(self, answers: Answers, answer: Answer) -> None:
         about = answers.host, answer.seconds, answer.is_hit
@@ -412,11 +428,8 @@ class Dispatcher:
         sent alone, and the rest in halves.
         """
         assert self._engine is not None
-        keys = self._plan.keys
         rest = []
         for number in numbers:
-            if keys.state(number) != SENT or number in self._busy:
-                continue
             if self._plan.is_stored(number):
                 self._settle(number, ("", 0.0, False))
             else:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from funes._sweeps.outcome import Outcome
-from funes._sweeps.plan import MISSING, SENT, STORED
+from funes._sweeps.plan import MISSING, SENT
 from funes._sweeps.serial import Serial
 from funes._sweeps.sweep_run import MAX_AHEAD, SweepRun
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 S = TypeVar("S")
+
+#: The number of results that are read ahead at most: few at first, for a caller that needs only some.
+_MAX_READ = 256
 
 #: Coroutines that an event loop runs at the same time.
 _MAX_COROUTINES = 64
@@ -31,20 +34,23 @@ class Iteration(Iterator[S], Generic[S]):
         self._is_over = False
         self._has_failed = False
         self._display = run.display()
-        self._read = run.reader()
+        #: Results of the next points.
+        self._known: Iterator[S] = iter(())
+        self._ahead = 1
         run.runner.start()
 
     def __next__(self) -> S:
+        for result in self._known:
+            self._index += 1
+            return result
         run = self._run
         if self._form is None:  # the usual case, and nothing else is needed for it
-            found = self._read(self._index, STORED)
-            if found is not None:
+            known = run.known(self._index, self._ahead)
+            self._ahead = min(2 * self._ahead, _MAX_READ)
+            self._known = iter(known)
+            for result in self._known:
                 self._index += 1
-                return cast("S", found[0])
-            computed = run.computed(self._index)
-            if computed is not None:
-                self._index += 1
-                return cast("S", computed[0])
+                return result
         if self._has_failed:
             self._has_failed = False
             run.runner.start()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from funes._sweeps.executors import choose
 from funes._sweeps.grid import Grid
 from funes._sweeps.points import Columns, GridPoints, Points, Rows
 from funes._sweeps.progress import Show
 from funes._sweeps.sweep import Sweep
+
+
+class SweepOptions(TypedDict, total=False):
+    """The options of `f.map` and `f.starmap`, for type checkers."""
+
+    executor: Any
+    on_error: Literal["raise", "collect"]
+    retries: int
+    progress: Show
 
 
 def make_map(memo: Any, first: tuple[Any, ...], iterables: tuple[Any, ...], **options: Any) -> Any:

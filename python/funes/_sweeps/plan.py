@@ -64,7 +64,7 @@ class Plan:
         known = self.keys.distinct
         calls = self._calls if count == self.points.size else itertools.islice(self._calls, count)
         try:
-            taken = self.keys.extend(self.memo._core.key, self.memo, calls, self._first)
+            taken = self.keys.extend(self.memo._core, self.memo, calls, self._first)
         except UnhashableArgumentError as error:
             self.is_complete = True
             raise UnhashableArgumentError(f"points[{len(self.keys)}]: {error}") from error
@@ -171,5 +171,14 @@ def add_note(error: BaseException, note: str) -> None:
             return
         notes = [*getattr(error, "__notes__", ()), note]
         error.__notes__ = notes  # type: ignore[attr-defined]
-        if error.__cause__ is None or isinstance(error.__cause__, Note):
-            error.__cause__ = Note("\n".join(notes))
+        # Python 3.10 prints causes. The notes become the cause of the first cause, so that the causes of the user stay.
+        first, seen = error, {id(error)}
+        while isinstance(first.__cause__, BaseException) and not isinstance(first.__cause__, Note):
+            first = first.__cause__
+            if id(first) in seen:
+                return
+            seen.add(id(first))
+        shown = Note("\n".join(notes))
+        before = first.__cause__ or (None if first.__suppress_context__ else first)
+        shown.__context__ = None if before is None else before.__context__
+        first.__cause__ = shown

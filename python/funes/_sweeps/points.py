@@ -6,7 +6,16 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from funes._sweeps.arguments import ATOMS, Arguments, is_numpy_scalar, keep, load, load_all
+from funes._sweeps.arguments import (
+    ATOMS,
+    Arguments,
+    Copy,
+    Original,
+    is_numpy_scalar,
+    keep,
+    load,
+    load_all,
+)
 from funes._sweeps.grid import Grid
 
 #: What `PointKeys.extend` takes: positional arguments, or keyword arguments.
@@ -23,6 +32,8 @@ class Points:
     size: int | None
     #: The axes, if the points are a grid.
     grid: Grid | None = None
+    #: True if all arguments are known to be immutable values, which are kept as they are.
+    is_plain = False
 
     def calls(self) -> Iterator[Call]:
         """Yields the arguments of each point and keeps them. May be called once."""
@@ -31,6 +42,12 @@ class Points:
     def kept(self, index: int) -> Arguments:
         """Returns the arguments of a point that was taken, as they are kept."""
         raise NotImplementedError
+
+    def all_kept(self, indices: list[int]) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
+        """Returns the arguments of points like `kept`: positional ones, and keyword arguments unless there are none."""
+        calls = list(map(self.kept, indices))
+        keywords = [kwargs for _, kwargs in calls]
+        return [args for args, _ in calls], keywords if any(keywords) else []
 
     def given(self, index: int) -> Any:
         """Returns a point that was taken, as the user gave it."""
@@ -66,6 +83,8 @@ class Columns(Points):
             self._taken.append([])
         # As for `zip`, the shortest iterable counts.
         self.size = min(sizes) if len(sizes) == len(iterables) else None
+        if self.size is not None:
+            self.is_plain = _are_plain([self._first, *self._columns])
 
     def calls(self) -> Iterator[Call]:
         if self.size is not None:
@@ -85,6 +104,10 @@ class Columns(Points):
 
     def kept(self, index: int) -> Arguments:
         return (*self._first, *(column[index] for column in self._columns)), {}
+
+    def all_kept(self, indices: list[int]) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
+        columns = [map(column.__getitem__, indices) for column in self._columns]
+        return list(zip(*map(itertools.repeat, self._first), *columns, strict=False)), []
 
     def given(self, index: int) -> Any:
         values = tuple(load(column[index]) for column in self._columns)
@@ -129,7 +152,9 @@ class GridPoints(Points):
     def __init__(self, first: tuple[Any, ...], points: Grid) -> None:
         self._first = tuple(map(keep, first))
         self._live = points
-        self.grid = Grid({name: _kept_column(values) for name, values in points.axes.items()})
+        axes = {name: _kept_column(values) for name, values in points.axes.items()}
+        self.grid = Grid(axes)
+        self.is_plain = _are_plain([self._first, *axes.values()])
         self.size = len(points)
 
     def calls(self) -> Iterator[Call]:
@@ -173,6 +198,12 @@ def _kept_column(values: Sequence[Any]) -> Sequence[Any]:
             copies[id(value)] = keep(value)
         column.append(copies[id(value)])
     return column
+
+
+def _are_plain(columns: Iterable[Sequence[Any]]) -> bool:
+    """Returns whether all kept values are immutable values."""
+    kinds = {kind for column in columns if type(column) is not range for kind in map(type, column)}
+    return kinds.isdisjoint((Copy, Original))
 
 
 def _tuple_of(point: Any, index: int) -> tuple[Any, ...]:

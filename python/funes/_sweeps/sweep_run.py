@@ -121,7 +121,7 @@ class SweepRun(Generic[R]):
         taken = self.runner.computed.take(number)
         if taken is not None:
             return cast("R", taken[0])
-        found = self.reader()(index, plan.keys.state(number))
+        found = self._reader()(index, plan.keys.state(number))
         if found is not None:
             return cast("R", found[0])
         if memo.definition != plan.keys.definition:
@@ -147,27 +147,43 @@ class SweepRun(Generic[R]):
             )
         return cast("R", read[0])
 
-    def reader(self) -> Callable[[int, int], tuple[Any, float] | None]:
+    @property
+    def _entries(self) -> tuple[Any, Any, str] | None:
+        """The first arguments of `PointKeys.recall`; None if there cannot be a cache folder."""
+        memo = self.memo
+        try:
+            return memo._store, memo.__wrapped__, memo._function_name
+        except OSError:
+            return None
+
+    def _reader(self) -> Callable[[int, int], tuple[Any, float] | None]:
         """Returns a function of a point and a state, which reads the result by its key, and its run time.
 
         The function returns None if the key is in another state, or there is no sound entry.
         """
-        memo = self.memo
-        try:
-            about = memo._store, memo.__wrapped__, memo._function_name
-        except OSError:  # there cannot be a cache folder
+        entries = self._entries
+        if entries is None:
             return lambda _index, _state: None
-        return functools.partial(self.plan.keys.recall, *about)
+        return functools.partial(self.plan.keys.recall, *entries)
 
-    def computed(self, index: int) -> tuple[Any] | None:
-        """Returns the result of a point that was just computed; None if there is another way to get it."""
+    def known(self, index: int, count: int) -> list[Any]:
+        """Returns results of consecutive points that are at hand: stored before, or computed meanwhile.
+
+        Returns fewer than `count` results, or none, if the next result is not known, or there is another way to get it.
+        """
         keys = self.plan.keys
-        if index >= len(keys):
-            return None
-        number = keys.number(index)
-        if keys.state(number) != COMPUTED:
-            return None
-        return self.runner.computed.take(number)
+        entries = self._entries
+        if entries is not None:
+            results = keys.recall_run(entries[0], entries[1], entries[2], (index, count), STORED)
+            if results:
+                return results
+        computed = self.runner.computed
+        results = computed.take_plain(keys.run(index, count, COMPUTED))
+        if not results and index < len(keys):
+            number = keys.number(index)
+            if keys.state(number) == COMPUTED:
+                results += computed.take(number) or ()
+        return results
 
     def entry(self, digest: str) -> dict[str, Any] | None:
         """Reads an entry by its key; None if there is no sound one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import pickle
-import traceback
 from typing import Any, NamedTuple
 
 from funes._sweeps import arguments
@@ -31,18 +30,6 @@ class Kind(enum.IntEnum):
     MISMATCH = 5
 
 
-class TaskPoint(NamedTuple):
-    """A point of a task."""
-
-    #: The number of its key in the sweep.
-    number: int
-    #: The argument digest that the sweep computed.
-    digest: str
-    #: The arguments, as `arguments.keep` returned them.
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
 class Task(NamedTuple):
     """Points of one function that a worker computes one after the other."""
 
@@ -57,17 +44,34 @@ class Task(NamedTuple):
     retries: int
     #: Whether to wait for points that another process computes, instead of answering BUSY.
     waits: bool
-    points: list[TaskPoint]
+    #: The numbers of the points' keys in the sweep.
+    numbers: list[int]
+    #: The argument digests that the sweep computed, one after the other.
+    digests: bytes
+    #: The positional arguments of each point, as `arguments.keep` returned them.
+    args: list[tuple[Any, ...]]
+    #: The keyword arguments of each point; empty if no point has any.
+    kwargs: list[dict[str, Any]]
+    #: True if the arguments are immutable values, not a `Copy` or an `Original`.
+    is_plain: bool
 
     def dumps(self) -> bytes:
         """Returns the task as bytes."""
-        return pickle.dumps((*self[:-1], [tuple(point) for point in self.points]), _PROTOCOL)
+        return pickle.dumps(tuple(self), _PROTOCOL)
+
+    def digest(self, index: int) -> str:
+        """Returns the argument digest of a point, as hexadecimal digits."""
+        return self.digests[20 * index : 20 * index + 20].hex()
+
+    def arguments(self, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Returns the arguments of a point."""
+        args, kwargs = self.args[index], self.kwargs[index] if self.kwargs else {}
+        return (args, kwargs) if self.is_plain else arguments.load_all(args, kwargs)
 
 
 def loads_task(data: bytes) -> Task:
     """Returns the task of which `Task.dumps` returned the bytes."""
-    *fields, points = pickle.loads(data)
-    return Task._make((*fields, [TaskPoint._make(point) for point in points]))
+    return Task._make(pickle.loads(data))
 
 
 class Answer(NamedTuple):
@@ -84,27 +88,45 @@ class Answer(NamedTuple):
     is_hit: bool = False
 
 
+class PlainAnswers(NamedTuple):
+    """The outcomes of points whose results are in the store, immutable and small."""
+
+    numbers: list[int]
+    outputs: list[Any]
+    #: The run times.
+    seconds: list[float]
+    #: The numbers of the points whose result the worker found.
+    hits: list[int]
+
+
 class Answers(NamedTuple):
     """Answers of one worker."""
 
     host: str
     pid: int
+    #: The time since the answers before, or since the start of the task.
+    seconds: float
+    plain: PlainAnswers
+    #: The answers about other points.
     answers: list[Answer]
 
     def dumps(self) -> bytes:
         """Returns the answers as bytes."""
         rows = [(a.number, int(a.kind), *a[2:]) for a in self.answers]
-        return pickle.dumps((self.host, self.pid, rows), _PROTOCOL)
+        return pickle.dumps((*self[:3], tuple(self.plain), rows), _PROTOCOL)
 
 
 def loads_answers(data: bytes) -> Answers:
     """Returns the answers of which `Answers.dumps` returned the bytes."""
-    host, pid, rows = pickle.loads(data)
-    return Answers(host, pid, [Answer(row[0], Kind(row[1]), *row[2:]) for row in rows])
+    host, pid, seconds, plain, rows = pickle.loads(data)
+    answers = [Answer(row[0], Kind(row[1]), *row[2:]) for row in rows]
+    return Answers(host, pid, seconds, PlainAnswers._make(plain), answers)
 
 
 def dump_error(error: BaseException) -> tuple[bytes | None, str]:
     """Returns an exception as bytes, or None if it cannot be opened again; and its traceback as text."""
+    import traceback  # here, since a worker does not need it to start
+
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     for dumps in (pickle.dumps, arguments.dumps_by_value):
         try:

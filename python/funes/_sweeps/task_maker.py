@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import pickle
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 from funes._sweeps import arguments
 from funes._sweeps.executors.engine import Engine
-from funes._sweeps.plan import SENT, Plan
-from funes._sweeps.task import Task, TaskPoint
+from funes._sweeps.plan import Plan
+from funes._sweeps.task import Task
 
 #: The largest number of points of a task.
 _MAX_POINTS = 2000
@@ -20,8 +22,15 @@ _MAX_POINTS = 2000
 #: The number of coroutines of a task, which run at the same time.
 _MAX_COROUTINES = 64
 
+#: No task is made shorter than this many seconds to let the workers end together.
+_MIN_TASK_SECONDS = 0.005
+
 #: What a point costs a worker besides the computation, in seconds.
 _OVERHEAD_SECONDS = 1e-4
+
+
+#: Takes the key and the error of a point that cannot be sent.
+Fail = Callable[[int, BaseException], object]
 
 
 class TaskMaker:
@@ -57,9 +66,7 @@ class TaskMaker:
         self.forget_token = weakref.finalize(self, _unlink, token)
         self._token = token
 
-    def make(
-        self, numbers: list[int], waits: bool, fail: Callable[[int, BaseException], object]
-    ) -> bytes | None:
+    def make(self, numbers: list[int], waits: bool, fail: Fail) -> bytes | None:
         """Returns a task as bytes, without points that cannot be sent; None if none can.
 
         Args:
@@ -68,28 +75,21 @@ class TaskMaker:
             fail: Called with the key and the error of each point that cannot be sent.
         """
         plan, keys = self._plan, self._plan.keys
-        points, is_local = [], False
-        for number in numbers:
-            args, kwargs = plan.points.kept(keys.first(number))
-            if not arguments.is_plain(args, kwargs):
-                is_local = is_local or any(map(arguments.is_local, (*args, *kwargs.values())))
-                try:
-                    args = tuple(map(arguments.portable, args))
-                    kwargs = {name: arguments.portable(value) for name, value in kwargs.items()}
-                except Exception as error:
-                    fail(number, error)
-                    continue
-            keys.set_state(number, SENT)
-            points.append(TaskPoint(number, keys.arguments(number), args, kwargs))
-        if not points:
+        args, kwargs = plan.points.all_kept(keys.firsts(numbers))
+        is_local, is_plain = False, plan.points.is_plain
+        if not is_plain:
+            numbers, args, kwargs, is_local = _portable(numbers, args, kwargs, fail)
+        if not numbers:
             return None
         try:
             memo = self._payload(is_local)
         except Exception as error:
-            for point in points:
-                fail(point.number, error)
+            for number in numbers:
+                fail(number, error)
             return None
-        return Task(memo, keys.definition, self._token, self._retries, waits, points).dumps()
+        digests = keys.digests(numbers)
+        head = memo, keys.definition, self._token, self._retries, waits
+        return Task(*head, numbers, digests, args, kwargs, is_plain).dumps()
 
     def _payload(self, is_local: bool) -> bytes:
         """Returns the pickled function; by value if it or an argument belongs to the main program."""
@@ -125,7 +125,35 @@ def chunk_size(plan: Plan, engine: Engine, rest: int, seconds: float | None) -> 
     wanted = engine.task_seconds / (seconds + _OVERHEAD_SECONDS)
     # The last tasks should be small, so that the workers end together.
     fair = rest / (2 * engine.workers) if engine.task_seconds <= 1 else wanted
-    return max(1, math.ceil(rest / 1000), min(_MAX_POINTS, int(wanted), math.ceil(fair)))
+    shortest = _MIN_TASK_SECONDS / (seconds + _OVERHEAD_SECONDS)
+    return max(
+        1, math.ceil(rest / 1000), min(_MAX_POINTS, int(wanted), math.ceil(max(fair, shortest)))
+    )
+
+
+def _portable(
+    numbers: list[int], args: list[Any], kwargs: list[dict[str, Any]], fail: Fail
+) -> tuple[list[int], list[Any], list[dict[str, Any]], bool]:
+    """Returns points in a form that other processes can open, and whether one may belong to the main program."""
+    sent, is_local = [], False
+    for number, positional, keywords in zip(
+        numbers, args, kwargs or itertools.repeat({}), strict=False
+    ):
+        if not arguments.is_plain(positional, keywords):
+            is_local = is_local or any(map(arguments.is_local, (*positional, *keywords.values())))
+            try:
+                positional = tuple(map(arguments.portable, positional))
+                keywords = {name: arguments.portable(value) for name, value in keywords.items()}
+            except Exception as error:
+                fail(number, error)
+                continue
+        sent.append((number, positional, keywords))
+    return (
+        [number for number, _, _ in sent],
+        [positional for _, positional, _ in sent],
+        [keywords for _, _, keywords in sent] if kwargs else [],
+        is_local,
+    )
 
 
 def _unlink(path: str) -> None:

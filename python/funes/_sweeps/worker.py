@@ -6,17 +6,22 @@ import contextlib
 import functools
 import os
 import pickle
-import platform
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
-from funes._entries import pickler
-from funes._funes import Call, InFlightCall
-from funes._sweeps.arguments import ATOMS, dumps_by_value, load_all
-from funes._sweeps.task import Answer, Answers, Kind, Task, TaskPoint, dump_error, loads_task
+from funes._funes import InFlightCall, PointRuns
+from funes._sweeps.arguments import ATOMS, dumps_by_value
+from funes._sweeps.task import (
+    Answer,
+    Answers,
+    Kind,
+    PlainAnswers,
+    Task,
+    dump_error,
+    loads_task,
+)
 from funes.errors import DefinitionMismatch
 
 #: Results of at most this many bytes travel with the answer. Larger ones are read from the store.
@@ -25,6 +30,9 @@ SMALL_BYTES = 64 << 10
 #: Answers are sent before the end of a task after this many seconds, or from this many bytes on.
 _FLUSH_SECONDS = 0.1
 _FLUSH_BYTES = 256 << 10
+
+#: What ends a point: result, run time in seconds, whether it was a hit, whether it is stored.
+Ended = tuple[Any, float, bool, bool]
 
 
 def run_task(data: bytes, send: Callable[[bytes], object] | None = None) -> bytes:
@@ -35,41 +43,70 @@ def run_task(data: bytes, send: Callable[[bytes], object] | None = None) -> byte
         send: Takes answers before the task has ended.
     """
     task = loads_task(data)
-    outbox = _Outbox(send)
     try:
         memo = pickle.loads(task.memo)
-        is_async = memo._core.is_async
-        _check_definition(memo, memo.definition, task)
+        if task.numbers and memo.definition != task.definition:
+            raise _mismatch(memo, task)
     except DefinitionMismatch as error:
-        return outbox.rest([_failed(point, error) for point in task.points])
+        failed = [_failed(number, error) for number in task.numbers]
+        return Answers(_host(), os.getpid(), 0.0, PlainAnswers([], [], [], []), failed).dumps()
     if can_store(task.token):
-        _run(memo, task, outbox, is_async, None)
-    else:
-        with _private_folder(memo) as folder:
-            _run(memo, task, outbox, is_async, folder)
-    return outbox.rest([])
+        return _run(memo, task, send, None)
+    with _private_folder(memo) as folder:
+        return _run(memo, task, send, folder)
 
 
-def _run(memo: Any, task: Task, outbox: _Outbox, is_async: bool, private: str | None) -> None:
-    if is_async:
+def _run(
+    memo: Any, task: Task, send: Callable[[bytes], object] | None, private: str | None
+) -> bytes:
+    waits = task.waits or private is not None
+    runs = PointRuns(memo, task.definition, task.numbers, task.digests, waits, private is None)
+    outbox = _Outbox(runs, send)
+    if memo._core.is_async:
         outbox.answers += run_coroutine(_run_together(memo, task, private))
-        return
-    busy = []
-    watched = None
-    if not task.waits and private is None:
-        watched = watched_folder(memo, task.definition)
-    for point in task.points:
-        if is_computed_elsewhere(watched, point.digest):
-            busy.append(Answer(point.number, Kind.BUSY))
-            continue
-        outbox.add(_run_point(memo, task, point, private))
-    outbox.answers += busy
+        return outbox.take()
+    for index, number in enumerate(task.numbers):
+        for attempt in range(task.retries + 1):
+            try:
+                ended = _run_point(memo, task, runs, index)
+                if type(ended) is tuple:
+                    outbox.add(_answer(memo, task, index, ended, private))
+                elif ended:
+                    outbox.flush()
+                break
+            except BaseException as error:
+                # Any exception belongs to the point, also SystemExit: the worker stays.
+                if attempt == task.retries or isinstance(error, DefinitionMismatch):
+                    outbox.add(_failed(number, error))
+                    break
+    outbox.answers += [Answer(number, Kind.BUSY) for number in runs.busy]
+    return outbox.take()
+
+
+def _run_point(memo: Any, task: Task, runs: PointRuns, index: int) -> Ended | bool | None:
+    """Computes a point. Returns how it ended, or whether answers are due to be sent if `runs` has collected it."""
+    args, kwargs = task.arguments(index)
+    asked: Any = runs.begin(index, args, kwargs)
+    while type(asked) is tuple and len(asked) == 3:
+        # The function is called here, since no frame of the extension may be below it on the stack.
+        function, args, kwargs = asked
+        try:
+            returned = function(*args, **kwargs)
+        except BaseException as error:
+            asked = runs.fail(error)
+        else:
+            asked = runs.go_on(returned)
+    if asked is False:
+        raise _mismatch(memo, task)
+    ended: Ended | bool | None = asked
+    return ended
 
 
 class _Outbox:
     """Collects answers, and sends them from time to time."""
 
-    def __init__(self, send: Callable[[bytes], object] | None) -> None:
+    def __init__(self, runs: PointRuns, send: Callable[[bytes], object] | None) -> None:
+        self._runs = runs
         self._send = send
         self._bytes = 0
         self._last = time.monotonic()
@@ -78,52 +115,53 @@ class _Outbox:
     def add(self, answer: Answer) -> None:
         self.answers.append(answer)
         self._bytes += len(answer.data or b"")
-        is_due = time.monotonic() - self._last > _FLUSH_SECONDS or self._bytes > _FLUSH_BYTES
-        if self._send is not None and is_due:
-            self._send(self.rest([]))
-            self.answers, self._bytes, self._last = [], 0, time.monotonic()
+        if time.monotonic() - self._last > _FLUSH_SECONDS or self._bytes > _FLUSH_BYTES:
+            self.flush()
 
-    def rest(self, more: list[Answer]) -> bytes:
-        return Answers(platform.node(), os.getpid(), [*self.answers, *more]).dumps()
+    def flush(self) -> None:
+        """Sends what was collected, unless it can only be sent at the end of the task."""
+        if self._send is not None:
+            self._send(self.take())
+
+    def take(self) -> bytes:
+        """Returns what was collected."""
+        answers, self.answers = self.answers, []
+        before, self._last = self._last, time.monotonic()
+        self._bytes = 0
+        plain = PlainAnswers._make(self._runs.collected())
+        return Answers(_host(), os.getpid(), self._last - before, plain, answers).dumps()
 
 
-def _run_point(memo: Any, task: Task, point: TaskPoint, private: str | None) -> Answer:
-    for attempt in range(task.retries + 1):
-        try:
-            args, kwargs = load_all(point.args, point.kwargs)
-            call = _checked(memo, task, point, args, kwargs)
-            misses, start = memo._core.statistics()[2], time.perf_counter()
-            output = memo(*args, **kwargs)
-            seconds = time.perf_counter() - start
-            is_hit = memo._core.statistics()[2] == misses
-            return _answer(memo, call, point.number, (output, seconds, is_hit), private)
-        except BaseException as error:  # noqa: PERF203
-            # Any exception belongs to the point, also SystemExit: the worker stays.
-            if attempt == task.retries or isinstance(error, DefinitionMismatch):
-                return _failed(point, error)
-    raise AssertionError("the last attempt returns")
+@functools.cache
+def _host() -> str:
+    import platform  # takes as long to import as the rest of this module
+
+    return platform.node()
 
 
 async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answer]:
     """Computes the points of a coroutine function as tasks of one event loop."""
 
-    async def run(point: TaskPoint) -> Answer:
+    async def run(index: int) -> Answer:
         for attempt in range(task.retries + 1):
             try:
-                args, kwargs = load_all(point.args, point.kwargs)
-                call = _checked(memo, task, point, args, kwargs)
+                args, kwargs = task.arguments(index)
+                call = memo._core.key(memo, args, kwargs)
+                if (call.definition, call.arguments) != (task.definition, task.digest(index)):
+                    raise _mismatch(memo, task)
                 start = time.perf_counter()
                 output = await memo(*args, **kwargs)
-                about = output, time.perf_counter() - start, False
-                return _answer(memo, call, point.number, about, private)
+                seconds = time.perf_counter() - start
+                is_stored = memo._core.is_in_memory(memo, call) or _has_entry(memo, task, index)
+                return _answer(memo, task, index, (output, seconds, False, is_stored), private)
             except BaseException as error:  # noqa: PERF203
                 if attempt == task.retries or isinstance(error, DefinitionMismatch):
-                    return _failed(point, error)
+                    return _failed(task.numbers[index], error)
         raise AssertionError("the last attempt returns")
 
     import asyncio
 
-    return list(await asyncio.gather(*map(run, task.points)))
+    return list(await asyncio.gather(*map(run, range(len(task.numbers)))))
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -151,53 +189,45 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return output
 
 
-def _check_definition(memo: Any, definition: str, task: Task) -> None:
-    """Raises `DefinitionMismatch` if the code here is not the code of the sweep."""
-    if definition != task.definition:
-        raise DefinitionMismatch(
+def _mismatch(memo: Any, task: Task) -> DefinitionMismatch:
+    """Returns the error for a call that has another key here than in the process of the sweep."""
+    if memo.definition != task.definition:
+        return DefinitionMismatch(
             f"{memo.__qualname__}: its code here (pid {os.getpid()}) is not the code of the sweep, so nothing was run"
             " and nothing was stored. Restart the workers and make the sweep again."
         )
+    return DefinitionMismatch(
+        f"{memo.__qualname__}: the arguments have another key here (pid {os.getpid()}) than in the sweep, so"
+        " nothing was run and nothing was stored. A class or function among them has other code here, or they"
+        " do not survive pickling. Restart the workers and make the sweep again."
+    )
 
 
-def _checked(memo: Any, task: Task, point: TaskPoint, args: Any, kwargs: Any) -> Call:
-    """Returns the keyed call.
-
-    Raises:
-        DefinitionMismatch: The call has another key here than in the process of the sweep.
-    """
-    call: Call = memo._core.key(memo, args, kwargs)
-    _check_definition(memo, call.definition, task)
-    if call.arguments != point.digest:
-        raise DefinitionMismatch(
-            f"{memo.__qualname__}: the arguments have another key here (pid {os.getpid()}) than in the sweep, so"
-            " nothing was run and nothing was stored. A class or function among them has other code here, or they"
-            " do not survive pickling. Restart the workers and make the sweep again."
-        )
-    return call
+def _answer(memo: Any, task: Task, index: int, ended: Ended, private: str | None) -> Answer:
+    output, seconds, is_hit, is_stored = ended
+    number = task.numbers[index]
+    if not is_stored or (private is not None and not _has_entry(memo, task, index)):
+        return Answer(number, Kind.UNSTORED, _unstored(output), "", seconds, is_hit)
+    if private is None:
+        return Answer(number, Kind.STORED, _small(output), "", seconds, is_hit)
+    key = memo._function_name, task.definition, task.digest(index)
+    with open(memo._store.path(*key), "rb") as file:
+        data = file.read()
+    memo._store.remove(*key)
+    return Answer(number, Kind.ENTRY, data, "", seconds, is_hit)
 
 
-def _answer(
-    memo: Any, call: Call, number: int, about: tuple[Any, float, bool], private: str | None
-) -> Answer:
-    output, seconds, is_hit = about
-    if private is not None or not memo._core.is_in_memory(memo, call):
-        key = memo._function_name, call.definition, call.arguments
-        path = memo._store.path(*key)
-        if not os.path.lexists(path):
-            return Answer(number, Kind.UNSTORED, _unstored(output), "", seconds, is_hit)
-        if private is not None:
-            data = Path(path).read_bytes()
-            memo._store.remove(*key)
-            return Answer(number, Kind.ENTRY, data, "", seconds, is_hit)
-    # A result in memory is in the store, too.
-    return Answer(number, Kind.STORED, _small(output), "", seconds, is_hit)
+def _has_entry(memo: Any, task: Task, index: int) -> bool:
+    key = memo._function_name, task.definition, task.digest(index)
+    return os.path.lexists(memo._store.path(*key))
 
 
 def _small(output: Any) -> bytes | None:
     """Returns a pickled result; None if it is large or not plain, so that it must be read from the store."""
     if type(output) in ATOMS and (type(output) not in (str, bytes) or len(output) < SMALL_BYTES):
         return pickle.dumps(output, 4)
+    from funes._entries import pickler  # here, since a worker does not need it to start
+
     with contextlib.suppress(Exception):
         pickled = pickler.dump(output, output)
         if pickled.is_plain and isinstance(pickled.body, bytes):
@@ -211,6 +241,8 @@ def _unstored(output: Any) -> bytes:
     Raises:
         UnpicklableResultError: It cannot be pickled.
     """
+    from funes._entries import pickler
+
     pickled = pickler.dump(output, output)
     if not pickled.is_plain:
         with contextlib.suppress(Exception):
@@ -218,9 +250,9 @@ def _unstored(output: Any) -> bytes:
     return bytes(pickled.body)
 
 
-def _failed(point: TaskPoint, error: BaseException) -> Answer:
+def _failed(number: int, error: BaseException) -> Answer:
     kind = Kind.MISMATCH if isinstance(error, DefinitionMismatch) else Kind.FAILED
-    return Answer(point.number, kind, *dump_error(error))
+    return Answer(number, kind, *dump_error(error))
 
 
 def watched_folder(memo: Any, definition: str) -> str | None:

@@ -60,6 +60,8 @@ mod _funes {
     use crate::store::pickled_names::pickled_names;
     #[pymodule_export]
     use crate::sweep::point_keys::PointKeys;
+    #[pymodule_export]
+    use crate::sweep::point_runs::PointRuns;
 
     /// Name of the folder of large arguments in a cache folder.
     #[pymodule_export]

@@ -38,6 +38,7 @@ mod permissions;
 mod pread;
 mod publish;
 mod read;
+mod read_ahead;
 mod remove;
 mod sweep;
 mod trailer;
@@ -48,7 +49,7 @@ pub use checksum::SigningKey;
 pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use footer::{Footer, Head, Pickle};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
-pub use listing::{Listed, Listing};
+pub use listing::{Listed, Listing, visit_names};
 pub use mapped::MapFile;
 pub use permissions::Access;
 pub use read::ReadOutcome;
@@ -152,6 +153,16 @@ impl Store {
         // local. Errors are ignored: the read below reports them if they matter.
         drop(std::fs::read_dir(self.folder(&key.definition())));
         self.read(key)
+    }
+
+    /// Reads and verifies entries up to the first that is absent, damaged or not readable.
+    ///
+    /// Up to `threads` threads read, as long as the read bodies take less than `max_bytes`.
+    pub fn read_ahead(&self, keys: &[Key], threads: usize, max_bytes: usize) -> Vec<Entry> {
+        read_ahead::read_ahead(keys.len(), threads, max_bytes, |index| match self.read(&keys[index]) {
+            Ok(ReadOutcome::Found(entry)) => Some(entry),
+            Ok(ReadOutcome::Absent | ReadOutcome::Damaged(_)) | Err(_) => None,
+        })
     }
 
     /// Reads an entry and verifies every byte of it, even if this process has verified it before.

@@ -80,7 +80,7 @@ impl Core {
         let Some(mut arguments) = self.signature.bind(self.function.bind(py), call_args)? else {
             let run = || {
                 if IS_AWAITED {
-                    return self.run_machine(memo, call_args, None, None);
+                    return self.machine(memo, call_args, None, None)?.go_on(py, None);
                 }
                 self.call_plainly(py, call_args).map(Outcome::Done)
             };
@@ -121,44 +121,55 @@ impl Core {
         subject: &str,
     ) -> PyResult<Outcome<'py>> {
         let py = memo.py();
-        attached(py, || {
-            if is_stack_used_up() {
-                let text = "maximum recursion depth exceeded: the thread's stack is used up";
-                return Err(PyRecursionError::new_err(text));
-            }
-            let seed = self.signature.seed(arguments);
-            let call = match key {
-                _ if seed.is_none() && is_finalizing(py) => None,
-                Err(WalkError::Raised(error)) => return Err(*error),
-                Err(stop) => Some(Err(stop.into_error(py, subject))),
-                Ok((current, encoded)) => {
-                    let args = (call_args.tuple()?, call_args.dict()?);
-                    Some(Ok(Py::new(py, self.keyed_call(&current, arguments, encoded, args)?)?))
-                }
-            };
-            self.run_machine(memo, call_args, seed, call)
-        })
+        attached(py, || self.machine_beyond_memory(memo, call_args, arguments, key, subject)?.go_on(py, None))
     }
 
-    /// Begins the state machine of a call.
-    fn run_machine<'py>(
+    /// Returns the state machine of such a call, which has not begun.
+    pub(super) fn machine_beyond_memory<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        call_args: &CallArgs<'_, 'py>,
+        arguments: &Arguments<'py>,
+        key: Walked<(Bound<'py, CurrentDefinition>, Encoded<'py>)>,
+        subject: &str,
+    ) -> PyResult<Box<Machine>> {
+        let py = memo.py();
+        if is_stack_used_up() {
+            let text = "maximum recursion depth exceeded: the thread's stack is used up";
+            return Err(PyRecursionError::new_err(text));
+        }
+        let seed = self.signature.seed(arguments);
+        let call = match key {
+            _ if seed.is_none() && is_finalizing(py) => None,
+            Err(WalkError::Raised(error)) => return Err(*error),
+            Err(stop) => Some(Err(stop.into_error(py, subject))),
+            Ok((current, encoded)) => {
+                let args = (call_args.tuple()?, call_args.dict()?);
+                Some(Ok(Py::new(py, self.keyed_call(&current, arguments, encoded, args)?)?))
+            }
+        };
+        self.machine(memo, call_args, seed, call)
+    }
+
+    /// Creates the state machine of a call.
+    fn machine<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
         call_args: &CallArgs<'_, 'py>,
         seed: Option<Bound<'py, PyAny>>,
         key: Option<PyResult<Py<Call>>>,
-    ) -> PyResult<Outcome<'py>> {
+    ) -> PyResult<Box<Machine>> {
         let py = memo.py();
         let function_call = Request {
             callable: self.function.clone_ref(py).into_any(),
             args: call_args.tuple()?.unbind(),
             kwargs: self.without_seed(call_args.dict()?)?.map(Bound::unbind),
         };
-        Machine::new(memo, Self::of(memo)?, function_call, seed, key).go_on(py, None)
+        Ok(Machine::new(memo, Self::of(memo)?, function_call, seed, key))
     }
 
     /// Returns the core of a memorious function.
-    pub(super) fn of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+    pub(crate) fn of<'py>(memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into()?)
     }
 

@@ -2,12 +2,17 @@
 
 use std::sync::atomic::Ordering;
 
+use funes_core::digest::Digest;
 use funes_core::domain::Domain;
 use funes_core::tags;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
+use crate::call::fast_key;
+use crate::call::machine::Machine;
 use crate::call::signature::{Arguments, SEED};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::Definition;
@@ -55,6 +60,13 @@ impl Call {
     }
 }
 
+/// A call that has begun.
+pub(crate) enum Begun<'py> {
+    /// The result was in memory.
+    Done(Bound<'py, PyAny>),
+    Machine(Box<Machine>),
+}
+
 /// Prefixes the arguments of a wrapper that do not fit the function behind it, so that their key
 /// differs from all keys of that function. No class or function has this name.
 const RAW: &str = "*args, **kwargs";
@@ -67,6 +79,74 @@ pub(super) struct Encoded<'py> {
 }
 
 impl Core {
+    /// Returns the present definition, and the arguments of a call, bound and encoded.
+    ///
+    /// Raises the error because of which the call has no key.
+    pub(super) fn encoded<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, CurrentDefinition>, Arguments<'py>, Encoded<'py>)> {
+        let py = memo.py();
+        let bound = CallArgs::with(args, kwargs, |call_args| self.signature.bind(self.function.bind(py), call_args))?;
+        let Some(mut arguments) = bound else {
+            // `inspect` raises the error of the function without running it.
+            let signature = py.import("inspect")?.call_method1("signature", (&self.function,))?;
+            signature.call_method("bind", args, self.without_seed(kwargs.cloned())?.as_ref())?;
+            return Err(PyValueError::new_err("these arguments do not fit the function"));
+        };
+        normalise_seed(&mut arguments)?;
+        let current = self.raising_definition(memo)?;
+        let mut subject = String::new();
+        let encoded =
+            self.encode(current.get(), memo, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        Ok((current, arguments, encoded))
+    }
+
+    /// Returns the present definition and the argument digest of a call, which `key` would return.
+    pub(crate) fn digest<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, CurrentDefinition>, Digest)> {
+        let py = memo.py();
+        if kwargs.is_none() && self.ignored.is_empty() {
+            let fast = CallArgs::with(args, None, |call_args| {
+                fast_key::encode(&self.signature, self.function.bind(py), call_args)
+            });
+            if let Some(encoded) = fast {
+                return Ok((self.raising_definition(memo)?, Domain::Arguments.hash(encoded.bytes())));
+            }
+        }
+        let (current, _, encoded) = self.encoded(memo, args, kwargs)?;
+        Ok((current, Domain::Arguments.hash(&encoded.bytes)))
+    }
+
+    /// Begins a call that another process has sent with its key; none if the call has another key
+    /// here.
+    ///
+    /// `arguments`: the first bytes of the argument digest.
+    pub(crate) fn begin_sent<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        (args, kwargs): (&Bound<'py, PyTuple>, Option<&Bound<'py, PyDict>>),
+        (definition, digest): (&str, &[u8]),
+    ) -> PyResult<Option<Begun<'py>>> {
+        let (current, arguments, encoded) = self.encoded(memo, args, kwargs)?;
+        if current.get().hex != definition || !Domain::Arguments.hash(&encoded.bytes).0.starts_with(digest) {
+            return Ok(None);
+        }
+        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes) {
+            return Ok(Some(Begun::Done(output)));
+        }
+        let key = Ok((current, encoded));
+        let machine =
+            CallArgs::with(args, kwargs, |call_args| self.machine_beyond_memory(memo, call_args, &arguments, key, ""))?;
+        Ok(Some(Begun::Machine(machine)))
+    }
+
     pub(super) fn keyed_call(
         &self,
         current: &Bound<'_, CurrentDefinition>,

@@ -82,6 +82,14 @@ pub(crate) enum Outcome<'py> {
     Asks(Box<Machine>),
 }
 
+/// How a call has ended.
+pub(crate) struct Ending {
+    /// The run time of the function in seconds; 0 for a hit.
+    pub(crate) seconds: f64,
+    pub(crate) is_hit: bool,
+    pub(crate) is_stored: bool,
+}
+
 /// The arguments before the run.
 enum Snapshot {
     /// They could not be copied, so that the result is not stored.
@@ -109,6 +117,7 @@ struct Ran {
     is_drawn: bool,
     /// True if later callers get an object that behaves differently.
     shares_memory: bool,
+    is_stored: bool,
 }
 
 /// A call whose result is not in memory.
@@ -193,12 +202,38 @@ impl Machine {
         self.loading.is_none() && matches!(self.state, State::Wait | State::Run)
     }
 
+    /// Returns whether the next request waits for another call with the same key.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state == State::Wait
+    }
+
+    /// Returns how a call has ended, once it has.
+    pub(crate) fn ending(&self) -> Ending {
+        match &self.ran {
+            Some(ran) => Ending { seconds: ran.seconds, is_hit: false, is_stored: ran.is_stored },
+            // Without a key, a call runs uncached.
+            None => Ending { seconds: 0.0, is_hit: self.call.is_some(), is_stored: self.call.is_some() },
+        }
+    }
+
     /// Continues with the outcome of the request, until the next request or the end of the call.
     pub(crate) fn go_on<'py>(
         mut self: Box<Self>,
         py: Python<'py>,
-        mut answer: Option<PyResult<Bound<'py, PyAny>>>,
+        answer: Option<PyResult<Bound<'py, PyAny>>>,
     ) -> PyResult<Outcome<'py>> {
+        Ok(match self.advance(py, answer)? {
+            Some(output) => Outcome::Done(output),
+            None => Outcome::Asks(self),
+        })
+    }
+
+    /// Continues like [`Machine::go_on`]; returns the result, or none if there is a request.
+    pub(crate) fn advance<'py>(
+        &mut self,
+        py: Python<'py>,
+        mut answer: Option<PyResult<Bound<'py, PyAny>>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
             let step = match (self.loading.take(), answer.take()) {
                 (Some((hook, args)), Some(Ok(leaf))) => {
@@ -216,7 +251,7 @@ impl Machine {
                     self.state = state;
                     continue;
                 }
-                Step::Done(output) => return self.end(py, self.may_compute).map(|()| Outcome::Done(output)),
+                Step::Done(output) => return self.end(py, self.may_compute).map(|()| Some(output)),
                 Step::Run(request) => request,
                 Step::Ask(hook, args) => {
                     if let Some(leaf) = hook.kept(py) {
@@ -227,7 +262,7 @@ impl Machine {
                     }
                 }
             });
-            return Ok(Outcome::Asks(self));
+            return Ok(None);
         }
     }
 

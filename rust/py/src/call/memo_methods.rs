@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyTuple};
 
-use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
-use crate::call::keyed_call::{Call, normalise_seed};
+use crate::call::keyed_call::Call;
 use crate::call::memo_definition::RequiredDefinition;
 use crate::call::signature::Signature;
 use crate::definition::changed_state;
@@ -65,19 +63,7 @@ impl Core {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Call> {
-        let py = memo.py();
-        let bound = CallArgs::with(args, kwargs, |call_args| self.signature.bind(self.function.bind(py), call_args))?;
-        let Some(mut arguments) = bound else {
-            // `inspect` raises the error of the function without running it.
-            let signature = py.import("inspect")?.call_method1("signature", (&self.function,))?;
-            signature.call_method("bind", args, self.without_seed(kwargs.cloned())?.as_ref())?;
-            return Err(PyValueError::new_err("these arguments do not fit the function"));
-        };
-        normalise_seed(&mut arguments)?;
-        let current = self.raising_definition(memo)?;
-        let mut subject = String::new();
-        let encoded =
-            self.encode(current.get(), memo, &arguments, &mut subject).map_err(|stop| stop.into_error(py, &subject))?;
+        let (current, arguments, encoded) = self.encoded(memo, args, kwargs)?;
         self.keyed_call(&current, &arguments, encoded, (args.clone(), kwargs.cloned()))
     }
 

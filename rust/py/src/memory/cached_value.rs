@@ -195,7 +195,7 @@ fn made<'py>(
 }
 
 /// Estimates the memory of an immutable object in bytes, even if other results share the object.
-fn size_of_leaf(leaf: &Bound<'_, PyAny>) -> usize {
+pub(crate) fn size_of_leaf(leaf: &Bound<'_, PyAny>) -> usize {
     if leaf.is_none() || leaf.is_exact_instance_of::<PyBool>() {
         return 0;
     }

@@ -1,6 +1,8 @@
 //! Looks up entries on disk, and loads them without Python code if possible.
 
-use funes_core::store::{Key, ReadOutcome};
+use std::thread::available_parallelism;
+
+use funes_core::store::{self, Key, ReadOutcome};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -14,6 +16,9 @@ use crate::store::handle::Store;
 
 /// A body of at least this size is not copied into a `bytes` object, and not kept in memory.
 const LARGE_BYTES: usize = 1 << 20;
+
+/// The number of threads that read entries, which mostly wait for the file system.
+const MAX_READERS: usize = 8;
 
 /// The outcome of a lookup on disk.
 pub(crate) enum Recalled<'py> {
@@ -62,11 +67,48 @@ pub(crate) fn recall<'py>(
         ReadHint::ExpectMiss => store.store.read_expecting_miss(&key),
         ReadHint::Refresh => store.store.read_refreshed(&key),
     };
-    let entry = match py.detach(read) {
-        Ok(ReadOutcome::Found(entry)) => entry,
-        Ok(ReadOutcome::Absent) => return Ok(Err(Recalled::Absent)),
-        Ok(ReadOutcome::Damaged(_)) | Err(_) => return Ok(Err(Recalled::NeedsPython)),
-    };
+    match py.detach(read) {
+        Ok(ReadOutcome::Found(entry)) => load(py, function, entry),
+        Ok(ReadOutcome::Absent) => Ok(Err(Recalled::Absent)),
+        Ok(ReadOutcome::Damaged(_)) | Err(_) => Ok(Err(Recalled::NeedsPython)),
+    }
+}
+
+/// Looks for entries of a function and loads them, up to the first that is absent, or that Python
+/// code must handle, or whose result was drawn from the global random generators. Raises the same
+/// errors as [`recall`]. Several threads read.
+///
+/// Returns the results and the run times in seconds.
+pub(crate) fn recall_all<'py>(
+    store: &Bound<'py, Store>,
+    (function, name): (&Bound<'py, PyAny>, &Bound<'py, PyString>),
+    definition: &str,
+    digests: &[String],
+) -> PyResult<Vec<(Bound<'py, PyAny>, f64)>> {
+    static THREADS: Lazy<usize> = Lazy::new();
+    let py = store.py();
+    let name = name.to_string_lossy();
+    let keys: Result<Vec<_>, _> = digests.iter().map(|arguments| Key::new(&name, definition, arguments)).collect();
+    let Ok(keys) = keys else { return Ok(Vec::new()) };
+    let threads = *THREADS.get_or_init(py, || available_parallelism().map_or(1, usize::from).min(MAX_READERS));
+    let store = store.get();
+    let entries = py.detach(|| store.store.read_ahead(&keys, threads, LARGE_BYTES));
+    let mut loaded = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match load(py, function, entry)? {
+            Ok(found) if !found.is_drawn => loaded.push((found.output, found.seconds)),
+            _ => break,
+        }
+    }
+    Ok(loaded)
+}
+
+/// Loads an entry.
+fn load<'py>(
+    py: Python<'py>,
+    function: &Bound<'py, PyAny>,
+    entry: store::Entry,
+) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let plain = match entry.plain_body() {
         // Names of dill and of the program's own module need `funes._entries.pickler`.
         Some(body) if body.len() < LARGE_BYTES => {

@@ -1,3 +1,4 @@
 //! Sweeps: the part that is a loop over points.
 
 pub(crate) mod point_keys;
+pub(crate) mod point_runs;

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use funes_core::store;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::lazy::intern;
+use crate::call::core::Core;
+use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::counters::Counters;
 use crate::memory::usage::Usage;
-use crate::store::disk_hit::{ReadHint, recall};
+use crate::store::disk_hit::{ReadHint, recall, recall_all};
 use crate::store::error::raised;
 use crate::store::handle::Store;
 
 /// The bytes of an argument digest.
-const DIGEST_BYTES: usize = 20;
+pub(super) const DIGEST_BYTES: usize = 20;
 
 type Digest = [u8; DIGEST_BYTES];
 
@@ -85,6 +86,12 @@ impl Table {
         Ok(())
     }
 
+    /// Returns the numbers of the keys of consecutive points that are in a state.
+    fn run(&self, start: usize, count: usize, state: u8) -> impl Iterator<Item = u32> {
+        let points = self.numbers.get(start..).unwrap_or_default().iter().take(count);
+        points.copied().take_while(move |&number| self.states[number as usize] == state)
+    }
+
     fn grow(&mut self) {
         self.slots = vec![EMPTY; (self.slots.len() * 2).max(FIRST_SLOTS)];
         for number in 0..self.keys.len() {
@@ -104,7 +111,7 @@ impl PointKeys {
     /// Takes the keys of calls, in their order. An error leaves the keys of the calls before it.
     ///
     /// Args:
-    ///     key: `Core.key` of the function.
+    ///     core: The core of the function.
     ///     memo: The function.
     ///     calls: Positional arguments as tuples, or keyword arguments as dicts.
     ///     first: The positional arguments of a call with keyword arguments.
@@ -113,30 +120,29 @@ impl PointKeys {
     /// first call.
     fn extend(
         &self,
-        key: &Bound<'_, PyAny>,
+        core: &Bound<'_, Core>,
         memo: &Bound<'_, PyAny>,
         calls: &Bound<'_, PyAny>,
         first: &Bound<'_, PyTuple>,
     ) -> PyResult<usize> {
-        let py = memo.py();
-        let none = py.None();
         let mut count = 0;
+        let mut known: Option<Bound<'_, CurrentDefinition>> = None;
         for call in calls.try_iter()? {
             let call = call?;
-            let keyed = match call.cast::<PyDict>() {
-                Ok(kwargs) => key.call1((memo, first, kwargs))?,
-                Err(_) => key.call1((memo, call, &none))?,
+            let (current, digest) = match call.cast::<PyDict>() {
+                Ok(kwargs) => core.get().digest(memo, first, Some(kwargs))?,
+                Err(_) => core.get().digest(memo, call.cast()?, None)?,
             };
-            let definition = keyed.getattr(intern!(py, "definition"))?;
-            let arguments = keyed.getattr(intern!(py, "arguments"))?;
-            let (definition, digest) = (definition.extract::<&str>()?, parsed(arguments.extract::<&str>()?)?);
+            let is_known = known.as_ref().is_some_and(|known| known.is(&current));
             let mut table = self.table();
             if table.numbers.is_empty() {
-                definition.clone_into(&mut table.definition);
-            } else if table.definition != definition {
+                current.get().hex.clone_into(&mut table.definition);
+            } else if !is_known && table.definition != current.get().hex {
                 return Err(PyValueError::new_err("the definition changed"));
             }
-            table.add(digest)?;
+            table.add(first_bytes(&digest))?;
+            drop(table);
+            known = Some(current);
             count += 1;
         }
         Ok(count)
@@ -197,14 +203,83 @@ impl PointKeys {
         let Ok(found) = recall(store, (function, name), (&definition, &arguments), ReadHint::ExpectHit)? else {
             return Ok(None);
         };
-        let (counters, _) = self.hits.get_or_init(|| {
-            let counters = Arc::default();
-            let usage = Usage::new(&counters);
-            usage.turn_to(store.get().folder(name, &definition).ok().map(PathBuf::from));
-            (counters, usage)
-        });
-        counters.disk_hit(found.seconds);
+        self.hits(store, name, &definition).disk_hit(found.seconds);
         Ok(Some((found.output, found.seconds)))
+    }
+
+    /// Reads the results of consecutive points from the store: of `points[1]` points, from
+    /// `points[0]` on.
+    ///
+    /// Returns fewer results if the key of the next point is in another state than
+    /// `state`, if there is no sound entry of it, if Python code must handle it, or if the results
+    /// are large.
+    fn recall_run<'py>(
+        &self,
+        store: &Bound<'py, Store>,
+        function: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyString>,
+        points: (usize, usize),
+        state: u8,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let (definition, digests) = {
+            let table = self.table();
+            let numbers = table.run(points.0, points.1, state);
+            (table.definition.clone(), numbers.map(|number| hex(&table.keys[number as usize])).collect::<Vec<_>>())
+        };
+        let outputs = PyList::empty(store.py());
+        for (output, seconds) in recall_all(store, (function, name), &definition, &digests)? {
+            self.hits(store, name, &definition).disk_hit(seconds);
+            outputs.append(output)?;
+        }
+        Ok(outputs)
+    }
+
+    /// Returns the numbers of the keys of consecutive points, from the point `start` on, that are
+    /// in a state; at most `count`.
+    fn run(&self, start: usize, count: usize, state: u8) -> Vec<u32> {
+        self.table().run(start, count, state).collect()
+    }
+
+    /// Moves the next keys from the state `from` to the state `to`: at most `count`, with numbers
+    /// from `start` to `end`. Returns their numbers.
+    #[pyo3(signature = (from_, to, start, count, end=None))]
+    fn claim(&self, from_: u8, to: u8, start: usize, count: usize, end: Option<usize>) -> Vec<usize> {
+        let mut table = self.table();
+        let end = end.unwrap_or(usize::MAX).min(table.states.len());
+        let rest = table.states.get_mut(start..end).unwrap_or_default();
+        let found = rest.iter_mut().enumerate().filter(|(_, state)| **state == from_).take(count);
+        found
+            .map(|(offset, state)| {
+                *state = to;
+                start + offset
+            })
+            .collect()
+    }
+
+    /// Moves keys from the state `from` to the state `to`. Returns the numbers of those that were
+    /// in another state, which keep it.
+    fn move_all(&self, numbers: Vec<usize>, from_: u8, to: u8) -> PyResult<Vec<usize>> {
+        let mut table = self.table();
+        let mut others = Vec::new();
+        for number in numbers {
+            let state = table.states.get_mut(number).ok_or_else(no_key)?;
+            if *state == from_ { *state = to } else { others.push(number) }
+        }
+        Ok(others)
+    }
+
+    /// Returns the argument digests of keys, one after the other.
+    fn digests<'py>(&self, py: Python<'py>, numbers: Vec<usize>) -> PyResult<Bound<'py, PyBytes>> {
+        let table = self.table();
+        let digests = numbers.into_iter().map(|number| table.keys.get(number).ok_or_else(no_key));
+        let bytes = digests.collect::<PyResult<Vec<_>>>()?.into_iter().flatten().copied().collect::<Vec<_>>();
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Returns the first points of keys.
+    fn firsts(&self, numbers: Vec<usize>) -> PyResult<Vec<u32>> {
+        let table = self.table();
+        numbers.into_iter().map(|number| table.firsts.get(number).copied().ok_or_else(no_key)).collect()
     }
 
     /// Returns the state of a key; 0 at first.
@@ -235,15 +310,13 @@ impl PointKeys {
     /// `to`.
     fn mark_listed(&self, py: Python<'_>, folder: PathBuf, from_: u8, to: u8) -> PyResult<()> {
         py.detach(|| {
-            for listed in store::Listing::of(folder)? {
-                let listed = listed?;
+            store::visit_names(&folder, |arguments| {
                 let mut table = self.table();
-                if let Some(number) = digest(&listed.arguments).and_then(|digest| table.number_of(&digest)) {
+                if let Some(number) = digest(arguments).and_then(|digest| table.number_of(&digest)) {
                     let state = &mut table.states[number as usize];
                     *state = if *state == from_ { to } else { *state };
                 }
-            }
-            Ok(())
+            })
         })
         .map_err(raised)
     }
@@ -252,12 +325,12 @@ impl PointKeys {
     fn count_listed(&self, py: Python<'_>, folder: PathBuf) -> PyResult<usize> {
         py.detach(|| {
             let mut found = vec![false; self.table().keys.len()];
-            for listed in store::Listing::of(folder)? {
-                let number = digest(&listed?.arguments).and_then(|digest| self.table().number_of(&digest));
+            store::visit_names(&folder, |arguments| {
+                let number = digest(arguments).and_then(|digest| self.table().number_of(&digest));
                 if let Some(found) = number.and_then(|number| found.get_mut(number as usize)) {
                     *found = true;
                 }
-            }
+            })?;
             Ok(found.into_iter().filter(|&found| found).count())
         })
         .map_err(raised)
@@ -265,6 +338,17 @@ impl PointKeys {
 }
 
 impl PointKeys {
+    /// Returns what counts the hits of the definition.
+    fn hits(&self, store: &Bound<'_, Store>, name: &Bound<'_, PyString>, definition: &str) -> &Counters {
+        let (counters, _) = self.hits.get_or_init(|| {
+            let counters = Arc::default();
+            let usage = Usage::new(&counters);
+            usage.turn_to(store.get().folder(name, definition).ok().map(PathBuf::from));
+            (counters, usage)
+        });
+        counters
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,22 +358,26 @@ fn no_key() -> PyErr {
     PyIndexError::new_err("there is no such key")
 }
 
-fn parsed(hex: &str) -> PyResult<Digest> {
-    digest(hex).ok_or_else(|| PyValueError::new_err("an argument digest has 40 hexadecimal digits"))
+fn first_bytes(digest: &funes_core::digest::Digest) -> Digest {
+    *digest.0.first_chunk().expect("a digest has 32 bytes")
 }
 
 fn hex(digest: &Digest) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16");
-    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut hex = String::with_capacity(2 * DIGEST_BYTES);
+    for byte in digest {
+        hex.extend([byte >> 4, byte & 15].map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)])));
+    }
+    hex
 }
 
 fn digest(hex: &str) -> Option<Digest> {
+    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
     let mut digest = [0; DIGEST_BYTES];
-    if hex.len() != 2 * DIGEST_BYTES || !hex.is_ascii() {
+    if hex.len() != 2 * DIGEST_BYTES {
         return None;
     }
     for (byte, digits) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        *byte = value(digits[0])? << 4 | value(digits[1])?;
     }
     Some(digest)
 }

@@ -139,7 +139,8 @@ impl Machine {
         if self.call.is_none() {
             return Ok(Step::Done(output));
         }
-        self.ran = Some(Ran { output: output.unbind(), seconds, is_drawn: false, shares_memory: false });
+        self.ran =
+            Some(Ran { output: output.unbind(), seconds, is_drawn: false, shares_memory: false, is_stored: false });
         Ok(problem.map_or(Step::Go(State::DetectDraws), |problem| self.report(problem)))
     }
 
@@ -208,7 +209,8 @@ impl Machine {
         if let Some(cached) = cached {
             core.cache_value(memo, call, cached, (seconds, is_drawn));
         }
-        self.ran.as_mut().expect("the function has run").shares_memory = shares_memory;
+        let ran = self.ran.as_mut().expect("the function has run");
+        (ran.shares_memory, ran.is_stored) = (shares_memory, true);
         Ok(Step::Go(State::Describe))
     }
 }
