@@ -79,9 +79,9 @@ def rate(loop: Loop, subject: Any, arguments: list[list[int]], seconds: float) -
     end = 0.0
 
     def work(number: int, own: list[int]) -> None:
-        done = 0
         barrier.wait()
-        while time.perf_counter() < end:
+        done = 0
+        while done == 0 or time.perf_counter() < end:
             loop(subject, own, 20)
             done += 20 * len(own)
         steps[number] = done

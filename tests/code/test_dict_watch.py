@@ -276,7 +276,7 @@ def script(tmp_path: Path, run_python: RunPython) -> Callable[..., str]:
 
 
 needs_watchers = pytest.mark.skipif(
-    sys.version_info < (3, 12) or not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    sys.version_info < ((3, 12) if getattr(sys, "_is_gil_enabled", lambda: True)() else (3, 14, 7)),
     reason="the interpreter has no dict watchers, or funes does not use them",
 )
 

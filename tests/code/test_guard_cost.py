@@ -155,8 +155,9 @@ def test_class_adds_little_to_a_hit(costs: dict[str, float], case: str, otherwis
     assert costs[case] <= costs[otherwise] * (1.15 if COUNTS else 2)
 
 
+IS_LOCKED = getattr(sys, "_is_gil_enabled", lambda: True)()
 #: True if the interpreter tells of changes of dicts, and funes makes use of that.
-WATCHES = sys.version_info >= (3, 12) and getattr(sys, "_is_gil_enabled", lambda: True)()
+WATCHES = sys.version_info >= ((3, 12) if IS_LOCKED else (3, 14, 7))
 
 needs_watchers = pytest.mark.skipif(not WATCHES, reason="the interpreter has no dict watchers")
 
@@ -170,6 +171,7 @@ def test_number_of_names_does_not_matter(costs: dict[str, float], case: str) -> 
 
 
 @needs_watchers
+@pytest.mark.skipif(not IS_LOCKED, reason="lists and sets cannot be read in place without the GIL")
 @pytest.mark.parametrize("case", ["dict", "list", "nested containers"])
 def test_container_of_constants_adds_little(costs: dict[str, float], case: str) -> None:
     # So many instructions take less than 20 ns.

@@ -39,10 +39,11 @@ def is_on() -> bool:
     """Returns whether misses are logged."""
     global _logger
     if _logger is None:
-        logging = sys.modules.get("logging")
-        if logging is None:
+        # Another thread may be importing the module just now.
+        get_logger = getattr(sys.modules.get("logging"), "getLogger", None)
+        if get_logger is None:
             return False
-        _logger = logging.getLogger(_NAME)
+        _logger = get_logger(_NAME)
     is_enabled: bool = _logger.isEnabledFor(_INFO)
     return is_enabled
 

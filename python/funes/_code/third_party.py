@@ -231,14 +231,14 @@ LOGGER_STATE = frozenset(
 
 def is_logger(thing: object, kind: str) -> bool:
     """Returns whether an object is an instance of the class of `logging` with the name `kind`, or of a subclass."""
-    logging = sys.modules.get("logging")
-    return logging is not None and issubclass(type(thing), getattr(logging, kind))
+    # Another thread may be importing the module just now, which then has no such class yet.
+    return issubclass(type(thing), getattr(sys.modules.get("logging"), kind, ()))
 
 
 def _is_shell(value: object) -> bool:
     """Returns true for the running IPython shell or notebook."""
     shell = sys.modules.get("IPython.core.interactiveshell")
-    return shell is not None and issubclass(type(value), shell.InteractiveShell)
+    return issubclass(type(value), getattr(shell, "InteractiveShell", ()))
 
 
 _OPAQUE = (

@@ -5,7 +5,6 @@ use std::ffi::c_int;
 use pyo3::ffi;
 
 /// The function that a dict watcher calls before a change: event, dict, key and new value.
-#[cfg(not(Py_GIL_DISABLED))]
 pub(crate) type DictCallback =
     unsafe extern "C" fn(c_int, *mut ffi::PyObject, *mut ffi::PyObject, *mut ffi::PyObject) -> c_int;
 
@@ -20,7 +19,11 @@ unsafe extern "C" {
     /// Gives a class a version tag if it has none. Returns 0 if it cannot have one.
     pub(crate) fn PyUnstable_Type_AssignVersionTag(class: *mut ffi::PyTypeObject) -> c_int;
 
+    /// Lets threads hold an object without counting their references to it. Only the collector frees it then. Returns 0 if
+    /// the object cannot be held like this.
+    #[cfg(all(Py_3_14, Py_GIL_DISABLED))]
+    pub(crate) fn PyUnstable_Object_EnableDeferredRefcount(object: *mut ffi::PyObject) -> c_int;
+
     /// Registers a dict watcher. Returns its id, or -1 with an error.
-    #[cfg(not(Py_GIL_DISABLED))]
     pub(crate) fn PyDict_AddWatcher(callback: DictCallback) -> c_int;
 }

@@ -15,6 +15,8 @@ mod lazy;
 mod memory;
 mod store;
 mod sweep;
+#[cfg(Py_GIL_DISABLED)]
+mod thread_number;
 
 #[pyo3::pymodule]
 mod _funes {
@@ -103,9 +105,9 @@ mod _funes {
 
     #[pymodule_init]
     #[allow(clippy::unnecessary_wraps, reason = "what PyO3 expects")]
-    #[cfg_attr(not(all(Py_3_12, not(Py_GIL_DISABLED))), allow(unused_variables))]
+    #[cfg_attr(not(Py_3_12), allow(unused_variables))]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+        #[cfg(Py_3_12)]
         crate::definition::dict_watch::register(module.py());
         Ok(())
     }

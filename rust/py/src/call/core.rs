@@ -20,6 +20,8 @@ use crate::call::machine::{Machine, Outcome, Request};
 use crate::call::memo_definition::{FormerDefinitions, RequiredDefinition};
 use crate::call::random_draws;
 use crate::call::signature::{Arguments, SEED, Signature};
+#[cfg(Py_GIL_DISABLED)]
+use crate::call::thread_tables::ThreadTables;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::gil_cell::GilCell;
 use crate::hash::walk_error::{WalkError, Walked};
@@ -53,6 +55,8 @@ pub(crate) struct Core {
     /// The number of the function in the memory cache.
     pub(super) owner: u64,
     pub(super) memory: Option<Arc<MemoryCache>>,
+    #[cfg(Py_GIL_DISABLED)]
+    pub(super) tables: ThreadTables,
     pub(super) counters: Arc<Counters>,
     pub(super) usage: Arc<Usage>,
     pub(super) store: GilCell<Option<Py<Store>>>,
@@ -185,8 +189,26 @@ impl Core {
         }
         self.memory.as_ref()?;
         let encoded = fast_key::encode(&self.signature, self.function.bind(py), call_args)?;
+        #[cfg(Py_GIL_DISABLED)]
+        return self.recall_without_locks(memo, encoded.bytes());
+        #[cfg(not(Py_GIL_DISABLED))]
+        self.recall_from_memory(memo, self.valid_definition(py)?.get(), encoded.bytes())
+    }
+
+    /// Returns the result if it is in the table of this thread or in memory.
+    #[cfg(Py_GIL_DISABLED)]
+    fn recall_without_locks<'py>(&self, memo: &Bound<'py, PyAny>, encoded: &[u8]) -> Option<Bound<'py, PyAny>> {
+        let py = memo.py();
+        let keep = match self.tables.recall(py, encoded, &self.counters) {
+            Ok(output) => return Some(output),
+            Err(keep) => keep,
+        };
         let current = self.valid_definition(py)?;
-        self.recall_from_memory(memo, current.get(), encoded.bytes())
+        let output = self.recall_from_memory(memo, current.get(), encoded)?;
+        if keep && let Some(slot) = self.memory.as_ref()?.peek(py, current.get().partition, encoded) {
+            self.tables.keep(&current, encoded, slot);
+        }
+        Some(output)
     }
 
     pub(super) fn recall_from_memory<'py>(
@@ -238,13 +260,11 @@ impl Core {
         state: u64,
     ) -> bool {
         let py = memo.py();
+        let before = slot.seen.load(Ordering::Relaxed);
         let hex = Domain::Arguments.hash(encoded).to_hex();
         let path = self.store(memo).and_then(|store| store.get().path(self.name(py)?.bind(py), &current.hex, &hex));
         let is_there = path.is_ok_and(|path| py.detach(|| std::fs::symlink_metadata(path).is_ok()));
-        if is_there {
-            slot.seen.store(state, Ordering::Relaxed);
-        }
-        is_there
+        is_there && slot.see(before, state)
     }
 
     pub(super) fn folder(&self, memo: &Bound<'_, PyAny>, current: &CurrentDefinition) -> Option<PathBuf> {
@@ -320,9 +340,19 @@ impl Core {
 
     /// Forgets all results in memory.
     pub(super) fn forget_all(&self, py: Python<'_>) {
+        #[cfg(Py_GIL_DISABLED)]
+        self.tables.clear();
         if let Some(memory) = &self.memory {
             memory.clear(py, self.owner);
         }
+    }
+
+    /// Returns whether the function was made by another function, so that there may be many of it.
+    #[cfg(all(Py_3_14, Py_GIL_DISABLED))]
+    pub(super) fn is_nested(&self, py: Python<'_>) -> PyResult<bool> {
+        const NESTED: u32 = 0x10;
+        let code = self.function.bind(py).getattr(intern!(py, "__code__"))?;
+        Ok(code.getattr(intern!(py, "co_flags"))?.extract::<u32>()? & NESTED != 0)
     }
 
     /// Returns the function's name, which names the folder of its results.

@@ -11,6 +11,8 @@ use crate::call::core::Core;
 use crate::call::keyed_call::Call;
 use crate::call::memo_definition::RequiredDefinition;
 use crate::call::signature::Signature;
+#[cfg(Py_GIL_DISABLED)]
+use crate::call::thread_tables::ThreadTables;
 use crate::definition::changed_state;
 use crate::definition::report;
 use crate::gil_cell::GilCell;
@@ -45,6 +47,8 @@ impl Core {
             definition: GilCell::new(None),
             owner: next_owner(),
             memory: bound.map_or_else(MemoryCache::shared, MemoryCache::bounded),
+            #[cfg(Py_GIL_DISABLED)]
+            tables: ThreadTables::default(),
             usage: Usage::new(&counters),
             counters,
             store: GilCell::new(None),
@@ -200,6 +204,8 @@ impl Core {
         // SAFETY: the collector runs in an attached thread.
         let py = unsafe { Python::assume_attached() };
         visit.call(&self.function)?;
+        #[cfg(Py_GIL_DISABLED)]
+        self.tables.traverse(&visit)?;
         self.definition
             .try_with(py, |current| current.as_ref().map_or(Ok(()), |current| visit.call(current)))
             .unwrap_or(Ok(()))?;
@@ -209,6 +215,8 @@ impl Core {
     }
 
     fn __clear__(&self, py: Python<'_>) {
+        #[cfg(Py_GIL_DISABLED)]
+        self.tables.clear();
         let _cleared = self.definition.try_with(py, Option::take);
         let _expected = self.required.try_with(py, Option::take);
     }

@@ -138,10 +138,45 @@ unsafe extern "C" fn new(
             let fields = object.as_ptr().cast::<Object>();
             (&raw mut (*fields).vectorcall)
                 .write(std::mem::transmute::<*const (), ffi::vectorcallfunc>(vectorcall as *const ()));
+            #[cfg(all(Py_3_14, Py_GIL_DISABLED))]
+            if !core.get().is_nested(py)? {
+                crate::interpreter::PyUnstable_Object_EnableDeferredRefcount(object.as_ptr());
+            }
             (&raw mut (*fields).core).write(core.into_ptr());
             Ok(object)
         }
     })
+}
+
+/// Returns the core of a memorious function, which the caller holds, for the time of a call.
+///
+/// # Safety
+///
+/// The object is of this type.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+unsafe fn core_of_call(py: Python<'_>, memo: *mut ffi::PyObject) -> Option<Bound<'_, PyAny>> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, (*memo.cast::<Object>()).core) }
+}
+
+/// Returns the core of a memorious function, which the caller holds, for the time of a call. References to the core are
+/// not counted: all threads that call the function would wait for each other. The core lives as long as the function, see
+/// `set_core`.
+///
+/// # Safety
+///
+/// The object is of this type.
+#[cfg(Py_GIL_DISABLED)]
+#[inline]
+unsafe fn core_of_call<'a>(py: Python<'_>, memo: *mut ffi::PyObject) -> Option<pyo3::Borrowed<'a, '_, PyAny>> {
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    // SAFETY: guaranteed by the caller. `set_core` writes the field atomically.
+    unsafe {
+        let core = AtomicPtr::from_ptr(&raw mut (*memo.cast::<Object>()).core).load(Ordering::Acquire);
+        pyo3::Borrowed::from_ptr_or_opt(py, core)
+    }
 }
 
 unsafe extern "C-unwind" fn vectorcall(
@@ -151,12 +186,11 @@ unsafe extern "C-unwind" fn vectorcall(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with an object of this type, and with arguments as in PEP
-    // 590, and holds both during the call. The object holds the core as long, unless a collection
-    // clears it, which leaves null. This frame has only copies of pointers.
+    // 590, and holds both during the call. A collection that clears the object leaves null. This
+    // frame has only copies of pointers.
     unsafe {
         trampoline::run(|py| {
-            let core = (*memo.cast::<Object>()).core;
-            let Some(core) = Bound::from_borrowed_ptr_or_opt(py, core) else {
+            let Some(core) = core_of_call(py, memo) else {
                 return Err(PySystemError::new_err("the function has been collected"));
             };
             let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
@@ -185,8 +219,13 @@ unsafe extern "C" fn set_core(memo: *mut ffi::PyObject, value: *mut ffi::PyObjec
         // SAFETY: the object is of this type. The field has the new value before the old one is
         // released, which may run any code.
         unsafe {
-            let before = (&raw mut (*memo.cast::<Object>()).core).replace(core.into_ptr());
-            ffi::Py_XDECREF(before);
+            let field = &raw mut (*memo.cast::<Object>()).core;
+            #[cfg(not(Py_GIL_DISABLED))]
+            ffi::Py_XDECREF(field.replace(core.into_ptr()));
+            // Another thread may be about to use the former core, so it is never released. A core is
+            // replaced only when a notebook reloads the module.
+            #[cfg(Py_GIL_DISABLED)]
+            std::sync::atomic::AtomicPtr::from_ptr(field).store(core.into_ptr(), std::sync::atomic::Ordering::Release);
         }
         Ok(py.None().into_bound(py))
     });

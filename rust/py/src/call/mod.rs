@@ -13,4 +13,6 @@ pub(crate) mod memo_type;
 pub(crate) mod quick_leaves;
 pub(crate) mod random_draws;
 pub(crate) mod signature;
+#[cfg(Py_GIL_DISABLED)]
+mod thread_tables;
 pub(crate) mod trampoline;

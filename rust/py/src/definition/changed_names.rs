@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyString};
 
 use crate::definition::changed_state::{self, Difference, Left};
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
-use crate::definition::dict_watch::Watch;
+#[cfg(Py_3_12)]
+use crate::definition::dict_watch::{Watch, in_section};
 use crate::definition::namespace::version_of;
 use crate::hash::walk::{Address, address_of};
 use crate::lazy::intern;
@@ -101,6 +101,14 @@ impl Contents {
         if now != 0 && now == self.version.load(Ordering::Relaxed) {
             return Left::Fixed;
         }
+        #[cfg(Py_3_12)]
+        let is_empty = in_section(dict, || dict.is_empty());
+        #[cfg(not(Py_3_12))]
+        let is_empty = dict.is_empty();
+        // Most functions have an empty dict of attributes.
+        if is_empty && self.then.bind(py).is_empty() {
+            return Left::Fixed;
+        }
         let held = self.changed(py).map_or(Left::Not, |changed| left(dict.as_any(), &changed));
         if held == Left::Fixed {
             self.version.store(now, Ordering::Relaxed);
@@ -109,7 +117,7 @@ impl Contents {
     }
 
     /// Watches the dict. Returns false if that is not possible.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     pub(crate) fn watch(&self, py: Python<'_>, watch: &mut Watch) -> bool {
         watch.add(self.dict.bind(py), None)
     }
@@ -127,6 +135,9 @@ impl Contents {
     /// Returns the names that refer to other objects than the recorded ones.
     pub(crate) fn changed<'py>(&self, py: Python<'py>) -> PyResult<Vec<Changed<'py>>> {
         let (dict, ignored) = (self.dict.bind(py), self.ignored.bind(py));
+        // The copy is made in the critical section of the dict, as comparisons must be, see `dict_watch`.
+        #[cfg(Py_GIL_DISABLED)]
+        let dict = &dict.copy()?;
         let mut changed = changed(dict, self.then.bind(py))?;
         if !changed.is_empty() {
             let mut counts = Vec::with_capacity(changed.len());

@@ -4,11 +4,15 @@
 //! if a definition uses the changed name. Guards that were compared under an epoch hold as long as it is the present one.
 //!
 //! An old value is never accepted under a new epoch:
-//! - The GIL is held from the call of [`on_change`] until the dict has changed. Builds without it watch nothing.
+//! - The GIL is held from the call of [`on_change`] until the dict has changed. Without the GIL it is the lock of the dict
+//!   (its critical section), and comparisons look up within the critical section, see [`in_section`]: a look-up before it
+//!   reads the epoch before the change, a look-up after it finds the new value.
 //! - The watcher has the highest id, so it is called last. Another watcher may run Python code (if it fails, the
 //!   interpreter calls a hook), but only before the epoch is raised. If another library has this id, nothing is watched.
 //!   A dict that another library watched before is not watched either, see [`can_be_watched`].
 //! - A comparison reads the epoch first, so that a change in the middle of it has a later epoch.
+//! - Without the GIL `PyDict_Watch` is atomic from 3.14.7 on. Before, another library that begins to watch the same dict at
+//!   the same moment could end the watch of this one, so nothing is watched.
 //!
 //! A dict is never unwatched: other definitions may use it, and a call of [`on_change`] takes some nanoseconds. Nothing is
 //! known about single dicts, so a dict that is freed leaves nothing behind, and a later one at its address is not mistaken
@@ -19,6 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+#[cfg(Py_GIL_DISABLED)]
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
 
 use crate::interpreter::PyDict_AddWatcher;
@@ -45,8 +51,32 @@ pub(crate) fn epoch() -> u64 {
     EPOCH.load(Ordering::Relaxed)
 }
 
+/// Returns the present epoch, before a comparison.
+pub(crate) fn epoch_before() -> u64 {
+    // Nothing may be looked up before the epoch is read.
+    EPOCH.load(Ordering::Acquire)
+}
+
+/// Looks something up in a dict, where no change of the dict is under way.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+pub(crate) fn in_section<R>(_: &Bound<'_, PyDict>, look_up: impl FnOnce() -> R) -> R {
+    look_up()
+}
+
+/// Looks something up in a dict, where no change of the dict is under way. `look_up` must not wait for anything.
+#[cfg(Py_GIL_DISABLED)]
+pub(crate) fn in_section<R>(dict: &Bound<'_, PyDict>, look_up: impl FnOnce() -> R) -> R {
+    // Where nothing is watched, a look-up may find the value from before or after a change.
+    if HAS_ID.load(Ordering::Relaxed) { with_critical_section(dict, look_up) } else { look_up() }
+}
+
 /// Registers the dict watcher, at the import of the extension.
 pub(crate) fn register(_: Python<'_>) {
+    #[cfg(Py_GIL_DISABLED)]
+    if !is_watch_atomic() {
+        return;
+    }
     let mut ids = Vec::new();
     // SAFETY: the thread is attached. The error, which says that no id is left, is cleared. The ids that are given
     // back were taken here, and no dict has been watched with them.
@@ -64,6 +94,13 @@ pub(crate) fn register(_: Python<'_>) {
         }
     }
     HAS_ID.store(ids.contains(&LAST_ID), Ordering::Relaxed);
+}
+
+/// True from the version on in which `PyDict_Watch` is atomic.
+#[cfg(Py_GIL_DISABLED)]
+fn is_watch_atomic() -> bool {
+    // SAFETY: a constant of the interpreter that runs.
+    unsafe { ffi::Py_Version >= 0x030e_07f0 }
 }
 
 /// Raises the epoch if a definition uses what is about to change.
@@ -110,8 +147,14 @@ fn place_of_all(dict: *mut ffi::PyObject) -> usize {
 }
 
 fn add_use(place: usize) {
-    let count = USES[place].load(Ordering::Relaxed);
-    USES[place].store(count.saturating_add(1), Ordering::Relaxed);
+    let add = |count: u16| count.checked_add(1);
+    USES[place].fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok();
+}
+
+fn remove_use(place: usize) {
+    // A count that has reached its maximum stays there: it may be too low.
+    let remove = |count| (count < u16::MAX).then(|| count - 1);
+    USES[place].fetch_update(Ordering::Relaxed, Ordering::Relaxed, remove).ok();
 }
 
 /// Names in dicts whose changes raise the epoch, as long as this exists.
@@ -121,9 +164,6 @@ pub(crate) struct Watch(Vec<u16>);
 impl Watch {
     /// Watches a name in a dict, or all of the dict. Returns false if that is not possible.
     pub(crate) fn add(&mut self, dict: &Bound<'_, PyDict>, name: Option<&Bound<'_, PyString>>) -> bool {
-        if !can_be_watched(dict) {
-            return false;
-        }
         let hash = match name {
             None => ANY_NAME,
             // SAFETY: the object is a str.
@@ -134,24 +174,25 @@ impl Watch {
             add_use(place);
             self.0.push(place as u16);
         }
-        // SAFETY: the object is a dict, and the id is that of this watcher.
-        if unsafe { ffi::PyDict_Watch(LAST_ID, dict.as_ptr()) } < 0 {
-            // SAFETY: the thread is attached.
-            unsafe { ffi::PyErr_Clear() };
-            return false;
-        }
-        true
+        in_section(dict, || {
+            if !can_be_watched(dict) {
+                return false;
+            }
+            // SAFETY: the object is a dict, and the id is that of this watcher.
+            let is_watched = unsafe { ffi::PyDict_Watch(LAST_ID, dict.as_ptr()) } >= 0;
+            if !is_watched {
+                // SAFETY: the thread is attached.
+                unsafe { ffi::PyErr_Clear() };
+            }
+            is_watched
+        })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         for &place in &self.0 {
-            let count = USES[place as usize].load(Ordering::Relaxed);
-            // A count that has reached its maximum stays there: it may be too low.
-            if count < u16::MAX {
-                USES[place as usize].store(count - 1, Ordering::Relaxed);
-            }
+            remove_use(place as usize);
         }
     }
 }
@@ -173,7 +214,7 @@ fn can_be_watched(dict: &Bound<'_, PyDict>) -> bool {
     if !HAS_ID.load(Ordering::Relaxed) || !dict.is_exact_instance_of::<PyDict>() {
         return false;
     }
-    // SAFETY: the object is a dict, so it has the layout of this struct. The GIL is held. The lower eight bits of the field
+    // SAFETY: the object is a dict, so it has the layout of this struct. The GIL or the lock of the dict is held. The lower eight bits of the field
     // after the number of items (`ma_version_tag`, `_ma_watcher_tag` from 3.14 on) are the watchers.
     let (has_values, watchers) = unsafe {
         let object = dict.as_ptr().cast::<ffi::PyDictObject>();

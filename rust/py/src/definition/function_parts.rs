@@ -1,6 +1,8 @@
 //! The parts of a function that guards compare: code, defaults, captured variables, attributes, names.
 
 use std::mem;
+#[cfg(Py_GIL_DISABLED)]
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -10,7 +12,7 @@ use pyo3::types::{PyDict, PyFunction, PyTuple};
 use crate::definition::changed_names::{Changed, left};
 use crate::definition::changed_state::{self, Left};
 use crate::definition::namespace::pointer_to;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use crate::definition::seal::{Pin, Signs};
 use crate::hash::walk::address_of;
 use crate::lazy::intern;
@@ -72,7 +74,7 @@ fn compare_new_attributes(function: &Bound<'_, PyFunction>) -> Left {
 
 /// Adds the fields of a function and of its cells, with the recorded contents. Returns false if its attributes cannot be
 /// watched.
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 pub(crate) fn pin(
     function: &Bound<'_, PyFunction>,
     then: &Parts,
@@ -182,9 +184,23 @@ pub(crate) fn holds_cells(py: Python<'_>, cells: &[(Py<PyAny>, Option<Py<PyAny>>
 
 /// True if a cell holds this object (None: is empty), or the object that the last call left there.
 pub(crate) fn holds_content(cell: &Bound<'_, PyAny>, content: Option<&Py<PyAny>>) -> bool {
-    let now = content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    let now = address_of_content(cell);
     let then = pointer_to(content);
     now == then || changed_state::name_is_left(cell.py(), address_of(cell), "", then, now) != Left::Not
+}
+
+/// Returns the address of the value of a cell, null for an empty cell; it is only compared.
+#[cfg(not(Py_GIL_DISABLED))]
+fn address_of_content(cell: &Bound<'_, PyAny>) -> *mut ffi::PyObject {
+    content_of(cell).as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr)
+}
+
+/// Returns the address of the value of a cell, null for an empty cell; it is only compared. The lock of the cell is not
+/// taken, and the references to the value are not counted: all threads that call the function would wait for each other.
+#[cfg(Py_GIL_DISABLED)]
+fn address_of_content(cell: &Bound<'_, PyAny>) -> *mut ffi::PyObject {
+    // SAFETY: the object is a cell, so it has the layout of this struct. The interpreter writes the field atomically.
+    unsafe { AtomicPtr::from_ptr(&raw mut (*cell.as_ptr().cast::<ffi::PyCellObject>()).ob_ref) }.load(Ordering::Acquire)
 }
 
 /// Returns the counted value of a cell.

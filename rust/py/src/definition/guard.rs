@@ -16,7 +16,7 @@ use crate::definition::changed_names::{Contents, differences};
 use crate::definition::changed_state::{self, Counted, Difference, Left};
 use crate::definition::class_shape::Shape;
 use crate::definition::description::{Attributes, Computed};
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use crate::definition::function_parts::pin;
 use crate::definition::function_parts::{
     ATTRIBUTES, Parts, attributes_given, captured_name, cells_of, compare_parts, content_of, counted_content,
@@ -24,9 +24,9 @@ use crate::definition::function_parts::{
 };
 use crate::definition::graph::Definition;
 use crate::definition::namespace::Namespaces;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use crate::definition::plain_contents::PlainContents;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use crate::definition::seal::Signs;
 use crate::definition::source::{Source, State};
 use crate::hash::walk::{Address, Definitions, Digests, ReadParts, Walk, address_of};
@@ -192,7 +192,7 @@ impl Guard {
     }
 
     /// Watches what the guard compares. Returns false if that is not possible.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     pub(crate) fn watch(&self, py: Python<'_>, signs: &mut Signs) -> bool {
         match self {
             Self::Function { function, parts, cells } => pin(function.bind(py), parts, cells, signs),
@@ -201,10 +201,11 @@ impl Guard {
         }
     }
 
-    /// Records the contents of a container with constants. Returns false for anything else.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    /// Records the contents of a container with constants. Returns false for anything else, and without the GIL, where a
+    /// list or set cannot be read in place.
+    #[cfg(Py_3_12)]
     pub(crate) fn record(&self, py: Python<'_>, contents: &mut PlainContents) -> bool {
-        matches!(self, Self::Value { value, state: None, .. } if contents.add(value.bind(py)))
+        !cfg!(Py_GIL_DISABLED) && matches!(self, Self::Value { value, state: None, .. } if contents.add(value.bind(py)))
     }
 
     /// True if it checks this cell, value or dict of attributes.

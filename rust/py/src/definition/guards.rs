@@ -6,7 +6,7 @@ use crate::definition::changed_state::{Difference, Left};
 use crate::definition::classes::Classes;
 use crate::definition::guard::Guard;
 use crate::definition::namespace::Namespace;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use crate::definition::seal::Seal;
 use crate::hash::walk::{Address, Digests, ReadParts};
 
@@ -16,15 +16,15 @@ pub(crate) struct Guards {
     classes: Classes,
     /// The guards of functions, dicts of attributes and values.
     objects: Vec<Guard>,
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     seal: Seal,
 }
 
 impl Guards {
-    #[cfg_attr(not(all(Py_3_12, not(Py_GIL_DISABLED))), allow(unused_variables))]
+    #[cfg_attr(not(Py_3_12), allow(unused_variables))]
     pub(crate) fn new(py: Python<'_>, namespaces: Vec<Namespace>, classes: Classes, objects: Vec<Guard>) -> Self {
         Self {
-            #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+            #[cfg(Py_3_12)]
             seal: Seal::new(py, &namespaces, &objects),
             namespaces,
             classes,
@@ -33,7 +33,7 @@ impl Guards {
     }
 
     /// True if all guards hold.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     #[inline]
     pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         if !self.seal.is_whole(py) {
@@ -46,7 +46,7 @@ impl Guards {
     }
 
     /// Compares all, and seals the definition if nothing that is not compared at each hit may change unnoticed.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     #[cold]
     fn compare(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         let recorded = self.seal.record(py, &self.objects);
@@ -71,7 +71,7 @@ impl Guards {
     }
 
     /// True if all guards hold.
-    #[cfg(not(all(Py_3_12, not(Py_GIL_DISABLED))))]
+    #[cfg(not(Py_3_12))]
     #[inline]
     pub(crate) fn hold(&self, py: Python<'_>, known: &Digests, read_parts: ReadParts) -> bool {
         self.namespaces.iter().all(|namespace| namespace.held(py) != Left::Not)
@@ -106,7 +106,7 @@ impl Guards {
     pub(crate) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         self.namespaces.iter().try_for_each(|namespace| namespace.traverse(visit))?;
         self.classes.traverse(visit)?;
-        #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+        #[cfg(Py_3_12)]
         self.seal.traverse(visit)?;
         self.objects.iter().try_for_each(|guard| guard.traverse(visit))
     }

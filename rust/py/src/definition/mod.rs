@@ -7,7 +7,7 @@ pub(crate) mod classes;
 pub(crate) mod current_definition;
 pub(crate) mod definition_cache;
 pub(crate) mod description;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 pub(crate) mod dict_watch;
 pub(crate) mod findings;
 pub(crate) mod function_parts;
@@ -17,11 +17,11 @@ pub(crate) mod guards;
 pub(crate) mod namespace;
 pub(crate) mod nodes;
 pub(crate) mod patched_classes;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 pub(crate) mod plain_contents;
 pub(crate) mod report;
 pub(crate) mod running_calls;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 pub(crate) mod seal;
 pub(crate) mod source;
 pub(crate) mod stand_ins;

@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_3_12)]
 use pyo3::types::PyModule;
 use pyo3::types::{PyDict, PyString, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::definition::changed_state::{self, Difference, Left};
-#[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+#[cfg(Py_GIL_DISABLED)]
+use crate::definition::dict_watch::in_section;
+#[cfg(Py_3_12)]
 use crate::definition::seal::{Pin, Signs};
 use crate::hash::walk::{Address, address_of};
 use crate::hooks;
@@ -62,7 +64,7 @@ impl Namespace {
     }
 
     /// Watches its names. Returns false if that is not possible.
-    #[cfg(all(Py_3_12, not(Py_GIL_DISABLED)))]
+    #[cfg(Py_3_12)]
     pub(crate) fn watch(&self, py: Python<'_>, signs: &mut Signs) -> bool {
         if let Some((owner, class)) = &self.owner {
             // A module keeps its dict. Other objects may get another one.
@@ -240,17 +242,19 @@ fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ff
 /// Returns the address of the object under a name in a dict. Without the GIL the lookup must return a new reference.
 #[cfg(Py_GIL_DISABLED)]
 fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
-    let mut found = std::ptr::null_mut();
-    // SAFETY: the arguments are a dict, an exact str and a pointer for the result, which is a new reference or null.
-    // After the reference has been released, the address is only compared.
-    unsafe {
-        if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
-            ffi::PyErr_Clear();
-            return None;
+    in_section(namespace, || {
+        let mut found = std::ptr::null_mut();
+        // SAFETY: the arguments are a dict, an exact str and a pointer for the result, which is a new reference or null.
+        // After the reference has been released, the address is only compared.
+        unsafe {
+            if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {
+                ffi::PyErr_Clear();
+                return None;
+            }
+            ffi::Py_XDECREF(found);
         }
-        ffi::Py_XDECREF(found);
-    }
-    Some(found)
+        Some(found)
+    })
 }
 
 /// Returns the address of an object, null for None.

@@ -1,6 +1,6 @@
 //! The seal of a definition: what is compared at a hit instead of the guards, as long as nothing has changed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -35,8 +35,8 @@ impl Pin {
 
     #[inline]
     fn holds(&self) -> bool {
-        // SAFETY: see `new`. The GIL is held. The address is only compared.
-        unsafe { (self.field as *const Address).read() == self.then }
+        // SAFETY: see `new`. Without the GIL the interpreter writes the field as a whole. The address is only compared.
+        unsafe { AtomicUsize::from_ptr(self.field as *mut Address) }.load(Ordering::Relaxed) == self.then
     }
 }
 
@@ -103,7 +103,7 @@ impl Seal {
     /// Records what is compared from now on, before the guards are compared; None if a container holds other things than
     /// constants.
     pub(crate) fn record(&self, py: Python<'_>, guards: &[Guard]) -> Option<(u64, PlainContents)> {
-        let epoch = dict_watch::epoch();
+        let epoch = dict_watch::epoch_before();
         let mut contents = PlainContents::default();
         self.plain.iter().all(|&position| guards[position].record(py, &mut contents)).then_some((epoch, contents))
     }

@@ -2,24 +2,65 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+#[cfg(Py_GIL_DISABLED)]
+use crate::thread_number::{Apart, NUMBERS, thread_number};
+
 /// The numbers of one memorious function in this process.
 #[derive(Default)]
 pub(crate) struct Counters {
-    memory_hits: AtomicU64,
+    memory_hits: HitCounters,
     disk_hits: AtomicU64,
     misses: AtomicU64,
     /// The run time of the misses in seconds, as the bits of an `f64`.
     computed: AtomicU64,
-    /// The run time that hits saved in seconds, as the bits of an `f64`.
+    /// The run time in seconds that hits on disk saved, as the bits of an `f64`.
     saved: AtomicU64,
     /// The size of the results in memory, in bytes.
     held: AtomicI64,
 }
 
+/// The number of hits in memory, and the run time that they saved.
+#[cfg(not(Py_GIL_DISABLED))]
+#[derive(Default)]
+struct HitCounters(HitCounter);
+
+/// The same by the number of the thread. If all threads added to one number, each hit would wait for the
+/// processor that added last.
+#[cfg(Py_GIL_DISABLED)]
+#[derive(Default)]
+struct HitCounters([Apart<HitCounter>; NUMBERS]);
+
+#[derive(Default)]
+struct HitCounter {
+    hits: AtomicU64,
+    /// In seconds, as the bits of an `f64`.
+    saved: AtomicU64,
+}
+
+impl HitCounters {
+    /// The counter of the present thread.
+    #[inline]
+    fn own(&self) -> &HitCounter {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return &self.0;
+        #[cfg(Py_GIL_DISABLED)]
+        return &self.0[thread_number()].0;
+    }
+
+    fn all(&self) -> impl Iterator<Item = &HitCounter> {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return std::iter::once(&self.0);
+        #[cfg(Py_GIL_DISABLED)]
+        return self.0.iter().map(|apart| &apart.0);
+    }
+}
+
 impl Counters {
+    #[inline]
     pub(crate) fn memory_hit(&self, seconds: f64) {
-        count(&self.memory_hits);
-        add(&self.saved, seconds);
+        let own = self.memory_hits.own();
+        count(&own.hits);
+        add(&own.saved, seconds);
     }
 
     pub(crate) fn disk_hit(&self, seconds: f64) {
@@ -42,7 +83,8 @@ impl Counters {
 
     /// Sets all numbers to zero except the bytes in memory.
     pub(crate) fn reset(&self) {
-        for counter in [&self.memory_hits, &self.disk_hits, &self.misses, &self.computed, &self.saved] {
+        let of_hits = self.memory_hits.all().flat_map(|counter| [&counter.hits, &counter.saved]);
+        for counter in [&self.disk_hits, &self.misses, &self.computed, &self.saved].into_iter().chain(of_hits) {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -53,11 +95,11 @@ impl Counters {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let seconds = |counter: &AtomicU64| f64::from_bits(counter.load(Ordering::Relaxed));
         (
-            number(&self.memory_hits),
+            self.memory_hits.all().map(|counter| number(&counter.hits)).sum(),
             number(&self.disk_hits),
             number(&self.misses),
             seconds(&self.computed),
-            seconds(&self.saved),
+            seconds(&self.saved) + self.memory_hits.all().map(|counter| seconds(&counter.saved)).sum::<f64>(),
             self.held.load(Ordering::Relaxed),
         )
     }

@@ -54,6 +54,9 @@ struct BorrowedKey<'a> {
     arguments: &'a [u8],
 }
 
+/// Stands for the state of a result that has left the memory cache. No folder has this state.
+const WITHDRAWN: u64 = u64::MAX;
+
 /// A result in memory.
 pub(crate) struct Slot {
     pub(crate) result: CachedValue,
@@ -61,8 +64,8 @@ pub(crate) struct Slot {
     pub(crate) seconds: f64,
     /// True if the result was drawn from the global random generators.
     pub(crate) is_drawn: bool,
-    /// The state of the definition's folder when the entry was last seen on disk; see
-    /// `FolderWatch`.
+    /// The state of the definition's folder when the entry was last seen on disk, see `FolderWatch`; [`WITHDRAWN`] if
+    /// the result has left the memory cache.
     pub(crate) seen: AtomicU64,
     size: u64,
     counters: Arc<Counters>,
@@ -130,24 +133,33 @@ impl MemoryCache {
         // run any code.
         let mut evicted = SmallVec::new();
         self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(slot), &mut evicted));
+        for (_, slot) in &evicted {
+            slot.withdraw();
+        }
     }
 
     /// Removes a result.
     pub(crate) fn forget(&self, py: Python<'_>, partition: Partition, arguments: &[u8]) {
         // The result is dropped after the shard can be used again, see `keep`.
-        let _removed = self.shard(arguments).with(py, |results| results.remove(&BorrowedKey { partition, arguments }));
+        let removed = self.shard(arguments).with(py, |results| results.remove(&BorrowedKey { partition, arguments }));
+        if let Some((_, slot)) = &removed {
+            slot.withdraw();
+        }
     }
 
     /// Removes all results of one function.
     pub(crate) fn clear(&self, py: Python<'_>, owner: u64) {
         for shard in &self.shards {
             // The results are dropped after the shard can be used again, see `keep`.
-            let _removed: Vec<_> = shard.with(py, |results| {
+            let removed: Vec<Arc<Slot>> = shard.with(py, |results| {
                 let is_owned = |key: &Key| key.partition.owner == owner;
                 let removed = results.iter().filter(|(key, _)| is_owned(key)).map(|(_, slot)| slot.clone()).collect();
                 results.retain(|key, _| !is_owned(key));
                 removed
             });
+            for slot in &removed {
+                slot.withdraw();
+            }
         }
     }
 
@@ -188,6 +200,26 @@ fn bytes_of(text: &str) -> Option<u64> {
         _ => (text, 0),
     };
     number.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+impl Slot {
+    /// Marks a result that has left the memory cache, for threads that still have it.
+    fn withdraw(&self) {
+        self.seen.store(WITHDRAWN, Ordering::Relaxed);
+    }
+
+    /// Records that the entry was seen on disk in this state of the folder, unless that was recorded differently since
+    /// `before`. Returns false if the result has left the memory cache.
+    pub(crate) fn see(&self, before: u64, state: u64) -> bool {
+        let then = self.seen.compare_exchange(before, state, Ordering::Relaxed, Ordering::Relaxed);
+        then.unwrap_or_else(|other| other) != WITHDRAWN
+    }
+
+    /// Returns the estimated size of the result in bytes.
+    #[cfg(Py_GIL_DISABLED)]
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 impl Drop for Slot {

@@ -30,13 +30,20 @@ pub(crate) struct FolderWatch {
 impl FolderWatch {
     /// Returns the number of the current state of the folder.
     pub(crate) fn state(&self, folder: impl FnOnce() -> Option<PathBuf>) -> u64 {
-        let now = coarsetime::Duration::from_ticks(Instant::now().as_ticks()).as_secs();
+        let now = now();
         if now < self.next.load(Ordering::Relaxed) {
             return self.state.load(Ordering::Relaxed);
         }
         self.next.store(now + PERIOD_SECONDS, Ordering::Relaxed);
         let Some(folder) = folder() else { return self.state.load(Ordering::Relaxed) };
         self.check(&folder)
+    }
+
+    /// Returns the number of the current state of the folder, or None if it is time for the next check.
+    #[cfg(Py_GIL_DISABLED)]
+    #[inline]
+    pub(crate) fn checked_state(&self) -> Option<u64> {
+        (now() < self.next.load(Ordering::Relaxed)).then(|| self.state.load(Ordering::Relaxed))
     }
 
     #[cold]
@@ -53,4 +60,10 @@ impl FolderWatch {
         self.state.store(state, Ordering::Relaxed);
         state
     }
+}
+
+/// Returns the time in seconds of the monotonic clock.
+#[inline]
+fn now() -> u64 {
+    coarsetime::Duration::from_ticks(Instant::now().as_ticks()).as_secs()
 }
