@@ -63,6 +63,8 @@ class PlainPoint(Point):
 
 
 A, B, C = 1, 2.5, "abc"
+PLAIN = 4  # the shapes of `hits` whose arguments are scalars, which come first
+ROUND = 5000  # calls in a round of `hit_ratios`
 NAMES = 6  # that the guarded functions read: these three, `add`, `scale` and `len`
 
 
@@ -186,6 +188,33 @@ def bars(folder: str) -> list[Figure]:
     return figures
 
 
+def hit_ratios(folder: str, seconds: float) -> list[Figure]:
+    """Compares hits with `lru_cache` by the least times of many alternated rounds, which load affects little."""
+    os.environ["FUNES_CACHE_DIR"] = folder
+    figures: list[Figure] = []
+    empty = statement("pass")
+    for guarded in (False, True):
+        own = hits(funes_memorious(), guarded)
+        rival = hits(functools.lru_cache, guarded)
+        ratios = []
+        for name in own:
+            timers = own[name][0], rival[name][0], empty
+            least = [math.inf] * len(timers)
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                for place, timer in enumerate(timers):
+                    least[place] = min(least[place], timer.timeit(ROUND) / ROUND)
+            took, other = (least[place] - least[2] for place in (0, 1))
+            ratios.append(took / other)
+            title = f"hit, {name}{', 5 guards' if guarded else ''} / lru_cache"
+            note = f"{took * 1e9:.0f} and {other * 1e9:.0f} ns"
+            figures.append(Figure(title, ratios[-1], "x", note=note))
+        mean = math.exp(statistics.fmean(map(math.log, ratios[:PLAIN])))
+        title = f"hit, geometric mean of the {PLAIN} plain shapes{', 5 guards' if guarded else ''}"
+        figures.append(Figure(title, mean, "x", 1.5 if guarded else 1.3))
+    return figures
+
+
 def guard_looked_up() -> float:
     """Returns nanoseconds per guarded name, in a program that sets a global between any two calls."""
     from funes import memorious
@@ -299,8 +328,18 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000, help="arguments per row; default: 2000")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--readme", action="store_true", help="update the table of the README")
+    parser.add_argument(
+        "--hits",
+        type=float,
+        metavar="SECONDS",
+        help="compare only hits with lru_cache, so long each",
+    )
     options = parser.parse_args()
     refuse_debug_build()
+    if options.hits:
+        with tempfile.TemporaryDirectory() as top:
+            print(machine(), *hit_ratios(top, options.hits), sep="\n")
+        return
 
     each: dict[tuple[str, str], float] = {}
     with (

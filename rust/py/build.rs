@@ -1,8 +1,8 @@
 //! Makes the interpreter's features (`Py_GIL_DISABLED`) known to `cfg`, and refuses interpreters that are not known.
 
-/// The last minor version of Python 3 whose structs (`PyFunctionObject`, `PyDictObject`, `PySetObject`, `tp_version_tag`)
-/// were compared with what `class_version.rs`, `dict_watch.rs`, `function_parts.rs`, `plain_contents.rs`, `namespace.rs` and
-/// `memo_type.rs` read of them.
+/// The last minor version of Python 3 whose structs (`PyFunctionObject`, `PyDictObject`, `PySetObject`, `PyLongObject`,
+/// `PyASCIIObject`, `tp_version_tag`) were compared with what `class_version.rs`, `dict_watch.rs`, `function_parts.rs`,
+/// `plain_contents.rs`, `namespace.rs`, `memo_type.rs`, `direct_key.rs` and `scalars.rs` read of them.
 const LAST_CHECKED: u8 = 15;
 
 fn main() {

@@ -152,7 +152,9 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 )
 def test_class_adds_little_to_a_hit(costs: dict[str, float], case: str, otherwise: str) -> None:
     assert costs[otherwise] > 0
-    assert costs[case] <= costs[otherwise] * (1.15 if COUNTS else 2)
+    # A hit without guards takes about 440 instructions, where 15 % are too few for a class; 90 take less than 5 ns.
+    limit = costs[otherwise] + max(90, costs[otherwise] * 0.15) if COUNTS else costs[otherwise] * 2
+    assert costs[case] <= limit
 
 
 IS_LOCKED = getattr(sys, "_is_gil_enabled", lambda: True)()

@@ -1,24 +1,20 @@
 //! Calls a memorious function: finds its result in memory, or hands the call to the state machine.
-//! Looks up results in memory and on disk.
+//! Looks up results on disk; `memory_hit` finds those in memory.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use funes_core::domain::Domain;
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString};
 
 use crate::call::call_args::CallArgs;
-use crate::call::fast_key;
 use crate::call::keyed_call::Call;
 use crate::call::keyed_call::{Encoded, normalise_seed};
 use crate::call::limits::{is_finalizing, is_stack_used_up};
 use crate::call::machine::{Machine, Outcome, Request};
 use crate::call::memo_definition::{FormerDefinitions, RequiredDefinition};
-use crate::call::random_draws;
 use crate::call::signature::{Arguments, SEED, Signature};
 #[cfg(Py_GIL_DISABLED)]
 use crate::call::thread_tables::ThreadTables;
@@ -29,7 +25,8 @@ use crate::hooks;
 use crate::lazy::intern;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
-use crate::memory::memory_cache::{MemoryCache, Slot};
+use crate::memory::direct_table::DirectTable;
+use crate::memory::memory_cache::MemoryCache;
 use crate::memory::usage::Usage;
 use crate::store::disk_hit::{ReadHint, Recalled, recall};
 use crate::store::handle::Store;
@@ -55,6 +52,8 @@ pub(crate) struct Core {
     /// The number of the function in the memory cache.
     pub(super) owner: u64,
     pub(super) memory: Option<Arc<MemoryCache>>,
+    /// The results of calls with scalars, in front of `memory`.
+    pub(super) direct: Arc<DirectTable>,
     #[cfg(Py_GIL_DISABLED)]
     pub(super) tables: ThreadTables,
     pub(super) counters: Arc<Counters>,
@@ -107,7 +106,7 @@ impl Core {
             Ok(encoded) => encoded,
             Err(stop) => return self.call_beyond_memory(memo, call_args, &arguments, Err(stop), &subject),
         };
-        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes) {
+        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None) {
             return Ok(Outcome::Done(output));
         }
         self.call_beyond_memory(memo, call_args, &arguments, Ok((current, encoded)), &subject)
@@ -177,96 +176,6 @@ impl Core {
         Ok(memo.getattr(intern!(memo.py(), "_core"))?.cast_into()?)
     }
 
-    /// Returns the result if it is in memory and the fast key covers the call.
-    pub(super) fn recall_by_fast_key<'py>(
-        &self,
-        memo: &Bound<'py, PyAny>,
-        call_args: &CallArgs<'_, 'py>,
-    ) -> Option<Bound<'py, PyAny>> {
-        let py = memo.py();
-        if !self.ignored.is_empty() {
-            return None;
-        }
-        self.memory.as_ref()?;
-        let encoded = fast_key::encode(&self.signature, self.function.bind(py), call_args)?;
-        #[cfg(Py_GIL_DISABLED)]
-        return self.recall_without_locks(memo, encoded.bytes());
-        #[cfg(not(Py_GIL_DISABLED))]
-        self.recall_from_memory(memo, self.valid_definition(py)?.get(), encoded.bytes())
-    }
-
-    /// Returns the result if it is in the table of this thread or in memory.
-    #[cfg(Py_GIL_DISABLED)]
-    fn recall_without_locks<'py>(&self, memo: &Bound<'py, PyAny>, encoded: &[u8]) -> Option<Bound<'py, PyAny>> {
-        let py = memo.py();
-        let keep = match self.tables.recall(py, encoded, &self.counters) {
-            Ok(output) => return Some(output),
-            Err(keep) => keep,
-        };
-        let current = self.valid_definition(py)?;
-        let output = self.recall_from_memory(memo, current.get(), encoded)?;
-        if keep && let Some(slot) = self.memory.as_ref()?.peek(py, current.get().partition, encoded) {
-            self.tables.keep(&current, encoded, slot);
-        }
-        Some(output)
-    }
-
-    pub(super) fn recall_from_memory<'py>(
-        &self,
-        memo: &Bound<'py, PyAny>,
-        current: &CurrentDefinition,
-        encoded: &[u8],
-    ) -> Option<Bound<'py, PyAny>> {
-        enum Found<'py> {
-            Output(Bound<'py, PyAny>),
-            Slot(Arc<Slot>),
-            /// The result was drawn without a seed: Python code decides whether a seeded run may
-            /// use it.
-            Drawn,
-        }
-        let py = memo.py();
-        let memory = self.memory.as_ref()?;
-        let state = current.watch.state(|| self.folder(memo, current));
-        let found = memory.look_up(py, current.partition, encoded, |slot| match &slot.result {
-            _ if slot.is_drawn && random_draws::is_seeded() => Found::Drawn,
-            CachedValue::Shared(output) if slot.seen.load(Ordering::Relaxed) == state => {
-                self.counters.memory_hit(slot.seconds);
-                Found::Output(output.bind(py).clone())
-            }
-            _ => Found::Slot(slot.clone()),
-        });
-        let slot = match found? {
-            Found::Output(output) => return Some(output),
-            Found::Slot(slot) => slot,
-            Found::Drawn => return None,
-        };
-        if slot.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, current, encoded, &slot, state) {
-            memory.forget(py, current.partition, encoded);
-            return None;
-        }
-        let output = slot.result.for_caller(py).ok()?;
-        self.counters.memory_hit(slot.seconds);
-        Some(output)
-    }
-
-    /// Returns whether the entry of a result in memory still exists on disk.
-    #[cold]
-    pub(super) fn is_still_there(
-        &self,
-        memo: &Bound<'_, PyAny>,
-        current: &CurrentDefinition,
-        encoded: &[u8],
-        slot: &Slot,
-        state: u64,
-    ) -> bool {
-        let py = memo.py();
-        let before = slot.seen.load(Ordering::Relaxed);
-        let hex = Domain::Arguments.hash(encoded).to_hex();
-        let path = self.store(memo).and_then(|store| store.get().path(self.name(py)?.bind(py), &current.hex, &hex));
-        let is_there = path.is_ok_and(|path| py.detach(|| std::fs::symlink_metadata(path).is_ok()));
-        is_there && slot.see(before, state)
-    }
-
     pub(super) fn folder(&self, memo: &Bound<'_, PyAny>, current: &CurrentDefinition) -> Option<PathBuf> {
         let py = memo.py();
         let name = self.name(py).ok()?;
@@ -278,7 +187,7 @@ impl Core {
     pub(super) fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call, hint: ReadHint) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         if matches!(hint, ReadHint::Refresh)
-            && let Some(output) = self.recall_from_memory(memo, call.current.get(), &call.encoded)
+            && let Some(output) = self.recall_from_memory(memo, call.current.get(), &call.encoded, None)
         {
             return Ok(Recalled::Output(output));
         }
@@ -321,7 +230,8 @@ impl Core {
         if let Some(memory) = &self.memory {
             let (current, encoded) = (call.current.get(), &call.encoded);
             let state = current.watch.state(|| self.folder(memo, current));
-            memory.keep(memo.py(), (current.partition, encoded), result, about, state, &self.counters);
+            let owner = (&self.counters, &self.direct);
+            memory.keep(memo.py(), (current.partition, encoded), result, about, state, owner);
         }
     }
 

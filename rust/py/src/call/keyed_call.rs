@@ -138,7 +138,7 @@ impl Core {
         if current.get().hex != definition || !Domain::Arguments.hash(&encoded.bytes).0.starts_with(digest) {
             return Ok(None);
         }
-        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes) {
+        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None) {
             return Ok(Some(Begun::Done(output)));
         }
         let key = Ok((current, encoded));

@@ -47,6 +47,7 @@ impl Core {
             definition: GilCell::new(None),
             owner: next_owner(),
             memory: bound.map_or_else(MemoryCache::shared, MemoryCache::bounded),
+            direct: Arc::default(),
             #[cfg(Py_GIL_DISABLED)]
             tables: ThreadTables::default(),
             usage: Usage::new(&counters),

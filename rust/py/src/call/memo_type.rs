@@ -186,8 +186,58 @@ unsafe extern "C-unwind" fn vectorcall(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this with an object of this type, and with arguments as in PEP
-    // 590, and holds both during the call. A collection that clears the object leaves null. This
-    // frame has only copies of pointers.
+    // 590, and holds both during the call. The object holds the core as long, unless a collection
+    // clears it, which leaves null. A `Py` is a pointer to an object and nothing more. This frame has
+    // only copies of pointers.
+    unsafe {
+        #[cfg(not(Py_GIL_DISABLED))]
+        {
+            let core = &*(&raw const (*memo.cast::<Object>()).core).cast::<Option<Py<Core>>>();
+            if core.as_ref().is_some_and(|core| core.get().has_direct_results()) {
+                return call_directly(memo, arguments, count, names);
+            }
+        }
+        call(memo, arguments, count, names)
+    }
+}
+
+/// Runs a call whose result the direct table may have.
+///
+/// # Safety
+///
+/// As for [`vectorcall`].
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline(never)]
+unsafe extern "C-unwind" fn call_directly(
+    memo: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: guaranteed by the caller. This frame has only copies of pointers.
+    unsafe {
+        let output = trampoline::attempt(|py| {
+            let core = Bound::from_borrowed_ptr_or_opt(py, (*memo.cast::<Object>()).core)?;
+            let call_args = CallArgs::of_vectorcall(py, arguments, count, names);
+            core.cast_unchecked::<Core>().get().recall_directly(&call_args)
+        });
+        if output.is_null() { call(memo, arguments, count, names) } else { output }
+    }
+}
+
+/// Runs a call whose result the direct table does not have.
+///
+/// # Safety
+///
+/// As for [`vectorcall`].
+#[inline(never)]
+unsafe extern "C-unwind" fn call(
+    memo: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: guaranteed by the caller. This frame has only copies of pointers.
     unsafe {
         trampoline::run(|py| {
             let Some(core) = core_of_call(py, memo) else {

@@ -10,6 +10,7 @@ pub(crate) mod machine;
 mod memo_definition;
 mod memo_methods;
 pub(crate) mod memo_type;
+mod memory_hit;
 pub(crate) mod quick_leaves;
 pub(crate) mod random_draws;
 pub(crate) mod signature;

@@ -49,6 +49,16 @@ pub(crate) unsafe fn run<'py>(first: impl FnOnce(Python<'py>) -> PyResult<Outcom
     }
 }
 
+/// Looks for a result before [`run`] takes the general path. Returns null if there is none, also after a panic.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+pub(crate) fn attempt<'py>(look: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls slots from attached threads.
+    let py = unsafe { Python::assume_attached() };
+    let output = catch_unwind(AssertUnwindSafe(|| look(py).map_or(ptr::null_mut(), Bound::into_ptr)));
+    output.unwrap_or(ptr::null_mut())
+}
+
 /// # Safety
 ///
 /// The caller owns both pointers and passes on the ownership. The second may be null with an error

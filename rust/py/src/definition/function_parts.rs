@@ -13,7 +13,7 @@ use crate::definition::changed_names::{Changed, left};
 use crate::definition::changed_state::{self, Left};
 use crate::definition::namespace::pointer_to;
 #[cfg(Py_3_12)]
-use crate::definition::seal::{Pin, Signs};
+use crate::definition::seal::{FunctionPin, Pin, Signs};
 use crate::hash::walk::address_of;
 use crate::lazy::intern;
 
@@ -81,10 +81,6 @@ pub(crate) fn pin(
     cells: &[(Py<PyAny>, Option<Py<PyAny>>)],
     signs: &mut Signs,
 ) -> bool {
-    let object = function.as_ptr().cast::<ffi::PyFunctionObject>();
-    // SAFETY: the object is a function, so it has the layout of this struct, and the fields lie side by side.
-    let field = |part| unsafe { (&raw const (*object).func_name).add(part) };
-    signs.pins.extend((0..ATTRIBUTES).map(|part| Pin::new(field(part), pointer_to(then[part].as_ref()))));
     // A function without attributes may have an empty dict, which is watched as a whole.
     let mut attributes = pointer_to(then[ATTRIBUTES].as_ref());
     if attributes.is_null() {
@@ -97,8 +93,11 @@ pub(crate) fn pin(
             signs.kept.push(empty.clone().into_any().unbind());
         }
     }
-    // SAFETY: as above.
-    signs.pins.push(Pin::new(unsafe { &raw const (*object).func_dict }, attributes));
+    signs.functions.push(FunctionPin {
+        function: address_of(function),
+        then: std::array::from_fn(|part| pointer_to(then[part].as_ref()).addr()),
+        attributes: attributes.addr(),
+    });
     for (cell, then) in cells {
         let cell = cell.as_ptr().cast::<ffi::PyCellObject>();
         // SAFETY: the object is a cell, so it has the layout of this struct.

@@ -66,17 +66,23 @@ impl<'py> Walk<'py> {
 #[inline]
 pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
     // Most texts are ASCII, and then their characters are the bytes: 15 instructions fewer than a
-    // call. From 3.14 on, PyO3 does not read this bit.
-    #[cfg(not(Py_3_14))]
+    // call. From 3.14 on, PyO3 does not read these bits.
+    #[cfg(all(target_endian = "little", not(Py_GIL_DISABLED)))]
     // SAFETY: `text` is a live str. An ASCII text has its characters behind the header, which do
     // not change as long as it is alive.
     unsafe {
-        let object = text.as_ptr();
-        if ffi::PyUnicode_IS_COMPACT_ASCII(object) != 0 {
-            let length = ffi::PyUnicode_GET_LENGTH(object).cast_unsigned();
-            return Some(std::slice::from_raw_parts(ffi::PyUnicode_1BYTE_DATA(object), length));
+        /// The bits `compact` and `ascii`.
+        const COMPACT_ASCII: u32 = 0x60;
+        let object = text.as_ptr().cast::<ffi::PyASCIIObject>();
+        if (*object).state & COMPACT_ASCII == COMPACT_ASCII {
+            return Some(std::slice::from_raw_parts(object.add(1).cast(), (*object).length.cast_unsigned()));
         }
     }
+    encoded(text)
+}
+
+#[inline(never)]
+fn encoded<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
     text.to_str().ok().map(str::as_bytes)
 }
 

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::gil_cell::GilCell;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
+use crate::memory::direct_table::{DirectTable, Listed};
 
 /// The default of the maximum size of the results of all functions. `FUNES_MEMORY` overrides it.
 const DEFAULT_BOUND_BYTES: u64 = 256 << 20;
@@ -69,6 +70,8 @@ pub(crate) struct Slot {
     pub(crate) seen: AtomicU64,
     size: u64,
     counters: Arc<Counters>,
+    /// Its place in the direct table of the function.
+    pub(super) listed: Listed,
 }
 
 impl MemoryCache {
@@ -120,21 +123,22 @@ impl MemoryCache {
         result: CachedValue,
         (seconds, is_drawn): (f64, bool),
         seen: u64,
-        counters: &Arc<Counters>,
+        (counters, table): (&Arc<Counters>, &Arc<DirectTable>),
     ) {
         let size = (OVERHEAD_BYTES + arguments.len() + result.size(py)) as u64;
         if size > self.bound / 8 / SHARDS as u64 {
             return;
         }
         counters.held(size.cast_signed());
-        let slot = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters: counters.clone() };
+        let (counters, listed) = (counters.clone(), Listed::new(table));
+        let slot = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters, listed };
         let key = Key { partition, arguments: arguments.into() };
         // These results are dropped after the shard can be used again, since dropping a result may
         // run any code.
         let mut evicted = SmallVec::new();
         self.shard(arguments).with(py, |results| results.insert_with_lifecycle(key, Arc::new(slot), &mut evicted));
         for (_, slot) in &evicted {
-            slot.withdraw();
+            slot.withdraw(py);
         }
     }
 
@@ -143,7 +147,7 @@ impl MemoryCache {
         // The result is dropped after the shard can be used again, see `keep`.
         let removed = self.shard(arguments).with(py, |results| results.remove(&BorrowedKey { partition, arguments }));
         if let Some((_, slot)) = &removed {
-            slot.withdraw();
+            slot.withdraw(py);
         }
     }
 
@@ -158,7 +162,7 @@ impl MemoryCache {
                 removed
             });
             for slot in &removed {
-                slot.withdraw();
+                slot.withdraw(py);
             }
         }
     }
@@ -203,9 +207,12 @@ fn bytes_of(text: &str) -> Option<u64> {
 }
 
 impl Slot {
-    /// Marks a result that has left the memory cache, for threads that still have it.
-    fn withdraw(&self) {
+    /// Marks a result that has left the memory cache, for threads that still have it, and removes it from the direct
+    /// table.
+    #[inline]
+    fn withdraw(&self, py: Python<'_>) {
         self.seen.store(WITHDRAWN, Ordering::Relaxed);
+        self.leave_direct_table(py);
     }
 
     /// Records that the entry was seen on disk in this state of the folder, unless that was recorded differently since

@@ -40,7 +40,6 @@ impl FolderWatch {
     }
 
     /// Returns the number of the current state of the folder, or None if it is time for the next check.
-    #[cfg(Py_GIL_DISABLED)]
     #[inline]
     pub(crate) fn checked_state(&self) -> Option<u64> {
         (now() < self.next.load(Ordering::Relaxed)).then(|| self.state.load(Ordering::Relaxed))

@@ -108,6 +108,26 @@ impl Signature {
         Some(self.positional_only + index)
     }
 
+    /// Returns the defaults if a call uses some of them, and else `Some(None)`. None if the call may use a default
+    /// that can be changed in place.
+    #[expect(
+        clippy::option_option,
+        reason = "two questions: whether the defaults are known, and whether the call uses some"
+    )]
+    pub(crate) fn defaults_used<'py>(
+        &self,
+        function: &Bound<'py, PyFunction>,
+        given: &CallArgs<'_, 'py>,
+    ) -> Option<Option<Bound<'py, PyTuple>>> {
+        if given.positional.len() + given.values.len() == self.names.len() {
+            return Some(None);
+        }
+        if self.source.is_some() || self.names.len() > self.positional {
+            return None;
+        }
+        defaults(function).map(Some)
+    }
+
     fn fill_in_defaults<'py>(
         &self,
         function: &Bound<'py, PyFunction>,
