@@ -124,7 +124,8 @@ def test_digits_stopped_resumed_repeated_and_extended(
     repeated = digits()
     assert (repeated.remembered, repeated.computed) == (100, 0)
     assert repeated.best == resumed.best
-    assert repeated.seconds < (seconds + resumed.seconds) / 10
+    # Nearly all of it are the imports of scikit-learn, pandas and matplotlib.
+    assert repeated.seconds < (seconds + resumed.seconds) / 4
 
     extended = digits("--extend")
     assert (extended.points, extended.remembered, extended.computed) == (120, 100, 20)
