@@ -26,8 +26,8 @@ test: test-rust test-python ## set everything up and run all tests
 QUICK = $(VENV)/bin/python -m pytest -q -m 'not slow'
 
 test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes: without slow ones, faults, engines and pages
-	@$(QUICK) tests/call tests/memo tests/entries tests/results >target/test-quick.log 2>&1 & other=$$!; \
-	$(QUICK) tests/code tests/values tests/tools tests/vectors; here=$$?; \
+	@$(QUICK) tests/call tests/memo tests/entries tests/results tests/tools >target/test-quick.log 2>&1 & other=$$!; \
+	$(QUICK) tests/code tests/values tests/vectors; here=$$?; \
 	wait $$other || { cat target/test-quick.log; exit 1; }; tail -n 1 target/test-quick.log; exit $$here
 
 test-rust: build

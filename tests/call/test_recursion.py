@@ -68,6 +68,7 @@ def test_endless_recursion_raises_recursion_error() -> None:
     assert depth(3) == 3
 
 
+@pytest.mark.slow
 def test_a_higher_limit_is_used(run_python: RunPython) -> None:
     """Before Python 3.12, only the limit keeps a recursion from the end of the stack."""
     script = """if True:

@@ -75,7 +75,10 @@ def wait_and_tell(x):
 
 Start = Callable[[str], "subprocess.Popen[str]"]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the signals and forks of Unix")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the signals and forks of Unix"),
+]
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ def acting(tmp_path: Path) -> Path:
     return site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_three_processes_compute_one_definition(
     case: str, tmp_path: Path, acting: Path, python: Python

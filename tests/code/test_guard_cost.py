@@ -14,6 +14,8 @@ import pytest
 
 from funes import _funes
 
+pytestmark = pytest.mark.slow
+
 #: The functions whose hits are measured.
 FUNCTIONS = """
 from funes import memorious

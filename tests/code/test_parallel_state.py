@@ -83,6 +83,7 @@ def load(text: str, folder: Path) -> Any:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_results_of_parallel_first_calls_are_found(change: str, tmp_path: Path, full: bool) -> None:
     lost = 0

@@ -166,6 +166,7 @@ WORKERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "run"), WORKERS)
 @pytest.mark.parametrize("where", ["main", "module"])
 def test_workers_in_another_folder_use_the_same_cache_folder(
@@ -270,6 +271,7 @@ EDITS = {
 REFUSED = ("a class", "an instance", "an inner import")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("direction", ["newer", "older"])
 def test_worker_with_other_code_runs_submitted_code_or_raises(
@@ -479,6 +481,7 @@ except Exception as error:
     ],
 )
 @pytest.mark.parametrize("is_edited", [False, True])
+@pytest.mark.slow
 def test_dynamically_looked_up_names_come_from_the_module(
     body: str, is_edited: bool, tmp_path: Path, run_python: Callable[..., str]
 ) -> None:

@@ -921,6 +921,7 @@ def entangled(kind: str, length: int) -> Any:
     return functions[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lists", "objects", "functions"])
 def test_rings_that_take_too_long_are_refused(kind: str) -> None:
     assert_all_equal([entangled(kind, 400), entangled(kind, 400)])
