@@ -1243,6 +1243,61 @@ different(
     """,
 )
 different(
+    "defaults set on a namedtuple",
+    """
+    from collections import namedtuple
+    A = namedtuple("A", "a b")
+    A.__new__.__defaults__ = (<<1 => 2>>,)
+    def f(x): return A(x)
+    """,
+)
+different(
+    "defaults set on a typed named tuple",
+    """
+    from typing import NamedTuple
+    class A(NamedTuple):
+        a: int
+        b: int = 1
+    A.__new__.__defaults__ = (<<1 => 2>>,)
+    def f(x): return A(x)
+    """,
+)
+different(
+    "defaults taken from a named tuple",
+    """
+    from collections import namedtuple
+    A = namedtuple("A", "a b", defaults=[1])
+    A.__new__.__defaults__ = <<(1,) => None>>
+    def f(x): return A(x)
+    """,
+)
+different(
+    "defaults set on a dataclass",
+    """
+    from dataclasses import dataclass, field
+    from typing import ClassVar
+    @dataclass
+    class A:
+        n: ClassVar[int] = 3
+        a: int
+        b: list = field(default_factory=list)
+        c: int = 1
+    A.__init__.__defaults__ = (A.__init__.__defaults__[0], <<1 => 2>>)
+    def f(x): return A(x)
+    """,
+)
+different(
+    "keyword defaults set on a dataclass",
+    """
+    from dataclasses import dataclass
+    @dataclass(kw_only=True)
+    class A:
+        a: int = 1
+    A.__init__.__kwdefaults__ = {"a": <<1 => 2>>}
+    def f(x): return A()
+    """,
+)
+different(
     "enum member's value",
     """
     from enum import Enum

@@ -53,6 +53,18 @@ different(
     def f(x): return repr(A())
     """,
 )
+different(
+    "attrs",
+    "defaults set on an attrs class",
+    """
+    import attrs
+    @attrs.define
+    class A:
+        _a: int = 1
+    A.__init__.__defaults__ = (<<1 => 2>>,)
+    def f(x): return A()
+    """,
+)
 for hook in ("pre_init", "post_init"):
     for slots in ("", "(slots=False)"):
         different(

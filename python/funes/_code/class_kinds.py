@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -103,10 +104,61 @@ def _dataclass(cls: type, attributes: dict[str, Any], references: References) ->
             references.add(f"field {name} metadata", dict(field.metadata))
     positional = (name for name, field in fields.items() if field.init and not field.kw_only)
     content += _match_args(attributes, positional)
+    defaults = {
+        name: field.default
+        for name, field in fields.items()
+        if field.init and getattr(field._field_type, "name", "") != "_FIELD_CLASSVAR"
+    }
     for name, value in list(attributes.items()):
-        if _is_made_by_dataclass(function_in(value)):
+        function = function_in(value)
+        if function is not None and _is_made_by_dataclass(function):
+            _add_set_defaults(function, defaults if name == "__init__" else {}, references)
             del attributes[name]
     return ("dataclass", *content)
+
+
+def _add_set_defaults(
+    generated: FunctionType, expected: dict[str, Any], references: References
+) -> None:
+    """Adds defaults that the user set on a generated method: those that differ from the fields'.
+
+    `Point.__new__.__defaults__ = (0, 0)` is how named tuples got defaults before Python 3.7.
+    """
+    code, defaults = generated.__code__, generated.__defaults__ or ()
+    positional = code.co_varnames[: code.co_argcount]
+    found = {
+        **dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True)),
+        **(generated.__kwdefaults__ or {}),
+    }
+    for name in sorted(found.keys() | expected.keys()):
+        default = found.get(name, _NO_DEFAULT)
+        is_set = not _is_same_default(default, expected.get(name, _NO_DEFAULT))
+        if is_set and default is _NO_DEFAULT:
+            references.add(f"{generated.__name__} has no default of {name}", None)
+        elif is_set:
+            references.add(f"{generated.__name__} default of {name}", default)
+
+
+_NO_DEFAULT = inspect.Parameter.empty
+
+
+def _is_same_default(found: object, expected: object) -> bool:
+    if found is expected:
+        return True
+    # Libraries mark a missing default, and one that a factory makes, by sentinels of these types.
+    marks = {
+        type(value).__name__ if value is not _NO_DEFAULT else "none" for value in (found, expected)
+    }
+    if marks <= _MARKS_OF_DEFAULTS:
+        return True
+    with suppress(Exception):
+        return type(found) is type(expected) and bool(found == expected)
+    return False
+
+
+_MARKS_OF_DEFAULTS = frozenset(
+    ("none", "Factory", "_HAS_DEFAULT_FACTORY_CLASS", "_MISSING_TYPE", "_Nothing")
+)
 
 
 def _is_made_by_dataclass(function: FunctionType | None) -> bool:
@@ -157,6 +209,11 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
             references.add(f"field {field.name} metadata", dict(field.metadata))
     positional = (field.name for field in fields if field.init and not field.kw_only)
     content += _match_args(attributes, positional)
+    defaults = {
+        getattr(field, "alias", None) or field.name.lstrip("_"): field.default
+        for field in fields
+        if field.init
+    }
     made: list[str] = []
     for name, value in list(attributes.items()):
         function = function_in(value)
@@ -170,6 +227,9 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
                 made.append(name)
             if name == "__setattr__":
                 _add_hooks(function, references)
+            _add_set_defaults(
+                function, defaults if name in _INITIALIZERS_OF_ATTRS else {}, references
+            )
         if is_made or (name.startswith("__attrs_") and name not in _RUN_BY_ATTRS):
             del attributes[name]
     return ("attrs", *content, "made", *sorted(made))
@@ -177,6 +237,8 @@ def _attrs(cls: type, attributes: dict[str, Any], references: References) -> tup
 
 # The user-defined methods that attrs calls.
 _RUN_BY_ATTRS = frozenset(("__attrs_init_subclass__", "__attrs_post_init__", "__attrs_pre_init__"))
+
+_INITIALIZERS_OF_ATTRS = ("__init__", "__attrs_init__")
 
 # Methods that only newer versions of attrs generate.
 _OF_NEWER_ATTRS = frozenset(("__replace__",))
@@ -220,7 +282,8 @@ def _named_tuple(
     fields = cls.__dict__.get("_fields")
     if not (issubclass(cls, tuple) and isinstance(fields, tuple) and "_make" in cls.__dict__):
         return ()
-    references.add("field defaults", dict(cls.__dict__.get("_field_defaults", {})))
+    defaults: dict[str, Any] = dict(cls.__dict__.get("_field_defaults", {}))
+    references.add("field defaults", defaults)
     content = ("named tuple", *fields, *_match_args(attributes, fields))
     for name in ("_fields", "_field_defaults", "_fields_defaults", *fields):
         attributes.pop(name, None)
@@ -228,6 +291,8 @@ def _named_tuple(
         function = function_in(value)
         maker = str(function.__globals__.get("__name__", "")) if function is not None else ""
         if maker == "collections" or maker.startswith("namedtuple_"):
+            if function is not None and name == "__new__":
+                _add_set_defaults(function, defaults, references)
             del attributes[name]
     return content
 
