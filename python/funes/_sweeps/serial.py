@@ -116,6 +116,8 @@ class Serial:
         plan = self._plan
         if plan.memo.definition != plan.keys.definition:
             raise plan.changed()
+        # There was no entry, so a result in memory must not answer unless there is one now.
+        plan.memo._core.recheck_folder()
         return plan.arguments(number)
 
     def _fail(self, number: int, error: BaseException) -> None:

@@ -99,6 +99,13 @@ impl Core {
         slot.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, current, &call.encoded, &slot, state)
     }
 
+    /// Lets the next call use no result in memory whose entry is gone by now. Otherwise this is noticed within a second.
+    fn recheck_folder(&self, py: Python<'_>) {
+        if let Some(current) = self.valid_definition(py) {
+            current.get().watch.expire();
+        }
+    }
+
     /// Forgets a result in memory.
     fn forget(&self, py: Python<'_>, call: &Call) {
         if let Some(memory) = &self.memory {

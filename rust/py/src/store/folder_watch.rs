@@ -39,6 +39,11 @@ impl FolderWatch {
         self.check(&folder)
     }
 
+    /// Lets the next look at the state check the folder: something else has just looked into it.
+    pub(crate) fn expire(&self) {
+        self.next.store(0, Ordering::Relaxed);
+    }
+
     /// Returns the number of the current state of the folder, or None if it is time for the next check.
     #[inline]
     pub(crate) fn checked_state(&self) -> Option<u64> {
