@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pkgutil
 import re
 import sys
 import types
@@ -102,6 +101,8 @@ def _reduce_masked_array(array: Any) -> tuple[Any, ...]:
 def reduce_to_name(module: str, name: str) -> tuple[Any, ...]:
     """Returns a reduction that is loaded as the object which a module has under a name."""
     if module not in MAINS:
+        import pkgutil  # here, since a worker does not need it to start
+
         return pkgutil.resolve_name, (f"{module}:{name}",)
     return main_module.find, (main_module.name_of_own(), name)
 

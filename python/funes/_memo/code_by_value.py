@@ -19,7 +19,6 @@ import importlib
 import io
 import marshal
 import pickle
-import pkgutil
 import sys
 import weakref
 from collections import deque
@@ -40,6 +39,7 @@ from funes._code.third_party import (
     stands_for_builtin,
 )
 from funes._code.user_code import is_user_code
+from funes._entries import c_pickler
 from funes._entries.main_module import MAINS
 
 if TYPE_CHECKING:
@@ -239,12 +239,12 @@ class _Reducers:
         if kind is object and (place := place_of(thing)) is not None:
             is_others = not self._everything or not is_user_code(place.module)
             if is_others and is_sent_by_name(place.module):
-                return pkgutil.resolve_name, (f"{place.module}:{place.name}",)
+                return c_pickler.reduce_to_name(place.module, place.name)
             return received_object, (public_name(place.module), place.name)
         if kind is SENTINEL and (module := module_of(thing)) is not None:
             is_others = not self._everything or not is_user_code(module)
             if is_others and is_sent_by_name(module):
-                return pkgutil.resolve_name, (f"{module}:{thing.__name__}",)
+                return c_pickler.reduce_to_name(module, thing.__name__)
             return received_sentinel, (public_name(module), thing.__name__, repr(thing))
         if isinstance(thing, Memo) and (self._everything or not is_importable(thing)):
             self._put("memo", thing, attributes_of(thing))

@@ -10,11 +10,9 @@ docs/clusters.md states the rule for users.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import pickle
 import sys
-import zlib
 from collections import OrderedDict
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -188,6 +186,9 @@ def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
 
 def _difference(payload: Payload, here: Memo[Any, Any]) -> str:
     """Returns a message with the differences between the submitted definition and that of this process."""
+    import json  # here, since a worker does not need them to start
+    import zlib
+
     from funes._code.definition_diff import changes
 
     submitted = json.loads(zlib.decompress(payload.content))

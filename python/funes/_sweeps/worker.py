@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -136,6 +137,8 @@ class _Outbox:
 
 @functools.cache
 def _host() -> str:
+    if sys.platform != "win32":
+        return os.uname().nodename
     import platform  # takes as long to import as the rest of this module
 
     return platform.node()
