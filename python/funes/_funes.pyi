@@ -1,5 +1,6 @@
 """The extension: walks values, binds arguments, reads and writes entries. `funes` has the public names."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final, Protocol, TypeVar, final, type_check_only
@@ -27,6 +28,7 @@ __all__ = [
     "PointKeys",
     "PointRuns",
     "Store",
+    "TaskPipe",
     "__version__",
     "class_version",
     "count_attributes",
@@ -302,6 +304,13 @@ class PointRuns:
     def go_on(self, returned: Any) -> Any: ...
     def fail(self, error: BaseException) -> Any: ...
     def collected(self) -> tuple[list[int], list[Any], list[float], list[int]]: ...
+
+@final
+class TaskPipe:
+    def __new__(cls, grace: float) -> TaskPipe: ...
+    def get(self) -> bytes | None: ...
+    if sys.platform != "win32":
+        def fileno(self) -> int: ...
 
 @final
 class Store:

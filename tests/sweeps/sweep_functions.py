@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -84,6 +85,32 @@ def waits(x: int, seconds: float, log: str | None = None) -> int:
     time.sleep(seconds)
     note(log, f"end {x}")
     return x
+
+
+@memorious(ignore="log")
+def keeps_gil(x: int, log: str | None = None) -> object:
+    """Computes for hours in C code that does not release the GIL."""
+    note(log, f"begin {x}")
+    return re.match(r"(a+)+$", "a" * 100 + "b") or x
+
+
+@memorious(ignore="log")
+def forks(x: int, end: str, log: str | None = None) -> int:
+    """Forks a child that comes back from this function, in one of several ways."""
+    if os.fork() == 0:
+        note(log, f"child {os.getpid()}")
+        if end == "raises":
+            raise ValueError("in the child")
+        if end == "exits":
+            sys.exit(3)
+    else:
+        note(log, f"parent {x}")
+    return x
+
+
+@memorious(ignore="log")
+async def forks_in_coroutine(x: int, end: str, log: str | None = None) -> int:
+    return int(forks.__wrapped__(x, end, log))
 
 
 class UnpicklableError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from sweep_functions import (
     UnpicklableError,
     fails_at,
     fails_first,
+    forks,
+    forks_in_coroutine,
     kills,
     product,
     raises_unpicklable,
@@ -216,6 +219,31 @@ def test_worker_that_dies_and_leaves_a_child() -> None:
         assert list(sweep) == [0, 2]
     assert isinstance(sweep.errors[0].error, WorkerDied)
     assert time.monotonic() - start < 40
+
+
+@posix
+@pytest.mark.parametrize("end", ["returns", "raises", "exits"])
+@pytest.mark.parametrize("memo", [forks, forks_in_coroutine], ids=["plain", "async"])
+def test_forked_child_that_returns_is_no_second_worker(
+    memo: Any, end: str, pool: ProcessPoolExecutor, log: str, lines: Lines
+) -> None:
+    for executor in (1, pool):
+        Path(log).write_text("")
+        points = [(x, end, log) for x in range(3)]
+        assert list(memo.starmap(points, executor=executor)) == [0, 1, 2]
+        deadline = time.monotonic() + 10
+        children: list[int] = []
+        while len(children) < 3 or any(map(is_alive, children)):
+            assert time.monotonic() < deadline, "a child is left"
+            time.sleep(0.02)
+            children = [int(line.split()[1]) for line in lines() if "child" in line]
+        # A child that computed further points would have forked, too.
+        assert len(children) == 3
+        assert sorted(line for line in lines() if "parent" in line) == [
+            f"parent {x}" for x in range(3)
+        ]
+        memo.cache_clear()
+        shutil.rmtree(memo.cache_path)
 
 
 @posix
@@ -451,6 +479,26 @@ def test_driver_that_ends_leaves_results_and_no_workers(
     # The next run computes the rest.
     again = driver(tmp_path, DRIVER.format(executor=executor), log)
     assert again.communicate(timeout=60)[0] == f"{list(range(12))}\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_worker_that_keeps_the_gil_ends_with_its_driver(
+    tmp_path: Path, log: str, lines: Lines
+) -> None:
+    code = "import sys; from sweep_functions import keeps_gil\n"
+    code += "list(keeps_gil.map([0, 1], [sys.argv[1]] * 2, executor=2))"
+    process = driver(tmp_path, code, log)
+    while len(lines()) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, workers)):
+        assert time.monotonic() < deadline, "a worker is left"
+        time.sleep(0.05)
 
 
 @posix

@@ -88,6 +88,7 @@ def _run(
 
 def _run_point(memo: Any, task: Task, runs: PointRuns, index: int) -> Ended | bool | None:
     """Computes a point. Returns how it ended, or whether answers are due to be sent if `runs` has collected it."""
+    process = os.getpid()
     args, kwargs = task.arguments(index)
     asked: Any = runs.begin(index, args, kwargs)
     while type(asked) is tuple and len(asked) == 3:
@@ -96,13 +97,39 @@ def _run_point(memo: Any, task: Task, runs: PointRuns, index: int) -> Ended | bo
         try:
             returned = function(*args, **kwargs)
         except BaseException as error:
+            _end_forked_child(process, error)
             asked = runs.fail(error)
         else:
+            _end_forked_child(process)
             asked = runs.go_on(returned)
     if asked is False:
         raise _mismatch(memo, task)
     ended: Ended | bool | None = asked
     return ended
+
+
+def _end_forked_child(process: int, error: BaseException | None = None) -> None:
+    """Ends this process if the function forked it: a child that returns from the function is not a second worker.
+
+    Args:
+        process: The id of the process that called the function.
+        error: What the function raised.
+    """
+    if os.getpid() == process:
+        return
+    code = 0
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        code = (error.code or 0) & 0xFF
+    elif error is not None:
+        code = 1
+        with contextlib.suppress(Exception):  # no error output
+            import traceback
+
+            traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
 
 
 class _Outbox:
@@ -146,6 +173,7 @@ def _host() -> str:
 
 async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answer]:
     """Computes the points of a coroutine function as tasks of one event loop."""
+    process = os.getpid()
 
     async def run(index: int) -> Answer:
         for attempt in range(task.retries + 1):
@@ -157,9 +185,11 @@ async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answ
                 start = time.perf_counter()
                 output = await memo(*args, **kwargs)
                 seconds = time.perf_counter() - start
+                _end_forked_child(process)
                 is_stored = memo._core.is_in_memory(memo, call) or _has_entry(memo, task, index)
                 return _answer(memo, task, index, (output, seconds, False, is_stored), private)
             except BaseException as error:  # noqa: PERF203
+                _end_forked_child(process, error)
                 if attempt == task.retries or isinstance(error, DefinitionMismatch):
                     return _failed(task.numbers[index], error)
         raise AssertionError("the last attempt returns")

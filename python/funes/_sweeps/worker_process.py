@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
 import signal
 import struct
 import sys
-import threading
-import time
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO
 
+from funes._funes import TaskPipe
 from funes._sweeps.worker import run_task
 
 #: Seconds that a worker has to end by itself after the driver has closed the pipe.
@@ -52,7 +50,7 @@ def main() -> None:
     """Runs tasks until the pipe is closed."""
     # Ctrl-C reaches the whole terminal; the driver decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tasks: IO[bytes] = os.fdopen(os.dup(0), "rb")
+    tasks = TaskPipe(_GRACE_SECONDS)
     answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
     # What the user's code prints goes to the output of the driver; see `own_workers`.
     output = int(sys.argv[1]) if len(sys.argv) > 1 else 2
@@ -61,14 +59,12 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     del sys.argv[1:]
-    if hasattr(os, "register_at_fork"):
+    if sys.platform != "win32":
         # A forked child that outlives this process must not keep the pipes open.
         ends = tasks.fileno(), answers.fileno()
         os.register_at_fork(after_in_child=lambda: disconnect(ends))
-    inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(tasks, inbox), daemon=True, name="funes-tasks").start()
     with contextlib.suppress(BrokenPipeError):
-        while (data := inbox.get()) is not None:
+        while (data := tasks.get()) is not None:
             _answer(answers, data)
 
 
@@ -85,12 +81,3 @@ def _answer(answers: IO[bytes], data: bytes) -> None:
         return
     sys.stdout.flush()
     write_frame(answers, b"." + rest)
-
-
-def _read(tasks: IO[bytes], inbox: Any) -> None:
-    while (data := read_frame(tasks)) is not None:
-        inbox.put(data)
-    inbox.put(None)
-    time.sleep(_GRACE_SECONDS)
-    # The driver has died or given up, and a point is still being computed.
-    os._exit(1)

@@ -64,6 +64,8 @@ mod _funes {
     use crate::sweep::point_keys::PointKeys;
     #[pymodule_export]
     use crate::sweep::point_runs::PointRuns;
+    #[pymodule_export]
+    use crate::sweep::task_pipe::TaskPipe;
 
     /// Name of the folder of large arguments in a cache folder.
     #[pymodule_export]

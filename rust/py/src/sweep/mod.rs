@@ -1,4 +1,5 @@
-//! Sweeps: the part that is a loop over points.
+//! Sweeps: the parts that are loops over points, and the pipe of a worker.
 
 pub(crate) mod point_keys;
 pub(crate) mod point_runs;
+pub(crate) mod task_pipe;
