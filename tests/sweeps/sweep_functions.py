@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import random
 import re
@@ -76,6 +77,16 @@ def kills(x: int, deadly: int, log: str | None = None) -> int:
         if sys.platform == "win32":
             os._exit(3)
         os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@memorious
+def exits(x: int, deadly: int, code: int | None) -> int:
+    """Ends its process at one point, with an exit code or by a wrong address."""
+    if x == deadly and code is not None:
+        os._exit(code)
+    if x == deadly:
+        ctypes.string_at(0)
     return x
 
 

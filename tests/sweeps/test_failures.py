@@ -20,6 +20,7 @@ import pytest
 from local_dask import dask_client
 from sweep_functions import (
     UnpicklableError,
+    exits,
     fails_at,
     fails_first,
     forks,
@@ -246,6 +247,22 @@ def test_forked_child_that_returns_is_no_second_worker(
         shutil.rmtree(memo.cache_path)
 
 
+@pytest.mark.parametrize("code", [0, 3, None])
+def test_own_workers_compute_many_points_beside_a_deadly_one(code: int | None) -> None:
+    list(exits.map([-1, -2], [-3] * 2, [code] * 2, executor=2))  # so that the tasks are large
+    sweep = exits.map(range(300), [150] * 300, [code] * 300, executor=2, on_error="collect")
+    with pytest.warns(CacheWarning, match=r"1 of 300 points failed, the first is points\[150\]"):
+        assert list(sweep) == [x for x in range(300) if x != 150]
+    assert isinstance(sweep.errors[0].error, WorkerDied)
+
+
+def test_broken_pool_names_the_points_that_were_computed(pool: ProcessPoolExecutor) -> None:
+    list(exits.map([-1, -2], [-3] * 2, [0] * 2, executor=pool))
+    with pytest.raises(SweepError, match=r"points\[150\] = \(150, 150, 0\)") as caught:
+        list(exits.map(range(300), [150] * 300, [0] * 300, executor=pool))
+    assert str(caught.value).count("points[") <= 2
+
+
 @posix
 def test_broken_pool_says_what_is_stored_and_how_to_go_on(
     pool: ProcessPoolExecutor, log: str
@@ -255,6 +272,8 @@ def test_broken_pool_says_what_is_stored_and_how_to_go_on(
         list(kills.starmap(points, executor=pool))
     stored = kills.starmap(points).status().stored
     assert f"{stored} of 8 points are stored, {8 - stored} are missing" in str(caught.value)
+    assert "points[5] = (5, 5, " in str(caught.value)
+    assert "pass a number as executor" in str(caught.value)
     points[5] = (5, -1, log)
     assert list(kills.starmap([(x, 5, log) for x in range(8) if x != 5], executor=2)) == [
         x for x in range(8) if x != 5

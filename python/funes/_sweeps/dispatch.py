@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import queue
 import threading
@@ -17,6 +18,7 @@ from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, 
 from funes._sweeps.returned_entries import publish
 from funes._sweeps.task import Answer, Answers, Kind, PlainAnswers, load_error, loads_answers
 from funes._sweeps.task_maker import TaskMaker, chunk_size
+from funes._warnings import one_line
 from funes.errors import SweepError, WorkerDied
 
 #: Seconds between two looks at signals and progress while waiting.
@@ -63,6 +65,8 @@ class Dispatcher:
         self._limit = math.inf
         self._is_stopped = False
         self._broken: BaseException | None = None
+        #: The keys of the points that were being computed when the pool of the user broke.
+        self._suspects: list[int] = []
         #: What a point costs its worker in seconds on average; None if it is not known yet.
         self._seconds: float | None = None
 
@@ -86,7 +90,7 @@ class Dispatcher:
         with self.changed:
             self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
             if self._thread is None:
-                self._broken = None
+                self._broken, self._suspects = None, []
                 self._engine = choose(
                     self._executor, self._inbox.put, self._plan.keys.count(MISSING)
                 )
@@ -180,10 +184,18 @@ class Dispatcher:
 
     def _sweep_error(self) -> SweepError:
         assert self._broken is not None
-        reason = f"{type(self._broken).__name__}: {self._broken}"
-        error = SweepError(
-            f"the executor is broken ({reason}): {self._progress()}. Run it again with a new executor to go on."
-        )
+        text = f"the executor is broken ({one_line(self._broken)}): {self._progress()}. "
+        if self._suspects:
+            plan = self._plan
+            labels = [plan.label(plan.keys.first(number)) for number in self._suspects]
+            text += (
+                f"A worker ended while these points were computed: {'; '.join(labels)}. If one of them ends its worker,"
+                " a new pool breaks as well: pass a number as executor, whose workers compute all other points and"
+                " name that one. Otherwise run it again with a new executor to go on."
+            )
+        else:
+            text += "Run it again with a new executor to go on."
+        error = SweepError(text)
         error.__cause__ = self._broken
         return error
 
@@ -271,7 +283,7 @@ class Dispatcher:
         try:
             self._engine.submit(tasks)
         except BaseException as error:
-            self._broken = error
+            self._note_broken(error)
             for number, _ in tasks:
                 self._return(number)
 
@@ -311,7 +323,7 @@ class Dispatcher:
         elif report.event is Event.DEATH:
             self._bury(self._unanswered(report.task), report.value)
         elif report.event is Event.BROKEN:
-            self._broken = report.value
+            self._note_broken(report.value)
         self._return(report.task)
 
     def _unanswered(self, task: int) -> list[int]:
@@ -420,6 +432,23 @@ class Dispatcher:
             self.warnings.append(text)
 
     # Deaths
+
+    def _note_broken(self, error: BaseException) -> None:
+        """Notes that the engine cannot be used any more, and the points that may be the cause."""
+        self._broken = error
+        if self._suspects or "BrokenExecutor" not in {
+            kind.__name__ for kind in type(error).__mro__
+        }:
+            return
+        # A pool passes tasks on in their order, and a worker computes the points of a task in theirs.
+        assert self._engine is not None
+        for task in sorted(self._tasks):
+            missing = (
+                number for number in self._unanswered(task) if not self._plan.is_stored(number)
+            )
+            self._suspects += itertools.islice(missing, 1)
+            if len(self._suspects) >= self._engine.workers:
+                return
 
     def _bury(self, numbers: list[int], death: Death) -> None:
         """Sends the points of a dead worker again; finds the one that kills workers.
