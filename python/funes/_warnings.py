@@ -62,8 +62,19 @@ def grouped(failures: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
 
 def one_line(error: BaseException) -> str:
     """Returns `ValueError: what happened` in one line, shortened if it is long."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # `__str__` of the user may fail
+        lines = []
     if not lines:
         return type(error).__name__
     message = lines[0] if len(lines[0]) <= _LONGEST else f"{lines[0][:_LONGEST]}..."
     return f"{type(error).__name__}: {message}"
+
+
+def safe_repr(value: object) -> str:
+    """Returns the `repr` of a value. Never raises."""
+    try:
+        return repr(value)
+    except Exception:  # `__repr__` of the user may fail
+        return f"<{type(value).__name__} that cannot be shown>"

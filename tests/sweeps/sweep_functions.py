@@ -175,3 +175,44 @@ class Model:
     @classmethod
     def name_of(cls, x: int) -> str:
         return f"{cls.__name__} {x}"
+
+
+class Unprintable:
+    """A value whose texts cannot be made."""
+
+    def __funes_key__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class UnprintableError(Exception):
+    """An exception whose texts cannot be made."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+
+@memorious
+def raises_unprintable(x: int, value: Unprintable) -> int:
+    if x == 1:
+        raise UnprintableError("what happened")
+    return x
+
+
+@memorious
+def raises_group(x: int) -> int:
+    if x == 1:
+        raise ExceptionGroup("several", [ValueError("a value"), UnpicklableError(1, 2)])  # noqa: F821
+    return x
+
+
+@memorious
+def raises_base(x: int, kind: type[BaseException]) -> int:
+    if x == 1:
+        raise kind("from the point")
+    return x

@@ -64,6 +64,8 @@ class Dispatcher:
         #: Keys after this number wait for the next `start`: an exception ends the iteration before them.
         self._limit = math.inf
         self._is_stopped = False
+        #: What points raised that is no `Exception`, such as KeyboardInterrupt: it ends the iteration.
+        self._raised: dict[int, BaseException] = {}
         self._broken: BaseException | None = None
         #: The keys of the points that were being computed when the pool of the user broke.
         self._suspects: list[int] = []
@@ -89,6 +91,7 @@ class Dispatcher:
             raise self._plan.changed()
         with self.changed:
             self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
+            self._raised.clear()
             if self._thread is None:
                 self._broken, self._suspects = None, []
                 self._engine = choose(
@@ -140,11 +143,13 @@ class Dispatcher:
 
         Raises:
             SweepError: It will not be computed.
+            BaseException: The point raised it, and it is no `Exception`.
         """
         keys = self._plan.keys
         while keys.state(number) in (MISSING, SENT):
             with self.changed:
                 if keys.state(number) in (MISSING, SENT):
+                    self._raise(self._raised.get(number))
                     self._check()
                     self.changed.wait(_TICK_SECONDS)
             tick()
@@ -160,6 +165,7 @@ class Dispatcher:
             with self.changed:
                 if self._completions:
                     return self._completions.popleft()
+                self._raise(next(iter(self._raised.values()), None))
                 if not self._has_rest():
                     return None
                 self._check()
@@ -171,6 +177,11 @@ class Dispatcher:
         with self.changed:
             self._plan.keys.set_state(number, MISSING)
         self.start(number)
+
+    def _raise(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.stop()
+            raise error
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -378,7 +389,7 @@ class Dispatcher:
     def _take_answer(self, answers: Answers, answer: Answer) -> None:
         about = answers.host, answer.seconds, answer.is_hit
         if answer.kind in (Kind.FAILED, Kind.MISMATCH):
-            error = load_error(answer.data, answer.text)
+            error = load_error(answer.data or b"")
             add_note(error, f"on {answers.host} (process {answers.pid}):\n{answer.text.rstrip()}")
             self._fail(answer.number, error)
         elif answer.kind is Kind.UNSTORED:
@@ -407,6 +418,11 @@ class Dispatcher:
     def _fail(self, number: int, error: BaseException) -> None:
         plan = self._plan
         add_note(error, f"raised for {plan.label(plan.keys.first(number))} of a sweep")
+        if not isinstance(error, Exception):
+            self._raised[number] = error
+            plan.keys.set_state(number, MISSING)
+            self._limit = min(self._limit, number - 1)
+            return
         self.computed.errors[number] = error
         plan.keys.set_state(number, FAILED)
         self._complete(number)

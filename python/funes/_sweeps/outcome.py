@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from funes._warnings import one_line, safe_repr
+
 R = TypeVar("R")
 
 
@@ -42,8 +44,8 @@ class Outcome(Generic[R]):
     def __repr__(self) -> str:
         end = "cached" if self.is_hit else "computed"
         if self.error is not None:
-            end = f"{type(self.error).__name__}: {self.error}"
-        return f"<points[{self.index}] = {self.point!r}: {end}>"
+            end = one_line(self.error)
+        return f"<points[{self.index}] = {safe_repr(self.point)}: {end}>"
 
 
 class Status(NamedTuple):

@@ -11,6 +11,7 @@ from funes._entries import reader
 from funes._funes import Listing, PointKeys
 from funes._sweeps.arguments import Arguments
 from funes._sweeps.points import Points
+from funes._warnings import safe_repr
 from funes.errors import SweepError, UnhashableArgumentError
 
 #: The states of a key: not computed;
@@ -140,7 +141,7 @@ class Plan:
 
     def label(self, index: int) -> str:
         """Returns a short text that names a point: ``points[3] = {'rate': 0.1}``."""
-        shown = repr(self.points.given(index))
+        shown = safe_repr(self.points.given(index))
         return f"points[{index}] = {shown if len(shown) <= 200 else shown[:200] + '...'}"
 
     def seconds_per_point(self) -> float | None:

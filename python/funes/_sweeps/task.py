@@ -7,6 +7,7 @@ import pickle
 from typing import Any, NamedTuple
 
 from funes._sweeps import arguments
+from funes._warnings import one_line
 from funes.errors import SweepError
 
 #: The pickle protocol of Python 3.4, which all supported Python versions read.
@@ -123,29 +124,41 @@ def loads_answers(data: bytes) -> Answers:
     return Answers(host, pid, seconds, PlainAnswers._make(plain), answers)
 
 
-def dump_error(error: BaseException) -> tuple[bytes | None, str]:
-    """Returns an exception as bytes, or None if it cannot be opened again; and its traceback as text."""
+def dump_error(error: BaseException) -> tuple[bytes, str]:
+    """Returns an exception as bytes for `load_error`, and its traceback as text."""
     import traceback  # here, since a worker does not need it to start
 
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:  # a property of the user may fail
+        text = one_line(error)
     for dumps in (pickle.dumps, arguments.dumps_by_value):
         try:
             data = dumps(error)
             if type(pickle.loads(data)) is type(error):
-                return data, text
-        except Exception:  # noqa: PERF203, S112  # a constructor of the user may raise anything
+                return pickle.dumps((data, _summary(error)), _PROTOCOL), text
+        except BaseException:  # noqa: PERF203, S112  # a constructor of the user may raise anything
             continue
-    return None, text
+    return pickle.dumps((None, _summary(error)), _PROTOCOL), text
 
 
-def load_error(data: bytes | None, text: str) -> BaseException:
+def _summary(error: BaseException) -> str:
+    """Returns the type and text of an exception; of a group, also those of its members."""
+    members = getattr(error, "exceptions", ())
+    if not isinstance(members, tuple) or not members:
+        return one_line(error)
+    shown = (_summary(member) if isinstance(member, BaseException) else "" for member in members)
+    return f"{one_line(error)}: {'; '.join(shown)}"
+
+
+def load_error(data: bytes) -> BaseException:
     """Returns the exception of a worker; a `SweepError` with its text if it cannot be opened here."""
-    if data is not None:
+    pickled, summary = pickle.loads(data)
+    if pickled is not None:
         try:
-            error = pickle.loads(data)
+            error = pickle.loads(pickled)
             if isinstance(error, BaseException):
                 return error
-        except Exception:  # noqa: S110  # its class may be missing here
+        except BaseException:  # noqa: S110  # its class may be missing here, its constructor may raise anything
             pass
-    last = text.strip().splitlines()[-1] if text.strip() else "an exception without a text"
-    return SweepError(f"{last} (this exception cannot be pickled, so it arrived as text)")
+    return SweepError(f"{summary} (this exception cannot be pickled, so it arrived as text)")

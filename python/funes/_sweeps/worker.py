@@ -79,7 +79,7 @@ def _run(
                 break
             except BaseException as error:
                 # Any exception belongs to the point, also SystemExit: the worker stays.
-                if attempt == task.retries or isinstance(error, DefinitionMismatch):
+                if attempt == task.retries or not _may_retry(error):
                     outbox.add(_failed(number, error))
                     break
     outbox.answers += [Answer(number, Kind.BUSY) for number in runs.busy]
@@ -190,7 +190,7 @@ async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answ
                 return _answer(memo, task, index, (output, seconds, False, is_stored), private)
             except BaseException as error:  # noqa: PERF203
                 _end_forked_child(process, error)
-                if attempt == task.retries or isinstance(error, DefinitionMismatch):
+                if attempt == task.retries or not _may_retry(error):
                     return _failed(task.numbers[index], error)
         raise AssertionError("the last attempt returns")
 
@@ -283,6 +283,11 @@ def _unstored(output: Any) -> bytes:
         with contextlib.suppress(Exception):
             return dumps_by_value(output)  # keeps classes of the main program
     return bytes(pickled.body)
+
+
+def _may_retry(error: BaseException) -> bool:
+    """Returns whether an error may be different next time: an interrupt must not be ignored."""
+    return isinstance(error, Exception) and not isinstance(error, DefinitionMismatch)
 
 
 def _failed(number: int, error: BaseException) -> Answer:

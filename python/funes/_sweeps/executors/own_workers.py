@@ -192,7 +192,7 @@ class _Leader:
         while (frame := read_frame(process.stdout)) is not None:
             mark, data = frame[:1], frame[1:]
             if mark == b"!":
-                job.owner.report(job.number, Event.ERROR, load_error(*pickle.loads(data)))
+                job.owner.report(job.number, Event.ERROR, load_error(pickle.loads(data)[0]))
                 return True
             if self._is_used and mark == b"." and _has_mismatch(data):
                 return False

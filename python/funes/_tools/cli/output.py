@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from funes import _warnings
 from funes._results.text import escaped
 from funes._tools.cli.units import date_exact
 
@@ -129,10 +130,7 @@ def _as_json(value: object) -> Any:
 
 def safe_repr(value: object) -> str:
     """Returns the `repr` of a value in one line. Never raises."""
-    try:
-        return escaped(repr(value))
-    except Exception:
-        return f"<{type(value).__name__} that cannot be shown>"
+    return escaped(_warnings.safe_repr(value))
 
 
 def full_repr(value: object) -> str:
