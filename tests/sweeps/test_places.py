@@ -196,3 +196,37 @@ def test_iterations_that_stop_and_go_on_in_any_way() -> None:
             sweep.cancel()
             found = sorted(outcome.point for outcome in sweep.start().as_completed())
             assert found == [x + 200 for x in numbers]
+
+
+GONE = """
+import os, shutil, tempfile, warnings
+from concurrent.futures import ThreadPoolExecutor
+from funes import memorious
+
+folder = tempfile.mkdtemp()
+os.chdir(folder)
+
+@memorious(cache_dir="relative")
+def double(x):
+    return 2 * x
+
+if {is_used}:
+    double(0)
+shutil.rmtree(folder)
+warnings.simplefilter("ignore")
+with ThreadPoolExecutor(1) as threads:
+    for executor in (None, threads, 1):
+        print(list(double.map(range(3), executor=executor)))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working directory")
+@pytest.mark.parametrize("is_used", [False, True])
+def test_working_directory_that_was_deleted(is_used: bool, run_python: Callable[..., str]) -> None:
+    assert run_python(GONE.format(is_used=is_used)) == "[0, 2, 4]\n" * 3
+
+
+def test_path_without_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(square.map(range(2), executor=1)) == [0, 1]
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent)])
+    assert list(square.map(range(4), executor=1)) == [0, 1, 4, 9]

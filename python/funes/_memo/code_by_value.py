@@ -248,7 +248,7 @@ class _Reducers:
             return received_sentinel, (public_name(module), thing.__name__, repr(thing))
         if isinstance(thing, Memo) and (self._everything or not is_importable(thing)):
             self._put("memo", thing, attributes_of(thing))
-            return _memo, (thing.__wrapped__, thing._options, thing._cache_root)
+            return _memo, (thing.__wrapped__, thing._options, thing._root_to_send)
         return NotImplemented
 
     def _is_by_value(self, function: FunctionType) -> bool:

@@ -7,6 +7,7 @@ without them.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import FunctionType
 from typing import (
@@ -439,6 +440,18 @@ class Memo(Generic[P, R]):
     def _cache_root(self) -> str:
         """The absolute path of the cache folder, also if its store cannot be opened."""
         return self._core.root() or self._root or self._options.root()
+
+    @property
+    def _root_to_send(self) -> str:
+        """The absolute cache folder for other processes.
+
+        If the folder is relative to a working directory that was deleted, it is one that cannot exist: calls are
+        computed and not stored there, as here.
+        """
+        try:
+            return self._cache_root
+        except OSError:
+            return os.path.join(os.devnull, "no working directory")
 
     @property
     def _function_name(self) -> str:

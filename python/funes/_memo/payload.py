@@ -70,7 +70,7 @@ def payload_key(
 ) -> tuple[object, ...]:
     """Returns a dict key of everything that the bytes of a payload depend on."""
     by_name = code_by_value.is_sent_by_name(memo.__module__ or "")
-    return definition, memo._cache_root, carries_classes, signing.is_withheld(), by_name
+    return definition, memo._root_to_send, carries_classes, signing.is_withheld(), by_name
 
 
 def definition_of(memo: Memo[Any, Any]) -> str | None:

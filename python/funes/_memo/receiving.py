@@ -173,7 +173,7 @@ def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
     ):  # the signing key is not stored with results
         options = options._replace(signing_key=found._options.signing_key)
     if options == found._options:
-        if found._cache_root == payload.root:
+        if found._root_to_send == payload.root:
             return found
         if found._root is None and found._core.root() is None:  # no call has used it yet
             found._move(payload.root)

@@ -47,7 +47,7 @@ def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]
 def token_of(memo: Memo[Any, Any]) -> object:
     """Returns a value that is equal for equal memorious functions, in every process."""
     definition = definition_of(memo) or _pickled_payload(memo, False).data
-    return "funes", memo.__module__, memo.__qualname__, definition, memo._cache_root
+    return "funes", memo.__module__, memo.__qualname__, definition, memo._root_to_send
 
 
 def _carries_classes() -> bool:
@@ -118,7 +118,7 @@ def _make(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         path=path,
         name=memo.__qualname__,
         python=sys.version_info[:2],
-        root=memo._cache_root,
+        root=memo._root_to_send,
         options=memo._options._replace(depends_on=()),
         definition=definition,
         as_sent=as_sent,

@@ -202,7 +202,7 @@ class _Leader:
         raise EOFError
 
     def _started(self) -> subprocess.Popen[bytes]:
-        surroundings = os.getcwd(), list(sys.path), dict(os.environ)
+        surroundings = _working_directory(), list(sys.path), dict(os.environ)
         process = self._process
         if process is not None and (
             process.poll() is not None or surroundings != self._surroundings
@@ -251,7 +251,13 @@ class _Leader:
 def _start() -> subprocess.Popen[bytes]:
     """Starts a worker. What it prints goes to the output of this process, on Windows to the error output."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    code = f"import sys; sys.path[:] = {sys.path!r}; from {worker_process.__name__} import main; main()"
+    # The path of this process comes first. What it misses by now, such as the standard library, follows.
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = (
+        f"import sys; own = [*filter(None, sys.path), {os.path.dirname(package)!r}]; sys.path[:] = {sys.path!r};"
+        " sys.path += [each for each in own if each not in sys.path];"
+        f" from {worker_process.__name__} import main; main()"
+    )
     command = [sys.executable, *flags, "-c", code]
     options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     if sys.platform == "win32":
@@ -267,6 +273,14 @@ def _start() -> subprocess.Popen[bytes]:
         return subprocess.Popen([*command, str(output)], pass_fds=(output,), **options)  # noqa: S603
     finally:
         os.close(output)
+
+
+def _working_directory() -> str | None:
+    """Returns the working directory; None if it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _has_mismatch(data: bytes) -> bool:
