@@ -5,6 +5,7 @@
     make             makes the sweeps of `f.map` and `f.starmap`
       grid             `grid`: every combination of the values of some parameters
       points           the points as they were given, and as arguments
+        ignored          arguments that are no part of the key
         arguments        keeps arguments as they were when a point was taken
       sweep            `Sweep`: the plan, and the results
         plan             keys of the points, and which of them are stored

@@ -7,6 +7,7 @@ import importlib
 import pickle
 import sys
 import types
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,16 +47,31 @@ class Copy:
 
 
 class Original:
-    """A value that is kept as it is: a function, class or module, or a value that cannot be pickled."""
+    """A value that is kept as it is: a function, class or module, an ignored argument, or one that cannot be pickled.
 
-    __slots__ = ("value",)
+    Its pickle can be opened in this process only, as long as the object exists; see `portable`.
+    """
+
+    __slots__ = ("__weakref__", "value")
 
     def __init__(self, value: object) -> None:
         self.value = value
 
+    def __reduce__(self) -> tuple[object, ...]:
+        _originals[id(self)] = self
+        return _original, (id(self),)
+
     def load(self) -> Any:
         """Returns the object."""
         return self.value
+
+
+#: The originals that were pickled, by their addresses.
+_originals: weakref.WeakValueDictionary[int, Original] = weakref.WeakValueDictionary()
+
+
+def _original(address: int) -> Original:
+    return _originals[address]
 
 
 #: Code, of which a copy could differ in the namespace that it reads.
@@ -64,7 +80,7 @@ _CODE = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
 
 def keep(value: Any) -> Any:
     """Returns what is kept of a value: the value if it is immutable, else a `Copy`, or an `Original`."""
-    if type(value) in ATOMS or is_numpy_scalar(value):
+    if is_constant(value):
         return value
     if isinstance(value, _CODE):
         return Original(value)
@@ -82,6 +98,11 @@ def _names_main(data: bytes) -> bool:
     from funes._entries import c_pickler  # here, since a worker does not need it to start
 
     return c_pickler.names_main(data)
+
+
+def is_constant(value: object) -> bool:
+    """Returns whether a value is immutable, so that it can be kept as it is."""
+    return type(value) in ATOMS or is_numpy_scalar(value)
 
 
 def is_numpy_scalar(value: object) -> bool:

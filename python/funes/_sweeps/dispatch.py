@@ -281,7 +281,10 @@ class Dispatcher:
             capacity = 1
         while len(self._tasks) < capacity:
             numbers, waits = self._next_chunk()
-            data = self._maker.make(numbers, waits, self._fail) if numbers else None
+            data = None
+            if numbers:
+                here = self._engine.stays_here
+                data = self._maker.make(numbers, waits, self._fail, stays_here=here)
             if numbers and data is None:
                 continue  # no point of it can be sent
             if data is None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 
 from funes._sweeps.executors import choose
 from funes._sweeps.grid import Grid
+from funes._sweeps.ignored import Ignored
 from funes._sweeps.points import Columns, GridPoints, Points, Rows
 from funes._sweeps.progress import Show
 from funes._sweeps.sweep import Sweep
@@ -27,13 +28,15 @@ def make_map(memo: Any, first: tuple[Any, ...], iterables: tuple[Any, ...], **op
     grids = [each for each in iterables if isinstance(each, Grid)]
     if grids and len(iterables) > 1:
         raise TypeError("map takes one grid, or an iterable for each parameter, not both")
-    points = GridPoints(first, grids[0]) if grids else Columns(first, iterables)
+    ignored = Ignored(memo)
+    points = GridPoints(first, grids[0], ignored) if grids else Columns(first, iterables, ignored)
     return _make(memo, points, first, **options)
 
 
 def make_starmap(memo: Any, first: tuple[Any, ...], points: Any, **options: Any) -> Any:
     """Returns the sweep of `f.starmap`."""
-    rows = GridPoints(first, points) if isinstance(points, Grid) else Rows(first, points)
+    kind = GridPoints if isinstance(points, Grid) else Rows
+    rows = kind(first, points, Ignored(memo))
     return _make(memo, rows, first, **options)
 
 

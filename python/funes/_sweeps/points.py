@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from funes._sweeps.arguments import (
@@ -11,12 +11,13 @@ from funes._sweeps.arguments import (
     Arguments,
     Copy,
     Original,
-    is_numpy_scalar,
+    is_constant,
     keep,
     load,
     load_all,
 )
 from funes._sweeps.grid import Grid
+from funes._sweeps.ignored import Ignored, keep_live
 
 #: What `PointKeys.extend` takes: positional arguments, or keyword arguments.
 Call = tuple[Any, ...] | dict[str, Any]
@@ -61,15 +62,18 @@ class Points:
 class Columns(Points):
     """The points of `f.map(*iterables)`: an iterable for each parameter."""
 
-    def __init__(self, first: tuple[Any, ...], iterables: tuple[Iterable[Any], ...]) -> None:
-        self._first = tuple(map(keep, first))
+    def __init__(
+        self, first: tuple[Any, ...], iterables: tuple[Iterable[Any], ...], ignored: Ignored
+    ) -> None:
+        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
+        self._ignored = ignored
         self._live_first = first
         self._source: list[Iterable[Any]] = []
         #: The kept values: whole at once, or as they are taken.
         self._columns: list[Sequence[Any]] = []
         self._taken: list[list[Any]] = []
         sizes = []
-        for values in iterables:
+        for position, values in enumerate(iterables, len(first)):
             size = _size_of(values)
             if size is None:
                 self._source.append(values)
@@ -79,7 +83,8 @@ class Columns(Points):
             values = values if isinstance(values, (range, tuple)) else list(values)
             sizes.append(len(values))
             self._source.append(values)
-            self._columns.append(_kept_column(values))
+            is_ignored = ignored.has_position(position)
+            self._columns.append(_kept_column(values, keep_live if is_ignored else keep))
             self._taken.append([])
         # As for `zip`, the shortest iterable counts.
         self.size = min(sizes) if len(sizes) == len(iterables) else None
@@ -99,7 +104,7 @@ class Columns(Points):
         ]
         for values in zip(*self._source, strict=False):
             for number, taken in growing:
-                taken.append(keep(values[number]))
+                taken.append(self._ignored.keep_at(len(self._live_first) + number, values[number]))
             yield (*self._live_first, *values)
 
     def kept(self, index: int) -> Arguments:
@@ -117,8 +122,9 @@ class Columns(Points):
 class Rows(Points):
     """The points of `f.starmap(points)`: positional arguments as tuples, keyword arguments as mappings."""
 
-    def __init__(self, first: tuple[Any, ...], points: Iterable[Any]) -> None:
-        self._first = tuple(map(keep, first))
+    def __init__(self, first: tuple[Any, ...], points: Iterable[Any], ignored: Ignored) -> None:
+        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
+        self._ignored = ignored
         self._live_first = first
         self.size = _size_of(points)
         self._source = points
@@ -128,11 +134,13 @@ class Rows(Points):
         for point in self._source:
             if isinstance(point, Mapping):
                 call: Call = dict(point)
-                self._rows.append({name: keep(value) for name, value in point.items()})
+                keep_named = self._ignored.keep_named
+                self._rows.append({name: keep_named(name, value) for name, value in point.items()})
                 yield call
             else:
                 values = _tuple_of(point, len(self._rows))
-                self._rows.append(tuple(map(keep, values)))
+                positions = itertools.count(len(self._first))
+                self._rows.append(tuple(map(self._ignored.keep_at, positions, values)))
                 yield (*self._live_first, *values)
 
     def kept(self, index: int) -> Arguments:
@@ -149,10 +157,13 @@ class Rows(Points):
 class GridPoints(Points):
     """The points of a grid, which are made when they are read."""
 
-    def __init__(self, first: tuple[Any, ...], points: Grid) -> None:
-        self._first = tuple(map(keep, first))
+    def __init__(self, first: tuple[Any, ...], points: Grid, ignored: Ignored) -> None:
+        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
         self._live = points
-        axes = {name: _kept_column(values) for name, values in points.axes.items()}
+        axes = {
+            name: _kept_column(values, keep_live if ignored.has_name(name) else keep)
+            for name, values in points.axes.items()
+        }
         self.grid = Grid(axes)
         self.is_plain = _are_plain([self._first, *axes.values()])
         self.size = len(points)
@@ -182,7 +193,7 @@ def _size_of(values: Any) -> int | None:
     return len(values) if hasattr(type(values), "__len__") else None
 
 
-def _kept_column(values: Sequence[Any]) -> Sequence[Any]:
+def _kept_column(values: Sequence[Any], keep: Callable[[Any], Any]) -> Sequence[Any]:
     """Returns the kept elements; the sequence itself if none of it can change."""
     kinds = set() if isinstance(values, range) else set(map(type, values))
     if kinds <= ATOMS:
@@ -191,7 +202,7 @@ def _kept_column(values: Sequence[Any]) -> Sequence[Any]:
     copies: dict[int, Any] = {}
     column = []
     for value in values:
-        if type(value) in ATOMS or is_numpy_scalar(value):
+        if is_constant(value):
             column.append(value)
             continue
         if id(value) not in copies:

@@ -66,18 +66,21 @@ class TaskMaker:
         self.forget_token = weakref.finalize(self, _unlink, token)
         self._token = token
 
-    def make(self, numbers: list[int], waits: bool, fail: Fail) -> bytes | None:
+    def make(
+        self, numbers: list[int], waits: bool, fail: Fail, *, stays_here: bool = False
+    ) -> bytes | None:
         """Returns a task as bytes, without points that cannot be sent; None if none can.
 
         Args:
             numbers: The keys of the points.
+            stays_here: The task is run in this process, so that no argument has to leave it.
             waits: Let the worker wait for points that are computed elsewhere.
             fail: Called with the key and the error of each point that cannot be sent.
         """
         plan, keys = self._plan, self._plan.keys
         args, kwargs = plan.points.all_kept(keys.firsts(numbers))
         is_local, is_plain = False, plan.points.is_plain
-        if not is_plain:
+        if not is_plain and not stays_here:
             numbers, args, kwargs, is_local = _portable(numbers, args, kwargs, fail)
         if not numbers:
             return None

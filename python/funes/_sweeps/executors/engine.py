@@ -58,6 +58,8 @@ class Engine:
     max_deaths = 3
     #: True if the death of a worker ends the tasks that wait for it, too.
     spreads_deaths = False
+    #: True if tasks are run in this process and this interpreter.
+    stays_here = False
 
     def submit(self, tasks: list[tuple[int, bytes]]) -> None:
         """Submits tasks with their numbers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 from funes._sweeps.executors.engine import Death, Engine, Event, Report, Reporter
@@ -28,6 +28,11 @@ class Futures(Engine):
             self.max_deaths, self.spreads_deaths = 2, True
             executor = executor.get_executor(pure=False)
         self._executor = executor
+        # Python 3.14 derives from it an executor that runs tasks in other interpreters.
+        kinds = {kind.__name__ for kind in type(executor).__mro__}
+        self.stays_here = (
+            isinstance(executor, ThreadPoolExecutor) and "InterpreterPoolExecutor" not in kinds
+        )
 
     def submit(self, tasks: list[tuple[int, bytes]]) -> None:
         for number, data in tasks:
