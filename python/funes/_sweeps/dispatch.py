@@ -14,6 +14,7 @@ from typing import Any
 from funes._sweeps.computed import About, ComputedPoints
 from funes._sweeps.executors.choose import choose
 from funes._sweeps.executors.engine import Death, Engine, Event, Report
+from funes._sweeps.interrupt import HELD
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, add_note
 from funes._sweeps.returned_entries import publish
 from funes._sweeps.task import Answer, Answers, Kind, PlainAnswers, load_error, loads_answers
@@ -83,13 +84,13 @@ class Dispatcher:
         Raises:
             SweepError: The definition of the function changed since the sweep was made.
         """
-        with self.changed:
+        with HELD, self.changed:
             # A task that is being cancelled may return points.
             if self._plan.keys.find(MISSING, lowest) is None and not self._tasks:
                 return
         if self._plan.memo.definition != self._plan.keys.definition:
             raise self._plan.changed()
-        with self.changed:
+        with HELD, self.changed:
             self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
             self._raised.clear()
             if self._thread is None:
@@ -109,29 +110,31 @@ class Dispatcher:
         Args:
             at_once: Also end what runs.
         """
-        with self.changed:
-            self._is_stopped = True
-            engine = self._engine
-        if engine is not None:
-            engine.cancel()
-            if at_once:
-                engine.kill()
-        self._inbox.put(None)
+        with HELD:
+            with self.changed:
+                self._is_stopped = True
+                engine = self._engine
+            if engine is not None:
+                engine.cancel()
+                if at_once:
+                    engine.kill()
+            self._inbox.put(None)
 
     def join(self, seconds: float | None) -> bool:
         """Waits until no task runs; returns whether that is so."""
         end = None if seconds is None else time.monotonic() + seconds
-        with self.changed:
-            while self._tasks:
+        while True:
+            with HELD, self.changed:
+                if not self._tasks:
+                    return True
                 if end is not None and time.monotonic() > end:
                     return False
                 self.changed.wait(_TICK_SECONDS)
-        return True
 
     @property
     def running(self) -> int:
         """The number of points that were sent and have no answer."""
-        with self.changed:
+        with HELD, self.changed:
             return sum(len(self._unanswered(task)) for task in self._tasks)
 
     def wait(self, number: int, tick: Notify = lambda: None) -> None:
@@ -147,7 +150,7 @@ class Dispatcher:
         """
         keys = self._plan.keys
         while keys.state(number) in (MISSING, SENT):
-            with self.changed:
+            with HELD, self.changed:
                 if keys.state(number) in (MISSING, SENT):
                     self._raise(self._raised.get(number))
                     self._check()
@@ -156,13 +159,13 @@ class Dispatcher:
 
     def report_completions(self) -> None:
         """Lets `next_completion` report points from now on."""
-        with self.changed:
+        with HELD, self.changed:
             self._reports_completions = True
 
     def next_completion(self, tick: Notify = lambda: None) -> int | None:
         """Waits for the next completed point; returns the number of its key, or None if no point is missing."""
         while True:
-            with self.changed:
+            with HELD, self.changed:
                 if self._completions:
                     return self._completions.popleft()
                 self._raise(next(iter(self._raised.values()), None))
@@ -174,7 +177,7 @@ class Dispatcher:
 
     def recompute(self, number: int) -> None:
         """Computes a point again whose entry is gone or damaged."""
-        with self.changed:
+        with HELD, self.changed:
             self._plan.keys.set_state(number, MISSING)
         self.start(number)
 

@@ -6,8 +6,9 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections import Counter
+from types import FrameType
+from typing import Any
 
 from funes._sweeps.plan import Plan, add_note
 
@@ -18,25 +19,94 @@ _TERM_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.5
 
 
-@contextlib.contextmanager
-def termination() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit within the block, unless the program handles it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    if before is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class Handlers:
+    """Handles signals while a sweep is iterated. Installed once, also if several sweeps are.
+
+    SIGTERM becomes SystemExit, unless the program handles it. Ctrl-C waits while the main thread is in a `HELD` block.
+
+    Args:
+        holds: Handle Ctrl-C, too. Without an executor no lock is held, and the program's own handler stays.
+    """
+
+    def __init__(self, *, holds: bool) -> None:
+        self._numbers = (signal.SIGTERM, signal.SIGINT) if holds else (signal.SIGTERM,)
+        self._is_used = False
+
+    def begin(self) -> None:
+        """Installs the handlers. Only the main thread can, and only it gets signals."""
+        if not self._is_used and _is_main_thread():
+            self._is_used = True
+            for number in self._numbers:
+                _install(number)
+
+    def end(self) -> None:
+        """Restores the program's handlers if no other sweep needs these."""
+        if self._is_used and _is_main_thread():
+            self._is_used = False
+            for number in self._numbers:
+                _restore(number)
 
 
-def _exit(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+#: The program's handlers, and how many sweeps replaced them, by signal.
+_former: dict[int, Any] = {}
+_users: Counter[int] = Counter()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _install(number: int) -> None:
+    before = signal.getsignal(number)
+    if before is not _handle:
+        if not (before is signal.SIG_DFL if number == signal.SIGTERM else callable(before)):
+            return
+        _former[number] = before
+        signal.signal(number, _handle)
+    _users[number] += 1
+
+
+def _restore(number: int) -> None:
+    _users[number] = max(0, _users[number] - 1)
+    if not _users[number] and signal.getsignal(number) is _handle:
+        signal.signal(number, _former.pop(number))
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    if HELD.depth:
+        HELD.pending = number
+    else:
+        _deliver(number, frame)
+
+
+def _deliver(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGTERM:
+        raise SystemExit(128 + number)
+    former = _former.get(number, signal.default_int_handler)
+    former(number, frame)
+
+
+class _Held:
+    """A block in which Ctrl-C and SIGTERM wait, since an exception at any instruction could leave a lock locked."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.pending: int | None = None
+
+    def __enter__(self) -> None:
+        if _is_main_thread():
+            self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        if _is_main_thread():
+            self.depth -= 1
+            if not self.depth and self.pending is not None:
+                number, self.pending = self.pending, None
+                _deliver(number, None)
+
+
+#: Entered before a lock that threads of this package need, too.
+HELD = _Held()
 
 
 def end(error: BaseException, plan: Plan, runner: Any) -> None:

@@ -45,8 +45,15 @@ Show = Callable[[Progress], object] | Literal[False] | None
 class Display:
     """Shows the progress during one iteration: with tqdm, as lines, or by a function of the user."""
 
-    def __init__(self, show: Show, name: str, count: Callable[[], Progress]) -> None:
+    def __init__(
+        self,
+        show: Show,
+        name: str,
+        count: Callable[[], Progress],
+        at_end: Callable[[], object] = lambda: None,
+    ) -> None:
         self._show = show
+        self._at_end = at_end
         self._name = name
         self._count = count
         self._bar: Any = None
@@ -67,6 +74,7 @@ class Display:
 
     def close(self) -> None:
         """Shows the last state and ends the bar."""
+        self._at_end()
         if not self._is_open:
             return
         self._is_open = False

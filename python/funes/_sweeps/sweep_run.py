@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class SweepRun(Generic[R]):
             else Dispatcher(plan, executor, retries, not collects)
         )
         self._is_started = False
+        self._handlers = interrupt.Handlers(holds=executor is not None)
 
     def start(self) -> None:
         """Begins to compute what is missing, and returns at once. All points of an iterator are taken."""
@@ -55,7 +57,8 @@ class SweepRun(Generic[R]):
             )
             self.runner.computed = computed
         self._is_started = True
-        self.runner.start()
+        with contextlib.closing(self.display()):
+            self.runner.start()
 
     def cancel(self) -> None:
         """Cancels what has not begun. What runs ends and is stored."""
@@ -83,8 +86,8 @@ class SweepRun(Generic[R]):
     def wait(self, work: Callable[[], T]) -> T:
         """Waits for points. Ctrl-C and SIGTERM cancel what has not begun."""
         try:
-            with interrupt.termination():
-                return work()
+            self._handlers.begin()
+            return work()
         except (KeyboardInterrupt, SystemExit) as error:
             interrupt.end(error, self.plan, self.runner)
             raise
@@ -133,7 +136,8 @@ class SweepRun(Generic[R]):
             return cast("R", read[0])
         # The entry is gone or damaged since the sweep was made.
         self.runner.recompute(number)
-        self.wait(lambda: self.runner.wait(number))
+        with contextlib.closing(self.display()):
+            self.wait(lambda: self.runner.wait(number))
         taken = self.runner.computed.take(number)
         if taken is not None:
             return cast("R", taken[0])
@@ -197,8 +201,9 @@ class SweepRun(Generic[R]):
             return None
 
     def display(self) -> Display:
-        """Returns a progress display of the sweep."""
-        return Display(self._show, self.memo.__name__, self._progress)
+        """Returns a progress display of the sweep. Until it is closed, signals are handled."""
+        self._handlers.begin()
+        return Display(self._show, self.memo.__name__, self._progress, self._handlers.end)
 
     def _progress(self) -> Progress:
         keys = self.plan.keys

@@ -70,6 +70,8 @@ class _Pool:
         self._leaders: list[_Leader] = []
         #: The leaders that have no job.
         self._idle = 0
+        #: True at the end of the program.
+        self.is_closed = False
 
     def prepare(self, wanted: int) -> None:
         """Starts workers until a number of them is free, as far as there may be so many."""
@@ -123,6 +125,7 @@ class _Pool:
             leader.kill()
 
     def close(self) -> None:
+        self.is_closed = True
         for leader in list(self._leaders):
             leader.end_input()
         for leader in list(self._leaders):
@@ -211,6 +214,8 @@ class _Leader:
             self.end(_GRACE_SECONDS)
             process = None
         if process is None:
+            if self._pool.is_closed:
+                raise RuntimeError("the program is ending")
             process = self._process = _start()
             self._surroundings, self._is_used = surroundings, False
         return process
