@@ -216,3 +216,10 @@ def raises_base(x: int, kind: type[BaseException]) -> int:
     if x == 1:
         raise kind("from the point")
     return x
+
+
+@memorious
+def raises(x: int, kind: type[BaseException]) -> int:
+    if x == 1:
+        raise kind(x)
+    return x

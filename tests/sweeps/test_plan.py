@@ -180,10 +180,32 @@ def test_result_that_is_not_stored_is_the_object_itself(cache: Path) -> None:
     assert [type(result) for result in results] == [type(threading.Lock())] * 2
 
 
-def test_wrong_arguments_name_their_point() -> None:
-    with pytest.raises(TypeError, match="missing a required argument: 'depth'") as caught:
-        product.starmap([{"rate": 1.0, "depth": 2}, {"rate": 1.0}])
-    assert caught.value.__notes__ == ["raised for points[1] of a sweep"]
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: product.starmap([(1.0, 2), {"rate": 1.0}]),
+            "missing a required argument: 'depth'",
+        ),
+        (lambda: product.starmap([(1.0, 2), (1, 2, "log", 4)]), "too many positional arguments"),
+        (lambda: product.starmap([(1.0, 2), {"rate": 1, "depth": 2, "x": 3}]), "unexpected .*'x'"),
+        (lambda: list(product.starmap(iter([(1.0, 2), (1.0,)]))), "missing a required argument"),
+        (lambda: Model(1).scale.starmap([(1, 2), ()]), "missing a required argument: 'x'"),
+    ],
+)
+def test_wrong_arguments_name_their_point(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=rf"points\[1\]: (product|scale)\(\): .*{message}"):
+        make()
+
+
+def test_type_error_of_the_input_is_not_changed() -> None:
+    def points() -> Iterator[Any]:
+        yield 1
+        raise TypeError("the input has a fault")
+
+    with pytest.raises(TypeError, match=r"^the input has a fault") as caught:
+        list(square.map(points()))
+    assert "raised for points[1] of a sweep" in caught.value.__notes__
 
 
 @pytest.mark.parametrize(

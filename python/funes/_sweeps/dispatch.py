@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import queue
 import threading
 import time
@@ -51,6 +52,8 @@ class Dispatcher:
         self._inbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._thread: threading.Thread | None = None
+        #: The process of the thread.
+        self._pid = 0
         #: The keys of each task that was submitted and has not ended.
         self._tasks: dict[int, list[int]] = {}
         self._last_task = 0
@@ -84,6 +87,7 @@ class Dispatcher:
         Raises:
             SweepError: The definition of the function changed since the sweep was made.
         """
+        self.check_process()
         with HELD, self.changed:
             # A task that is being cancelled may return points.
             if self._plan.keys.find(MISSING, lowest) is None and not self._tasks:
@@ -100,6 +104,7 @@ class Dispatcher:
                 )
                 self._seconds = self._plan.seconds_per_point()
                 self._maker.make_token()
+                self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._pump, daemon=True, name="funes-sweep")
                 self._thread.start()
         self._inbox.put(None)
@@ -110,6 +115,8 @@ class Dispatcher:
         Args:
             at_once: Also end what runs.
         """
+        if self._is_foreign:
+            return
         with HELD:
             with self.changed:
                 self._is_stopped = True
@@ -119,6 +126,15 @@ class Dispatcher:
                 if at_once:
                     engine.kill()
             self._inbox.put(None)
+
+    def check_process(self) -> None:
+        """Raises a `SweepError` in a forked child, which has no thread that sends tasks."""
+        if self._is_foreign:
+            raise self._plan.forked(self._pid)
+
+    @property
+    def _is_foreign(self) -> bool:
+        return self._thread is not None and self._pid != os.getpid()
 
     def join(self, seconds: float | None) -> bool:
         """Waits until no task runs; returns whether that is so."""
@@ -190,15 +206,11 @@ class Dispatcher:
         if self._broken is not None:
             raise self._sweep_error()
         if self._is_stopped:
-            raise SweepError(f"the sweep was cancelled: {self._progress()}")
-
-    def _progress(self) -> str:
-        stored, total = self._plan.count_stored(), self._plan.keys.distinct
-        return f"{stored:,} of {total:,} points are stored, {total - stored:,} are missing"
+            raise SweepError(f"the sweep was cancelled: {self._plan.progress()}")
 
     def _sweep_error(self) -> SweepError:
         assert self._broken is not None
-        text = f"the executor is broken ({one_line(self._broken)}): {self._progress()}. "
+        text = f"the executor is broken ({one_line(self._broken)}): {self._plan.progress()}. "
         if self._suspects:
             plan = self._plan
             labels = [plan.label(plan.keys.first(number)) for number in self._suspects]
@@ -396,6 +408,9 @@ class Dispatcher:
         about = answers.host, answer.seconds, answer.is_hit
         if answer.kind in (Kind.FAILED, Kind.MISMATCH):
             error = load_error(answer.data or b"")
+            plan = self._plan
+            if answer.kind is Kind.MISMATCH and plan.memo.definition != plan.keys.definition:
+                error = plan.changed()  # in a thread of this process, no worker is to blame
             add_note(error, f"on {answers.host} (process {answers.pid}):\n{answer.text.rstrip()}")
             self._fail(answer.number, error)
         elif answer.kind is Kind.UNSTORED:
@@ -422,15 +437,14 @@ class Dispatcher:
             self._completions.append(number)
 
     def _fail(self, number: int, error: BaseException) -> None:
-        plan = self._plan
-        add_note(error, f"raised for {plan.label(plan.keys.first(number))} of a sweep")
+        error = self._plan.failure(number, error)
         if not isinstance(error, Exception):
             self._raised[number] = error
-            plan.keys.set_state(number, MISSING)
+            self._plan.keys.set_state(number, MISSING)
             self._limit = min(self._limit, number - 1)
             return
         self.computed.errors[number] = error
-        plan.keys.set_state(number, FAILED)
+        self._plan.keys.set_state(number, FAILED)
         self._complete(number)
         if self._stops_at_errors:
             self._limit = min(self._limit, number)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
+import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -42,48 +45,95 @@ class Plan:
         self.memo = memo
         self.points = points
         self.keys = PointKeys()
-        #: True once all points were taken.
+        #: True once no more points will be taken.
         self.is_complete = False
+        #: Why the point after the last one could not be taken.
+        self.error: Exception | None = None
         self._first = first
         self._calls = points.calls()
+        #: Threads take points one after the other.
+        self._lock = threading.RLock()
         self._seconds: float | None = None
         if points.size is not None:
             self.take(points.size)
             self.is_complete = True
             del self._calls
+            if self.error is not None:
+                raise self.error
 
     def take(self, count: int) -> int:
         """Takes up to a number of points; returns the number of taken ones.
 
-        Raises:
-            UnhashableArgumentError: A point cannot be part of a key; the message has its index.
-            TypeError: The function does not take the arguments of a point.
-            SweepError: The definition of the function changed since the first point was taken.
+        If a point cannot be taken, `error` says why:
+
+        - `UnhashableArgumentError`: It cannot be part of a key; the message has its index.
+        - `TypeError`: The function does not take its arguments.
+        - `SweepError`: The definition of the function changed since the first point was taken.
+        - Any exception of the user's iterator.
         """
-        if self.is_complete:
-            return 0
-        known = self.keys.distinct
-        calls = self._calls if count == self.points.size else itertools.islice(self._calls, count)
-        try:
-            taken = self.keys.extend(self.memo._core, self.memo, calls, self._first)
-        except UnhashableArgumentError as error:
-            self.is_complete = True
-            raise UnhashableArgumentError(f"points[{len(self.keys)}]: {error}") from error
-        except BaseException as error:
-            self.is_complete = True
-            if type(error) is ValueError and str(error) == "the definition changed":
-                raise self.changed() from error
-            add_note(error, f"raised for points[{len(self.keys)}] of a sweep")
-            raise
-        if taken < count:
-            self.is_complete = True
-        self._look_for(known)
-        return taken
+        with self._lock:
+            if self.is_complete:
+                return 0
+            known, before = self.keys.distinct, len(self.keys)
+            is_whole = count == self.points.size
+            calls = self._calls if is_whole else itertools.islice(self._calls, count)
+            try:
+                self.keys.extend(self.memo._core, self.memo, calls, self._first)
+            except Exception as error:
+                self.error = self._input_error(error)
+            except BaseException as error:
+                # What remains of the iterator is not known.
+                name = type(error).__name__
+                self.error = SweepError(
+                    f"taking the points of {self.memo.__qualname__} was interrupted by {name}; make the sweep again"
+                )
+                self.is_complete = True
+                raise
+            taken = len(self.keys) - before
+            if taken < count:
+                self.is_complete = True
+            self._look_for(known)
+            return taken
+
+    def _input_error(self, error: Exception) -> Exception:
+        """Returns the error for the next point, which could not be taken."""
+        name = f"points[{len(self.keys)}]"
+        if type(error) is ValueError and str(error) == "the definition changed":
+            new: Exception = self.changed()
+        elif isinstance(error, UnhashableArgumentError):
+            new = UnhashableArgumentError(f"{name}: {error}")
+        elif type(error) is TypeError and _is_raised_by_bind(error):
+            new = TypeError(f"{name}: {self.memo.__name__}(): {error}")
+        else:
+            add_note(error, f"raised for {name} of a sweep")
+            return error
+        new.__cause__ = error
+        return new
+
+    def failure(self, number: int, error: BaseException) -> BaseException:
+        """Returns the exception for a point whose computation raised one, so that a caller sees it and the point.
+
+        An exception by which loops and tasks end becomes a `RuntimeError`, as in a generator (PEP 479).
+        """
+        label = self.label(self.keys.first(number))
+        if ends_loops(error):
+            new = RuntimeError(f"{label}: {self.memo.__qualname__} raised {type(error).__name__}")
+            new.__cause__ = error
+            return new
+        add_note(error, f"raised for {label} of a sweep")
+        return error
 
     def changed(self) -> SweepError:
         """Returns the error for a definition that is not that of the keys any more."""
         return SweepError(
             f"the definition of {self.memo.__qualname__} has changed since this sweep was made; make it again"
+        )
+
+    def forked(self, pid: int) -> SweepError:
+        """Returns the error for a forked child that cannot use what its parent began."""
+        return SweepError(
+            f"the sweep of {self.memo.__qualname__} is run by the process {pid}, of which this one is a fork: make it"
+            " again in this process"
         )
 
     @property
@@ -141,8 +191,16 @@ class Plan:
 
     def label(self, index: int) -> str:
         """Returns a short text that names a point: ``points[3] = {'rate': 0.1}``."""
-        shown = safe_repr(self.points.given(index))
+        try:
+            shown = safe_repr(self.points.given(index))
+        except Exception:  # it cannot be unpickled
+            return f"points[{index}]"
         return f"points[{index}] = {shown if len(shown) <= 200 else shown[:200] + '...'}"
+
+    def progress(self) -> str:
+        """Returns a text that says how much is stored."""
+        stored, total = self.count_stored(), self.keys.distinct
+        return f"{stored:,} of {total:,} points are stored, {total - stored:,} are missing"
 
     def seconds_per_point(self) -> float | None:
         """Returns the mean run time of some stored results; None if there are none."""
@@ -158,6 +216,21 @@ class Plan:
                             times += [] if seconds is None else [seconds]
             self._seconds = sum(times) / len(times) if times else None
         return self._seconds
+
+
+def ends_loops(error: BaseException) -> bool:
+    """Returns whether an exception ends a loop, a generator or a task, so that a caller would not see it."""
+    if isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):
+        return True
+    asyncio = sys.modules.get("asyncio")  # imported if there is such an exception
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+
+
+def _is_raised_by_bind(error: BaseException) -> bool:
+    """Returns whether an exception comes from `inspect.Signature.bind`, called by the extension."""
+    traceback = error.__traceback__
+    inner = traceback.tb_next if traceback is not None else None
+    return inner is not None and inner.tb_frame.f_code is inspect.Signature.bind.__code__
 
 
 class Note(Exception):  # noqa: N818  # printed above the traceback of an exception, as a note is below it

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from funes._sweeps.arguments import Arguments, keep
+from funes._sweeps.arguments import Arguments, Original, keep, load_all
 from funes._sweeps.computed import ComputedPoints, Fresh, Unstored
-from funes._sweeps.plan import COMPUTED, FAILED, MISSING, UNSTORED, Plan, add_note
+from funes._sweeps.plan import COMPUTED, FAILED, MISSING, UNSTORED, Plan, ends_loops
 from funes._sweeps.worker import is_computed_elsewhere, run_coroutine, watched_folder
+from funes.errors import SweepError
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Serial:
@@ -23,6 +27,7 @@ class Serial:
         self.warnings: deque[str] = deque()
         self.computed = ComputedPoints()
         self._next = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, lowest: int = 0) -> None:
         """Lets `next_completion` look again from a number on; points are computed when they are asked for."""
@@ -79,52 +84,86 @@ class Serial:
     def _compute(self, number: int) -> None:
         memo = self._plan.memo
         for attempt in range(self.retries + 1):
-            args, kwargs = self._checked(number)
+            given = self._checked(number)
+            if given is None:
+                return
+            args, kwargs = given
             misses, start = memo._core.statistics()[2], time.perf_counter()
             try:
                 output = memo(*args, **kwargs)
                 if memo._core.is_async:
                     output = run_coroutine(output)
-            except Exception as error:
+            except BaseException as error:
+                if not isinstance(error, Exception) and not ends_loops(error):
+                    raise
                 if attempt == self.retries:
-                    self._fail(number, error)
+                    self.fail(number, error)
                 continue
             seconds = time.perf_counter() - start
             self._keep(number, output, seconds, memo._core.statistics()[2] == misses)
             break
 
-    async def compute_async(self, number: int) -> None:
-        """Computes a point of a coroutine function in the running event loop."""
+    def begin_async(self, number: int) -> asyncio.Task[None]:
+        """Computes a point of a coroutine function as a task of the running event loop."""
+        import asyncio
+
+        task = asyncio.ensure_future(self._compute_async(number))
+        # The loop keeps weak references only, and the caller may leave before the task ends.
+        self._tasks.add(task)
+        task.add_done_callback(self._end_task)
+        return task
+
+    def _end_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is not reported if the caller has left
+
+    async def _compute_async(self, number: int) -> None:
         for attempt in range(self.retries + 1):
-            args, kwargs = self._checked(number)
+            given = self._checked(number)
+            if given is None:
+                return
+            args, kwargs = given
             start = time.perf_counter()
             try:
                 output = await self._plan.memo(*args, **kwargs)
             except Exception as error:
                 if attempt == self.retries:
-                    self._fail(number, error)
+                    self.fail(number, error)
                 continue
             self._keep(number, output, time.perf_counter() - start, False)
             break
 
-    def _checked(self, number: int) -> Arguments:
-        """Returns the arguments of a key.
+    def _checked(self, number: int) -> Arguments | None:
+        """Returns the arguments of a key; None if one of them has changed, and so the point has failed.
 
         Raises:
             SweepError: The definition of the function changed since the sweep was made.
         """
         plan = self._plan
-        if plan.memo.definition != plan.keys.definition:
-            raise plan.changed()
+        self._check_definition()
         # There was no entry, so a result in memory must not answer unless there is one now.
         plan.memo._core.recheck_folder()
-        return plan.arguments(number)
+        args, kwargs = plan.points.kept(plan.keys.first(number))
+        given = load_all(args, kwargs)
+        if any(type(kept) is Original for kept in (*args, *kwargs.values())):
+            call = plan.memo._core.key(plan.memo, *given)
+            if call.arguments != plan.keys.arguments(number):
+                self.fail(
+                    number,
+                    SweepError("an argument has changed since this sweep was made; make it again"),
+                )
+                return None
+        return given
 
-    def _fail(self, number: int, error: BaseException) -> None:
-        plan = self._plan
-        add_note(error, f"raised for {plan.label(plan.keys.first(number))} of a sweep")
-        self.computed.errors[number] = error
-        plan.keys.set_state(number, FAILED)
+    def _check_definition(self) -> None:
+        if self._plan.memo.definition != self._plan.keys.definition:
+            raise self._plan.changed()
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """Notes that the computation of a point raised an exception."""
+        self.computed.errors[number] = self._plan.failure(number, error)
+        self._plan.keys.set_state(number, FAILED)
 
     def _keep(self, number: int, output: Any, seconds: float, is_hit: bool) -> None:
         """Keeps the result of a point that was computed in this process."""
@@ -132,6 +171,7 @@ class Serial:
             self.computed.add(number, ("", seconds, is_hit), Fresh(output))
             self._plan.keys.set_state(number, COMPUTED)
         else:
+            self._check_definition()  # it may have changed while the function ran
             # The first caller gets the object itself, as from a call.
             self.computed.add_unstored(number, ("", seconds, is_hit), Unstored(keep(output)))
             self.computed.add(number, ("", seconds, is_hit), Fresh(output))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from funes._sweeps import tables
 from funes._sweeps.duration import about
 from funes._sweeps.executors.choose import workers_of
-from funes._sweeps.iteration import Iteration, as_completed, in_this_loop
+from funes._sweeps.iteration import (
+    CompletedIteration,
+    Iteration,
+    TaskIteration,
+    ThreadIteration,
+)
 from funes._sweeps.outcome import Outcome, Status
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, STORED, UNSTORED, Plan
 from funes._sweeps.points import Points
@@ -23,9 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R")
-
-#: Marks the end of an iteration in another thread, from which StopIteration cannot come.
-_END = object()
 
 
 class Sweep(Generic[R]):
@@ -79,7 +81,7 @@ class Sweep(Generic[R]):
         Raises:
             TypeError: The points come from an iterator that was not read to its end.
         """
-        if not self._plan.is_complete:
+        if not self._plan.is_complete or self._plan.error is not None:
             raise TypeError(
                 "the number of points is not known, since they come from an iterator; pass a list"
             )
@@ -171,7 +173,7 @@ class Sweep(Generic[R]):
 
         A failed point is yielded like any other; its `Outcome.result` raises the exception.
         """
-        return as_completed(self._run)
+        return CompletedIteration(self._run)
 
     def to_pandas(self) -> pd.DataFrame:
         """Computes what is missing and returns a `pandas.DataFrame` with a row for each point, in their order.
@@ -248,20 +250,10 @@ class Sweep(Generic[R]):
 
     # In an event loop
 
-    async def __aiter__(self) -> AsyncIterator[R]:
+    def __aiter__(self) -> AsyncIterator[R]:
         if isinstance(self._run.runner, Serial) and self._memo._core.is_async:
-            async for result in in_this_loop(self._run):
-                yield result
-            return
-        import asyncio
-
-        results = iter(self)
-        loop = asyncio.get_running_loop()
-        while True:
-            found = await loop.run_in_executor(None, next, results, _END)
-            if found is _END:
-                return
-            yield cast("R", found)
+            return TaskIteration(self._run)
+        return ThreadIteration(self._run)
 
     def __await__(self) -> Generator[Any, None, list[R]]:
         async def collect() -> list[R]:

@@ -12,6 +12,7 @@ from funes._entries import codec
 from funes._funes import hooks
 from funes._sweeps import interrupt
 from funes._sweeps.dispatch import Dispatcher
+from funes._sweeps.executors.engine import is_thread_of
 from funes._sweeps.outcome import Outcome
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, STORED, UNSTORED, Plan
 from funes._sweeps.progress import Display, Progress, Show
@@ -40,16 +41,23 @@ class SweepRun(Generic[R]):
         self._show = progress
         self.runner: Dispatcher | Serial = (
             Serial(plan, retries)
-            if executor is None
+            if executor is None or is_thread_of(executor)  # it could wait for itself
             else Dispatcher(plan, executor, retries, not collects)
         )
+        self._executor = executor
         self._is_started = False
         self._handlers = interrupt.Handlers(holds=executor is not None)
+        self._is_cancelled = False
+        #: The iterations that have not ended, by their `id`.
+        self._iterations: set[int] = set()
 
     def start(self) -> None:
         """Begins to compute what is missing, and returns at once. All points of an iterator are taken."""
         while self.plan.take(MAX_AHEAD):
             pass
+        if self.plan.error is not None:
+            raise self.plan.error
+        self._is_cancelled = False
         if isinstance(self.runner, Serial):
             computed = self.runner.computed
             self.runner = Dispatcher(
@@ -62,14 +70,30 @@ class SweepRun(Generic[R]):
 
     def cancel(self) -> None:
         """Cancels what has not begun. What runs ends and is stored."""
-        self._is_started = False
+        self._is_started, self._is_cancelled = False, True
         self.runner.stop()
 
+    def begin(self, iteration: object) -> None:
+        """Lets an iteration begin."""
+        self._is_cancelled = False
+        self.runner.start()
+        self._iterations.add(id(iteration))
+
+    def leave(self, iteration: object) -> None:
+        """Ends an iteration. The last one cancels what has not begun, unless `start` was called."""
+        self._iterations.discard(id(iteration))
+        if not self._iterations and not self._is_started:
+            self.runner.stop()
+
     def ensure(self, index: int) -> bool:
-        """Takes points until there is one with an index; returns whether there is one."""
+        """Takes points until there is one with an index; returns whether there is one.
+
+        Raises:
+            Exception: The point with this index could not be taken.
+        """
         plan, keys = self.plan, self.plan.keys
         if plan.is_complete:
-            return index < len(keys)
+            return self._has(index)
         known = keys.distinct
         if isinstance(self.runner, Serial):
             while len(keys) <= index and plan.take(1):
@@ -79,12 +103,36 @@ class SweepRun(Generic[R]):
             while len(keys) <= index or (len(keys) < index + MAX_AHEAD and time.monotonic() < end):
                 if not plan.take(1 if len(keys) <= index else _AHEAD_STEP):
                     break
-        if keys.distinct > known or plan.is_complete:
+        if (keys.distinct > known or plan.is_complete) and not self._is_cancelled:
             self.runner.start(known)
-        return index < len(keys)
+        return self._has(index)
+
+    def _has(self, index: int) -> bool:
+        if index < len(self.plan.keys):
+            return True
+        if self.plan.error is not None:
+            raise self.plan.error
+        return False
+
+    def check(self) -> None:
+        """Raises a `SweepError` if the sweep was cancelled."""
+        if self._is_cancelled:
+            raise SweepError(f"the sweep was cancelled: {self.plan.progress()}")
 
     def wait(self, work: Callable[[], T]) -> T:
-        """Waits for points. Ctrl-C and SIGTERM cancel what has not begun."""
+        """Waits for points. Ctrl-C and SIGTERM cancel what has not begun.
+
+        Raises:
+            SweepError: The sweep was cancelled, or this thread or process cannot wait for it.
+        """
+        self.check()
+        if isinstance(self.runner, Dispatcher):
+            self.runner.check_process()
+            if is_thread_of(self._executor):
+                raise SweepError(
+                    f"the sweep of {self.memo.__qualname__} waits for its executor from one of its own threads, which"
+                    " could wait forever: make the sweep in the function that uses it, or make it without an executor"
+                )
         try:
             self._handlers.begin()
             return work()
@@ -213,11 +261,6 @@ class SweepRun(Generic[R]):
             keys.count(COMPUTED) + keys.count(UNSTORED),
             keys.count(FAILED),
         )
-
-    def abandon(self) -> None:
-        """Cancels what has not begun, unless `start` was called."""
-        if not self._is_started:
-            self.runner.stop()
 
     def warn_of_errors(self) -> None:
         """Warns of failed points, if they are collected."""

@@ -241,6 +241,8 @@ def _mismatch(memo: Any, task: Task) -> DefinitionMismatch:
 def _answer(memo: Any, task: Task, index: int, ended: Ended, private: str | None) -> Answer:
     output, seconds, is_hit, is_stored = ended
     number = task.numbers[index]
+    if not is_stored and memo.definition != task.definition:  # it changed while the function ran
+        raise _mismatch(memo, task)
     if not is_stored or (private is not None and not _has_entry(memo, task, index)):
         return Answer(number, Kind.UNSTORED, _unstored(output), "", seconds, is_hit)
     if private is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 
@@ -78,3 +81,31 @@ class Engine:
 
     def close(self) -> None:
         """Releases what the engine holds for this sweep. The user's executor stays open."""
+
+
+#: A process, and the `id` of an executor in it.
+Identity = tuple[int, int]
+
+#: The executors for which the current thread is running tasks.
+_current = threading.local()
+
+
+def identity_of(executor: Any) -> Identity:
+    """Returns what identifies an executor in all threads of this process."""
+    return os.getpid(), id(executor)
+
+
+@contextlib.contextmanager
+def running_for(identity: Identity) -> Iterator[None]:
+    """Marks the current thread as one of an executor within the block."""
+    before = getattr(_current, "executors", ())
+    _current.executors = (*before, identity)
+    try:
+        yield
+    finally:
+        _current.executors = before
+
+
+def is_thread_of(executor: Any) -> bool:
+    """Returns whether the current thread is running a task for an executor."""
+    return identity_of(executor) in getattr(_current, "executors", ())

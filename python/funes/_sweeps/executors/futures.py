@@ -7,7 +7,16 @@ import os
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
-from funes._sweeps.executors.engine import Death, Engine, Event, Report, Reporter
+from funes._sweeps.executors.engine import (
+    Death,
+    Engine,
+    Event,
+    Identity,
+    Report,
+    Reporter,
+    identity_of,
+    running_for,
+)
 from funes._sweeps.worker import run_task
 
 #: Names of exceptions that mean that the worker of this one task has died: of Dask and of Ray.
@@ -19,6 +28,7 @@ class Futures(Engine):
 
     def __init__(self, executor: Any, report: Reporter) -> None:
         self._report = report
+        self._identity = identity_of(executor)
         self.workers = count_workers(executor)
         self.capacity = 2 * self.workers
         self._futures: dict[int, Any] = {}
@@ -41,7 +51,7 @@ class Futures(Engine):
             future.add_done_callback(functools.partial(self._done, number))
 
     def _start(self, data: bytes) -> Any:
-        return self._executor.submit(run_task, data)
+        return self._executor.submit(run_in_executor, self._identity, data)
 
     def _done(self, number: int, future: Future[bytes]) -> None:
         """Reports the outcome. Pools call this while they hold locks, so it must not wait."""
@@ -64,6 +74,12 @@ class Futures(Engine):
         # The last ones first: else the pool would start those that follow.
         for future in reversed(list(self._futures.values())):
             future.cancel()
+
+
+def run_in_executor(identity: Identity, data: bytes) -> bytes:
+    """Runs a task in a thread of an executor."""
+    with running_for(identity):
+        return run_task(data)
 
 
 def count_workers(executor: Any) -> int:
