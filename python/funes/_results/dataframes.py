@@ -6,6 +6,7 @@ import datetime
 import importlib
 import os
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from funes._results.columns import Cells, Table, check
@@ -58,14 +59,14 @@ def _series(pandas: Any, cells: Cells, rows: int) -> Any:
     """Makes a column with a type that holds all values unchanged."""
     # dtype=object first: pandas would expand lists and arrays.
     values = pandas.Series([cells.get(row, _MISSING) for row in range(rows)], dtype=object)
-    is_complete = len(cells) == rows
     if any(value is None for value in cells.values()):
         return values  # None would become NaN, which means "not given"
-    if not is_complete and any(
-        isinstance(v, int) and abs(v) > _MAX_EXACT_INT for v in cells.values()
+    inferred = values.infer_objects()
+    if inferred.dtype.kind in "fc" and any(
+        isinstance(value, Integral) and abs(int(value)) > _MAX_EXACT_INT for value in cells.values()
     ):
-        return values  # NaN would turn the integers into floats
-    return values.infer_objects()
+        return values  # NaN, floats or negative numbers beside them make the integers floats
+    return inferred
 
 
 # polars and Parquet: each column has one type

@@ -189,8 +189,9 @@ class Sweep(Generic[R]):
     def to_xarray(self) -> Any:
         """Computes what is missing and returns the results of a grid as an `xarray.DataArray` with its axes.
 
-        Results that are dicts become an `xarray.Dataset` with a variable for each key. Arrays in results add dimensions
-        of their own. With ``on_error="collect"``, failed points are NaN.
+        Results that are dicts become an `xarray.Dataset` with a variable for each key; a key that is the name of an
+        axis becomes ``output.<key>``. Arrays in results add dimensions of their own. Values that no other array holds
+        unchanged become an array of objects. With ``on_error="collect"``, failed points are NaN.
 
         Raises:
             TypeError: The points are not a grid.

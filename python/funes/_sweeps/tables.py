@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,50 +53,112 @@ def to_xarray(
         axes: The labels on each axis, the slowest first.
         found: The results by index; failed points are missing.
     """
-    coordinates = {axis: list(labels) for axis, labels in axes.items()}
+    numpy = importlib.import_module("numpy")
+    coordinates = {axis: _labels(numpy, labels) for axis, labels in axes.items()}
     if found and all(isinstance(result, Mapping) for result in found.values()):
-        names = list(dict.fromkeys(itertools.chain.from_iterable(found.values())))
-        return xarray.Dataset(
-            {
-                each: _array(
-                    xarray,
-                    str(each),
-                    coordinates,
-                    {i: result[each] for i, result in found.items() if each in result},
-                )
-                for each in names
+        variables: dict[str, dict[int, Any]] = {}
+        for key in dict.fromkeys(itertools.chain.from_iterable(found.values())):
+            # As in `to_pandas`.
+            variable = key if isinstance(key, str) else f"output.{key!r}"
+            while variable in coordinates or variable in variables:
+                variable = f"output.{variable}"
+            variables[variable] = {
+                index: result[key] for index, result in found.items() if key in result
             }
-        )
-    return _array(xarray, name, coordinates, found)
+        arrays = {
+            variable: _array(xarray, numpy, variable, coordinates, results)
+            for variable, results in variables.items()
+        }
+        return xarray.Dataset(arrays)
+    return _array(xarray, numpy, name, coordinates, found)
 
 
 def _array(
-    xarray: Any, name: str, coordinates: dict[str, list[Any]], found: Mapping[int, Any]
+    xarray: Any, numpy: Any, name: str, coordinates: dict[str, Any], found: Mapping[int, Any]
 ) -> Any:
-    numpy = importlib.import_module("numpy")
     shape = [len(labels) for labels in coordinates.values()]
-    size = 1
-    for length in shape:
-        size *= length
-    parts = {index: numpy.asarray(result) for index, result in found.items()}
-    shapes = {part.shape for part in parts.values()}
-    inner = shapes.pop() if len(shapes) == 1 else ()
-    if shapes or any(part.dtype.kind not in "biufcmMUS" for part in parts.values()):
-        parts, inner = {}, ()
-        data = numpy.full(size, numpy.nan, dtype=object)
-        for index, result in found.items():
-            data[index] = result
-    elif len(parts) == size and size:
-        data = numpy.stack([parts[index] for index in range(size)])
-    else:
-        kinds = [part.dtype for part in parts.values()]
-        kind = numpy.result_type(*kinds, float) if kinds and _is_number(kinds) else object
-        data = numpy.full((size, *inner), numpy.nan, dtype=kind)
-        for index, part in parts.items():
-            data[index] = part
+    data = _data(numpy, found, math.prod(shape))
+    inner = data.shape[1:]
     dims = [*coordinates, *(f"{name}_dim_{number}" for number in range(len(inner)))]
     return xarray.DataArray(data.reshape(*shape, *inner), coordinates, dims, name)
 
 
-def _is_number(kinds: Iterable[Any]) -> bool:
-    return all(kind.kind in "biufc" for kind in kinds)
+def _labels(numpy: Any, labels: Sequence[Any]) -> Any:
+    """Returns the labels of an axis as an array that holds them unchanged."""
+    return _data(numpy, dict(enumerate(labels)), len(labels))
+
+
+def _data(numpy: Any, found: Mapping[int, Any], size: int) -> Any:
+    """Returns an array of some results that holds them unchanged: an array of objects if no other one does.
+
+    The results that are missing are NaN, or NaT among times.
+    """
+    parts = {index: _part(numpy, result) for index, result in found.items()}
+    dtype = _common_type(numpy, list(parts.values()), len(parts) == size)
+    if dtype is None:
+        data = numpy.full(size, numpy.nan, dtype=object)
+        for index, result in found.items():
+            data[index] = result
+        return data
+    inner = next(iter(parts.values())).shape
+    missing = numpy.array("NaT", dtype) if dtype.kind in "mM" else numpy.nan
+    if len(parts) == size:
+        data = numpy.empty((size, *inner), dtype)
+    else:
+        data = numpy.full((size, *inner), missing, dtype)
+    for index, part in parts.items():
+        data[index] = part
+    return data
+
+
+#: The types of arrays between which values may be converted.
+_GROUPS = {"b": "b", **dict.fromkeys("iufc", "number"), "U": "U", "S": "S", "m": "m", "M": "M"}
+
+
+def _common_type(numpy: Any, parts: list[Any], is_complete: bool) -> Any:
+    """Returns a type that holds all values of some arrays unchanged; None if there is none, or the shapes differ."""
+    if not parts or any(part is None for part in parts):
+        return None
+    if len({part.shape for part in parts}) > 1:
+        return None
+    dtypes = list(dict.fromkeys(part.dtype for part in parts))
+    groups = {_GROUPS.get(dtype.kind) for dtype in dtypes}
+    if len(groups) > 1 or None in groups:
+        return None
+    if not is_complete and groups == {"number"}:
+        dtypes.append(numpy.dtype(float))
+    elif not is_complete and groups & {"b", "U", "S"}:
+        return None
+    common = numpy.result_type(*dtypes)
+    if common.kind == "f" and all(dtype.kind in "iu" for dtype in dtypes):
+        return None
+    if len(dtypes) > 1 and groups == {"number"}:
+        with numpy.errstate(invalid="ignore"):
+            for part in parts:
+                converted = part.astype(common)
+                back = (converted if part.dtype.kind == "c" else converted.real).astype(part.dtype)
+                if not numpy.array_equal(back, part, equal_nan=True):
+                    return None
+    return common
+
+
+def _part(numpy: Any, result: Any) -> Any:
+    """Returns a result as an array with the same values; None if there is none."""
+    if hasattr(result, "__array__"):
+        return numpy.asarray(result)
+    try:
+        array = numpy.asarray(result)
+        return array if _is_same(result, array.tolist()) else None
+    except Exception:  # lists of different lengths, for instance
+        return None
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """Returns whether values of a result, and those that an array gives back, are the same."""
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_is_same, before, after))
+    if hasattr(before, "item"):  # a scalar of numpy in a list
+        before = before.item()
+    if isinstance(before, (bool, str, bytes)) or isinstance(after, (bool, str, bytes)):
+        return type(before) is type(after) and bool(before == after)
+    return bool(before == after or (before != before and after != after))  # NaN
