@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
+from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +31,8 @@ class Absent:
         self._is_found = False
 
     def __funes_key__(self) -> object:
-        seen = tuple(sys.path), tuple(map(_time_of_change, sys.path)), self.name in sys.modules
+        is_loaded = self.name in sys.modules, sys.modules.get(self.name) is None
+        seen = tuple(sys.path), tuple(map(_time_of_change, sys.path)), is_loaded
         if seen != self._seen:
             # Finders list a folder again only if its modification time differs. Some file systems
             # store this time in whole seconds.
@@ -46,10 +50,58 @@ def _time_of_change(folder: str) -> int:
 
 
 def _is_findable(name: str) -> bool:
+    """Returns whether a module can be imported, if possible without importing its package."""
+    if name in sys.modules:
+        return sys.modules[name] is not None  # None: its import is blocked
     try:
-        return name in sys.modules or importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # the package of the module is missing or broken
+        # A package may make modules or change its path when it is imported. It is imported only if
+        # the module is not found without that.
+        return _search(name) is not None or importlib.util.find_spec(name) is not None
+    except Exception:  # the package of the module is missing or broken
         return False
+
+
+def _search(name: str) -> ModuleSpec | None:
+    """Finds a module like `importlib.util.find_spec`, which imports the packages that contain it."""
+    module = sys.modules.get(name)
+    if module is not None:
+        specification = ModuleSpec(name, None, is_package=True)
+        specification.submodule_search_locations = getattr(module, "__path__", None)
+        return specification
+    path: Iterable[str] | None = None
+    parent = name.rpartition(".")[0]
+    if parent:
+        package = _search(parent)
+        path = None if package is None else package.submodule_search_locations
+        if path is None:
+            return None
+    for finder in sys.meta_path:
+        if path is not None and finder is PathFinder:
+            found = _search_folders(name, path)
+        else:
+            found = finder.find_spec(name, path)  # type: ignore[arg-type]
+        if found is not None:
+            return found
+    return None
+
+
+def _search_folders(name: str, path: Iterable[str]) -> ModuleSpec | None:
+    """Finds a module in the folders of its package.
+
+    `PathFinder` cannot find a namespace package in a package that is not loaded.
+    """
+    portions: list[str] = []
+    for folder in path:
+        finder = pkgutil.get_importer(folder)
+        found = None if finder is None else finder.find_spec(name)
+        if found is not None and found.loader is not None:
+            return found
+        portions += (found.submodule_search_locations or ()) if found is not None else ()
+    if not portions:
+        return None
+    namespace = ModuleSpec(name, None, is_package=True)
+    namespace.submodule_search_locations = portions
+    return namespace
 
 
 def find_module(origin: LocalImport, namespace: dict[str, Any]) -> ModuleType | str | Absent | None:
