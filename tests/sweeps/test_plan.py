@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -46,8 +47,64 @@ def test_description_counts_every_kind(log: str) -> None:
     )
     assert list(sweep) == [0, 1, 4, 0, 9, 9, 16]
     assert repr(sweep) == "square: 7 points, 3 cached, 2 duplicates, 2 computed"
+    assert repr(square.map([0, 0])) == "square: 2 points, 1 cached, 1 duplicate"
     assert repr(square.map([0])) == "square: 1 point, 1 cached"
     assert repr(square.map([])) == "square: 0 points"
+
+
+class WithoutText:
+    """An argument whose `repr` raises an exception."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __funes_key__(self) -> int:
+        return self.x
+
+
+def test_values_without_a_text_are_shown_by_their_type() -> None:
+    @memorious
+    def read(value: WithoutText) -> int:
+        if value.x == 1:
+            raise ValueError("one")
+        return value.x
+
+    points = grid(value=[WithoutText(0), WithoutText(1)])
+    assert repr(points) == "grid(value=<list>): 2 points"
+    sweep = read.map(points, on_error="collect")
+    assert "&lt;WithoutText that" in sweep._repr_html_()
+    with pytest.warns(funes.CacheWarning, match=r"points\[1\] = <dict that .*>: ValueError"):
+        assert list(sweep) == [0]
+    assert repr(read.map([WithoutText(2)], on_error="collect").errors) == "[]"
+    with pytest.raises(TypeError, match=r"points\[0\]: starmap .*<WithoutText that"):
+        read.starmap([WithoutText(3)])
+
+
+def test_long_axes_are_shown_in_part() -> None:
+    shown = product.map(grid(rate=range(100_000), depth=[1]))._repr_html_()
+    assert "<td>0, 1, 2, 3, ..., 99998, 99999</td>" in shown
+    assert repr(grid(x=list(range(100)))) == "grid(x=<list>): 100 points"
+
+
+def test_single_use_results_are_not_shared() -> None:
+    """A generator can be stored nowhere, so each occurrence of the point computes its own."""
+
+    @memorious
+    def numbers(x: int) -> Iterator[int]:
+        return (n for n in range(x))
+
+    with pytest.warns(funes.CacheWarning, match="not stored"):
+        sweep = numbers.map([3, 2, 3])
+        assert [list(result) for result in sweep] == [[0, 1, 2], [0, 1], [0, 1, 2]]
+        assert [list(result) for result in sweep] == [[0, 1, 2], [0, 1], [0, 1, 2]]
+
+
+def test_sweep_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match="make the sweep there"):
+        pickle.dumps(square.map([1]))
 
 
 def test_html_names_axes_and_escapes() -> None:

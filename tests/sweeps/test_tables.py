@@ -104,6 +104,15 @@ def test_values_that_are_no_labels_become_texts() -> None:
     assert array.values.tolist() == [1, 4]
 
 
+def test_grid_without_axes_has_one_value() -> None:
+    @memorious
+    def one() -> int:
+        return 1
+
+    array = one.map(grid()).to_xarray()
+    assert (array.shape, array.item()) == ((), 1)
+
+
 def test_only_a_grid_has_axes() -> None:
     with pytest.raises(TypeError, match="a grid"):
         square.map([1]).to_xarray()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, overload
 
+from funes._warnings import safe_repr
+
 
 def grid(**axes: Iterable[Any]) -> Grid:
     """Returns every combination of the values of some parameters, for `f.map`.
@@ -78,11 +80,13 @@ class Grid(Sequence[dict[str, Any]]):
 def _axis(name: str, values: Any) -> Sequence[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(
-            f"grid: the axis {name!r} needs several values, not {values!r}: write {name}=[{values!r}]"
+            f"grid: the axis {name!r} needs several values, not {safe_repr(values)}: write {name}=[{safe_repr(values)}]"
         )
     return values if isinstance(values, (range, tuple)) else tuple(values)
 
 
 def _shown(values: Any) -> str:
-    shown = repr(values)
+    if isinstance(values, (list, tuple, set, dict)) and len(values) > 30:
+        return f"<{type(values).__name__}>"
+    shown = safe_repr(values)
     return shown if len(shown) <= 60 and "\n" not in shown else f"<{type(values).__name__}>"

@@ -18,6 +18,7 @@ from funes._sweeps.arguments import (
 )
 from funes._sweeps.grid import Grid
 from funes._sweeps.ignored import Ignored, keep_live
+from funes._warnings import safe_repr
 
 #: What `PointKeys.extend` takes: positional arguments, or keyword arguments.
 Call = tuple[Any, ...] | dict[str, Any]
@@ -221,6 +222,6 @@ def _tuple_of(point: Any, index: int) -> tuple[Any, ...]:
     if isinstance(point, (str, bytes)) or not isinstance(point, Iterable):
         raise TypeError(
             f"points[{index}]: starmap takes tuples of positional arguments and mappings of keyword arguments,"
-            f" not {point!r}"
+            f" not {safe_repr(point)}"
         )
     return tuple(point)

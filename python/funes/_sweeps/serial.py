@@ -173,6 +173,9 @@ class Serial:
         else:
             self._check_definition()  # it may have changed while the function ran
             # The first caller gets the object itself, as from a call.
-            self.computed.add_unstored(number, ("", seconds, is_hit), Unstored(keep(output)))
+            kept = keep(output)
+            if type(kept) is not Original:
+                self.computed.add_unstored(number, ("", seconds, is_hit), Unstored(kept))
+            # Otherwise the next caller gets a result that is computed again: a generator may be used up.
             self.computed.add(number, ("", seconds, is_hit), Fresh(output))
             self._plan.keys.set_state(number, UNSTORED)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from funes._sweeps import tables
 from funes._sweeps.duration import about
@@ -21,6 +21,7 @@ from funes._sweeps.points import Points
 from funes._sweeps.progress import Show
 from funes._sweeps.serial import Serial
 from funes._sweeps.sweep_run import SweepRun
+from funes._warnings import safe_repr
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -118,6 +119,12 @@ class Sweep(Generic[R]):
         stored = self._plan.count_stored()
         return Status(len(keys), len(keys) - keys.distinct, stored, keys.distinct - stored)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Sweep belongs to the process that made it, and cannot be pickled: send the points, and make the sweep"
+            " there; what is stored is found"
+        )
+
     def __repr__(self) -> str:
         return f"{self._memo.__name__}: {self._description()}"
 
@@ -142,7 +149,7 @@ class Sweep(Generic[R]):
         missing = keys.count(MISSING) + keys.count(SENT)
         for count, word in (
             (keys.count(STORED), "cached"),
-            (points - keys.distinct, "duplicates"),
+            (points - keys.distinct, "duplicate" if points - keys.distinct == 1 else "duplicates"),
             (keys.count(COMPUTED) + keys.count(UNSTORED), "computed"),
             (keys.count(FAILED), "failed"),
             (missing, "to compute"),
@@ -263,6 +270,9 @@ class Sweep(Generic[R]):
         return collect().__await__()
 
 
-def _axis_shown(values: Iterable[Any]) -> str:
-    texts = [repr(tables.coordinate(value)) for value in values]
-    return ", ".join(texts if len(texts) <= 8 else [*texts[:4], "...", *texts[-2:]])
+def _axis_shown(values: Sequence[Any]) -> str:
+    is_short = len(values) <= 8
+    parts = [values] if is_short else [values[:4], values[-2:]]
+    return ", ..., ".join(
+        ", ".join(safe_repr(tables.coordinate(value)) for value in part) for part in parts
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from funes._results import dataframes
 from funes._results.columns import Shape, Table
 from funes._sweeps import arguments
+from funes._warnings import safe_repr
 
 
 def to_pandas(memo: Any, rows: Iterable[dict[str, Any]]) -> Any:
@@ -39,7 +40,7 @@ def coordinate(kept: Any) -> Any:
     if type(kept) not in (arguments.Copy, arguments.Original):
         return kept
     value = arguments.load(kept)
-    return getattr(value, "__name__", None) or repr(value)
+    return getattr(value, "__name__", None) or safe_repr(value)
 
 
 def to_xarray(
@@ -80,7 +81,7 @@ def _array(
     data = _data(numpy, found, math.prod(shape))
     inner = data.shape[1:]
     dims = [*coordinates, *(f"{name}_dim_{number}" for number in range(len(inner)))]
-    return xarray.DataArray(data.reshape(*shape, *inner), coordinates, dims, name)
+    return xarray.DataArray(data.reshape((*shape, *inner)), coordinates, dims, name)
 
 
 def _labels(numpy: Any, labels: Sequence[Any]) -> Any:
