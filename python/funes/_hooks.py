@@ -129,6 +129,16 @@ class _Table:
 
         return last_name
 
+    def read_settings(self) -> Callable[[], tuple[Any, ...]]:
+        from funes._call.read_settings import read_settings
+
+        return read_settings
+
+    def project_folders(self) -> Callable[[Any], tuple[str, ...]]:
+        from funes._call.read_settings import project_folders
+
+        return project_folders
+
     # Rare methods of memorious functions.
 
     def explain(self) -> Callable[..., Explanation]:

@@ -36,13 +36,13 @@ def until(name):
     while not os.path.exists(name):
         time.sleep(0.002)
 
-@memorious
+@memorious(files="ignore")
 def work(x):
     note(f"ran-{x}")
     exec(Path("act").read_text())
     return threading.Lock() if os.path.exists("unstorable") else [x]
 
-@memorious
+@memorious(files="ignore")
 async def work_async(x):
     note(f"ran-{x}")
     while not os.path.exists("go"):

@@ -330,7 +330,7 @@ def test_unknown_footer_sections_are_skipped_and_copied_by_adopt(cache: Path) ->
     entry = only_entry(cache)
     name = Name("double", old.definition, entry.arguments)
     known = entries.read(name, entry.path.read_bytes())
-    unknown = ((b"read", b"files"), (b"zzzz", b""))
+    unknown = ((b"mode", b"files"), (b"zzzz", b""))
     later = entries.Entry(known.body, known.head, known.main, known.fast, unknown)
     entry.path.write_bytes(entries.write(name, later))
     old.cache_clear()

@@ -52,7 +52,7 @@ ENTRIES: list[tuple[str, Name, Entry, bytes | None]] = [
         Entry(
             BODY,
             Head(0.25, Buffered(INPUTS)),
-            unknown=((b"read", b"\x00" * 5), (b"runs", b""), (b"\xff\x00\xff\x00", b"?")),
+            unknown=((b"mode", b"\x00" * 5), (b"runs", b""), (b"\xff\x00\xff\x00", b"?")),
         ),
         b"a key",
     ),

@@ -40,7 +40,7 @@ def read_entry(memo: Memo[Any, Any], call: Call) -> tuple[Any] | None:
     """
     name, key = memo._function_name, (call.definition, call.arguments)
     try:
-        entry = memo._store.read(name, *key)
+        entry = memo._core.read(memo, *key, False)
     except DamagedEntryError as error:
         _set_aside(memo, key, error)
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from funes._code.third_party import is_a
 
 
-def _project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
+def project_of(namespace: dict[str, Any]) -> tuple[str, ...]:
     """Returns the folder from which the top-level package of a module is imported.
 
     Args:
@@ -50,7 +50,7 @@ def in_project(value: object, namespace: dict[str, Any]) -> tuple[str, ...] | No
     if type(value) is not str and not is_a(value, PurePath):
         return None
     text = str(value)
-    for folder in _project_of(namespace):
+    for folder in project_of(namespace):
         if text == folder or text.startswith(folder + os.sep):
             kind = "path" if is_a(value, Path) else type(value).__name__
             return kind, text[len(folder) + 1 :].replace(os.sep, "/")

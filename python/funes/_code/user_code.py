@@ -146,10 +146,11 @@ def _lies_with_libraries(filename: str) -> bool:
     parts = folder.split(os.sep)
     if "__pypackages__" in parts:
         return True
-    return any(folder == root or folder.startswith(root + os.sep) for root in _library_roots())
+    return any(folder == root or folder.startswith(root + os.sep) for root in library_roots())
 
 
-def _library_roots() -> frozenset[str]:
+def library_roots() -> frozenset[str]:
+    """Returns the folders of libraries, with links resolved."""
     # `sys.path` may grow while the program runs.
     return _standard_roots() | _roots_on(tuple(sys.path))
 

@@ -41,6 +41,7 @@ def memorious(
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
     large_argument: int = 1 << 20,
+    files: Literal["track", "ignore"] = "track",
     memory: int | None = None,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
@@ -60,6 +61,7 @@ def memorious(
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
     large_argument: int = 1 << 20,
+    files: Literal["track", "ignore"] = "track",
     memory: int | None = None,
 ) -> Any:
     """Caches the results of a function, on disk and permanently.
@@ -107,6 +109,8 @@ def memorious(
             only the owner can.
         large_argument: A size in bytes. An argument whose pickle is larger is stored only once for all calls that have
             it, in ``objects`` in the cache folder.
+        files: "track": the files that the function reads count. If their content has changed, the call is computed
+            again. "ignore": they do not count.
         memory: The maximum size in bytes of the results of this function in the memory cache; 0 for no memory cache. By
             default, all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
             ``"2G"``, ``"0"``).

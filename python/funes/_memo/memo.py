@@ -481,7 +481,7 @@ class Memo(Generic[P, R]):
 
     def _is_sound(self, definition: str, arguments: str) -> bool:
         try:
-            return self._store.read(self._function_name, definition, arguments) is not None
+            return self._core.read(self, definition, arguments, True) is not None
         except (DamagedEntryError, OSError):
             return False
 

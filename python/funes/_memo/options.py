@@ -53,6 +53,8 @@ class _Fields(NamedTuple):
     shared: bool = False
     #: A size in bytes. An argument with a larger pickle is stored once for all calls that have it.
     large_argument: int = 1 << 20
+    #: "track" if the files that the function reads count, "ignore" if they do not.
+    files: str = "track"
     #: The maximum size in bytes of the results in memory. None: the function shares the limit of
     #: the process.
     memory: int | None = None
@@ -171,6 +173,12 @@ def _verification(option: str, value: Any) -> str:
     return str(value)
 
 
+def _files(option: str, value: Any) -> str:
+    if value not in ("track", "ignore"):
+        raise ValueError(f'{option} must be "track" or "ignore", not {value!r}')
+    return str(value)
+
+
 def _dependencies(_option: str, value: Any) -> tuple[Any, ...]:
     several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not several:
@@ -197,5 +205,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "durability": _durability,
     "shared": _switch,
     "large_argument": _bytes,
+    "files": _files,
     "memory": _optional(_bytes),
 }

@@ -11,12 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from funes._funes import DAMAGED, EXTENSION, Listing, Store
+from funes._funes import DAMAGED, EXTENSION, Listing, Store, earlier_files
 
 #: The names of files that funes writes, see docs/format.md. They are deleted in this order, so that
 #: definition.json outlives the entries that it describes.
 _FILE_NAMES = (
-    re.compile(rf"[0-9a-f]{{40}}{re.escape(EXTENSION)}"),
+    re.compile(rf"[0-9a-f]{{40}}(-[0-9a-f]{{16}})?{re.escape(EXTENSION)}"),
     re.compile(r"\.tmp-.+"),
     re.compile(r"stats\.json"),
     re.compile(r"definition\.json"),
@@ -86,7 +86,7 @@ class StoredFile:
         return date(self._modified)
 
     def remove(self) -> bool:
-        """Deletes the file.
+        """Deletes the file, and those of earlier results of the same call.
 
         Returns:
             True if there was a regular file to delete.
@@ -95,6 +95,8 @@ class StoredFile:
             OSError: The file cannot be deleted, or is behind a link.
         """
         refuse_links(self._store, self._folder)
+        for earlier in earlier_files(self._path):
+            _remove_file(earlier)
         return _remove_file(self._path) is not None
 
     def __repr__(self) -> str:

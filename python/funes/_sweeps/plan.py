@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from funes._entries import reader
-from funes._funes import Listing, PointKeys
+from funes._funes import Listing, PointKeys, changed_keys
 from funes._sweeps.arguments import Arguments
 from funes._sweeps.points import Points
 from funes._warnings import safe_repr
@@ -166,6 +166,7 @@ class Plan:
             for number in range(known, self.keys.distinct):
                 if self.is_stored(number):
                     self.keys.set_state(number, STORED)
+            self._leave_out_changed(known)
         else:
             self.refresh()
 
@@ -175,6 +176,27 @@ class Plan:
         if folder is not None:
             with suppress(OSError):
                 self.keys.mark_listed(folder, MISSING, STORED)
+        self._leave_out_changed(0)
+
+    def _leave_out_changed(self, start: int) -> None:
+        """Makes keys missing again that have an entry of files with another content."""
+        for number in self._changed(start, STORED):
+            self.keys.set_state(number, MISSING)
+
+    def _changed(self, start: int, state: int | None) -> list[int]:
+        """Returns keys, from a number on, whose results are of files with another content.
+
+        Args:
+            start: The first number.
+            state: The state of the keys; None for all keys.
+        """
+        memo = self.memo
+        if memo._options.files == "ignore":
+            return []
+        with suppress(OSError):
+            about = memo._store, memo.__wrapped__, memo._function_name
+            return changed_keys(self.keys, *about, start, state)
+        return []
 
     def count_stored(self) -> int:
         """Returns how many distinct keys have an entry now."""
@@ -182,7 +204,7 @@ class Plan:
         if folder is None:
             return 0
         with suppress(OSError):
-            return self.keys.count_listed(folder)
+            return self.keys.count_listed(folder) - len(self._changed(0, None))
         return 0
 
     def arguments(self, number: int) -> Arguments:

@@ -50,6 +50,17 @@ impl FileStamp {
         Self { identity: [0; 2], size: metadata.len(), modified, changed: modified }
     }
 
+    /// Returns the inode number, which is zero on systems that do not provide it, and the size in
+    /// bytes.
+    pub fn inode_and_size(&self) -> [u64; 2] {
+        [self.identity[1], self.size]
+    }
+
+    /// Returns the modification time and the time of the last change, in nanoseconds since 1970.
+    pub fn times(&self) -> [i64; 2] {
+        [self.modified, self.changed]
+    }
+
     /// Returns whether both stamps are of the same file; true on systems without file identities.
     pub fn is_same_file(&self, other: &Self) -> bool {
         self.identity == other.identity

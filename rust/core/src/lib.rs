@@ -15,6 +15,7 @@ pub mod inline;
 pub mod lock;
 mod parallel;
 pub mod pickle;
+pub mod reads;
 pub mod store;
 pub mod tags;
 pub mod throttle;

@@ -120,7 +120,7 @@ fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
         let buffers = &[Span { offset: 1, length: 3 }];
         let fast = Pickle { bytes: b"fast.", buffers };
         let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
-        let content = Content { body: &[BODY], head: Some(head), fast: Some(fast) };
+        let content = Content { body: &[BODY], head: Some(head), fast: Some(fast), reads: None };
         assert!(place.store.write(&key(), &content, durable).unwrap());
 
         let ReadOutcome::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
@@ -525,4 +525,35 @@ mod unix {
             }
         }
     }
+}
+
+#[test]
+fn an_entry_whose_files_changed_becomes_an_earlier_one() {
+    use funes_core::reads::{Base, FileRead, FileState, Reads, ReadsName};
+
+    let place = Place::new();
+    let store = &place.store;
+    let of = |path: &str, earlier: &[ReadsName]| {
+        let file = FileRead { base: Base::AsOpened, path: path.into(), state: FileState::Absent };
+        Reads { files: vec![file], summary: None, earlier: earlier.to_vec() }
+    };
+    let write = |body: &[u8], reads: &Reads| {
+        let body = [body];
+        let content = Content { reads: Some(reads), ..Content::new(&body) };
+        assert!(store.write(&key(), &content, false).unwrap());
+    };
+    let first = of("a", &[]);
+    write(b"1.", &first);
+    assert_eq!(store.reads(&key()), Some(first.clone()));
+    assert!(!store.set_earlier(&key(), of("b", &[]).name()).unwrap());
+    assert!(store.set_earlier(&key(), first.name()).unwrap());
+    assert_eq!(store.reads(&key()), None);
+    let second = of("b", &[first.name()]);
+    write(b"2.", &second);
+    // It is no entry of a listing, and is read by its name.
+    assert_eq!(store.entries(&key().definition()).unwrap(), [key().arguments()]);
+    let ReadOutcome::Found(entry) = store.read_earlier(&key(), first.name()).unwrap() else { panic!("it was renamed") };
+    assert_eq!((entry.body(), entry.footer().reads()), (&b"1."[..], Some(&first)));
+    assert!(store.remove(&key()).unwrap());
+    assert!(matches!(store.read_earlier(&key(), first.name()).unwrap(), ReadOutcome::Absent));
 }

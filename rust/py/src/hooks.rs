@@ -78,6 +78,10 @@ hooks! {
     HAVE_SAME_STATES = "have_same_states";
     /// The name under which the program's main module could be imported, or None.
     MAIN_MODULE_NAME = "main_module_name";
+    /// The folders whose files do not count.
+    READ_SETTINGS = "read_settings";
+    /// The folders to which the paths of a function's files are relative.
+    PROJECT_FOLDERS = "project_folders";
     // Definitions.
     DESCRIBE = "describe";
     IS_CODE = "is_code";

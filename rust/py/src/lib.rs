@@ -9,10 +9,10 @@ mod flight;
 mod gil_cell;
 mod hash;
 mod hooks;
-#[cfg(Py_3_12)]
 mod interpreter;
 mod lazy;
 mod memory;
+mod reads;
 mod store;
 mod sweep;
 #[cfg(Py_GIL_DISABLED)]
@@ -53,13 +53,15 @@ mod _funes {
     #[pymodule_export]
     use crate::store::entry::Entry;
     #[pymodule_export]
-    use crate::store::handle::{Store, safe_name};
+    use crate::store::handle::{Store, earlier_files, safe_name};
     #[pymodule_export]
     use crate::store::listing::Listing;
     #[pymodule_export]
     use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
     #[pymodule_export]
     use crate::store::pickled_names::pickled_names;
+    #[pymodule_export]
+    use crate::sweep::changed_keys::changed_keys;
     #[pymodule_export]
     use crate::sweep::point_keys::PointKeys;
     #[pymodule_export]

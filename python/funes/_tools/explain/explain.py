@@ -66,6 +66,9 @@ def explain_miss(
         search: The limits of the comparison.
     """
     known = Explanation(memo.__qualname__, "never called", call.definition, call.arguments)
+    changed = _changed_file(memo, known)
+    if changed is not None:
+        return changed
     quarantined = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
     quarantined /= f"{call.arguments}.dill"
     if quarantined.exists():
@@ -96,6 +99,9 @@ def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
         entry = memo._store.read(*key)
         if entry is None:
             return None
+        changed = _changed_file(memo, known)
+        if changed is not None:
+            return changed
         codec.load_entry(entry.body, entry.fast)
     except DamagedEntryError as error:
         return known._replace(why="damaged", detail=str(error))
@@ -107,6 +113,23 @@ def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
     except Exception as error:
         return known._replace(why="unreadable", detail=one_line(error))
     return known._replace(why="disk")
+
+
+def _changed_file(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
+    """Explains a miss by a file that has changed; returns None if there is none, or an earlier result for it."""
+    try:
+        key = known.definition, known.arguments
+        changed = memo._core.changed_file(memo, *key)
+        if changed is None or memo._core.read(memo, *key, True) is not None:
+            return None
+    except (DamagedEntryError, OSError):
+        return None
+    path, is_missing = changed
+    return known._replace(
+        why="files",
+        path=Path(memo._store.path(memo._function_name, *key)),
+        detail=f"{path} {'is missing' if is_missing else 'has changed'}",
+    )
 
 
 def _nearest(

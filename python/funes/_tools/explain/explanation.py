@@ -16,6 +16,7 @@ Why = Literal[
     "never called",
     "definition",
     "arguments",
+    "files",
     "damaged",
     "foreign",
     "format",
@@ -47,6 +48,7 @@ class Explanation(NamedTuple):
     #: - ``"never called"``: the function has no results.
     #: - ``"definition"``: only other versions have results.
     #: - ``"arguments"``: this version was called with other arguments only.
+    #: - ``"files"``: a file that the function read has changed; `detail` names it.
     #: - ``"damaged"``: the entry differs from what was written.
     #: - ``"foreign"``: the entry is not signed with the signing key in use.
     #: - ``"format"``: the entry is in another version of the format.
@@ -134,6 +136,7 @@ class Explanation(NamedTuple):
             "never called": "not remembered: nothing is stored of this function",
             "definition": f"not remembered: its definition is another than that of {self.version}",
             "arguments": "not remembered: it was called with other arguments only",
+            "files": f"not remembered: the result in{where} is of a file with another content",
             "damaged": f"not remembered: the entry{where} is damaged",
             "foreign": f"not remembered: the entry{where} is not signed with the key in use",
             "format": f"not remembered: the entry{where} is in another version of the format",

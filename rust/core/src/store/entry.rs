@@ -11,6 +11,7 @@ use super::footer::{Footer, Head, Pickle, footer};
 use super::layout::Key;
 use super::trailer::{LENGTHS, MAGIC, Trailer};
 use crate::pickle::STOP;
+use crate::reads::Reads;
 
 /// The version of the file format. A reader refuses any other version with an error.
 pub const ENTRY_VERSION: u32 = 2;
@@ -40,12 +41,14 @@ pub struct Content<'a> {
     pub head: Option<Head<'a>>,
     /// The fast pickle of the same value, with its buffers out of band, which only funes reads.
     pub fast: Option<Pickle<'a>>,
+    /// The files that the computation read; none if it read no file.
+    pub reads: Option<&'a Reads>,
 }
 
 impl<'a> Content<'a> {
     /// Makes the content of a file with one pickle.
     pub fn new(body: &'a [&'a [u8]]) -> Self {
-        Self { body, head: None, fast: None }
+        Self { body, head: None, fast: None, reads: None }
     }
 
     /// Returns the reason why this content could not be read back, if there is one.
@@ -61,7 +64,7 @@ impl<'a> Content<'a> {
 
     /// Returns the bytes of the footer.
     pub(super) fn footer(&self) -> Vec<u8> {
-        footer(self.head, self.fast)
+        footer(self.head, self.fast, self.reads)
     }
 }
 
@@ -235,7 +238,7 @@ mod tests {
         let buffers = &[Span { offset: 0, length: 2 }, Span { offset: 5, length: 0 }];
         let inputs = Pickle { bytes: b"inputs.", buffers: &buffers[1..] };
         let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"named.", buffers: &[] }) };
-        Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"fast.", buffers }) }
+        Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"fast.", buffers }), reads: None }
     }
 
     /// Recomputes the checksum, as an attacker without a signing key would.
@@ -263,7 +266,8 @@ mod tests {
         let buffers = &[Span { offset: 1, length: 3 }];
         let inputs = Pickle { bytes: b"i.", buffers };
         let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"m.", buffers: &[] }) };
-        let file = sealed(&Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"f.", buffers }) });
+        let fast = Some(Pickle { bytes: b"f.", buffers });
+        let file = sealed(&Content { body: &[BODY], head: Some(head), fast, reads: None });
         let number = |number: u8| [number, 0, 0, 0, 0, 0, 0, 0];
         let table = [number(1), number(1), number(3)].concat();
         let footer = [

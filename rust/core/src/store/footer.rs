@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::entry::{Damage, Span};
 use super::trailer::number;
+use crate::reads::Reads;
 
 /// The tag of the head: the inputs and the run time.
 const HEAD: &[u8; 4] = b"head";
@@ -13,6 +14,9 @@ const MAIN: &[u8; 4] = b"main";
 
 /// The tag of the fast pickle.
 const FAST: &[u8; 4] = b"fast";
+
+/// The tag of the files that the computation read.
+const READ: &[u8; 4] = b"read";
 
 /// The length in bytes of a tag and a length field.
 const OPENING: usize = 4 + 8;
@@ -66,7 +70,7 @@ impl Pickle<'_> {
 }
 
 /// Returns the bytes of a footer with the given sections.
-pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>) -> Vec<u8> {
+pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>, reads: Option<&Reads>) -> Vec<u8> {
     let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), fast];
     let length = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
     let mut footer = Vec::with_capacity(length);
@@ -83,6 +87,12 @@ pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>) -> Vec<u8> {
             pickle.put(&mut footer);
         }
     }
+    if let Some(reads) = reads {
+        let content = reads.to_bytes();
+        footer.extend_from_slice(READ);
+        put(&mut footer, content.len());
+        footer.extend(content);
+    }
     footer
 }
 
@@ -97,6 +107,8 @@ pub struct Footer {
     head: Option<(f64, Part)>,
     main: Option<Part>,
     fast: Option<Part>,
+    /// Boxed, since most entries have none.
+    reads: Option<Box<Reads>>,
 }
 
 /// The position of a pickle in the footer, and the positions of its buffers in the file.
@@ -125,6 +137,10 @@ impl Footer {
                 }
                 MAIN => footer.main.replace(Part::of(&bytes, start..at, body)?).is_none(),
                 FAST => footer.fast.replace(Part::of(&bytes, start..at, body)?).is_none(),
+                READ => {
+                    let reads = Reads::from_bytes(&bytes[start..at]).ok_or(Damage::Sections)?;
+                    footer.reads.replace(Box::new(reads)).is_none()
+                }
                 // A section of a later version of funes.
                 _ => true,
             };
@@ -151,6 +167,11 @@ impl Footer {
     /// Returns the fast pickle, if there is one.
     pub fn fast(&self) -> Option<Pickle<'_>> {
         self.fast.as_ref().map(|part| self.pickle(part))
+    }
+
+    /// Returns the files that the computation read; none if it read no file.
+    pub fn reads(&self) -> Option<&Reads> {
+        self.reads.as_deref()
     }
 
     fn pickle<'a>(&'a self, part: &'a Part) -> Pickle<'a> {
@@ -199,15 +220,15 @@ mod tests {
     #[test]
     fn sections_are_read_as_they_were_written() {
         for (head, fast) in [(None, None), (SOME_HEAD, None), (None, SOME_FAST), (SOME_HEAD, SOME_FAST)] {
-            let found = read(&footer(head, fast)).unwrap();
+            let found = read(&footer(head, fast, None)).unwrap();
             assert_eq!((found.head(), found.fast()), (head, fast));
         }
     }
 
     #[test]
     fn unknown_sections_are_skipped_at_any_position() {
-        let known = [footer(SOME_HEAD, None), footer(None, SOME_FAST)];
-        for unknown in [section(*b"read", b""), section(*b"runs", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
+        let known = [footer(SOME_HEAD, None, None), footer(None, SOME_FAST, None)];
+        for unknown in [section(*b"mode", b""), section(*b"runs", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
             for place in 0..=known.len() {
                 let mut sections = known.to_vec();
                 sections.insert(place, unknown.clone());
@@ -224,10 +245,10 @@ mod tests {
 
     #[test]
     fn malformed_sections_are_damage() {
-        let sound = footer(SOME_HEAD, SOME_FAST);
+        let sound = footer(SOME_HEAD, SOME_FAST, None);
         let ends: Vec<usize> = (0..=sound.len()).filter(|&end| read(&sound[..end]).is_ok()).collect();
-        let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None).len();
-        assert_eq!(ends, [0, one, footer(SOME_HEAD, None).len(), sound.len()], "cut between sections only");
+        let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None, None).len();
+        assert_eq!(ends, [0, one, footer(SOME_HEAD, None, None).len(), sound.len()], "cut between sections only");
         for tag in [*b"head", *b"main", *b"fast"] {
             let prefix: &[u8] = if tag == *b"head" { &[0; 8] } else { b"" };
             let content = |rest: &[u8]| section(tag, &[prefix, rest].concat());
@@ -254,7 +275,7 @@ mod tests {
                 let buffers = [before, &[Span { offset, length }]].concat();
                 let inputs = Pickle { bytes: b".", buffers: &buffers };
                 let head = Head { seconds: 0.0, inputs, main: None };
-                for footer in [footer(None, Some(inputs)), footer(Some(head), None)] {
+                for footer in [footer(None, Some(inputs), None), footer(Some(head), None, None)] {
                     assert_eq!(read(&footer).err(), Some(Damage::Buffers), "{offset} {length}");
                 }
             }
@@ -263,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_footer_with_any_byte_changed_is_refused_or_read_within_its_bounds() {
-        let sound = footer(SOME_HEAD, SOME_FAST);
+        let sound = footer(SOME_HEAD, SOME_FAST, None);
         for index in 0..sound.len() {
             for change in 1..=255 {
                 let mut changed = sound.clone();

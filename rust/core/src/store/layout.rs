@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::HEX_LENGTH;
 use crate::error::{Error, Result};
+use crate::reads::ReadsName;
 
 /// The extension of an entry's file name. It says that `dill` can load the file.
 pub const EXTENSION: &str = ".dill";
@@ -126,9 +127,21 @@ impl<'a> Key<'a> {
         path
     }
 
+    /// Returns the file of an earlier entry, which was computed when files had another content.
+    pub(super) fn earlier_path(&self, root: &Path, name: ReadsName) -> PathBuf {
+        let mut path = self.definition.folder(root);
+        path.push(earlier_name(self.arguments, name));
+        path
+    }
+
     fn file_name(&self) -> String {
         [self.arguments, EXTENSION].concat()
     }
+}
+
+/// Returns the file name of an earlier entry.
+pub(super) fn earlier_name(arguments: &str, name: ReadsName) -> String {
+    format!("{arguments}-{}{EXTENSION}", name.to_hex())
 }
 
 /// Returns the argument digest in the file name of an entry; none for another file name.

@@ -158,7 +158,7 @@ mod tests {
         let buffers = &[Span { offset: 64, length: 128 }];
         let fast = Pickle { bytes: b"fast.", buffers };
         let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
-        let content = Content { body: &[&body], head: Some(head), fast: Some(fast) };
+        let content = Content { body: &[&body], head: Some(head), fast: Some(fast), reads: None };
         store.write(&key(), &content, false).unwrap();
         let path = store.path(&key());
         let whole = fs::read(&path).unwrap();

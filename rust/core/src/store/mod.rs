@@ -21,6 +21,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
+use crate::reads::{Reads, ReadsName};
 
 mod checksum;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use permissions::Access;
 pub use read::ReadOutcome;
 pub use verified::Verify;
 
+use files::Files as _;
 use read::ReadPolicy;
 
 /// A cache folder. Opening it does not access the disk; the first write creates it.
@@ -204,15 +206,49 @@ impl Store {
         Ok(first)
     }
 
+    /// Returns the files that the computation of an entry read, without verifying the entry; none if
+    /// it read no file, or if there is no entry.
+    pub fn reads(&self, key: &Key) -> Option<Reads> {
+        read::footer(&self.path(key))?.reads().cloned()
+    }
+
+    /// Reads and verifies an earlier entry of a key, see [`Store::set_earlier`].
+    pub fn read_earlier(&self, key: &Key, name: ReadsName) -> Result<ReadOutcome> {
+        let path = key.earlier_path(&self.root, name);
+        let policy = ReadPolicy { signing_key: self.signing_key.as_ref(), verify: self.verify, map: self.map };
+        read::read(&path, key, policy)
+    }
+
+    /// Returns what [`Store::reads`] returns, for an earlier entry.
+    pub fn earlier_reads(&self, key: &Key, name: ReadsName) -> Option<Reads> {
+        read::footer(&key.earlier_path(&self.root, name))?.reads().cloned()
+    }
+
+    /// Makes an entry an earlier one, so that another entry can be stored under its key. Returns
+    /// false if the entry is not the one that read the files `name`: another process has replaced
+    /// it.
+    pub fn set_earlier(&self, key: &Key, name: ReadsName) -> Result<bool> {
+        let path = self.path(key);
+        if self.reads(key).is_none_or(|reads| reads.name() != name) {
+            return Ok(false);
+        }
+        let moved = self.files().replace(&path, &key.earlier_path(&self.root, name));
+        Ok(remove::unless_absent(moved).context("rename", &path)?.is_some())
+    }
+
     /// Creates the folder of a definition's entries.
     pub fn prepare(&self, definition: &Definition) -> Result<()> {
         let folder = self.folder(definition);
         folders::create_with(&self.files(), &folder, &self.root).context("create the folder", &folder)
     }
 
-    /// Deletes an entry, damaged or not. Returns false if there is none.
+    /// Deletes an entry, damaged or not, and its earlier entries. Returns false if there is none.
     pub fn remove(&self, key: &Key) -> Result<bool> {
-        remove::remove(&self.files(), &self.path(key))
+        let path = self.path(key);
+        for earlier in earlier_paths(&path) {
+            remove::remove(&self.files(), &earlier)?;
+        }
+        remove::remove(&self.files(), &path)
     }
 
     /// Moves a damaged entry to the quarantine, the folder `damaged` beside the entries, and
@@ -237,4 +273,12 @@ impl Store {
     pub fn entries(&self, definition: &Definition) -> Result<Vec<String>> {
         listing::entries(&self.folder(definition))
     }
+}
+
+/// Returns the files of the earlier entries that the entry in a file names.
+pub fn earlier_paths(path: &Path) -> Vec<PathBuf> {
+    let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { return Vec::new() };
+    let earlier = read::footer(path).and_then(|footer| Some(footer.reads()?.earlier.clone()));
+    let name = |name: ReadsName| layout::earlier_name(stem, name);
+    earlier.into_iter().flatten().map(|each| path.with_file_name(name(each))).collect()
 }

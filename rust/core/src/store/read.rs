@@ -8,6 +8,7 @@ use std::path::Path;
 use super::checksum::SigningKey;
 use super::entry::{self, Damage, Entry, Fault};
 use super::filesystem;
+use super::footer::Footer;
 use super::layout::Key;
 use super::mapped::{self, MapFile};
 use super::open::{is_absence, open};
@@ -108,6 +109,18 @@ fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(Some(entry::open(key, policy.signing_key, policy.trusts(), bytes)))
+}
+
+/// Reads the footer of an entry without verifying it; none if there is no entry, or if it is damaged.
+pub(super) fn footer(path: &Path) -> Option<Footer> {
+    let file = open(path).ok()?;
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut end = [0; TRAILER];
+    pread::read_exact(&file, &mut end, metadata.len().checked_sub(TRAILER as u64)?).ok()?;
+    let parts = Trailer::of(&end).ok()?.parts(metadata.len()).ok()?;
+    let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
+    pread::read_exact(&file, &mut footer, parts.footer.start).ok()?;
+    Footer::of(footer, parts.body).ok()
 }
 
 impl ReadPolicy<'_> {

@@ -5,11 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use funes_core::reads::CheckedReads;
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString};
 
 use crate::call::call_args::CallArgs;
+use crate::call::files::{AcceptsForCall, Files};
 use crate::call::keyed_call::Call;
 use crate::call::keyed_call::{Encoded, normalise_seed};
 use crate::call::limits::{is_finalizing, is_stack_used_up};
@@ -45,6 +47,7 @@ pub(crate) struct Core {
     pub(super) durability: f64,
     /// Size in bytes above which an argument is stored apart.
     pub(super) large_argument: usize,
+    pub(super) files: Files,
     /// True for a coroutine function.
     #[pyo3(get)]
     pub(super) is_async: bool,
@@ -193,7 +196,8 @@ impl Core {
         }
         let Ok(store) = self.store(memo) else { return Ok(Recalled::NeedsPython) };
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
-        let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint)? {
+        let accepts = AcceptsForCall { core: self, memo, is_silent: false };
+        let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint, &accepts)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
@@ -201,7 +205,7 @@ impl Core {
         if self.memory.is_some()
             && let Some(result) = CachedValue::of(&found.output, found.body.as_ref())
         {
-            self.cache_value(memo, call, result, (found.seconds, found.is_drawn));
+            self.cache_value(memo, call, result, (found.seconds, found.is_drawn, found.reads));
         }
         Ok(Recalled::Output(found.output))
     }
@@ -224,9 +228,15 @@ impl Core {
 
     /// Keeps a value in memory.
     ///
-    /// `about`: the computation time in seconds, and whether the call drew from the global random
-    /// generators.
-    pub(super) fn cache_value(&self, memo: &Bound<'_, PyAny>, call: &Call, result: CachedValue, about: (f64, bool)) {
+    /// `about`: the computation time in seconds, whether the call drew from the global random
+    /// generators, and the files that it read.
+    pub(super) fn cache_value(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        call: &Call,
+        result: CachedValue,
+        about: (f64, bool, Option<Arc<CheckedReads>>),
+    ) {
         if let Some(memory) = &self.memory {
             let (current, encoded) = (call.current.get(), &call.encoded);
             let state = current.watch.state(|| self.folder(memo, current));

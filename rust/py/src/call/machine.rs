@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::call::core::Core;
+use crate::call::files::FilesOfCall;
 use crate::call::keyed_call::Call;
 use crate::call::quick_leaves;
 use crate::call::random_draws::GeneratorWords;
@@ -146,6 +147,7 @@ pub(crate) struct Machine {
     states_inside: Option<Py<PyAny>>,
     /// The number of the run for `changed_state`.
     run: Option<u64>,
+    files: FilesOfCall,
     started: Instant,
     ran: Option<Ran>,
     /// What to report: an error, or a text.
@@ -191,6 +193,7 @@ impl Machine {
             words: None,
             states_inside: None,
             run: None,
+            files: FilesOfCall::default(),
             started: Instant::now(),
             ran: None,
             reason,
@@ -369,7 +372,7 @@ impl Machine {
 impl Drop for Machine {
     /// Ends a call that was left by an error or an interrupt.
     fn drop(&mut self) {
-        if self.run.is_none() && self.flight.is_none() {
+        if self.run.is_none() && self.flight.is_none() && !self.files.are_recorded() {
             return;
         }
         // SAFETY: the interpreter drops objects in attached threads, and steps run in them.
@@ -378,6 +381,7 @@ impl Drop for Machine {
         if let Some(run) = self.run.take() {
             let _ = changed_state::ended(py, run);
         }
+        self.files.end(py);
         let _ = self.end(py, false);
         if let Some(raised) = raised {
             raised.restore(py);

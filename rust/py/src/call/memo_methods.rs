@@ -1,6 +1,7 @@
 //! The methods of a memorious function that Python code calls.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyTuple};
 
 use crate::call::core::Core;
+use crate::call::files::Files;
 use crate::call::keyed_call::Call;
 use crate::call::memo_definition::RequiredDefinition;
 use crate::call::signature::Signature;
@@ -20,6 +22,7 @@ use crate::hash::walk::ReadParts;
 use crate::lazy::{field, intern};
 use crate::memory::memory_cache::{MemoryCache, next_owner};
 use crate::memory::usage::Usage;
+use crate::store::entry::Entry;
 use crate::store::handle::Store;
 
 #[pymethods]
@@ -40,6 +43,7 @@ impl Core {
             shared: field(options, intern!(py, "shared"))?,
             durability: field(options, intern!(py, "durability"))?,
             large_argument: field(options, intern!(py, "large_argument"))?,
+            files: Files::of(options)?,
             signature,
             // CO_COROUTINE and CO_ITERABLE_COROUTINE.
             is_async: flags & 0x180 != 0,
@@ -96,7 +100,34 @@ impl Core {
         let Some(memory) = &self.memory else { return false };
         let Some(slot) = memory.peek(memo.py(), current.partition, &call.encoded) else { return false };
         let state = current.watch.state(|| self.folder(memo, current));
-        slot.seen.load(Ordering::Relaxed) == state || self.is_still_there(memo, current, &call.encoded, &slot, state)
+        let is_seen = slot.seen.load(Ordering::Relaxed) == state;
+        (is_seen || self.is_still_there(memo, current, &call.encoded, &slot, state))
+            && slot.reads.as_ref().is_none_or(|reads| self.accepts_in_memory(memo.py(), reads) == Some(true))
+    }
+
+    /// Reads the entry that a call with this key would use: an entry whose files are as they were, or
+    /// an earlier one. Returns None if there is none. Raises the same errors as `Store.read`.
+    ///
+    /// `is_silent`: nothing is reported, and the files do not count for a call around this one.
+    fn read(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        definition: &str,
+        arguments: &str,
+        is_silent: bool,
+    ) -> PyResult<Option<Entry>> {
+        self.read_entry(memo, (definition, arguments), is_silent)
+    }
+
+    /// Returns the path of the first file that has changed since the entry of a key was computed, and
+    /// whether it is missing; None if all files are as they were.
+    fn changed_file(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<(PathBuf, bool)>> {
+        self.find_changed_file(memo, (definition, arguments))
     }
 
     /// Lets the next call use no result in memory whose entry is gone by now. Otherwise this is noticed within a second.

@@ -87,7 +87,10 @@ impl Core {
         };
         let current = self.valid_definition(py)?;
         let output = self.recall_from_memory(memo, current.get(), encoded, None)?;
-        if keep && let Some(slot) = self.memory.as_ref()?.peek(py, current.get().partition, encoded) {
+        if keep
+            && let Some(slot) = self.memory.as_ref()?.peek(py, current.get().partition, encoded)
+            && slot.reads.is_none()
+        {
             self.tables.keep(&current, encoded, slot);
         }
         Some(output)
@@ -120,13 +123,14 @@ impl Core {
             if let Some(call_args) = scalars
                 && is_seen
                 && !slot.is_drawn
+                && slot.reads.is_none()
                 && let Some(defaults) = self.signature.defaults_used(self.function.bind(py), call_args)
             {
                 self.direct.keep(call_args, defaults, current.partition, slot);
             }
             match &slot.result {
                 _ if slot.is_drawn && random_draws::is_seeded() => Found::Drawn,
-                CachedValue::Shared(output) if is_seen => {
+                CachedValue::Shared(output) if is_seen && slot.reads.is_none() => {
                     self.counters.memory_hit(slot.seconds);
                     Found::Output(output.bind(py).clone())
                 }
@@ -141,6 +145,13 @@ impl Core {
         if slot.seen.load(Ordering::Relaxed) != state && !self.is_still_there(memo, current, encoded, &slot, state) {
             memory.forget(py, current.partition, encoded);
             return None;
+        }
+        if let Some(reads) = &slot.reads {
+            let is_accepted = self.accepts_in_memory(py, reads);
+            if is_accepted == Some(false) {
+                memory.forget(py, current.partition, encoded);
+            }
+            is_accepted.filter(|is_accepted| *is_accepted)?;
         }
         self.for_caller(py, &slot)
     }

@@ -4,6 +4,7 @@ pub(crate) mod async_call;
 pub(crate) mod call_args;
 pub(crate) mod core;
 pub(crate) mod fast_key;
+pub(crate) mod files;
 pub(crate) mod keyed_call;
 pub(crate) mod limits;
 pub(crate) mod machine;

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use funes_core::reads::CheckedReads;
 use pyo3::prelude::*;
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
@@ -65,6 +66,8 @@ pub(crate) struct Slot {
     pub(crate) seconds: f64,
     /// True if the result was drawn from the global random generators.
     pub(crate) is_drawn: bool,
+    /// The files that the computation read, if it read any. Each hit checks them.
+    pub(crate) reads: Option<Arc<CheckedReads>>,
     /// The state of the definition's folder when the entry was last seen on disk, see `FolderWatch`; [`WITHDRAWN`] if
     /// the result has left the memory cache.
     pub(crate) seen: AtomicU64,
@@ -121,7 +124,7 @@ impl MemoryCache {
         py: Python<'_>,
         (partition, arguments): (Partition, &[u8]),
         result: CachedValue,
-        (seconds, is_drawn): (f64, bool),
+        (seconds, is_drawn, reads): (f64, bool, Option<Arc<CheckedReads>>),
         seen: u64,
         (counters, table): (&Arc<Counters>, &Arc<DirectTable>),
     ) {
@@ -131,7 +134,7 @@ impl MemoryCache {
         }
         counters.held(size.cast_signed());
         let (counters, listed) = (counters.clone(), Listed::new(table));
-        let slot = Slot { result, seconds, is_drawn, seen: AtomicU64::new(seen), size, counters, listed };
+        let slot = Slot { result, seconds, is_drawn, reads, seen: AtomicU64::new(seen), size, counters, listed };
         let key = Key { partition, arguments: arguments.into() };
         // These results are dropped after the shard can be used again, since dropping a result may
         // run any code.

@@ -1,7 +1,9 @@
 //! Looks up entries on disk, and loads them without Python code if possible.
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use funes_core::reads::{CheckedReads, Reads};
 use funes_core::store::{self, Key, ReadOutcome};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -25,6 +27,9 @@ pub(crate) enum Recalled<'py> {
     Output(Bound<'py, PyAny>),
     /// There is no entry.
     Absent,
+    /// There is an entry that was computed when files had another content, and none for the files
+    /// as they are now.
+    Outdated(Box<Reads>),
     /// Python code must handle the entry: it is damaged, cannot be read now, or cannot be loaded.
     NeedsPython,
 }
@@ -37,6 +42,18 @@ pub(crate) struct Found<'py> {
     pub(crate) is_drawn: bool,
     /// The pickle of the entry, if it is small and the C unpickler alone can load it.
     pub(crate) body: Option<Bound<'py, PyBytes>>,
+    /// The files that the computation read, if it read any.
+    pub(crate) reads: Option<Arc<CheckedReads>>,
+}
+
+/// An entry whose files are as they were, and these files.
+type Accepted = (store::Entry, Option<Arc<CheckedReads>>);
+
+/// Decides whether the files of an entry are as they were.
+pub(crate) trait Accepts {
+    /// Returns whether the entry can be used. `is_earlier`: the entry is an earlier one, for which
+    /// another one was stored.
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, is_earlier: bool) -> PyResult<bool>;
 }
 
 /// Selects the cheapest way to look for an entry.
@@ -55,6 +72,7 @@ pub(crate) fn recall<'py>(
     (function, name): (&Bound<'py, PyAny>, &Bound<'py, PyString>),
     (definition, arguments): (&str, &str),
     hint: ReadHint,
+    accepts: &impl Accepts,
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let py = store.py();
     let name = name.to_string_lossy();
@@ -68,14 +86,43 @@ pub(crate) fn recall<'py>(
         ReadHint::Refresh => store.store.read_refreshed(&key),
     };
     match py.detach(read) {
-        Ok(ReadOutcome::Found(entry)) => load(py, function, entry),
+        Ok(ReadOutcome::Found(entry)) => match read_entry(py, store, &key, entry, accepts)? {
+            Ok((entry, reads)) => load(py, function, entry, reads),
+            Err(reads) => Ok(Err(Recalled::Outdated(reads))),
+        },
         Ok(ReadOutcome::Absent) => Ok(Err(Recalled::Absent)),
         Ok(ReadOutcome::Damaged(_)) | Err(_) => Ok(Err(Recalled::NeedsPython)),
     }
 }
 
-/// Looks for entries of a function and loads them, up to the first that is absent, or that Python
-/// code must handle, or whose result was drawn from the global random generators. Raises the same
+/// Returns an entry whose files are as they were: the given one, or else an earlier one. Returns the
+/// reads of the given one if there is none.
+pub(crate) fn read_entry(
+    py: Python<'_>,
+    store: &Store,
+    key: &Key,
+    entry: store::Entry,
+    accepts: &impl Accepts,
+) -> PyResult<Result<Accepted, Box<Reads>>> {
+    let Some(reads) = entry.footer().reads() else { return Ok(Ok((entry, None))) };
+    let reads = CheckedReads::new(reads.clone());
+    if accepts.accepts(py, &reads, false)? {
+        return Ok(Ok((entry, Some(Arc::new(reads)))));
+    }
+    let reads = reads.into_reads();
+    for name in reads.earlier.iter().rev() {
+        if let Ok(ReadOutcome::Found(earlier)) = py.detach(|| store.store.read_earlier(key, *name)) {
+            let then = CheckedReads::new(earlier.footer().reads().cloned().unwrap_or_default());
+            if accepts.accepts(py, &then, true)? {
+                return Ok(Ok((earlier, Some(Arc::new(then)))));
+            }
+        }
+    }
+    Ok(Err(Box::new(reads)))
+}
+
+/// Looks for entries of a function and loads them, up to the first that is absent, or whose files
+/// have changed, or that Python code must handle, or whose result was drawn from the global random generators. Raises the same
 /// errors as [`recall`]. Several threads read.
 ///
 /// Returns the results and the run times in seconds.
@@ -84,6 +131,7 @@ pub(crate) fn recall_all<'py>(
     (function, name): (&Bound<'py, PyAny>, &Bound<'py, PyString>),
     definition: &str,
     digests: &[String],
+    accepts: &impl Accepts,
 ) -> PyResult<Vec<(Bound<'py, PyAny>, f64)>> {
     static THREADS: Lazy<usize> = Lazy::new();
     let py = store.py();
@@ -95,7 +143,12 @@ pub(crate) fn recall_all<'py>(
     let entries = py.detach(|| store.store.read_ahead(&keys, threads, LARGE_BYTES));
     let mut loaded = Vec::with_capacity(entries.len());
     for entry in entries {
-        match load(py, function, entry)? {
+        if let Some(reads) = entry.footer().reads()
+            && !accepts.accepts(py, &CheckedReads::new(reads.clone()), false)?
+        {
+            break;
+        }
+        match load(py, function, entry, None)? {
             Ok(found) if !found.is_drawn => loaded.push((found.output, found.seconds)),
             _ => break,
         }
@@ -108,6 +161,7 @@ fn load<'py>(
     py: Python<'py>,
     function: &Bound<'py, PyAny>,
     entry: store::Entry,
+    reads: Option<Arc<CheckedReads>>,
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let plain = match entry.plain_body() {
         // Names of dill and of the program's own module need `funes._entries.pickler`.
@@ -141,7 +195,7 @@ fn load<'py>(
         }
         let (output, seconds) =
             (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
-        Ok(Ok(Found { output, seconds, is_drawn, body: plain.clone() }))
+        Ok(Ok(Found { output, seconds, is_drawn, body: plain.clone(), reads: reads.clone() }))
     });
     match found {
         Ok(found) => Ok(found),

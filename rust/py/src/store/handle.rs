@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use funes_core::error::Error;
+use funes_core::reads::Reads;
 use funes_core::store::{self, Access, Content, Definition, Head, Key, Pickle, ReadOutcome, SigningKey, Verify};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::import_exception;
@@ -122,8 +123,9 @@ impl Store {
     /// method has returned, which takes milliseconds instead of microseconds.
     ///
     /// Raises `OSError` if the entry could not be stored. At most empty folders are left behind.
+    /// If `like` is an entry of the same call, the new entry records the same files as read.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
-    #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false))]
+    #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false, like=None))]
     fn write(
         &self,
         py: Python<'_>,
@@ -134,10 +136,11 @@ impl Store {
         fast: Option<PickleParts<'_>>,
         head: Option<HeadParts<'_>>,
         durable: bool,
+        like: Option<&Bound<'_, Entry>>,
     ) -> PyResult<bool> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        self.put(py, &key, body, fast, head, durable)
+        self.put(py, &key, body, fast, (head, like.and_then(|like| like.get().footer.reads())), durable)
     }
 
     /// Stores an entry that was read under another key, byte for byte. Returns False if the new key
@@ -196,7 +199,7 @@ impl Store {
         durable: bool,
     ) -> PyResult<bool> {
         let key = Key::object(content).map_err(raised)?;
-        self.put(py, &key, body, fast, None, durable)
+        self.put(py, &key, body, fast, (None, None), durable)
     }
 
     /// Deletes an entry without verifying it. Returns False if there is none.
@@ -255,9 +258,13 @@ impl Store {
     }
 
     fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
+        self.found_entry(py, key)?.map(|entry| Entry::new(py, entry)).transpose()
+    }
+
+    pub(crate) fn found_entry(&self, py: Python<'_>, key: &Key) -> PyResult<Option<store::Entry>> {
         match py.detach(|| self.store.read(key)).map_err(raised)? {
             ReadOutcome::Absent => Ok(None),
-            ReadOutcome::Found(entry) => Entry::new(py, entry).map(Some),
+            ReadOutcome::Found(entry) => Ok(Some(entry)),
             ReadOutcome::Damaged(damage) => {
                 let path = self.store.path(key);
                 let message = format!("{} is damaged: {damage}", path.display());
@@ -272,7 +279,7 @@ impl Store {
         key: &Key,
         body: &Bound<'_, PyAny>,
         fast: Option<PickleParts<'_>>,
-        head: Option<HeadParts<'_>>,
+        (head, reads): (Option<HeadParts<'_>>, Option<&Reads>),
         durable: bool,
     ) -> PyResult<bool> {
         let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
@@ -287,7 +294,7 @@ impl Store {
             inputs: pickle(inputs),
             main: main.as_ref().map(pickle),
         });
-        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle) };
+        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle), reads };
         py.detach(|| self.store.write(key, &content, durable)).map_err(raised)
     }
 }
@@ -302,6 +309,14 @@ pub(crate) type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>
 fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
     let buffers = spans.as_ref().map_or(&[][..], |spans| &spans.get().spans);
     Pickle { bytes: bytes.as_bytes(), buffers }
+}
+
+/// Returns the files of earlier entries that the entry in a file names. They were computed when files
+/// that the function reads had another content.
+#[pyfunction]
+#[pyo3(signature = (path, /))]
+pub(crate) fn earlier_files(path: PathBuf) -> Vec<OsString> {
+    store::earlier_paths(&path).into_iter().map(OsString::from).collect()
 }
 
 /// Returns the name of the folder of a function.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::call::core::Core;
+use crate::call::files::AcceptsUnchanged;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::counters::Counters;
 use crate::memory::usage::Usage;
@@ -200,7 +201,8 @@ impl PointKeys {
             }
             (table.definition.clone(), hex(&table.keys[number as usize]))
         };
-        let Ok(found) = recall(store, (function, name), (&definition, &arguments), ReadHint::ExpectHit)? else {
+        let (key, accepts) = ((&*definition, &*arguments), AcceptsUnchanged::new(function));
+        let Ok(found) = recall(store, (function, name), key, ReadHint::ExpectHit, &accepts)? else {
             return Ok(None);
         };
         self.hits(store, name, &definition).disk_hit(found.seconds);
@@ -227,7 +229,9 @@ impl PointKeys {
             (table.definition.clone(), numbers.map(|number| hex(&table.keys[number as usize])).collect::<Vec<_>>())
         };
         let outputs = PyList::empty(store.py());
-        for (output, seconds) in recall_all(store, (function, name), &definition, &digests)? {
+        for (output, seconds) in
+            recall_all(store, (function, name), &definition, &digests, &AcceptsUnchanged::new(function))?
+        {
             self.hits(store, name, &definition).disk_hit(seconds);
             outputs.append(output)?;
         }
@@ -347,6 +351,15 @@ impl PointKeys {
             (counters, usage)
         });
         counters
+    }
+
+    /// Returns the definition digest, and numbers and argument digests of the keys that are in a
+    /// state (none: in any), from the number `start` on.
+    pub(super) fn digests_in(&self, start: usize, state: Option<u8>) -> (String, Vec<(usize, String)>) {
+        let table = self.table();
+        let numbers =
+            (start..table.keys.len()).filter(|&number| state.is_none_or(|state| table.states[number] == state));
+        (table.definition.clone(), numbers.map(|number| (number, hex(&table.keys[number]))).collect())
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

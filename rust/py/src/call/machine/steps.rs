@@ -1,7 +1,9 @@
 //! Implements the states of a call that take more than a few lines.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use funes_core::reads::CheckedReads;
 use funes_core::store::Key;
 use pyo3::exceptions::{PyException, PyOSError, PyRecursionError};
 use pyo3::prelude::*;
@@ -22,7 +24,10 @@ impl Machine {
     /// Looks for the result. `answer`: the result that the leaf has found, as `(output,)`, or None.
     pub(super) fn look<'py>(&mut self, py: Python<'py>, answer: Option<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
         let recalled = match answer {
-            None => self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?,
+            None => {
+                let recalled = self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?;
+                self.files.look(recalled)
+            }
             Some(found) => match found.cast::<PyTuple>() {
                 Ok(found) => Recalled::Output(found.get_item(0)?),
                 Err(_) => Recalled::Absent,
@@ -35,7 +40,7 @@ impl Machine {
             }
             Recalled::NeedsPython => return ask(py, &hooks::READ_ENTRY, (&self.memo, &self.call)),
             Recalled::Absent if self.state == State::Reload => return Ok(self.done(py)),
-            Recalled::Absent => self.call().note_missed(true),
+            Recalled::Absent | Recalled::Outdated(_) => self.call().note_missed(true),
         }
         self.has_looked = true;
         match &self.flight {
@@ -123,12 +128,16 @@ impl Machine {
             if !definitions.is_empty() {
                 self.run = Some(changed_state::begun(py, &callable, definitions, !core.is_async));
             }
+            if self.call.is_some() {
+                self.files.begin(py, core)?;
+            }
             self.started = Instant::now();
             let Some(seed) = &self.seed else { return Ok(Step::Run(Request { callable, args, kwargs })) };
             let hook = if core.is_async { &hooks::RUN_SEEDED_IN_TASK } else { &hooks::RUN_SEEDED };
             return ask(py, hook, (&self.memo, &self.call, seed, (callable, args, kwargs)));
         };
         let mut seconds = self.started.elapsed().as_secs_f64();
+        self.files.end(py);
         let noted = self.run.take().map_or(Ok(()), |run| changed_state::ended(py, run));
         let (mut output, mut problem) = (returned?, None);
         if self.seed.is_some() {
@@ -180,8 +189,9 @@ impl Machine {
     /// shares_memory)`.
     pub(super) fn store<'py>(&mut self, py: Python<'py>, dumped: Option<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
         type Dumped<'py> = (Bound<'py, PyAny>, Option<PickleParts<'py>>, HeadParts<'py>);
-        let (core, call, memo) = (self.core.get(), self.call(), self.memo.bind(py));
-        let Ran { output, seconds, is_drawn, .. } = self.ran();
+        let Self { files, call: Some(call), ran: Some(ran), .. } = self else { return Ok(self.done(py)) };
+        let (core, call, memo) = (self.core.get(), call.get(), self.memo.bind(py));
+        let Ran { output, seconds, is_drawn, .. } = ran;
         let (output, seconds, is_drawn) = (output.bind(py), *seconds, *is_drawn);
         let is_durable = seconds >= core.durability;
         let (shares_memory, cached, (body, fast, head));
@@ -205,9 +215,11 @@ impl Machine {
         let (store, name) = (core.store(memo)?, core.name(py)?);
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
-        store.get().put(py, &key, &body, fast, Some(head), is_durable)?;
+        let reads = files.store(memo, core, call, seconds)?;
+        store.get().put(py, &key, &body, fast, (Some(head), reads.as_ref()), is_durable)?;
         if let Some(cached) = cached {
-            core.cache_value(memo, call, cached, (seconds, is_drawn));
+            let reads = reads.map(|reads| Arc::new(CheckedReads::new(reads)));
+            core.cache_value(memo, call, cached, (seconds, is_drawn, reads));
         }
         let ran = self.ran.as_mut().expect("the function has run");
         (ran.shares_memory, ran.is_stored) = (shares_memory, true);

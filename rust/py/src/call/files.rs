@@ -1,0 +1,292 @@
+//! The files that a call reads: recorded while it computes, and compared at each hit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use funes_core::file_stamp::FileStamp;
+use funes_core::reads::{CheckedReads, FileRead, Opened, Reads, Verdict, note};
+use funes_core::store::Key;
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+use crate::call::core::Core;
+use crate::call::keyed_call::Call;
+use crate::hooks;
+use crate::lazy::{Lazy, field, intern};
+use crate::reads::recording::{Recording, Running, current};
+use crate::store::disk_hit::{Accepts, Recalled, read_entry};
+use crate::store::entry::Entry;
+use crate::store::error::raised;
+
+import_exception!(funes.errors, FunesError);
+
+/// How a function treats the files that it reads.
+pub(crate) struct Files {
+    /// False if they do not count.
+    are_tracked: bool,
+    /// True if a missing file makes a hit a miss.
+    is_strict: bool,
+    /// The folder from which the function's module is imported: as its path is spelled, and with
+    /// links resolved. Empty if the module has no file.
+    project: Lazy<Vec<PathBuf>>,
+    /// True once a missing file has been reported.
+    has_reported_missing: AtomicBool,
+}
+
+/// The files of one call.
+#[derive(Default)]
+pub(super) struct FilesOfCall {
+    /// Set while the function runs.
+    running: Option<Running>,
+    /// Set after it has run.
+    recording: Option<Arc<Recording>>,
+    /// The reads of the entry on disk, if its files have changed.
+    outdated: Option<Reads>,
+}
+
+impl Files {
+    /// Reads the options of a function.
+    pub(super) fn of(options: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = options.py();
+        let option: String = field(options, intern!(py, "files"))?;
+        Ok(Self {
+            are_tracked: option != "ignore",
+            is_strict: field(options, intern!(py, "strict"))?,
+            project: Lazy::new(),
+            has_reported_missing: AtomicBool::new(false),
+        })
+    }
+}
+
+/// Returns the folders to which the paths of a function's files are relative; none without a file.
+pub(crate) fn project_of(function: &Bound<'_, PyAny>) -> Vec<PathBuf> {
+    let ask = || hooks::PROJECT_FOLDERS.get(function.py())?.call1((function,))?.extract();
+    ask().unwrap_or_default()
+}
+
+/// Adds the files of a hit to the recordings of the calls within which it happened.
+fn pass_on(py: Python<'_>, reads: &CheckedReads, project: Option<&Path>) {
+    let recordings = current(py);
+    if recordings.is_empty() {
+        return;
+    }
+    let opened: Vec<_> = reads.reads().files.iter().map(|file| opened_now(file, project)).collect();
+    for recording in recordings {
+        recording.add(&opened);
+    }
+}
+
+fn opened_now(file: &FileRead, project: Option<&Path>) -> Opened {
+    let path = file.resolve(project);
+    let stamp = std::fs::metadata(&path).ok().map(|metadata| FileStamp::of(&metadata));
+    Opened { path, stamp }
+}
+
+/// Accepts entries whose files are all as they were, for code that has no function at hand.
+pub(crate) struct AcceptsUnchanged(Vec<PathBuf>);
+
+impl AcceptsUnchanged {
+    pub(crate) fn new(function: &Bound<'_, PyAny>) -> Self {
+        Self(project_of(function))
+    }
+}
+
+impl Accepts for AcceptsUnchanged {
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: bool) -> PyResult<bool> {
+        let project = self.0.first().map(PathBuf::as_path);
+        let holds = py.detach(|| reads.check(project)) == Verdict::Holds;
+        if holds {
+            pass_on(py, reads, project);
+        }
+        Ok(holds)
+    }
+}
+
+/// Accepts the entries that a call of a function may use.
+pub(super) struct AcceptsForCall<'a, 'py> {
+    pub(super) core: &'a Core,
+    pub(super) memo: &'a Bound<'py, PyAny>,
+    /// True for a look at the cache that reports nothing.
+    pub(super) is_silent: bool,
+}
+
+impl Accepts for AcceptsForCall<'_, '_> {
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, is_earlier: bool) -> PyResult<bool> {
+        let Self { core, memo, is_silent } = self;
+        let files = &core.files;
+        if !files.are_tracked {
+            return Ok(!is_earlier);
+        }
+        let project = core.project(py);
+        let verdict = py.detach(|| reads.check(project));
+        let accepted = match verdict {
+            Verdict::Holds => true,
+            Verdict::Missing(_) if *is_silent => !files.is_strict && !is_earlier,
+            Verdict::Missing(file) if !files.is_strict && !is_earlier => {
+                let path = file.resolve(project);
+                let text = format!(
+                    "the file {} is missing, which the function read; the stored result was returned",
+                    path.display()
+                );
+                memo.call_method1(intern!(py, "_warn_once"), ("missing file", text))?;
+                files.has_reported_missing.store(true, Ordering::Relaxed);
+                true
+            }
+            Verdict::Missing(_) | Verdict::Changed(_) => false,
+        };
+        if accepted && !*is_silent {
+            pass_on(py, reads, project);
+        }
+        Ok(accepted)
+    }
+}
+
+impl Core {
+    fn project(&self, py: Python<'_>) -> Option<&Path> {
+        let project = self.files.project.get_or_init(py, || project_of(self.function.bind(py)));
+        project.first().map(PathBuf::as_path)
+    }
+
+    /// Returns whether a result in memory may be returned; `None` if the entry on disk decides.
+    #[cold]
+    pub(super) fn accepts_in_memory(&self, py: Python<'_>, reads: &CheckedReads) -> Option<bool> {
+        let files = &self.files;
+        if !files.are_tracked {
+            return Some(true);
+        }
+        let project = self.project(py);
+        match py.detach(|| reads.check(project)) {
+            Verdict::Changed(_) => return Some(false),
+            Verdict::Missing(_) if files.is_strict || !files.has_reported_missing.load(Ordering::Relaxed) => {
+                return None;
+            }
+            Verdict::Holds | Verdict::Missing(_) => {}
+        }
+        pass_on(py, reads, project);
+        Some(true)
+    }
+
+    /// Notes what the run of a call has read. Raises an error if a file changed meanwhile.
+    fn note_files(&self, py: Python<'_>, recording: &Recording, seconds: f64, root: &Path) -> PyResult<Option<Reads>> {
+        let mut opened = recording.take_opened();
+        // The files of the cache are no inputs.
+        opened.retain(|each| !each.path.starts_with(root));
+        if opened.is_empty() {
+            return Ok(None);
+        }
+        let _ = self.project(py);
+        let project = self.files.project.get().map_or(&[][..], Vec::as_slice);
+        let noted = py.detach(|| note(&opened, seconds, project));
+        noted.map(Some).map_err(|changed| {
+            FunesError::new_err(format!("{changed}, so that it is not known which content the result belongs to"))
+        })
+    }
+}
+
+impl Core {
+    /// Reads the entry that a call would use, see `Core.read`.
+    pub(super) fn read_entry(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        (definition, arguments): (&str, &str),
+        is_silent: bool,
+    ) -> PyResult<Option<Entry>> {
+        let py = memo.py();
+        let (store, name) = (self.store(memo)?, self.name(py)?);
+        let name = name.bind(py).to_string_lossy();
+        let key = Key::new(&name, definition, arguments).map_err(raised)?;
+        let Some(entry) = store.get().found_entry(py, &key)? else { return Ok(None) };
+        let accepts = AcceptsForCall { core: self, memo, is_silent };
+        match read_entry(py, store.get(), &key, entry, &accepts)? {
+            Ok((entry, _)) => Entry::new(py, entry).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Returns the first file that has changed, see `Core.changed_file`.
+    pub(super) fn find_changed_file(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        (definition, arguments): (&str, &str),
+    ) -> PyResult<Option<(PathBuf, bool)>> {
+        let py = memo.py();
+        let (store, name) = (self.store(memo)?, self.name(py)?);
+        let name = name.bind(py).to_string_lossy();
+        let key = Key::new(&name, definition, arguments).map_err(raised)?;
+        let Some(reads) = store.get().store.reads(&key).filter(|_| self.files.are_tracked) else { return Ok(None) };
+        let (reads, project) = (CheckedReads::new(reads), self.project(py));
+        Ok(match py.detach(|| reads.check(project)) {
+            Verdict::Holds => None,
+            Verdict::Missing(file) => Some((file.resolve(project), true)),
+            Verdict::Changed(file) => Some((file.resolve(project), false)),
+        })
+    }
+}
+
+impl FilesOfCall {
+    /// Begins to record the files that the function reads.
+    pub(super) fn begin(&mut self, py: Python<'_>, core: &Core) -> PyResult<()> {
+        self.running = Some(Running::begin(py, !core.files.are_tracked)?);
+        Ok(())
+    }
+
+    /// Ends the recording.
+    pub(super) fn end(&mut self, py: Python<'_>) {
+        if let Some(running) = self.running.take() {
+            self.recording = Some(running.end(py));
+        }
+    }
+
+    /// Returns whether the function runs.
+    pub(super) fn are_recorded(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Notes the result of a lookup. An entry whose files have changed is absent.
+    pub(super) fn look<'py>(&mut self, recalled: Recalled<'py>) -> Recalled<'py> {
+        match recalled {
+            Recalled::Outdated(reads) => {
+                self.outdated = Some(*reads);
+                Recalled::Absent
+            }
+            other => other,
+        }
+    }
+
+    /// Returns what the entry to store records, and makes an outdated entry an earlier one.
+    pub(super) fn store(
+        &mut self,
+        memo: &Bound<'_, PyAny>,
+        core: &Core,
+        call: &Call,
+        seconds: f64,
+    ) -> PyResult<Option<Reads>> {
+        let py = memo.py();
+        let store = core.store(memo)?;
+        let recording = self.recording.take();
+        let noted = recording.map(|recording| core.note_files(py, &recording, seconds, store.get().store.root()));
+        let mut reads = noted.transpose()?.flatten();
+        if let Some(reads) = reads.as_ref().filter(|reads| reads.summary.is_some()) {
+            let text = format!(
+                "it read {} files, of which only sizes and times are compared at a hit; pass files=\"ignore\" if they never \
+                 change",
+                reads.files.len()
+            );
+            memo.call_method1(intern!(py, "_warn_once"), ("many files", text))?;
+        }
+        if let Some(outdated) = self.outdated.take() {
+            let name = core.name(py)?;
+            let name = name.bind(py).to_string_lossy();
+            let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
+            let before = outdated.name();
+            if py.detach(|| store.get().store.set_earlier(&key, before)).map_err(raised)? {
+                let earlier = &mut reads.get_or_insert_default().earlier;
+                *earlier = outdated.earlier;
+                earlier.retain(|each| *each != before);
+                earlier.push(before);
+            }
+        }
+        Ok(reads)
+    }
+}

@@ -1,0 +1,10 @@
+//! Records the files that a function reads.
+//!
+//! An audit hook (PEP 578) sees the files that Python code opens. A recording gets those of one
+//! call: of its thread or task, by a context variable, and of the threads that these start.
+
+pub(crate) mod audit;
+mod origin;
+pub(crate) mod recording;
+mod settings;
+mod threads;

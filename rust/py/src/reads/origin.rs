@@ -1,0 +1,56 @@
+//! Tells code that computes from code that imports, shows source lines, or belongs to funes.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::lazy::intern;
+use crate::reads::settings::Settings;
+
+/// The number of frames that are looked at.
+const MAX_FRAMES: usize = 64;
+
+/// Returns whether the running code opens files that are no inputs of a call: an import, a module
+/// that shows source lines, or funes itself.
+///
+/// Looks at the frames of the standard library, up to the first other one.
+pub(super) fn is_internal(py: Python<'_>, settings: &Settings) -> bool {
+    // SAFETY: returns a borrowed reference to the running frame, or null without one.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    for _ in 0..MAX_FRAMES {
+        let Some(present) = frame else { return false };
+        let Some(name) = file_name(py, &present) else { return false };
+        let Ok(name) = name.to_str() else { return false };
+        if name.starts_with(&settings.own) || name.starts_with("<frozen importlib") {
+            return true;
+        }
+        let Some(folder) = settings.standard.iter().find(|folder| name.starts_with(folder.as_str())) else {
+            if name.starts_with("<frozen") {
+                frame = back(py, &present);
+                continue;
+            }
+            return false;
+        };
+        let rest = &name[folder.len()..];
+        if rest.starts_with("linecache.") {
+            return true;
+        }
+        // Installed packages may be below the folder of the standard library.
+        if rest.starts_with("site-packages") || rest.starts_with("dist-packages") {
+            return false;
+        }
+        frame = back(py, &present);
+    }
+    false
+}
+
+fn file_name<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
+    // SAFETY: the object is a frame, whose code is an owned reference.
+    let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame.as_ptr().cast()).cast()) };
+    code?.getattr(intern!(py, "co_filename")).ok()?.cast_into().ok()
+}
+
+fn back<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: the object is a frame. The result is an owned reference, or null for the last frame.
+    unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.as_ptr().cast()).cast()) }
+}
