@@ -84,7 +84,11 @@ def test_forked_child_counts_only_its_own_hits(cache: Path, run_python: RunPytho
     assert found.hits == 2 + 1 + 1
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+# Without those that joblib and loky add to a process that imports them.
+METHODS = {"fork", "spawn", "forkserver"} & set(multiprocessing.get_all_start_methods())
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_pool_workers_count_with_every_start_method(
     method: str, cache: Path, run_python: RunPython
 ) -> None:

@@ -13,7 +13,12 @@ import pytest
 def dask_client(workers: int) -> Iterator[Any]:
     """Starts a cluster with so many workers of one thread; skips the test if Dask is missing."""
     distributed = pytest.importorskip("distributed")
+    import dask
+
     with (
+        # Otherwise the cluster gives a worker up for good that is starting again 15 s after one of
+        # its deaths, and has no worker any more.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

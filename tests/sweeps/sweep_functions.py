@@ -60,7 +60,7 @@ def fails_at(x: int, bad: tuple[int, ...], log: str | None = None) -> int:
     return x
 
 
-@memorious(ignore="log")
+@memorious(ignore="log", files="ignore")
 def fails_first(x: int, log: str | None = None) -> int:
     """Fails at the first attempt, as far as the log knows."""
     done = Path(str(log)).read_text().split() if Path(str(log)).exists() else []

@@ -63,7 +63,7 @@ def test_group_with_a_member_that_cannot_be_pickled(executor: Any) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["raise", "collect"])
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, BaseException])
 def test_what_is_no_exception_ends_the_sweep(
     executor: Any, on_error: Any, kind: type[BaseException]
 ) -> None:

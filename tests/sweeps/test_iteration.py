@@ -161,7 +161,7 @@ def test_break_out_of_async_for_and_for_leave_what_runs(
 def test_cancelled_task_cancels_its_coroutines_and_a_later_loop_goes_on(
     log: str, lines: Lines
 ) -> None:
-    @memorious(ignore="log")
+    @memorious(ignore="log", files="ignore")
     async def slow(x: int, log: str) -> int:
         note(log, x)
         await asyncio.sleep(0.01 if x < 2 or len(lines()) > 4 else 60)

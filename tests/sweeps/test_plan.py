@@ -73,7 +73,7 @@ def test_values_without_a_text_are_shown_by_their_type() -> None:
         return value.x
 
     points = grid(value=[WithoutText(0), WithoutText(1)])
-    assert repr(points) == "grid(value=<list>): 2 points"
+    assert repr(points) == "grid(value=<list that cannot be shown>): 2 points"
     sweep = read.map(points, on_error="collect")
     assert "&lt;WithoutText that" in sweep._repr_html_()
     with pytest.warns(funes.CacheWarning, match=r"points\[1\] = <dict that .*>: ValueError"):
