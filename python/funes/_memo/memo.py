@@ -415,6 +415,18 @@ class Memo(Generic[P, R]):
         text = f"{text}; it counts by its type only"
         self._degrade(text, text, UnhashableArgumentError(text))
 
+    def _warn_of_readers(self) -> None:
+        """Warns of libraries that open files without Python, once."""
+        from funes._call.unseen_readers import find_readers
+
+        readers = find_readers(self._core.graph(self))
+        if readers:
+            self._warn_once(
+                "readers",
+                f"the files that {', '.join(readers)} reads are not seen: name them with depends_on=, or pass"
+                ' files="ignore" if they never change',
+            )
+
     # Entries
 
     @property

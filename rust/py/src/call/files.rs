@@ -30,6 +30,8 @@ pub(crate) struct Files {
     /// The folder from which the function's module is imported: as its path is spelled, and with
     /// links resolved. Empty if the module has no file.
     project: Lazy<Vec<PathBuf>>,
+    /// True once calls of libraries that open files without Python were looked for.
+    has_looked_for_readers: AtomicBool,
     /// True once a missing file has been reported.
     has_reported_missing: AtomicBool,
 }
@@ -54,6 +56,7 @@ impl Files {
             are_tracked: option != "ignore",
             is_strict: field(options, intern!(py, "strict"))?,
             project: Lazy::new(),
+            has_looked_for_readers: AtomicBool::new(false),
             has_reported_missing: AtomicBool::new(false),
         })
     }
@@ -264,7 +267,15 @@ impl FilesOfCall {
     ) -> PyResult<Option<Reads>> {
         let py = memo.py();
         let store = core.store(memo)?;
+        if core.files.are_tracked && !core.files.has_looked_for_readers.swap(true, Ordering::Relaxed) {
+            memo.call_method0(intern!(py, "_warn_of_readers"))?;
+        }
         let recording = self.recording.take();
+        for (unseen, place) in recording.iter().flat_map(|recording| recording.take_reports()) {
+            let (kind, text) = unseen.texts();
+            let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+            memo.call_method1(intern!(py, "_warn_once"), (kind, format!("it{place} {text}")))?;
+        }
         let noted = recording.map(|recording| core.note_files(py, &recording, seconds, store.get().store.root()));
         let mut reads = noted.transpose()?.flatten();
         if let Some(reads) = reads.as_ref().filter(|reads| reads.summary.is_some()) {

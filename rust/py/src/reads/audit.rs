@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::interpreter::PySys_AddAuditHook;
-use crate::reads::origin::is_internal;
-use crate::reads::recording::{Recording, are_any, current, leave_folder};
+use crate::reads::origin::{is_cleanup, is_internal, is_of_user, place};
+use crate::reads::recording::{Recording, Unseen, are_any, current, leave_folder};
 use crate::reads::settings::Settings;
 use crate::reads::threads;
 
@@ -30,6 +30,10 @@ enum Event {
     ChangeFolder,
     StartThread,
     StartProcess,
+    Connect,
+    ResolveName,
+    List,
+    CallLibrary,
 }
 
 /// Registers the hook, once. It cannot be removed.
@@ -66,6 +70,10 @@ unsafe extern "C" fn hook(event: *const c_char, args: *mut ffi::PyObject, _: *mu
         b"subprocess.Popen" | b"os.system" | b"os.posix_spawn" | b"os.spawn" | b"os.fork" | b"os.forkpty" => {
             Event::StartProcess
         }
+        b"socket.connect" => Event::Connect,
+        b"socket.getaddrinfo" => Event::ResolveName,
+        b"os.listdir" | b"os.scandir" => Event::List,
+        b"ctypes.dlopen" | b"ctypes.dlsym" => Event::CallLibrary,
         _ => return 0,
     };
     // SAFETY: the interpreter calls hooks in attached threads, and passes a tuple. Only the
@@ -106,7 +114,15 @@ fn record(py: Python<'_>, event: Event, args: &Bound<'_, PyTuple>, settings: &Se
     if recordings.is_empty() || is_internal(py, settings) {
         return Ok(());
     }
-    let path = if event == Event::StartProcess { None } else { path_of(&first()?) };
+    if let Some(unseen) = unseen(event, args, settings)? {
+        for recording in &recordings {
+            if event != Event::List || !path_of(&first()?).is_some_and(|path| recording.is_product(&path)) {
+                recording.report(unseen, || place(py, settings));
+            }
+        }
+    }
+    let has_path = !matches!(event, Event::StartProcess | Event::Connect | Event::ResolveName | Event::CallLibrary);
+    let path = if has_path { path_of(&first()?) } else { None };
     for recording in &recordings {
         match (event, &path) {
             (Event::Open, Some(path)) => open(py, recording, path, args.get_item(2)?.extract()?, settings),
@@ -121,6 +137,31 @@ fn record(py: Python<'_>, event: Event, args: &Bound<'_, PyTuple>, settings: &Se
         }
     }
     Ok(())
+}
+
+/// Programs that libraries start to learn about the machine.
+const PROGRAMS: [&str; 8] = ["lscpu", "uname", "ldconfig", "gcc", "cc", "nvidia-smi", "sysctl", "objdump"];
+
+/// Returns the input that is not seen, of which an event tells.
+fn unseen(event: Event, args: &Bound<'_, PyTuple>, settings: &Settings) -> PyResult<Option<Unseen>> {
+    let py = args.py();
+    Ok(match event {
+        Event::StartProcess => {
+            let program = args.get_item(0).ok().and_then(|program| path_of(&program));
+            let name = program.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+            let is_known = name.is_some_and(|name| PROGRAMS.contains(&name));
+            Some(Unseen::Process).filter(|_| !is_known)
+        }
+        // The address of a socket in the file system is a text.
+        Event::Connect => args.get_item(1)?.is_instance_of::<PyTuple>().then_some(Unseen::Network),
+        Event::ResolveName => Some(Unseen::Network),
+        Event::List => path_of(&args.get_item(0)?)
+            .is_none_or(|path| !settings.skips(&path))
+            .then_some(Unseen::Listing)
+            .filter(|_| !is_cleanup(py)),
+        Event::CallLibrary => Some(Unseen::Library).filter(|_| is_of_user(py, settings)),
+        _ => None,
+    })
 }
 
 /// Returns whether an event comes from `io.open_code`, with which modules are imported: only there

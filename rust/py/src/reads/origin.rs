@@ -1,5 +1,7 @@
 //! Tells code that computes from code that imports, shows source lines, or belongs to funes.
 
+use std::path::Path;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -42,6 +44,49 @@ pub(super) fn is_internal(py: Python<'_>, settings: &Settings) -> bool {
         frame = back(py, &present);
     }
     false
+}
+
+/// Returns whether the running code deletes a folder.
+pub(super) fn is_cleanup(py: Python<'_>) -> bool {
+    // SAFETY: returns a borrowed reference to the running frame, or null without one.
+    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    let name = frame.and_then(|frame| file_name(py, &frame));
+    name.is_some_and(|name| name.to_str().is_ok_and(|name| name.ends_with("shutil.py")))
+}
+
+/// Returns whether code of the user runs, beside that of the standard library.
+pub(super) fn is_of_user(py: Python<'_>, settings: &Settings) -> bool {
+    // SAFETY: returns a borrowed reference to the running frame, or null without one.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    while let Some(present) = frame {
+        let Some(name) = file_name(py, &present) else { return false };
+        let Ok(name) = name.to_str() else { return false };
+        if !name.starts_with("<frozen") && !settings.standard.iter().any(|folder| name.starts_with(folder.as_str())) {
+            return !settings.skips(Path::new(name));
+        }
+        if name.contains("site-packages") || name.ends_with("util.py") {
+            return false;
+        }
+        frame = back(py, &present);
+    }
+    false
+}
+
+/// Returns the innermost line of code of the user, as `file:line`.
+pub(super) fn place(py: Python<'_>, settings: &Settings) -> Option<String> {
+    // SAFETY: returns a borrowed reference to the running frame, or null without one.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    while let Some(present) = frame {
+        let name = file_name(py, &present)?;
+        let name = name.to_str().ok()?;
+        if !name.starts_with("<frozen") && !settings.skips(Path::new(name)) {
+            // SAFETY: the object is a frame.
+            let line = unsafe { ffi::PyFrame_GetLineNumber(present.as_ptr().cast()) };
+            return Some(format!("{name}:{line}"));
+        }
+        frame = back(py, &present);
+    }
+    None
 }
 
 fn file_name<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {

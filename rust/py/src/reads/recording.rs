@@ -55,8 +55,47 @@ struct Found {
     /// True if the call has changed the working directory, so that relative paths are not those of
     /// the caller.
     has_moved: bool,
+    /// The inputs that are not seen, each with the line of code.
+    reports: Vec<(Unseen, String)>,
     /// The time at which the call started another process, in nanoseconds since 1970.
     spawned: Option<i64>,
+}
+
+/// An input of a call that is not seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    Process,
+    Network,
+    Listing,
+    Library,
+}
+
+impl Unseen {
+    /// Returns the kind of the warning, and what the function does and what to do about it.
+    pub(crate) fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Process => (
+                "process",
+                "starts another process. What that process reads is not seen: name its files with depends_on=, or pass \
+                 files=\"ignore\" if it reads none that change",
+            ),
+            Self::Network => (
+                "network",
+                "uses the network. A stored result stays as it is when the answer would be another one: pass what it \
+                 depends on as an argument, such as a version or date",
+            ),
+            Self::Listing => (
+                "listing",
+                "lists a folder. Later calls do not see new or deleted files: pass the list as an argument, name the \
+                 folder with depends_on=, or pass files=\"ignore\"",
+            ),
+            Self::Library => (
+                "library",
+                "loads or calls a C library through ctypes. The files that it opens are not seen: name them with \
+                 depends_on=, or pass files=\"ignore\" if it opens none",
+            ),
+        }
+    }
 }
 
 /// The value of the context variable.
@@ -274,6 +313,27 @@ impl Recording {
             }
             found.places.insert(each.path.clone(), place);
         }
+    }
+
+    /// Notes an input that is not seen, and the line of code.
+    pub(crate) fn report(&self, unseen: Unseen, place: impl FnOnce() -> Option<String>) {
+        if self.found().reports.iter().any(|(each, _)| *each == unseen) {
+            return;
+        }
+        let place = place().unwrap_or_default();
+        self.found().reports.push((unseen, place));
+    }
+
+    /// Takes the reports out. A function that ignores files also ignores what stands for files.
+    pub(crate) fn take_reports(&self) -> Vec<(Unseen, String)> {
+        let mut reports = mem::take(&mut self.found().reports);
+        reports.retain(|(unseen, _)| !self.ignores || *unseen == Unseen::Network);
+        reports
+    }
+
+    /// Returns whether the call itself has written a file, or created the folder in which it is.
+    pub(crate) fn is_product(&self, path: &Path) -> bool {
+        self.found().is_product(path)
     }
 
     /// Notes that the call starts another process.
