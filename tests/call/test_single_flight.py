@@ -289,7 +289,7 @@ def test_busy_holder_is_waited_for() -> None:
 
 @pytest.mark.skipif(not liveness._SHOWS_CHILDREN, reason="the processor time of children")
 def test_a_thread_whose_child_works_is_waited_for() -> None:
-    work = make(wait=0.3)
+    work = make(wait=0.3, files="ignore")
     busy = "import time\nwhile time.process_time() < 0.8: pass"
 
     def act(x: int) -> int:

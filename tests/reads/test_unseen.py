@@ -93,6 +93,7 @@ def test_files_ignore_silences_what_stands_for_files() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert memorious(files="ignore")(listed)("listdir") >= 0
+        assert memorious(depends_on=Path("missing").name)(listed)("listdir") >= 0
 
 
 def test_folders_of_the_call_itself_are_no_input() -> None:

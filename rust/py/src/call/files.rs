@@ -14,7 +14,7 @@ use crate::call::core::Core;
 use crate::call::keyed_call::Call;
 use crate::hooks;
 use crate::lazy::{Lazy, field, intern};
-use crate::reads::recording::{Recording, Running, current};
+use crate::reads::recording::{Recording, Running, Unseen, current};
 use crate::store::disk_hit::{Accepts, Recalled, read_entry};
 use crate::store::entry::Entry;
 use crate::store::error::raised;
@@ -25,6 +25,8 @@ import_exception!(funes.errors, FunesError);
 pub(crate) struct Files {
     /// False if they do not count.
     are_tracked: bool,
+    /// True if there is a `depends_on=`, which names inputs that are not seen.
+    are_declared: bool,
     /// True if a missing file makes a hit a miss.
     is_strict: bool,
     /// The folder from which the function's module is imported: as its path is spelled, and with
@@ -54,6 +56,7 @@ impl Files {
         let option: String = field(options, intern!(py, "files"))?;
         Ok(Self {
             are_tracked: option != "ignore",
+            are_declared: options.getattr(intern!(py, "depends_on"))?.is_truthy()?,
             is_strict: field(options, intern!(py, "strict"))?,
             project: Lazy::new(),
             has_looked_for_readers: AtomicBool::new(false),
@@ -267,11 +270,15 @@ impl FilesOfCall {
     ) -> PyResult<Option<Reads>> {
         let py = memo.py();
         let store = core.store(memo)?;
-        if core.files.are_tracked && !core.files.has_looked_for_readers.swap(true, Ordering::Relaxed) {
+        let is_reported = core.files.are_tracked && !core.files.are_declared;
+        if is_reported && !core.files.has_looked_for_readers.swap(true, Ordering::Relaxed) {
             memo.call_method0(intern!(py, "_warn_of_readers"))?;
         }
         let recording = self.recording.take();
         for (unseen, place) in recording.iter().flat_map(|recording| recording.take_reports()) {
+            if !is_reported && unseen != Unseen::Network {
+                continue;
+            }
             let (kind, text) = unseen.texts();
             let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
             memo.call_method1(intern!(py, "_warn_once"), (kind, format!("it{place} {text}")))?;

@@ -34,7 +34,7 @@ pub(super) fn is_internal(py: Python<'_>, settings: &Settings) -> bool {
             return false;
         };
         let rest = &name[folder.len()..];
-        if rest.starts_with("linecache.") {
+        if rest.starts_with("linecache.") || rest.starts_with("importlib") && rest.contains("metadata") {
             return true;
         }
         // Installed packages may be below the folder of the standard library.
