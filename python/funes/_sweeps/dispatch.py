@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import queue
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -115,7 +116,8 @@ class Dispatcher:
         Args:
             at_once: Also end what runs.
         """
-        if self._is_foreign:
+        # At the end of the interpreter, a thread that does not run any more may hold the lock.
+        if self._is_foreign or sys.is_finalizing():
             return
         with HELD:
             with self.changed:
