@@ -7,6 +7,7 @@
 
 - `memorious` is the decorator.
 - `grid` makes the points of a sweep, which a function computes with its method `map`.
+- `mode` turns the cache off, or lets calls only read it, for a part of a program.
 - `load_cached_results` returns the stored results of a function as data.
 - `open_cache` reads a cache without its functions.
 - `funes.types` has the types of the objects that these return.
@@ -25,6 +26,7 @@ except ImportError as error:
 from funes._funes import __version__, hash_definition, hash_value
 from funes.errors import (
     AdoptionError,
+    CacheMissError,
     CacheWarning,
     DamagedEntryError,
     DefinitionMismatch,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from funes._code.definition_tree import explain_definition
     from funes._code.user_code import track_package
     from funes._memo.decorator import memorious
+    from funes._memo.mode import mode
     from funes._results.cache import open_cache
     from funes._results.load import load_cached_results, load_cached_results_as_pandas
     from funes._sweeps.grid import grid
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdoptionError",
+    "CacheMissError",
     "CacheWarning",
     "DamagedEntryError",
     "DefinitionMismatch",
@@ -65,6 +69,7 @@ __all__ = [
     "load_cached_results",
     "load_cached_results_as_pandas",
     "memorious",
+    "mode",
     "open_cache",
     "register",
     "track_package",
@@ -76,6 +81,8 @@ if not TYPE_CHECKING:
         found: object
         if name == "memorious":
             from funes._memo.decorator import memorious as found
+        elif name == "mode":
+            from funes._memo.mode import mode as found
         elif name == "load_cached_results":
             from funes._results.load import load_cached_results as found
         elif name == "load_cached_results_as_pandas":

@@ -102,6 +102,16 @@ class _Table:
 
         return report_unstored
 
+    def refuse_miss(self) -> Callable[..., None]:
+        from funes._call.leaves import refuse_miss
+
+        return refuse_miss
+
+    def apply_environment(self) -> Callable[[], None]:
+        from funes._memo.mode import apply_environment
+
+        return apply_environment
+
     # Other parts of a call.
 
     def load_entry(self) -> Callable[..., Any]:
@@ -140,6 +150,16 @@ class _Table:
         return project_folders
 
     # Rare methods of memorious functions.
+
+    def decorate_in_mode(self) -> Callable[..., Any]:
+        from funes._memo.in_mode import decorate_in_mode
+
+        return decorate_in_mode
+
+    def refresh(self) -> Callable[..., Any]:
+        from funes._call.refresh import refresh
+
+        return refresh
 
     def explain(self) -> Callable[..., Explanation]:
         from funes._tools.explain.explain import explain

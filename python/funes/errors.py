@@ -8,15 +8,17 @@
          ├─ UnpicklableResultError    (also a TypeError)
          ├─ DamagedEntryError         (also a ValueError)
          ├─ AdoptionError             (also a ValueError)
+         ├─ CacheMissError            (also a LookupError)
          ├─ DefinitionMismatch        (also a RuntimeError)
          └─ SweepError                (also a RuntimeError)
              └─ WorkerDied
     UserWarning
      └─ CacheWarning
 
-Of these errors, a memorious call raises only `DefinitionMismatch`. If the cache fails in another way, the call runs the
-function, returns its value and emits one `CacheWarning`. `hash_value`, `hash_definition`, `f.key`, `f.adopt` and
-similar functions raise the other errors, since they have no function to run instead.
+Of these errors, a memorious call raises only `DefinitionMismatch`, and `CacheMissError` in the mode ``"offline"``. If
+the cache fails in another way, the call runs the function, returns its value and emits one `CacheWarning`.
+`hash_value`, `hash_definition`, `f.key`, `f.adopt` and similar functions raise the other errors, since they have no
+function to run instead.
 
 This module imports nothing, since all other modules may need it.
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "AdoptionError",
+    "CacheMissError",
     "CacheWarning",
     "DamagedEntryError",
     "DefinitionMismatch",
@@ -59,6 +62,13 @@ class AdoptionError(FunesError, ValueError):
     """Raised for results of another version that cannot be adopted. The message names the obstacle.
 
     Raised by `f.adopt`.
+    """
+
+
+class CacheMissError(FunesError, LookupError):
+    """Raised by a call whose result is not stored, in the mode ``"offline"``. The message names the reason.
+
+    See `mode`.
     """
 
 

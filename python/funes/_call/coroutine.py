@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 
 async def call_in_coroutine(
-    memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    memo: Memo[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    *,
+    refresh: bool = False,
 ) -> Any:
     """Makes the calls of Python code that the extension asks for, and awaits them.
 
     All decisions are in rust/py/src/call/machine.rs.
     """
-    step = AsyncCall.begin(memo, args, kwargs)
+    step = AsyncCall.begin(memo, args, kwargs, refresh)
     while len(step) > 1:
         call, function, arguments, keywords, is_awaitable = step
         try:

@@ -22,7 +22,8 @@ from funes._entries.pickler import attempt, is_raised_again
 from funes._entries.shared_arrays import shares_memory
 from funes._funes import Call, hash_value
 from funes._memo import definition_record
-from funes.errors import DamagedEntryError, FunesError, UnpicklableResultError
+from funes._memo.mode import stores
+from funes.errors import CacheMissError, DamagedEntryError, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
     from funes._memo.memo import Memo
@@ -70,6 +71,9 @@ def read_entry(memo: Memo[Any, Any], call: Call) -> tuple[Any] | None:
 
 
 def _set_aside(memo: Memo[Any, Any], key: tuple[str, str], error: DamagedEntryError) -> None:
+    if not stores():
+        memo._degrade("damage", f"{error}; it was not read", error)
+        return
     try:
         moved = memo._store.set_aside(memo._function_name, *key)
         done = f"it was moved to {moved}" if moved else ""
@@ -85,6 +89,16 @@ def warn_uncached(memo: Memo[Any, Any], error: Exception) -> None:
     memo._degrade("key", f"it ran uncached: {error}", error)
     if log.is_on():
         log.log_uncached(memo, error)
+
+
+def refuse_miss(memo: Memo[Any, Any], call: Call | None, error: Exception | None) -> None:
+    """Raises the error for a call whose result is not stored, in the offline mode."""
+    if call is None:
+        raise CacheMissError(
+            f"{memo.__qualname__} has no result in mode offline: {error}"
+        ) from error
+    reason = log.reason_for_miss(memo, call)
+    raise CacheMissError(f"{memo.__qualname__} has no result in mode offline: {reason}")
 
 
 def states_inside() -> Saved | None:

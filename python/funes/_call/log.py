@@ -52,11 +52,15 @@ def log_miss(memo: Memo[Any, Any], call: Call) -> None:
     """Logs that a call computes its result, and the reason, if misses are logged. Raises nothing."""
     if not is_on():
         return
+    _log(f"{memo.__qualname__} is computed: {reason_for_miss(memo, call)}")
+
+
+def reason_for_miss(memo: Memo[Any, Any], call: Call) -> str:
+    """Returns why a call is a miss, in one line."""
     try:
-        reason = hooks().explain_miss()(memo, call, _newest(memo, call))
+        return hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:
-        reason = f"the reason is not known ({_warnings.one_line(error)})"
-    _log(f"{memo.__qualname__} is computed: {reason}")
+        return f"the reason is not known ({_warnings.one_line(error)})"
 
 
 def log_uncached(memo: Memo[Any, Any], error: Exception) -> None:

@@ -208,6 +208,25 @@ class Memo(Generic[P, R]):
         call = self._core.key(self, args, kwargs)
         return self._is_sound(call.definition, call.arguments)
 
+    @overload
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def refresh(self, /, *args: Any, global_seed: int | None, **kwargs: Any) -> R: ...
+    def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Runs the function and replaces the stored result. Returns what the call returns.
+
+        Readers in other processes see the former result or the new one, never a part; they notice the new one within a
+        second. Of several calls that refresh the same result at the same time, one computes. Memorious functions that
+        the function calls are not refreshed; ``funes.mode("refresh")`` refreshes those, too.
+
+        Returns:
+            The new result; for a coroutine function, a coroutine that returns it.
+
+        Example:
+            >>> prices = load_prices.refresh("2026-11")                                   # doctest: +SKIP
+        """
+        return hooks().refresh()(self, args, kwargs)
+
     def forget(self, /, *args: Any, **kwargs: Any) -> bool:
         """Deletes the stored result of a call with these arguments, without running the function.
 

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from funes._memo import code_by_value
+from funes._memo.in_mode import mode_to_send, open_in_mode
 from funes._memo.payload import (
     PICKLE_PROTOCOL,
     Payload,
@@ -37,11 +38,14 @@ def reduce(memo: Memo[Any, Any]) -> tuple[Callable[..., Any], tuple[object, ...]
     if memo._arrived is not None:
         # A new payload would contain the definition that the code has in this process, not the
         # submitted one.
-        return open_payload, memo._arrived
-    carries_classes = _carries_classes()
-    sent = _pickled_payload(memo, carries_classes)
-    mains = (memo._mains or pack_main()) if carries_classes else b""
-    return open_payload, (sent.data, mains, *sent.classes)
+        payload = memo._arrived
+    else:
+        carries_classes = _carries_classes()
+        sent = _pickled_payload(memo, carries_classes)
+        mains = (memo._mains or pack_main()) if carries_classes else b""
+        payload = sent.data, mains, *sent.classes
+    name = mode_to_send()
+    return (open_payload, payload) if name is None else (open_in_mode, (name, *payload))
 
 
 def token_of(memo: Memo[Any, Any]) -> object:

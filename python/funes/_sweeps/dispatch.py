@@ -334,7 +334,7 @@ class Dispatcher:
         while self._busy:
             number = next(iter(self._busy))
             del self._busy[number]
-            if not self._plan.is_stored(number):
+            if not self._plan.is_done(number):
                 return [number], True
             self._settle(number, ("", 0.0, True))
         return [], False
@@ -374,7 +374,7 @@ class Dispatcher:
         del self._tasks[task]
         for number in numbers:
             if number not in again:
-                if self._plan.is_stored(number):
+                if self._plan.is_done(number):
                     self._settle(number, ("", 0.0, True))
                 else:
                     keys.set_state(number, MISSING)
@@ -497,7 +497,7 @@ class Dispatcher:
         assert self._engine is not None
         rest = []
         for number in numbers:
-            if self._plan.is_stored(number):
+            if self._plan.is_done(number):
                 self._settle(number, ("", 0.0, False))
             else:
                 rest.append(number)

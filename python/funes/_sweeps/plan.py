@@ -12,6 +12,7 @@ from typing import Any
 
 from funes._entries import reader
 from funes._funes import Listing, PointKeys, changed_keys
+from funes._memo.mode import current_mode
 from funes._sweeps.arguments import Arguments
 from funes._sweeps.points import Points
 from funes._warnings import safe_repr
@@ -45,6 +46,8 @@ class Plan:
         self.memo = memo
         self.points = points
         self.keys = PointKeys()
+        #: The mode in which the sweep was made, see `funes.mode`. It holds for all its calls.
+        self.mode = current_mode()
         #: True once no more points will be taken.
         self.is_complete = False
         #: Why the point after the last one could not be taken.
@@ -158,13 +161,26 @@ class Plan:
     def is_stored(self, number: int) -> bool:
         """Returns whether there is an entry of a key now."""
         path = self.path(number)
-        return path is not None and os.path.lexists(path)
+        return self.mode != "off" and path is not None and os.path.lexists(path)
+
+    def is_done(self, number: int) -> bool:
+        """Returns whether there is an entry of a key now that makes a computation needless."""
+        return self.mode != "refresh" and self.is_stored(number)
+
+    def stamp(self, number: int) -> tuple[int, ...] | None:
+        """Returns what changes when the entry of a key is replaced; None if there is no entry."""
+        path = self.path(number)
+        with suppress(OSError):
+            if path is not None and self.mode != "off":
+                found = os.lstat(path)
+                return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+        return None
 
     def _look_for(self, known: int) -> None:
         """Looks for the entries of new keys."""
         if self.keys.distinct - known <= _MAX_LOOKED_UP:
             for number in range(known, self.keys.distinct):
-                if self.is_stored(number):
+                if self.is_done(number):
                     self.keys.set_state(number, STORED)
             self._leave_out_changed(known)
         else:
@@ -173,7 +189,7 @@ class Plan:
     def refresh(self) -> None:
         """Looks again for the entries of missing points, which other processes may have stored."""
         folder = self.folder
-        if folder is not None:
+        if folder is not None and self.mode not in ("off", "refresh"):
             with suppress(OSError):
                 self.keys.mark_listed(folder, MISSING, STORED)
         self._leave_out_changed(0)
@@ -227,7 +243,7 @@ class Plan:
     def seconds_per_point(self) -> float | None:
         """Returns the mean run time of some stored results; None if there are none."""
         folder = self.folder
-        if self._seconds is None and folder is not None:
+        if self._seconds is None and folder is not None and self.mode != "off":
             times = []
             with suppress(OSError):
                 for arguments, size, _ in itertools.islice(Listing(folder), _SAMPLE):

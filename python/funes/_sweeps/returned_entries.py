@@ -34,20 +34,20 @@ def publish(plan: Plan, answer: Answer) -> Unstored | None:
     call = memo._core.key(memo, args, kwargs)
     if call.definition != keys.definition or call.arguments != key[2]:
         raise plan.changed()
-    _store(memo, call, content, entry)
+    _store(memo, call, content, entry, replace=plan.mode == "refresh")
     if plan.is_stored(answer.number):
         return None
     return Unstored(arguments.keep(content["output"]))
 
 
-def _store(memo: Any, call: Call, content: dict[str, Any], entry: Entry) -> None:
+def _store(memo: Any, call: Call, content: dict[str, Any], entry: Entry, *, replace: bool) -> None:
     seconds = content["time"]
     durable = memo._options.is_durable(seconds)
     ran = content["output"], seconds, "drawn" in content, durable
     try:
         pickled, _ = hooks().dump()(memo, call, None, ran)
         key = memo._function_name, call.definition, call.arguments
-        memo._store.write(*key, *pickled, durable=durable, like=entry)
+        memo._store.write(*key, *pickled, durable=durable, like=entry, replace=replace)
         hooks().record_definition()(memo, call)
     except Exception as error:
         hooks().report_unstored()(memo, error)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from funes._memo.mode import in_mode
 from funes._sweeps.arguments import Arguments, Original, keep, load_all
 from funes._sweeps.computed import ComputedPoints, Fresh, Unstored
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, UNSTORED, Plan, ends_loops
@@ -54,7 +55,8 @@ class Serial:
         keys = self._plan.keys
         if keys.state(number) != MISSING:
             return
-        folder = watched_folder(self._plan.memo, keys.definition)
+        stores = self._plan.mode in (None, "refresh")
+        folder = watched_folder(self._plan.memo, keys.definition) if stores else None
         # While another process computes it, other points can be computed here.
         digest = keys.arguments(number)
         start = number + 1
@@ -88,11 +90,13 @@ class Serial:
             if given is None:
                 return
             args, kwargs = given
+            before = self._before(number)
             misses, start = memo._core.statistics()[2], time.perf_counter()
             try:
-                output = memo(*args, **kwargs)
-                if memo._core.is_async:
-                    output = run_coroutine(output)
+                with in_mode(self._plan.mode):
+                    output = memo(*args, **kwargs)
+                    if memo._core.is_async:
+                        output = run_coroutine(output)
             except BaseException as error:
                 if not isinstance(error, Exception) and not ends_loops(error):
                     raise
@@ -100,7 +104,8 @@ class Serial:
                     self.fail(number, error)
                 continue
             seconds = time.perf_counter() - start
-            self._keep(number, output, seconds, memo._core.statistics()[2] == misses)
+            is_hit = memo._core.statistics()[2] == misses
+            self._keep(number, output, (seconds, is_hit), before)
             break
 
     def begin_async(self, number: int) -> asyncio.Task[None]:
@@ -124,14 +129,16 @@ class Serial:
             if given is None:
                 return
             args, kwargs = given
+            before = self._before(number)
             start = time.perf_counter()
             try:
-                output = await self._plan.memo(*args, **kwargs)
+                with in_mode(self._plan.mode):
+                    output = await self._plan.memo(*args, **kwargs)
             except Exception as error:
                 if attempt == self.retries:
                     self.fail(number, error)
                 continue
-            self._keep(number, output, time.perf_counter() - start, False)
+            self._keep(number, output, (time.perf_counter() - start, False), before)
             break
 
     def _checked(self, number: int) -> Arguments | None:
@@ -165,9 +172,20 @@ class Serial:
         self.computed.errors[number] = self._plan.failure(number, error)
         self._plan.keys.set_state(number, FAILED)
 
-    def _keep(self, number: int, output: Any, seconds: float, is_hit: bool) -> None:
+    def _before(self, number: int) -> tuple[int, ...] | None:
+        """Returns the stamp of the entry that a computation is to replace."""
+        return self._plan.stamp(number) if self._plan.mode == "refresh" else None
+
+    def _keep(
+        self,
+        number: int,
+        output: Any,
+        about: tuple[float, bool],
+        before: tuple[int, ...] | None,
+    ) -> None:
         """Keeps the result of a point that was computed in this process."""
-        if self._plan.is_stored(number):
+        seconds, is_hit = about
+        if self._plan.is_stored(number) and (before is None or self._plan.stamp(number) != before):
             self.computed.add(number, ("", seconds, is_hit), Fresh(output))
             self._plan.keys.set_state(number, COMPUTED)
         else:

@@ -41,7 +41,8 @@ class SweepRun(Generic[R]):
         self._show = progress
         self.runner: Dispatcher | Serial = (
             Serial(plan, retries)
-            if executor is None or is_thread_of(executor)  # it could wait for itself
+            # An executor could wait for itself; in the mode offline, nothing is computed.
+            if executor is None or is_thread_of(executor) or plan.mode == "offline"
             else Dispatcher(plan, executor, retries, not collects)
         )
         self._executor = executor
@@ -240,6 +241,8 @@ class SweepRun(Generic[R]):
     def entry(self, digest: str) -> dict[str, Any] | None:
         """Reads an entry by its key; None if there is no sound one."""
         memo = self.memo
+        if self.plan.mode == "off":
+            return None
         try:
             entry = memo._store.read(memo._function_name, self.plan.keys.definition, digest)
             if entry is None:

@@ -55,6 +55,8 @@ class Task(NamedTuple):
     kwargs: list[dict[str, Any]]
     #: True if the arguments are immutable values, not a `Copy` or an `Original`.
     is_plain: bool
+    #: The mode of the sweep.
+    mode: str | None = None
 
     def dumps(self) -> bytes:
         """Returns the task as bytes."""

@@ -54,7 +54,7 @@ class TaskMaker:
         plan = self._plan
         folder = plan.folder
         self._token = ""
-        if folder is None:
+        if folder is None or plan.mode not in (None, "refresh"):
             return
         token = os.path.join(folder, f".tmp-sweep-{os.urandom(16).hex()}")
         try:
@@ -92,7 +92,7 @@ class TaskMaker:
             return None
         digests = keys.digests(numbers)
         head = memo, keys.definition, self._token, self._retries, waits
-        return Task(*head, numbers, digests, args, kwargs, is_plain).dumps()
+        return Task(*head, numbers, digests, args, kwargs, is_plain, plan.mode).dumps()
 
     def _payload(self, is_local: bool) -> bytes:
         """Returns the pickled function; by value if it or an argument belongs to the main program."""

@@ -44,6 +44,15 @@ def run_task(data: bytes, send: Callable[[bytes], object] | None = None) -> byte
         send: Takes answers before the task has ended.
     """
     task = loads_task(data)
+    if task.mode is None:
+        return _run_task(task, send)
+    from funes._memo.mode import in_mode  # here, since a worker does not need it to start
+
+    with in_mode(task.mode):
+        return _run_task(task, send)
+
+
+def _run_task(task: Task, send: Callable[[bytes], object] | None) -> bytes:
     try:
         memo = pickle.loads(task.memo)
         if task.numbers and memo.definition != task.definition:
@@ -187,6 +196,7 @@ async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answ
                 seconds = time.perf_counter() - start
                 _end_forked_child(process)
                 is_stored = memo._core.is_in_memory(memo, call) or _has_entry(memo, task, index)
+                is_stored = is_stored and task.mode != "off"
                 return _answer(memo, task, index, (output, seconds, False, is_stored), private)
             except BaseException as error:  # noqa: PERF203
                 _end_forked_child(process, error)

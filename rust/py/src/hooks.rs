@@ -71,6 +71,9 @@ hooks! {
     DUMP = "dump";
     RECORD_DEFINITION = "record_definition";
     REPORT_UNSTORED = "report_unstored";
+    /// Raises the error for a miss in the offline mode.
+    REFUSE_MISS = "refuse_miss";
+    APPLY_ENVIRONMENT = "apply_environment";
     // Other parts of a call.
     LOAD_ENTRY = "load_entry";
     NORMALIZE_SEED = "normalize_seed";

@@ -29,6 +29,8 @@ mod _funes {
     #[pymodule_export]
     use crate::call::memo_type::{is_memo_type, memo_type};
     #[pymodule_export]
+    use crate::call::mode::{set_environment_mode, watch_modes};
+    #[pymodule_export]
     use crate::call::random_draws::set_seeded;
     #[pymodule_export]
     use crate::call::signature::parameters_of;

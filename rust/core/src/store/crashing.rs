@@ -15,6 +15,7 @@ use super::entry::{self, Content, Damage, Fault, Span};
 use super::files::Files;
 use super::footer::Pickle;
 use super::layout::Key;
+use super::publish::Present;
 use super::remove;
 use super::write::write;
 use crate::error::Result;
@@ -321,13 +322,15 @@ fn hashes(number: usize) -> [String; 2] {
 enum Step {
     Durable(usize),
     Cheap(usize),
+    /// A durable write that replaces the entry.
+    Replace(usize),
     /// A byte of the entry changes on the disk.
     Damage(usize),
     SetAside(usize),
     Remove(usize),
 }
 
-use Step::{Cheap, Damage as Spoil, Durable, Remove, SetAside};
+use Step::{Cheap, Damage as Spoil, Durable, Remove, Replace, SetAside};
 
 type Plan = [Step];
 
@@ -352,6 +355,9 @@ const GOING: &Plan = &[
     Cheap(2),
 ];
 
+/// Entries are replaced, by equal ones.
+const REPLACING: &Plan = &[Durable(0), Durable(1), Replace(0), Cheap(2), Replace(2), Replace(0)];
+
 /// The entries that must survive.
 type Promised = BTreeSet<usize>;
 
@@ -368,18 +374,19 @@ fn run(way: Way, plan: &Plan, until: usize) -> (Promised, Machine) {
 }
 
 fn take(machine: &Machine, step: Step, promised: &mut Promised) -> Result<()> {
-    let (Durable(number) | Cheap(number) | Spoil(number) | SetAside(number) | Remove(number)) = step;
+    let (Durable(number) | Cheap(number) | Replace(number) | Spoil(number) | SetAside(number) | Remove(number)) = step;
     let [definition, arguments] = hashes(number);
     let key = Key::new("f", &definition, &arguments).unwrap();
     let root = ROOT.as_ref();
     let path = key.path(root);
-    let is_durable = matches!(step, Durable(_));
+    let is_durable = matches!(step, Durable(_) | Replace(_));
+    let present = if matches!(step, Replace(_)) { Present::IsReplaced } else { Present::Stays };
     match step {
-        Durable(_) | Cheap(_) => {
+        Durable(_) | Cheap(_) | Replace(_) => {
             let body = value(number);
             let buffers = &[Span { offset: 64, length: 64 }];
             let content = Content { fast: Some(Pickle { bytes: b"fast.", buffers }), ..Content::new(&[]) };
-            write(machine, root, (&key, &path), None, (&[&body], &content.footer()), is_durable)?;
+            write(machine, root, (&key, &path), None, (&[&body], &content.footer()), (is_durable, present))?;
             if is_durable {
                 promised.insert(number);
             }
@@ -440,6 +447,11 @@ fn a_crash_leaves_no_wrong_entry() {
 #[test]
 fn a_crash_loses_no_entry_that_became_durable() {
     crash_everywhere(MIXED, &[0, 1]);
+}
+
+#[test]
+fn a_crash_while_replacing_loses_no_durable_entry() {
+    crash_everywhere(REPLACING, &[0, 1, 2]);
 }
 
 #[test]

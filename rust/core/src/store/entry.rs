@@ -6,7 +6,7 @@
 
 use memmap2::MmapMut;
 
-use super::checksum::{Checksum, SigningKey};
+use super::checksum::{Checksum, HASH, SigningKey};
 use super::footer::{Footer, Head, Pickle, footer};
 use super::layout::Key;
 use super::trailer::{LENGTHS, MAGIC, Trailer};
@@ -82,11 +82,16 @@ pub(super) fn lengths(body: usize, footer: usize) -> [u8; LENGTHS] {
     lengths
 }
 
-/// Returns the end of a file: MAC, checksum, version and magic bytes.
-pub(super) fn end(checksum: Checksum) -> Vec<u8> {
+/// Returns the number of an entry with a checksum.
+pub(super) fn content_id(checksum: &[u8; HASH]) -> ContentId {
+    u64::from_le_bytes(*checksum.first_chunk().expect("a checksum has 32 bytes"))
+}
+
+/// Returns the end of a file: MAC, checksum, version and magic bytes; and its number.
+pub(super) fn end(checksum: Checksum) -> (Vec<u8>, ContentId) {
     let [mac, checksum] = checksum.finish();
     let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
-    [&mac[..], &checksum, &version, &MAGIC].concat()
+    ([&mac[..], &checksum, &version, &MAGIC].concat(), content_id(&checksum))
 }
 
 /// An entry that was read and verified.
@@ -95,7 +100,11 @@ pub struct Entry {
     held: Held,
     body: u64,
     footer: Footer,
+    content_id: ContentId,
 }
+
+/// The start of the checksum of an entry: files with other content have another number.
+pub type ContentId = u64;
 
 /// The memory in which a reader has the body.
 #[derive(Debug)]
@@ -107,8 +116,13 @@ pub enum Held {
 }
 
 impl Entry {
-    pub(super) fn new(held: Held, body: u64, footer: Footer) -> Self {
-        Self { held, body, footer }
+    pub(super) fn new(held: Held, body: u64, footer: Footer, content_id: ContentId) -> Self {
+        Self { held, body, footer, content_id }
+    }
+
+    /// Returns a number by which to notice that the file was replaced.
+    pub fn content_id(&self) -> ContentId {
+        self.content_id
     }
 
     /// Returns the footer.
@@ -193,7 +207,7 @@ pub(super) fn open(
     }
     let footer = Footer::of(bytes[parts.body as usize..end].to_vec(), parts.body)?;
     bytes.truncate(parts.body as usize);
-    Ok(Entry::new(Held::Bytes(bytes), parts.body, footer))
+    Ok(Entry::new(Held::Bytes(bytes), parts.body, footer, trailer.content_id()))
 }
 
 #[cfg(test)]
@@ -215,7 +229,7 @@ mod tests {
         let file = [&body[..], &footer, &lengths(body.len(), footer.len())].concat();
         let mut checksum = Checksum::new(&key(), signing_key);
         checksum.update(&file);
-        [&file[..], &end(checksum)].concat()
+        [&file[..], &end(checksum).0].concat()
     }
 
     fn section(tag: [u8; 4], content: &[u8]) -> Vec<u8> {
@@ -246,7 +260,7 @@ mod tests {
         file.truncate(file.len() - (TRAILER - LENGTHS));
         let mut checksum = Checksum::new(&key(), None);
         checksum.update(&file);
-        [file, end(checksum)].concat()
+        [file, end(checksum).0].concat()
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn open(
     let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
     pread::read_exact(file, &mut footer, parts.footer.start)?;
     Ok(Footer::of(footer, parts.body)
-        .map(|footer| Entry::new(Held::Mapped(map), parts.body, footer))
+        .map(|footer| Entry::new(Held::Mapped(map), parts.body, footer, trailer.content_id()))
         .map_err(Fault::from))
 }
 

@@ -1,7 +1,7 @@
 //! Entries on disk: one file per stored call.
 //!
 //! An entry becomes visible completely or not at all, has a checksum that reads verify, and is
-//! never replaced in place. Files may be deleted, copied and merged by hand at any time.
+//! never changed in place. Files may be deleted, copied and merged by hand at any time.
 //!
 //! ```
 //! use funes_core::store::{Content, Key, ReadOutcome, Store};
@@ -47,14 +47,16 @@ mod verified;
 mod write;
 
 pub use checksum::SigningKey;
-pub use entry::{Content, Damage, ENTRY_VERSION, Entry, Held, Span};
+pub use entry::{Content, ContentId, Damage, ENTRY_VERSION, Entry, Held, Span};
 pub use footer::{Footer, Head, Pickle};
 pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
 pub use listing::{Listed, Listing, visit_names};
 pub use mapped::MapFile;
 pub use permissions::Access;
+pub use publish::Present;
 pub use read::ReadOutcome;
 pub use verified::Verify;
+pub use write::Written;
 
 use files::Files as _;
 use read::ReadPolicy;
@@ -172,6 +174,11 @@ impl Store {
         self.read_with(key, Verify::Always)
     }
 
+    /// Returns the number of the entry of a key, read from the end of its file; none if there is no entry.
+    pub fn content_id(&self, key: &Key) -> Option<ContentId> {
+        read::content_id(&self.path(key)).ok().flatten()
+    }
+
     fn files(&self) -> files::Real {
         files::Real { access: self.access }
     }
@@ -185,25 +192,30 @@ impl Store {
     /// If `durable` is true, the entry survives a power failure after this function has returned.
     /// After an error, nothing is left on disk except, possibly, empty folders.
     pub fn write(&self, key: &Key, content: &Content, durable: bool) -> Result<bool> {
+        Ok(self.write_with(key, content, durable, Present::Stays)?.is_written)
+    }
+
+    /// Stores an entry as [`Store::write`] does, or replaces the entry that is there.
+    pub fn write_with(&self, key: &Key, content: &Content, durable: bool, present: Present) -> Result<Written> {
         if let Some(invalid_reason) = content.invalid_reason() {
             return Err(Error::Invalid(invalid_reason.to_owned()));
         }
-        self.put(key, (content.body, &content.footer()), durable)
+        self.put(key, (content.body, &content.footer()), (durable, present))
     }
 
     /// Stores an entry under another key than that under which it was read, including sections that
     /// this version does not know. Everything else is as in [`Store::write`].
     pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<bool> {
-        self.put(key, (&[body], footer.bytes()), durable)
+        Ok(self.put(key, (&[body], footer.bytes()), (durable, Present::Stays))?.is_written)
     }
 
-    fn put(&self, key: &Key, parts: (&[&[u8]], &[u8]), durable: bool) -> Result<bool> {
+    fn put(&self, key: &Key, parts: (&[&[u8]], &[u8]), how: (bool, Present)) -> Result<Written> {
         let path = key.path(&self.root);
-        let first = write::write(&self.files(), &self.root, (key, &path), self.signing_key.as_ref(), parts, durable)?;
+        let written = write::write(&self.files(), &self.root, (key, &path), self.signing_key.as_ref(), parts, how)?;
         if let Some(folder) = path.parent() {
             sweep::once(folder);
         }
-        Ok(first)
+        Ok(written)
     }
 
     /// Returns the files that the computation of an entry read, without verifying the entry; none if

@@ -11,6 +11,15 @@ use crate::error::{Context, Result};
 /// it is in use.
 const ATTEMPTS: usize = 8;
 
+/// What happens to an entry that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// It stays: an entry with the same key has the same value.
+    Stays,
+    /// It is replaced. Readers see the former entry or the new one.
+    IsReplaced,
+}
+
 /// The outcome of one attempt to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attempt {
@@ -26,16 +35,16 @@ enum Attempt {
 type Fill<'a, F> = dyn Fn(&<F as Files>::File) -> Result<()> + 'a;
 
 /// Creates the file `path`, which `fill` writes, and missing folders. Returns false if `path` is
-/// taken: an entry with the same key has the same value, so nothing is lost.
+/// taken and stays.
 pub(super) fn publish<F: Files>(
     disk: &F,
     root: &Path,
     path: &Path,
-    durable: bool,
+    (durable, present): (bool, Present),
     fill: impl Fn(&F::File) -> io::Result<()>,
 ) -> Result<bool> {
     let folder = path.parent().unwrap_or(root);
-    let first = place(disk, root, folder, path, &|file| {
+    let first = place(disk, root, folder, (path, present), &|file| {
         fill(file).context("write", path)?;
         if durable { disk.sync(file).context("sync", path) } else { Ok(()) }
     })?;
@@ -45,7 +54,7 @@ pub(super) fn publish<F: Files>(
             disk.sync_named(path).context("sync", path)?;
         }
         if let Err(error) = folders::sync_names(disk, root, folder) {
-            if first {
+            if first && present == Present::Stays {
                 // The entry may not survive a power failure, so it must not be visible.
                 let _ = disk.remove(path);
             }
@@ -56,11 +65,19 @@ pub(super) fn publish<F: Files>(
 }
 
 /// Publishes a file, and creates its folder if it is missing.
-fn place<F: Files>(disk: &F, root: &Path, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<bool> {
+fn place<F: Files>(
+    disk: &F,
+    root: &Path,
+    folder: &Path,
+    (path, present): (&Path, Present),
+    fill: &Fill<'_, F>,
+) -> Result<bool> {
     for _ in 0..ATTEMPTS {
-        let attempt = match unnamed(disk, folder, path, fill)? {
+        // A file without a name cannot get the name of another file.
+        let attempt = if present == Present::IsReplaced { None } else { unnamed(disk, folder, path, fill)? };
+        let attempt = match attempt {
             Some(attempt) => attempt,
-            None => named(disk, folder, path, fill)?,
+            None => named(disk, folder, (path, present), fill)?,
         };
         match attempt {
             Attempt::Published => return Ok(true),
@@ -97,12 +114,15 @@ fn unnamed<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -
 
 /// Publishes a file that has another name until it is complete. A process that is killed leaves the
 /// file behind. Such a file is never read as an entry, and is swept when it is old.
-fn named<F: Files>(disk: &F, folder: &Path, path: &Path, fill: &Fill<'_, F>) -> Result<Attempt> {
+fn named<F: Files>(disk: &F, folder: &Path, (path, present): (&Path, Present), fill: &Fill<'_, F>) -> Result<Attempt> {
     let (opened, draft) = match disk.draft(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Vanished),
         other => other.context("create a file in", folder)?,
     };
-    let attempt = fill(&opened).and_then(|()| rename(disk, &draft, path));
+    let attempt = fill(&opened).and_then(|()| match present {
+        Present::Stays => rename(disk, &draft, path),
+        Present::IsReplaced => replace(disk, &draft, path),
+    });
     if !matches!(attempt, Ok(Attempt::Published)) {
         let _ = disk.remove(&draft);
     }
@@ -118,10 +138,14 @@ fn rename<F: Files>(disk: &F, draft: &Path, path: &Path) -> Result<Attempt> {
         // The file system has neither hard links nor a rename that does not replace (FAT, some FUSE
         // and cloud ones). An entry that another process stores between the check above and this
         // rename is replaced by an equal one.
-        Err(_) => match disk.replace(draft, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Attempt::Vanished),
-            replaced => replaced.context("write", path).map(|()| Attempt::Published),
-        },
+        Err(_) => replace(disk, draft, path),
+    }
+}
+
+fn replace<F: Files>(disk: &F, draft: &Path, path: &Path) -> Result<Attempt> {
+    match disk.replace(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Attempt::Vanished),
+        replaced => replaced.context("write", path).map(|()| Attempt::Published),
     }
 }
 
@@ -142,9 +166,9 @@ mod tests {
     const WAYS: [Way; 2] = [
         |folder, path, fill| {
             let attempt = unnamed(&REAL, folder, path, fill)?;
-            attempt.map_or_else(|| named(&REAL, folder, path, fill), Ok)
+            attempt.map_or_else(|| named(&REAL, folder, (path, Present::Stays), fill), Ok)
         },
-        |folder, path, fill| named(&REAL, folder, path, fill),
+        |folder, path, fill| named(&REAL, folder, (path, Present::Stays), fill),
     ];
 
     fn names(folder: &Path) -> Vec<PathBuf> {
@@ -166,6 +190,21 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), b"first");
             assert_eq!(names(folder.path()), [path]);
         }
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_or_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        let replace =
+            |fill: &Fill<'_, Real>| place(&REAL, folder.path(), folder.path(), (&path, Present::IsReplaced), fill);
+        for text in [b"first", b"other"] {
+            assert!(replace(&|file| REAL.write(file, text).context("write", &path)).unwrap());
+            assert_eq!(fs::read(&path).unwrap(), text);
+        }
+        assert!(replace(&|_| Err(io::Error::other("disk on fire")).context("write", &path)).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"other");
+        assert_eq!(names(folder.path()), [path]);
     }
 
     #[test]
@@ -215,7 +254,7 @@ mod tests {
             }
             Ok(())
         };
-        assert!(place(&REAL, above.path(), &folder, &path, &vanish).unwrap());
+        assert!(place(&REAL, above.path(), &folder, (&path, Present::Stays), &vanish).unwrap());
         assert_eq!(names(&folder), [path]);
     }
 
@@ -228,7 +267,7 @@ mod tests {
             fs::remove_dir_all(&folder).unwrap();
             Ok(())
         };
-        let error = place(&REAL, above.path(), &folder, &folder.join("entry"), &vanish).unwrap_err();
+        let error = place(&REAL, above.path(), &folder, (&folder.join("entry"), Present::Stays), &vanish).unwrap_err();
         assert!(error.to_string().contains("folder"), "{error}");
         assert!(names(above.path()).len() <= 1);
     }
@@ -239,7 +278,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         File::create(&file).unwrap();
-        let error = place(&REAL, folder.path(), &file, &file.join("entry"), &|_| Ok(())).unwrap_err();
+        let error = place(&REAL, folder.path(), &file, (&file.join("entry"), Present::Stays), &|_| Ok(())).unwrap_err();
         let crate::error::Error::Io { source, .. } = error else { panic!("{error}") };
         assert_eq!(source.raw_os_error(), Some(rustix::io::Errno::NOTDIR.raw_os_error()));
     }
@@ -259,7 +298,7 @@ mod tests {
             }
             Ok(())
         };
-        let tried = std::iter::repeat_with(|| named(&REAL, folder.path(), &path, &sweep).unwrap());
+        let tried = std::iter::repeat_with(|| named(&REAL, folder.path(), (&path, Present::Stays), &sweep).unwrap());
         let outcomes: Vec<_> = tried.take(3).collect();
         assert_eq!(outcomes, [Attempt::Vanished, Attempt::Vanished, Attempt::Published]);
         assert_eq!(names(folder.path()), [path]);

@@ -1,12 +1,12 @@
 //! Reads an entry, and distinguishes a missing entry, a damaged one, and one that cannot be read
 //! now.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::checksum::SigningKey;
-use super::entry::{self, Damage, Entry, Fault};
+use super::entry::{self, ContentId, Damage, Entry, Fault};
 use super::filesystem;
 use super::footer::Footer;
 use super::layout::Key;
@@ -114,13 +114,27 @@ fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<
 /// Reads the footer of an entry without verifying it; none if there is no entry, or if it is damaged.
 pub(super) fn footer(path: &Path) -> Option<Footer> {
     let file = open(path).ok()?;
-    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let mut end = [0; TRAILER];
-    pread::read_exact(&file, &mut end, metadata.len().checked_sub(TRAILER as u64)?).ok()?;
-    let parts = Trailer::of(&end).ok()?.parts(metadata.len()).ok()?;
+    let metadata = file.metadata().ok()?;
+    let parts = trailer(&file, &metadata).ok()??.parts(metadata.len()).ok()?;
     let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
     pread::read_exact(&file, &mut footer, parts.footer.start).ok()?;
     Footer::of(footer, parts.body).ok()
+}
+
+/// Reads the number of an entry from the end of its file; none if the file is no entry.
+pub(super) fn content_id(path: &Path) -> io::Result<Option<ContentId>> {
+    let file = open(path)?;
+    Ok(trailer(&file, &file.metadata()?)?.map(|trailer| trailer.content_id()))
+}
+
+/// Reads the end of a file; none if the file is no entry.
+fn trailer(file: &File, metadata: &Metadata) -> io::Result<Option<Trailer>> {
+    let Some(start) = metadata.len().checked_sub(TRAILER as u64).filter(|_| metadata.is_file()) else {
+        return Ok(None);
+    };
+    let mut end = [0; TRAILER];
+    pread::read_exact(file, &mut end, start)?;
+    Ok(Trailer::of(&end).ok())
 }
 
 impl ReadPolicy<'_> {

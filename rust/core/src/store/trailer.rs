@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::checksum::HASH;
-use super::entry::{Damage, ENTRY_VERSION, Fault};
+use super::entry::{ContentId, Damage, ENTRY_VERSION, Fault, content_id};
 
 /// The last bytes of every entry of every version. The first byte is not ASCII and the last two are
 /// a line end, so that a program that converts the file as text is detected.
@@ -53,6 +53,11 @@ impl Trailer {
         let (_, lengths) = rest.split_last_chunk::<LENGTHS>().ok_or(Damage::TooShort)?;
         let length = |index| number(lengths, index).ok_or(Damage::TooShort);
         Ok(Self { body: length(0)?, footer: length(8)?, mac: *mac, checksum: *checksum })
+    }
+
+    /// Returns the number of the entry.
+    pub(super) fn content_id(&self) -> ContentId {
+        content_id(&self.checksum)
     }
 
     /// Returns the positions of the parts, if the lengths add up to a file of `size` bytes.

@@ -1,13 +1,14 @@
 //! Writes an entry in blocks to a file, which is then published.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
 use super::checksum::{Checksum, SigningKey};
-use super::entry::{self, length, lengths};
+use super::entry::{self, ContentId, length, lengths};
 use super::files::Files;
 use super::layout::Key;
-use super::publish::publish;
+use super::publish::{Present, publish};
 use crate::error::Result;
 
 /// The block size in bytes. Each block is copied, and the copy is hashed and written: another
@@ -16,18 +17,19 @@ use crate::error::Result;
 /// each of them in one step.
 const BLOCK: usize = 2 << 20;
 
-/// Writes an entry, which consists of a body and a footer, to the file `path`. Returns false if the
-/// file exists.
+/// Writes an entry, which consists of a body and a footer, to the file `path`. Returns whether it
+/// did so: an entry that is there stays if `present` says so.
 pub(super) fn write<F: Files>(
     files: &F,
     root: &Path,
     (key, path): (&Key, &Path),
     signing_key: Option<&SigningKey>,
     (body, footer): (&[&[u8]], &[u8]),
-    durable: bool,
-) -> Result<bool> {
+    (durable, present): (bool, Present),
+) -> Result<Written> {
     let before = length(body);
-    publish(files, root, path, durable, |file| {
+    let content_id = Cell::new(0);
+    let is_written = publish(files, root, path, (durable, present), |file| {
         let mut writer = Writer { files, file, checksum: Checksum::new(key, signing_key), block: Vec::new() };
         writer.block.reserve_exact((before + footer.len() + 128).min(BLOCK));
         for piece in body {
@@ -35,8 +37,19 @@ pub(super) fn write<F: Files>(
         }
         writer.put(footer)?;
         writer.put(&lengths(before, footer.len()))?;
-        writer.finish()
-    })
+        content_id.set(writer.finish()?);
+        Ok(())
+    })?;
+    Ok(Written { is_written, content_id: content_id.get() })
+}
+
+/// The outcome of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// False if there was an entry already, which stays.
+    pub is_written: bool,
+    /// The number of the entry that was to be written.
+    pub content_id: ContentId,
 }
 
 struct Writer<'a, F: Files> {
@@ -63,10 +76,12 @@ impl<F: Files> Writer<'_, F> {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<()> {
+    fn finish(mut self) -> io::Result<ContentId> {
         self.checksum.update(&self.block);
         // A small entry needs only one system call.
-        self.block.extend(entry::end(self.checksum));
-        self.files.write(self.file, &self.block)
+        let (end, content_id) = entry::end(self.checksum);
+        self.block.extend(end);
+        self.files.write(self.file, &self.block)?;
+        Ok(content_id)
     }
 }

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
 use crate::call::machine::{Machine, Outcome, Request};
+use crate::call::mode::Mode;
 use crate::gil_cell::GilCell;
 
 /// A call of a coroutine function, for `funes._call.coroutine`.
@@ -20,16 +21,24 @@ pub(crate) struct AsyncCall {
 impl AsyncCall {
     /// Begins a call. Returns `(result,)`, or an object that continues the call and the Python code
     /// to call before that: function, positional and keyword arguments, and whether it returns an
-    /// awaitable.
+    /// awaitable. With `refresh`, the call computes and replaces the entry; then the function may be
+    /// a plain one.
     #[staticmethod]
-    #[pyo3(signature = (memo, args, kwargs))]
+    #[pyo3(signature = (memo, args, kwargs, refresh=false))]
     fn begin<'py>(
         memo: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
+        refresh: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let core = Core::of(memo)?;
-        let outcome = CallArgs::with(args, kwargs, |call_args| core.get().call::<true>(memo, call_args));
+        let outcome = CallArgs::with(args, kwargs, |call_args| {
+            if refresh {
+                let mode = Mode::now(memo.py())?.refreshing();
+                return core.get().call_in_mode(memo, call_args, true, mode);
+            }
+            core.get().call::<true>(memo, call_args)
+        });
         asked(memo.py(), outcome?)
     }
 

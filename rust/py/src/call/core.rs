@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use funes_core::reads::CheckedReads;
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString};
@@ -17,20 +16,20 @@ use crate::call::keyed_call::{Encoded, normalise_seed};
 use crate::call::limits::{is_finalizing, is_stack_used_up};
 use crate::call::machine::{Machine, Outcome, Request};
 use crate::call::memo_definition::{FormerDefinitions, RequiredDefinition};
+use crate::call::mode::{self, Mode};
 use crate::call::signature::{Arguments, SEED, Signature};
 #[cfg(Py_GIL_DISABLED)]
 use crate::call::thread_tables::ThreadTables;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::gil_cell::GilCell;
 use crate::hash::walk_error::{WalkError, Walked};
-use crate::hooks;
 use crate::lazy::intern;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
 use crate::memory::direct_table::DirectTable;
-use crate::memory::memory_cache::MemoryCache;
+use crate::memory::memory_cache::{About, MemoryCache};
 use crate::memory::usage::Usage;
-use crate::store::disk_hit::{ReadHint, Recalled, recall};
+use crate::store::disk_hit::{Found, ReadHint, Recalled, recall};
 use crate::store::handle::Store;
 
 /// The part of a `funes.Memo` that a call needs. Methods that a hit does not need are written in
@@ -78,41 +77,45 @@ impl Core {
         call_args: &CallArgs<'_, 'py>,
     ) -> PyResult<Outcome<'py>> {
         let py = memo.py();
+        if mode::are_set() {
+            let mode = Mode::now(py)?;
+            if mode != Mode::Usual {
+                return self.call_in_mode(memo, call_args, IS_AWAITED, mode);
+            }
+        }
         if (IS_AWAITED || !self.is_async)
             && let Some(output) = self.recall_by_fast_key(memo, call_args)
         {
             return Ok(Outcome::Done(output));
         }
         let Some(mut arguments) = self.signature.bind(self.function.bind(py), call_args)? else {
-            let run = || {
-                if IS_AWAITED {
-                    return self.machine(memo, call_args, None, None)?.go_on(py, None);
-                }
-                self.call_plainly(py, call_args).map(Outcome::Done)
-            };
-            return attached(py, run);
+            return attached(py, || self.call_unbound(memo, call_args, IS_AWAITED));
         };
         if !IS_AWAITED && self.is_async {
-            // The rest happens when the coroutine is awaited, as for any coroutine function.
-            return match hooks::CALL_IN_COROUTINE.get(py) {
-                Ok(function) => function.call1((memo, call_args.tuple()?, call_args.dict()?)).map(Outcome::Done),
-                Err(_) => self.call_plainly(py, call_args).map(Outcome::Done),
-            };
+            return self.coroutine(memo, call_args);
         }
         normalise_seed(&mut arguments)?;
-        let current = match self.current_definition(memo) {
-            Ok(current) => current,
-            Err(stop) => return self.call_beyond_memory(memo, call_args, &arguments, Err(stop), "the definition"),
-        };
         let mut subject = String::new();
-        let encoded = match self.encode(current.get(), memo, &arguments, &mut subject) {
-            Ok(encoded) => encoded,
-            Err(stop) => return self.call_beyond_memory(memo, call_args, &arguments, Err(stop), &subject),
-        };
-        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None) {
+        let key = self.keyed(memo, &arguments, &mut subject);
+        if let Ok((current, encoded)) = &key
+            && let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None)
+        {
             return Ok(Outcome::Done(output));
         }
-        self.call_beyond_memory(memo, call_args, &arguments, Ok((current, encoded)), &subject)
+        self.call_beyond_memory(memo, call_args, &arguments, key, &subject)
+    }
+
+    /// Returns the present definition and the encoded arguments. If one of them cannot be hashed, `subject` names it.
+    #[inline]
+    pub(super) fn keyed<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        arguments: &Arguments<'py>,
+        subject: &mut String,
+    ) -> Walked<(Bound<'py, CurrentDefinition>, Encoded<'py>)> {
+        let current = self.current_definition(memo).inspect_err(|_| "the definition".clone_into(subject))?;
+        let encoded = self.encode(current.get(), memo, arguments, subject)?;
+        Ok((current, encoded))
     }
 
     /// Continues a call whose result is not in memory. If the call has no key, because the
@@ -127,7 +130,10 @@ impl Core {
         subject: &str,
     ) -> PyResult<Outcome<'py>> {
         let py = memo.py();
-        attached(py, || self.machine_beyond_memory(memo, call_args, arguments, key, subject)?.go_on(py, None))
+        attached(py, || {
+            let mode = Mode::now(py)?;
+            self.machine_beyond_memory(memo, call_args, arguments, Some(key), subject, mode)?.go_on(py, None)
+        })
     }
 
     /// Returns the state machine of such a call, which has not begun.
@@ -136,8 +142,9 @@ impl Core {
         memo: &Bound<'py, PyAny>,
         call_args: &CallArgs<'_, 'py>,
         arguments: &Arguments<'py>,
-        key: Walked<(Bound<'py, CurrentDefinition>, Encoded<'py>)>,
+        key: Option<Walked<(Bound<'py, CurrentDefinition>, Encoded<'py>)>>,
         subject: &str,
+        mode: Mode,
     ) -> PyResult<Box<Machine>> {
         let py = memo.py();
         if is_stack_used_up() {
@@ -146,24 +153,26 @@ impl Core {
         }
         let seed = self.signature.seed(arguments);
         let call = match key {
-            _ if seed.is_none() && is_finalizing(py) => None,
-            Err(WalkError::Raised(error)) => return Err(*error),
-            Err(stop) => Some(Err(stop.into_error(py, subject))),
-            Ok((current, encoded)) => {
+            _ if mode == Mode::Off || (seed.is_none() && is_finalizing(py)) => None,
+            None => None,
+            Some(Err(WalkError::Raised(error))) => return Err(*error),
+            Some(Err(stop)) => Some(Err(stop.into_error(py, subject))),
+            Some(Ok((current, encoded))) => {
                 let args = (call_args.tuple()?, call_args.dict()?);
                 Some(Ok(Py::new(py, self.keyed_call(&current, arguments, encoded, args)?)?))
             }
         };
-        self.machine(memo, call_args, seed, call)
+        self.machine(memo, call_args, seed, call, mode)
     }
 
     /// Creates the state machine of a call.
-    fn machine<'py>(
+    pub(super) fn machine<'py>(
         &self,
         memo: &Bound<'py, PyAny>,
         call_args: &CallArgs<'_, 'py>,
         seed: Option<Bound<'py, PyAny>>,
         key: Option<PyResult<Py<Call>>>,
+        mode: Mode,
     ) -> PyResult<Box<Machine>> {
         let py = memo.py();
         let function_call = Request {
@@ -171,7 +180,7 @@ impl Core {
             args: call_args.tuple()?.unbind(),
             kwargs: self.without_seed(call_args.dict()?)?.map(Bound::unbind),
         };
-        Ok(Machine::new(memo, Self::of(memo)?, function_call, seed, key))
+        Ok(Machine::new(memo, Self::of(memo)?, function_call, seed, key, mode))
     }
 
     /// Returns the core of a memorious function.
@@ -195,6 +204,8 @@ impl Core {
             return Ok(Recalled::Output(output));
         }
         let Ok(store) = self.store(memo) else { return Ok(Recalled::NeedsPython) };
+        // Before the entry is read: it may be replaced meanwhile.
+        let state = self.folder_state(memo, call);
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
         let accepts = AcceptsForCall { core: self, memo, is_silent: false };
         let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint, &accepts)? {
@@ -205,7 +216,8 @@ impl Core {
         if self.memory.is_some()
             && let Some(result) = CachedValue::of(&found.output, found.body.as_ref())
         {
-            self.cache_value(memo, call, result, (found.seconds, found.is_drawn, found.reads));
+            let Found { seconds, is_drawn, content_id, reads, .. } = found;
+            self.cache_value(memo, call, result, About { seconds, is_drawn, content_id, state, reads });
         }
         Ok(Recalled::Output(found.output))
     }
@@ -227,22 +239,17 @@ impl Core {
     }
 
     /// Keeps a value in memory.
-    ///
-    /// `about`: the computation time in seconds, whether the call drew from the global random
-    /// generators, and the files that it read.
-    pub(super) fn cache_value(
-        &self,
-        memo: &Bound<'_, PyAny>,
-        call: &Call,
-        result: CachedValue,
-        about: (f64, bool, Option<Arc<CheckedReads>>),
-    ) {
+    pub(super) fn cache_value(&self, memo: &Bound<'_, PyAny>, call: &Call, result: CachedValue, about: About) {
         if let Some(memory) = &self.memory {
-            let (current, encoded) = (call.current.get(), &call.encoded);
-            let state = current.watch.state(|| self.folder(memo, current));
             let owner = (&self.counters, &self.direct);
-            memory.keep(memo.py(), (current.partition, encoded), result, about, state, owner);
+            memory.keep(memo.py(), (call.current.get().partition, &call.encoded), result, about, owner);
         }
+    }
+
+    /// Returns the state of the folder of a call's entry.
+    pub(super) fn folder_state(&self, memo: &Bound<'_, PyAny>, call: &Call) -> u64 {
+        let current = call.current.get();
+        current.watch.state(|| self.folder(memo, current))
     }
 
     /// Returns the store, opened at the first call that needs it.
@@ -281,7 +288,11 @@ impl Core {
     }
 
     /// Lets the undecorated function raise its own error for arguments that do not fit it.
-    fn call_plainly<'py>(&self, py: Python<'py>, call_args: &CallArgs<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn call_plainly<'py>(
+        &self,
+        py: Python<'py>,
+        call_args: &CallArgs<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = self.without_seed(call_args.dict()?)?;
         self.function.bind(py).call(call_args.tuple()?, kwargs.as_ref())
     }

@@ -13,6 +13,7 @@ use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
 use crate::call::fast_key;
 use crate::call::machine::Machine;
+use crate::call::mode::Mode;
 use crate::call::signature::{Arguments, SEED};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::Definition;
@@ -138,12 +139,16 @@ impl Core {
         if current.get().hex != definition || !Domain::Arguments.hash(&encoded.bytes).0.starts_with(digest) {
             return Ok(None);
         }
-        if let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None) {
+        let mode = Mode::now(memo.py())?;
+        if mode == Mode::Usual
+            && let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None)
+        {
             return Ok(Some(Begun::Done(output)));
         }
-        let key = Ok((current, encoded));
-        let machine =
-            CallArgs::with(args, kwargs, |call_args| self.machine_beyond_memory(memo, call_args, &arguments, key, ""))?;
+        let key = Some(Ok((current, encoded)));
+        let machine = CallArgs::with(args, kwargs, |call_args| {
+            self.machine_beyond_memory(memo, call_args, &arguments, key, "", mode)
+        })?;
         Ok(Some(Begun::Machine(machine)))
     }
 

@@ -5,20 +5,22 @@
 //! leaf, which `Hooks` in the stub lists. `trampoline` makes these calls, or in a coroutine
 //! `funes._call.coroutine`.
 
+mod failures;
+mod modes;
 mod steps;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use pyo3::exceptions::{PyException, PyRecursionError};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::call::core::Core;
 use crate::call::files::FilesOfCall;
 use crate::call::keyed_call::Call;
+use crate::call::mode::Mode;
 use crate::call::quick_leaves;
 use crate::call::random_draws::GeneratorWords;
-use crate::definition::changed_state;
 use crate::flight::in_flight::InFlightCall;
 use crate::hooks::{self, Hook};
 use crate::store::disk_hit::ReadHint;
@@ -37,6 +39,8 @@ enum State {
     Rekey,
     /// Looks for the entry again: another call may have stored it.
     LookAgain,
+    /// Raises the error for a miss in the offline mode.
+    Refuse,
     /// Reports that the call has no key, so that it runs uncached.
     Uncached,
     /// Logs the miss.
@@ -130,6 +134,11 @@ pub(crate) struct Machine {
     function_call: Option<Request>,
     seed: Option<Py<PyAny>>,
     state: State,
+    mode: Mode,
+    /// True if the result replaces an entry.
+    replaces: bool,
+    /// The time of the call.
+    requested: SystemTime,
     /// The Python code to call next.
     pub(crate) request: Option<Request>,
     /// A leaf that is being imported, and its arguments.
@@ -163,14 +172,16 @@ impl Machine {
         function_call: Request,
         seed: Option<Bound<'_, PyAny>>,
         key: Option<PyResult<Py<Call>>>,
+        mode: Mode,
     ) -> Box<Self> {
         let mut reason = memo.py().None();
         let (state, call) = match key {
             None => (State::Run, None),
             Some(Err(error)) => {
                 reason = error.into_value(memo.py()).into_any();
-                (State::Uncached, None)
+                (modes::state_without_key(mode), None)
             }
+            Some(Ok(call)) if mode != Mode::Usual => (modes::first_state(mode), Some(call)),
             // After a miss another one is likely. Then the entry is looked for only once.
             Some(Ok(call)) if core.get().single_flight && call.get().has_missed() => (State::TakeKey, Some(call)),
             Some(Ok(call)) => (State::Look, Some(call)),
@@ -182,10 +193,14 @@ impl Machine {
             function_call: Some(function_call),
             seed: seed.map(Bound::unbind),
             state,
+            mode,
+            replaces: mode == Mode::Refresh,
+            requested: SystemTime::now(),
             request: None,
             loading: None,
-            hint: ReadHint::ExpectHit,
-            has_looked: false,
+            hint: if mode == Mode::Usual { ReadHint::ExpectHit } else { ReadHint::Refresh },
+            // A call that computes in any case need not look before it waits.
+            has_looked: mode == Mode::Refresh,
             flight: None,
             may_compute: true,
             waited: Waited::default(),
@@ -290,7 +305,8 @@ impl Machine {
             (State::Uncached, None) => ask(py, &hooks::WARN_UNCACHED, (memo, &self.reason)),
             (State::Uncached, Some(_)) => Ok(Step::Go(State::Run)),
             (State::Log, None) => ask(py, &hooks::LOG_MISS, (memo, &self.call)),
-            (State::Log, Some(_)) => Ok(Step::Go(State::Snapshot)),
+            (State::Log, Some(_)) => Ok(self.after_log()),
+            (State::Refuse, _) => ask(py, &hooks::REFUSE_MISS, (memo, &self.call, &self.reason)),
             (State::Snapshot, None) => {
                 let inputs = &self.call().inputs;
                 if !quick_leaves::need_no_snapshot(inputs.bind(py), self.core.get().large_argument) {
@@ -324,28 +340,6 @@ impl Machine {
         }
     }
 
-    /// Continues after an error, or returns it.
-    fn recover<'py>(&mut self, py: Python<'py>, error: PyErr) -> PyResult<Step<'py>> {
-        match self.state {
-            State::Snapshot | State::DetectDraws | State::Store | State::Describe | State::Reload
-                if error.is_instance_of::<PyException>(py) =>
-            {
-                Ok(self.report(error.into_value(py).into_any()))
-            }
-            State::Run => Err(error),
-            // The recursion is too deep for the cache. The function may still have room.
-            _ if error.is_instance_of::<PyRecursionError>(py) => self.give_up(py),
-            _ => Err(error),
-        }
-    }
-
-    /// Continues without the cache: runs the function, unless it has run.
-    fn give_up<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
-        self.end(py, false)?;
-        self.call = None;
-        Ok(if self.ran.is_some() { self.done(py) } else { Step::Go(State::Run) })
-    }
-
     fn report<'py>(&mut self, reason: Py<PyAny>) -> Step<'py> {
         self.reason = reason;
         Step::Go(State::Report)
@@ -366,26 +360,6 @@ impl Machine {
     /// Ends the in-flight call, and wakes the waiting calls.
     fn end(&mut self, py: Python<'_>, has_succeeded: bool) -> PyResult<()> {
         self.flight.take().map_or(Ok(()), |flight| InFlightCall::end(flight.bind(py), has_succeeded))
-    }
-}
-
-impl Drop for Machine {
-    /// Ends a call that was left by an error or an interrupt.
-    fn drop(&mut self) {
-        if self.run.is_none() && self.flight.is_none() && !self.files.are_recorded() {
-            return;
-        }
-        // SAFETY: the interpreter drops objects in attached threads, and steps run in them.
-        let py = unsafe { Python::assume_attached() };
-        let raised = PyErr::take(py);
-        if let Some(run) = self.run.take() {
-            let _ = changed_state::ended(py, run);
-        }
-        self.files.end(py);
-        let _ = self.end(py, false);
-        if let Some(raised) = raised {
-            raised.restore(py);
-        }
     }
 }
 

@@ -8,17 +8,17 @@ use pyo3::prelude::*;
 
 use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
-use crate::call::{fast_key, random_draws};
+use crate::call::{fast_key, mode, random_draws};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::memory_cache::Slot;
 
 impl Core {
-    /// False if no call has an entry in the direct table.
+    /// False if no call has an entry in the direct table, or calls may have a mode.
     #[cfg(not(Py_GIL_DISABLED))]
     #[inline]
     pub(crate) fn has_direct_results(&self) -> bool {
-        self.direct.is_filled()
+        self.direct.is_filled() && !mode::are_set()
     }
 
     /// Returns the result if the direct table has an entry for the call.
@@ -156,7 +156,7 @@ impl Core {
         self.for_caller(py, &slot)
     }
 
-    /// Returns whether the entry of a result in memory still exists on disk.
+    /// Returns whether the entry of a result in memory still exists on disk, and was not replaced.
     #[cold]
     pub(super) fn is_still_there(
         &self,
@@ -169,8 +169,10 @@ impl Core {
         let py = memo.py();
         let before = slot.seen.load(Ordering::Relaxed);
         let hex = Domain::Arguments.hash(encoded).to_hex();
-        let path = self.store(memo).and_then(|store| store.get().path(self.name(py)?.bind(py), &current.hex, &hex));
-        let is_there = path.is_ok_and(|path| py.detach(|| std::fs::symlink_metadata(path).is_ok()));
-        is_there && slot.see(before, state)
+        let found = self.store(memo).and_then(|store| {
+            let name = self.name(py)?;
+            store.get().content_id(py, name.bind(py), &current.hex, &hex)
+        });
+        found.is_ok_and(|found| found == Some(slot.content_id)) && slot.see(before, state)
     }
 }

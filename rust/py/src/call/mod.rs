@@ -12,9 +12,11 @@ mod memo_definition;
 mod memo_methods;
 pub(crate) mod memo_type;
 mod memory_hit;
+pub(crate) mod mode;
 pub(crate) mod quick_leaves;
 pub(crate) mod random_draws;
 pub(crate) mod signature;
+mod switched_call;
 #[cfg(Py_GIL_DISABLED)]
 mod thread_tables;
 pub(crate) mod trampoline;

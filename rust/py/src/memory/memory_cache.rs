@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use funes_core::reads::CheckedReads;
+use funes_core::store::ContentId;
 use pyo3::prelude::*;
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
@@ -68,6 +69,8 @@ pub(crate) struct Slot {
     pub(crate) is_drawn: bool,
     /// The files that the computation read, if it read any. Each hit checks them.
     pub(crate) reads: Option<Arc<CheckedReads>>,
+    /// The number of its entry, by which a replaced entry is noticed.
+    pub(crate) content_id: ContentId,
     /// The state of the definition's folder when the entry was last seen on disk, see `FolderWatch`; [`WITHDRAWN`] if
     /// the result has left the memory cache.
     pub(crate) seen: AtomicU64,
@@ -75,6 +78,20 @@ pub(crate) struct Slot {
     counters: Arc<Counters>,
     /// Its place in the direct table of the function.
     pub(super) listed: Listed,
+}
+
+/// What is known of a result, besides its value.
+pub(crate) struct About {
+    /// The run time of the call in seconds.
+    pub(crate) seconds: f64,
+    /// True if the result was drawn from the global random generators.
+    pub(crate) is_drawn: bool,
+    /// The number of its entry.
+    pub(crate) content_id: ContentId,
+    /// The state of the folder before the entry was read or written.
+    pub(crate) state: u64,
+    /// The files that the computation read, if it read any.
+    pub(crate) reads: Option<Arc<CheckedReads>>,
 }
 
 impl MemoryCache {
@@ -124,8 +141,7 @@ impl MemoryCache {
         py: Python<'_>,
         (partition, arguments): (Partition, &[u8]),
         result: CachedValue,
-        (seconds, is_drawn, reads): (f64, bool, Option<Arc<CheckedReads>>),
-        seen: u64,
+        about: About,
         (counters, table): (&Arc<Counters>, &Arc<DirectTable>),
     ) {
         let size = (OVERHEAD_BYTES + arguments.len() + result.size(py)) as u64;
@@ -134,7 +150,9 @@ impl MemoryCache {
         }
         counters.held(size.cast_signed());
         let (counters, listed) = (counters.clone(), Listed::new(table));
-        let slot = Slot { result, seconds, is_drawn, reads, seen: AtomicU64::new(seen), size, counters, listed };
+        let About { seconds, is_drawn, content_id, state, reads } = about;
+        let seen = AtomicU64::new(state);
+        let slot = Slot { result, seconds, is_drawn, reads, content_id, seen, size, counters, listed };
         let key = Key { partition, arguments: arguments.into() };
         // These results are dropped after the shard can be used again, since dropping a result may
         // run any code.

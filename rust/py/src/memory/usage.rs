@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pyo3::prelude::*;
 
+use crate::call::mode;
 use crate::memory::counters::Counters;
 
 /// A number of hits, and the run time that these hits saved.
@@ -100,9 +101,13 @@ impl Drop for Usage {
     }
 }
 
-/// Returns the sums since the last call of this function: folder of the definition, hits, seconds.
+/// Returns the sums since the last call of this function: folder of the definition, hits, seconds. Nothing once a call ran
+/// in a mode that writes nothing.
 #[pyfunction]
 pub(crate) fn take_usage() -> Vec<(OsString, u64, f64)> {
+    if mode::was_readonly() {
+        return Vec::new();
+    }
     for usage in alive() {
         usage.collect(&mut locked(&usage.current));
     }

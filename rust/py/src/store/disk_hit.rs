@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use funes_core::reads::{CheckedReads, Reads};
-use funes_core::store::{self, Key, ReadOutcome};
+use funes_core::store::{self, ContentId, Key, ReadOutcome};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -40,6 +40,7 @@ pub(crate) struct Found<'py> {
     pub(crate) seconds: f64,
     /// True if the result was drawn from the global random generators.
     pub(crate) is_drawn: bool,
+    pub(crate) content_id: ContentId,
     /// The pickle of the entry, if it is small and the C unpickler alone can load it.
     pub(crate) body: Option<Bound<'py, PyBytes>>,
     /// The files that the computation read, if it read any.
@@ -163,6 +164,7 @@ fn load<'py>(
     entry: store::Entry,
     reads: Option<Arc<CheckedReads>>,
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
+    let content_id = entry.content_id();
     let plain = match entry.plain_body() {
         // Names of dill and of the program's own module need `funes._entries.pickler`.
         Some(body) if body.len() < LARGE_BYTES => {
@@ -195,7 +197,8 @@ fn load<'py>(
         }
         let (output, seconds) =
             (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
-        Ok(Ok(Found { output, seconds, is_drawn, body: plain.clone(), reads: reads.clone() }))
+        let (body, reads) = (plain.clone(), reads.clone());
+        Ok(Ok(Found { output, seconds, is_drawn, content_id, body, reads }))
     });
     match found {
         Ok(found) => Ok(found),

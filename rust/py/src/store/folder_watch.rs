@@ -50,6 +50,11 @@ impl FolderWatch {
         (now() < self.next.load(Ordering::Relaxed)).then(|| self.state.load(Ordering::Relaxed))
     }
 
+    /// Gives the folder another state, since this process has replaced an entry in it.
+    pub(crate) fn renew(&self) {
+        self.state.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     #[cold]
     fn check(&self, folder: &Path) -> u64 {
         let stamp = std::fs::metadata(folder).ok().map(|metadata| FileStamp::of(&metadata));

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use funes_core::error::Error;
 use funes_core::reads::Reads;
-use funes_core::store::{self, Access, Content, Definition, Head, Key, Pickle, ReadOutcome, SigningKey, Verify};
+use funes_core::store::{
+    self, Access, Content, ContentId, Definition, Head, Key, Pickle, Present, ReadOutcome, SigningKey, Verify, Written,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
@@ -22,7 +24,7 @@ import_exception!(funes.errors, DamagedEntryError);
 ///
 /// An entry is identified by the name of the function and two hashes of 40 lower-case hexadecimal
 /// digits: those of the definition and of the arguments. An entry is written atomically, verified
-/// at every read, and never replaced.
+/// at every read, and replaced only by a rename.
 ///
 /// `root` is the absolute path of the cache folder. A relative path or an invalid hash raises
 /// `ValueError`; errors of the system raise `OSError`, with `errno` and `filename`.
@@ -113,7 +115,7 @@ impl Store {
         Ok(py.detach(|| self.state(&key)))
     }
 
-    /// Stores an entry. Returns False if there is one already, which stays.
+    /// Stores an entry. Returns False if there is one already, which stays unless `replace` is true.
     ///
     /// `body` is the portable pickle, up to and including STOP: bytes, or the `InlinedPickle` of a
     /// `BufferCollector`. `fast` is the fast pickle, with the positions of its buffers. `head` has
@@ -125,7 +127,9 @@ impl Store {
     /// Raises `OSError` if the entry could not be stored. At most empty folders are left behind.
     /// If `like` is an entry of the same call, the new entry records the same files as read.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
-    #[pyo3(signature = (function, definition, arguments, body, fast=None, head=None, *, durable=false, like=None))]
+    #[pyo3(signature = (
+        function, definition, arguments, body, fast=None, head=None, *, durable=false, like=None, replace=false
+    ))]
     fn write(
         &self,
         py: Python<'_>,
@@ -137,10 +141,13 @@ impl Store {
         head: Option<HeadParts<'_>>,
         durable: bool,
         like: Option<&Bound<'_, Entry>>,
+        replace: bool,
     ) -> PyResult<bool> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        self.put(py, &key, body, fast, (head, like.and_then(|like| like.get().footer.reads())), durable)
+        let present = if replace { Present::IsReplaced } else { Present::Stays };
+        let reads = like.and_then(|like| like.get().footer.reads());
+        Ok(self.put(py, &key, body, (fast, (head, reads)), (durable, present))?.is_written)
     }
 
     /// Stores an entry that was read under another key, byte for byte. Returns False if the new key
@@ -199,7 +206,7 @@ impl Store {
         durable: bool,
     ) -> PyResult<bool> {
         let key = Key::object(content).map_err(raised)?;
-        self.put(py, &key, body, fast, (None, None), durable)
+        Ok(self.put(py, &key, body, (fast, (None, None)), (durable, Present::Stays))?.is_written)
     }
 
     /// Deletes an entry without verifying it. Returns False if there is none.
@@ -241,6 +248,19 @@ impl Store {
 }
 
 impl Store {
+    /// Returns the number of an entry, by which a replaced entry is noticed; None if there is no entry.
+    pub(crate) fn content_id(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<ContentId>> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(py.detach(|| self.store.content_id(&key)))
+    }
+
     fn state(&self, key: &Key) -> (&'static str, String) {
         match self.store.check(key) {
             Ok(ReadOutcome::Found(_)) => ("found", String::new()),
@@ -278,10 +298,9 @@ impl Store {
         py: Python<'_>,
         key: &Key,
         body: &Bound<'_, PyAny>,
-        fast: Option<PickleParts<'_>>,
-        (head, reads): (Option<HeadParts<'_>>, Option<&Reads>),
-        durable: bool,
-    ) -> PyResult<bool> {
+        (fast, (head, reads)): (Option<PickleParts<'_>>, (Option<HeadParts<'_>>, Option<&Reads>)),
+        (durable, present): (bool, Present),
+    ) -> PyResult<Written> {
         let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
             vec![bytes.as_bytes()]
         } else if let Ok(body) = body.cast::<InlinedPickle>() {
@@ -295,7 +314,7 @@ impl Store {
             main: main.as_ref().map(pickle),
         });
         let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle), reads };
-        py.detach(|| self.store.write(key, &content, durable)).map_err(raised)
+        py.detach(|| self.store.write_with(key, &content, durable, present)).map_err(raised)
     }
 }
 

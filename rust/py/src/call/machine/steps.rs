@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use funes_core::reads::CheckedReads;
-use funes_core::store::Key;
+use funes_core::store::{Key, Present};
 use pyo3::exceptions::{PyException, PyOSError, PyRecursionError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::call::machine::{Machine, Ran, Request, Snapshot, State, Step, Waited, ask};
+use crate::call::mode::Mode;
 use crate::call::quick_leaves;
 use crate::call::random_draws::{self, GeneratorWords};
 use crate::definition::changed_state;
 use crate::flight::in_flight::InFlightCall;
 use crate::hooks;
 use crate::memory::cached_value::CachedValue;
+use crate::memory::memory_cache::About;
 use crate::store::disk_hit::{ReadHint, Recalled};
 use crate::store::error::raised;
 use crate::store::handle::{HeadParts, PickleParts};
@@ -23,6 +25,9 @@ use crate::store::handle::{HeadParts, PickleParts};
 impl Machine {
     /// Looks for the result. `answer`: the result that the leaf has found, as `(output,)`, or None.
     pub(super) fn look<'py>(&mut self, py: Python<'py>, answer: Option<Bound<'py, PyAny>>) -> PyResult<Step<'py>> {
+        if self.mode == Mode::Refresh && self.state != State::Reload {
+            return self.look_for_newer(py);
+        }
         let recalled = match answer {
             None => {
                 let recalled = self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?;
@@ -43,14 +48,7 @@ impl Machine {
             Recalled::Absent | Recalled::Outdated(_) => self.call().note_missed(true),
         }
         self.has_looked = true;
-        match &self.flight {
-            Some(flight) if self.may_compute => {
-                InFlightCall::enter(flight.bind(py))?;
-                Ok(Step::Go(State::Log))
-            }
-            // Another call still holds the key.
-            _ => self.end(py, false).map(|()| Step::Go(State::TakeKey)),
-        }
+        self.after_miss(py)
     }
 
     pub(super) fn take_key<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
@@ -71,6 +69,9 @@ impl Machine {
         self.may_compute = true;
         self.flight = Some(flight.clone().unbind());
         if self.waited.is_useless || InFlightCall::take(&flight)? {
+            if self.mode == Mode::Refresh {
+                return self.after_miss(py);
+            }
             // The system may remember that the file of another host was missing.
             let is_fresh = !self.has_looked && flight.get().is_local();
             self.hint = if is_fresh { ReadHint::ExpectMiss } else { ReadHint::Refresh };
@@ -95,7 +96,8 @@ impl Machine {
         }
         self.waited = Waited::default();
         self.end(py, false)?;
-        Ok(Step::Go(if self.call.is_some() { State::Look } else { State::Uncached }))
+        let state = if self.mode == Mode::Refresh { State::TakeKey } else { State::Look };
+        Ok(Step::Go(if self.call.is_some() { state } else { State::Uncached }))
     }
 
     pub(super) fn note_generators<'py>(
@@ -216,10 +218,18 @@ impl Machine {
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let reads = files.store(memo, core, call, seconds)?;
-        store.get().put(py, &key, &body, fast, (Some(head), reads.as_ref()), is_durable)?;
+        let present = if self.replaces { Present::IsReplaced } else { Present::Stays };
+        let state = core.folder_state(memo, call);
+        let pickles = (fast, (Some(head), reads.as_ref()));
+        let written = store.get().put(py, &key, &body, pickles, (is_durable, present))?;
+        if self.replaces {
+            core.forget_replaced(py, call);
+        }
         if let Some(cached) = cached {
             let reads = reads.map(|reads| Arc::new(CheckedReads::new(reads)));
-            core.cache_value(memo, call, cached, (seconds, is_drawn, reads));
+            let state = if self.replaces { core.folder_state(memo, call) } else { state };
+            let about = About { seconds, is_drawn, content_id: written.content_id, state, reads };
+            core.cache_value(memo, call, cached, about);
         }
         let ran = self.ran.as_mut().expect("the function has run");
         (ran.shares_memory, ran.is_stored) = (shares_memory, true);

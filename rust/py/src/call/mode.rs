@@ -1,0 +1,135 @@
+//! The modes in which calls run: `funes.mode` and `FUNES_MODE`.
+//!
+//! A process in which no mode was ever set pays one comparison per hit: [`are_set`].
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::hooks;
+use crate::lazy::Lazy;
+
+/// How a call uses the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Usual,
+    /// The function runs; nothing is read or stored.
+    Off,
+    /// Entries are read. A miss is computed and not stored.
+    ReadOnly,
+    /// Entries are read. A miss raises `CacheMissError`.
+    Offline,
+    /// As `Offline`, for a call that must compute.
+    Barred,
+    /// The entry is computed and replaced.
+    Refresh,
+}
+
+/// The modes by name; their positions plus 1 are the values of `ENVIRONMENT`.
+const NAMES: [(&str, Mode); 4] =
+    [("off", Mode::Off), ("readonly", Mode::ReadOnly), ("offline", Mode::Offline), ("refresh", Mode::Refresh)];
+
+/// True once a mode may be active anywhere. It stays true: a context that was copied keeps its mode.
+static ARE_SET: AtomicBool = AtomicBool::new(false);
+
+/// True once `FUNES_MODE` was looked for.
+static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
+
+/// True once a call ran in a mode that writes no file.
+static WAS_READONLY: AtomicBool = AtomicBool::new(false);
+
+/// The mode of `FUNES_MODE`; 0 for none.
+static ENVIRONMENT: AtomicU8 = AtomicU8::new(0);
+
+/// The context variable that holds the name of the mode.
+static VARIABLE: Lazy<Py<PyAny>> = Lazy::new();
+
+/// Returns whether a mode may be active. Then a hit takes the general path.
+#[inline]
+pub(crate) fn are_set() -> bool {
+    ARE_SET.load(Ordering::Relaxed)
+}
+
+/// Returns whether a call ran in a mode that writes no file. Then the process saves no statistics of its hits.
+pub(crate) fn was_readonly() -> bool {
+    WAS_READONLY.load(Ordering::Relaxed)
+}
+
+impl Mode {
+    /// Returns the mode of the present code.
+    pub(crate) fn now(py: Python<'_>) -> PyResult<Self> {
+        if !HAS_LOOKED.load(Ordering::Relaxed) {
+            read_environment(py)?;
+        }
+        if !are_set() {
+            return Ok(Self::Usual);
+        }
+        if let Some(variable) = VARIABLE.get() {
+            let mut value = std::ptr::null_mut();
+            // SAFETY: the thread is attached, and `VARIABLE` is a context variable. The value is an
+            // owned reference, or null if there is none.
+            let value = unsafe {
+                if ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &raw mut value) < 0 {
+                    return Err(PyErr::fetch(py));
+                }
+                Bound::from_owned_ptr_or_opt(py, value)
+            };
+            let name = value.as_ref().and_then(|value| value.cast::<PyString>().ok());
+            // An empty name stands for the mode of the environment.
+            if let Some(name) = name.filter(|name| name.len().is_ok_and(|length| length > 0)) {
+                return Ok(NAMES[named(name)?].1.noted());
+            }
+        }
+        let number = ENVIRONMENT.load(Ordering::Relaxed);
+        Ok(if number == 0 { Self::Usual } else { NAMES[usize::from(number) - 1].1.noted() })
+    }
+
+    fn noted(self) -> Self {
+        if matches!(self, Self::ReadOnly | Self::Offline) {
+            WAS_READONLY.store(true, Ordering::Relaxed);
+        }
+        self
+    }
+
+    /// Returns the mode of a call that must compute, in this mode.
+    pub(crate) fn refreshing(self) -> Self {
+        match self {
+            Self::Usual | Self::Refresh => Self::Refresh,
+            Self::Off | Self::ReadOnly => Self::Off,
+            Self::Offline | Self::Barred => Self::Barred,
+        }
+    }
+}
+
+/// Lets Python code apply `FUNES_MODE`, if it is set. Its module is not imported otherwise.
+#[cold]
+fn read_environment(py: Python<'_>) -> PyResult<()> {
+    HAS_LOOKED.store(true, Ordering::Relaxed);
+    if std::env::var_os("FUNES_MODE").is_some_and(|text| !text.is_empty()) {
+        hooks::APPLY_ENVIRONMENT.get(py)?.call0()?;
+    }
+    Ok(())
+}
+
+fn named(name: &Bound<'_, PyString>) -> PyResult<usize> {
+    let text = name.to_str()?;
+    NAMES.iter().position(|(name, _)| *name == text).ok_or_else(|| PyValueError::new_err(format!("no mode {text}")))
+}
+
+/// Registers the context variable of the modes. From now on, calls ask for their mode.
+#[pyfunction]
+pub(crate) fn watch_modes(variable: Bound<'_, PyAny>) {
+    VARIABLE.get_or_init(variable.py(), || variable.clone().unbind());
+    ARE_SET.store(true, Ordering::Relaxed);
+}
+
+/// Sets the mode of all code whose context has none.
+#[pyfunction]
+pub(crate) fn set_environment_mode(name: &Bound<'_, PyString>) -> PyResult<()> {
+    ENVIRONMENT.store(named(name)? as u8 + 1, Ordering::Relaxed);
+    ARE_SET.store(true, Ordering::Relaxed);
+    Ok(())
+}
