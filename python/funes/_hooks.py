@@ -102,6 +102,21 @@ class _Table:
 
         return report_unstored
 
+    def warn_expired(self) -> Callable[[Memo[..., Any]], None]:
+        from funes._call.leaves import warn_expired
+
+        return warn_expired
+
+    def recheck(self) -> Callable[..., Any]:
+        from funes._call.recheck import recheck
+
+        return recheck
+
+    def may_store(self) -> Callable[[Memo[..., Any], Any, float], bool]:
+        from funes._call.leaves import may_store
+
+        return may_store
+
     def refuse_miss(self) -> Callable[..., None]:
         from funes._call.leaves import refuse_miss
 

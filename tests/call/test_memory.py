@@ -32,7 +32,7 @@ def test_cache_info_counts_hits_and_misses() -> None:
         time.sleep(0.02)
         return x
 
-    assert slow.cache_info() == CacheInfo(0, 0, 0, 0.0, 0.0, 0)
+    assert slow.cache_info() == CacheInfo(0, 0, 0, 0.0, 0.0, 0, 0, {})
     assert [slow(1), slow(1), slow(2), slow(1)] == [1, 1, 2, 1]
     info = slow.cache_info()
     assert (info.memory_hits, info.disk_hits, info.misses) == (2, 0, 2)
@@ -41,7 +41,7 @@ def test_cache_info_counts_hits_and_misses() -> None:
     assert info.memory_bytes > 0
 
     slow.cache_clear()
-    assert slow.cache_info() == CacheInfo(0, 0, 0, 0.0, 0.0, 0)
+    assert slow.cache_info() == CacheInfo(0, 0, 0, 0.0, 0.0, 0, 0, {})
     assert [slow(1), slow(1)] == [1, 1]
     info = slow.cache_info()
     assert (info.memory_hits, info.disk_hits, info.misses) == (1, 1, 0)

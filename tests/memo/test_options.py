@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from funes import CacheWarning, memorious, open_cache
 from funes._entries.cache_folder import is_url
-from funes._memo.options import Options
+from funes._memo.options import _FOREIGN, Options
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,13 @@ from funes._memo.options import Options
         ("signing_key", "", TypeError),
         ("verify", "sometimes", ValueError),
         ("verify", True, ValueError),
+        ("max_age", "day", ValueError),
+        ("max_age", -1, ValueError),
+        ("max_age", True, ValueError),
+        ("max_age", float("nan"), ValueError),
+        ("max_age", timedelta(seconds=-1), ValueError),
+        ("cache_if", True, TypeError),
+        ("cache_if", "result", TypeError),
         ("durability", "sometimes", ValueError),
         ("durability", True, ValueError),
         ("durability", None, ValueError),
@@ -135,3 +143,41 @@ def test_file_at_cache_dir_warns_and_calls_succeed(tmp_path: Path) -> None:
     with pytest.warns(CacheWarning, match="the result was not stored: .*Not a directory"):
         assert f(1) == 2
     assert path.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("expire", "max_age="),
+        ("ttl", "max_age="),
+        ("stale_after", "max_age="),
+        ("cachedir", 'cache_dir="..."'),
+        ("cache_dir_path", 'cache_dir="..."'),
+        ("location", 'cache_dir="..."'),
+        ("maxsize", "memory="),
+        ("typed", "always have different keys"),
+        ("refresh", "f.refresh(...)"),
+        ("verbose", "FUNES_LOG=info"),
+        ("compress", "nothing instead"),
+        ("ignore_args", 'ignore="name"'),
+        ("cache_validation_callback", "cache_if="),
+        ("max_agee", "Did you mean max_age=?"),
+        ("quux", "the options are cache_dir, ignore,"),
+    ],
+)
+def test_options_of_other_libraries_name_ours(option: str, hint: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        memorious(**{option: 1})
+    assert str(raised.value).startswith(
+        f"memorious() got an unexpected keyword argument {option!r}"
+    )
+    assert hint in str(raised.value)
+    with pytest.raises(TypeError, match=option):
+
+        @memorious(**{option: 1})
+        def f(x: int) -> int:
+            return x
+
+
+def test_hints_for_options_of_other_libraries_name_no_option_that_exists() -> None:
+    assert not set(_FOREIGN) & set(Options._fields)

@@ -15,13 +15,13 @@ async def call_in_coroutine(
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None,
     *,
-    refresh: bool = False,
+    how: str | None = None,
 ) -> Any:
     """Makes the calls of Python code that the extension asks for, and awaits them.
 
     All decisions are in rust/py/src/call/machine.rs.
     """
-    step = AsyncCall.begin(memo, args, kwargs, refresh)
+    step = AsyncCall.begin(memo, args, kwargs, how)
     while len(step) > 1:
         call, function, arguments, keywords, is_awaitable = step
         try:

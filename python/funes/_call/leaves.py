@@ -22,7 +22,7 @@ from funes._entries.pickler import attempt, is_raised_again
 from funes._entries.shared_arrays import shares_memory
 from funes._funes import Call, hash_value
 from funes._memo import definition_record
-from funes._memo.mode import stores
+from funes._memo.mode import current_mode, stores
 from funes.errors import CacheMissError, DamagedEntryError, FunesError, UnpicklableResultError
 
 if TYPE_CHECKING:
@@ -86,9 +86,35 @@ def _set_aside(memo: Memo[Any, Any], key: tuple[str, str], error: DamagedEntryEr
 
 def warn_uncached(memo: Memo[Any, Any], error: Exception) -> None:
     """Reports a call without a key."""
+    is_argument = str(error).startswith("argument")
+    subject = "argument" if is_argument else "definition"
+    memo._core.count_uncached(f"{subject} cannot be hashed")
     memo._degrade("key", f"it ran uncached: {error}", error)
     if log.is_on():
         log.log_uncached(memo, error)
+
+
+def warn_expired(memo: Memo[Any, Any]) -> None:
+    """Reports that an expired result is used, since nothing may be stored."""
+    memo._warn_once(
+        "expired", f"a stored result is older than max_age, and is used in mode {current_mode()}"
+    )
+
+
+def may_store(memo: Memo[Any, Any], output: Any, seconds: float) -> bool:
+    """Asks the predicate of `cache_if` whether to store a result."""
+    predicate = memo._options.cache_if
+    assert predicate is not None
+    try:
+        if predicate(output, seconds):
+            return True
+    except Exception as error:
+        memo._core.count_uncached("cache_if raised")
+        text = f"the result was not stored: cache_if raised {_warnings.one_line(error)}"
+        memo._degrade("cache_if", text, error)
+        return False
+    memo._core.count_uncached("cache_if")
+    return False
 
 
 def refuse_miss(memo: Memo[Any, Any], call: Call | None, error: Exception | None) -> None:
@@ -193,6 +219,7 @@ def report_change(
         now: The same call now, or the error because of which it has no key any more.
         snapshot: The arguments before the run; None if they are immutable.
     """
+    memo._core.count_uncached("inputs changed")
     reason = _description(memo, call, now, snapshot)
     memo._degrade("changed", f"the result was not stored: {reason}", FunesError(reason))
 
@@ -296,10 +323,19 @@ def _warn_if_unstable(memo: Memo[Any, Any], folder: str, content: Content) -> No
         )
 
 
+#: The reasons that `cache_info` shows, by kind.
+_REASONS = {
+    "pickle": "result cannot be pickled",
+    "seed": "random numbers",
+    "write": "not written",
+}
+
+
 def report_unstored(memo: Memo[Any, Any], reason: Exception | str) -> None:
     """Reports why a result is not stored: an error, or a problem with random numbers."""
     error = FunesError(reason) if isinstance(reason, str) else reason
     kind = "pickle" if isinstance(reason, UnpicklableResultError) else "write"
     kind = "seed" if isinstance(reason, str) else kind
+    memo._core.count_uncached(_REASONS[kind])
     text = str(error) if isinstance(error, (FunesError, OSError)) else _warnings.one_line(error)
     memo._degrade(kind, f"the result was not stored: {text}", error)

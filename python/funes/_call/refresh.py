@@ -1,4 +1,4 @@
-"""Calls that compute and replace their entries: `f.refresh`."""
+"""Calls that compute in any case: `f.refresh`, and the repeated computation of a hit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 def refresh(memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Computes the result of a call and replaces its entry. Returns a coroutine for a coroutine function."""
     if memo._core.is_async:
-        return call_in_coroutine(memo, args, kwargs, refresh=True)
+        return call_in_coroutine(memo, args, kwargs, how="refresh")
+    return run(memo, args, kwargs, "refresh")
+
+
+def run(memo: Memo[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Any:
+    """Computes the result of a call; `how` is that of `AsyncCall.begin`."""
     # The function is called here, since no frame of the extension may be below it on the stack.
-    step = AsyncCall.begin(memo, args, kwargs, refresh=True)
+    step = AsyncCall.begin(memo, args, kwargs, how)
     while len(step) > 1:
         call, function, arguments, keywords, _ = step
         try:

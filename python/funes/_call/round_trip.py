@@ -106,6 +106,14 @@ def loss(output: object, pickled: PickledEntry) -> str:
     return _difference(output, has_own=has_own or _FINDER in globals_)
 
 
+def difference(value: object, other: object) -> str:
+    """Returns the path of the first part in which two results differ, or "". Values without a hash are not compared."""
+    digest, again = _digest(value), _digest(other)
+    if digest is None or again is None or digest == again:
+        return ""
+    return next(_changed_parts("result", value, other, set()), "result")
+
+
 def _is_seen_by_pickle(name: tuple[str, str]) -> bool:
     """Returns whether the pickle of an object shows all that its hash contains.
 

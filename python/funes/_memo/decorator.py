@@ -7,13 +7,14 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from funes._code.user_code import is_user_code, track_package
 from funes._memo import fork
 from funes._memo.bound_method import MemoClassMethod
 from funes._memo.memo import Memo
-from funes._memo.options import WAIT_SECONDS, Options
+from funes._memo.options import WAIT_SECONDS, Options, unknown_option
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +44,8 @@ def memorious(
     large_argument: int = 1 << 20,
     files: Literal["track", "ignore"] = "track",
     memory: int | None = None,
+    max_age: float | timedelta | None = None,
+    cache_if: Callable[[Any, float], object] | None = None,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -63,6 +66,9 @@ def memorious(
     large_argument: int = 1 << 20,
     files: Literal["track", "ignore"] = "track",
     memory: int | None = None,
+    max_age: float | timedelta | None = None,
+    cache_if: Callable[[Any, float], object] | None = None,
+    **_unknown: Any,
 ) -> Any:
     """Caches the results of a function, on disk and permanently.
 
@@ -114,10 +120,14 @@ def memorious(
         memory: The maximum size in bytes of the results of this function in the memory cache; 0 for no memory cache. By
             default, all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
             ``"2G"``, ``"0"``).
+        max_age: An age in seconds, or a ``timedelta``. An entry that is as old or older is expired: a call computes
+            again and replaces it. By default, no entry expires.
+        cache_if: A function of a result and its run time in seconds. If it returns a false value, the result is not
+            stored. It is neither part of the key nor of the definition.
 
     Returns:
         A `Memo`, which is called like the function. It also has the methods ``key``, ``is_cached``, ``forget``,
-        ``explain``, ``adopt``, ``cache_info`` and ``cache_clear``, and the attributes ``cache_path`` and
+        ``refresh``, ``explain``, ``adopt``, ``cache_info`` and ``cache_clear``, and the attributes ``cache_path`` and
         ``definition``.
 
     Raises:
@@ -138,7 +148,11 @@ def memorious(
         42
     """
     # Read before any other local variable exists: every parameter but the first is an option.
-    given = {name: value for name, value in locals().items() if name != "function"}
+    given = {
+        name: value for name, value in locals().items() if name not in ("function", "_unknown")
+    }
+    if _unknown:
+        raise TypeError(unknown_option(next(iter(_unknown))))
     options = Options(**given)
     if function is None:
         return functools.partial(_decorated, options=options)

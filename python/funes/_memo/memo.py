@@ -54,7 +54,7 @@ class CacheInfo(NamedTuple):
     """Statistics of the cache of one function in this process.
 
     Example:
-        >>> CacheInfo(2, 1, 1, 3.5, 10.5, 456).saved_seconds
+        >>> CacheInfo(2, 1, 1, 3.5, 10.5, 456, 0, {}).saved_seconds
         10.5
     """
 
@@ -70,6 +70,10 @@ class CacheInfo(NamedTuple):
     saved_seconds: float
     #: The approximate size of the results in memory, in bytes.
     memory_bytes: int
+    #: The number of misses whose results were not stored.
+    uncached: int
+    #: The number of these misses by reason, such as ``{"cache_if": 3}``.
+    reasons: dict[str, int]
 
 
 if TYPE_CHECKING:
@@ -402,7 +406,8 @@ class Memo(Generic[P, R]):
 
     def cache_info(self) -> CacheInfo:
         """Returns statistics of this function in this process since its start or the last `cache_clear`."""
-        return CacheInfo(*self._core.statistics())
+        reasons = self._core.uncached()
+        return CacheInfo(*self._core.statistics(), sum(reasons.values()), reasons)
 
     def cache_clear(self) -> None:
         """Drops the results in memory, and the statistics. Results on disk stay; `forget` deletes them."""
@@ -511,7 +516,13 @@ class Memo(Generic[P, R]):
             _warnings.warn(f"{self.__qualname__}: {text}")
 
     def _is_sound(self, definition: str, arguments: str) -> bool:
+        key = self._function_name, definition, arguments
         try:
+            if self._options.max_age is not None:
+                from funes._entries.age import is_file_expired
+
+                if is_file_expired(self._store.path(*key), self._options.max_age):
+                    return False
             return self._core.read(self, definition, arguments, True) is not None
         except (DamagedEntryError, OSError):
             return False

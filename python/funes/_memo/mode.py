@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Literal, TypeVar, get_args
 
 from funes import _warnings
-from funes._funes import hooks, set_environment_mode, watch_modes
+from funes._funes import hooks, set_environment_mode, set_recheck_share, watch_modes
 
 ModeName = Literal["off", "readonly", "offline", "refresh"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,8 +121,9 @@ def stores() -> bool:
 
 
 def apply_environment() -> None:
-    """Applies `FUNES_MODE`. A value that is no mode is reported and ignored."""
+    """Applies `FUNES_MODE` and `FUNES_RECHECK`. A value that is not allowed is reported and ignored."""
     global _environment
+    _apply_share(os.environ.get("FUNES_RECHECK", "").strip())
     wanted = os.environ.get("FUNES_MODE", "").strip()
     if wanted not in _NAMES:
         if wanted:
@@ -130,3 +131,16 @@ def apply_environment() -> None:
         return
     _environment = wanted
     set_environment_mode(wanted)
+
+
+def _apply_share(text: str) -> None:
+    try:
+        share = float(text or 0)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        _warnings.warn(
+            f"FUNES_RECHECK={text} is ignored: it must be the share of hits to compute again, from 0 to 1"
+        )
+    elif share > 0:
+        set_recheck_share(share)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import operator
 import os
 import sys
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from funes._entries import signing
@@ -58,6 +60,10 @@ class _Fields(NamedTuple):
     #: The maximum size in bytes of the results in memory. None: the function shares the limit of
     #: the process.
     memory: int | None = None
+    #: The age in seconds from which an entry is expired. None: never.
+    max_age: float | None = None
+    #: A predicate on a result and its run time in seconds; a result is stored only if it is true.
+    cache_if: Callable[[Any, float], object] | None = None
 
 
 class Options(_Fields):
@@ -159,6 +165,18 @@ def _seconds(option: str, value: Any) -> float:
     return float(value)
 
 
+def _age(option: str, value: Any) -> float:
+    return _seconds(option, value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+def _predicate(option: str, value: Any) -> Any:
+    if not callable(value):
+        raise TypeError(
+            f"{option} must be a function of a result and its run time in seconds, not {value!r}"
+        )
+    return value
+
+
 def _durability(option: str, value: Any) -> float:
     if isinstance(value, str) and value in _DURABILITY_SECONDS:
         return _DURABILITY_SECONDS[value]
@@ -207,4 +225,82 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "large_argument": _bytes,
     "files": _files,
     "memory": _optional(_bytes),
+    "max_age": _optional(_age),
+    "cache_if": _optional(_predicate),
 }
+
+#: Options of other libraries, and what to write instead.
+_FOREIGN: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "base_dir",
+            "cache",
+            "cache_dir_path",
+            "cache_folder",
+            "cachedir",
+            "directory",
+            "folder",
+            "location",
+            "path",
+        ),
+        'cache_dir="..."',
+    ),
+    **dict.fromkeys(
+        ("expire", "expire_after", "expires", "max_age_seconds", "stale_after", "timeout", "ttl"),
+        "max_age=, in seconds or as a timedelta",
+    ),
+    **dict.fromkeys(
+        ("cache_validation_callback", "condition", "should_cache", "unless"),
+        "cache_if=, a function of the result and the run time in seconds",
+    ),
+    **dict.fromkeys(
+        (
+            "bytes_limit",
+            "cache_size",
+            "max_bytes",
+            "max_entries",
+            "max_size",
+            "maxsize",
+            "size_limit",
+        ),
+        "memory=, the size of the results in memory in bytes; files stay until you delete them (funes gc)",
+    ),
+    **dict.fromkeys(
+        ("exclude", "ignore_args", "ignored"), 'ignore="name", the names of parameters'
+    ),
+    **dict.fromkeys(
+        ("force", "invalidate", "overwrite", "recalculate", "recompute", "refresh", "reset"),
+        'f.refresh(...) for one result, or funes.mode("refresh")',
+    ),
+    **dict.fromkeys(
+        ("disable", "disabled", "enabled", "no_cache"), 'funes.mode("off") or FUNES_MODE=off'
+    ),
+    **dict.fromkeys(
+        ("hash_funcs", "hasher", "key", "key_func", "key_function", "key_maker"),
+        "funes.register or a method __funes_key__, which say what a value is",
+    ),
+    **dict.fromkeys(("tag", "version"), "depends_on=, which adds inputs to the key"),
+    **dict.fromkeys(
+        ("backend", "compress", "mmap_mode", "pickle_protocol", "pickler", "serializer"),
+        "nothing instead: large arrays are mapped, and the format of the files is fixed",
+    ),
+    "lock": "single_flight=, which is on by default",
+    "logger": "FUNES_LOG=info",
+    "seed": "global_seed= at the call",
+    "typed": "nothing instead: arguments of different types always have different keys",
+    "verbose": "FUNES_LOG=info, which logs each miss",
+    "wait_for_calculation_timeout": "wait=, in seconds",
+}
+
+
+def unknown_option(name: str) -> str:
+    """Returns the message of the error for an option that does not exist."""
+    text = f"memorious() got an unexpected keyword argument {name!r}"
+    if name in _FOREIGN:
+        return f"{text}: write {_FOREIGN[name]}"
+    near = difflib.get_close_matches(name, _CHECKS, n=1)
+    return (
+        f"{text}. Did you mean {near[0]}=?"
+        if near
+        else f"{text}; the options are {', '.join(_CHECKS)}"
+    )

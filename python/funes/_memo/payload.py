@@ -36,7 +36,7 @@ class Payload(NamedTuple):
     python: tuple[int, int]
     #: The absolute cache folder.
     root: str
-    #: The options without `depends_on`, which the receiver has itself or gets with the code.
+    #: The options without `depends_on` and `cache_if`, which the receiver has itself or gets with the code.
     options: Options
     #: The definition digest. None if the definition cannot be hashed; calls then run uncached.
     definition: str | None

@@ -167,7 +167,8 @@ def _find(payload: Payload) -> tuple[Memo[Any, Any] | None, str]:
 
 def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
     """Returns the function with the cache folder and the options of the payload."""
-    options = payload.options._replace(depends_on=found._options.depends_on)
+    own = found._options
+    options = payload.options._replace(depends_on=own.depends_on, cache_if=own.cache_if)
     if (
         options.signing_key is not None and not options.signing_key.is_known
     ):  # the signing key is not stored with results

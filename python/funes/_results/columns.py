@@ -44,6 +44,7 @@ class Table:
         self._whole: Cells = {}  # other outputs
         self._seconds: Cells = {}
         self._definitions: Cells = {}
+        self._expired: Cells = {}
 
     def add(self, result: dict[str, Any]) -> None:
         """Adds a result as a row."""
@@ -65,6 +66,8 @@ class Table:
         self._seconds[row] = result["time"]
         if self._shape.is_mixed:
             self._definitions[row] = result["definition"]
+        if "expired" in result:
+            self._expired[row] = result["expired"]
 
     def columns(self, exclude: Iterable[str] = ()) -> dict[str, Cells]:
         """Returns the cells by the final names of the columns, from left to right.
@@ -77,6 +80,8 @@ class Table:
         last = {"time": self._seconds}
         if self._shape.is_mixed:
             last["definition"] = self._definitions
+        if self._expired:
+            last["expired"] = self._expired
 
         def add(name: str, prefix: str, cells: Cells) -> None:
             while name in named or name in last:

@@ -117,6 +117,7 @@ def _of_memo(
         shape=shape,
         matches=matches,
         inputs_only=inputs_only,
+        max_age=memo._options.max_age if hasattr(memo, "_options") else None,
     )
 
 

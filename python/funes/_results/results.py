@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from funes._entries import codec, reader
+from funes._entries.age import is_expired
 from funes._funes import Listing, Store
 from funes._results import dataframes, preview
 from funes._results.columns import Shape, Table
@@ -52,7 +53,8 @@ class Results:
     Iteration yields dicts with the keys ``'input'`` (the arguments by name, in the order of the
     signature, with defaults, then ``global_seed`` if it was given), ``'output'`` (the return
     value), ``'time'`` (the run time in seconds), and ``'definition'`` if versions other than the
-    current one were requested.
+    current one were requested. If the function has a ``max_age``, ``'expired'`` says whether a call would
+    compute the result again.
 
     Each iteration reads the files again, one at a time, so that only one result is in memory. Up
     to 1,000 results are yielded in the order of storing, and results that were stored at the same
@@ -84,6 +86,7 @@ class Results:
         shape: Shape,
         matches: Filter | None,
         inputs_only: bool,
+        max_age: float | None = None,
     ) -> None:
         self._store = store
         self._folders = folders
@@ -91,6 +94,7 @@ class Results:
         self._shape = shape
         self._matches = matches
         self._inputs_only = inputs_only
+        self._max_age = max_age
         #: A function that is called with the path of a file that cannot be read, and the reason.
         self._skip = _warn_skipped
 
@@ -124,7 +128,8 @@ class Results:
         - the output: one column per key if it is a dict, else the column ``output``;
         - ``time``: the run time in seconds;
         - ``definition``: the definition hash, if versions other than the current one were
-          requested.
+          requested;
+        - ``expired``: whether the result is expired, if the function has a ``max_age``.
 
         Names that occur twice get separate columns:
 
@@ -281,6 +286,8 @@ class Results:
             result["output"] = preview.NotLoaded(f"<{location.bytes:,} bytes>")
         if self._shape.is_mixed:
             result["definition"] = location.folder.definition
+        if self._max_age is not None:
+            result["expired"] = is_expired(location.modified / 1e9, self._max_age)
         return result
 
     def _is_match(self, location: _Location) -> bool:

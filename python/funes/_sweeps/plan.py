@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from funes._entries import reader
+from funes._entries.age import is_file_expired
 from funes._funes import Listing, PointKeys, changed_keys
 from funes._memo.mode import current_mode
 from funes._sweeps.arguments import Arguments
@@ -48,6 +49,7 @@ class Plan:
         self.keys = PointKeys()
         #: The mode in which the sweep was made, see `funes.mode`. It holds for all its calls.
         self.mode = current_mode()
+        self.max_age: float | None = memo._options.max_age
         #: True once no more points will be taken.
         self.is_complete = False
         #: Why the point after the last one could not be taken.
@@ -165,7 +167,9 @@ class Plan:
 
     def is_done(self, number: int) -> bool:
         """Returns whether there is an entry of a key now that makes a computation needless."""
-        return self.mode != "refresh" and self.is_stored(number)
+        if self.mode == "refresh" or not self.is_stored(number):
+            return False
+        return not is_file_expired(self.path(number) or "", self.max_age)
 
     def stamp(self, number: int) -> tuple[int, ...] | None:
         """Returns what changes when the entry of a key is replaced; None if there is no entry."""
@@ -178,16 +182,22 @@ class Plan:
 
     def _look_for(self, known: int) -> None:
         """Looks for the entries of new keys."""
-        if self.keys.distinct - known <= _MAX_LOOKED_UP:
-            for number in range(known, self.keys.distinct):
-                if self.is_done(number):
-                    self.keys.set_state(number, STORED)
-            self._leave_out_changed(known)
+        if self.keys.distinct - known <= _MAX_LOOKED_UP or self.max_age is not None:
+            self._look_up(known)
         else:
             self.refresh()
 
+    def _look_up(self, known: int) -> None:
+        for number in range(known, self.keys.distinct):
+            if self.keys.state(number) == MISSING and self.is_done(number):
+                self.keys.set_state(number, STORED)
+        self._leave_out_changed(known)
+
     def refresh(self) -> None:
         """Looks again for the entries of missing points, which other processes may have stored."""
+        if self.max_age is not None:
+            self._look_up(0)
+            return
         folder = self.folder
         if folder is not None and self.mode not in ("off", "refresh"):
             with suppress(OSError):
@@ -216,6 +226,10 @@ class Plan:
 
     def count_stored(self) -> int:
         """Returns how many distinct keys have an entry now."""
+        if self.max_age is not None:
+            changed = set(self._changed(0, None))
+            numbers = range(self.keys.distinct)
+            return sum(number not in changed and self.is_done(number) for number in numbers)
         folder = self.folder
         if folder is None:
             return 0

@@ -72,6 +72,9 @@ hooks! {
     RECORD_DEFINITION = "record_definition";
     REPORT_UNSTORED = "report_unstored";
     /// Raises the error for a miss in the offline mode.
+    WARN_EXPIRED = "warn_expired";
+    RECHECK = "recheck";
+    MAY_STORE = "may_store";
     REFUSE_MISS = "refuse_miss";
     APPLY_ENVIRONMENT = "apply_environment";
     // Other parts of a call.

@@ -29,7 +29,7 @@ mod _funes {
     #[pymodule_export]
     use crate::call::memo_type::{is_memo_type, memo_type};
     #[pymodule_export]
-    use crate::call::mode::{set_environment_mode, watch_modes};
+    use crate::call::mode::{set_environment_mode, set_recheck_share, watch_modes};
     #[pymodule_export]
     use crate::call::random_draws::set_seeded;
     #[pymodule_export]

@@ -7,6 +7,7 @@ error itself.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from funes import (
     load_cached_results,
     load_cached_results_as_pandas,
     memorious,
+    mode,
 )
 from funes.types import CacheInfo, Grid, Key, Outcome, Progress, Results, Status, Sweep
 
@@ -53,6 +55,29 @@ with_options(1, "a")  # type: ignore[call-overload]
 with_options(x="1")  # type: ignore[call-overload]
 
 
+@memorious(max_age=timedelta(days=1), cache_if=lambda result, seconds: seconds > 1)
+def expires(x: int) -> int:
+    return x
+
+
+@memorious(max_age=60, cache_if=lambda result, _: result is not None)
+async def expires_too(x: int) -> int:
+    return x
+
+
+@mode("off")
+def runs_off(x: int, *, text: str = "") -> int:
+    return expires(x)
+
+
+assert_type(expires(1), int)
+assert_type(runs_off(1, text="a"), int)
+runs_off("1")  # type: ignore[arg-type]
+mode("on")  # type: ignore[arg-type]
+with mode("readonly"):
+    assert_type(expires(1), int)
+
+
 @memorious(ignored="x")  # type: ignore[call-overload, untyped-decorator]
 def wrong_option(x: int) -> int:
     return x
@@ -71,8 +96,14 @@ assert_type(bare.key(1).arguments, str)
 assert_type(bare.key(1).path, Path)
 assert_type(bare.is_cached(1), bool)
 assert_type(bare.forget(1), bool)
+assert_type(bare.refresh(1), float)
+assert_type(bare.refresh(1, text="a"), float)
+assert_type(bare.refresh(1, global_seed=7), float)
+bare.refresh("1")  # type: ignore[call-overload]
 assert_type(bare.cache_info(), CacheInfo)
 assert_type(bare.cache_info().misses, int)
+assert_type(bare.cache_info().uncached, int)
+assert_type(bare.cache_info().reasons, dict[str, int])
 assert_type(bare.cache_info().saved_seconds, float)
 bare.cache_clear()
 assert_type(bare.cache_path, Path)

@@ -21,23 +21,26 @@ pub(crate) struct AsyncCall {
 impl AsyncCall {
     /// Begins a call. Returns `(result,)`, or an object that continues the call and the Python code
     /// to call before that: function, positional and keyword arguments, and whether it returns an
-    /// awaitable. With `refresh`, the call computes and replaces the entry; then the function may be
-    /// a plain one.
+    /// awaitable.
+    ///
+    /// With `how`, the function may be a plain one: "refresh" computes and replaces the entry, "compute" neither reads nor
+    /// stores.
     #[staticmethod]
-    #[pyo3(signature = (memo, args, kwargs, refresh=false))]
+    #[pyo3(signature = (memo, args, kwargs, how=None))]
     fn begin<'py>(
         memo: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
-        refresh: bool,
+        how: Option<&str>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let core = Core::of(memo)?;
         let outcome = CallArgs::with(args, kwargs, |call_args| {
-            if refresh {
-                let mode = Mode::now(memo.py())?.refreshing();
-                return core.get().call_in_mode(memo, call_args, true, mode);
-            }
-            core.get().call::<true>(memo, call_args)
+            let mode = match how {
+                None => return core.get().call::<true>(memo, call_args),
+                Some("refresh") => Mode::now(memo.py())?.refreshing(),
+                Some(_) => Mode::Off,
+            };
+            core.get().call_in_mode(memo, call_args, true, mode)
         });
         asked(memo.py(), outcome?)
     }

@@ -1,6 +1,7 @@
 //! Calls a memorious function: finds its result in memory, or hands the call to the state machine.
 //! Looks up results on disk; `memory_hit` finds those in memory.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::store::handle::Store;
 
 /// The part of a `funes.Memo` that a call needs. Methods that a hit does not need are written in
 /// Python, in the class `Memo`. The functions here receive its instance as `memo`.
+#[expect(clippy::struct_excessive_bools, reason = "most are options of the user")]
 #[pyclass(frozen, module = "funes._funes")]
 pub(crate) struct Core {
     pub(super) function: Py<PyFunction>,
@@ -44,6 +46,12 @@ pub(crate) struct Core {
     pub(super) shared: bool,
     /// Computation time in seconds from which on a result survives a power cut.
     pub(super) durability: f64,
+    /// The age in seconds from which an entry is expired.
+    pub(super) max_age: Option<f64>,
+    /// True if a predicate decides which results are stored.
+    pub(super) has_predicate: bool,
+    /// The number of calls whose results were not stored, by reason.
+    pub(super) uncached: GilCell<BTreeMap<String, u64>>,
     /// Size in bytes above which an argument is stored apart.
     pub(super) large_argument: usize,
     pub(super) files: Files,
@@ -79,7 +87,10 @@ impl Core {
         let py = memo.py();
         if mode::are_set() {
             let mode = Mode::now(py)?;
-            if mode != Mode::Usual {
+            if !mode.is_usual() {
+                if mode == Mode::Off && (IS_AWAITED || !self.is_async) {
+                    self.count_uncached(py, "mode off");
+                }
                 return self.call_in_mode(memo, call_args, IS_AWAITED, mode);
             }
         }
@@ -206,6 +217,7 @@ impl Core {
         let Ok(store) = self.store(memo) else { return Ok(Recalled::NeedsPython) };
         // Before the entry is read: it may be replaced meanwhile.
         let state = self.folder_state(memo, call);
+        let stored = self.max_age.and_then(|_| self.time_stored(memo, call));
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
         let accepts = AcceptsForCall { core: self, memo, is_silent: false };
         let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint, &accepts)? {
@@ -217,7 +229,8 @@ impl Core {
             && let Some(result) = CachedValue::of(&found.output, found.body.as_ref())
         {
             let Found { seconds, is_drawn, content_id, reads, .. } = found;
-            self.cache_value(memo, call, result, About { seconds, is_drawn, content_id, state, reads });
+            let about = About { seconds, is_drawn, content_id, state, reads, stored };
+            self.cache_value(memo, call, result, about);
         }
         Ok(Recalled::Output(found.output))
     }

@@ -140,7 +140,7 @@ impl Core {
             return Ok(None);
         }
         let mode = Mode::now(memo.py())?;
-        if mode == Mode::Usual
+        if mode.is_usual()
             && let Some(output) = self.recall_from_memory(memo, current.get(), &encoded.bytes, None)
         {
             return Ok(Some(Begun::Done(output)));

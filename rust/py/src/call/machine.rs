@@ -7,10 +7,12 @@
 
 mod failures;
 mod modes;
+mod state;
 mod steps;
 
 use std::time::{Instant, SystemTime};
 
+use funes_core::store::Present;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -18,52 +20,13 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::call::core::Core;
 use crate::call::files::FilesOfCall;
 use crate::call::keyed_call::Call;
+use crate::call::machine::state::State;
 use crate::call::mode::Mode;
 use crate::call::quick_leaves;
 use crate::call::random_draws::GeneratorWords;
 use crate::flight::in_flight::InFlightCall;
 use crate::hooks::{self, Hook};
 use crate::store::disk_hit::ReadHint;
-
-/// The states of a call, in their usual order. A state that asks for Python code remains until that
-/// has returned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Looks for the entry.
-    Look,
-    /// Becomes the in-flight call of its key, if there is none.
-    TakeKey,
-    /// Waits for the in-flight call of its key.
-    Wait,
-    /// Computes the key again: arguments and globals may have changed during a wait.
-    Rekey,
-    /// Looks for the entry again: another call may have stored it.
-    LookAgain,
-    /// Raises the error for a miss in the offline mode.
-    Refuse,
-    /// Reports that the call has no key, so that it runs uncached.
-    Uncached,
-    /// Logs the miss.
-    Log,
-    /// Copies the arguments, which the function may change.
-    Snapshot,
-    /// Notes the states of the random generators.
-    NoteGenerators,
-    /// Runs the function.
-    Run,
-    /// Detects that the function drew random numbers without a seed.
-    DetectDraws,
-    /// Computes the key again: the function may have changed its inputs.
-    Check,
-    /// Pickles and writes the entry, and keeps the result in memory.
-    Store,
-    /// Writes the definition file.
-    Describe,
-    /// Loads a result that shares memory, so that the first caller gets what later callers get.
-    Reload,
-    /// Reports why the result is not stored.
-    Report,
-}
 
 /// What follows a state.
 enum Step<'py> {
@@ -135,8 +98,8 @@ pub(crate) struct Machine {
     seed: Option<Py<PyAny>>,
     state: State,
     mode: Mode,
-    /// True if the result replaces an entry.
-    replaces: bool,
+    /// What happens to an entry that is there when the result is stored.
+    present: Present,
     /// The time of the call.
     requested: SystemTime,
     /// The Python code to call next.
@@ -145,6 +108,10 @@ pub(crate) struct Machine {
     loading: Option<(&'static Hook, Py<PyTuple>)>,
     hint: ReadHint,
     has_looked: bool,
+    /// True if an expired entry was reported.
+    has_warned: bool,
+    /// The result that is computed again.
+    found: Option<Py<PyAny>>,
     flight: Option<Py<InFlightCall>>,
     /// False if another call still holds the key of `flight`.
     may_compute: bool,
@@ -181,7 +148,7 @@ impl Machine {
                 reason = error.into_value(memo.py()).into_any();
                 (modes::state_without_key(mode), None)
             }
-            Some(Ok(call)) if mode != Mode::Usual => (modes::first_state(mode), Some(call)),
+            Some(Ok(call)) if !mode.is_usual() => (modes::first_state(mode), Some(call)),
             // After a miss another one is likely. Then the entry is looked for only once.
             Some(Ok(call)) if core.get().single_flight && call.get().has_missed() => (State::TakeKey, Some(call)),
             Some(Ok(call)) => (State::Look, Some(call)),
@@ -194,13 +161,16 @@ impl Machine {
             seed: seed.map(Bound::unbind),
             state,
             mode,
-            replaces: mode == Mode::Refresh,
+            present: if mode == Mode::Refresh { Present::IsReplaced } else { Present::Stays },
             requested: SystemTime::now(),
             request: None,
             loading: None,
-            hint: if mode == Mode::Usual { ReadHint::ExpectHit } else { ReadHint::Refresh },
+            // In a mode, nothing was looked for in memory yet.
+            hint: if mode.is_usual() { ReadHint::ExpectHit } else { ReadHint::Refresh },
             // A call that computes in any case need not look before it waits.
             has_looked: mode == Mode::Refresh,
+            has_warned: false,
+            found: None,
             flight: None,
             may_compute: true,
             waited: Waited::default(),
@@ -217,7 +187,7 @@ impl Machine {
 
     /// Returns whether the request of a coroutine function returns an awaitable.
     pub(crate) fn awaits(&self) -> bool {
-        self.loading.is_none() && matches!(self.state, State::Wait | State::Run)
+        self.loading.is_none() && matches!(self.state, State::Wait | State::Run | State::Recheck)
     }
 
     /// Returns whether the next request waits for another call with the same key.
@@ -306,6 +276,22 @@ impl Machine {
             (State::Uncached, Some(_)) => Ok(Step::Go(State::Run)),
             (State::Log, None) => ask(py, &hooks::LOG_MISS, (memo, &self.call)),
             (State::Log, Some(_)) => Ok(self.after_log()),
+            (State::WarnExpired, None) => ask(py, &hooks::WARN_EXPIRED, (memo,)),
+            (State::WarnExpired, Some(_)) => {
+                self.has_warned = true;
+                Ok(Step::Go(State::Look))
+            }
+            (State::Recheck, None) => {
+                let call = self.call();
+                ask(py, &hooks::RECHECK, (memo, &call.args, &call.kwargs, &self.found))
+            }
+            (State::Recheck, Some(_)) => Ok(Step::Done(self.found.take().expect("it was found").into_bound(py))),
+            (State::Approve, None) if self.core.get().has_predicate => {
+                let Ran { output, seconds, .. } = self.ran();
+                ask(py, &hooks::MAY_STORE, (memo, output, seconds))
+            }
+            (State::Approve, Some(answer)) if !answer.is_truthy()? => Ok(self.done(py)),
+            (State::Approve, _) => Ok(Step::Go(State::Store)),
             (State::Refuse, _) => ask(py, &hooks::REFUSE_MISS, (memo, &self.call, &self.reason)),
             (State::Snapshot, None) => {
                 let inputs = &self.call().inputs;

@@ -1,5 +1,6 @@
 //! The methods of a memorious function that Python code calls.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::call::files::Files;
 use crate::call::keyed_call::Call;
 use crate::call::memo_definition::RequiredDefinition;
 use crate::call::signature::Signature;
+use crate::call::switched_call::is_fresh;
 #[cfg(Py_GIL_DISABLED)]
 use crate::call::thread_tables::ThreadTables;
 use crate::definition::changed_state;
@@ -44,6 +46,9 @@ impl Core {
             durability: field(options, intern!(py, "durability"))?,
             large_argument: field(options, intern!(py, "large_argument"))?,
             files: Files::of(options)?,
+            max_age: field(options, intern!(py, "max_age"))?,
+            has_predicate: !options.getattr(intern!(py, "cache_if"))?.is_none(),
+            uncached: GilCell::default(),
             signature,
             // CO_COROUTINE and CO_ITERABLE_COROUTINE.
             is_async: flags & 0x180 != 0,
@@ -101,7 +106,8 @@ impl Core {
         let Some(slot) = memory.peek(memo.py(), current.partition, &call.encoded) else { return false };
         let state = current.watch.state(|| self.folder(memo, current));
         let is_seen = slot.seen.load(Ordering::Relaxed) == state;
-        (is_seen || self.is_still_there(memo, current, &call.encoded, &slot, state))
+        self.max_age.is_none_or(|max_age| is_fresh(slot.stored, max_age))
+            && (is_seen || self.is_still_there(memo, current, &call.encoded, &slot, state))
             && slot.reads.as_ref().is_none_or(|reads| self.accepts_in_memory(memo.py(), reads) == Some(true))
     }
 
@@ -149,8 +155,21 @@ impl Core {
         self.counters.numbers()
     }
 
+    /// Returns the number of calls whose results were not stored, by reason.
+    #[pyo3(name = "uncached")]
+    fn uncached_calls(&self, py: Python<'_>) -> BTreeMap<String, u64> {
+        self.uncached.with(py, |uncached| uncached.clone())
+    }
+
+    /// Counts a call whose result is not stored.
+    #[pyo3(name = "count_uncached")]
+    fn count_uncached_call(&self, py: Python<'_>, reason: &str) {
+        self.count_uncached(py, reason);
+    }
+
     /// Forgets all results in memory, and the statistics.
     fn clear(&self, py: Python<'_>) {
+        self.uncached.with(py, BTreeMap::clear);
         self.forget_all(py);
         self.usage.reset();
     }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
+use crate::call::switched_call::is_fresh;
 use crate::call::{fast_key, mode, random_draws};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::cached_value::CachedValue;
@@ -72,7 +73,7 @@ impl Core {
         return self.recall_without_locks(memo, encoded.bytes());
         #[cfg(not(Py_GIL_DISABLED))]
         {
-            let scalars = Some(call_args).filter(|_| !self.is_async);
+            let scalars = Some(call_args).filter(|_| !self.is_async && self.max_age.is_none());
             self.recall_from_memory(memo, self.valid_definition(py)?.get(), encoded.bytes(), scalars)
         }
     }
@@ -88,6 +89,7 @@ impl Core {
         let current = self.valid_definition(py)?;
         let output = self.recall_from_memory(memo, current.get(), encoded, None)?;
         if keep
+            && self.max_age.is_none()
             && let Some(slot) = self.memory.as_ref()?.peek(py, current.get().partition, encoded)
             && slot.reads.is_none()
         {
@@ -117,6 +119,11 @@ impl Core {
         }
         let py = memo.py();
         let memory = self.memory.as_ref()?;
+        if let Some(max_age) = self.max_age
+            && memory.peek(py, current.partition, encoded).is_none_or(|slot| !is_fresh(slot.stored, max_age))
+        {
+            return None;
+        }
         let state = current.watch.state(|| self.folder(memo, current));
         let found = memory.look_up(py, current.partition, encoded, |slot| {
             let is_seen = slot.seen.load(Ordering::Relaxed) == state;

@@ -2,7 +2,9 @@
 //!
 //! A process in which no mode was ever set pays one comparison per hit: [`are_set`].
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -46,6 +48,9 @@ static ENVIRONMENT: AtomicU8 = AtomicU8::new(0);
 
 /// The context variable that holds the name of the mode.
 static VARIABLE: Lazy<Py<PyAny>> = Lazy::new();
+
+/// The share of hits that are computed again, of 2^64; 0 for none.
+static RECHECK: AtomicU64 = AtomicU64::new(0);
 
 /// Returns whether a mode may be active. Then a hit takes the general path.
 #[inline]
@@ -94,6 +99,21 @@ impl Mode {
         self
     }
 
+    /// Returns whether calls take the usual way, and their hits are not computed again.
+    pub(crate) fn is_usual(self) -> bool {
+        self == Self::Usual && RECHECK.load(Ordering::Relaxed) == 0
+    }
+
+    /// Returns whether calls may run the function.
+    pub(crate) fn computes(self) -> bool {
+        !matches!(self, Self::Offline | Self::Barred)
+    }
+
+    /// Returns whether calls store results.
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Usual | Self::Refresh)
+    }
+
     /// Returns the mode of a call that must compute, in this mode.
     pub(crate) fn refreshing(self) -> Self {
         match self {
@@ -104,11 +124,11 @@ impl Mode {
     }
 }
 
-/// Lets Python code apply `FUNES_MODE`, if it is set. Its module is not imported otherwise.
+/// Lets Python code apply `FUNES_MODE` and `FUNES_RECHECK`, if one is set. Its module is not imported otherwise.
 #[cold]
 fn read_environment(py: Python<'_>) -> PyResult<()> {
     HAS_LOOKED.store(true, Ordering::Relaxed);
-    if std::env::var_os("FUNES_MODE").is_some_and(|text| !text.is_empty()) {
+    if ["FUNES_MODE", "FUNES_RECHECK"].iter().any(|name| std::env::var_os(name).is_some_and(|text| !text.is_empty())) {
         hooks::APPLY_ENVIRONMENT.get(py)?.call0()?;
     }
     Ok(())
@@ -123,6 +143,26 @@ fn named(name: &Bound<'_, PyString>) -> PyResult<usize> {
 #[pyfunction]
 pub(crate) fn watch_modes(variable: Bound<'_, PyAny>) {
     VARIABLE.get_or_init(variable.py(), || variable.clone().unbind());
+    ARE_SET.store(true, Ordering::Relaxed);
+}
+
+/// Returns whether a hit is computed again.
+///
+/// The multiples of the golden ratio are spread evenly, so that every loop over a few functions has the wanted share,
+/// and so has the sum over many short processes, which start at random.
+pub(crate) fn draws_recheck() -> bool {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    static POSITION: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
+    let share = RECHECK.load(Ordering::Relaxed);
+    share == u64::MAX || (share > 0 && POSITION.fetch_add(GOLDEN, Ordering::Relaxed) < share)
+}
+
+/// Sets the share of hits that are computed again, from 0 to 1.
+#[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
+#[pyfunction]
+pub(crate) fn set_recheck_share(share: f64) {
+    // 1 becomes the largest number.
+    RECHECK.store((share * 2_f64.powi(64)) as u64, Ordering::Relaxed);
     ARE_SET.store(true, Ordering::Relaxed);
 }
 

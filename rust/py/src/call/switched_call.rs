@@ -13,7 +13,21 @@ use crate::call::mode::Mode;
 use crate::hooks;
 use crate::store::disk_hit::{ReadHint, recall};
 
+/// Returns whether an entry with this time stamp is not expired. A stamp so far in the future is no more trusted than one
+/// in the past, since a clock was wrong.
+pub(super) fn is_fresh(stored: Option<SystemTime>, max_age: f64) -> bool {
+    let now = SystemTime::now();
+    let age = |stored: SystemTime| now.duration_since(stored).unwrap_or_else(|ahead| ahead.duration());
+    stored.is_some_and(|stored| age(stored).as_secs_f64() < max_age)
+}
+
 impl Core {
+    /// Counts a call whose result is not stored.
+    #[cold]
+    pub(super) fn count_uncached(&self, py: Python<'_>, reason: &str) {
+        self.uncached.with(py, |uncached| *uncached.entry(reason.to_owned()).or_default() += 1);
+    }
+
     /// Calls the function in a mode. Looks neither into the direct table nor into memory: the state
     /// machine decides what is looked for.
     #[cold]

@@ -4,6 +4,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use funes_core::reads::CheckedReads;
 use funes_core::store::ContentId;
@@ -71,6 +72,8 @@ pub(crate) struct Slot {
     pub(crate) reads: Option<Arc<CheckedReads>>,
     /// The number of its entry, by which a replaced entry is noticed.
     pub(crate) content_id: ContentId,
+    /// The time stamp of its entry, if the function has a maximum age.
+    pub(crate) stored: Option<SystemTime>,
     /// The state of the definition's folder when the entry was last seen on disk, see `FolderWatch`; [`WITHDRAWN`] if
     /// the result has left the memory cache.
     pub(crate) seen: AtomicU64,
@@ -92,6 +95,8 @@ pub(crate) struct About {
     pub(crate) state: u64,
     /// The files that the computation read, if it read any.
     pub(crate) reads: Option<Arc<CheckedReads>>,
+    /// The time stamp of the entry, if the function has a maximum age.
+    pub(crate) stored: Option<SystemTime>,
 }
 
 impl MemoryCache {
@@ -150,9 +155,9 @@ impl MemoryCache {
         }
         counters.held(size.cast_signed());
         let (counters, listed) = (counters.clone(), Listed::new(table));
-        let About { seconds, is_drawn, content_id, state, reads } = about;
+        let About { seconds, is_drawn, content_id, state, reads, stored } = about;
         let seen = AtomicU64::new(state);
-        let slot = Slot { result, seconds, is_drawn, reads, content_id, seen, size, counters, listed };
+        let slot = Slot { result, seconds, is_drawn, reads, content_id, stored, seen, size, counters, listed };
         let key = Key { partition, arguments: arguments.into() };
         // These results are dropped after the shard can be used again, since dropping a result may
         // run any code.

@@ -1,12 +1,14 @@
 //! The states of a call in a mode.
 
+use funes_core::store::Present;
 use pyo3::prelude::*;
 
 use crate::call::machine::{Machine, State, Step, Waited};
-use crate::call::mode::Mode;
+use crate::call::mode::{self, Mode};
+use crate::call::switched_call::is_fresh;
 use crate::flight::in_flight::InFlightCall;
 
-/// Returns the first state of a call with a key in a mode other than `Usual`.
+/// Returns the first state of a call with a key that does not take the usual way.
 pub(super) fn first_state(mode: Mode) -> State {
     match mode {
         Mode::Refresh => State::TakeKey,
@@ -27,7 +29,10 @@ impl Machine {
         match (&self.flight, self.mode) {
             (_, Mode::Offline) => Ok(Step::Go(State::Refuse)),
             // Taking the key would create a file.
-            (_, Mode::ReadOnly) => Ok(Step::Go(State::Log)),
+            (_, Mode::ReadOnly) => {
+                self.core.get().count_uncached(py, "mode readonly");
+                Ok(Step::Go(State::Log))
+            }
             (Some(flight), _) if self.may_compute => {
                 InFlightCall::enter(flight.bind(py))?;
                 Ok(Step::Go(State::Log))
@@ -35,6 +40,28 @@ impl Machine {
             // Another call still holds the key.
             _ => self.end(py, false).map(|()| Step::Go(State::TakeKey)),
         }
+    }
+
+    /// Returns what follows a hit.
+    pub(super) fn after_hit<'py>(&mut self, output: Bound<'py, PyAny>) -> Step<'py> {
+        if self.state != State::Reload && self.mode.computes() && mode::draws_recheck() {
+            self.found = Some(output.unbind());
+            return Step::Go(State::Recheck);
+        }
+        Step::Done(output)
+    }
+
+    /// Returns whether the entry is expired, so that it is replaced. A mode that writes nothing serves it after a warning.
+    pub(super) fn is_expired(&mut self, py: Python<'_>) -> bool {
+        let core = self.core.get();
+        let Some(max_age) = core.max_age else { return false };
+        if self.has_warned || self.state == State::Reload {
+            return false;
+        }
+        let stored = core.time_stored(self.memo.bind(py), self.call());
+        let is_expired = stored.is_some() && !is_fresh(stored, max_age);
+        self.present = if is_expired && self.mode.writes() { Present::IsReplaced } else { Present::Stays };
+        is_expired
     }
 
     /// Returns what follows the log line of a miss.

@@ -1,7 +1,7 @@
 //! Implements the states of a call that take more than a few lines.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use funes_core::reads::CheckedReads;
 use funes_core::store::{Key, Present};
@@ -28,6 +28,9 @@ impl Machine {
         if self.mode == Mode::Refresh && self.state != State::Reload {
             return self.look_for_newer(py);
         }
+        if answer.is_none() && self.is_expired(py) {
+            return if self.mode.writes() { self.after_miss(py) } else { Ok(Step::Go(State::WarnExpired)) };
+        }
         let recalled = match answer {
             None => {
                 let recalled = self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?;
@@ -41,7 +44,7 @@ impl Machine {
         match recalled {
             Recalled::Output(output) => {
                 self.call().note_missed(false);
-                return Ok(Step::Done(output));
+                return Ok(self.after_hit(output));
             }
             Recalled::NeedsPython => return ask(py, &hooks::READ_ENTRY, (&self.memo, &self.call)),
             Recalled::Absent if self.state == State::Reload => return Ok(self.done(py)),
@@ -173,12 +176,12 @@ impl Machine {
         let snapshot = match &self.snapshot {
             Snapshot::Failed => return Ok(self.done(py)), // this has been reported
             // Only a guard of the definition can have failed.
-            Snapshot::NotNeeded if self.call().current.get().holds(py) => return Ok(Step::Go(State::Store)),
+            Snapshot::NotNeeded if self.call().current.get().holds(py) => return Ok(Step::Go(State::Approve)),
             Snapshot::NotNeeded => None,
             Snapshot::Taken(snapshot) => Some(snapshot),
         };
         let now = match self.core.get().rekey(self.memo.bind(py), self.call()) {
-            Ok(None) => return Ok(Step::Go(State::Store)),
+            Ok(None) => return Ok(Step::Go(State::Approve)),
             Ok(Some(now)) => Py::new(py, now)?.into_any(),
             Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
             Err(error) if error.is_instance_of::<PyRecursionError>(py) => return Err(error),
@@ -218,17 +221,18 @@ impl Machine {
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let reads = files.store(memo, core, call, seconds)?;
-        let present = if self.replaces { Present::IsReplaced } else { Present::Stays };
+        let is_replaced = self.present == Present::IsReplaced;
         let state = core.folder_state(memo, call);
         let pickles = (fast, (Some(head), reads.as_ref()));
-        let written = store.get().put(py, &key, &body, pickles, (is_durable, present))?;
-        if self.replaces {
+        let written = store.get().put(py, &key, &body, pickles, (is_durable, self.present))?;
+        if is_replaced {
             core.forget_replaced(py, call);
         }
         if let Some(cached) = cached {
             let reads = reads.map(|reads| Arc::new(CheckedReads::new(reads)));
-            let state = if self.replaces { core.folder_state(memo, call) } else { state };
-            let about = About { seconds, is_drawn, content_id: written.content_id, state, reads };
+            let stored = core.max_age.map(|_| SystemTime::now());
+            let state = if is_replaced { core.folder_state(memo, call) } else { state };
+            let about = About { seconds, is_drawn, content_id: written.content_id, state, reads, stored };
             core.cache_value(memo, call, cached, about);
         }
         let ran = self.ran.as_mut().expect("the function has run");
