@@ -250,3 +250,28 @@ def test_methods_async_and_seeded_calls_expire() -> None:
     before = runs()
     assert draw(global_seed=1) == first
     assert runs() == before + 1
+
+
+def test_explain_names_expired_entries() -> None:
+    hourly = make()
+    hourly(1)
+    assert hourly.explain(1).is_hit
+    set_age(hourly, 2 * HOUR, 1)
+    explanation = hourly.explain(1)
+    assert (explanation.why, explanation.is_hit, explanation.path) == (
+        "expired",
+        False,
+        hourly.key(1).path,
+    )
+    assert "is older than max_age" in str(explanation)
+
+
+def test_log_names_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    hourly = make()
+    with caplog.at_level("INFO", "funes"):
+        hourly(1)
+        set_age(hourly, 2 * HOUR, 1)
+        hourly(1)
+        hourly.refresh(1)
+    assert "is older than max_age" in caplog.messages[1]
+    assert "its result is refreshed" in caplog.messages[2]

@@ -23,7 +23,7 @@ import pytest
 
 import funes
 from funes import CacheMissError, CacheWarning, load_cached_results, memorious, mode
-from funes._memo.mode import current_mode
+from funes._memo.mode import current_mode, entered
 
 #: Each run of a function adds a byte.
 RUNS = Path("runs")
@@ -319,6 +319,21 @@ def test_decorated_async_generators_run_their_steps_in_the_mode() -> None:
             assert current_mode() is None
 
     asyncio.run(main())
+
+
+def test_generator_that_is_closed_in_another_context_leaves_no_mode_behind() -> None:
+    def steps() -> Iterator[int]:
+        with mode("off"):
+            yield 1
+
+    generator = steps()
+    contextvars.copy_context().run(next, generator)
+    assert entered == ["off"]
+    with mode("readonly"):
+        generator.close()  # type: ignore[attr-defined]
+        assert current_mode() == "readonly"
+    assert entered == []
+    assert current_mode() is None
 
 
 class Decorated:

@@ -58,6 +58,8 @@ def log_miss(memo: Memo[Any, Any], call: Call) -> None:
 def reason_for_miss(memo: Memo[Any, Any], call: Call) -> str:
     """Returns why a call is a miss, in one line."""
     try:
+        if memo._is_sound(call.definition, call.arguments):
+            return "its result is refreshed"
         return hooks().explain_miss()(memo, call, _newest(memo, call))
     except Exception as error:
         return f"the reason is not known ({_warnings.one_line(error)})"

@@ -75,7 +75,7 @@ class mode:  # noqa: N801  # used like a function
         _enter(self.name)
 
     def __exit__(self, *_raised: object) -> None:
-        _leave()
+        _leave(self.name)
 
     def __call__(self, function: F) -> F:
         """Returns the function, so that it runs in the mode."""
@@ -103,11 +103,12 @@ def _enter(name: str | None) -> None:
     entered.append(active)
 
 
-def _leave() -> None:
+def _leave(name: str | None) -> None:
     active = _variable.get()
-    if isinstance(active, _Active):
+    # A generator may be closed in another context than that in which it entered the mode.
+    if isinstance(active, _Active) and active == (name or ""):
         _variable.set(active.outer)
-        entered.remove(active)
+    entered.remove(name or "")
 
 
 def current_mode() -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from funes._code.definition_diff import changes
 from funes._code.definition_file import Content, read_definition, read_functions
 from funes._entries import codec
+from funes._entries.age import is_file_expired
 from funes._funes import Call
 from funes._memo import definition_record
 from funes._tools.explain.explanation import Explanation
@@ -69,6 +70,9 @@ def explain_miss(
     changed = _changed_file(memo, known)
     if changed is not None:
         return changed
+    entry = Path(memo._store.path(memo._function_name, call.definition, call.arguments))
+    if is_file_expired(entry, memo._options.max_age):
+        return known._replace(why="expired", path=entry)
     quarantined = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
     quarantined /= f"{call.arguments}.dill"
     if quarantined.exists():
@@ -112,7 +116,8 @@ def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
         return known._replace(why=why, detail=str(error))
     except Exception as error:
         return known._replace(why="unreadable", detail=one_line(error))
-    return known._replace(why="disk")
+    is_expired = is_file_expired(known.path or "", memo._options.max_age)
+    return known._replace(why="expired" if is_expired else "disk")
 
 
 def _changed_file(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:

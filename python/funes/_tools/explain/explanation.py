@@ -17,6 +17,7 @@ Why = Literal[
     "definition",
     "arguments",
     "files",
+    "expired",
     "damaged",
     "foreign",
     "format",
@@ -49,6 +50,7 @@ class Explanation(NamedTuple):
     #: - ``"definition"``: only other versions have results.
     #: - ``"arguments"``: this version was called with other arguments only.
     #: - ``"files"``: a file that the function read has changed; `detail` names it.
+    #: - ``"expired"``: the entry is older than ``max_age``.
     #: - ``"damaged"``: the entry differs from what was written.
     #: - ``"foreign"``: the entry is not signed with the signing key in use.
     #: - ``"format"``: the entry is in another version of the format.
@@ -137,6 +139,7 @@ class Explanation(NamedTuple):
             "definition": f"not remembered: its definition is another than that of {self.version}",
             "arguments": "not remembered: it was called with other arguments only",
             "files": f"not remembered: the result in{where} is of a file with another content",
+            "expired": f"not remembered: the entry{where} is older than max_age",
             "damaged": f"not remembered: the entry{where} is damaged",
             "foreign": f"not remembered: the entry{where} is not signed with the key in use",
             "format": f"not remembered: the entry{where} is in another version of the format",
