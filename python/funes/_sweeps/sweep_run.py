@@ -244,7 +244,7 @@ class SweepRun(Generic[R]):
         if self.plan.mode == "off":
             return None
         try:
-            entry = memo._store.read(memo._function_name, self.plan.keys.definition, digest)
+            entry = memo._core.read(memo, self.plan.keys.definition, digest, False)
             if entry is None:
                 return None
             return codec.load_entry(entry.body, entry.fast, memo.__wrapped__.__module__)

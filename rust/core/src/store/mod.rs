@@ -19,6 +19,7 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::{Context, Error, Result};
 use crate::reads::{Reads, ReadsName};
@@ -234,6 +235,16 @@ impl Store {
     /// Returns what [`Store::reads`] returns, for an earlier entry.
     pub fn earlier_reads(&self, key: &Key, name: ReadsName) -> Option<Reads> {
         read::footer(&key.earlier_path(&self.root, name))?.reads().cloned()
+    }
+
+    /// Returns the time stamp of an earlier entry.
+    pub fn time_of_earlier(&self, key: &Key, name: ReadsName) -> Option<SystemTime> {
+        std::fs::symlink_metadata(key.earlier_path(&self.root, name)).ok()?.modified().ok()
+    }
+
+    /// Deletes an earlier entry. Returns false if there is none.
+    pub fn remove_earlier(&self, key: &Key, name: ReadsName) -> Result<bool> {
+        remove::remove(&self.files(), &key.earlier_path(&self.root, name))
     }
 
     /// Makes an entry an earlier one, so that another entry can be stored under its key. Returns

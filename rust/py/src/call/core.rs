@@ -30,7 +30,7 @@ use crate::memory::counters::Counters;
 use crate::memory::direct_table::DirectTable;
 use crate::memory::memory_cache::{About, MemoryCache};
 use crate::memory::usage::Usage;
-use crate::store::disk_hit::{Found, ReadHint, Recalled, recall};
+use crate::store::disk_hit::{Found, ReadHint, Recalled, Which, recall};
 use crate::store::handle::Store;
 
 /// The part of a `funes.Memo` that a call needs. Methods that a hit does not need are written in
@@ -219,7 +219,7 @@ impl Core {
         let state = self.folder_state(memo, call);
         let stored = self.max_age.and_then(|_| self.time_stored(memo, call));
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
-        let accepts = AcceptsForCall { core: self, memo, is_silent: false };
+        let accepts = AcceptsForCall { core: self, memo, is_silent: false, is_latest_only: false };
         let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint, &accepts)? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
@@ -228,7 +228,11 @@ impl Core {
         if self.memory.is_some()
             && let Some(result) = CachedValue::of(&found.output, found.body.as_ref())
         {
-            let Found { seconds, is_drawn, content_id, reads, .. } = found;
+            let Found { seconds, is_drawn, content_id, reads, which, .. } = found;
+            let stored = match which {
+                Which::Latest => stored,
+                Which::Earlier { stored } => stored,
+            };
             let about = About { seconds, is_drawn, content_id, state, reads, stored };
             self.cache_value(memo, call, result, about);
         }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use funes_core::file_stamp::FileStamp;
-use funes_core::reads::{CheckedReads, FileRead, Opened, Reads, Verdict, note};
-use funes_core::store::Key;
+use funes_core::reads::{CheckedReads, FileRead, Opened, Reads, ReadsName, Verdict, note};
+use funes_core::store::{self, Key};
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
 use crate::call::core::Core;
 use crate::call::keyed_call::Call;
+use crate::call::mode::Mode;
+use crate::call::switched_call::is_fresh;
 use crate::hooks;
 use crate::lazy::{Lazy, field, intern};
 use crate::reads::recording::{Recording, Running, Unseen, current};
-use crate::store::disk_hit::{Accepts, Recalled, read_entry};
+use crate::store::disk_hit::{Accepts, Recalled, Which, read_entry};
 use crate::store::entry::Entry;
 use crate::store::error::raised;
 
@@ -99,7 +101,7 @@ impl AcceptsUnchanged {
 }
 
 impl Accepts for AcceptsUnchanged {
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: bool) -> PyResult<bool> {
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: Which) -> PyResult<bool> {
         let project = self.0.first().map(PathBuf::as_path);
         let holds = py.detach(|| reads.check(project)) == Verdict::Holds;
         if holds {
@@ -115,19 +117,40 @@ pub(super) struct AcceptsForCall<'a, 'py> {
     pub(super) memo: &'a Bound<'py, PyAny>,
     /// True for a look at the cache that reports nothing.
     pub(super) is_silent: bool,
+    /// True if no earlier entry may be used.
+    pub(super) is_latest_only: bool,
+}
+
+impl AcceptsForCall<'_, '_> {
+    /// Returns whether an entry is so old that it may not be used, or reports that it is used since
+    /// nothing may be stored. Of the latest entry, the state machine has decided this.
+    fn is_too_old(&self, py: Python<'_>, which: Which) -> PyResult<bool> {
+        let (Which::Earlier { stored }, Some(max_age)) = (which, self.core.max_age) else { return Ok(false) };
+        if is_fresh(stored, max_age) {
+            return Ok(false);
+        }
+        if self.is_silent || Mode::now(py)?.writes() {
+            return Ok(true);
+        }
+        hooks::WARN_EXPIRED.get(py)?.call1((self.memo,)).map(|_| false)
+    }
 }
 
 impl Accepts for AcceptsForCall<'_, '_> {
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, is_earlier: bool) -> PyResult<bool> {
-        let Self { core, memo, is_silent } = self;
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which) -> PyResult<bool> {
+        let Self { core, memo, is_silent, is_latest_only } = self;
+        let is_earlier = matches!(which, Which::Earlier { .. });
         let files = &core.files;
         if !files.are_tracked {
             return Ok(!is_earlier);
         }
+        if is_earlier && *is_latest_only {
+            return Ok(false);
+        }
         let project = core.project(py);
         let verdict = py.detach(|| reads.check(project));
         let accepted = match verdict {
-            Verdict::Holds => true,
+            Verdict::Holds => !self.is_too_old(py, which)?,
             Verdict::Missing(_) if *is_silent => !files.is_strict && !is_earlier,
             Verdict::Missing(file) if !files.is_strict && !is_earlier => {
                 let path = file.resolve(project);
@@ -173,6 +196,43 @@ impl Core {
         Some(true)
     }
 
+    /// Makes way for another entry of a key: an entry of files that have changed becomes an earlier
+    /// one. Returns the names of the earlier entries.
+    ///
+    /// `present`: the reads of the entry that is there. `replaces`: the other entry replaces the
+    /// results of the files as they are now.
+    fn make_way(
+        &self,
+        py: Python<'_>,
+        (store, key): (&store::Store, &Key),
+        present: Reads,
+        replaces: bool,
+    ) -> PyResult<Vec<ReadsName>> {
+        let (are_tracked, project) = (self.files.are_tracked, self.project(py));
+        let is_of_now = |reads: Reads| !are_tracked || CheckedReads::new(reads).check(project) == Verdict::Holds;
+        // An earlier entry of the files as they are now was not used because it is refreshed or
+        // expired. It must not be found any more.
+        let drops = are_tracked && (replaces || self.max_age.is_some());
+        let (name, mut earlier) = (present.name(), present.earlier.clone());
+        let made = py.detach(|| {
+            earlier.retain(|each| {
+                let is_dropped = drops && store.earlier_reads(key, *each).is_none_or(is_of_now);
+                !(is_dropped && store.remove_earlier(key, *each).is_ok())
+            });
+            if replaces && is_of_now(present) {
+                return Ok(earlier);
+            }
+            if store.set_earlier(key, name)? {
+                earlier.retain(|each| *each != name);
+                earlier.push(name);
+            } else if !replaces {
+                earlier.clear();
+            }
+            Ok(earlier)
+        });
+        made.map_err(raised)
+    }
+
     /// Notes what the run of a call has read. Raises an error if a file changed meanwhile.
     fn note_files(&self, py: Python<'_>, recording: &Recording, seconds: f64, root: &Path) -> PyResult<Option<Reads>> {
         let mut opened = recording.take_opened();
@@ -203,9 +263,9 @@ impl Core {
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, definition, arguments).map_err(raised)?;
         let Some(entry) = store.get().found_entry(py, &key)? else { return Ok(None) };
-        let accepts = AcceptsForCall { core: self, memo, is_silent };
+        let accepts = AcceptsForCall { core: self, memo, is_silent, is_latest_only: false };
         match read_entry(py, store.get(), &key, entry, &accepts)? {
-            Ok((entry, _)) => Entry::new(py, entry).map(Some),
+            Ok((entry, ..)) => Entry::new(py, entry).map(Some),
             Err(_) => Ok(None),
         }
     }
@@ -231,9 +291,19 @@ impl Core {
 }
 
 impl FilesOfCall {
-    /// Begins to record the files that the function reads.
-    pub(super) fn begin(&mut self, py: Python<'_>, core: &Core) -> PyResult<()> {
-        self.running = Some(Running::begin(py, !core.files.are_tracked)?);
+    /// Begins to record the files that the function reads. Those of a call without a key only count
+    /// for the calls around it, if at all.
+    pub(super) fn begin(&mut self, py: Python<'_>, core: &Core, has_key: bool) -> PyResult<()> {
+        let ignores = !core.files.are_tracked;
+        if has_key || ignores {
+            self.running = Some(Running::begin(py, ignores)?);
+        }
+        Ok(())
+    }
+
+    /// Lets files not count until the recording ends.
+    pub(super) fn begin_ignoring(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.running = Some(Running::begin(py, true)?);
         Ok(())
     }
 
@@ -261,12 +331,13 @@ impl FilesOfCall {
     }
 
     /// Returns what the entry to store records, and makes an outdated entry an earlier one.
+    /// `replaces`: the result replaces that of the files as they are now.
     pub(super) fn store(
         &mut self,
         memo: &Bound<'_, PyAny>,
         core: &Core,
         call: &Call,
-        seconds: f64,
+        (seconds, replaces): (f64, bool),
     ) -> PyResult<Option<Reads>> {
         let py = memo.py();
         let store = core.store(memo)?;
@@ -293,16 +364,15 @@ impl FilesOfCall {
             );
             memo.call_method1(intern!(py, "_warn_once"), ("many files", text))?;
         }
-        if let Some(outdated) = self.outdated.take() {
-            let name = core.name(py)?;
-            let name = name.bind(py).to_string_lossy();
-            let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
-            let before = outdated.name();
-            if py.detach(|| store.get().store.set_earlier(&key, before)).map_err(raised)? {
-                let earlier = &mut reads.get_or_insert_default().earlier;
-                *earlier = outdated.earlier;
-                earlier.retain(|each| *each != before);
-                earlier.push(before);
+        let name = core.name(py)?;
+        let name = name.bind(py).to_string_lossy();
+        let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
+        let outdated = self.outdated.take();
+        let present = if replaces { py.detach(|| store.get().store.reads(&key)) } else { outdated };
+        if let Some(present) = present {
+            let earlier = core.make_way(py, (&store.get().store, &key), present, replaces)?;
+            if !earlier.is_empty() {
+                reads.get_or_insert_default().earlier = earlier;
             }
         }
         Ok(reads)

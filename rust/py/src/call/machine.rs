@@ -258,6 +258,9 @@ impl Machine {
         if self.state == State::Run {
             return self.run(py, answer);
         }
+        if self.state == State::Recheck {
+            self.files.end(py);
+        }
         let answer = answer.transpose()?;
         let memo = self.memo.bind(py);
         match (self.state, answer) {
@@ -282,6 +285,8 @@ impl Machine {
                 Ok(Step::Go(State::Look))
             }
             (State::Recheck, None) => {
+                // A call around this one counts the files of the hit.
+                self.files.begin_ignoring(py)?;
                 let call = self.call();
                 ask(py, &hooks::RECHECK, (memo, &call.args, &call.kwargs, &self.found))
             }

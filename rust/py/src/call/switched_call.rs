@@ -86,7 +86,7 @@ impl Core {
         let py = memo.py();
         let (Ok(store), Some(stored)) = (self.store(memo), self.time_stored(memo, call)) else { return Ok(None) };
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
-        let accepts = AcceptsForCall { core: self, memo, is_silent: false };
+        let accepts = AcceptsForCall { core: self, memo, is_silent: false, is_latest_only: true };
         let found = recall(store.bind(py), (function.0, &function.1), call.key(), ReadHint::Refresh, &accepts)?;
         let Ok(found) = found else { return Ok(None) };
         let took = Duration::try_from_secs_f64(found.seconds).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use funes_core::reads::{CheckedReads, Reads};
 use funes_core::store::{self, ContentId, Key, ReadOutcome};
@@ -45,16 +46,25 @@ pub(crate) struct Found<'py> {
     pub(crate) body: Option<Bound<'py, PyBytes>>,
     /// The files that the computation read, if it read any.
     pub(crate) reads: Option<Arc<CheckedReads>>,
+    pub(crate) which: Which,
 }
 
 /// An entry whose files are as they were, and these files.
-type Accepted = (store::Entry, Option<Arc<CheckedReads>>);
+type Accepted = (store::Entry, Option<Arc<CheckedReads>>, Which);
+
+/// Which entry of a key it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    /// The one that was stored last.
+    Latest,
+    /// An earlier one, for which another one was stored. `stored`: its time stamp.
+    Earlier { stored: Option<SystemTime> },
+}
 
 /// Decides whether the files of an entry are as they were.
 pub(crate) trait Accepts {
-    /// Returns whether the entry can be used. `is_earlier`: the entry is an earlier one, for which
-    /// another one was stored.
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, is_earlier: bool) -> PyResult<bool>;
+    /// Returns whether the entry can be used.
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which) -> PyResult<bool>;
 }
 
 /// Selects the cheapest way to look for an entry.
@@ -88,7 +98,7 @@ pub(crate) fn recall<'py>(
     };
     match py.detach(read) {
         Ok(ReadOutcome::Found(entry)) => match read_entry(py, store, &key, entry, accepts)? {
-            Ok((entry, reads)) => load(py, function, entry, reads),
+            Ok((entry, reads, which)) => load(py, function, entry, (reads, which)),
             Err(reads) => Ok(Err(Recalled::Outdated(reads))),
         },
         Ok(ReadOutcome::Absent) => Ok(Err(Recalled::Absent)),
@@ -105,17 +115,18 @@ pub(crate) fn read_entry(
     entry: store::Entry,
     accepts: &impl Accepts,
 ) -> PyResult<Result<Accepted, Box<Reads>>> {
-    let Some(reads) = entry.footer().reads() else { return Ok(Ok((entry, None))) };
+    let Some(reads) = entry.footer().reads() else { return Ok(Ok((entry, None, Which::Latest))) };
     let reads = CheckedReads::new(reads.clone());
-    if accepts.accepts(py, &reads, false)? {
-        return Ok(Ok((entry, Some(Arc::new(reads)))));
+    if accepts.accepts(py, &reads, Which::Latest)? {
+        return Ok(Ok((entry, Some(Arc::new(reads)), Which::Latest)));
     }
     let reads = reads.into_reads();
     for name in reads.earlier.iter().rev() {
         if let Ok(ReadOutcome::Found(earlier)) = py.detach(|| store.store.read_earlier(key, *name)) {
             let then = CheckedReads::new(earlier.footer().reads().cloned().unwrap_or_default());
-            if accepts.accepts(py, &then, true)? {
-                return Ok(Ok((earlier, Some(Arc::new(then)))));
+            let which = Which::Earlier { stored: store.store.time_of_earlier(key, *name) };
+            if accepts.accepts(py, &then, which)? {
+                return Ok(Ok((earlier, Some(Arc::new(then)), which)));
             }
         }
     }
@@ -145,11 +156,11 @@ pub(crate) fn recall_all<'py>(
     let mut loaded = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Some(reads) = entry.footer().reads()
-            && !accepts.accepts(py, &CheckedReads::new(reads.clone()), false)?
+            && !accepts.accepts(py, &CheckedReads::new(reads.clone()), Which::Latest)?
         {
             break;
         }
-        match load(py, function, entry, None)? {
+        match load(py, function, entry, (None, Which::Latest))? {
             Ok(found) if !found.is_drawn => loaded.push((found.output, found.seconds)),
             _ => break,
         }
@@ -162,7 +173,7 @@ fn load<'py>(
     py: Python<'py>,
     function: &Bound<'py, PyAny>,
     entry: store::Entry,
-    reads: Option<Arc<CheckedReads>>,
+    (reads, which): (Option<Arc<CheckedReads>>, Which),
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
     let content_id = entry.content_id();
     let plain = match entry.plain_body() {
@@ -198,7 +209,7 @@ fn load<'py>(
         let (output, seconds) =
             (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
         let (body, reads) = (plain.clone(), reads.clone());
-        Ok(Ok(Found { output, seconds, is_drawn, content_id, body, reads }))
+        Ok(Ok(Found { output, seconds, is_drawn, content_id, body, reads, which }))
     });
     match found {
         Ok(found) => Ok(found),

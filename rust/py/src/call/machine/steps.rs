@@ -133,9 +133,7 @@ impl Machine {
             if !definitions.is_empty() {
                 self.run = Some(changed_state::begun(py, &callable, definitions, !core.is_async));
             }
-            if self.call.is_some() {
-                self.files.begin(py, core)?;
-            }
+            self.files.begin(py, core, self.call.is_some())?;
             self.started = Instant::now();
             let Some(seed) = &self.seed else { return Ok(Step::Run(Request { callable, args, kwargs })) };
             let hook = if core.is_async { &hooks::RUN_SEEDED_IN_TASK } else { &hooks::RUN_SEEDED };
@@ -220,8 +218,8 @@ impl Machine {
         let (store, name) = (core.store(memo)?, core.name(py)?);
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
-        let reads = files.store(memo, core, call, seconds)?;
         let is_replaced = self.present == Present::IsReplaced;
+        let reads = files.store(memo, core, call, (seconds, is_replaced))?;
         let state = core.folder_state(memo, call);
         let pickles = (fast, (Some(head), reads.as_ref()));
         let written = store.get().put(py, &key, &body, pickles, (is_durable, self.present))?;
