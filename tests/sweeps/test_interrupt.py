@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Any]]:
     """Returns the list of the handlers that are set from now on."""
+    gc.collect()  # iterations of other tests, which the tracebacks of their exceptions keep
     found: list[tuple[int, Any]] = []
     before = signal.signal
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import subprocess
@@ -110,6 +111,7 @@ def test_threads_may_sweep_at_the_same_time() -> None:
 
 
 def test_abandoned_iteration_cancels_what_has_not_begun(log: str, lines: Lines) -> None:
+    gc.collect()  # iterations of other tests, which the tracebacks of their exceptions keep
     for result in waits.map(range(200), [0.02] * 200, [log] * 200, executor=1):
         if result == 2:
             break

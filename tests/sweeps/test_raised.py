@@ -21,6 +21,8 @@ from sweep_functions import (
 
 from funes import CacheWarning, SweepError
 
+pytestmark = pytest.mark.usefixtures("without_reducers_of_tblib")
+
 EXECUTORS: dict[str, Callable[[], Any]] = {
     "none": nullcontext,
     "number": lambda: nullcontext(1),
