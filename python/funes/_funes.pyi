@@ -31,10 +31,13 @@ __all__ = [
     "Store",
     "TaskPipe",
     "__version__",
+    "changed_keys",
     "class_version",
+    "collect_usage",
     "count_attributes",
     "counted",
     "definition_graph",
+    "earlier_files",
     "encode_value",
     "forget_strategies",
     "forget_usage",
@@ -52,6 +55,7 @@ __all__ = [
     "set_recheck_share",
     "set_seeded",
     "shown",
+    "skip_usage",
     "take_usage",
     "watch_modes",
 ]
@@ -230,6 +234,8 @@ def count_attributes(holder: Any, attributes: dict[str, Any]) -> None: ...
 def forget_strategies() -> None: ...
 def watch_modes(variable: Any) -> None: ...
 def take_usage() -> list[tuple[str, int, float]]: ...
+def collect_usage() -> None: ...
+def skip_usage() -> None: ...
 def forget_usage() -> None: ...
 
 @final

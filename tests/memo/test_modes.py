@@ -23,6 +23,7 @@ import pytest
 
 import funes
 from funes import CacheMissError, CacheWarning, load_cached_results, memorious, mode
+from funes._funes import take_usage
 from funes._memo.mode import current_mode, entered
 
 #: Each run of a function adds a byte.
@@ -607,3 +608,20 @@ def test_wrapped_goes_around_the_cache(cache: Path) -> None:
     wrapped: Callable[[int], int] = square.__wrapped__
     assert wrapped(3) == 9
     assert not cache.exists()
+
+
+def test_hits_in_a_mode_that_writes_nothing_are_not_saved() -> None:
+    @memorious
+    def half(x: int) -> float:
+        return x / 2
+
+    for _ in range(3):
+        half(1)
+    with mode("readonly"):
+        for _ in range(5):
+            half(1)
+        with mode("off"):
+            half(1)
+    half(1)
+    hits = {Path(folder).parent.name: hits for folder, hits, _ in take_usage()}
+    assert hits["half"] == 3

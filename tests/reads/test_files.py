@@ -120,8 +120,8 @@ def test_an_absent_file_that_exists_now_is_seen() -> None:
     Path("settings").write_text("own")
     assert read_or_default("settings") == "own"
     Path("settings").unlink()
-    with pytest.warns(CacheWarning, match="missing"):
-        assert read_or_default("settings") == "own"
+    assert read_or_default("settings") == "default"
+    assert read_or_default.cache_info().misses == 2
 
 
 def test_a_relative_path_is_that_of_the_working_directory_of_the_hit(
@@ -183,6 +183,25 @@ def test_a_missing_file_is_a_hit_with_one_warning(read: Any) -> None:
         assert fresh(read)("data.txt") == "one"
     assert len(caught) == 1
     assert runs() == 1
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_file_that_is_absent_again_finds_the_first_result(forgets: bool) -> None:
+    @memorious
+    def text(path: str) -> str | None:
+        try:
+            return Path(path).read_text()
+        except FileNotFoundError:
+            return None
+
+    for _ in range(3):
+        assert text("later") is None
+        Path("later").write_text("now")
+        assert text("later") == "now"
+        Path("later").unlink()
+        if forgets:
+            text.cache_clear()
+    assert text("later") is None
 
 
 def test_a_missing_file_is_a_miss_of_a_strict_function() -> None:

@@ -12,7 +12,14 @@ from contextvars import ContextVar
 from typing import Any, Literal, TypeVar, get_args
 
 from funes import _warnings
-from funes._funes import hooks, set_environment_mode, set_recheck_share, watch_modes
+from funes._funes import (
+    collect_usage,
+    hooks,
+    set_environment_mode,
+    set_recheck_share,
+    skip_usage,
+    watch_modes,
+)
 
 ModeName = Literal["off", "readonly", "offline", "refresh"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +36,9 @@ class _Active(str):
 
 
 _variable: ContextVar[str | None] = ContextVar("funes_mode", default=None)
+
+#: The modes that write no file, not even the statistics of their hits.
+_WRITE_NOTHING = ("readonly", "offline")
 
 #: The mode of `FUNES_MODE`.
 _environment: str | None = None
@@ -101,9 +111,13 @@ def _enter(name: str | None) -> None:
     active.outer = _variable.get()
     _variable.set(active)
     entered.append(active)
+    if name in _WRITE_NOTHING:
+        collect_usage()
 
 
 def _leave(name: str | None) -> None:
+    if name in _WRITE_NOTHING:
+        skip_usage()
     active = _variable.get()
     # A generator may be closed in another context than that in which it entered the mode.
     if isinstance(active, _Active) and active == (name or ""):

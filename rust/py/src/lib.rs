@@ -51,7 +51,7 @@ mod _funes {
     #[pymodule_export]
     use crate::hooks::{hooks, register_hooks};
     #[pymodule_export]
-    use crate::memory::usage::{forget_usage, take_usage};
+    use crate::memory::usage::{collect_usage, forget_usage, skip_usage, take_usage};
     #[pymodule_export]
     use crate::store::entry::Entry;
     #[pymodule_export]

@@ -101,7 +101,7 @@ impl AcceptsUnchanged {
 }
 
 impl Accepts for AcceptsUnchanged {
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: Which) -> PyResult<bool> {
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: Which, _: bool) -> PyResult<bool> {
         let project = self.0.first().map(PathBuf::as_path);
         let holds = py.detach(|| reads.check(project)) == Verdict::Holds;
         if holds {
@@ -137,7 +137,7 @@ impl AcceptsForCall<'_, '_> {
 }
 
 impl Accepts for AcceptsForCall<'_, '_> {
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which) -> PyResult<bool> {
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which, may_miss: bool) -> PyResult<bool> {
         let Self { core, memo, is_silent, is_latest_only } = self;
         let is_earlier = matches!(which, Which::Earlier { .. });
         let files = &core.files;
@@ -151,8 +151,8 @@ impl Accepts for AcceptsForCall<'_, '_> {
         let verdict = py.detach(|| reads.check(project));
         let accepted = match verdict {
             Verdict::Holds => !self.is_too_old(py, which)?,
-            Verdict::Missing(_) if *is_silent => !files.is_strict && !is_earlier,
-            Verdict::Missing(file) if !files.is_strict && !is_earlier => {
+            Verdict::Missing(_) if *is_silent => may_miss && !files.is_strict,
+            Verdict::Missing(file) if may_miss && !files.is_strict => {
                 let path = file.resolve(project);
                 let text = format!(
                     "the file {} is missing, which the function read; the stored result was returned",
@@ -187,6 +187,8 @@ impl Core {
         let project = self.project(py);
         match py.detach(|| reads.check(project)) {
             Verdict::Changed(_) => return Some(false),
+            // An earlier entry may be that of the files as they are now.
+            Verdict::Missing(_) if !reads.reads().earlier.is_empty() => return None,
             Verdict::Missing(_) if files.is_strict || !files.has_reported_missing.load(Ordering::Relaxed) => {
                 return None;
             }

@@ -40,9 +40,6 @@ static ARE_SET: AtomicBool = AtomicBool::new(false);
 /// True once `FUNES_MODE` was looked for.
 static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
 
-/// True once a call ran in a mode that writes no file.
-static WAS_READONLY: AtomicBool = AtomicBool::new(false);
-
 /// The mode of `FUNES_MODE`; 0 for none.
 static ENVIRONMENT: AtomicU8 = AtomicU8::new(0);
 
@@ -58,9 +55,14 @@ pub(crate) fn are_set() -> bool {
     ARE_SET.load(Ordering::Relaxed)
 }
 
-/// Returns whether a call ran in a mode that writes no file. Then the process saves no statistics of its hits.
-pub(crate) fn was_readonly() -> bool {
-    WAS_READONLY.load(Ordering::Relaxed)
+/// Returns whether `FUNES_MODE` is a mode that writes no file. Then the process saves no statistics of its hits.
+pub(crate) fn is_process_readonly() -> bool {
+    matches!(of_environment(), Mode::ReadOnly | Mode::Offline)
+}
+
+fn of_environment() -> Mode {
+    let number = usize::from(ENVIRONMENT.load(Ordering::Relaxed));
+    number.checked_sub(1).map_or(Mode::Usual, |position| NAMES[position].1)
 }
 
 impl Mode {
@@ -85,18 +87,10 @@ impl Mode {
             let name = value.as_ref().and_then(|value| value.cast::<PyString>().ok());
             // An empty name stands for the mode of the environment.
             if let Some(name) = name.filter(|name| name.len().is_ok_and(|length| length > 0)) {
-                return Ok(NAMES[named(name)?].1.noted());
+                return Ok(NAMES[named(name)?].1);
             }
         }
-        let number = ENVIRONMENT.load(Ordering::Relaxed);
-        Ok(if number == 0 { Self::Usual } else { NAMES[usize::from(number) - 1].1.noted() })
-    }
-
-    fn noted(self) -> Self {
-        if matches!(self, Self::ReadOnly | Self::Offline) {
-            WAS_READONLY.store(true, Ordering::Relaxed);
-        }
-        self
+        Ok(of_environment())
     }
 
     /// Returns whether calls take the usual way, and their hits are not computed again.

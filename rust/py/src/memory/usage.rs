@@ -101,26 +101,38 @@ impl Drop for Usage {
     }
 }
 
-/// Returns the sums since the last call of this function: folder of the definition, hits, seconds. Nothing once a call ran
-/// in a mode that writes nothing.
+/// Returns the sums since the last call of this function: folder of the definition, hits, seconds. Nothing if `FUNES_MODE`
+/// allows no writing.
 #[pyfunction]
 pub(crate) fn take_usage() -> Vec<(OsString, u64, f64)> {
-    if mode::was_readonly() {
+    if mode::is_process_readonly() {
         return Vec::new();
     }
+    collect_usage();
+    let folders = std::mem::take(&mut *locked(&FOLDERS));
+    folders.into_iter().map(|(folder, saved)| (folder.into(), saved.hits, saved.seconds)).collect()
+}
+
+/// Adds the hits of all functions until now to the sums.
+#[pyfunction]
+pub(crate) fn collect_usage() {
     for usage in alive() {
         usage.collect(&mut locked(&usage.current));
     }
-    let folders = std::mem::take(&mut *locked(&FOLDERS));
-    folders.into_iter().map(|(folder, saved)| (folder.into(), saved.hits, saved.seconds)).collect()
+}
+
+/// Lets the hits since they were added to the sums not count: they belong to a mode that writes no file.
+#[pyfunction]
+pub(crate) fn skip_usage() {
+    for usage in alive() {
+        locked(&usage.current).before = usage.saved();
+    }
 }
 
 /// Resets the sums in a forked child, since the parent stores them.
 #[pyfunction]
 pub(crate) fn forget_usage() {
-    for usage in alive() {
-        locked(&usage.current).before = usage.saved();
-    }
+    skip_usage();
     locked(&FOLDERS).clear();
 }
 

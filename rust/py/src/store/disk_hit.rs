@@ -63,8 +63,8 @@ pub(crate) enum Which {
 
 /// Decides whether the files of an entry are as they were.
 pub(crate) trait Accepts {
-    /// Returns whether the entry can be used.
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which) -> PyResult<bool>;
+    /// Returns whether the entry can be used. `may_miss`: also if a file that it read is missing.
+    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, which: Which, may_miss: bool) -> PyResult<bool>;
 }
 
 /// Selects the cheapest way to look for an entry.
@@ -106,8 +106,8 @@ pub(crate) fn recall<'py>(
     }
 }
 
-/// Returns an entry whose files are as they were: the given one, or else an earlier one. Returns the
-/// reads of the given one if there is none.
+/// Returns an entry whose files are as they were: the given one, or else an earlier one, or else the
+/// given one if files are only missing. Returns the reads of the given one if there is none.
 pub(crate) fn read_entry(
     py: Python<'_>,
     store: &Store,
@@ -117,20 +117,23 @@ pub(crate) fn read_entry(
 ) -> PyResult<Result<Accepted, Box<Reads>>> {
     let Some(reads) = entry.footer().reads() else { return Ok(Ok((entry, None, Which::Latest))) };
     let reads = CheckedReads::new(reads.clone());
-    if accepts.accepts(py, &reads, Which::Latest)? {
+    let has_earlier = !reads.reads().earlier.is_empty();
+    if accepts.accepts(py, &reads, Which::Latest, !has_earlier)? {
         return Ok(Ok((entry, Some(Arc::new(reads)), Which::Latest)));
     }
-    let reads = reads.into_reads();
-    for name in reads.earlier.iter().rev() {
+    for name in reads.reads().earlier.iter().rev() {
         if let Ok(ReadOutcome::Found(earlier)) = py.detach(|| store.store.read_earlier(key, *name)) {
             let then = CheckedReads::new(earlier.footer().reads().cloned().unwrap_or_default());
             let which = Which::Earlier { stored: store.store.time_of_earlier(key, *name) };
-            if accepts.accepts(py, &then, which)? {
+            if accepts.accepts(py, &then, which, false)? {
                 return Ok(Ok((earlier, Some(Arc::new(then)), which)));
             }
         }
     }
-    Ok(Err(Box::new(reads)))
+    if has_earlier && accepts.accepts(py, &reads, Which::Latest, true)? {
+        return Ok(Ok((entry, Some(Arc::new(reads)), Which::Latest)));
+    }
+    Ok(Err(Box::new(reads.into_reads())))
 }
 
 /// Looks for entries of a function and loads them, up to the first that is absent, or whose files
@@ -156,7 +159,7 @@ pub(crate) fn recall_all<'py>(
     let mut loaded = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Some(reads) = entry.footer().reads()
-            && !accepts.accepts(py, &CheckedReads::new(reads.clone()), Which::Latest)?
+            && !accepts.accepts(py, &CheckedReads::new(reads.clone()), Which::Latest, false)?
         {
             break;
         }
