@@ -8,8 +8,10 @@ use pyo3::prelude::*;
 
 use crate::call::call_args::CallArgs;
 use crate::call::core::Core;
+#[cfg(not(Py_GIL_DISABLED))]
+use crate::call::mode;
 use crate::call::switched_call::is_fresh;
-use crate::call::{fast_key, mode, random_draws};
+use crate::call::{fast_key, random_draws};
 use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::memory_cache::Slot;
