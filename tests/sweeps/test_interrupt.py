@@ -16,6 +16,7 @@ import pytest
 from sweep_functions import fails_at, square
 
 from funes._sweeps import dispatch
+from funes._sweeps.interrupt import restore_unused
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -24,6 +25,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def changes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Any]]:
     """Returns the list of the handlers that are set from now on."""
     gc.collect()  # iterations of other tests, which the tracebacks of their exceptions keep
+    restore_unused()
     found: list[tuple[int, Any]] = []
     before = signal.signal
 

@@ -34,17 +34,23 @@ class Handlers:
 
     def begin(self) -> None:
         """Installs the handlers. Only the main thread can, and only it gets signals."""
+        restore_unused()
         if not self._is_used and _is_main_thread():
             self._is_used = True
             for number in self._numbers:
                 _install(number)
 
     def end(self) -> None:
-        """Restores the program's handlers if no other sweep needs these."""
-        if self._is_used and _is_main_thread():
+        """Restores the program's handlers if no other sweep needs these.
+
+        An iteration may be deleted in any thread. Then the next sweep of the main thread, or the next signal, restores
+        the handlers.
+        """
+        if self._is_used:
             self._is_used = False
             for number in self._numbers:
-                _restore(number)
+                _users[number] = max(0, _users[number] - 1)
+            restore_unused()
 
 
 #: The program's handlers, and how many sweeps replaced them, by signal.
@@ -66,14 +72,22 @@ def _install(number: int) -> None:
     _users[number] += 1
 
 
-def _restore(number: int) -> None:
-    _users[number] = max(0, _users[number] - 1)
-    if not _users[number] and signal.getsignal(number) is _handle:
-        signal.signal(number, _former.pop(number))
+def restore_unused() -> None:
+    """Restores the program's handlers of the signals that no sweep needs. Only the main thread can."""
+    if not _is_main_thread():
+        return
+    for number in list(_former):
+        if not _users[number]:
+            former = _former.pop(number)
+            if signal.getsignal(number) is _handle:
+                signal.signal(number, former)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    if HELD.depth:
+    if not (_users[number] or HELD.depth) and number in _former:
+        restore_unused()
+        signal.raise_signal(number)
+    elif HELD.depth:
         HELD.pending = number
     else:
         _deliver(number, frame)
