@@ -145,19 +145,23 @@ _NO_DEFAULT = inspect.Parameter.empty
 def _is_same_default(found: object, expected: object) -> bool:
     if found is expected:
         return True
-    # Libraries mark a missing default, and one that a factory makes, by sentinels of these types.
-    marks = {
-        type(value).__name__ if value is not _NO_DEFAULT else "none" for value in (found, expected)
-    }
-    if marks <= _MARKS_OF_DEFAULTS:
+    if _is_mark(found) and _is_mark(expected):
         return True
     with suppress(Exception):
         return type(found) is type(expected) and bool(found == expected)
     return False
 
 
+def _is_mark(default: object) -> bool:
+    """Returns whether a library marks by this value that there is no default, or that a factory makes it."""
+    kind = type(default).__name__
+    if kind == "sentinel":  # `dataclasses.MISSING` from Python 3.15 on
+        return getattr(default, "__module__", None) == "dataclasses"
+    return default is _NO_DEFAULT or kind in _MARKS_OF_DEFAULTS
+
+
 _MARKS_OF_DEFAULTS = frozenset(
-    ("none", "Factory", "_HAS_DEFAULT_FACTORY_CLASS", "_MISSING_TYPE", "_Nothing")
+    ("Factory", "_HAS_DEFAULT_FACTORY_CLASS", "_MISSING_TYPE", "_Nothing")
 )
 
 
