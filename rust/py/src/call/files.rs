@@ -11,7 +11,6 @@ use pyo3::import_exception;
 use pyo3::prelude::*;
 
 use crate::call::core::Core;
-use crate::call::keyed_call::Call;
 use crate::call::mode::Mode;
 use crate::call::switched_call::is_fresh;
 use crate::hooks;
@@ -188,8 +187,11 @@ impl Core {
         match py.detach(|| reads.check(project)) {
             Verdict::Changed(_) => return Some(false),
             // An earlier entry may be that of the files as they are now.
-            Verdict::Missing(_) if !reads.reads().earlier.is_empty() => return None,
-            Verdict::Missing(_) if files.is_strict || !files.has_reported_missing.load(Ordering::Relaxed) => {
+            Verdict::Missing(_)
+                if !reads.reads().earlier.is_empty()
+                    || files.is_strict
+                    || !files.has_reported_missing.load(Ordering::Relaxed) =>
+            {
                 return None;
             }
             Verdict::Holds | Verdict::Missing(_) => {}
@@ -338,11 +340,10 @@ impl FilesOfCall {
         &mut self,
         memo: &Bound<'_, PyAny>,
         core: &Core,
-        call: &Call,
+        (store, key): (&store::Store, &Key),
         (seconds, replaces): (f64, bool),
     ) -> PyResult<Option<Reads>> {
         let py = memo.py();
-        let store = core.store(memo)?;
         let is_reported = core.files.are_tracked && !core.files.are_declared;
         if is_reported && !core.files.has_looked_for_readers.swap(true, Ordering::Relaxed) {
             memo.call_method0(intern!(py, "_warn_of_readers"))?;
@@ -356,7 +357,7 @@ impl FilesOfCall {
             let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
             memo.call_method1(intern!(py, "_warn_once"), (kind, format!("it{place} {text}")))?;
         }
-        let noted = recording.map(|recording| core.note_files(py, &recording, seconds, store.get().store.root()));
+        let noted = recording.map(|recording| core.note_files(py, &recording, seconds, store.root()));
         let mut reads = noted.transpose()?.flatten();
         if let Some(reads) = reads.as_ref().filter(|reads| reads.summary.is_some()) {
             let text = format!(
@@ -366,13 +367,10 @@ impl FilesOfCall {
             );
             memo.call_method1(intern!(py, "_warn_once"), ("many files", text))?;
         }
-        let name = core.name(py)?;
-        let name = name.bind(py).to_string_lossy();
-        let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let outdated = self.outdated.take();
-        let present = if replaces { py.detach(|| store.get().store.reads(&key)) } else { outdated };
+        let present = if replaces { py.detach(|| store.reads(key)) } else { outdated };
         if let Some(present) = present {
-            let earlier = core.make_way(py, (&store.get().store, &key), present, replaces)?;
+            let earlier = core.make_way(py, (store, key), present, replaces)?;
             if !earlier.is_empty() {
                 reads.get_or_insert_default().earlier = earlier;
             }

@@ -219,7 +219,7 @@ impl Machine {
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let is_replaced = self.present == Present::IsReplaced;
-        let reads = files.store(memo, core, call, (seconds, is_replaced))?;
+        let reads = files.store(memo, core, (&store.get().store, &key), (seconds, is_replaced))?;
         let state = core.folder_state(memo, call);
         let pickles = (fast, (Some(head), reads.as_ref()));
         let written = store.get().put(py, &key, &body, pickles, (is_durable, self.present))?;
