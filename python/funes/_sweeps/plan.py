@@ -167,9 +167,12 @@ class Plan:
 
     def is_done(self, number: int) -> bool:
         """Returns whether there is an entry of a key now that makes a computation needless."""
-        if self.mode == "refresh" or not self.is_stored(number):
+        if self.mode in ("off", "refresh"):
             return False
-        return not is_file_expired(self.path(number) or "", self.max_age)
+        path = self.path(number)
+        if path is None or not os.path.lexists(path):
+            return False
+        return not is_file_expired(path, self.max_age)
 
     def stamp(self, number: int) -> tuple[int, ...] | None:
         """Returns what changes when the entry of a key is replaced; None if there is no entry."""
