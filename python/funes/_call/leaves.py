@@ -119,12 +119,8 @@ def may_store(memo: Memo[Any, Any], output: Any, seconds: float) -> bool:
 
 def refuse_miss(memo: Memo[Any, Any], call: Call | None, error: Exception | None) -> None:
     """Raises the error for a call whose result is not stored, in the offline mode."""
-    if call is None:
-        raise CacheMissError(
-            f"{memo.__qualname__} has no result in mode offline: {error}"
-        ) from error
-    reason = log.reason_for_miss(memo, call)
-    raise CacheMissError(f"{memo.__qualname__} has no result in mode offline: {reason}")
+    reason = error if call is None else log.reason_for_miss(memo, call)
+    raise CacheMissError(f"{memo.__qualname__} has no result in mode offline: {reason}") from error
 
 
 def states_inside() -> Saved | None:

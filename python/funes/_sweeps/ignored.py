@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from funes._sweeps.arguments import Original, is_constant, keep
@@ -45,6 +47,10 @@ class Ignored:
     def keep_at(self, position: int, value: Any) -> Any:
         """Returns what is kept of a positional argument."""
         return keep_live(value) if self.has_position(position) else keep(value)
+
+    def keep_all(self, values: Iterable[Any], start: int = 0) -> tuple[Any, ...]:
+        """Returns what is kept of consecutive positional arguments, of which the first has the position `start`."""
+        return tuple(map(self.keep_at, itertools.count(start), values))
 
     def keep_named(self, name: str, value: Any) -> Any:
         """Returns what is kept of a keyword argument."""

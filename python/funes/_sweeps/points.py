@@ -66,7 +66,7 @@ class Columns(Points):
     def __init__(
         self, first: tuple[Any, ...], iterables: tuple[Iterable[Any], ...], ignored: Ignored
     ) -> None:
-        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
+        self._first = ignored.keep_all(first)
         self._ignored = ignored
         self._live_first = first
         self._source: list[Iterable[Any]] = []
@@ -124,7 +124,7 @@ class Rows(Points):
     """The points of `f.starmap(points)`: positional arguments as tuples, keyword arguments as mappings."""
 
     def __init__(self, first: tuple[Any, ...], points: Iterable[Any], ignored: Ignored) -> None:
-        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
+        self._first = ignored.keep_all(first)
         self._ignored = ignored
         self._live_first = first
         self.size = _size_of(points)
@@ -140,8 +140,7 @@ class Rows(Points):
                 yield call
             else:
                 values = _tuple_of(point, len(self._rows))
-                positions = itertools.count(len(self._first))
-                self._rows.append(tuple(map(self._ignored.keep_at, positions, values)))
+                self._rows.append(self._ignored.keep_all(values, len(self._first)))
                 yield (*self._live_first, *values)
 
     def kept(self, index: int) -> Arguments:
@@ -159,7 +158,7 @@ class GridPoints(Points):
     """The points of a grid, which are made when they are read."""
 
     def __init__(self, first: tuple[Any, ...], points: Grid, ignored: Ignored) -> None:
-        self._first = tuple(itertools.starmap(ignored.keep_at, enumerate(first)))
+        self._first = ignored.keep_all(first)
         self._live = points
         axes = {
             name: _kept_column(values, keep_live if ignored.has_name(name) else keep)
