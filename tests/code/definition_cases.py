@@ -4262,3 +4262,51 @@ different(
     def f(x): return B().m()
     """,
 )
+
+# Environment variables that the code names
+
+VARIABLE = 'import os\nos.environ["SCALE"] = "<<1 => 2>>"\n'
+
+for name, body in {
+    "subscript": 'def f(x): return os.environ["SCALE"]',
+    "get": 'def f(x): return os.environ.get("SCALE", 3)',
+    "getenv": 'def f(x): return os.getenv("SCALE")',
+    "in": 'def f(x): return "SCALE" in os.environ and x',
+    "renamed": 'from os import environ as e\ndef f(x): return e["SCALE"]',
+    "renamed getenv": 'from os import getenv as g\ndef f(x): return g("SCALE")',
+    "bytes": 'def f(x): return os.environb[b"SCALE"]',
+    "in the body": "def f(x):\n from os import environ\n return environ['SCALE']",
+    "name in a global": 'NAME = "SCALE"\ndef f(x): return os.environ[NAME]',
+    "helper": 'class A:\n def m(self): return os.getenv("SCALE")\ndef f(x): return A().m()',
+    "comprehension": 'def f(x): return [int(os.environ["SCALE"]) for _ in x]',
+}.items():
+    different(f"environment variable: {name}", f"{VARIABLE}{body}")
+different(
+    "environment variable: not set or empty",
+    """
+    import os
+    os.environ["SCALE"] = ""
+    <<del os.environ["SCALE"] => >>
+    def f(x): return os.getenv("SCALE")
+    """,
+)
+same("environment variable: another one", f'{VARIABLE}def f(x): return os.getenv("SCALES")')
+same(
+    "environment variable: one that the code sets",
+    f'{VARIABLE}def f(x): os.environ["SCALE"] = "4"; del os.environ["SCALE"]',
+)
+same("environment variable: the whole environment", f"{VARIABLE}def f(x): return dict(os.environ)")
+same(
+    "environment variable: the whole environment by another name",
+    f"{VARIABLE}from os import environ\ndef f(x, e=environ): return dict(environ), e",
+)
+same(
+    "environment variable of a machine or a job",
+    """
+    import os
+    for name in ("HOME", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"):
+        os.environ[name] = "<</a => /b>>"
+    NAME = "SLURM_JOB_ID"
+    def f(x): return os.environ["HOME"], os.getenv(NAME), "CUDA_VISIBLE_DEVICES" in os.environ
+    """,
+)

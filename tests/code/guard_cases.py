@@ -884,3 +884,20 @@ change(
     "g = functools.lru_cache(typed=False)(h)",
     "g = functools.lru_cache(maxsize=2)(h)",
 )
+
+# Environment variables
+
+change(
+    "environment variable",
+    "import os\ndef f(x): return os.environ.get('GUARD')",
+    "os.environ['GUARD'] = '1'",
+    "os.environ.update(GUARD='')",
+    "os.environ.pop('GUARD')",
+)
+change(
+    "name of an environment variable",
+    "import os\nN = 'GUARD'\ndef f(x): return os.getenv(N)",
+    "os.environ['GUARD'] = '1'; os.environ['GUARDS'] = '2'",
+    "N = 'GUARDS'",
+    "del os.environ['GUARD'], os.environ['GUARDS']",
+)

@@ -112,6 +112,7 @@ def shown(python: Python) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.slow
 def test_location_and_way_of_running_do_not_count(
     project: Path, tmp_path: Path, shown: Callable[..., str]
 ) -> None:

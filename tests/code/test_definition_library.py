@@ -26,22 +26,6 @@ Run = Callable[[str], Any]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Returns ``run(text)``, which imports a module with this text."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def load(text: str) -> Any:
-        name = f"library_{next(NUMBERS)}"
-        (tmp_path / f"{name}.py").write_text(
-            f"from funes import memorious\n{textwrap.dedent(text)}"
-        )
-        importlib.invalidate_caches()
-        return importlib.import_module(name)
-
-    return load
-
-
-@pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A library package with a submodule."""
     site = tmp_path / "site-packages"
@@ -104,13 +88,13 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("code", TAKEN)
-def test_library_attributes_that_count(code: str, run: Run, library: Any) -> None:
-    module = run(f"import lib, lib.sub, math, sys, os, platform\ndef f(x=0): return {code}")
+def test_library_attributes_that_count(code: str, load_module: Run, library: Any) -> None:
+    module = load_module(f"import lib, lib.sub, math, sys, os, platform\ndef f(x=0): return {code}")
     assert references(module.f) == {"default x": 0, **TAKEN[code]}
 
 
-def test_library_imports_in_function_body(run: Run, library: Any) -> None:
-    module = run(
+def test_library_imports_in_function_body(load_module: Run, library: Any) -> None:
+    module = load_module(
         "def f():\n import math, lib\n from math import tau as t\n return math.e, t, lib.LIMIT"
     )
     import math
@@ -123,7 +107,7 @@ def test_library_imports_in_function_body(run: Run, library: Any) -> None:
     assert references(module.f) == values
     library = importlib.import_module("lib")
     library.g = module.f
-    module = run("def g():\n import lib\n from lib import g as k\n return lib.g, k")
+    module = load_module("def g():\n import lib\n from lib import g as k\n return lib.g, k")
     assert references(module.g) == {"imported lib.g": library.g}
 
 
@@ -174,7 +158,9 @@ PATCHES = {
 
 
 @pytest.mark.parametrize("case", PATCHES)
-def test_result_with_patch_is_not_found_without_patch(case: str, run: Run, library: Any) -> None:
+def test_result_with_patch_is_not_found_without_patch(
+    case: str, load_module: Run, library: Any
+) -> None:
     import json
     import math
     import pathlib
@@ -190,7 +176,7 @@ def test_result_with_patch_is_not_found_without_patch(case: str, run: Run, libra
         @memorious
         def f(x): return {code}
         """
-    module = run(text)
+    module = load_module(text)
     plain, definition = module.f(1), module.f.definition
     kept = [dict(vars(owner)) for owner in owners]
     table = dict(library.TABLE)
@@ -199,7 +185,7 @@ def test_result_with_patch_is_not_found_without_patch(case: str, run: Run, libra
         patched = module.f(1)
         assert patched == module.f.__wrapped__(1) != plain
         assert module.f.definition != definition
-        assert run(text).f(1) == patched
+        assert load_module(text).f(1) == patched
     finally:
         for owner, before in zip(owners, kept, strict=True):
             for name in vars(owner).keys() - before.keys():
@@ -211,22 +197,22 @@ def test_result_with_patch_is_not_found_without_patch(case: str, run: Run, libra
         library.TABLE.update(table)
     assert module.f(1) == plain
     assert module.f.definition == definition
-    assert run(text).f(1) == plain
+    assert load_module(text).f(1) == plain
 
 
-def test_edit_of_patch_is_detected(run: Run, library: Any) -> None:
+def test_edit_of_patch_is_detected(load_module: Run, library: Any) -> None:
     text = "import lib\nN = {0}\ndef mine(x): return N\nlib.g = mine\ndef f(x): return lib.g(x)"
-    one, two = (run(text.format(number)) for number in (1, 2))
+    one, two = (load_module(text.format(number)) for number in (1, 2))
     library.g = one.mine
     first = hash_definition(one.f)
     library.g = two.mine
     assert hash_definition(one.f) != first
 
 
-def test_replacement_from_another_library_counts(run: Run, library: Any) -> None:
+def test_replacement_from_another_library_counts(load_module: Run, library: Any) -> None:
     import numpy as np
 
-    module = run("import lib\ndef f(x): return lib.g(x)")
+    module = load_module("import lib\ndef f(x): return lib.g(x)")
     before = hash_definition(module.f)
     library.g = np.mean
     assert hash_definition(module.f) != before
@@ -236,7 +222,7 @@ def test_replacement_from_another_library_counts(run: Run, library: Any) -> None
 
 @pytest.mark.filterwarnings("ignore")  # the name may be registered already
 @pytest.mark.parametrize("kind", ["pandas", "polars", "xarray"])
-def test_registered_accessor_counts(kind: str, run: Run) -> None:
+def test_registered_accessor_counts(kind: str, load_module: Run) -> None:
     pytest.importorskip(kind)
     register = {
         "pandas": "import pandas as pd\n@pd.api.extensions.register_dataframe_accessor('{0}')",
@@ -251,19 +237,19 @@ def test_registered_accessor_counts(kind: str, run: Run) -> None:
         def g(df): return df.other
         """
     name = f"my{next(NUMBERS)}"
-    used, unused = run("def f(df): return df.NAME.total()".replace("NAME", name)), None
+    used, unused = load_module("def f(df): return df.NAME.total()".replace("NAME", name)), None
     before = hash_definition(used.f)
     hashes = []
     for number in (1, 2):
-        unused = run((register + textwrap.dedent(text)).format(name, number))
+        unused = load_module((register + textwrap.dedent(text)).format(name, number))
         hashes.append((hash_definition(unused.f), hash_definition(unused.g)))
     assert hashes[0][0] != hashes[1][0] != before
     assert hashes[0][1] == hashes[1][1]
     assert hash_definition(used.f) != before
 
 
-def test_lazy_library_attributes_have_stable_definition(run: Run, library: Any) -> None:
-    module = run("import lib\ndef f(): return lib.late")
+def test_lazy_library_attributes_have_stable_definition(load_module: Run, library: Any) -> None:
+    module = load_module("import lib\ndef f(): return lib.late")
     before = hash_definition(module.f)
     library.late = 5
     assert hash_definition(module.f) == before
@@ -352,7 +338,7 @@ def test_parameters_of_library_decorator_count(library: Any) -> None:
     assert len(set(map(hash_definition, given))) == len(options)
 
 
-def test_wrapt_counts_as_library(run: Run) -> None:
+def test_wrapt_counts_as_library(load_module: Run) -> None:
     pytest.importorskip("wrapt")
     text = """
         import wrapt
@@ -362,7 +348,9 @@ def test_wrapt_counts_as_library(run: Run) -> None:
         def g(x): return x + {1}
         def f(x): return g(x)
         """
-    hashes = [hash_definition(run(text.format(*pair)).f) for pair in ((2, 1), (3, 1), (2, 2))]
+    hashes = [
+        hash_definition(load_module(text.format(*pair)).f) for pair in ((2, 1), (3, 1), (2, 2))
+    ]
     assert len(set(hashes)) == 3
 
 

@@ -93,6 +93,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.slow
 def test_change_of_library_or_setting_is_detected(row: Row, outcomes: dict[str, Any]) -> None:
     live, fresh = outcomes[row.name]
     assert not isinstance(live, str), live

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import itertools
 import json
 import subprocess
 import sys
@@ -22,26 +20,8 @@ from funes import CacheWarning, hash_definition
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-NUMBERS = itertools.count()
 Python = Callable[..., Any]
 Run = Callable[[str], types.SimpleNamespace]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Returns ``run(text)``, which imports a module with this text."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def load(text: str) -> Any:
-        name = f"state_{next(NUMBERS)}"  # a new module name each time
-        (tmp_path / f"{name}.py").write_text(
-            f"from funes import memorious\n{textwrap.dedent(text)}"
-        )
-        importlib.invalidate_caches()
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        return importlib.import_module(name)
-
-    return load
 
 
 # The changed state of each row, the name in the warning, and the module.
@@ -308,23 +288,24 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("case", CHANGED)
+@pytest.mark.slow
 def test_three_processes_use_the_same_keys(case: str, outcomes: dict[str, list[Any]]) -> None:
     (results, definitions, misses, said), *later = outcomes[case]
     assert misses == 3
     assert results[:3] == results[3:]
     assert len(definitions) == 1
-    assert said == [f"f changes {CHANGED[case][0]!r}"]
+    assert said == [f"f: it changes {CHANGED[case][0]!r}"]
     assert later == 2 * [[results, definitions, 0, []]]
 
 
 @pytest.mark.parametrize("case", CHANGED)
-def test_other_initial_state_changes_definition(case: str, run: Run) -> None:
+def test_other_initial_state_changes_definition(case: str, load_module: Run) -> None:
     _, text = CHANGED[case]
     edits = [("= 0", "= 9"), ("={}", "={9: 9}"), ("= {}", "= {9: 9}"), ("=[]", "=[9]")]
     edits += [("= []", "= [9]"), ("n=0", "n=9"), ("Random(5)", "Random(6)"), ("=set()", "={9}")]
     edits += [("= None", "= 9"), ("[self]", "[self, 9]")]
     edited = next(text.replace(*edit) for edit in edits if edit[0] in text)
-    one, two = run(text), run(edited)
+    one, two = load_module(text), load_module(edited)
     assert hash_definition(one.count) != hash_definition(two.count)
 
 
@@ -345,8 +326,8 @@ def test_other_initial_state_changes_definition(case: str, run: Run) -> None:
         (CHANGED["attribute of a namespace"][1], "state.n = 100"),
     ],
 )
-def test_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) -> None:
-    module: Any = run(f"{textwrap.dedent(text)}\n@memorious\ndef f(x): return count(x)")
+def test_change_outside_of_calls_is_an_edit(text: str, edit: str, load_module: Run) -> None:
+    module: Any = load_module(f"{textwrap.dedent(text)}\n@memorious\ndef f(x): return count(x)")
     first = module.f(1)
     before = module.f.definition
     assert module.f(2) != first or "seen[x]" in text
@@ -359,8 +340,8 @@ def test_change_outside_of_calls_is_an_edit(text: str, edit: str, run: Run) -> N
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_code_edit_is_detected_beside_changed_state(run: Run) -> None:
-    module: Any = run("""
+def test_code_edit_is_detected_beside_changed_state(load_module: Run) -> None:
+    module: Any = load_module("""
         seen = []
         class Counter: n = 0
         counter = Counter()
@@ -381,7 +362,7 @@ def test_code_edit_is_detected_beside_changed_state(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_functions_with_shared_state_have_stable_keys(run: Run) -> None:
+def test_functions_with_shared_state_have_stable_keys(load_module: Run) -> None:
     text = """
         seen = {}
         class State: n = 0
@@ -396,17 +377,27 @@ def test_functions_with_shared_state_have_stable_keys(run: Run) -> None:
         @memorious
         def h(x): return [seen], State.n
         """
-    untouched, used = run(text), run(text)
+    untouched, used = load_module(text), load_module(text)
     wanted = [untouched.f.definition, untouched.g.definition, untouched.h.definition]
     used.g.definition  # noqa: B018
     used.f(1), used.f(2)
-    assert [used.f.definition, used.g.definition, used.h.definition] == wanted
+    assert [used.f.definition, used.g.definition] == wanted[:2]
     used.g(1)
-    assert [used.f.definition, used.g.definition, used.h.definition] == wanted
+    assert [used.f.definition, used.g.definition] == wanted[:2]
+    # It only reads the state, so the current values count.
+    assert used.h.definition != wanted[2]
+    assert used.h(1) == ([{1: 1, 2: 2, -1: -1}], 3)
+    used.f(3)
+    assert used.h(1) == ([{1: 1, 2: 2, -1: -1, 3: 3}], 4)
+    used.seen.clear()
+    used.State.n = 0
+    assert used.h.definition == wanted[2]
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_nested_call_uses_state_from_before(run: Run) -> None:
+def test_nested_call_that_reads_the_state_of_its_caller_uses_current_values(
+    load_module: Run,
+) -> None:
     text = """
         calls, seen = 0, []
         @memorious
@@ -416,24 +407,23 @@ def test_nested_call_uses_state_from_before(run: Run) -> None:
             global calls
             calls += 1
             seen.append(x)
-            if x == 0: return 0
-            g(x)
-            return f(x - 1) + 1
+            if x == 0: return []
+            return [g(x), *f(x - 1)]
         """
-    untouched, used = run(text), run(text)
-    assert used.f(5) == 5
-    assert used.f.cache_info().misses == 6
-    assert (used.f.definition, used.g.definition) == (
-        untouched.f.definition,
-        untouched.g.definition,
-    )
-    assert used.g.is_cached(3)
+    untouched, used = load_module(text), load_module(text)
+    assert used.f(3) == [(3, 1, 1), (2, 2, 2), (1, 3, 3)]
+    assert used.f.cache_info().misses == 4
+    assert used.f.definition == untouched.f.definition
+    assert used.g(3) == (3, 4, 4)
+    untouched.calls, untouched.seen[:] = 2, [3, 2]
+    assert untouched.g.is_cached(2)
+    assert untouched.g(2) == (2, 2, 2)
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_attributes_that_calls_set_on_memos_count_as_before(run: Run) -> None:
-    module: Any = run("""
+def test_attributes_that_calls_set_on_memos_count_as_before(load_module: Run) -> None:
+    module: Any = load_module("""
         @memorious
         def f(x):
             f.calls += 1
@@ -455,8 +445,8 @@ def test_attributes_that_calls_set_on_memos_count_as_before(run: Run) -> None:
     assert module.g.definition != before[1]
 
 
-def test_state_changed_by_raising_call_counts_as_before(run: Run) -> None:
-    module: Any = run("""
+def test_state_changed_by_raising_call_counts_as_before(load_module: Run) -> None:
+    module: Any = load_module("""
         calls = 0
         @memorious
         def f(x):
@@ -471,8 +461,8 @@ def test_state_changed_by_raising_call_counts_as_before(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_changed_class_of_argument_counts_as_before(run: Run) -> None:
-    module: Any = run("""
+def test_changed_class_of_argument_counts_as_before(load_module: Run) -> None:
+    module: Any = load_module("""
         class Node:
             count = 0
             def __init__(self, v): self.v = v
@@ -504,8 +494,8 @@ def test_changed_class_of_argument_counts_as_before(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_state_changed_by_seeded_and_async_calls_counts_as_before(run: Run) -> None:
-    module: Any = run("""
+def test_state_changed_by_seeded_and_async_calls_counts_as_before(load_module: Run) -> None:
+    module: Any = load_module("""
         seen = []
         @memorious
         def f(x):
@@ -523,8 +513,8 @@ def test_state_changed_by_seeded_and_async_calls_counts_as_before(run: Run) -> N
 
 
 @pytest.mark.filterwarnings("ignore::funes.CacheWarning")
-def test_threads_that_change_state_share_a_definition(run: Run) -> None:
-    module: Any = run("""
+def test_threads_that_change_state_share_a_definition(load_module: Run) -> None:
+    module: Any = load_module("""
         import threading
         both = threading.Barrier(4)
         def note(x, memo={}):
@@ -551,8 +541,8 @@ def test_threads_that_change_state_share_a_definition(run: Run) -> None:
 @pytest.mark.parametrize(
     "edit", ["RATE = 2", "helper = lambda: 2", "TABLE['rate'] = 2", "Config.rate = 2"]
 )
-def test_edit_during_call_of_another_thread_is_detected(edit: str, run: Run) -> None:
-    module: Any = run("""
+def test_edit_during_call_of_another_thread_is_detected(edit: str, load_module: Run) -> None:
+    module: Any = load_module("""
         import threading
         RATE, TABLE = 1, {'rate': 1}
         class Config: rate = 1
@@ -583,8 +573,8 @@ def test_edit_during_call_of_another_thread_is_detected(edit: str, run: Run) -> 
     assert module.f(2) == module.value()
 
 
-def test_unreached_code_does_not_hide_edits(run: Run) -> None:
-    module: Any = run("""
+def test_unreached_code_does_not_hide_edits(load_module: Run) -> None:
+    module: Any = load_module("""
         class Config:
             lr = 2
             @staticmethod
@@ -609,8 +599,8 @@ def test_unreached_code_does_not_hide_edits(run: Run) -> None:
         assert module.f(1) == 33
 
 
-def test_statement_with_same_attribute_name_does_not_hide_edit(run: Run) -> None:
-    module: Any = run("""
+def test_statement_with_same_attribute_name_does_not_hide_edit(load_module: Run) -> None:
+    module: Any = load_module("""
         n = 0
         def bump():
             global n
@@ -634,12 +624,14 @@ def test_statement_with_same_attribute_name_does_not_hide_edit(run: Run) -> None
     assert module.f(1)[1] == 2
 
 
-def test_fork_keeps_recorded_changes(run: Run) -> None:
+def test_fork_keeps_recorded_changes(load_module: Run) -> None:
     import os
 
     if not hasattr(os, "fork"):
         pytest.skip("this system does not fork")
-    module: Any = run("calls = 0\n@memorious\ndef f(x):\n global calls\n calls += 1\n return calls")
+    module: Any = load_module(
+        "calls = 0\n@memorious\ndef f(x):\n global calls\n calls += 1\n return calls"
+    )
     before = module.f.definition
     with pytest.warns(CacheWarning, match="'calls'"):
         module.f(1)
@@ -667,11 +659,11 @@ def test_fork_keeps_recorded_changes(run: Run) -> None:
         "socket.socket() or {}",
     ],
 )
-def test_replacement_of_unhashable_global_is_detected(make: str, run: Run) -> None:
+def test_replacement_of_unhashable_global_is_detected(make: str, load_module: Run) -> None:
     text = (
         "import socket\nimport numpy as np\nstep = {}\n@memorious\ndef f(x): return x, step is None"
     )
-    module: Any = run(text.format(make.format(1)))
+    module: Any = load_module(text.format(make.format(1)))
     with pytest.warns(CacheWarning, match="global step"):
         first = module.f.definition
     old = module.step
@@ -682,7 +674,7 @@ def test_replacement_of_unhashable_global_is_detected(make: str, run: Run) -> No
     new, module.step = module.step, old
     assert module.f.definition == first
     with pytest.warns(CacheWarning, match="global step"):
-        another = run(text.format(make.format(3)))
+        another = load_module(text.format(make.format(3)))
         assert another.f.definition == first
     for step in (old, new, another.step):
         if hasattr(step, "close"):
@@ -714,8 +706,8 @@ def test_warning_names_value_that_differs_in_each_process(tmp_path: Path, python
     assert "'N'" not in said[3]
 
 
-def test_warning_names_value_that_session_keeps_changing(run: Run) -> None:
-    module: Any = run("""
+def test_warning_names_value_that_session_keeps_changing(load_module: Run) -> None:
+    module: Any = load_module("""
         metrics = [0]
         @memorious
         def f(x): return x, metrics[0]
@@ -787,8 +779,8 @@ def test_no_unstable_warning_if_another_process_finds_results(
         "class A: n = 0\ndef count(x):\n A.n += 1\n return A.n",
     ],
 )
-def test_statement_attributes_change_to_call_beside_threads(text: str, run: Run) -> None:
-    module: Any = run(f"{text}\n@memorious\ndef f(x): return count(x)")
+def test_statement_attributes_change_to_call_beside_threads(text: str, load_module: Run) -> None:
+    module: Any = load_module(f"{text}\n@memorious\ndef f(x): return count(x)")
     over = threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()
@@ -800,3 +792,141 @@ def test_statement_attributes_change_to_call_beside_threads(text: str, run: Run)
     finally:
         over.set()
         thread.join()
+
+
+PATCHES = {
+    "accessor": "register('geo')(Geo)",
+    "object": "pd.DataFrame.geo = Kept(Geo)",
+    "two objects": "pd.DataFrame.geo = Kept(Geo)\n    pd.Series.geo = Kept(Geo)",
+    "own class": "Own.geo = Kept(Geo)\n    pd.DataFrame.geo = Kept(Own)",
+}
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+@pytest.mark.slow
+def test_definition_ends_if_a_call_sets_code_on_the_class_that_the_code_uses(
+    patch: str, run_python: Callable[[str], str]
+) -> None:
+    """The code that a call leaves on a class leads back to the class: comparing it once more would never end."""
+    script = f"""
+import pandas as pd
+from funes import memorious
+from pandas.api.extensions import register_dataframe_accessor as register
+
+class Own:
+    geo = None
+
+class Kept:
+    def __init__(self, accessor):
+        self.accessor = accessor
+    def __get__(self, owner, cls):
+        return self.accessor if owner is None else self.accessor(owner)
+
+@memorious
+def patches(x):
+    class Geo:
+        def __init__(self, owner):
+            self.owner = owner
+        @property
+        def center(self):
+            return self.owner.shape
+        def plot(self):
+            return self.center
+    {PATCHES[patch]}
+    return pd.DataFrame({{"a": [x]}}).shape
+
+@memorious
+def other(x):
+    return pd.DataFrame({{"a": [x]}}).size
+
+print([function(x) for x in (1, 2, 1) for function in (patches, other)])
+"""
+    assert run_python(script) == "[(1, 1), 1, (1, 1), 1, (1, 1), 1]\n"
+
+
+#: State that one function changes and another one reads: how it is read, and how it is set to a number.
+STATES = {
+    "global": ("G", "global G; G = n"),
+    "global, by a helper": ("G", "set_global(n)"),
+    "class attribute": ("Config.n", "Config.n = n"),
+    "class attribute, by setattr": ("Config.n", "setattr(Config, 'n', n)"),
+    "item of a dict": ("TABLE['n']", "TABLE['n'] = n"),
+    "list": ("LIST[0]", "LIST[:] = [n]"),
+    "instance": ("OBJECT.n", "vars(OBJECT)['n'] = n"),
+    "environment": ("int(os.environ['NUMBER'])", "os.environ['NUMBER'] = str(n)"),
+    "attribute of a function": ("helper.n", "helper.n = n"),
+}
+READER = """
+    import asyncio, os
+    from concurrent.futures import ThreadPoolExecutor
+    G, TABLE, LIST = 0, {{"n": 0}}, [0]
+    os.environ["NUMBER"] = "0"
+    class Config: n = 0
+    OBJECT = Config()
+    OBJECT.n = 0
+    def helper(): pass
+    helper.n = 0
+    def set_global(n):
+        global G
+        G = n
+    @memorious
+    def reads(x): return {0} + x
+    @memorious
+    async def reads_later(x): return {0} + x
+    def sets(n):
+        {1}
+    @memorious
+    def in_turn(x):
+        found = []
+        for n in (1, 2, 1, 3):
+            sets(n)
+            found.append(reads(x))
+        return found
+    @memorious
+    def restores(x):
+        sets(5)
+        try:
+            return reads(x)
+        finally:
+            sets(0)
+    @memorious
+    async def later(x):
+        sets(7)
+        return await reads_later(x)
+    @memorious
+    def in_thread(x):
+        sets(8)
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(reads, x).result()
+    """
+
+
+@pytest.mark.filterwarnings("ignore::funes.CacheWarning")
+@pytest.mark.parametrize("state", STATES)
+def test_function_that_reads_state_of_other_calls_uses_its_current_value(
+    state: str, load_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBER", "0")
+    module: Any = load_module(READER.format(*STATES[state]))
+    assert module.reads(10) == 10
+    assert module.in_turn(10) == [11, 12, 11, 13]
+    assert module.reads(10) == 13
+    assert module.in_turn(20) == [21, 22, 21, 23]
+    assert module.restores(10) == 15
+    assert module.reads(10) == 10
+    assert module.restores(20) == 25
+    assert module.reads(20) == 20
+    assert asyncio.run(module.later(10)) == 17
+    assert module.in_thread(30) == 38
+    module.sets(0)
+    # What a call left behind is no longer there if other values came in between.
+    module.sets(5)
+    assert module.reads(40) == 45
+    module.sets(8)
+    assert module.reads(40) == 48
+    module.sets(0)
+    # In another process, which has the same code.
+    other: Any = load_module(READER.format(*STATES[state]))
+    other.sets(0)
+    assert [other.reads(x) for x in (10, 20, 30, 40)] == [10, 20, 30, 40]
+    assert asyncio.run(other.reads_later(10)) == 10

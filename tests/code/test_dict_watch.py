@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from conftest import RunPython
 from funes import memorious
+
+RunPython = Callable[..., str]
 
 pytestmark = [
     pytest.mark.usefixtures("cache"),
@@ -160,6 +161,24 @@ def test_change_in_a_container_is_noticed(module: types.ModuleType, way: str) ->
 
 def test_container_that_holds_itself_is_compared(module: types.ModuleType) -> None:
     check(memorious(module.round_trip), ["m.ROUND.append(m.ROUND)", "m.ROUND.clear()"], m=module)
+
+
+@pytest.mark.parametrize("before", ["", "vars(helper)", "helper.__dict__ = {}"])
+@pytest.mark.parametrize(
+    "change", ["helper.factor = 2", "helper.__dict__ = {'factor': 2}", "vars(helper)['factor'] = 2"]
+)
+def test_attribute_of_a_function_that_had_none_is_noticed(
+    module: types.ModuleType, before: str, change: str
+) -> None:
+    source = "def helper(): return 1\ndef g(x): return helper(), getattr(helper, 'factor', 1)"
+    Path(module.__file__ or "").write_text(source)
+    importlib.invalidate_caches()
+    module = importlib.reload(module)
+    g = memorious(module.g)
+    for statement in ("", before, change, "helper.factor = 3", "del helper.factor", change):
+        exec(statement, vars(module))
+        for _ in range(4):
+            assert g(1) == module.g(1)
 
 
 def test_change_by_a_call_is_no_edit(module: types.ModuleType) -> None:

@@ -53,6 +53,24 @@ def of_list(x): return x + len(LIST)
 @memorious
 def of_nested(x): return x + len(NESTED)
 
+import config
+
+@memorious
+def of_module(x): return x, config.N
+
+import os
+
+@memorious
+def of_variable(x): return x, os.environ.get("GUARD")
+
+@memorious
+def of_variables(x): return x, os.getenv("GUARD"), os.getenv("GUARD_2"), "GUARD_3" in os.environ
+
+def helper(): return 1
+
+@memorious
+def of_helper(x): return x + helper()
+
 unrelated = 0
 
 def names_after_a_store(x):
@@ -74,9 +92,16 @@ CASES = {
     "dict": ("", "of_dict", "1"),
     "list": ("", "of_list", "1"),
     "nested containers": ("", "of_nested", "1"),
+    "module": ("", "of_module", "1"),
+    "variable": ("", "of_variable", "1"),
+    "variables": ("", "of_variables", "1"),
+    "variable after another was set": ("os.environ['OTHER'] = '1'", "of_variable", "1"),
     "class": ("", "of_class", "1"),
     "class after its attribute was set": ("C.a = C.a", "of_class", "1"),
     "class after an attribute of its base was set": ("Base.factor = Base.factor", "of_class", "1"),
+    "helper": ("", "of_helper", "1"),
+    "helper after it got an empty dict of attributes": ("vars(functions.helper)", "of_helper", "1"),
+    "helper after it got another one": ("functions.helper.__dict__ = {}", "of_helper", "1"),
     "object": ("", "of_object", "POINT"),
     "object after an attribute of its class was set": (
         "Point.scale = Point.scale",
@@ -89,7 +114,7 @@ HITS = 1000
 
 #: Calls `getloadavg` before and after the hits of each case: there callgrind writes its counts to a file.
 SCRIPT = f"""
-import os, sys, time
+import functions, os, sys, time
 from functions import *
 
 getloadavg = getattr(os, "getloadavg", float)
@@ -118,6 +143,7 @@ COUNTS = shutil.which("valgrind") is not None and HAS_SYMBOLS and platform.machi
 def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """Returns the cost of a hit by case: in instructions, or in seconds where they cannot be counted."""
     folder = tmp_path_factory.mktemp("costs")
+    (folder / "config.py").write_text("N = 1")
     (folder / "functions.py").write_text(FUNCTIONS)
     (folder / "script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONHASHSEED": "0", "FUNES_CACHE_DIR": str(folder / "cache")}
@@ -150,9 +176,12 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         ("class after its attribute was set", "plain"),
         ("class after an attribute of its base was set", "plain"),
         ("object after an attribute of its class was set", "object"),
+        ("variable", "module"),
+        ("variables", "module"),
+        ("variable after another was set", "variable"),
     ],
 )
-def test_class_adds_little_to_a_hit(costs: dict[str, float], case: str, otherwise: str) -> None:
+def test_input_adds_little_to_a_hit(costs: dict[str, float], case: str, otherwise: str) -> None:
     assert costs[otherwise] > 0
     # A hit without guards takes about 440 instructions, where 15 % are too few for a class; 90 take less than 5 ns.
     limit = costs[otherwise] + max(90, costs[otherwise] * 0.15) if COUNTS else costs[otherwise] * 2
@@ -180,3 +209,15 @@ def test_number_of_names_does_not_matter(costs: dict[str, float], case: str) -> 
 def test_container_of_constants_adds_little(costs: dict[str, float], case: str) -> None:
     # So many instructions take less than 20 ns.
     assert costs[case] <= (costs["plain"] + 220 if COUNTS else costs["plain"] * 2)
+
+
+@needs_watchers
+@pytest.mark.parametrize("which", ["an empty dict of attributes", "another one"])
+def test_empty_dict_of_attributes_costs_nothing(costs: dict[str, float], which: str) -> None:
+    assert costs[f"helper after it got {which}"] <= costs["helper"] * (1.02 if COUNTS else 2)
+
+
+@needs_watchers
+@pytest.mark.parametrize("case", ["variable", "variables", "variable after another was set"])
+def test_environment_variable_costs_nothing(costs: dict[str, float], case: str) -> None:
+    assert costs[case] <= costs["plain"] * (1.15 if COUNTS else 2)

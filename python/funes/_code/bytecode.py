@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from types import CodeType
 
-from funes._code.scopes import AttributePath, LocalImport, Names, Read
+from funes._code.scopes import MAX_KEY, MAYBE, AttributePath, LocalImport, Names, Read, Use
 
 # The attributes that determine the behaviour of a code object, without file name and line numbers.
 # Exception handling is a table from 3.11 on.
@@ -125,8 +125,29 @@ def names_in(code: CodeType) -> Names:
             if operation in _LOADS and name in imported:
                 origin = imported[str(name)]
                 imports.add(origin._replace(chain=(*origin.chain, *attributes)))
+    uses = _possible_uses(code, reads)
     return Names(
-        tuple(sorted(reads)), tuple(sorted(imports)), frozenset(changed), frozenset(taken), ()
+        tuple(read._replace(uses=uses) for read in sorted(reads)),
+        tuple(origin._replace(uses=uses) for origin in sorted(imports)),
+        frozenset(changed),
+        frozenset(taken),
+        (),
+    )
+
+
+def _possible_uses(code: CodeType, reads: set[Read]) -> tuple[Use, ...]:
+    """Returns the uses by each key that may be in the code.
+
+    Byte code shows keys as constants and names, but not the containers to which they belong.
+    """
+    texts = {
+        repr(text)
+        for part in (code, *nested_codes(code))
+        for text in part.co_consts
+        if type(text) in (str, bytes) and len(text) <= MAX_KEY and not text[:1].isspace()
+    }
+    return tuple(
+        sorted([(f"[{text}]",) for text in texts] + [(MAYBE, *read.chain) for read in reads])
     )
 
 

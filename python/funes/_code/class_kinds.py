@@ -34,7 +34,7 @@ def _enum(cls: type, attributes: dict[str, Any], references: References) -> tupl
     )
     for name, member in members.items():
         attributes.pop(name, None)
-        references.attributes.append((vars(member), remembered))
+        references.watch_attributes(vars(member), remembered)
         for attribute, value in _attributes_of_member(member, remembered).items():
             label = f"member {name}" if attribute == "_value_" else f"member {name}.{attribute}"
             if attribute == "_value_" and type(value) is object:

@@ -229,6 +229,8 @@ def _name_of(label: str, owner: str) -> str:
     name = name.removesuffix(" by name")
     if kind == "global":
         return name
+    if kind == "environment":
+        return label
     if kind == "attribute":
         return f"{owner}.{name}"
     return f"{label} of {owner}"

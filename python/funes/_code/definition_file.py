@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from funes._atomic_json import write_json
+from funes._atomic_json import name_new, write_json
 from funes._funes import DESCRIPTION
 
 FILE_NAME = DESCRIPTION
@@ -67,6 +67,17 @@ def _problem(content: Any, definition: str) -> str:
     if not isinstance(nodes, list) or not all(_is_node(node, len(nodes)) for node in nodes):
         return "is damaged: its nodes are not valid"
     return ""
+
+
+def libraries_in(content: Content | None) -> frozenset[str]:
+    """Returns the top-level modules of the libraries that a definition names; empty if they are not recorded.
+
+    Args:
+        content: The content of `definition.json`; None if it is not known.
+    """
+    libraries = (content or {}).get("libraries")
+    found = libraries if isinstance(libraries, list) else ()
+    return frozenset(each for each in found if isinstance(each, str))
 
 
 def _is_node(node: Any, count: int) -> bool:
@@ -136,10 +147,14 @@ def _functions(text: str, definition: str) -> tuple[str, ...]:
     start = text.find(_FUNCTIONS)
     if start < 0 or f'"definition": "{definition}"' not in text:
         return ()
-    found = json.JSONDecoder().raw_decode(text, start + len(_FUNCTIONS))[0]
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+    return _identities(json.JSONDecoder().raw_decode(text, start + len(_FUNCTIONS))[0])
+
+
+def _identities(functions: Any) -> tuple[str, ...]:
+    """Returns the identities in the list of functions; empty if it is none."""
+    if not isinstance(functions, list) or not all(isinstance(each, str) for each in functions):
         return ()
-    return tuple(each for each in found if ":" in each)
+    return tuple(each for each in functions if ":" in each)
 
 
 def record_definition(folder: str, content: Content, *, shared: bool = False) -> None:
@@ -159,7 +174,7 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
     path = os.path.join(folder, FILE_NAME)
     if not os.path.lexists(path):
         try:
-            write_json(folder, FILE_NAME, content, shared=shared, publish=_name_new)
+            write_json(folder, FILE_NAME, content, shared=shared, publish=name_new)
         except FileExistsError:  # another process was faster
             pass
         else:
@@ -169,23 +184,72 @@ def record_definition(folder: str, content: Content, *, shared: bool = False) ->
     except ValueError:  # a damaged or newer file is not repaired
         return
     if present is not None:
-        functions = list(dict.fromkeys((*read_functions(folder), *content["functions"])))
-        kept = content if content["nodes"] and not present["nodes"] else present
-        merged = {**content, **kept, "functions": functions}
+        merged = _merged(present, content)
         if merged != present:
             write_json(folder, FILE_NAME, merged, shared=shared)
 
 
-def _name_new(temporary: str, path: str) -> None:
-    """Renames a file. Raises FileExistsError if the name is taken."""
+def _merged(present: Content, content: Content) -> Content:
+    """Adds the functions of a content to a present one, and the nodes if it has none."""
+    kept = content if content["nodes"] and not present["nodes"] else present
+    # The present one may have keys of its own, see `change_definition`.
+    merged = {**present, **content, **kept}
+    functions = (*_identities(present.get("functions")), *_identities(content.get("functions")))
+    return {**merged, "functions": list(dict.fromkeys(functions))}
+
+
+def merged_bytes(present: bytes, own: bytes, definition: str) -> bytes | None:
+    """Merges the definition files of two machines.
+
+    Args:
+        present: The file that is to be replaced. A damaged one is replaced by the own file, and one with a newer format
+            stays.
+        own: The own file.
+        definition: The definition hash.
+
+    Returns:
+        The content that replaces the present file; None if that file stays.
+
+    Raises:
+        ValueError: The own file is damaged.
+    """
+    content, found = _parsed(own), _parsed(present)
+    if _problem(content, definition):
+        raise ValueError("the definition file is damaged")
+    if isinstance(found, dict) and found.get("format", 0) not in (0, *_FORMATS):
+        return None  # a newer one
+    if _problem(found, definition):
+        return own
+    merged = _merged(found, content)
+    if merged == found:
+        return None
+    text = json.dumps(merged, indent=1, ensure_ascii=False)
+    return text.encode(errors="surrogatepass")
+
+
+def _parsed(file: bytes) -> Any:
     try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError, AttributeError):  # a file system without hard links
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        os.replace(temporary, path)
-    else:
-        with suppress(OSError):  # a temporary name that stays is swept later
-            os.unlink(temporary)
+        return json.loads(file.decode(errors="surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def change_definition(
+    folder: str, change: Callable[[Content], Content], *, shared: bool = False
+) -> None:
+    """Replaces the `definition.json` in a folder, if it is readable and the change makes a difference.
+
+    Args:
+        folder: The folder of the definition's entries.
+        change: A function that returns the new content. It must not change its argument.
+        shared: If true, the owner's group can access the file.
+
+    Raises:
+        OSError: The file cannot be read or written. It stays as it was.
+    """
+    try:
+        present = read_definition(folder)
+    except ValueError:  # a damaged or newer file is not repaired
+        return
+    if present is not None and (changed := change(present)) != present:
+        write_json(folder, FILE_NAME, changed, shared=shared)

@@ -164,7 +164,7 @@ def warn_of_changes(function: Any, names: list[str]) -> None:
     _warned.update((*owner, name) for name in new)
     listed = ", ".join(map(repr, sorted(new)))
     warn(
-        f"{function.__qualname__} changes {listed} while it runs. The cache key contains the value from before the"
+        f"{function.__qualname__}: it changes {listed} while it runs. The cache key contains the value from before the"
         " first call, not the changes that calls make, and a cache hit changes nothing. If a result depends on such a"
         " change, pass the value as an argument and return it."
     )

@@ -53,7 +53,7 @@ def _of_dict(value: dict[Any, Any], chain: AttributePath, position: int) -> Step
     if rest[0] == "get" and len(rest) == 2:
         rest, position = rest[1:], position + 1
     key = key_of(rest[0])
-    if key is None:
+    if not isinstance(key, str):
         return None
     return Step(value, key, counted(value, key, value.get(key, MISSING)), position + 1)
 

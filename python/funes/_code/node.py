@@ -24,8 +24,18 @@ another number after each change.
 """
 
 
-Computed = tuple[Callable[[], object], tuple[Source, ...]]
-"""A function that computes a value, and the attributes that determine this value; none if it depends on more."""
+Computed = tuple[Callable[[], object], tuple[Source, ...], object]
+"""A function that computes a value, the attributes that determine this value (none if it depends on more), and the
+value that the description has.
+"""
+
+WatchedAttributes = tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]
+"""A dict of attributes, the names in it that do not count, and a copy of the dict from before they were described."""
+
+WatchedClass = tuple[frozenset[str], bool, list[tuple[type, dict[str, object]]]]
+"""The attributes that the code reads from any object, a flag, and the attributes that were found, see
+`third_party_classes.set_by_user`. If the flag is true, other attributes that the user set on the class count too.
+"""
 
 
 class Description(NamedTuple):
@@ -52,9 +62,10 @@ class Description(NamedTuple):
     does not count.
     """
 
-    reads: list[tuple[object, str, object]]
+    reads: list[tuple[object, object, object]]
     """The lookups that found the references: namespace, name, and the value or `MISSING`. The
-    namespace is a dict, or an object or class with attributes. The node stays valid as long as each
+    namespace is a dict, or an object or class with attributes. A name is a str; in the dict behind
+    `os.environ` it is bytes. The node stays valid as long as each
     lookup gives the same object. The guards of a function check its captured variables and defaults
     separately.
     """
@@ -73,10 +84,8 @@ class Description(NamedTuple):
     their types count, see `type_token`.
     """
 
-    attributes: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
-    """Attribute dicts, each with the names in it that do not count. The node stays valid as long as
-    all other names in these dicts refer to the same objects.
-    """
+    attributes: tuple[WatchedAttributes, ...] = ()
+    """Attribute dicts. The node stays valid as long as all names in them that count refer to the same objects."""
 
     computed: tuple[Computed, ...] = ()
     """Functions that compute the values of references that are not stored anywhere. The node stays
@@ -89,11 +98,9 @@ class Description(NamedTuple):
     the graph count.
     """
 
-    watched: tuple[tuple[type, tuple[frozenset[str], bool]], ...] = ()
-    """Library classes, each with the attributes that the code reads from any object, and a flag. If the
-    flag is true, other attributes that the user set on the class count too, see
-    `third_party_classes`. The node stays valid as long as the user's attributes on each class and
-    its bases are the same.
+    watched: tuple[tuple[type, WatchedClass], ...] = ()
+    """Library classes. The node stays valid as long as the user's attributes on each class and its bases are the
+    same.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
 from funes._code import (
+    environment,
     namespaces,
     project_paths,
     sentinels,
@@ -47,9 +49,16 @@ from funes._code.function_attributes import (
     memo_attributes,
 )
 from funes._code.local_imports import Absent, find_module
-from funes._code.node import MISSING, Computed, Description, Source
+from funes._code.node import (
+    MISSING,
+    Computed,
+    Description,
+    Source,
+    WatchedAttributes,
+    WatchedClass,
+)
 from funes._code.read_parts import ANY, LOCATIONS, NAMES, parts_named_in
-from funes._code.scopes import AttributePath, Names, as_code, written_name
+from funes._code.scopes import AttributePath, Names, Use, as_code, written_name
 from funes._code.third_party import (
     LOGGER_STATE,
     depends_on,
@@ -106,9 +115,9 @@ class References:
         self.references: dict[str, object] = {}
         self.modules: set[str] = set()
         self._opaque: dict[str, object] = {}
-        self.attributes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
+        self.attributes: list[WatchedAttributes] = []
         self._computed: list[Computed] = []
-        self._watched: dict[type, tuple[frozenset[str], bool]] = {}
+        self._watched: dict[type, WatchedClass] = {}
         #: The bits of `read_parts` for attribute names that the values of references contain.
         self.read_parts = 0
         #: The paths of the values that the code passes to other code, see `Content.passed`; None if
@@ -120,10 +129,11 @@ class References:
         #: The names and modules of library functions among the references, which may read parts of
         #: code.
         self.readers: set[str] = set()
-        self._reads: dict[tuple[int, str], tuple[object, str, object]] = {}
+        self._reads: dict[tuple[int, object], tuple[object, object, object]] = {}
         #: The library classes that the code refers to.
         self._classes: list[type] = []
         self._globals: dict[str, Any] = {}
+        self._cells: dict[str, CellType] = {}
 
     def description(self, kind: str, name: str, content: object) -> Description:
         """Returns a node with these references."""
@@ -146,6 +156,9 @@ class References:
         if type(value) in _PLAIN:
             self.references[label] = value
             self.read_parts |= parts_named_in(value)
+            return
+        if environment.reads_environment(value):
+            self.references[f"{label} by name"] = environment.WHOLE
             return
         if type(value) in _NAMING:
             self.read_parts |= parts_named_in(value.__reduce__()[1])
@@ -207,7 +220,7 @@ class References:
         value = compute()
         if value:
             self.references[label] = value
-        self._computed.append((compute, sources))
+        self._computed.append((compute, sources, value))
 
     def add_names(self, thing: Any, read_parts: int) -> None:
         """Adds the name and the location of a function or class, each only if code reads it."""
@@ -223,30 +236,37 @@ class References:
         labels = (f"{where} {as_code(chain)}" for where in ("global", "captured", "imported"))
         return chain != () and any(type(self.references.get(label)) is str for label in labels)
 
+    def watch_attributes(self, attributes: dict[str, Any], ignored: tuple[str, ...] = ()) -> None:
+        """Adds a guard for a dict of attributes. Called before the attributes are read, so that a change is noticed.
+
+        ignored: The names that do not count.
+        """
+        self.attributes.append((attributes, ignored, dict(attributes)))
+
     def add_attributes(self, thing: Any, *excluded: str) -> None:
         """Adds the attributes that were set on a function or wrapper.
 
         excluded: The names in the ``__dict__`` of the function that are handled elsewhere.
         """
+        self.watch_attributes(thing.__dict__)
         for name, value in attributes_of(thing).items():
             if name not in excluded:
                 self.add(f"attribute {name}", value)
-        self.attributes.append((thing.__dict__, ()))
 
     def add_memo_attributes(self, memo: Any, of: str = "") -> None:
         """Adds the attributes that were set on a memorious function, not on the function that it wraps.
 
         of: The label of the reference to the memorious function.
         """
+        self.watch_attributes(memo.__dict__, MEMO_STATE)
         for name, value in memo_attributes(memo).items():
             self.add(f"{of}.{name}" if of else f"attribute {name}", value)
-        self.attributes.append((memo.__dict__, MEMO_STATE))
 
     def _add_state(self, label: str, descriptor: Any) -> None:
         """Adds the attributes that a user's subclass of `property` or another descriptor adds to its instance."""
         attributes = getattr(descriptor, "__dict__", None)
         if type(attributes) is dict:
-            self.attributes.append((attributes, MACHINERY))
+            self.watch_attributes(attributes, MACHINERY)
         for name, part in state_of(descriptor).items():
             self.add(f"{label}.{name}", part)
         self.compute(f"slots of {label}", slots_of, descriptor)
@@ -254,11 +274,11 @@ class References:
     def _add_logger(self, label: str, logger: Any, ignored: frozenset[str]) -> None:
         """Adds the class of a logger or adapter, and the attributes that the logger's name does not cover."""
         self.add(f"type of {label}", type(logger))
-        for name, part in vars(logger).items():
+        self.watch_attributes(vars(logger), tuple(ignored))
+        for name, part in vars(logger).copy().items():
             is_usual = name == "merge_extra" and part is False  # from 3.13 on
             if name not in ignored and not is_usual:
                 self.add(f"{label}.{name}", part)
-        self.attributes.append((vars(logger), tuple(ignored)))
 
     def _add_memorious(self, label: str, memo: Any) -> None:
         """Adds the function that a memorious function wraps, since memoization changes no result."""
@@ -269,10 +289,13 @@ class References:
 
     def add_captured(self, names: Names, cells: dict[str, CellType]) -> None:
         """Adds captured variables. If a variable is a module or namespace, adds only the attributes that are read."""
-        chains: dict[str, list[AttributePath]] = {name: [] for name in cells}
+        self._cells = cells
+        chains: dict[str, list[tuple[AttributePath, tuple[Use, ...]]]] = {
+            name: [] for name in cells
+        }
         for read in names.reads:
             if not read.is_global and read.chain[0] in cells:
-                chains[read.chain[0]].append(read.chain)
+                chains[read.chain[0]].append((read.chain, read.uses))
         for name, cell in cells.items():
             try:
                 value = counted(cell, "", cell.cell_contents)
@@ -281,8 +304,8 @@ class References:
             if value is MISSING:
                 self.references[f"captured {name} is empty"] = None
                 continue
-            for chain in chains[name] or [(name,)]:
-                self._follow("captured", value, chain)
+            for chain, uses in chains[name] or [((name,), ((),))]:
+                self._follow("captured", value, chain, uses)
 
     def add_globals(
         self,
@@ -306,7 +329,7 @@ class References:
                 # After ``from builtins import open``, the global is the builtin itself.
                 is_builtin = value is builtins.get(name, MISSING) and _is_python_builtin(value)
                 if not is_builtin and not stands_for_builtin(value, name):
-                    self._follow("global", value, read.chain)
+                    self._follow("global", value, read.chain, read.uses)
             elif name not in builtins:
                 if read.is_certain:
                     self.note_read(builtins, name, MISSING)
@@ -314,11 +337,12 @@ class References:
             else:
                 value = self._look_up(builtins, name)
                 if not _is_python_builtin(value):
-                    self._follow("builtin", value, read.chain)
+                    self._follow("builtin", value, read.chain, read.uses)
 
     def add_imports(self, names: Names, globals_: dict[str, Any]) -> None:
         """Adds the modules and names that the function imports in its body."""
         modules: dict[str, Any] = sys.modules
+        self._globals = globals_
         for origin in names.imports:
             module = find_module(origin, globals_)
             chain = (written_name(origin), *origin.chain)
@@ -328,12 +352,14 @@ class References:
                 if library is None or not third_party_attributes.is_of_python(library):
                     self.note_read(modules, module, MISSING if library is None else library)
                 if library is not None:
-                    self._follow_library("imported", library, chain, 1, is_imported=True)
+                    self._follow_library(
+                        "imported", library, chain, origin.uses, 1, is_imported=True
+                    )
             elif isinstance(module, Absent):
                 self.references[f"absent {written_name(origin)}"] = module
             elif module is not None:
                 self.note_read(modules, module.__name__, module)
-                self._follow("imported", module, chain)
+                self._follow("imported", module, chain, origin.uses)
 
     def add_patches(self, read_names: frozenset[str]) -> None:
         """Adds the attributes that the user set on library classes and that may affect a function.
@@ -363,7 +389,7 @@ class References:
     ) -> Iterator[tuple[type, str, object]]:
         found = third_party_classes.set_by_user(cls, read_names, is_named)
         if found:
-            self._watched[cls] = read_names, is_named
+            self._watched[cls] = read_names, is_named, found
         for base, attributes in found:
             for name, value in attributes.items():
                 yield base, name, value
@@ -371,13 +397,21 @@ class References:
     def _add_patch(self, cls: type, name: str, value: object) -> None:
         self.add(f"attribute {name} of {qualified_name(cls)}", third_party_classes.part_of(value))
 
-    def _follow(self, where: str, value: object, chain: AttributePath, position: int = 1) -> None:
+    def _follow(
+        self,
+        where: str,
+        value: object,
+        chain: AttributePath,
+        uses: tuple[Use, ...],
+        position: int = 1,
+    ) -> None:
         """Follows a path through user modules and plain namespaces, and adds the object at its end.
 
         Args:
             where: The start of the label, such as "global".
             value: The object to which the steps before `position` lead.
             chain: The path.
+            uses: What the code does with the object at the end of the path.
             position: The position of the next step in the path.
         """
         while True:
@@ -385,11 +419,14 @@ class References:
             if value is MISSING:
                 self.references[f"missing {as_code(path)}"] = None
                 return
+            if environment.reads_environment(value):
+                self._add_variables(where, value, chain, uses, position)
+                return
             if position == len(chain):
                 break
             if is_a(value, ModuleType):
                 if is_library_module(value):
-                    self._follow_library(where, value, chain, position)
+                    self._follow_library(where, value, chain, uses, position)
                     return
                 if chain[position] in _MODULE_MACHINERY:
                     if chain[position] == "__annotations__":
@@ -418,6 +455,7 @@ class References:
         where: str,
         value: Any,
         chain: AttributePath,
+        uses: tuple[Use, ...],
         position: int,
         *,
         is_imported: bool = False,
@@ -434,14 +472,17 @@ class References:
             if third_party_attributes.describes_machine(value, chain[position]):
                 found = third_party_attributes.look_up(value, chain[position])
                 if not is_a(found, ModuleType) and not third_party_attributes.is_users(found):
-                    if callable(found) and chain[position] in vars(value):
+                    if environment.is_part_of_os(value, chain[position]):
+                        self._look_up(vars(value), chain[position])
+                        self._add_variables(where, found, chain, uses, position + 1)
+                    elif callable(found) and chain[position] in vars(value):
                         self._look_up(
                             vars(value), chain[position]
                         )  # so that a later patch is noticed
                     break
             if not is_library_module(value):
                 # A user module inside the library is followed like any user module.
-                self._follow(where, value, chain, position)
+                self._follow(where, value, chain, uses, position)
                 return
             module, name = value, chain[position]
             value = third_party_attributes.look_up(module, name)
@@ -450,6 +491,9 @@ class References:
             position += 1
         if value is not MISSING and third_party_attributes.is_users(value):
             self._link_end(where, value, chain, position)
+            return
+        if environment.reads_environment(value):
+            self._add_variables(where, value, chain, uses, position)
             return
         self._note_covered(chain, start)
         if value is MISSING or is_a(value, ModuleType):
@@ -477,6 +521,70 @@ class References:
         elif not callable(value):
             self._classes.append(type(value))
 
+    def _add_variables(
+        self,
+        where: str,
+        value: object,
+        chain: AttributePath,
+        uses: tuple[Use, ...],
+        position: int,
+    ) -> None:
+        """Adds the environment variables that code reads by literal names.
+
+        value: An object that reads the environment. The steps before `position` lead to it.
+        """
+        if is_a(value, FunctionType):
+            self._look_up(vars(os), "environ")
+        mapping = environment.mapping_of(value)
+        for name in environment.names_read(value, chain[position:], uses, self._value_at):
+            if name is None:
+                self.references[f"{where} {as_code(chain[:position])} by name"] = environment.WHOLE
+            elif not environment.is_of_machine(name):
+                self._add_variable(mapping, name)
+
+    def _add_variable(self, mapping: Any, name: str) -> None:
+        label = f"environment variable {name}"
+        data = environment.data_of(mapping)
+        if data is None:
+            compute = partial(environment.value_in, mapping, name)
+            variable = compute()
+            self.references[label] = variable
+            self._computed.append((compute, (), variable))
+            return
+        try:
+            key = environment.key_in(mapping, name)
+        except UnicodeError:
+            return
+        value = counted(data, key, data.get(key, MISSING))
+        self.note_read(data, key, value)
+        if value is MISSING:
+            self.references[label] = None
+        else:
+            self.references[label] = os.fsdecode(value) if type(value) is bytes else value
+
+    def _value_at(self, chain: AttributePath) -> object:
+        """Returns the value at the end of a path, which the code reads too; `MISSING` if there is none."""
+        cell = self._cells.get(chain[0])
+        value: object
+        try:
+            value = self._globals.get(chain[0], MISSING) if cell is None else cell.cell_contents
+        except ValueError:
+            return MISSING
+        holder: object = self._globals if cell is None else cell
+        value = counted(holder, chain[0] if cell is None else "", value)
+        position = 1
+        while position < len(chain):
+            if is_a(value, ModuleType) and not is_library_module(value):
+                name = chain[position]
+                value = counted(vars(value), name, vars(value).get(name, MISSING))
+                position += 1
+                continue
+            step = namespaces.step(value, chain, position)
+            if step is None:
+                return MISSING
+            value, position = step.value, step.position
+        return value
+
     def _add_makers(self, label: str, module: ModuleType) -> None:
         """Adds the ``__getattr__`` and the class of a module, which may compute its attributes."""
         getter = self._look_up(vars(module), "__getattr__")
@@ -498,7 +606,7 @@ class References:
             return self._look_up(vars(module), name)
         if found is MISSING or _made_attribute(module, name) is not found:
             return MISSING
-        self._computed.append((partial(_identity_of_made, module, name), ()))
+        self._computed.append((partial(_identity_of_made, module, name), (), id(found)))
         return found
 
     def _add_module_annotations(self, label: str, module: ModuleType) -> None:
@@ -513,10 +621,10 @@ class References:
     def _add_class_of(self, label: str, module: ModuleType) -> None:
         """Adds the user-defined class of a module, and all attributes of the module, which the class may read."""
         self.add(f"type of {label}", type(module))
+        self.watch_attributes(vars(module), ("__doc__", *_MODULE_MACHINERY))
         for name, value in attributes_of(module).items():
             if name not in _MODULE_MACHINERY:
                 self.add(f"{label}.{name}", value)
-        self.attributes.append((vars(module), ("__doc__", *_MODULE_MACHINERY)))
 
     def _look_up(self, namespace: dict[str, Any], name: str) -> object:
         """Returns the value of a name that counts, and records the lookup."""
@@ -524,8 +632,11 @@ class References:
         self.note_read(namespace, name, value)
         return value
 
-    def note_read(self, namespace: object, name: str, value: object) -> None:
-        """Records a lookup: the references are valid as long as the name refers to this value."""
+    def note_read(self, namespace: object, name: object, value: object) -> None:
+        """Records a lookup: the references are valid as long as the name refers to this value.
+
+        name: A str; in the dict of the environment bytes.
+        """
         self._reads[id(namespace), name] = (namespace, name, value)
 
     def _link_end(self, where: str, value: Any, chain: AttributePath, position: int) -> None:

@@ -15,7 +15,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from funes._code.normalize import FunctionNode, is_private, is_text
 
@@ -23,10 +23,21 @@ from funes._code.normalize import FunctionNode, is_private, is_text
 #: `config.LR`, ("TABLE", "['a']") for `TABLE["a"]`.
 AttributePath = tuple[str, ...]
 
+#: One use of the object at the end of a path: as a whole, (); by a literal key, ("['a']",), which is
+#: a subscript, the left operand of `in`, or the first argument of a call; by a key that is a path
+#: itself, ("config", "NAME"), after `MAYBE` if byte code does not show whether it is the key; or only
+#: to store or delete something in it, `WRITTEN`.
+Use = tuple[str, ...]
+WRITTEN: Final[Use] = ("=",)
+MAYBE: Final = "?"
+
+#: The longest literal that is recorded as a key, in characters.
+MAX_KEY: Final = 100
+
 
 @lru_cache(maxsize=1024)
-def key_of(step: str) -> str | None:
-    """Returns the literal key of a step of a path; None for an attribute.
+def key_of(step: str) -> str | bytes | None:
+    """Returns the literal key of a step of a path; None for an attribute. Only the keys of uses are bytes.
 
     >>> key_of("['a']"), key_of("a")
     ('a', None)
@@ -55,6 +66,8 @@ class Read(NamedTuple):
     is_global: bool
     #: False if a class body may have bound the name itself. Then a missing global does not count.
     is_certain: bool
+    #: What the code does with the object at the end of the path.
+    uses: tuple[Use, ...] = ((),)
 
 
 class LocalImport(NamedTuple):
@@ -71,6 +84,8 @@ class LocalImport(NamedTuple):
     #: The submodule that the import loads too; empty if there is none.
     loads: str
     chain: AttributePath
+    #: What the code does with the object at the end of the path.
+    uses: tuple[Use, ...] = ((),)
 
 
 def written_name(origin: LocalImport) -> str:
@@ -185,7 +200,7 @@ class _Walk:
     def __init__(self, function: FunctionNode, private: str) -> None:
         self.root = _Scope(None, private)
         self.scopes = [self.root]  # grows during the walk
-        self.reads: list[tuple[_Scope, AttributePath, bool]] = []
+        self.reads: list[tuple[_Scope, AttributePath, bool, Use]] = []
         self.changed: set[str] = set()
         self.attributes: set[str] = set()
         self._open_function(function, self.root)
@@ -206,7 +221,7 @@ class _Walk:
             node = pending.pop()
             kind = type(node)
             if kind is ast.Name and type(node.ctx) is ast.Load:
-                reads.append((scope, (scope.mangled(node.id),), True))
+                reads.append((scope, (scope.mangled(node.id),), True, ()))
                 continue
             handler = _HANDLERS.get(kind)
             if handler is not None:
@@ -223,24 +238,26 @@ class _Walk:
     # The lookup of names, which needs all scopes.
 
     def names(self) -> Names:
-        reads: set[Read] = set()
-        imports: set[LocalImport] = set()
-        for scope, chain, is_certain in self.reads:
+        reads: dict[Read, set[Use]] = {}
+        imports: dict[LocalImport, set[Use]] = {}
+        for scope, chain, is_certain, use in self.reads:
+            if use and use[0][0] not in "[=" and self._scope_of(use[0], scope) is not _OUTSIDE:
+                use = ()  # the key is a variable of the function
             found = self._scope_of(chain[0], scope)
             if found is _OUTSIDE or found is _GLOBAL:
-                reads.add(Read(chain, found is _GLOBAL, is_certain))
+                reads.setdefault(Read(chain, found is _GLOBAL, is_certain), set()).add(use)
                 continue
             if found.is_class and chain[0] != "__class__":
                 # A class body reads a name that it binds only later from the globals.
-                reads.add(Read(chain, True, False))
+                reads.setdefault(Read(chain, True, False), set()).add(use)
             for origin in found.imports.get(chain[0], ()):
-                imports.add(origin._replace(chain=origin.chain + chain[1:]))
+                whole = origin._replace(chain=origin.chain + chain[1:])
+                imports.setdefault(whole, set()).add(use)
         for scope in self.scopes:
             for name in scope.bound & scope.global_names:
                 self.changed.add(name)
-                reads.add(
-                    Read((name,), True, False)
-                )  # changes of the name are tracked, even if the code does not read it
+                # Changes of the name are tracked, even if the code does not read it.
+                reads.setdefault(Read((name,), True, False), {WRITTEN})
             self.changed |= scope.bound & scope.outer_names
         only_declared = sorted(
             (position, name)
@@ -248,8 +265,10 @@ class _Walk:
             for name in scope.declared - scope.bound
         )
         return Names(
-            tuple(sorted(reads)),
-            tuple(sorted(imports)),
+            tuple(sorted(read._replace(uses=tuple(sorted(uses))) for read, uses in reads.items())),
+            tuple(
+                sorted(each._replace(uses=tuple(sorted(uses))) for each, uses in imports.items())
+            ),
             frozenset(self.changed),
             frozenset(self.attributes),
             tuple(only_declared),
@@ -276,7 +295,7 @@ class _Walk:
     def _name(self, node: ast.Name, scope: _Scope) -> None:
         name = scope.mangled(node.id)
         if isinstance(node.ctx, ast.Load):
-            self.reads.append((scope, (name,), True))
+            self.reads.append((scope, (name,), True, ()))
         else:
             scope.bound.add(name)
 
@@ -285,7 +304,7 @@ class _Walk:
         if not isinstance(node.ctx, ast.Load):
             self.changed.update((node.attr, *chain))
         if chain:
-            self.reads.append((scope, chain, True))
+            self.reads.append((scope, chain, True, ()))
         else:
             scope.pending.append(node.value)
 
@@ -293,11 +312,36 @@ class _Walk:
         if isinstance(node.ctx, ast.Load):
             chain = self._chain(node, scope)
             if chain:
-                self.reads.append((scope, chain, True))
+                self.reads.append((scope, chain, True, ()))
                 return
+            use = self._key(node.slice, scope)
         else:
             self._change(node, scope)
-        scope.pending += (node.value, node.slice)
+            use = WRITTEN
+        self._use(node.value, use, scope)
+        scope.pending.append(node.slice)
+
+    def _use(self, node: ast.expr, use: Use, scope: _Scope) -> None:
+        """Records what the code does with the value of an expression."""
+        chain = self._chain(node, scope)
+        if chain:
+            self.reads.append((scope, chain, True, use))
+        else:
+            scope.pending.append(node)
+
+    def _key(self, node: ast.expr, scope: _Scope) -> Use:
+        """Returns the use of a container by a key."""
+        if not isinstance(node, ast.Constant):
+            return self._chain(node, scope)
+        is_short = isinstance(node.value, (str, bytes)) and len(node.value) <= MAX_KEY
+        return (f"[{node.value!r}]",) if is_short else ()
+
+    def _compare(self, node: ast.Compare, scope: _Scope) -> None:
+        if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            self._use(node.comparators[0], self._key(node.left, scope), scope)
+            scope.pending.append(node.left)
+        else:
+            scope.pending += (node.left, *node.comparators)
 
     def _change(self, whole: ast.expr, scope: _Scope) -> None:
         """Records the names and literal keys that lead to an object which a statement changes."""
@@ -311,13 +355,18 @@ class _Walk:
         self.changed.update(self._chain(whole, scope))
 
     def _call(self, node: ast.Call, scope: _Scope) -> None:
+        arguments = [*node.args, *(each.value for each in node.keywords if each.arg == "key")]
         if isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATING_METHODS:
             self._change(node.func.value, scope)
+            is_by_key = node.func.attr in ("pop", "setdefault") and arguments
+            if is_by_key and is_text(arguments[0]):
+                self.changed.add(arguments[0].value)  # type: ignore[attr-defined]
         chain = self._chain(node, scope)
         if chain:
-            self.reads.append((scope, chain, True))
+            self.reads.append((scope, chain, True, ()))
         else:
-            scope.pending += (node.func, *node.args, *node.keywords)
+            self._use(node.func, self._key(arguments[0], scope) if arguments else (), scope)
+            scope.pending += (*node.args, *node.keywords)
 
     def _chain(self, node: ast.expr, scope: _Scope) -> AttributePath:
         """Returns the path of an expression: ``a.b.c``, ``getattr(a, "b").c``; () if it is no path.
@@ -366,7 +415,9 @@ class _Walk:
 
     def _augmented(self, node: ast.AugAssign, scope: _Scope) -> None:
         if isinstance(node.target, ast.Name):
-            self.reads.append((scope, (scope.mangled(node.target.id),), True))
+            self.reads.append((scope, (scope.mangled(node.target.id),), True, ()))
+        elif isinstance(node.target, ast.Subscript):
+            self._use(node.target.value, self._key(node.target.slice, scope), scope)
         scope.pending += (node.target, node.value)
 
     def _annotated(self, node: ast.AnnAssign, scope: _Scope) -> None:
@@ -438,7 +489,7 @@ class _Walk:
             if isinstance(node, (ast.Name, ast.Attribute)):
                 chain = self._chain(node, scope)
                 if chain:
-                    self.reads.append((scope, chain, False))
+                    self.reads.append((scope, chain, False, ()))
 
     def _comprehension(self, node: _Comprehension, scope: _Scope) -> None:
         inner = self._open(scope)
@@ -518,6 +569,7 @@ _HANDLERS: dict[type[ast.AST], Callable[[_Walk, Any, _Scope], None]] = {
     ast.Name: _Walk._name,
     ast.Attribute: _Walk._attribute,
     ast.Subscript: _Walk._subscript,
+    ast.Compare: _Walk._compare,
     ast.Call: _Walk._call,
     ast.AugAssign: _Walk._augmented,
     ast.AnnAssign: _Walk._annotated,

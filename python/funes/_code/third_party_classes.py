@@ -135,8 +135,8 @@ def _look(cls: type, as_it_counts: bool) -> _Seen:
     if seen is not None and version != 0 and version == seen.version:
         return seen
     attributes = dict(vars(cls))
-    if as_it_counts:
-        count_attributes(cls, attributes)
+    if as_it_counts and not count_attributes(cls, attributes):
+        return _Seen(cls, version, attributes)
     if seen is None or not _is_same(attributes, seen.attributes):
         seen = _seen[cls] = _Seen(cls, version, attributes)
     seen.version = version

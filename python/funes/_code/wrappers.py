@@ -58,14 +58,15 @@ def describe_library_function(function: FunctionType) -> Description:
         _add_captured(references, f"captured {name}", _content(cell))
     for name, value in defaults_of(function).items():
         _add_given(references, f"default {name}", value)
+    # Pass the dict itself, so that an attribute that is set later is noticed.
+    then = function.__dict__.copy()
     attributes = attributes_of(function)
     # A library may keep state in the ``__dict__`` that changes from call to call, such as a cache.
     keeps = module not in _KEEP_NOTHING
     kept = tuple(name for name, value in attributes.items() if keeps and not _is_given(value))
     for name in attributes.keys() - {"__wrapped__", *kept}:
         references.add(f"attribute {name}", attributes[name])
-    # Pass the dict itself, so that an attribute that is set later is noticed.
-    references.attributes.append((function.__dict__, kept))
+    references.attributes.append((function.__dict__, kept, then))
     # `functools.wraps` copies `__name__` from the wrapped function, so the code's name is used.
     return _wrapper(f"{module}.{function.__code__.co_name}", references)
 

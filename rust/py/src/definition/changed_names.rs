@@ -57,7 +57,7 @@ pub(crate) fn differences(holder: &Bound<'_, PyAny>, changed: Vec<Changed<'_>>, 
             let (name, then, now) = change;
             found.push(Difference::Name {
                 holder: holder.clone().unbind(),
-                key: name.clone(),
+                key: PyString::new(holder.py(), &name).into_any().unbind(),
                 name,
                 then: then.map(Bound::unbind),
                 now: now.map(Bound::unbind),
@@ -77,9 +77,9 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(crate) fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>]) -> PyResult<Self> {
+    /// `ignored`: the names that do not count. `then`: a copy of the dict.
+    pub(crate) fn of(dict: &Bound<'_, PyDict>, ignored: &[Py<PyString>], then: Bound<'_, PyDict>) -> PyResult<Self> {
         let py = dict.py();
-        let then = dict.copy()?;
         for name in ignored {
             then.call_method1(intern!(py, "pop"), (name, py.None()))?;
         }

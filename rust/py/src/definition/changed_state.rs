@@ -6,6 +6,9 @@
 //! before the call, and the value that the call left behind. While the state equals the value that the last call left
 //! behind, the value from before the call counts. Any other value is an edit, and counts itself.
 //!
+//! This holds for the function whose calls change the state, or whose statements do. For a function that only reads the
+//! state, each change is an edit: its result depends on the current value. See `Definition::changes_what_differs`.
+//!
 //! A function or class that is replaced by another one is always an edit. A change while other threads run, or while a
 //! call is awaited, is an edit unless a statement of the called code changes that name.
 
@@ -14,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use funes_core::digest::Digest;
-use funes_core::encode::Snapshot;
+use funes_core::snapshot::Snapshot;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -22,7 +25,7 @@ use rustc_hash::FxHashMap;
 
 use crate::definition::graph::Definition;
 use crate::definition::guard;
-use crate::definition::namespace::{missing, pointer_to};
+use crate::definition::namespace::{missing, pointer_to, text_of};
 pub(crate) use crate::definition::running_calls::{ATTEMPTS, begun, ended, note_running};
 use crate::definition::running_calls::{is_being_changed, is_ending};
 use crate::gil_cell::GilCell;
@@ -39,7 +42,7 @@ pub(crate) struct Counted {
 /// A difference between the current state and the state that a definition depends on.
 pub(crate) enum Difference {
     /// A name refers to another object. `holder`: a namespace, class or cell; `key`: the name in it.
-    Name { holder: Py<PyAny>, key: String, name: String, then: Option<Py<PyAny>>, now: Option<Py<PyAny>> },
+    Name { holder: Py<PyAny>, key: Py<PyAny>, name: String, then: Option<Py<PyAny>>, now: Option<Py<PyAny>> },
     /// A value changed in place.
     Value { value: Py<PyAny>, name: String, counted: Arc<Counted> },
     /// A change that is always an edit, never the effect of a call.
@@ -104,11 +107,16 @@ thread_local! {
     static AS_IS: Cell<bool> = const { Cell::new(false) };
 }
 
+/// True if changes were recorded, whether or not they count in this thread.
+pub(crate) fn are_recorded() -> bool {
+    ANY.load(Ordering::Relaxed)
+}
+
 /// Runs `find` with current values instead of counted values.
 pub(crate) fn as_it_is<T>(find: impl FnOnce() -> T) -> T {
-    AS_IS.set(true);
+    let before = AS_IS.replace(true);
     let found = find();
-    AS_IS.set(false);
+    AS_IS.set(before);
     found
 }
 
@@ -120,7 +128,7 @@ pub(crate) fn is_as_it_is() -> bool {
 /// Returns whether a description made by this thread now must not be kept: it uses other values
 /// than the counted ones.
 pub(crate) fn is_passing() -> bool {
-    AS_IS.get() || is_ending()
+    AS_IS.get() || COMPARING.get() || is_ending()
 }
 
 fn name_of(py: Python<'_>, holder: Address, key: &str) -> Option<Arc<Name>> {
@@ -135,8 +143,8 @@ impl Name {
     fn is_left(&self, py: Python<'_>, now: *mut ffi::PyObject) -> Left {
         let left = match (&self.after, self.content) {
             _ if now != pointer_to(self.after.as_ref()) => Left::Not,
-            (Some(after), Some(then)) => match guard::digest_of(after.bind(py), self.by.get()) {
-                Ok(content) if content == then => Left::Mutable,
+            (Some(after), Some(then)) => match digest_of_left(after.bind(py), self.by.get()) {
+                Some(content) if content == then => Left::Mutable,
                 _ => Left::Not,
             },
             _ => Left::Fixed,
@@ -177,35 +185,50 @@ fn value_of(py: Python<'_>, value: Address) -> Option<Arc<Value>> {
     CHANGES.with(py, |changes| changes.as_ref()?.values.get(&value).cloned())
 }
 
-/// Returns the counted content of a value, if the value equals the result of the last call.
-pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<Arc<Counted>> {
+/// Returns the counted content of a value, if the value equals the result of the last call, and the digest of that
+/// result. There is no digest while a call changes the value.
+pub(crate) fn counted_value(value: &Bound<'_, PyAny>) -> Option<(Arc<Counted>, Option<Digest>)> {
     let py = value.py();
     let change = value_of(py, address_of(value))?;
-    if COMPARING.replace(true) {
+    if COMPARING.get() {
         return None;
     }
-    let now = guard::digest_of(value, change.by.get());
-    COMPARING.set(false);
+    let left = digest_of_left(value, change.by.get()).filter(|&now| Some(now) == change.after);
     // A call that changes it may have started meanwhile.
-    let is_left = now.is_ok_and(|now| Some(now) == change.after) || is_being_changed(py, &change.object, &change.names);
-    is_left.then(|| change.counted.clone())
+    let counts = left.is_some() || is_being_changed(py, &change.object, &change.names);
+    counts.then(|| (change.counted.clone(), left))
 }
 
 thread_local! {
-    /// True while this thread compares a value with the result of a call. Classes that only the changed value refers to
-    /// may lead to the value again: there its current content counts.
+    /// True while this thread compares a value with the result of a call. The code to which the value refers may lead to
+    /// changed state again, also to the same value: there the current state counts. Otherwise each change would be
+    /// compared within the comparison of each other one, and of itself.
     static COMPARING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns the digest of a value that a call left behind; none if it has none, or while this thread compares another
+/// one.
+pub(crate) fn digest_of_left(value: &Bound<'_, PyAny>, definition: &Definition) -> Option<Digest> {
+    if COMPARING.replace(true) {
+        return None;
+    }
+    let digest = guard::digest_of(value, definition);
+    COMPARING.set(false);
+    digest.ok()
 }
 
 /// Returns the counted value of a name in a namespace, class or cell: `now`, or the value from before calls changed it.
 #[pyfunction]
 pub(crate) fn counted<'py>(
     holder: &Bound<'py, PyAny>,
-    key: &str,
+    key: &Bound<'py, PyAny>,
     now: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = holder.py();
-    let Some(name) = name_of(py, address_of(holder), key) else { return Ok(now) };
+    if !are_any() {
+        return Ok(now);
+    }
+    let Some(name) = name_of(py, address_of(holder), &text_of(key)) else { return Ok(now) };
     let missing = missing(py)?;
     let found = if now.is(missing) { std::ptr::null_mut() } else { now.as_ptr() };
     if name.is_left(py, found) == Left::Not {
@@ -229,18 +252,20 @@ pub(crate) fn counted_or_none<'py>(
     }
 }
 
-/// Replaces the current values in `attributes` by the counted values of the attributes of `holder`.
+/// Replaces the current values in `attributes` by the counted values of the attributes of `holder`. Returns false if a
+/// call has changed some, so that other values may count at another time or for another function.
 #[pyfunction]
-pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
+pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = holder.py();
-    if !are_any() {
-        return Ok(());
+    if !are_recorded() {
+        return Ok(true);
     }
     let changed: Vec<(String, Arc<Name>)> = CHANGES.with(py, |changes| {
         let names = changes.as_ref().and_then(|changes| changes.names.get(&address_of(holder)));
         names.into_iter().flatten().map(|(key, name)| (key.clone(), name.clone())).collect()
     });
-    for (key, name) in changed {
+    let is_fixed = changed.is_empty();
+    for (key, name) in changed.into_iter().filter(|_| !is_as_it_is()) {
         let now = attributes.get_item(&key)?;
         if name.is_left(py, pointer_of(now.as_ref())) == Left::Not {
             continue;
@@ -250,7 +275,7 @@ pub(crate) fn count_attributes(holder: &Bound<'_, PyAny>, attributes: &Bound<'_,
             None => attributes.del_item(key)?,
         }
     }
-    Ok(())
+    Ok(is_fixed)
 }
 
 pub(crate) fn pointer_of(object: Option<&Bound<'_, PyAny>>) -> *mut ffi::PyObject {

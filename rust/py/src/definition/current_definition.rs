@@ -1,9 +1,11 @@
 //! The current definition of a memorious function.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 
+use crate::definition::changed_state;
 use crate::definition::graph::Definition;
 use crate::definition::guard::Guard;
 use crate::hash::walk::ReadParts;
@@ -18,6 +20,8 @@ pub(crate) struct CurrentDefinition {
     pub(crate) definition: Py<Definition>,
     /// The guard of the values of `depends_on=`, if they can change.
     pub(crate) extras: Option<Guard>,
+    /// True once a call of the function has changed state of its definition.
+    changes_state: Arc<AtomicBool>,
     /// The part of the memory cache with its results.
     pub(crate) partition: Partition,
     pub(crate) watch: FolderWatch,
@@ -29,12 +33,19 @@ pub(crate) struct CurrentDefinition {
 
 impl CurrentDefinition {
     /// Creates the current definition of the function with the number `owner`.
-    pub(crate) fn new(owner: u64, hex: String, definition: Py<Definition>, extras: Option<Guard>) -> Self {
+    pub(crate) fn new(
+        owner: u64,
+        hex: String,
+        definition: Py<Definition>,
+        extras: Option<Guard>,
+        changes_state: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             partition: Partition::new(owner, &hex),
             hex,
             definition,
             extras,
+            changes_state,
             watch: FolderWatch::default(),
             has_missed: AtomicBool::new(false),
             description_watch: DescriptionWatch::default(),
@@ -48,7 +59,12 @@ impl CurrentDefinition {
 
     /// True if the definition is still valid.
     pub(crate) fn holds(&self, py: Python<'_>) -> bool {
-        self.definition.get().holds(py, self.extras.as_ref())
+        let holds = || self.definition.get().holds(py, self.extras.as_ref());
+        if changed_state::are_recorded() && !self.changes_state.load(Ordering::Relaxed) {
+            changed_state::as_it_is(holds)
+        } else {
+            holds()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyString, PyType};
 
 use crate::definition::function_parts::has_no_attributes;
 use crate::definition::guard::Before;
+use crate::definition::patched_classes::SetByUser;
 use crate::definition::source;
 use crate::errors;
 use crate::hash::objects::kind_of;
@@ -60,14 +61,15 @@ impl<'py> Description<'py> {
     }
 }
 
-/// A dict of attributes, and the names in it that do not count.
-pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>);
+/// A dict of attributes, the names in it that do not count, and a copy of the dict from before it was described.
+pub(crate) type Attributes<'py> = (Bound<'py, PyDict>, Vec<Py<PyString>>, Bound<'py, PyDict>);
 
-/// A library class, the attributes that code reads from any object, and true if other attributes count too.
-type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool));
+/// A library class, the attributes that code reads from any object, true if other attributes count too, and the
+/// attributes that were found.
+type Watched<'py> = (Bound<'py, PyType>, (Bound<'py, PyFrozenSet>, bool, SetByUser<'py>));
 
-/// A function that computes a value, and the attributes that determine this value.
-pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Vec<source::Described<'py>>);
+/// A function that computes a value, the attributes that determine this value, and the value that was described.
+pub(crate) type Computed<'py> = (Bound<'py, PyAny>, Vec<source::Described<'py>>, Bound<'py, PyAny>);
 
 pub(crate) fn describe<'py>(object: &Bound<'py, PyAny>, read_parts: ReadParts) -> Walked<Description<'py>> {
     let py = object.py();

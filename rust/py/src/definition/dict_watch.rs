@@ -25,7 +25,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 #[cfg(Py_GIL_DISABLED)]
 use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::interpreter::PyDict_AddWatcher;
 
@@ -42,7 +42,7 @@ static HAS_ID: AtomicBool = AtomicBool::new(false);
 static USES: [AtomicU16; 1 << USES_BITS] = [const { AtomicU16::new(0) }; 1 << USES_BITS];
 const USES_BITS: u32 = 15;
 
-/// Stands for all names in a dict: no str has this hash.
+/// Stands for all names in a dict: no object has this hash.
 const ANY_NAME: ffi::Py_hash_t = -1;
 
 /// Returns the present epoch.
@@ -114,8 +114,9 @@ unsafe extern "C" fn on_change(
 ) -> c_int {
     // The events of `PyDict_WatchEvent`: added, modified, deleted (with a key), cloned, cleared, deallocated.
     let is_used = match event {
-        // SAFETY: the key of these events is an object. A str has its hash, or gets it without running Python code.
-        0..=2 if unsafe { ffi::PyUnicode_CheckExact(key) } != 0 => {
+        // SAFETY: the key of these events is an object. A str has its hash, or gets it without running Python code, and
+        // so does a bytes object, as which the dict of the environment has the names of variables.
+        0..=2 if unsafe { ffi::PyUnicode_CheckExact(key) != 0 || ffi::PyBytes_CheckExact(key) != 0 } => {
             // SAFETY: as above.
             is_used(dict, unsafe { ffi::PyObject_Hash(key) }) || is_used(dict, ANY_NAME)
         }
@@ -163,11 +164,13 @@ pub(crate) struct Watch(Vec<u16>);
 
 impl Watch {
     /// Watches a name in a dict, or all of the dict. Returns false if that is not possible.
-    pub(crate) fn add(&mut self, dict: &Bound<'_, PyDict>, name: Option<&Bound<'_, PyString>>) -> bool {
+    pub(crate) fn add(&mut self, dict: &Bound<'_, PyDict>, name: Option<&Bound<'_, PyAny>>) -> bool {
         let hash = match name {
             None => ANY_NAME,
-            // SAFETY: the object is a str.
-            Some(name) if name.is_exact_instance_of::<PyString>() => unsafe { ffi::PyObject_Hash(name.as_ptr()) },
+            Some(name) if name.is_exact_instance_of::<PyString>() || name.is_exact_instance_of::<PyBytes>() => {
+                // SAFETY: the object is a str or bytes.
+                unsafe { ffi::PyObject_Hash(name.as_ptr()) }
+            }
             Some(_) => return false,
         };
         for place in [place(dict.as_ptr(), hash), place_of_all(dict.as_ptr())] {

@@ -1,19 +1,15 @@
 //! Collects the results of describing a graph, apart from its encoding.
 
-use std::sync::Arc;
-
-use funes_core::digest::Digest;
-use funes_core::encode::Snapshot;
 use funes_core::graph::NodeId;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::definition::changed_state::Counted;
+use crate::definition::changing::Changing;
 use crate::definition::class_shape::Shape;
 use crate::definition::description::Computed;
 use crate::definition::guard::Guard;
 use crate::definition::namespace::Namespaces;
+use crate::definition::patched_classes::Watched;
 use crate::definition::report::Record;
 use crate::hash::walk::{Address, ReadParts};
 use crate::hash::walk_error::WalkError;
@@ -36,8 +32,8 @@ pub(crate) struct Findings<'py> {
     pub(crate) records: Vec<Record>,
     /// The names that statements of the code change.
     pub(crate) changes: FxHashSet<String>,
-    /// Library classes by address, with the attributes that code reads, and true if other attributes count too.
-    pub(crate) watched: FxHashMap<Address, (Bound<'py, PyType>, FxHashSet<String>, bool)>,
+    /// Library classes by address.
+    pub(crate) watched: FxHashMap<Address, Watched<'py>>,
     pub(crate) kept: Vec<Py<PyAny>>,
     /// Helpers under `functools.lru_cache`.
     pub(crate) memoized: Vec<Bound<'py, PyAny>>,
@@ -64,22 +60,4 @@ impl Findings<'_> {
         }
         stop
     }
-}
-
-/// A value that may change in place.
-pub(crate) struct Changing<'py> {
-    pub(crate) value: Bound<'py, PyAny>,
-    /// The name of the value in the code.
-    pub(crate) name: String,
-    /// Its content before calls changed it, if they did.
-    pub(crate) counted: Option<Arc<Counted>>,
-    /// Its encoding, and the code to which the encoding refers.
-    pub(crate) written: (Snapshot, Vec<Bound<'py, PyAny>>),
-    /// Its digest, if that is known already.
-    pub(crate) digest: Option<Digest>,
-    /// True if it holds library objects that are encoded differently inside a definition.
-    pub(crate) is_abridged: bool,
-    /// The positions of its record, and of its reference in the record.
-    pub(crate) record: usize,
-    pub(crate) reference: usize,
 }

@@ -96,7 +96,7 @@ pub(crate) fn pin(
     signs.functions.push(FunctionPin {
         function: address_of(function),
         then: std::array::from_fn(|part| pointer_to(then[part].as_ref()).addr()),
-        attributes: attributes.addr(),
+        attributes: attributes.addr().into(),
     });
     for (cell, then) in cells {
         let cell = cell.as_ptr().cast::<ffi::PyCellObject>();

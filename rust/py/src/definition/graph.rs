@@ -7,26 +7,31 @@ use funes_core::digest::Digest;
 use funes_core::domain::Domain;
 use funes_core::encode::Sealed;
 use pyo3::prelude::*;
-use pyo3::types::{PyFrozenSet, PyTuple};
+use pyo3::types::PyTuple;
 use rustc_hash::FxHashSet;
 
 use crate::definition::changed_state::{self, Counted, Difference};
+use crate::definition::changing::Changing;
 use crate::definition::classes::Classes;
 use crate::definition::description::describe;
 pub(crate) use crate::definition::description::{Attributes, Described};
-use crate::definition::findings::{Changing, Findings, Way};
+use crate::definition::findings::{Findings, Way};
 use crate::definition::guard::{self, Guard};
 use crate::definition::guards::Guards;
 use crate::definition::namespace::Namespaces;
 use crate::definition::nodes::watch;
-use crate::definition::patched_classes::Patched;
 use crate::definition::report::{self, Record};
+use crate::definition::state_changes::is_stated;
 use crate::errors::quietly;
 use crate::hash::reduction::stands_in;
 use crate::hash::walk::{Address, Definitions, Digests, ReadParts, Walk, address_of, entangled};
 use crate::hash::walk_error::{Culprit, WalkError, Walked};
 use crate::hooks;
 use crate::lazy::intern;
+
+/// The number of attempts to describe something while other threads change what it depends on. Few, since each call
+/// describes it again in the meantime.
+const UNCERTAIN_ATTEMPTS: usize = 10;
 
 /// The use of a definition.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,23 +81,38 @@ impl Definition {
         read_parts: ReadParts,
     ) -> Walked<Option<Bound<'py, Self>>> {
         let noted = || changed_state::note_running(root.py()).map_err(WalkError::interrupted);
+        let (mut earlier, mut uncertain): (Option<Bound<'py, Self>>, _) = (None, 0);
         // A first change by a call in another thread may have been read before it was recorded.
         for _ in 1..changed_state::ATTEMPTS {
             let before = noted()?;
             let found = Self::as_noted(root, purpose, read_parts);
-            if noted()? == before {
-                return found;
+            if noted()? != before {
+                continue;
             }
+            let Some((found, is_certain)) = found? else { return Ok(None) };
+            if is_certain {
+                return Ok(Some(found));
+            }
+            // The guards of the earlier one were made between two equal descriptions.
+            if let Some(earlier) = earlier.filter(|earlier| earlier.get().digest == found.get().digest) {
+                return Ok(Some(earlier));
+            }
+            uncertain += 1;
+            if uncertain == UNCERTAIN_ATTEMPTS {
+                return Err(WalkError::refused("what it depends on changes while it is described"));
+            }
+            earlier = Some(found);
         }
-        Self::as_noted(root, purpose, read_parts)
+        Self::as_noted(root, purpose, read_parts).map(|found| found.map(|(found, _)| found))
     }
 
-    /// Describes `root` with the changes of calls that are recorded now, see [`Self::of`].
+    /// Describes `root` with the changes of calls that are recorded now, see [`Self::of`]. Returns with the definition
+    /// whether its guards certainly compare what was described: a value may change before its guard is made.
     fn as_noted<'py>(
         root: &Bound<'py, PyAny>,
         purpose: Purpose,
         mut read_parts: ReadParts,
-    ) -> Walked<Option<Bound<'py, Self>>> {
+    ) -> Walked<Option<(Bound<'py, Self>, bool)>> {
         let py = root.py();
         let mut findings = Findings::default();
         let mut root_node = None;
@@ -128,23 +148,19 @@ impl Definition {
         let trusted = (!findings.memoized.is_empty()).then(|| DISTRUSTED.load(Ordering::Relaxed));
         let (mut guards, mut records) = (findings.guards, findings.records);
         watch(py, &watched, &mut guards)?;
+        let mut is_certain = true;
         let mut patched = Vec::with_capacity(findings.watched.len());
-        for (class, names, is_named) in findings.watched.into_values() {
-            let found = PyFrozenSet::new(py, names).and_then(|names| Patched::of(&class, &names, is_named));
-            patched.push(found.map_err(WalkError::interrupted)?);
+        for watched in findings.watched.into_values() {
+            let (found, is_same) = watched.recorded().map_err(WalkError::interrupted)?;
+            patched.push(found);
+            is_certain &= is_same;
         }
         if purpose != Purpose::Value {
-            for Changing { value, name, counted, written, digest, is_abridged, record, reference } in findings.values {
-                let digest = match digest {
-                    Some(digest) => digest,
-                    None => match (guard::digest(&value, &known, read_parts), &counted) {
-                        // It is changing right now, so the value from before counts.
-                        (Err(WalkError::Refused(_)), Some(counted)) => counted.digest,
-                        // Its library objects cannot be hashed, and count by name.
-                        (Err(WalkError::Refused(_)), None) if is_abridged => continue,
-                        (found, _) => found?,
-                    },
-                };
+            for changing in findings.values {
+                let compared = changing.compared((&known, read_parts), |node| settled.digest(node))?;
+                let Some((digest, is_same)) = compared else { continue };
+                is_certain &= is_same;
+                let Changing { value, name, counted, written, record, reference, .. } = changing;
                 let counted = counted.unwrap_or_else(|| {
                     let (snapshot, code) = written;
                     Arc::new(Counted { digest, snapshot, code: code.into_iter().map(Bound::unbind).collect() })
@@ -154,7 +170,9 @@ impl Definition {
                 guards.push(Guard::counted(&value, digest, (name, counted), (&known, read_parts)));
             }
             for compute in findings.computed {
-                guards.push(Guard::computed(&compute, &known, read_parts)?);
+                let (guard, is_same) = Guard::computed(&compute, &known, read_parts)?;
+                guards.push(guard);
+                is_certain &= is_same;
             }
         }
         let records = report::reachable(records, root_node);
@@ -176,7 +194,8 @@ impl Definition {
             read_parts,
             kept: findings.kept,
         };
-        Bound::new(py, definition).map(Some).map_err(WalkError::interrupted)
+        let definition = Bound::new(py, definition).map_err(WalkError::interrupted)?;
+        Ok(Some((definition, is_certain)))
     }
 
     /// Creates the definition of a library function, which counts by its name.
@@ -206,11 +225,6 @@ impl Definition {
         Bound::new(py, definition).map_err(WalkError::interrupted)
     }
 
-    /// Creates a guard for a value in addition to those of the definition.
-    pub(crate) fn guard(&self, value: &Bound<'_, PyAny>) -> Walked<Guard> {
-        Guard::value(value, &self.known, self.read_parts)
-    }
-
     /// True if the definition is still valid: all guards hold, and so does the guard `added`.
     pub(crate) fn holds(&self, py: Python<'_>, added: Option<&Guard>) -> bool {
         self.trusted.is_none_or(|then| then == DISTRUSTED.load(Ordering::Relaxed))
@@ -221,6 +235,18 @@ impl Definition {
     /// True if it depends on a name in this namespace, class or cell, or on this value.
     pub(crate) fn depends_on(&self, py: Python<'_>, holder: Address) -> bool {
         self.guards.are_of(py, holder)
+    }
+
+    /// Returns the functions and classes in it.
+    pub(crate) fn code(&self) -> &[Py<PyAny>] {
+        &self.kept
+    }
+
+    /// Returns whether statements of this code change all state that differs from the recorded one; none if nothing
+    /// differs. The state is that which calls left behind.
+    pub(crate) fn changes_what_differs(&self, py: Python<'_>) -> Option<bool> {
+        let differences = changed_state::as_it_is(|| self.differences(py));
+        (!differences.is_empty()).then(|| differences.iter().all(|difference| is_stated(py, difference, self)))
     }
 
     /// Returns the differences between the recorded and the current state.
@@ -261,21 +287,21 @@ fn trust_memoized(memoized: &[Bound<'_, PyAny>], known: &Digests, read_parts: Re
     Ok(())
 }
 
-/// Returns the digest of a definition together with the values of `depends_on=`.
-pub(crate) fn with_extras(
-    definition: &Definition,
-    py: Python<'_>,
-    extras: Option<&Bound<'_, PyTuple>>,
-) -> Walked<Digest> {
-    let mut walk = Walk::new(py, Definitions::settled(Some(definition.known.clone()), definition.read_parts));
+/// Returns the digest of a definition together with the values of `depends_on=`, and the guard of these values if they
+/// can change.
+pub(crate) fn with_extras(definition: &Definition, extras: Bound<'_, PyAny>) -> Walked<(Digest, Option<Guard>)> {
+    let mut walk = Walk::new(extras.py(), Definitions::settled(Some(definition.known.clone()), definition.read_parts));
+    let is_empty = extras.cast::<PyTuple>().is_ok_and(PyTupleMethods::is_empty);
+    let mut mark = None;
     walk.run(|walk| {
         walk.encoder.put(Sealed::Digest(definition.digest));
-        match extras {
-            Some(extras) if !extras.is_empty() => walk.whole(extras.as_any()),
-            _ => Ok(()),
-        }
+        mark = Some(walk.encoder.mark());
+        if is_empty { Ok(()) } else { walk.whole(&extras) }
     })?;
-    Ok(walk.finish(Domain::Definition))
+    // The digest of this encoding, since a value may change before the next one.
+    let digest = mark.and_then(|mark| walk.encoder.digest_since(&mark)).filter(|_| !guard::is_constant(&extras));
+    let guard = digest.map(|digest| Guard::value(extras, digest));
+    Ok((walk.finish(Domain::Definition), guard))
 }
 
 /// True if the module of `object` has it under its qualified name.

@@ -90,16 +90,16 @@ impl Guard {
         (guards, classes): (&mut Vec<Self>, &mut Vec<Shape>),
     ) -> PyResult<()> {
         for read in reads.iter() {
-            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyString>, Bound<'_, PyAny>) = read.extract()?;
+            let (namespace, name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) = read.extract()?;
             if let Ok(class) = namespace.cast::<PyType>() {
-                classes.push(Shape::of_attribute(class, &name, &value)?);
+                classes.push(Shape::of_attribute(class, name.cast::<PyString>()?, &value)?);
             } else {
                 namespaces.note(&namespace, name, value)?;
             }
         }
         if let Some((defaults, then)) = &before.defaults {
             for (name, value) in then {
-                namespaces.note(defaults.as_any(), name.cast_into::<PyString>()?, value)?;
+                namespaces.note(defaults.as_any(), name, value)?;
             }
         }
         guards.extend(before.function.take());
@@ -107,9 +107,9 @@ impl Guard {
         Ok(())
     }
 
-    pub(crate) fn value(value: &Bound<'_, PyAny>, known: &Digests, read_parts: ReadParts) -> Walked<Self> {
-        let digest = digest(value, known, read_parts)?;
-        Ok(Self::Value { value: value.clone().unbind(), digest, counted: None, state: None })
+    /// Creates the guard of a value with this digest.
+    pub(crate) fn value(value: Bound<'_, PyAny>, digest: Digest) -> Self {
+        Self::Value { value: value.unbind(), digest, counted: None, state: None }
     }
 
     /// Creates the guard of a value to which code refers. `counted`: its name, and its counted
@@ -127,19 +127,22 @@ impl Guard {
         Self::Value { value: value.clone().unbind(), digest: then, counted: Some(counted), state }
     }
 
-    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, read_parts: ReadParts) -> Walked<Self> {
-        let (compute, sources) = computed;
+    /// Creates the guard of a computed value. Returns with it whether the value is still the one that was described.
+    pub(crate) fn computed(computed: &Computed<'_>, known: &Digests, read_parts: ReadParts) -> Walked<(Self, bool)> {
+        let (compute, sources, described) = computed;
         let raised = |error| WalkError::raised(compute.py(), "noting what code reads", error);
         // Read before the value is computed, so that a change during the computation is noticed.
         let from = sources.iter().map(Source::of).collect::<PyResult<Vec<_>>>();
         let value = compute.call0().map_err(raised)?;
         let from = from.ok().filter(|from| !from.is_empty());
-        Ok(Self::Computed { compute: compute.clone().unbind(), digest: digest(&value, known, read_parts)?, from })
+        let now = digest(&value, known, read_parts)?;
+        let is_same = value.is(described) || digest(described, known, read_parts)? == now;
+        Ok((Self::Computed { compute: compute.clone().unbind(), digest: now, from }, is_same))
     }
 
-    /// Creates the guard of a dict of attributes. `ignored`: the names in it that do not count.
-    pub(crate) fn attributes((dict, ignored): &Attributes<'_>) -> PyResult<Self> {
-        Ok(Self::Attributes(Box::new(Contents::of(dict, ignored)?)))
+    /// Creates the guard of a dict of attributes.
+    pub(crate) fn attributes((dict, ignored, then): &Attributes<'_>) -> PyResult<Self> {
+        Ok(Self::Attributes(Box::new(Contents::of(dict, ignored, then.clone())?)))
     }
 
     /// True if the object is unchanged, or as the last call left it.
@@ -242,7 +245,7 @@ impl Guard {
                     if !holds_content(cell.bind(py), then.as_ref()) {
                         found.push(Difference::Name {
                             holder: cell.clone_ref(py),
-                            key: String::new(),
+                            key: PyString::new(py, "").into_any().unbind(),
                             name: captured_name(function, index).unwrap_or_default(),
                             then: then.as_ref().map(|then| then.clone_ref(py)),
                             now: content_of(cell.bind(py)).map(Bound::unbind),
@@ -254,13 +257,20 @@ impl Guard {
                 Ok(changed) => differences(contents.dict(py).as_any(), changed, found),
                 Err(_) => found.push(Difference::Edit),
             },
-            Self::Value { value, counted, .. } if !self.holds(py, known, read_parts) => found.push(match counted {
-                Some((name, counted)) => {
-                    Difference::Value { value: value.clone_ref(py), name: name.clone(), counted: counted.clone() }
+            Self::Value { value, digest, counted, .. } => {
+                // The digest is that of the current value, also if the value from before calls changed it counts.
+                let is_current = |counted: &Counted| !changed_state::is_as_it_is() || counted.digest == *digest;
+                match counted {
+                    Some((_, counted)) if is_current(counted) && self.holds(py, known, read_parts) => {}
+                    Some((name, counted)) => {
+                        let (name, counted) = (name.clone(), counted.clone());
+                        found.push(Difference::Value { value: value.clone_ref(py), name, counted });
+                    }
+                    None if self.holds(py, known, read_parts) => {}
+                    None => found.push(Difference::Edit),
                 }
-                None => Difference::Edit,
-            }),
-            Self::Value { .. } | Self::Computed { .. } => {}
+            }
+            Self::Computed { .. } => {}
         }
     }
 

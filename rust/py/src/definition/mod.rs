@@ -2,6 +2,7 @@
 
 pub(crate) mod changed_names;
 pub(crate) mod changed_state;
+pub(crate) mod changing;
 pub(crate) mod class_shape;
 pub(crate) mod classes;
 pub(crate) mod current_definition;

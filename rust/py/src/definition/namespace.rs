@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 #[cfg(Py_3_12)]
 use pyo3::types::PyModule;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::definition::changed_state::{self, Difference, Left};
@@ -23,8 +24,9 @@ pub(crate) struct Namespace {
     dict: Py<PyDict>,
     /// The object with these attributes, and its class; None if the code looked up names in the dict itself.
     owner: Option<(Py<PyAny>, Py<PyType>)>,
-    /// The names with their values; None for a missing name.
-    names: Vec<(Py<PyString>, Option<Py<PyAny>>)>,
+    /// The names with their values; None for a missing name. A name is an exact str, in the dict of the environment
+    /// exact bytes.
+    names: Vec<(Py<PyAny>, Option<Py<PyAny>>)>,
     /// The interpreter's version tag of the dict at the last successful check; 0 for none.
     version: AtomicU64,
 }
@@ -96,7 +98,7 @@ impl Namespace {
     }
 
     /// Compares the object under a name with the recorded object, or with the one that the last call left there.
-    fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyString>, value: Option<&Py<PyAny>>) -> Left {
+    fn compare(dict: &Bound<'_, PyDict>, name: &Py<PyAny>, value: Option<&Py<PyAny>>) -> Left {
         let then = pointer_to(value);
         Self::left(dict, name, then, look_up(dict, name))
     }
@@ -105,14 +107,14 @@ impl Namespace {
     #[cold]
     fn left(
         dict: &Bound<'_, PyDict>,
-        name: &Py<PyString>,
+        name: &Py<PyAny>,
         then: *mut ffi::PyObject,
         found: Option<*mut ffi::PyObject>,
     ) -> Left {
         match found {
             Some(now) if now == then => Left::Fixed,
             Some(now) => {
-                let name = name.bind(dict.py()).to_string_lossy();
+                let name = text_of(name.bind(dict.py()));
                 changed_state::name_is_left(dict.py(), address_of(dict), &name, then, now)
             }
             None => Left::Not,
@@ -128,11 +130,10 @@ impl Namespace {
         let dict = self.dict.bind(py);
         for (name, value) in &self.names {
             if Self::compare(dict, name, value.as_ref()) == Left::Not {
-                let key = name.bind(py).to_string_lossy().into_owned();
                 found.push(Difference::Name {
                     holder: self.dict.clone_ref(py).into_any(),
-                    name: key.clone(),
-                    key,
+                    name: text_of(name.bind(py)),
+                    key: name.clone_ref(py),
                     then: value.as_ref().map(|value| value.clone_ref(py)),
                     now: dict.get_item(name).ok().flatten().map(Bound::unbind),
                 });
@@ -166,9 +167,12 @@ impl Namespaces {
     pub(crate) fn note(
         &mut self,
         holder: &Bound<'_, PyAny>,
-        name: Bound<'_, PyString>,
+        name: Bound<'_, PyAny>,
         value: Bound<'_, PyAny>,
     ) -> PyResult<()> {
+        if !name.is_exact_instance_of::<PyString>() && !name.is_exact_instance_of::<PyBytes>() {
+            return Err(PyTypeError::new_err("a name that was looked up is neither str nor bytes"));
+        }
         let (dict, owner) = if let Ok(dict) = holder.cast::<PyDict>() {
             (dict.clone(), None)
         } else {
@@ -176,7 +180,7 @@ impl Namespaces {
             (dict, Some((holder.clone().unbind(), holder.get_type().unbind())))
         };
         let address = address_of(&dict);
-        if !self.noted.insert((address, name.to_string_lossy().into_owned())) {
+        if !self.noted.insert((address, text_of(&name))) {
             return Ok(());
         }
         let value = if is_missing(&value)? { None } else { Some(value.unbind()) };
@@ -192,6 +196,15 @@ impl Namespaces {
     pub(crate) fn into_vec(self) -> Vec<Namespace> {
         self.all
     }
+}
+
+/// Returns the text of a key of a dict. Equal texts mean equal keys: a dict has names as str, or all of them as bytes.
+pub(crate) fn text_of(key: &Bound<'_, PyAny>) -> String {
+    if let Ok(name) = key.cast::<PyString>() {
+        return name.to_string_lossy().into_owned();
+    }
+    key.cast::<PyBytes>()
+        .map_or_else(|_| String::new(), |name| name.as_bytes().iter().map(|&byte| char::from(byte)).collect())
 }
 
 /// Returns the mark of a missing name.
@@ -226,8 +239,8 @@ pub(crate) fn version_of(_dict: &Bound<'_, PyDict>) -> u64 {
 /// Returns the address of the object under a name in a dict, null if there is none; `None` if the lookup fails.
 #[cfg(not(Py_GIL_DISABLED))]
 #[inline]
-fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
-    // SAFETY: the arguments are a dict and an exact str, so no `__hash__` of a user class runs. The result is borrowed,
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyAny>) -> Option<*mut ffi::PyObject> {
+    // SAFETY: the arguments are a dict and an exact str or bytes, so no `__hash__` of a user class runs. The result is borrowed,
     // or null with or without an error; it is only compared.
     unsafe {
         let found = ffi::PyDict_GetItemWithError(namespace.as_ptr(), name.as_ptr());
@@ -241,10 +254,10 @@ fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ff
 
 /// Returns the address of the object under a name in a dict. Without the GIL the lookup must return a new reference.
 #[cfg(Py_GIL_DISABLED)]
-fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyString>) -> Option<*mut ffi::PyObject> {
+fn look_up(namespace: &Bound<'_, PyDict>, name: &Py<PyAny>) -> Option<*mut ffi::PyObject> {
     in_section(namespace, || {
         let mut found = std::ptr::null_mut();
-        // SAFETY: the arguments are a dict, an exact str and a pointer for the result, which is a new reference or null.
+        // SAFETY: the arguments are a dict, an exact str or bytes, and a pointer for the result, which is a new reference or null.
         // After the reference has been released, the address is only compared.
         unsafe {
             if ffi::compat::PyDict_GetItemRef(namespace.as_ptr(), name.as_ptr(), &raw mut found) < 0 {

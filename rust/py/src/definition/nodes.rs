@@ -1,20 +1,22 @@
 //! Encodes the nodes of a definition graph and their references.
 
 use funes_core::digest::Digest;
-use funes_core::encode::{Mark, Sealed, Snapshot};
+use funes_core::encode::{Mark, Sealed};
 use funes_core::graph::NodeId;
+use funes_core::snapshot::Snapshot;
 use funes_core::tags;
 use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyString};
-use rustc_hash::FxHashSet;
 
 use crate::definition::changed_state::{self, Counted};
+use crate::definition::changing::Changing;
 use crate::definition::definition_cache;
 use crate::definition::description::{Attributes, Described, Description, describe};
-use crate::definition::findings::{Changing, Findings, Way};
+use crate::definition::findings::{Findings, Way};
 use crate::definition::graph::{Definition, Purpose, is_reachable, noting};
 use crate::definition::guard::{Guard, is_fixed};
-use crate::definition::report::{Record, Reference};
+use crate::definition::patched_classes::Watched;
+use crate::definition::report::{Record, Reference, VARIABLE};
 use crate::definition::stand_ins;
 use crate::errors::quietly;
 use crate::hash::containers::shown;
@@ -189,11 +191,9 @@ impl<'py> Walk<'py> {
         watch(self.py, &description.attributes, &mut findings.guards)?;
         findings.read_parts |= description.read_parts;
         findings.computed.extend_from_slice(&description.computed);
-        for (class, (names, is_named)) in &description.watched {
-            let watched = findings.watched.entry(address_of(class));
-            let watched = watched.or_insert_with(|| (class.clone(), FxHashSet::default(), false));
-            watched.2 |= is_named;
-            watched.1.extend(names.iter().filter_map(|name| name.extract::<String>().ok()));
+        for (class, (names, is_named, found)) in description.watched.drain(..) {
+            let watched = findings.watched.entry(address_of(&class));
+            watched.or_insert_with(|| Watched::new(class)).add(&names, is_named, found);
         }
         Guard::of(before, &description.reads, &mut findings.namespaces, (&mut findings.guards, &mut findings.classes))
             .map_err(|error| noting(self.py, error))?;
@@ -246,7 +246,7 @@ impl<'py> Walk<'py> {
             let shown = shown(&value);
             let held = way.filter(|_| is_held(&label.to_string_lossy()));
             let way_on = || step_to(&description.kind, &label.to_string_lossy());
-            let counted = changed_state::counted_value(&value);
+            let (counted, left) = changed_state::counted_value(&value).unzip();
             let written = match &counted {
                 Some(counted) => self.replay(counted),
                 None => self.whole(&value),
@@ -255,9 +255,6 @@ impl<'py> Walk<'py> {
                 // Code and its references have their own guards.
                 Ok(()) if is_fixed(&value) || self.is_code(&value)? => {}
                 Ok(()) => {
-                    // The digest of this encoding, since the value may change before its guard is
-                    // created. It is kept only if the encoding has no nodes and the guard would
-                    // encode the value in the same way.
                     let is_whole = counted.is_none() && !self.is_abridged;
                     let digest = is_whole.then(|| self.encoder.digest_since(&start)).flatten();
                     let written = self.snapshot(&start);
@@ -268,6 +265,7 @@ impl<'py> Walk<'py> {
                         value,
                         name,
                         counted,
+                        left: left.flatten(),
                         written,
                         digest,
                         is_abridged,
@@ -345,7 +343,7 @@ fn last_name(label: &str) -> &str {
 
 /// True if the object itself holds the value of a reference; false for globals, which all code of the module shares.
 fn is_held(label: &str) -> bool {
-    !["builtin ", "global ", "imported "].iter().any(|found| label.starts_with(found))
+    !["builtin ", VARIABLE, "global ", "imported "].iter().any(|found| label.starts_with(found))
 }
 
 /// Returns the text of one step of a path in an error message.

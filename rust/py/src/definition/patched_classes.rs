@@ -2,10 +2,13 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyType};
+use rustc_hash::FxHashSet;
 
 use crate::class_version::assigned_version_of;
 use crate::definition::changed_names::{changed, differences, left};
 use crate::definition::changed_state::{self, Difference, Left};
+use crate::definition::namespace::text_of;
+use crate::hash::walk::{Address, address_of};
 use crate::hooks;
 
 /// A library class with the attributes that the user set on it and on its bases.
@@ -19,20 +22,53 @@ pub(crate) struct Patched {
     attributes: Vec<(Py<PyType>, Py<PyDict>)>,
 }
 
-type Set<'py> = Vec<(Bound<'py, PyType>, Bound<'py, PyDict>)>;
+/// A class and its bases, each with the attributes that the user set on it.
+pub(crate) type SetByUser<'py> = Vec<(Bound<'py, PyType>, Bound<'py, PyDict>)>;
 
-impl Patched {
-    /// Records the current attributes; for `read_names` and `is_named` see the fields.
-    pub(crate) fn of(class: &Bound<'_, PyType>, read_names: &Bound<'_, PyFrozenSet>, is_named: bool) -> PyResult<Self> {
-        let attributes = set_by_user(class, read_names, is_named, true)?;
-        Ok(Self {
-            is_named,
-            class: class.clone().unbind(),
-            read_names: read_names.clone().unbind(),
-            attributes: attributes.into_iter().map(|(base, set)| (base.unbind(), set.unbind())).collect(),
-        })
+/// A library class that nodes of a definition refer to. For `read_names` and `is_named` see [`Patched`].
+pub(crate) struct Watched<'py> {
+    class: Bound<'py, PyType>,
+    read_names: FxHashSet<String>,
+    is_named: bool,
+    /// The attributes that were found for each node.
+    found: Vec<SetByUser<'py>>,
+}
+
+impl<'py> Watched<'py> {
+    pub(crate) fn new(class: Bound<'py, PyType>) -> Self {
+        Self { class, read_names: FxHashSet::default(), is_named: false, found: Vec::new() }
     }
 
+    /// Adds the needs of a node, and the attributes that were found for it.
+    pub(crate) fn add(&mut self, read_names: &Bound<'py, PyFrozenSet>, is_named: bool, found: SetByUser<'py>) {
+        self.read_names.extend(read_names.iter().filter_map(|name| name.extract::<String>().ok()));
+        self.is_named |= is_named;
+        self.found.push(found);
+    }
+
+    /// Records the current attributes. Returns with them whether they are those that were found for the nodes.
+    pub(crate) fn recorded(self) -> PyResult<(Patched, bool)> {
+        let Self { class, read_names, is_named, found } = self;
+        let read_names = PyFrozenSet::new(class.py(), read_names)?;
+        let attributes = set_by_user(&class, &read_names, is_named, true)?;
+        let is_same = entries([&attributes]) == entries(&found);
+        let attributes = attributes.into_iter().map(|(base, set)| (base.unbind(), set.unbind())).collect();
+        Ok((Patched { is_named, class: class.unbind(), read_names: read_names.unbind(), attributes }, is_same))
+    }
+}
+
+/// Returns the attributes in `all`: class, name and value.
+fn entries<'a, 'py: 'a>(all: impl IntoIterator<Item = &'a SetByUser<'py>>) -> FxHashSet<(Address, String, Address)> {
+    let of_class = |(class, attributes): &(Bound<'py, PyType>, Bound<'py, PyDict>)| {
+        let class = address_of(class);
+        let entries: Vec<_> =
+            attributes.iter().map(|(name, value)| (class, text_of(&name), address_of(&value))).collect();
+        entries
+    };
+    all.into_iter().flatten().flat_map(of_class).collect()
+}
+
+impl Patched {
     /// Returns the class.
     pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
         self.class.bind(py)
@@ -59,7 +95,7 @@ impl Patched {
         Ok(held)
     }
 
-    fn has_bases(&self, now: &Set<'_>) -> bool {
+    fn has_bases(&self, now: &SetByUser<'_>) -> bool {
         now.len() == self.attributes.len() && now.iter().zip(&self.attributes).all(|((now, _), (then, _))| now.is(then))
     }
 
@@ -92,7 +128,7 @@ fn set_by_user<'py>(
     read_names: &Bound<'py, PyFrozenSet>,
     is_named: bool,
     as_it_counts: bool,
-) -> PyResult<Set<'py>> {
+) -> PyResult<SetByUser<'py>> {
     let find = hooks::SET_BY_USER.get(class.py())?;
     find.call1((class, read_names, is_named, as_it_counts))?.extract()
 }

@@ -38,11 +38,18 @@ pub(crate) struct Reference {
 /// Parts of names that mark a value as a secret.
 pub(crate) const SECRET_WORDS: [&str; 5] = ["key", "token", "secret", "password", "credential"];
 
+/// The start of the label of an environment variable.
+pub(crate) const VARIABLE: &str = "environment variable ";
+
 impl Reference {
-    /// Returns the short representation of the value; for a secret, only the start of its digest.
+    /// Returns the short representation of the value; for a secret, and for an environment variable, only the start of its
+    /// digest.
     fn for_people(&self) -> Cow<'_, str> {
+        if self.label.starts_with(VARIABLE) && self.shown == "None" {
+            return Cow::Borrowed("not set");
+        }
         let name = self.label.split_once(' ').map_or(&*self.label, |(_, name)| name).to_lowercase();
-        if !SECRET_WORDS.iter().any(|secret| name.contains(secret)) {
+        if !self.label.starts_with(VARIABLE) && !SECRET_WORDS.iter().any(|secret| name.contains(secret)) {
             return Cow::Borrowed(&self.shown);
         }
         let digest = self.value.as_ref().and_then(|value| value.get(..8)).unwrap_or("?");

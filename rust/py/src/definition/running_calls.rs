@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 
 use pyo3::prelude::*;
@@ -23,6 +23,8 @@ struct Running {
     /// The definitions of the function and of the user code in its arguments.
     definitions: Vec<Py<Definition>>,
     thread: ThreadId,
+    /// Set if the call changes state of its definitions.
+    changes_state: Arc<AtomicBool>,
     /// True if no other code runs during the call: it is no coroutine, and there is no other
     /// thread.
     is_alone: bool,
@@ -63,14 +65,22 @@ pub(crate) fn is_ending() -> bool {
 
 /// Records that a function starts to run; returns the number for [`ended`].
 ///
-/// `is_whole`: the function runs to its end without interruption, unlike a coroutine.
-pub(crate) fn begun(py: Python<'_>, function: &Py<PyAny>, definitions: Vec<Py<Definition>>, is_whole: bool) -> u64 {
+/// `changes_state`: set if the call changes state of its definitions. `is_whole`: the function runs to its end without
+/// interruption, unlike a coroutine.
+pub(crate) fn begun(
+    py: Python<'_>,
+    function: &Py<PyAny>,
+    definitions: Vec<Py<Definition>>,
+    changes_state: &Arc<AtomicBool>,
+    is_whole: bool,
+) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let is_alone = is_whole && is_only_thread(py).unwrap_or(false);
     let function = function.clone_ref(py);
     let (thread, users) = (thread::current().id(), AtomicUsize::new(1));
-    let running = Arc::new(Running { number, function, definitions, thread, is_alone, users });
+    let changes_state = changes_state.clone();
+    let running = Arc::new(Running { number, function, definitions, thread, changes_state, is_alone, users });
     RUNNING.with(py, |all| all.push(running));
     number
 }
@@ -160,6 +170,7 @@ impl Running {
             }
             NOTING.set(was_noting);
             if !names.is_empty() {
+                self.changes_state.store(true, Ordering::Relaxed);
                 hooks::WARN_OF_CHANGES.get(py)?.call1((&self.function, names))?;
             }
         }

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyFunction, PyType};
 
 use crate::definition::dict_watch::{self, Watch};
-use crate::definition::function_parts::ATTRIBUTES;
+use crate::definition::function_parts::{ATTRIBUTES, attributes_given, part_addresses};
 use crate::definition::guard::Guard;
 use crate::definition::namespace::Namespace;
 use crate::definition::plain_contents::PlainContents;
@@ -47,7 +48,8 @@ pub(crate) struct FunctionPin {
     pub(crate) function: Address,
     /// Name, qualified name, code, defaults, keyword defaults and closure, which lie side by side.
     pub(crate) then: [Address; ATTRIBUTES],
-    pub(crate) attributes: Address,
+    /// The dict of attributes. A function without attributes may get an empty one at any time.
+    pub(crate) attributes: AtomicUsize,
 }
 
 impl FunctionPin {
@@ -63,9 +65,33 @@ impl FunctionPin {
         let (fields, attributes) = unsafe { (&raw const (*function).func_name, &raw const (*function).func_dict) };
         // One by one: as a block they would be copied first, which takes 7 ns.
         self.then.iter().enumerate().all(|(part, &then)| holds(fields.wrapping_add(part), then))
-            && holds(attributes, self.attributes)
+            && holds(attributes, self.attributes.load(Ordering::Relaxed))
+    }
+
+    /// Returns the dict of attributes, if the function has got another one.
+    fn other_attributes<'py>(&self, py: Python<'py>) -> Option<PyResult<Bound<'py, PyDict>>> {
+        // SAFETY: the address is that of a function that the definition keeps alive.
+        let function = unsafe { Bound::from_borrowed_ptr(py, self.function as *mut ffi::PyObject) };
+        // SAFETY: see `new` of the pins; the object is a function.
+        let function = unsafe { function.cast_into_unchecked::<PyFunction>() };
+        let now = part_addresses(&function)[ATTRIBUTES].addr();
+        (now != self.attributes.load(Ordering::Relaxed))
+            .then(|| attributes_given(&function)?.ok_or_else(|| PyTypeError::new_err("a function lost its attributes")))
     }
 }
+
+/// The dicts of attributes that functions have got since the seal was made, with the positions of their pins.
+type OtherAttributes = Vec<(usize, Watch, Py<PyDict>)>;
+
+/// What is compared from now on, recorded before the guards are compared.
+pub(crate) struct Recorded {
+    epoch: u64,
+    contents: PlainContents,
+    attributes: OtherAttributes,
+}
+
+/// The number of dicts of attributes that functions may get. More are compared at each hit.
+const MAX_ATTRIBUTES: usize = 64;
 
 /// The watched names and the compared fields, by which changes are noticed.
 #[derive(Default)]
@@ -85,6 +111,8 @@ pub(crate) struct Seal {
     /// The contents of containers with constants when all guards held.
     contents: GilCell<PlainContents>,
     has_contents: bool,
+    /// None is dropped before the seal is: another thread may be about to pin a dict again.
+    attributes: GilCell<OtherAttributes>,
     /// The positions of the namespaces that are not watched, and are compared each time.
     pub(crate) other_namespaces: Box<[usize]>,
     /// The positions of the guards that are compared each time.
@@ -114,6 +142,7 @@ impl Seal {
             signs,
             contents: GilCell::default(),
             has_contents: !plain.is_empty(),
+            attributes: GilCell::default(),
             other_namespaces,
             other_guards,
             plain: plain.into(),
@@ -130,16 +159,41 @@ impl Seal {
     }
 
     /// Records what is compared from now on, before the guards are compared; None if a container holds other things than
-    /// constants.
-    pub(crate) fn record(&self, py: Python<'_>, guards: &[Guard]) -> Option<(u64, PlainContents)> {
+    /// constants, or a dict cannot be watched.
+    pub(crate) fn record(&self, py: Python<'_>, guards: &[Guard]) -> Option<Recorded> {
         let epoch = dict_watch::epoch_before();
         let mut contents = PlainContents::default();
-        self.plain.iter().all(|&position| guards[position].record(py, &mut contents)).then_some((epoch, contents))
+        if !self.plain.iter().all(|&position| guards[position].record(py, &mut contents)) {
+            return None;
+        }
+        let mut attributes = Vec::new();
+        for (position, pin) in self.signs.functions.iter().enumerate() {
+            if let Some(dict) = pin.other_attributes(py) {
+                let (mut watch, dict) = (Watch::default(), dict.ok()?);
+                if !watch.add(&dict, None) {
+                    return None;
+                }
+                attributes.push((position, watch, dict.unbind()));
+            }
+        }
+        Some(Recorded { epoch, contents, attributes })
     }
 
     /// Seals the definition after all guards held.
-    pub(crate) fn renew(&self, py: Python<'_>, (epoch, contents): (u64, PlainContents)) {
+    pub(crate) fn renew(&self, py: Python<'_>, Recorded { epoch, contents, attributes }: Recorded) {
         let _dropped = self.contents.with(py, |present| std::mem::replace(present, contents));
+        if !attributes.is_empty() {
+            let _refused = self.attributes.with(py, |present| {
+                if present.len() + attributes.len() > MAX_ATTRIBUTES {
+                    return Some(attributes);
+                }
+                for (position, watch, dict) in attributes {
+                    self.signs.functions[position].attributes.store(dict.as_ptr().addr(), Ordering::Relaxed);
+                    present.push((position, watch, dict));
+                }
+                None
+            });
+        }
         self.epoch.store(epoch, Ordering::Relaxed);
     }
 
@@ -147,6 +201,9 @@ impl Seal {
         self.signs.kept.iter().try_for_each(|object| visit.call(object))?;
         // SAFETY: the collector runs in an attached thread.
         let py = unsafe { Python::assume_attached() };
+        self.attributes
+            .try_with(py, |all| all.iter().try_for_each(|(_, _, dict)| visit.call(dict)))
+            .unwrap_or(Ok(()))?;
         self.contents.try_with(py, |contents| contents.traverse(visit)).unwrap_or(Ok(()))
     }
 }

@@ -92,7 +92,7 @@ impl Attribute {
             None => Some(object.getattr(name)?),
         };
         let dict = value.as_ref().and_then(|value| value.cast::<PyDict>().ok());
-        let contents = dict.map(|dict| Contents::of(dict, &[])).transpose()?;
+        let contents = dict.map(|dict| Contents::of(dict, &[], dict.copy()?)).transpose()?;
         Ok(Self {
             object: object.clone().unbind(),
             name: name.clone().unbind(),

@@ -7,10 +7,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
 
-use crate::definition::changed_state::{ANY, CHANGES, Difference, NOTED, Name, Value, pointer_of};
+use crate::definition::changed_state::{ANY, CHANGES, Difference, NOTED, Name, Value, digest_of_left, pointer_of};
 use crate::definition::function_parts;
 use crate::definition::graph::Definition;
 use crate::definition::guard::{self, is_constant, is_fixed};
+use crate::definition::namespace::text_of;
 use crate::definition::source::own_attribute;
 use crate::hash::walk::address_of;
 use crate::hooks;
@@ -23,24 +24,24 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
     let py = definition.py();
     let (mut names, mut is_changing) = (Vec::new(), false);
     for difference in definition.get().differences(py) {
-        let is_stated = |name: &str| is_alone || definition.get().changes.contains(name);
+        let is_own = is_alone || is_stated(py, &difference, definition.get());
         let by = definition.clone().unbind();
         match difference {
             Difference::Name { holder, key, name, then, now } => {
                 let (then, now) = (then.map(|then| then.into_bound(py)), now.map(|now| now.into_bound(py)));
-                if !is_stated(&name)
+                if !is_own
                     || is_edit(then.as_ref(), now.as_ref())
                     || is_equal(then.as_ref(), now.as_ref(), definition.get())
                 {
                     continue;
                 }
                 let changing = now.as_ref().filter(|now| !is_constant(now) && !is_fixed(now));
-                let content = changing.and_then(|now| guard::digest_of(now, definition.get()).ok());
-                let address = address_of(holder.bind(py));
+                let content = changing.and_then(|now| digest_of_left(now, definition.get()));
+                let (address, text) = (address_of(holder.bind(py)), text_of(key.bind(py)));
                 // Another thread may have recorded and compared a newer state. From then on the
                 // version tag of a class or dict stands for the comparison, so an older state
                 // recorded here would never be noticed. No Python code runs from here on.
-                if content_of(holder.bind(py), &key) != Some(pointer_of(now.as_ref())) {
+                if content_of(holder.bind(py), key.bind(py)) != Some(pointer_of(now.as_ref())) {
                     is_changing = true;
                     continue;
                 }
@@ -55,7 +56,7 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
                 ANY.store(true, Ordering::Relaxed);
                 let _replaced = CHANGES.with(py, |changes| {
                     let names = &mut changes.get_or_insert_default().names;
-                    names.entry(address).or_default().insert(key, Arc::new(change))
+                    names.entry(address).or_default().insert(text, Arc::new(change))
                 });
                 NOTED.fetch_add(1, Ordering::Relaxed);
                 names.push(name);
@@ -63,10 +64,10 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
             Difference::Value { value, name, counted } => {
                 let value = value.into_bound(py);
                 let after = guard::digest_of(&value, definition.get()).ok();
-                let mut known_as = changed_attributes(&value, definition.get());
-                if (!is_stated(&name) && known_as.is_empty()) || holds_generator(&value) {
+                if !is_own || holds_generator(&value) {
                     continue;
                 }
+                let mut known_as = changed_attributes(&value, definition.get());
                 known_as.push(name.clone());
                 let address = address_of(&value);
                 let change = Value { object: value.unbind(), names: known_as, counted, after, by };
@@ -84,11 +85,11 @@ pub(crate) fn note(definition: &Bound<'_, Definition>, is_alone: bool) -> (Vec<S
 
 /// Returns the address of the object to which a name in a namespace, class or cell refers now, null
 /// if there is none; `None` if the lookup fails.
-fn content_of(holder: &Bound<'_, PyAny>, key: &str) -> Option<*mut ffi::PyObject> {
+fn content_of(holder: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
     let found = if let Ok(dict) = holder.cast::<PyDict>() {
         dict.get_item(key).ok()?
     } else if let Ok(class) = holder.cast::<PyType>() {
-        own_attribute(class, &PyString::new(class.py(), key)).ok()?
+        own_attribute(class, key.cast::<PyString>().ok()?).ok()?
     } else {
         function_parts::content_of(holder)
     };
@@ -98,6 +99,17 @@ fn content_of(holder: &Bound<'_, PyAny>, key: &str) -> Option<*mut ffi::PyObject
 /// True for a random generator, or a value that holds one: its numbers depend on all earlier calls.
 fn holds_generator(value: &Bound<'_, PyAny>) -> bool {
     hooks::HOLDS_GENERATOR.get(value.py()).and_then(|holds| holds.call1((value,))?.is_truthy()).unwrap_or(true)
+}
+
+/// True if a statement of the definition changes the state that differs.
+pub(crate) fn is_stated(py: Python<'_>, difference: &Difference, definition: &Definition) -> bool {
+    match difference {
+        Difference::Name { name, .. } => definition.changes.contains(name),
+        Difference::Value { value, name, .. } => {
+            definition.changes.contains(name) || !changed_attributes(value.bind(py), definition).is_empty()
+        }
+        Difference::Edit => false,
+    }
 }
 
 /// Returns the attributes of an object that a statement of the definition may change, by their

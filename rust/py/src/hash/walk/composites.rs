@@ -193,7 +193,7 @@ impl<'py> Walk<'py> {
         }
         if self.depth > 0
             && self.definitions.have_changes()
-            && let Some(counted) = changed_state::counted_value(object)
+            && let Some((counted, _)) = changed_state::counted_value(object)
         {
             self.replay(&counted)?;
             return Ok(true);
