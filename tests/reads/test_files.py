@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -361,6 +363,30 @@ def test_libraries_byte_code_and_pseudo_files_do_not_count() -> None:
         around._core.changed_file(around, around.key().definition, around.key().arguments) is None
     )
     assert b"read\x00" not in around.key().path.read_bytes()
+
+
+def test_what_a_package_reads_while_it_is_imported_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("settings.txt").write_text("one")
+    (tmp_path / "site-packages").mkdir()
+    for folder, name in (("site-packages", "installed"), (".", "own_module")):
+        text = "import os, pathlib\nos.listdir()\n"
+        text += "text = pathlib.Path('settings.txt').read_text()\n"
+        Path(folder, f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(Path(folder).absolute())
+
+    @memorious
+    def imports(name: str) -> Any:
+        return importlib.import_module(name).text
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert imports("installed") == "one"
+    with pytest.warns(CacheWarning, match="lists a folder"):
+        assert imports("own_module") == "one"
+    Path("settings.txt").write_text("two")
+    assert [imports.is_cached(name) for name in ("installed", "own_module")] == [True, False]
 
 
 def test_appending_is_not_reading() -> None:

@@ -309,6 +309,18 @@ def test_an_earlier_result_in_memory_expires(cache: Path) -> None:
     assert read("data.txt") == ("one", 3)
 
 
+def test_an_expired_earlier_result_is_computed_again_in_a_sweep(cache: Path) -> None:
+    read = make(max_age=3600)
+    for text in ("one", "two"):
+        DATA.write_text(text)
+        read("data.txt")
+    for path in cache.rglob("*-*.dill"):
+        os.utime(path, (0, 0))
+    for text, run in (("two", 2), ("one", 3)):
+        DATA.write_text(text)
+        assert list(fresh(read).map(["data.txt"])) == [(text, run)]
+
+
 @pytest.mark.parametrize("name", ["readonly", "offline"])
 def test_modes_that_write_nothing_use_an_expired_result_only_for_unchanged_files(
     cache: Path, name: Any

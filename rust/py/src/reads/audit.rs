@@ -12,7 +12,8 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::interpreter::PySys_AddAuditHook;
 use crate::reads::origin::{is_cleanup, is_internal, is_of_user, place};
-use crate::reads::recording::{Recording, Unseen, are_any, current, leave_folder};
+use crate::reads::recording::{Recording, Unseen};
+use crate::reads::running::{are_any, current, leave_folder};
 use crate::reads::settings::Settings;
 use crate::reads::threads;
 

@@ -15,30 +15,34 @@ const MAX_FRAMES: usize = 64;
 /// Returns whether the running code opens files that are no inputs of a call: an import, a module
 /// that shows source lines, or funes itself.
 ///
-/// Looks at the frames of the standard library, up to the first other one.
+/// Looks at the frames of the standard library and of installed packages, up to the first other
+/// one: what a package reads while it is imported, such as its settings, is no input either.
 pub(super) fn is_internal(py: Python<'_>, settings: &Settings) -> bool {
     // SAFETY: returns a borrowed reference to the running frame, or null without one.
     let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    let mut is_in_package = false;
     for _ in 0..MAX_FRAMES {
         let Some(present) = frame else { return false };
         let Some(name) = file_name(py, &present) else { return false };
         let Ok(name) = name.to_str() else { return false };
-        if name.starts_with(&settings.own) || name.starts_with("<frozen importlib") {
+        if name.starts_with("<frozen importlib") {
             return true;
         }
-        let Some(folder) = settings.standard.iter().find(|folder| name.starts_with(folder.as_str())) else {
-            if name.starts_with("<frozen") {
-                frame = back(py, &present);
-                continue;
-            }
-            return false;
-        };
-        let rest = &name[folder.len()..];
-        if rest.starts_with("linecache.") || rest.starts_with("importlib") && rest.contains("metadata") {
-            return true;
+        if name.starts_with(&settings.own) {
+            // A function of a package may be memorious itself.
+            return !is_in_package;
         }
+        let standard = settings.standard.iter().find(|folder| name.starts_with(folder.as_str()));
         // Installed packages may be below the folder of the standard library.
-        if rest.starts_with("site-packages") || rest.starts_with("dist-packages") {
+        if name.contains("site-packages") || name.contains("dist-packages") {
+            is_in_package = true;
+        } else if let Some(folder) = standard {
+            let rest = &name[folder.len()..];
+            let shows = rest.starts_with("linecache.") || rest.starts_with("importlib") && rest.contains("metadata");
+            if shows && !is_in_package {
+                return true;
+            }
+        } else if !name.starts_with("<frozen") {
             return false;
         }
         frame = back(py, &present);

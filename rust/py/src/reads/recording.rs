@@ -2,45 +2,35 @@
 
 use std::mem;
 use std::path::{Path, PathBuf, absolute};
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(not(Py_3_12))]
+use std::thread::{self, ThreadId};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use funes_core::file_stamp::{FileStamp, LOCAL_RESOLUTION};
 use funes_core::reads::Opened;
-use pyo3::ffi;
 use pyo3::prelude::*;
 #[cfg(not(Py_3_12))]
 use pyo3::types::PyDict;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::gil_cell::GilCell;
-use crate::lazy::Lazy;
 use crate::reads::settings::Settings;
-use crate::reads::{audit, threads};
-
-/// The number of recordings in progress. While it is zero, the audit hook does nothing.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-/// The recordings in progress.
-static IN_PROGRESS: GilCell<Vec<Arc<Recording>>> = GilCell::new(Vec::new());
-
-/// The context variable with the recording of the code that runs.
-static VARIABLE: Lazy<Py<PyAny>> = Lazy::new();
 
 /// Records the files that a call opens.
 pub(crate) struct Recording {
     /// The recording of the call from which this one was made.
-    parent: Option<Arc<Recording>>,
-    is_in_progress: AtomicBool,
+    pub(super) parent: Option<Arc<Self>>,
+    pub(super) is_in_progress: AtomicBool,
     /// True if the files do not count, neither for this call nor for the call from which it was made.
     ignores: bool,
     /// Locked by attached threads only, which neither wait nor run Python code meanwhile.
     found: Mutex<Found>,
-    /// The threads that were running when the recording began.
+    /// The threads that were running when the recording began; none if it was only `began_in`.
     #[cfg(not(Py_3_12))]
-    pub(super) threads: Py<PyDict>,
+    pub(super) threads: Option<Py<PyDict>>,
+    #[cfg(not(Py_3_12))]
+    pub(super) began_in: ThreadId,
 }
 
 #[derive(Default)]
@@ -71,149 +61,60 @@ pub(crate) enum Unseen {
 }
 
 impl Unseen {
-    /// Returns the kind of the warning, and what the function does and what to do about it.
-    pub(crate) fn texts(self) -> (&'static str, &'static str) {
+    /// Returns the kind of the warning, what the function does, and what to do about it.
+    pub(crate) fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Process => (
                 "process",
-                "starts another process. What that process reads is not seen: name its files with depends_on=, or pass \
-                 files=\"ignore\" if it reads none that change",
+                "starts another process",
+                "What that process reads is not seen: name its files with depends_on=, or pass files=\"ignore\" if it reads \
+                 none that change",
             ),
             Self::Network => (
                 "network",
-                "uses the network. A stored result stays as it is when the answer would be another one: pass what it \
-                 depends on as an argument, such as a version or date",
+                "uses the network",
+                "A stored result stays as it is when the answer would be another one: pass what it depends on as an \
+                 argument, such as a version or date",
             ),
             Self::Listing => (
                 "listing",
-                "lists a folder. Later calls do not see new or deleted files: pass the list as an argument, name the \
-                 folder with depends_on=, or pass files=\"ignore\"",
+                "lists a folder",
+                "Later calls do not see new or deleted files: pass the list as an argument, name the folder with \
+                 depends_on=, or pass files=\"ignore\"",
             ),
             Self::Library => (
                 "library",
-                "loads or calls a C library through ctypes. The files that it opens are not seen: name them with \
-                 depends_on=, or pass files=\"ignore\" if it opens none",
+                "loads or calls a C library through ctypes",
+                "The files that it opens are not seen: name them with depends_on=, or pass files=\"ignore\" if it opens none",
             ),
         }
-    }
-}
-
-/// The value of the context variable.
-#[pyclass(frozen, module = "funes._funes")]
-pub(super) struct RecordingRef(pub(super) Arc<Recording>);
-
-/// A recording in progress, and what resets the context variable.
-pub(crate) struct Running {
-    recording: Arc<Recording>,
-    token: Option<Py<PyAny>>,
-}
-
-/// Returns whether a recording is in progress.
-#[inline]
-pub(super) fn are_any() -> bool {
-    COUNT.load(Ordering::Relaxed) > 0
-}
-
-/// Returns the recordings to which the code that runs belongs: usually one or none. A thread that an
-/// earlier call has started and that goes on, such as that of a pool, may work for any call.
-pub(crate) fn current(py: Python<'_>) -> Vec<Arc<Recording>> {
-    if !are_any() {
-        return Vec::new();
-    }
-    if let Some(recording) = of_context(py).and_then(in_progress) {
-        return vec![recording];
-    }
-    let all = || IN_PROGRESS.with(py, |all| all.clone());
-    match threads::Origin::of_thread(py, all) {
-        threads::Origin::Call(recording) => in_progress(recording).map_or_else(all, |recording| vec![recording]),
-        threads::Origin::OneOf(recordings) => recordings,
-    }
-}
-
-/// Returns a recording, or the innermost one around it that is in progress.
-fn in_progress(recording: Arc<Recording>) -> Option<Arc<Recording>> {
-    let mut recording = recording;
-    while !recording.is_in_progress.load(Ordering::Relaxed) {
-        recording = recording.parent.clone()?;
-    }
-    Some(recording)
-}
-
-/// Returns the recording in the context variable.
-fn of_context(py: Python<'_>) -> Option<Arc<Recording>> {
-    let variable = VARIABLE.get()?;
-    let mut value = ptr::null_mut();
-    // SAFETY: the variable is a context variable; the pointer to the result is valid. The result is
-    // an owned reference, or null if the variable has no value.
-    let found = unsafe {
-        if ffi::PyContextVar_Get(variable.as_ptr(), ptr::null_mut(), &raw mut value) < 0 {
-            drop(PyErr::take(py));
-            return None;
-        }
-        Bound::from_owned_ptr_or_opt(py, value)
-    };
-    Some(found?.cast::<RecordingRef>().ok()?.get().0.clone())
-}
-
-impl Running {
-    /// Begins to record. `ignores`: the files do not count.
-    pub(crate) fn begin(py: Python<'_>, ignores: bool) -> PyResult<Self> {
-        audit::register(py)?;
-        let variable = VARIABLE.get_or_try_init(py, || {
-            // SAFETY: the name is a C string, and there is no default value.
-            unsafe {
-                let made = ffi::PyContextVar_New(c"funes.recording".as_ptr(), ptr::null_mut());
-                Bound::from_owned_ptr_or_err(py, made).map(Bound::unbind)
-            }
-        })?;
-        let parent = of_context(py).and_then(in_progress).or_else(|| current(py).pop());
-        let found = Mutex::default();
-        let recording = Arc::new(Recording {
-            parent,
-            is_in_progress: AtomicBool::new(true),
-            ignores,
-            found,
-            #[cfg(not(Py_3_12))]
-            threads: threads::running(py)?,
-        });
-        let value = Bound::new(py, RecordingRef(recording.clone()))?;
-        // SAFETY: both are objects of the right kinds. The result is an owned reference, or null
-        // with an error.
-        let token = unsafe {
-            let token = ffi::PyContextVar_Set(variable.as_ptr(), value.as_ptr());
-            Bound::from_owned_ptr_or_err(py, token)?
-        };
-        IN_PROGRESS.with(py, |all| all.push(recording.clone()));
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { recording, token: Some(token.unbind()) })
-    }
-
-    /// Ends the recording, and passes it on to the call from which this one was made.
-    pub(crate) fn end(mut self, py: Python<'_>) -> Arc<Recording> {
-        let recording = self.recording.clone();
-        recording.is_in_progress.store(false, Ordering::Relaxed);
-        COUNT.fetch_sub(1, Ordering::Relaxed);
-        let _ended = IN_PROGRESS.with(py, |all| {
-            let position = all.iter().rposition(|each| Arc::ptr_eq(each, &recording));
-            position.map(|position| all.swap_remove(position))
-        });
-        #[cfg(not(Py_3_12))]
-        recording.threads.bind(py).clear();
-        if let (Some(variable), Some(token)) = (VARIABLE.get(), self.token.take()) {
-            // SAFETY: the token is that of the variable. It fails if a coroutine goes on in another
-            // context; then the value stays there, and is ignored since the recording has ended.
-            if unsafe { ffi::PyContextVar_Reset(variable.as_ptr(), token.as_ptr()) } < 0 {
-                drop(PyErr::take(py));
-            }
-        }
-        if let Some(parent) = recording.parent.clone().and_then(in_progress) {
-            recording.pass_on(&parent);
-        }
-        recording
     }
 }
 
 impl Recording {
+    /// Creates the recording of a call that begins. `ignores`: the files do not count.
+    pub(super) fn new(
+        parent: Option<Arc<Self>>,
+        ignores: bool,
+        #[cfg(not(Py_3_12))] threads: Option<Py<PyDict>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            parent,
+            is_in_progress: AtomicBool::new(true),
+            ignores,
+            found: Mutex::default(),
+            #[cfg(not(Py_3_12))]
+            threads,
+            #[cfg(not(Py_3_12))]
+            began_in: thread::current().id(),
+        })
+    }
+
+    /// Returns whether this is the recording of a call within another one.
+    pub(super) fn is_within(&self, other: &Arc<Self>) -> bool {
+        self.parent.as_ref().is_some_and(|parent| Arc::ptr_eq(parent, other) || parent.is_within(other))
+    }
+
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,7 +129,8 @@ impl Recording {
         mem::take(&mut found.opened)
     }
 
-    fn pass_on(&self, parent: &Self) {
+    /// Adds what was found to the recording of a call around this one.
+    pub(super) fn pass_on(&self, parent: &Self) {
         let from = self.found();
         if from.opened.is_empty() && from.written.is_empty() && from.created.is_empty() && from.spawned.is_none() {
             return;
@@ -303,7 +205,7 @@ impl Recording {
     }
 
     /// Notes that the working directory is about to change.
-    fn leave_folder(&self) {
+    pub(super) fn leave_folder(&self) {
         let found = &mut *self.found();
         found.has_moved = true;
         found.places.clear();
@@ -342,13 +244,6 @@ impl Recording {
         // The times of files are those of a clock with a coarser resolution.
         let now = now.saturating_sub(LOCAL_RESOLUTION).as_nanos();
         self.found().spawned.get_or_insert(i64::try_from(now).unwrap_or(i64::MAX));
-    }
-}
-
-/// Notes that the working directory of the process is about to change.
-pub(super) fn leave_folder(py: Python<'_>) {
-    for recording in IN_PROGRESS.with(py, |all| all.clone()) {
-        recording.leave_folder();
     }
 }
 

@@ -10,18 +10,25 @@
 //! Threads that `threading` does not know belong to no call.
 
 use std::sync::Arc;
+#[cfg(not(Py_3_12))]
+use std::thread;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::lazy::{Lazy, intern};
-use crate::reads::recording::{Recording, RecordingRef, current};
+use crate::reads::recording::Recording;
+use crate::reads::running::current;
 
 /// `threading._active`: the threads by their numbers.
 static ACTIVE: Lazy<Py<PyDict>> = Lazy::new();
 
 static GET_IDENT: Lazy<Py<PyAny>> = Lazy::new();
+
+/// The attribute of a thread that a call has started.
+#[pyclass(frozen, module = "funes._funes")]
+struct StartedBy(Arc<Recording>);
 
 /// The calls that may have started a thread.
 pub(super) enum Origin {
@@ -47,7 +54,7 @@ pub(super) fn started(py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<(
 
 fn mark(thread: &Bound<'_, PyAny>, recording: Arc<Recording>) -> PyResult<()> {
     let py = thread.py();
-    let (name, value) = (intern!(py, "_funes_recording"), Bound::new(py, RecordingRef(recording))?);
+    let (name, value) = (intern!(py, "_funes_recording"), Bound::new(py, StartedBy(recording))?);
     // SAFETY: all are objects. This stores the attribute without running code of the user.
     match unsafe { ffi::PyObject_GenericSetAttr(thread.as_ptr(), name.as_ptr(), value.as_ptr()) } {
         0 => Ok(()),
@@ -55,10 +62,11 @@ fn mark(thread: &Bound<'_, PyAny>, recording: Arc<Recording>) -> PyResult<()> {
     }
 }
 
-/// Returns the threads that are running.
+/// Returns the threads that are running; none if it is only the present one.
 #[cfg(not(Py_3_12))]
-pub(super) fn running(py: Python<'_>) -> PyResult<Py<PyDict>> {
-    ACTIVE.get().map_or_else(|| Ok(PyDict::new(py)), |active| active.bind(py).copy()).map(Bound::unbind)
+pub(super) fn running(py: Python<'_>) -> PyResult<Option<Py<PyDict>>> {
+    let active = ACTIVE.get().map(|active| active.bind(py)).filter(|active| active.len() > 1);
+    active.map(|active| active.copy().map(Bound::unbind)).transpose()
 }
 
 impl Origin {
@@ -83,7 +91,7 @@ fn recording_of(thread: &Bound<'_, PyAny>) -> Option<Arc<Recording>> {
     let py = thread.py();
     let attributes = thread.getattr(intern!(py, "__dict__")).ok()?.cast_into::<PyDict>().ok()?;
     let value = attributes.get_item(intern!(py, "_funes_recording")).ok()??;
-    Some(value.cast::<RecordingRef>().ok()?.get().0.clone())
+    Some(value.cast::<StartedBy>().ok()?.get().0.clone())
 }
 
 /// Returns nothing: the call that starts a thread has marked it.
@@ -100,17 +108,18 @@ fn unmarked(
 #[cfg(not(Py_3_12))]
 fn unmarked(
     number: &Bound<'_, PyAny>,
-    thread: &Bound<'_, PyAny>,
+    thread_object: &Bound<'_, PyAny>,
     all: impl FnOnce() -> Vec<Arc<Recording>>,
 ) -> Vec<Arc<Recording>> {
     let mut recordings = all();
     recordings.retain(|recording| {
-        let before = recording.threads.bind(number.py()).get_item(number);
-        !before.is_ok_and(|before| before.is_some_and(|before| before.is(thread)))
+        let Some(threads) = &recording.threads else { return recording.began_in != thread::current().id() };
+        let before = threads.bind(number.py()).get_item(number);
+        !before.is_ok_and(|before| before.is_some_and(|before| before.is(thread_object)))
     });
     if let Some(recording) = recordings.last() {
         // If this fails, the thread belongs to no later call.
-        let _ = mark(thread, recording.clone());
+        let _ = mark(thread_object, recording.clone());
     }
     recordings
 }
