@@ -17,7 +17,11 @@ import argparse
 import multiprocessing
 import os
 import pickle
+import random
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count, cycle
@@ -86,14 +90,11 @@ def small_hits(folder: Path) -> list[Figure]:
     return compared("hit on disk, small", own, rivals)
 
 
-def misses(folder: Path) -> list[Figure]:
-    from funes import memorious
+def stored_plainly(folder: Path) -> Callable[[float], float]:
+    """Returns a function that stores each result in a file, as plainly as is safe."""
+    top = f"{folder}{os.sep}"
 
-    own = with_new(memorious(cache_dir=folder / "funes", memory=0, durability="never")(work))
-    top = f"{folder}{os.sep}plain{os.sep}"
-    os.mkdir(top)
-
-    def stored_plainly(x: float) -> float:
+    def call(x: float) -> float:
         output = work(x)
         path = f"{top}{x.hex()}"
         file = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -102,8 +103,16 @@ def misses(folder: Path) -> list[Figure]:
         os.rename(f"{path}.new", path)
         return output
 
+    return call
+
+
+def misses(folder: Path) -> list[Figure]:
+    from funes import memorious
+
+    own = with_new(memorious(cache_dir=folder / "funes", memory=0, durability="never")(work))
+    (folder / "plain").mkdir()
     rivals = {
-        "create, write, rename": (with_new(stored_plainly), 1.0),
+        "create, write, rename": (with_new(stored_plainly(folder / "plain")), 1.0),
         "diskcache": (with_new(with_diskcache(folder / "diskcache")), 1.0),
         "joblib": (with_new(with_joblib(folder / "joblib")), 1 / 5),
     }
@@ -135,10 +144,57 @@ def large_hits(folder: Path) -> list[Figure]:
     ]
 
 
+def many_files(folder: Path, count: int) -> list[Figure]:
+    """Compares a folder of `count` files with one of a thousand."""
+    from funes import memorious
+
+    def filled(name: str, entries: int) -> Any:
+        memo = memorious(
+            cache_dir=folder / name, memory=0, durability="never", single_flight=False
+        )(work)
+        for x in range(entries):
+            memo(float(x))
+        return memo
+
+    few, many = filled("few", 1000), filled("many", count)
+    # So that the same number of files is read in turn, spread over the folder.
+    places = [float(x * count // SMALL) for x in range(SMALL)]
+    random.Random(1).shuffle(places)  # noqa: S311 - a fixed order
+    place = cycle(places).__next__
+    figures = compared(
+        f"hit, {count:,} files", lambda: many(place()), {"1,000": (in_turn(few, SMALL), 1.2)}
+    )
+    # A file system creates files more slowly in a large folder, so each folder has its own floor.
+    ratios = []
+    for memo, entries in ((few, 1000), (many, count)):
+        floor = with_new(stored_plainly(memo.cache_path))
+        new = with_new(lambda x, memo=memo: memo(-1.0 - x))
+        (figure,) = compared(
+            f"miss, {entries:,} files", new, {"create, write, rename": (floor, 1.0)}
+        )
+        figures.append(figure)
+        ratios.append(figure.value)
+    ratio = ratios[1] / ratios[0]
+    figures.append(Figure(f"miss, {count:,} files / 1,000, of the floors", ratio, "x", 1.2))
+    for options in ([], ["--quick"]):
+        command = [sys.executable, "-m", "funes", "ls", *options, "--cache", str(folder / "many")]
+        times = []
+        for _ in range(3):
+            before = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter() - before)
+        name = " ".join(["funes ls", *options])
+        bar = 3.0 if count >= 1_000_000 else None
+        figures.append(Figure(f"{name}, {count:,} files", min(times), "s", bar))
+    return figures
+
+
 def main() -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    help_text = "the number of files of the largest folder; a million needs 4 GB and minutes"
+    parser.add_argument("--files", type=int, default=100_000, help=help_text)
     options = parser.parse_args()
     refuse_debug_build()
     figures: list[Figure] = []
@@ -148,10 +204,11 @@ def main() -> None:
             1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
         ) as pool,
     ):
-        for row in (small_hits, misses, large_hits):
+        for row in (small_hits, misses, large_hits, many_files):
             folder = Path(top) / row.__name__
             folder.mkdir()
-            figures += pool.submit(row, folder).result()
+            more = [options.files] * (row is many_files)
+            figures += pool.submit(row, folder, *more).result()
     print("\n".join(map(str, figures)))
     if options.json:
         write_json(options.json, figures)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funes import CacheWarning, hash_value, load_cached_results, memorious, open_cache
-from funes._entries import codec
+from funes._entries import reader, unpickler, writer
 from funes._funes import Entry, Store
 from funes.errors import DamagedEntryError
 from reference import entries
@@ -73,10 +73,10 @@ def test_head_equals_entry_without_output(
 ) -> None:
     output = [output, list(inputs.values())]
     with tempfile.TemporaryDirectory() as folder:
-        entry = stored(folder, *codec.dump_entry(inputs, output, seconds, objects, bool(drawn)))
-        whole = codec.load_entry(entry.body, entry.fast)
+        entry = stored(folder, *writer.dump_entry(inputs, output, seconds, objects, bool(drawn)))
+        whole = unpickler.load_entry(entry.body, entry.fast)
     rest = {key: value for key, value in whole.items() if key not in {"output", "drawn"}}
-    head = codec.load_head(entry)
+    head = reader.load_head(entry)
     assert list(head) == list(rest)
     assert hash_value(head) == hash_value(rest)
 
@@ -131,7 +131,7 @@ def test_reading_inputs_or_time_does_not_unpickle_output(cache: Path, printed: P
 
 
 def test_reading_time_does_not_unpickle_inputs(tmp_path: Path, printed: Printed) -> None:
-    stored(tmp_path, *codec.dump_entry({"x": Opened()}, 1, 0.25))
+    stored(tmp_path, *writer.dump_entry({"x": Opened()}, 1, 0.25))
     entry = only_entry(tmp_path)
     assert (entry.time, entry.version.seconds()) == (0.25, 0.25)
     assert printed() == []
@@ -157,7 +157,7 @@ def test_inputs_that_only_dill_can_pickle_are_in_head(place: str, tmp_path: Path
     function = local("inner")
     inputs = {"f": function if place != "output" else 1, "n": 3}
     output = [function if place != "input" else 1]
-    head = codec.load_head(stored(tmp_path, *codec.dump_entry(inputs, output, 0.5)))
+    head = reader.load_head(stored(tmp_path, *writer.dump_entry(inputs, output, 0.5)))
     assert list(head) == ["input", "time"]
     assert head["input"]["n"] == 3
     assert head["input"]["f"](5) == 0 if place != "output" else head["input"]["f"] == 1
@@ -165,8 +165,8 @@ def test_inputs_that_only_dill_can_pickle_are_in_head(place: str, tmp_path: Path
 
 def test_names_that_only_dill_resolves_are_read(tmp_path: Path) -> None:
     """dill writes the type of None by a name that only dill resolves."""
-    entry = stored(tmp_path, *codec.dump_entry({"type": type(None)}, lambda: 1, 0.5))
-    assert codec.load_head(entry)["input"] == {"type": type(None)}
+    entry = stored(tmp_path, *writer.dump_entry({"type": type(None)}, lambda: 1, 0.5))
+    assert reader.load_head(entry)["input"] == {"type": type(None)}
 
 
 @pytest.mark.parametrize("key", [None, b"secret"])
@@ -177,11 +177,11 @@ def test_large_input_arrays_are_stored_once_per_file(
     weights, frozen = np.arange(40_000.0), np.arange(40_000.0).reshape(4, -1).T
     frozen.flags.writeable = False
     inputs = {"weights": weights, "again": [weights], "frozen": frozen, "n": 1}
-    pickled = codec.dump_entry(inputs, output, 0.5)
+    pickled = writer.dump_entry(inputs, output, 0.5)
     entry = stored(tmp_path, *pickled, key=key)
     outputs = output.nbytes if isinstance(output, np.ndarray) else 0
     assert Path(Store(str(tmp_path)).path(*KEY)).stat().st_size < 640_000 + outputs + 4000
-    found = codec.load_head(entry)["input"]
+    found = reader.load_head(entry)["input"]
     assert hash_value(found) == hash_value(inputs)
     assert found["weights"].base is not None  # the memory of the file
     assert found["weights"] is found["again"][0]
@@ -201,8 +201,8 @@ class Made:
 
 
 def test_arrays_made_during_pickling_are_stored_in_head(tmp_path: Path) -> None:
-    entry = stored(tmp_path, *codec.dump_entry({"x": Made(np.arange(9000))}, 1, 0.5))
-    assert codec.load_head(entry)["input"]["x"].array[-1] == 8999
+    entry = stored(tmp_path, *writer.dump_entry({"x": Made(np.arange(9000))}, 1, 0.5))
+    assert reader.load_head(entry)["input"]["x"].array[-1] == 8999
 
 
 def test_head_refers_to_large_arguments(cache: Path) -> None:
@@ -316,7 +316,7 @@ def test_entry_without_head_is_left_out_of_listings(cache: Path) -> None:
 def test_head_with_wrong_content_is_refused(inputs: Any, tmp_path: Path) -> None:
     entry = stored(tmp_path, b"N.", None, (0.5, (pickle.dumps(inputs), None), None))
     with pytest.raises(DamagedEntryError, match="is not a head of an entry"):
-        codec.load_head(entry)
+        reader.load_head(entry)
 
 
 def test_unknown_footer_sections_are_skipped_and_copied_by_adopt(cache: Path) -> None:

@@ -83,7 +83,7 @@ def test_explain_compares_with_versions_of_the_same_function(two: list[Any]) -> 
     one, other = two
     one(1)
     found = other.explain(1)
-    assert (found.why, found.version, found.is_remembered_there) == ("never called", None, False)
+    assert (found.why, found.version, found.is_cached_there) == ("never called", None, False)
     assert str(found).endswith("nothing is stored of this function")
     with pytest.raises(AdoptionError, match="pass function="):
         other.adopt(one.definition)

@@ -31,7 +31,8 @@ import pytest
 from funes import DamagedEntryError, UnpicklableResultError
 from funes._call.argument_snapshot import take_snapshot
 from funes._entries import c_pickler
-from funes._entries.codec import dump_entry, load_entry
+from funes._entries.unpickler import load_entry
+from funes._entries.writer import dump_entry
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -313,7 +314,8 @@ def test_ordinary_results_do_not_import_dill(python: Python) -> None:
         "-c",
         "import sys, collections\n"
         "from funes._call.argument_snapshot import take_snapshot\n"
-        "from funes._entries.codec import dump_entry, load_entry\n"
+        "from funes._entries.unpickler import load_entry\n"
+        "from funes._entries.writer import dump_entry\n"
         "snapshot = take_snapshot({'x': [1], 'y': collections.deque()})\n"
         "load_entry(*dump_entry(snapshot.restore(), {'a': [1.5]}, 0.1)[:2])\n"
         "print('dill' in sys.modules)",
@@ -327,7 +329,8 @@ def test_dill_does_not_change_other_picklers(python: Python, step: str) -> None:
     done = python(
         "-c",
         "import sys, pickle, copyreg\n"
-        "from funes._entries.codec import dump_entry, load_entry\n"
+        "from funes._entries.unpickler import load_entry\n"
+        "from funes._entries.writer import dump_entry\n"
         "before = dict(pickle._Pickler.dispatch), dict(copyreg.dispatch_table)\n"
         f"{step.replace('BODY', repr(body))}\n"
         "print('dill' in sys.modules)\n"
@@ -340,7 +343,7 @@ def test_program_that_imports_dill_keeps_its_registrations(python: Python) -> No
     done = python(
         "-c",
         "import dill, pickle\n"
-        "from funes._entries.codec import dump_entry\n"
+        "from funes._entries.writer import dump_entry\n"
         "before = dict(pickle._Pickler.dispatch)\n"
         "dump_entry({}, lambda: 1, 0.0)\n"
         "f = lambda: len('abc')\n"
@@ -467,7 +470,8 @@ def check(got):
 
 WRITE = """
 import pickle, sys
-from funes._entries.codec import dump_entry, load_entry
+from funes._entries.unpickler import load_entry
+from funes._entries.writer import dump_entry
 entries = {}
 for name, value in values().items():
     body, fast, _ = dump_entry({"argument": value}, value, 0.0)
@@ -510,7 +514,8 @@ def test_classes_of_main_are_by_name_here_and_by_value_elsewhere(
 def test_parent_reads_results_of_spawned_workers(python: Python, tmp_path: Path) -> None:
     """Their own module is named __mp_main__."""
     main = """
-from funes._entries.codec import dump_entry, load_entry
+from funes._entries.unpickler import load_entry
+from funes._entries.writer import dump_entry
 
 def work(_):
     assert Point.__module__ == "__mp_main__"

@@ -207,6 +207,59 @@ def test_change_of_file_after_first_use(verify: Any, cache: Path) -> None:
     assert (path.parent / "damaged" / path.name).exists()
 
 
+LARGE_HIT = """
+import re, sys
+import numpy as np
+from funes import memorious
+
+@memorious(verify=sys.argv[1])
+def ones(n):
+    return np.ones(n)
+
+def read():
+    "Returns the KiB of mapped files in memory."
+    return int(re.search(r"RssFile:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+ones.is_cached(1)
+before = read()
+result = ones(4 << 20)
+print(read() - before > (16 << 10), result[12345], ones.cache_info().misses)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the table of verified files is Linux only")
+@pytest.mark.slow
+def test_large_file_is_hashed_once_since_the_machine_started(
+    tmp_path: Path, cache: Path, python: Callable[..., Any]
+) -> None:
+    (tmp_path / "hit.py").write_text(LARGE_HIT)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+
+    def hit(verify: str, **environment: str | None) -> list[str]:
+        done = python("hit.py", verify, XDG_RUNTIME_DIR=str(runtime), **environment)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout).split()
+
+    hashed, mapped = ["True", "1.0", "0"], ["False", "1.0", "0"]
+    assert hit("once")[2] == "1"
+    assert hit("once") == hashed
+    table = runtime / "funes" / "verified"
+    assert table.stat().st_size > 0
+    assert hit("once") == mapped
+    assert hit("always") == hashed
+    # Touching the file changes its change time.
+    (entry,) = cache.rglob("*.dill")
+    time.sleep(0.05)
+    os.utime(entry)
+    assert hit("once") == hashed
+    assert hit("once") == mapped
+    table.chmod(0o666)
+    assert hit("once", TMPDIR=str(tmp_path)) == hashed
+    assert (tmp_path / f"funes-{os.geteuid()}" / "verified").exists()
+    assert hit("once", FUNES_SIGNING_KEY="secret")[2] == "1"
+
+
 def test_invalid_verify_option_is_refused() -> None:
     with pytest.raises(ValueError, match="verify"):
         memorious(verify="sometimes")(arrays)  # type: ignore[call-overload]

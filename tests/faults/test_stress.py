@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from funes import load_cached_results, memorious
+from funes._funes import close_segments
+from funes._results.cache import open_cache
 
 KEYS = st.integers(0, 4)
+WHICH = st.integers(0, 5)
 #: Sizes on both sides of the border between entries that are read and those that are mapped.
 SIZES = (1, 3, 1000, 40_000, 400_000)
 
@@ -29,12 +33,14 @@ def value(x: int) -> list[bytes]:
 
 
 def functions(folder: Path) -> list[Any]:
-    """Define a function with four options: in memory, on disk, always verified, without waiting."""
+    """Define a function with several options: in memory, on disk, always verified, without waiting, packed."""
     options: list[dict[str, Any]] = [
         {},
         {"memory": 0},
         {"verify": "always", "memory": 0},
         {"single_flight": False},
+        {"packed": True},
+        {"packed": True, "memory": 0, "single_flight": False},
     ]
     made = []
     for option in options:
@@ -52,7 +58,7 @@ PADDING = "stored apart " * 20
 
 def call_in_child(folder: Path, keys: list[int], results: Any) -> None:
     warnings.simplefilter("ignore")
-    spell = functions(folder)[1]
+    spell = functions(folder)[1 if keys[0] % 2 else 5]
     results.put([spell(x, PADDING) == value(x) for x in keys])
 
 
@@ -71,7 +77,7 @@ class Model(RuleBasedStateMachine):
     def files(self) -> list[Path]:
         return sorted(path for path in self.cache.rglob("*") if path.is_file())
 
-    @rule(x=KEYS, which=st.integers(0, 3))
+    @rule(x=KEYS, which=WHICH)
     def call(self, x: int, which: int) -> None:
         result = self.functions[which](x, PADDING)
         assert result == value(x)
@@ -80,7 +86,10 @@ class Model(RuleBasedStateMachine):
     @rule(keys=st.lists(KEYS, min_size=2, max_size=6))
     def call_in_threads(self, keys: list[int]) -> None:
         with ThreadPoolExecutor(4) as pool:
-            calls = [pool.submit(self.functions[n % 4], x, PADDING) for n, x in enumerate(keys)]
+            calls = [
+                pool.submit(self.functions[n % len(self.functions)], x, PADDING)
+                for n, x in enumerate(keys)
+            ]
             assert [call.result(60) for call in calls] == [value(x) for x in keys]
 
     @rule(keys=st.lists(KEYS, min_size=1, max_size=3), kill=st.booleans())
@@ -104,10 +113,27 @@ class Model(RuleBasedStateMachine):
         for queue in queues:
             queue.close()
 
-    @rule(which=st.integers(0, 3))
+    @rule(which=WHICH)
     def list_results(self, which: int) -> None:
         for entry in load_cached_results(self.functions[which]):
             assert entry["output"] == value(entry["input"]["x"])
+
+    @rule(x=KEYS, which=WHICH)
+    def forget(self, x: int, which: int) -> None:
+        self.functions[which].forget(x, PADDING)
+        assert not self.functions[which].is_cached(x, PADDING)
+
+    @rule(is_pack=st.booleans(), close=st.booleans())
+    def pack(self, is_pack: bool, close: bool) -> None:
+        if close:
+            close_segments()
+        if not self.cache.exists():
+            return
+        for function in open_cache(self.cache).functions():
+            for version in function.versions():
+                # What is in the way of a file cannot be replaced.
+                with suppress(OSError):
+                    version.pack() if is_pack else version.unpack()
 
     @rule(number=st.integers(0, 50))
     def delete(self, number: int) -> None:

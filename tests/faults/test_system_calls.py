@@ -185,6 +185,57 @@ def test_error_of_any_system_call_leaves_result_correct(
             assert check(cache, what, may_leave=name == "unlink") == 1, what
 
 
+def make_packed(harness: Harness) -> Path:
+    """Make a cache with a closed segment, one of a killed process, and a single file."""
+    cache, other = harness.new(), harness.new()
+    for how in ("packed seal 5", "packed 6", "7"):
+        assert harness.call(cache, how=how) == 0
+    assert harness.call(other, how="packed seal 8") == 0
+    (segment,) = other.rglob("*.seg")
+    (folder,) = cache.rglob("packed")
+    shutil.copy(segment, folder)
+    return cache
+
+
+def stored(cache: Path, what: str) -> list[int]:
+    """Return how often the text is repeated in each result; checks that nothing is damaged."""
+    found = []
+    for version in victim.versions(cache) if cache.exists() else ():
+        assert not any(damage for _, _, damage in version.verify_packed()), what
+        for entry in version.entries():
+            output = entry.load()["output"]
+            assert output == [victim.TEXT] * len(output), what
+            found.append(len(output))
+    return sorted(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["packed seal", "pack", "unpack"])
+def test_kill_at_any_system_call_of_packed_results_loses_none(
+    harness: Harness, full: bool, how: str
+) -> None:
+    before = make_packed(harness)
+    assert stored(before, "") == [5, 6, 7, 8]
+    shutil.copytree(before, fresh := harness.new())
+    with_call = [3, 5, 6, 7, 8] if how == "packed seal" else [5, 6, 7, 8]
+    for name, number in places(harness.calls(fresh, how), full):
+        shutil.copytree(before, cache := harness.new())
+        what = f"SIGKILL at {name} {number} of {how}"
+        injected = f"inject={name}:signal=KILL:when={number}"
+        assert harness.call(cache, "-e", injected, how=how) in {-signal.SIGKILL, 0}, what
+        assert stored(cache, what) in ([5, 6, 7, 8], with_call), what
+        if "seal" in how:
+            # The next process goes on.
+            assert harness.call(cache, how="packed seal") == 0, what
+            assert stored(cache, what) == with_call, what
+        left = stored(cache, what)
+        for version in victim.versions(cache):
+            version.pack()
+        assert stored(cache, what) == left, what
+        assert len(list(cache.rglob("*.pack"))) == 1, what
+        assert not [*cache.rglob("*.seg"), *cache.rglob("*.dill")], what
+
+
 @pytest.mark.parametrize("failure", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
 def test_disk_that_refuses_all_writes_costs_no_result(harness: Harness, failure: str) -> None:
     cache = harness.new()

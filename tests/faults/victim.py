@@ -1,7 +1,10 @@
 """A process that forks a child for each call, while system calls of the child fail or kill it.
 
-Reads lines with a cache folder, and "later" if an earlier call must create the files beside the
-entries. Each child stops itself until it is continued. Prints the process id of the child, then how
+Reads lines with a cache folder, and words. "later": an earlier call must create the files beside the
+entries. "packed": the function is packed. "seal": the segment is closed after the call. "pack", "unpack":
+all results are packed or unpacked instead of a call. A number: how often the text is repeated.
+
+Each child stops itself until it is continued. Prints the process id of the child, then how
 it ended: with 0 if its call returned the correct result.
 """
 
@@ -16,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from funes import memorious
+from funes._funes import close_segments
+from funes._results.cache import open_cache
+from funes._results.stored import StoredVersion
 
 #: Long enough for a file of several sectors.
 TEXT = "what the function computes " * 40
@@ -23,25 +29,48 @@ TEXT = "what the function computes " * 40
 EARLIER = "before"
 
 
-def remembered(folder: Path) -> Callable[[str, int], list[str]]:
+def remembered(folder: Path, packed: bool = False) -> Callable[[str, int], list[str]]:
     """Define the function that is called, with a cache folder."""
 
-    @memorious(cache_dir=folder, durability="always", memory=0)
+    @memorious(cache_dir=folder, durability="always", memory=0, packed=packed)
     def repeat(text: str, times: int) -> list[str]:
         return [text] * times
 
     return repeat
 
 
-def is_right(repeat: Callable[[str, int], list[str]]) -> bool:
+def is_right(repeat: Callable[[str, int], list[str]], times: int = 3) -> bool:
     """Make one call; returns whether its result is correct."""
     warnings.simplefilter("ignore")
-    return repeat(TEXT, 3) == [TEXT] * 3
+    return repeat(TEXT, times) == [TEXT] * times
+
+
+def versions(folder: Path) -> list[StoredVersion]:
+    return [version for each in open_cache(folder).functions() for version in each.versions()]
+
+
+def work(folder: str, how: str) -> Callable[[], bool]:
+    """Prepare what a child does, which returns whether it went well."""
+    words = how.split()
+    times = next((int(word) for word in words if word.isdigit()), 3)
+    repeat = prepared(folder, how)
+    if "pack" in words:
+        return lambda: all(version.pack() for version in versions(Path(folder)))
+    if "unpack" in words:
+        return lambda: all(version.unpack() for version in versions(Path(folder)))
+
+    def call() -> bool:
+        right = is_right(repeat, times)
+        if "seal" in words:
+            close_segments()
+        return right
+
+    return call
 
 
 def prepared(folder: str, how: str) -> Callable[[str, int], list[str]]:
     """Define the function; makes an earlier call if `how` contains "later"."""
-    repeat = remembered(Path(folder))
+    repeat = remembered(Path(folder), packed="packed" in how.split())
     if "later" in how.split():
         repeat(EARLIER, 1)
     return repeat
@@ -67,9 +96,9 @@ def main() -> None:
             right = False
             try:
                 folder, how = line.rstrip("\n").split("\t")
-                repeat = prepared(folder, how)
+                call = work(folder, how)
                 os.kill(os.getpid(), signal.SIGSTOP)
-                right = is_right(repeat)
+                right = call()
             finally:
                 os._exit(0 if right else 1)
         print(child, flush=True)

@@ -18,11 +18,11 @@ VERSION = 2
 MAGIC = b"\x89funes\r\n"
 TRAILER = 96
 #: The sections that a reader must know.
-TAGS = (b"head", b"main", b"fast")
+TAGS = (b"head", b"main", b"fast", b"aged", b"runs")
 
 
 class Name(NamedTuple):
-    """The names that the checksum of an entry covers."""
+    """The names that the checksum of an entry covers. ``.error`` follows the arguments of a remembered error."""
 
     function: str
     definition: str
@@ -53,6 +53,10 @@ class Entry:
     fast: Buffered | None = None
     #: Sections with unknown tags.
     unknown: tuple[tuple[bytes, bytes], ...] = field(default=())
+    #: The section `aged`.
+    max_age: float | None = None
+    #: The section `runs`.
+    run: bytes | None = None
 
 
 class DamagedError(ValueError):
@@ -76,6 +80,10 @@ def write(name: Name, entry: Entry, key: bytes | None = None) -> bytes:
     for tag, pickle in ((b"main", entry.main), (b"fast", entry.fast)):
         if pickle is not None:
             sections.append((tag, _with_buffers(pickle)))
+    if entry.max_age is not None:
+        sections.append((b"aged", struct.pack("<d", entry.max_age)))
+    if entry.run is not None:
+        sections.append((b"runs", entry.run))
     sections += entry.unknown
     footer = b"".join(tag + _number(len(content)) + content for tag, content in sections)
     file = entry.body + footer + _number(len(entry.body)) + _number(len(footer))
@@ -114,7 +122,11 @@ def read(name: Name, file: bytes, key: bytes | None = None) -> Entry:
     known = {tag: content for tag, content in sections if tag in TAGS}
     if len(known) != sum(tag in TAGS for tag, _ in sections):
         raise DamagedError("a section twice")
-    head, main, fast = map(known.get, TAGS)
+    head, main, fast, aged, run = map(known.get, TAGS)
+    if aged is not None and len(aged) != 8:
+        raise DamagedError("the maximum age")
+    if run is not None and len(run) != 16:
+        raise DamagedError("the id of the run")
     time_and_inputs = head and Head(*struct.unpack("<d", head[:8]), _buffered(head[8:], body))
     return Entry(
         file[:body],
@@ -122,6 +134,8 @@ def read(name: Name, file: bytes, key: bytes | None = None) -> Entry:
         main and _buffered(main, body),
         fast and _buffered(fast, body),
         tuple(section for section in sections if section[0] not in TAGS),
+        None if aged is None else struct.unpack("<d", aged)[0],
+        run,
     )
 
 

@@ -29,6 +29,14 @@ BODY = (
 )
 INPUTS = b"\x80\x05}\x8c\x05input}\x8c\x01xK\x01ss."
 
+# {'input': {'x': 1}, 'error': ValueError(2), 'links': [], 'time': 0.25}
+ERROR = (
+    b"\x80\x05}(\x8c\x05input}\x8c\x01xK\x01s\x8c\x05error"
+    b"\x8c\x08builtins\x8c\x0aValueError\x93K\x02\x85R\x8c\x05links]\x8c\x04timeG?\xd0"
+    + bytes(6)
+    + b"u."
+)
+
 #: A name, the key of the entry, its content, its signing key.
 ENTRIES: list[tuple[str, Name, Entry, bytes | None]] = [
     ("as most are", NAME, Entry(BODY, Head(0.25, Buffered(INPUTS))), None),
@@ -46,13 +54,26 @@ ENTRIES: list[tuple[str, Name, Entry, bytes | None]] = [
         ),
         None,
     ),
+    ("with a maximum age", NAME, Entry(BODY, Head(0.25, Buffered(INPUTS)), max_age=3600.0), None),
+    (
+        "with the id of a run",
+        NAME,
+        Entry(BODY, Head(0.25, Buffered(INPUTS)), run=bytes(range(16))),
+        None,
+    ),
+    (
+        "a remembered error",
+        Name("double", DEFINITION, f"{ARGUMENTS}.error"),
+        Entry(ERROR, Head(0.25, Buffered(INPUTS))),
+        None,
+    ),
     (
         "sections of a later funes",
         NAME,
         Entry(
             BODY,
             Head(0.25, Buffered(INPUTS)),
-            unknown=((b"mode", b"\x00" * 5), (b"runs", b""), (b"\xff\x00\xff\x00", b"?")),
+            unknown=((b"mode", b"\x00" * 5), (b"when", b""), (b"\xff\x00\xff\x00", b"?")),
         ),
         b"a key",
     ),
@@ -68,6 +89,8 @@ def document() -> str:
         vector["seconds"] = entry.head and entry.head.seconds
         vector["head"] = _described(entry.head and entry.head.inputs)
         vector["main"], vector["fast"] = _described(entry.main), _described(entry.fast)
+        vector["max_age"] = entry.max_age
+        vector["run"] = entry.run and entry.run.hex()
         vector["unknown"] = len(entry.unknown)
         vector["file"] = write(names, entry, key).hex()
         vectors.append(vector)

@@ -13,8 +13,19 @@ pub struct Digest(pub [u8; 32]);
 impl Digest {
     /// Returns the first [`HEX_LENGTH`] hexadecimal characters, in lower case.
     pub fn to_hex(self) -> String {
-        blake3::Hash::from_bytes(self.0).to_hex()[..HEX_LENGTH].to_owned()
+        hex(&self.0[..HEX_LENGTH / 2])
     }
+}
+
+/// Returns the hexadecimal digits of bytes, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    // Without a table, the processor converts many bytes at once.
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    let mut text = vec![0; 2 * bytes.len()];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    String::from_utf8(text).unwrap_or_default()
 }
 
 impl fmt::Debug for Digest {

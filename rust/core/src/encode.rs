@@ -12,8 +12,9 @@
 
 use crate::digest::Digest;
 use crate::domain::Domain;
-use crate::graph::{Graph, Hole, Layout, Node, NodeId, Settled, fill};
+use crate::graph::{Graph, Hole, Layout, NodeId, Settled, fill};
 use crate::parallel;
+use crate::snapshot::Snapshot;
 use crate::tags;
 
 use rustc_hash::FxHashMap;
@@ -343,23 +344,6 @@ impl Encoder {
         debug_assert_eq!(last.offset, buffer.len());
         self.buffer.truncate(first.offset);
         self.buffer.extend_from_slice(&sorted);
-    }
-}
-
-/// The encoding of a value at one time. It can be written after the value has changed, also by
-/// another encoder.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    content: Vec<u8>,
-    holes: Vec<Hole>,
-    composites: Vec<(NodeId, Node)>,
-    definitions: Vec<NodeId>,
-}
-
-impl Snapshot {
-    /// Returns the nodes of the definitions that the value refers to, in the encoder that wrote it.
-    pub fn definitions(&self) -> &[NodeId] {
-        &self.definitions
     }
 }
 

@@ -61,6 +61,17 @@ impl FileStamp {
         [self.modified, self.changed]
     }
 
+    /// Returns all parts as bytes, for a hash.
+    pub(crate) fn to_bytes(self) -> [u8; 40] {
+        let [device, inode] = self.identity;
+        let parts = [device, inode, self.size, self.modified.cast_unsigned(), self.changed.cast_unsigned()];
+        let mut bytes = [0; 40];
+        for (place, part) in bytes.chunks_exact_mut(8).zip(parts) {
+            place.copy_from_slice(&part.to_le_bytes());
+        }
+        bytes
+    }
+
     /// Returns whether both stamps are of the same file; true on systems without file identities.
     pub fn is_same_file(&self, other: &Self) -> bool {
         self.identity == other.identity
@@ -71,6 +82,12 @@ impl FileStamp {
     pub fn is_settled(&self, now: SystemTime, resolution: Duration) -> bool {
         let changed = UNIX_EPOCH + Duration::from_nanos(self.changed.try_into().unwrap_or_default());
         now.duration_since(changed).is_ok_and(|age| age > resolution)
+    }
+
+    /// Makes the stamp of a simulated file.
+    #[cfg(test)]
+    pub(crate) fn simulated(identity: u64, time: i64) -> Self {
+        Self { identity: [0, identity], size: 0, modified: time, changed: time }
     }
 
     /// Returns a copy with another time of the last change.

@@ -1,6 +1,7 @@
 //! Key locks between processes, which may be on different hosts.
 //!
-//! Each key locks one byte of the file `.lock` beside the entries of a definition.
+//! Each key locks one byte of the file `.lock` beside the entries of a definition. A process that
+//! holds more than 32 keys writes the earliest into a table in that file.
 //!
 //! The system frees a lock when the process that holds it dies, so there is nothing to clean up. On
 //! Unix these are the POSIX locks of `fcntl`, which belong to the process: a forked child does not
@@ -55,6 +56,10 @@ struct Opened {
     file: File,
     /// The folder whose path was used to open the file.
     folder: PathBuf,
+    /// Only attached threads of Python take this mutex, and never during a wait, so that a forked
+    /// child does not inherit it locked.
+    #[cfg(unix)]
+    held: std::sync::Mutex<table::Held>,
 }
 
 /// Returns the offset of the byte of a key: the first 63 bits of the argument digest, which is
@@ -75,7 +80,12 @@ impl LockFile {
         let other = there.and_then(|there| open_files.into_iter().find(|other| other.shares(&there)));
         let opened = match other.and_then(|other| other.opened.clone()) {
             Some(opened) => opened,
-            None => Arc::new(Opened { file: open_or_create(&path, folder)?, folder: folder.to_owned() }),
+            None => Arc::new(Opened {
+                file: open_or_create(&path, folder)?,
+                folder: folder.to_owned(),
+                #[cfg(unix)]
+                held: std::sync::Mutex::default(),
+            }),
         };
         let metadata = opened.file.metadata()?;
         if !metadata.is_file() {
@@ -96,8 +106,12 @@ impl LockFile {
     /// Returns whether another process would open this file too: it was not deleted, moved or
     /// replaced.
     pub fn is_in_place(&self) -> bool {
-        let Some(here) = self.ours() else { return false };
-        if self.is_local && has_name(&here) && !self.look.is_due() {
+        self.ours().is_some_and(|here| self.is_in_place_as(&here))
+    }
+
+    /// Returns the same for the open file as its metadata describe it.
+    fn is_in_place_as(&self, here: &Metadata) -> bool {
+        if self.is_local && has_name(here) && !self.look.is_due() {
             return true;
         }
         self.path.symlink_metadata().is_ok_and(|there| self.is_same(&there))
@@ -158,99 +172,9 @@ impl Drop for LockFile {
 }
 
 #[cfg(unix)]
-mod unix {
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-
-    use nix::errno::Errno;
-    use nix::fcntl::{FcntlArg, fcntl};
-    use nix::libc;
-
-    use super::{File, LockFile, Metadata, Path, folders, io};
-
-    impl LockFile {
-        /// Locks a byte. Returns false if another process has locked it.
-        pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
-            match fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_WRLCK, offset)?)) {
-                Ok(_) => Ok(true),
-                Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-                Err(error) => Err(error.into()),
-            }
-        }
-
-        /// Returns whether this is the file with the given metadata. Then no other descriptor may
-        /// be opened for the file.
-        pub(super) fn shares(&self, there: &Metadata) -> bool {
-            self.is_same(there) && self.ours().is_some()
-        }
-
-        /// Unlocks a byte, if this process has locked it.
-        pub fn unlock(&self, offset: u64) -> io::Result<()> {
-            fcntl(self.file(), FcntlArg::F_SETLK(&range(libc::F_UNLCK, offset)?))?;
-            Ok(())
-        }
-
-        /// Returns the process that has locked a byte; none if the byte is free or locked by
-        /// another host.
-        pub fn holder(&self, offset: u64) -> Option<u32> {
-            // Waiting processes hold a read lock for a moment. A test with a read lock ignores
-            // them.
-            let mut range = range(libc::F_RDLCK, offset).ok()?;
-            fcntl(self.file(), FcntlArg::F_GETLK(&mut range)).ok()?;
-            // The id is 0 or below for a process that is not visible here.
-            let is_held = range.l_type != libc::F_UNLCK as _;
-            u32::try_from(range.l_pid).ok().filter(|&pid| is_held && pid > 0)
-        }
-    }
-
-    impl AsRawFd for LockFile {
-        fn as_raw_fd(&self) -> i32 {
-            self.file().as_raw_fd()
-        }
-    }
-
-    impl AsFd for LockFile {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.file().as_fd()
-        }
-    }
-
-    /// Returns the lock range of one byte. If file offsets have only 31 bits, most keys cannot be
-    /// locked.
-    fn range(kind: impl Into<i32>, offset: u64) -> io::Result<libc::flock> {
-        Ok(libc::flock {
-            l_type: kind.into() as _,
-            l_whence: libc::SEEK_SET as _,
-            l_start: offset.try_into().map_err(|_| Errno::EOVERFLOW)?,
-            l_len: 1,
-            l_pid: 0,
-            #[cfg(target_os = "freebsd")]
-            l_sysid: 0,
-        })
-    }
-
-    /// Opens the file for writing, which exclusive locks require. Does not follow links and does
-    /// not block.
-    pub(super) fn open(path: &Path) -> io::Result<File> {
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
-    }
-
-    /// Lets every user that may write to the folder lock bytes: the folder's owner under any umask,
-    /// and its group if the folder is shared. Errors are ignored: users that cannot lock compute
-    /// without a lock.
-    pub(super) fn share(file: &File, metadata: &Metadata, folder: &Path) {
-        let is_shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o020 != 0);
-        let wanted = if is_shared { 0o660 } else { 0o600 };
-        let _ = folders::grant(metadata, wanted, |permissions| file.set_permissions(permissions));
-    }
-
-    /// Returns false if the file was deleted or replaced.
-    pub(super) fn has_name(here: &Metadata) -> bool {
-        here.nlink() > 0
-    }
-}
-
+mod table;
+#[cfg(unix)]
+mod unix;
 #[cfg(unix)]
 use unix::{has_name, open, share};
 
@@ -266,8 +190,24 @@ mod other {
     pub(super) type Held = Mutex<HashMap<u64, FileGuard<Arc<File>>>>;
 
     impl LockFile {
-        /// Locks a byte. Returns false if the byte is locked already.
-        pub fn try_lock(&self, offset: u64) -> io::Result<bool> {
+        /// Claims a key. Returns false if another process holds it, none if another process would
+        /// look for it in another file: this one was deleted, moved or replaced.
+        pub fn claim(&self, offset: u64) -> io::Result<Option<bool>> {
+            let locked = self.try_lock(offset);
+            if self.is_in_place() {
+                return locked.map(Some);
+            }
+            self.release(offset)?;
+            Ok(None)
+        }
+
+        /// Returns false: the holder of a key has locked its byte.
+        #[expect(clippy::unused_self, reason = "other systems use it")]
+        pub fn is_listed(&self, _: u64) -> bool {
+            false
+        }
+
+        fn try_lock(&self, offset: u64) -> io::Result<bool> {
             let place = usize::try_from(offset).map_err(io::Error::other)?;
             let file = Arc::new(self.file().try_clone()?);
             match file_guard::try_lock(file, Lock::Exclusive, place, 1) {
@@ -287,8 +227,8 @@ mod other {
             false
         }
 
-        /// Unlocks a byte, if this process has locked it.
-        pub fn unlock(&self, offset: u64) -> io::Result<()> {
+        /// Ends a claim of this process.
+        pub fn release(&self, offset: u64) -> io::Result<()> {
             drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&offset));
             Ok(())
         }
@@ -330,9 +270,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = LockFile::open(folder.path(), []).unwrap();
         for offset in [0, u64::MAX >> 1] {
-            assert!(file.try_lock(offset).unwrap());
-            file.unlock(offset).unwrap();
-            file.unlock(offset).unwrap();
+            assert_eq!(file.claim(offset).unwrap(), Some(true));
+            file.release(offset).unwrap();
+            file.release(offset).unwrap();
         }
     }
 

@@ -237,6 +237,36 @@ fn operation(pickle: &[u8]) -> Option<usize> {
     length.checked_add(1)
 }
 
+/// Returns whether bytes contain the bytes of `part`, which are at least two.
+///
+/// In Python, `part in bytes` takes as long as loading a small entry: the interpreter looks for a
+/// number first, and drops the error.
+pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    const BLOCK: usize = 64;
+    let [first, second, ..] = part else { return part.is_empty() || bytes.contains(&part[0]) };
+    let is_at = |at: usize| bytes[at] == *first && bytes.get(at + 1) == Some(second) && bytes[at..].starts_with(part);
+    let places = bytes.len().saturating_sub(1);
+    let mut start = 0;
+    while start < places {
+        // The last block overlaps the one before, so that each has the length for which the loop is compiled.
+        let block = start.min(places.saturating_sub(BLOCK));
+        start = block + BLOCK;
+        // Comparing two bytes at every place of a block takes a few instructions of the processor.
+        let begins = match (bytes[block..].first_chunk::<BLOCK>(), bytes[block + 1..].first_chunk::<BLOCK>()) {
+            (Some(ones), Some(twos)) => {
+                let pairs = ones.iter().zip(twos);
+                pairs.fold(0, |begins, (one, two)| begins | (u8::from(one == first) & u8::from(two == second))) != 0
+            }
+            _ => true,
+        };
+        // The call that compares memory is only worth it where both bytes are there.
+        if begins && (block..start.min(places)).any(is_at) {
+            return true;
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,5 +335,19 @@ mod tests {
         }
         assert_eq!(joined(b"N.", &[b"abc"]), None);
         assert_eq!(joined(b"\x97\x97.", &[b"abc"]), None);
+    }
+
+    #[test]
+    fn a_part_is_found_at_every_place() {
+        for length in [4, 63, 64, 65, 66, 67, 68, 200] {
+            for at in 0..length - 3 {
+                let mut bytes = vec![b'd'; length];
+                assert!(!contains(&bytes, b"dill"));
+                bytes[at..at + 4].copy_from_slice(b"dill");
+                assert!(contains(&bytes, b"dill"));
+                assert!(!contains(&bytes[..at + 3], b"dill"));
+            }
+        }
+        assert!(!contains(b"", b"dill"));
     }
 }

@@ -164,3 +164,27 @@ fn a_chain_of_a_hundred_thousand_nodes_settles() {
     let nodes: Vec<(i64, &[usize])> = next.iter().map(|next| (1, &next[..])).collect();
     graph(&nodes);
 }
+
+#[test]
+fn digest_of_a_snapshot_is_that_of_the_value_with_the_digests_of_its_definitions() {
+    let digest = Domain::Node.hash(b"a definition");
+    for (length, is_cycle) in [(1, false), (INLINE_LIMIT, false), (1, true), (INLINE_LIMIT, true)] {
+        let write = |encoder: &mut Encoder, definition: Sealed| {
+            let own = encoder.reserve();
+            let list = encoder.begin(tags::LIST, 3);
+            encoder.blob(tags::STR, &vec![b'a'; length]);
+            encoder.put(if is_cycle { Sealed::Node(own) } else { definition });
+            encoder.put(definition);
+            encoder.end(list, is_cycle.then_some(own));
+        };
+        let mut open = Encoder::new();
+        let (start, node) = (open.mark(), open.reserve());
+        write(&mut open, Sealed::Node(node));
+        let mut settled = Encoder::new();
+        write(&mut settled, Sealed::Digest(digest));
+        let snapshot = open.snapshot_since(&start);
+        assert_eq!(snapshot.definitions(), [node]);
+        assert_eq!(snapshot.digest(&[digest]), Some(settled.finish(Domain::Value)));
+        assert_ne!(snapshot.digest(&[digest]), snapshot.digest(&[Domain::Node.hash(b"another one")]));
+    }
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Head, Key, Pickle, ReadOutcome, SigningKey, Span, Store};
+use funes_core::store::{Content, Head, Key, Origin, Pickle, ReadOutcome, SigningKey, Span, Store};
 use serde_json::Value as Json;
 
 fn vectors() -> Vec<Json> {
@@ -62,17 +62,22 @@ fn files_are_read_and_written_as_the_reference_does() {
         let ReadOutcome::Found(entry) = store.read(&key).unwrap() else { panic!("{name}") };
         assert_eq!(entry.body(), body, "{name}");
         assert_eq!((entry.footer().head(), entry.footer().fast()), (head, fast), "{name}");
+        let max_age = vector["max_age"].as_f64();
+        assert_eq!(entry.footer().max_age(), max_age, "{name}");
+        let run = vector["run"].is_string().then(|| bytes(&vector, "run").try_into().expect("16 bytes"));
+        assert_eq!(entry.footer().run(), run, "{name}");
 
         let other = plain.clone().with_signing_key(SigningKey::new(b"another key"));
         assert!(matches!(other.read(&key), Err(Error::Foreign { .. })), "{name}");
         assert!(matches!(plain.read(&key), Ok(ReadOutcome::Found(_))), "{name}");
 
         fs::remove_file(&path).unwrap();
-        let content = Content { body: &[&body], head, fast, reads: None };
+        let origin = Origin { max_age, run, ..Origin::default() };
+        let content = Content { body: &[&body], head, fast, origin };
         if vector["unknown"] == 0 {
             assert!(store.write(&key, &content, false).unwrap(), "{name}");
         } else {
-            assert!(store.write_again(&key, entry.body(), entry.footer(), false).unwrap(), "{name}");
+            assert!(store.write_again(&key, entry.body(), entry.footer(), false).unwrap().is_written, "{name}");
         }
         assert_eq!(fs::read(&path).unwrap(), file, "{name}");
     }

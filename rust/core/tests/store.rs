@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use funes_core::error::Error;
-use funes_core::store::{Content, Damage, Definition, Head, Key, Pickle, ReadOutcome, Span, Store};
+use funes_core::store::{Content, Damage, Definition, Head, Key, Origin, Pickle, ReadOutcome, Span, Store};
 use tempfile::TempDir;
 
 const DEFINITION: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -120,7 +120,7 @@ fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
         let buffers = &[Span { offset: 1, length: 3 }];
         let fast = Pickle { bytes: b"fast.", buffers };
         let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
-        let content = Content { body: &[BODY], head: Some(head), fast: Some(fast), reads: None };
+        let content = Content { body: &[BODY], head: Some(head), fast: Some(fast), ..Content::new(&[]) };
         assert!(place.store.write(&key(), &content, durable).unwrap());
 
         let ReadOutcome::Found(entry) = Store::new(place.store.root()).unwrap().read(&key()).unwrap() else {
@@ -134,7 +134,7 @@ fn a_written_entry_is_read_by_any_store_of_the_same_folder() {
         // Stored again, the file differs only in the checksum, which is before version and magic
         // bytes.
         let other = Key::new("double", ARGUMENTS, ARGUMENTS).unwrap();
-        assert!(place.store.write_again(&other, entry.body(), entry.footer(), durable).unwrap());
+        assert!(place.store.write_again(&other, entry.body(), entry.footer(), durable).unwrap().is_written);
         let ReadOutcome::Found(again) = place.store.read(&other).unwrap() else { panic!("it was written") };
         assert_eq!((again.footer().head(), again.footer().fast()), (content.head, content.fast));
         assert_eq!(again.body(), BODY);
@@ -539,7 +539,7 @@ fn an_entry_whose_files_changed_becomes_an_earlier_one() {
     };
     let write = |body: &[u8], reads: &Reads| {
         let body = [body];
-        let content = Content { reads: Some(reads), ..Content::new(&body) };
+        let content = Content { origin: Origin { reads: Some(reads), ..Origin::default() }, ..Content::new(&body) };
         assert!(store.write(&key(), &content, false).unwrap());
     };
     let first = of("a", &[]);

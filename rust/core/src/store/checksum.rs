@@ -32,6 +32,7 @@ impl fmt::Debug for SigningKey {
 
 /// Hashes a file from its start up to its MAC, for its checksum and its MAC. The hashers are boxed
 /// since each has 2 KB and this value is moved often.
+#[derive(Clone)]
 pub(super) struct Checksum {
     checksum: Box<blake3::Hasher>,
     mac: Option<Box<blake3::Hasher>>,
@@ -72,6 +73,12 @@ impl Checksum {
         let mac = self.mac.take().map_or([0; HASH], |mac| *mac.finalize().as_bytes());
         self.checksum.update(&mac);
         [mac, *self.checksum.finalize().as_bytes()]
+    }
+
+    /// Returns the checksum of an entry whose MAC is known.
+    pub(super) fn finish_with(mut self, mac: &[u8; HASH]) -> [u8; HASH] {
+        self.checksum.update(mac);
+        *self.checksum.finalize().as_bytes()
     }
 
     /// Compares the hashes with those in the trailer of the file.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::entry::{self, Content, Damage, Fault, Span};
-use super::files::Files;
+use super::files::{DRAFT, Files};
 use super::footer::Pickle;
 use super::layout::Key;
 use super::publish::Present;
@@ -26,16 +26,19 @@ const SECTOR: usize = 64;
 /// A file: its content as programs see it, and the length of the part that is certainly on the
 /// disk.
 #[derive(Default)]
-struct Inode {
-    bytes: Vec<u8>,
-    synced: usize,
+pub(super) struct Inode {
+    pub(super) bytes: Vec<u8>,
+    pub(super) synced: usize,
+    pub(super) is_locked: bool,
+    /// The length that a remote machine has seen when it opened the file.
+    pub(super) seen: usize,
 }
 
-type Node = Rc<RefCell<Inode>>;
+pub(super) type Node = Rc<RefCell<Inode>>;
 
 /// An object that has a name.
 #[derive(Clone)]
-enum Named {
+pub(super) enum Named {
     File(Node),
     Folder,
 }
@@ -45,64 +48,111 @@ enum Named {
 enum Change {
     Add(PathBuf, Named),
     Remove(PathBuf),
+    /// A rename within a folder, which is atomic.
+    Move(PathBuf, PathBuf, Named),
 }
 
 impl Change {
     fn path(&self) -> &Path {
         match self {
-            Self::Add(path, _) | Self::Remove(path) => path,
+            Self::Add(path, _) | Self::Remove(path) | Self::Move(_, path, _) => path,
         }
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+pub(super) enum Way {
     Unnamed,
     RenameNew,
     Replace,
 }
 
-struct Machine {
+/// A machine. Its clones share the disk.
+#[derive(Clone)]
+pub(super) struct Machine {
     way: Way,
     /// The names as programs see them.
-    names: RefCell<BTreeMap<PathBuf, Named>>,
+    pub(super) names: Rc<RefCell<BTreeMap<PathBuf, Named>>>,
     /// The names that are certainly on the disk.
-    lasting: RefCell<BTreeMap<PathBuf, Named>>,
-    pending: RefCell<Vec<Change>>,
-    operations: Cell<usize>,
+    lasting: Rc<RefCell<BTreeMap<PathBuf, Named>>>,
+    pending: Rc<RefCell<Vec<Change>>>,
+    pub(super) operations: Rc<Cell<usize>>,
+    /// The number of changes of names.
+    pub(super) changes: Rc<Cell<i64>>,
     /// The number of operations after which the power is lost: all later ones fail.
     until: usize,
     /// True if only the next operation fails, without a loss of power.
-    goes_on: bool,
+    pub(super) goes_on: bool,
+    /// True if the disk is one of another machine, whose folders this machine looks at again only
+    /// when it lists them, and whose files only when it opens them.
+    pub(super) is_remote: bool,
+    /// What another process does before the operation with a number.
+    pub(super) meanwhile: Rc<RefCell<Option<(usize, Meanwhile)>>>,
 }
 
+type Meanwhile = Box<dyn FnOnce(&Machine)>;
+
 impl Machine {
-    fn new(way: Way, until: usize) -> Self {
-        let names = BTreeMap::from([("/".into(), Named::Folder), ("/home".into(), Named::Folder)]);
+    pub(super) fn new(way: Way, until: usize) -> Self {
+        Self::with(way, until, Self::empty())
+    }
+
+    /// Makes a machine on which one operation fails.
+    pub(super) fn refusing(way: Way, until: usize) -> Self {
+        Self { goes_on: true, ..Self::new(way, until) }
+    }
+
+    fn empty() -> BTreeMap<PathBuf, Named> {
+        BTreeMap::from([("/".into(), Named::Folder), ("/home".into(), Named::Folder)])
+    }
+
+    fn with(way: Way, until: usize, names: BTreeMap<PathBuf, Named>) -> Self {
         Self {
             way,
-            lasting: RefCell::new(names.clone()),
-            names: RefCell::new(names),
-            pending: RefCell::default(),
-            operations: Cell::new(0),
+            lasting: Rc::new(RefCell::new(names.clone())),
+            names: Rc::new(RefCell::new(names)),
+            pending: Rc::default(),
+            operations: Rc::default(),
+            changes: Rc::default(),
             until,
             goes_on: false,
+            is_remote: false,
+            meanwhile: Rc::default(),
         }
     }
 
+    /// Starts a machine with files on its disk.
+    pub(super) fn started(files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
+        let mut names = Self::empty();
+        for (path, bytes) in files {
+            names.extend(path.ancestors().skip(1).map(|folder| (folder.to_owned(), Named::Folder)));
+            let synced = bytes.len();
+            names.insert(
+                path,
+                Named::File(Rc::new(RefCell::new(Inode { bytes, synced, is_locked: false, seen: synced }))),
+            );
+        }
+        Self::with(Way::Unnamed, usize::MAX, names)
+    }
+
     /// Counts one operation, and fails if the power is off.
-    fn step(&self) -> io::Result<()> {
+    pub(super) fn step(&self) -> io::Result<()> {
+        let is_due = |(at, _): &mut (usize, Meanwhile)| *at == self.operations.get();
+        let meanwhile = self.meanwhile.borrow_mut().take_if(is_due);
+        if let Some((_, meanwhile)) = meanwhile {
+            meanwhile(&Machine { until: usize::MAX, ..self.clone() });
+        }
         self.operations.set(self.operations.get() + 1);
         let fails = if self.goes_on { self.operations.get() == self.until + 1 } else { !self.is_on() };
         if fails { Err(io::Error::other("refused, or power lost")) } else { Ok(()) }
     }
 
-    fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         self.goes_on || self.operations.get() <= self.until
     }
 
     /// Returns the files as programs see them.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let names = self.names.borrow();
         let files = names.iter().filter_map(|(path, named)| match named {
             Named::File(node) => Some((path.clone(), node.borrow().bytes.clone())),
@@ -112,6 +162,7 @@ impl Machine {
     }
 
     fn change(&self, change: Change) {
+        self.changes.set(self.changes.get() + 1);
         apply(&mut self.names.borrow_mut(), &change);
         self.pending.borrow_mut().push(change);
     }
@@ -124,7 +175,7 @@ impl Machine {
     }
 
     /// Returns one of the possible states of the disk after the crash.
-    fn after_crash(&self, chance: &mut Chance) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(super) fn after_crash(&self, chance: &mut Chance) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut names = self.lasting.borrow().clone();
         let mut pending = self.pending.borrow().clone();
         pending.retain(|_| chance.next(2) == 0);
@@ -174,11 +225,15 @@ fn apply(tree: &mut BTreeMap<PathBuf, Named>, change: &Change) {
     match change {
         Change::Add(path, named) => tree.insert(path.clone(), named.clone()),
         Change::Remove(path) => tree.remove(path),
+        Change::Move(from, to, named) => {
+            tree.remove(from);
+            tree.insert(to.clone(), named.clone())
+        }
     };
 }
 
 /// Pseudorandom numbers, the same in every run.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     fn next(&mut self, below: usize) -> usize {
@@ -243,7 +298,7 @@ impl Files for Machine {
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if self.way != Way::RenameNew {
+        if self.way != Way::RenameNew && self.way != Way::Unnamed {
             self.step()?;
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -256,6 +311,12 @@ impl Files for Machine {
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
         let named = self.names.borrow().get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        let is_draft = from.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DRAFT));
+        if from.parent() == to.parent() && !is_draft {
+            self.change(Change::Move(from.to_owned(), to.to_owned(), named));
+            return Ok(());
+        }
+        // As on a file system that does not even promise this.
         self.change(Change::Add(to.to_owned(), named));
         self.change(Change::Remove(from.to_owned()));
         Ok(())
@@ -472,7 +533,7 @@ fn without_a_crash_only_the_entries_are_on_disk() {
 #[test]
 fn a_failed_operation_leaves_no_entry_or_a_durable_one() {
     let refusing = |way, until| {
-        let machine = Machine { goes_on: true, ..Machine::new(way, until) };
+        let machine = Machine::refusing(way, until);
         // Create the folder above the cache folder: failing to sync it would not be reported.
         for names in [&machine.names, &machine.lasting] {
             names.borrow_mut().insert("/home/reader".into(), Named::Folder);

@@ -7,11 +7,10 @@
 use memmap2::MmapMut;
 
 use super::checksum::{Checksum, HASH, SigningKey};
-use super::footer::{Footer, Head, Pickle, footer};
+use super::footer::{Footer, Head, Origin, Pickle, footer};
 use super::layout::Key;
 use super::trailer::{LENGTHS, MAGIC, Trailer};
 use crate::pickle::STOP;
-use crate::reads::Reads;
 
 /// The version of the file format. A reader refuses any other version with an error.
 pub const ENTRY_VERSION: u32 = 2;
@@ -41,14 +40,14 @@ pub struct Content<'a> {
     pub head: Option<Head<'a>>,
     /// The fast pickle of the same value, with its buffers out of band, which only funes reads.
     pub fast: Option<Pickle<'a>>,
-    /// The files that the computation read; none if it read no file.
-    pub reads: Option<&'a Reads>,
+    /// What else is known of the computation.
+    pub origin: Origin<'a>,
 }
 
 impl<'a> Content<'a> {
     /// Makes the content of a file with one pickle.
     pub fn new(body: &'a [&'a [u8]]) -> Self {
-        Self { body, head: None, fast: None, reads: None }
+        Self { body, head: None, fast: None, origin: Origin::default() }
     }
 
     /// Returns the reason why this content could not be read back, if there is one.
@@ -64,7 +63,7 @@ impl<'a> Content<'a> {
 
     /// Returns the bytes of the footer.
     pub(super) fn footer(&self) -> Vec<u8> {
-        footer(self.head, self.fast, self.reads)
+        footer(self.head, self.fast, self.origin)
     }
 }
 
@@ -92,6 +91,12 @@ pub(super) fn end(checksum: Checksum) -> (Vec<u8>, ContentId) {
     let [mac, checksum] = checksum.finish();
     let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
     ([&mac[..], &checksum, &version, &MAGIC].concat(), content_id(&checksum))
+}
+
+/// Returns the end of a file whose MAC is known.
+pub(super) fn end_with(checksum: Checksum, mac: [u8; HASH]) -> Vec<u8> {
+    let version = [ENTRY_VERSION.to_le_bytes(), (!ENTRY_VERSION).to_le_bytes()].concat();
+    [&mac[..], &checksum.finish_with(&mac), &version, &MAGIC].concat()
 }
 
 /// An entry that was read and verified.
@@ -157,19 +162,19 @@ pub enum Damage {
     #[error("it is too short to be an entry")]
     TooShort,
     /// The end is not that of an entry: the file was cut off, extended or overwritten.
-    #[error("it does not end as an entry does")]
+    #[error("it has no footer of an entry")]
     Ending,
     /// The lengths in the trailer do not add up to the length of the file.
-    #[error("its length is not the one that was written")]
+    #[error("its length differs from the one that was written")]
     Length,
     /// The bytes have changed, or the file was stored under another name.
-    #[error("its checksum is not that of its content, function, definition and arguments")]
+    #[error("its checksum does not match its content, function, definition and arguments")]
     Checksum,
     /// The sections do not fill the footer, or a section is there twice.
     #[error("its sections are not those of an entry")]
     Sections,
     /// A buffer is outside of the body.
-    #[error("its table of buffers points outside of its body")]
+    #[error("its table of buffers points outside its body")]
     Buffers,
 }
 
@@ -252,7 +257,12 @@ mod tests {
         let buffers = &[Span { offset: 0, length: 2 }, Span { offset: 5, length: 0 }];
         let inputs = Pickle { bytes: b"inputs.", buffers: &buffers[1..] };
         let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"named.", buffers: &[] }) };
-        Content { body: &[BODY], head: Some(head), fast: Some(Pickle { bytes: b"fast.", buffers }), reads: None }
+        Content {
+            body: &[BODY],
+            head: Some(head),
+            fast: Some(Pickle { bytes: b"fast.", buffers }),
+            ..Content::new(&[BODY])
+        }
     }
 
     /// Recomputes the checksum, as an attacker without a signing key would.
@@ -281,7 +291,7 @@ mod tests {
         let inputs = Pickle { bytes: b"i.", buffers };
         let head = Head { seconds: 0.25, inputs, main: Some(Pickle { bytes: b"m.", buffers: &[] }) };
         let fast = Some(Pickle { bytes: b"f.", buffers });
-        let file = sealed(&Content { body: &[BODY], head: Some(head), fast, reads: None });
+        let file = sealed(&Content { body: &[BODY], head: Some(head), fast, ..Content::new(&[]) });
         let number = |number: u8| [number, 0, 0, 0, 0, 0, 0, 0];
         let table = [number(1), number(1), number(3)].concat();
         let footer = [

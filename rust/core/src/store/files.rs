@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::filesystem;
 #[cfg(unix)]
 use super::open;
 use super::open::is_absence;
@@ -58,6 +59,9 @@ pub(super) trait Files {
 
     /// Syncs the names in a folder to disk.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Lets other hosts notice a new name in a folder.
+    fn mark_changed(&self, _: &Path) {}
 }
 
 /// The real file system.
@@ -200,6 +204,10 @@ impl Files for Real {
             Err(io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => Ok(()),
             _ => synced,
         }
+    }
+
+    fn mark_changed(&self, folder: &Path) {
+        filesystem::mark_changed(folder);
     }
 
     /// Does nothing: Windows cannot sync folders, and NTFS writes names to its journal.

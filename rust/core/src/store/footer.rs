@@ -1,5 +1,6 @@
 //! The footer of an entry, which consists of tagged sections. `docs/format.md` lists the tags.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::entry::{Damage, Span};
@@ -17,6 +18,26 @@ const FAST: &[u8; 4] = b"fast";
 
 /// The tag of the files that the computation read.
 const READ: &[u8; 4] = b"read";
+
+/// The tag of the age from which the entry is expired.
+const AGED: &[u8; 4] = b"aged";
+
+/// The tag of the id of the run record.
+const RUNS: &[u8; 4] = b"runs";
+
+/// The id of the record of the process that computed an entry.
+pub type RunId = [u8; 16];
+
+/// The sections of a footer that say how an entry came about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// The files that the computation read; none if it read no file.
+    pub reads: Option<&'a Reads>,
+    /// The age in seconds from which the entry is expired; none for no age.
+    pub max_age: Option<f64>,
+    /// The id of the run record; none if there is none.
+    pub run: Option<RunId>,
+}
 
 /// The length in bytes of a tag and a length field.
 const OPENING: usize = 4 + 8;
@@ -70,10 +91,10 @@ impl Pickle<'_> {
 }
 
 /// Returns the bytes of a footer with the given sections.
-pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>, reads: Option<&Reads>) -> Vec<u8> {
+pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>, Origin { reads, max_age, run }: Origin) -> Vec<u8> {
     let pickles = [head.map(|head| head.inputs), head.and_then(|head| head.main), fast];
-    let length = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
-    let mut footer = Vec::with_capacity(length);
+    let length: usize = pickles.iter().flatten().map(|pickle| OPENING + 8 + pickle.length()).sum();
+    let mut footer = Vec::with_capacity(length + run.map_or(0, |run| OPENING + run.len()));
     if let Some(head) = head {
         footer.extend_from_slice(HEAD);
         put(&mut footer, 8 + head.inputs.length());
@@ -93,6 +114,16 @@ pub(super) fn footer(head: Option<Head>, fast: Option<Pickle>, reads: Option<&Re
         put(&mut footer, content.len());
         footer.extend(content);
     }
+    if let Some(max_age) = max_age {
+        footer.extend_from_slice(AGED);
+        put(&mut footer, 8);
+        footer.extend(max_age.to_le_bytes());
+    }
+    if let Some(run) = run {
+        footer.extend_from_slice(RUNS);
+        put(&mut footer, run.len());
+        footer.extend(run);
+    }
     footer
 }
 
@@ -105,10 +136,14 @@ fn put(footer: &mut Vec<u8>, length: usize) {
 pub struct Footer {
     bytes: Vec<u8>,
     head: Option<(f64, Part)>,
-    main: Option<Part>,
-    fast: Option<Part>,
     /// Boxed, since most entries have none.
+    main: Option<Box<Part>>,
+    fast: Option<Part>,
+    /// Boxed likewise.
     reads: Option<Box<Reads>>,
+    max_age: Option<f64>,
+    /// The position of the id of the run. No content of a section is at position 0.
+    run: Option<NonZeroUsize>,
 }
 
 /// The position of a pickle in the footer, and the positions of its buffers in the file.
@@ -135,11 +170,21 @@ impl Footer {
                     let part = Part::of(&bytes, start + 8..at, body)?;
                     footer.head.replace((f64::from_le_bytes(*seconds), part)).is_none()
                 }
-                MAIN => footer.main.replace(Part::of(&bytes, start..at, body)?).is_none(),
+                MAIN => footer.main.replace(Box::new(Part::of(&bytes, start..at, body)?)).is_none(),
                 FAST => footer.fast.replace(Part::of(&bytes, start..at, body)?).is_none(),
                 READ => {
                     let reads = Reads::from_bytes(&bytes[start..at]).ok_or(Damage::Sections)?;
                     footer.reads.replace(Box::new(reads)).is_none()
+                }
+                AGED => {
+                    let content = bytes[start..at].try_into().map_err(|_| Damage::Sections)?;
+                    footer.max_age.replace(f64::from_le_bytes(content)).is_none()
+                }
+                RUNS => {
+                    if at - start != size_of::<RunId>() {
+                        return Err(Damage::Sections);
+                    }
+                    NonZeroUsize::new(start).and_then(|start| footer.run.replace(start)).is_none()
                 }
                 // A section of a later version of funes.
                 _ => true,
@@ -172,6 +217,21 @@ impl Footer {
     /// Returns the files that the computation read; none if it read no file.
     pub fn reads(&self) -> Option<&Reads> {
         self.reads.as_deref()
+    }
+
+    /// Returns the age in seconds from which the entry is expired for the function that stored it; none for no age.
+    pub fn max_age(&self) -> Option<f64> {
+        self.max_age
+    }
+
+    /// Returns the id of the record of the process that computed the entry; none if there is none.
+    pub fn run(&self) -> Option<RunId> {
+        self.run.and_then(|start| self.bytes[start.get()..].first_chunk().copied())
+    }
+
+    /// Returns what is known of the computation besides inputs and result.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin { reads: self.reads(), max_age: self.max_age, run: self.run() }
     }
 
     fn pickle<'a>(&'a self, part: &'a Part) -> Pickle<'a> {
@@ -220,15 +280,45 @@ mod tests {
     #[test]
     fn sections_are_read_as_they_were_written() {
         for (head, fast) in [(None, None), (SOME_HEAD, None), (None, SOME_FAST), (SOME_HEAD, SOME_FAST)] {
-            let found = read(&footer(head, fast, None)).unwrap();
+            let found = read(&footer(head, fast, Origin::default())).unwrap();
             assert_eq!((found.head(), found.fast()), (head, fast));
         }
     }
 
     #[test]
+    fn the_maximum_age_is_kept() {
+        for max_age in [0.0, 3600.0, f64::MAX] {
+            assert_eq!(
+                read(&footer(SOME_HEAD, None, Origin { max_age: Some(max_age), ..Origin::default() }))
+                    .unwrap()
+                    .max_age(),
+                Some(max_age)
+            );
+        }
+        assert_eq!(read(&footer(SOME_HEAD, None, Origin::default())).unwrap().max_age(), None);
+        for length in [0, 7, 9] {
+            assert_eq!(read(&section(*b"aged", &[0; 9][..length])).err(), Some(Damage::Sections));
+        }
+    }
+
+    #[test]
+    fn the_id_of_the_run_is_kept() {
+        for run in [[0; 16], *b"0123456789abcdef"] {
+            let origin = Origin { run: Some(run), max_age: Some(1.0), ..Origin::default() };
+            let found = read(&footer(SOME_HEAD, SOME_FAST, origin)).unwrap();
+            assert_eq!((found.run(), found.max_age(), found.head()), (Some(run), Some(1.0), SOME_HEAD));
+        }
+        assert_eq!(read(&footer(SOME_HEAD, None, Origin::default())).unwrap().run(), None);
+        let one = section(*b"runs", &[7; 16]);
+        for bad in [section(*b"runs", &[7; 15]), section(*b"runs", &[7; 17]), [&one[..], &one].concat()] {
+            assert_eq!(read(&bad).err(), Some(Damage::Sections));
+        }
+    }
+
+    #[test]
     fn unknown_sections_are_skipped_at_any_position() {
-        let known = [footer(SOME_HEAD, None, None), footer(None, SOME_FAST, None)];
-        for unknown in [section(*b"mode", b""), section(*b"runs", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
+        let known = [footer(SOME_HEAD, None, Origin::default()), footer(None, SOME_FAST, Origin::default())];
+        for unknown in [section(*b"mode", b""), section(*b"when", b"id"), section([0, 0xff, 0, 0xff], &[7; 300])] {
             for place in 0..=known.len() {
                 let mut sections = known.to_vec();
                 sections.insert(place, unknown.clone());
@@ -245,10 +335,14 @@ mod tests {
 
     #[test]
     fn malformed_sections_are_damage() {
-        let sound = footer(SOME_HEAD, SOME_FAST, None);
+        let sound = footer(SOME_HEAD, SOME_FAST, Origin::default());
         let ends: Vec<usize> = (0..=sound.len()).filter(|&end| read(&sound[..end]).is_ok()).collect();
-        let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None, None).len();
-        assert_eq!(ends, [0, one, footer(SOME_HEAD, None, None).len(), sound.len()], "cut between sections only");
+        let one = footer(SOME_HEAD.map(|head| Head { main: None, ..head }), None, Origin::default()).len();
+        assert_eq!(
+            ends,
+            [0, one, footer(SOME_HEAD, None, Origin::default()).len(), sound.len()],
+            "cut between sections only"
+        );
         for tag in [*b"head", *b"main", *b"fast"] {
             let prefix: &[u8] = if tag == *b"head" { &[0; 8] } else { b"" };
             let content = |rest: &[u8]| section(tag, &[prefix, rest].concat());
@@ -275,7 +369,9 @@ mod tests {
                 let buffers = [before, &[Span { offset, length }]].concat();
                 let inputs = Pickle { bytes: b".", buffers: &buffers };
                 let head = Head { seconds: 0.0, inputs, main: None };
-                for footer in [footer(None, Some(inputs), None), footer(Some(head), None, None)] {
+                for footer in
+                    [footer(None, Some(inputs), Origin::default()), footer(Some(head), None, Origin::default())]
+                {
                     assert_eq!(read(&footer).err(), Some(Damage::Buffers), "{offset} {length}");
                 }
             }
@@ -284,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_footer_with_any_byte_changed_is_refused_or_read_within_its_bounds() {
-        let sound = footer(SOME_HEAD, SOME_FAST, None);
+        let sound = footer(SOME_HEAD, SOME_FAST, Origin::default());
         for index in 0..sound.len() {
             for change in 1..=255 {
                 let mut changed = sound.clone();

@@ -9,6 +9,10 @@ use crate::reads::ReadsName;
 /// The extension of an entry's file name. It says that `dill` can load the file.
 pub const EXTENSION: &str = ".dill";
 
+/// The extension of the file of a remembered error: an exception that a call raised, instead of a result. Searches for
+/// `*.dill` do not find it.
+pub const ERROR_EXTENSION: &str = ".error";
+
 /// The name of the quarantine: the folder beside the entries to which damaged entries are moved. No
 /// entry can have this name.
 pub const DAMAGED: &str = "damaged";
@@ -30,8 +34,11 @@ const PORTS: [&str; 2] = ["com", "lpt"];
 /// The name of the folder of large arguments, each of which is stored once.
 pub const OBJECTS: &str = "objects";
 
+/// The name of the folder of run records, which describe the processes that computed entries.
+pub const RUNS: &str = "runs";
+
 /// Names in a cache folder that no function's folder can have.
-const RESERVED: [&str; 1] = [OBJECTS];
+const RESERVED: [&str; 2] = [OBJECTS, RUNS];
 
 /// One definition of one function, which has a folder of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +87,9 @@ impl<'a> Definition<'a> {
 }
 
 /// The cache key of one entry: a definition and the argument digest.
+///
+/// The key of a remembered error has [`ERROR_EXTENSION`] after the digest. So the checksum of an error is never that of a
+/// result, and a file that was moved to the other name is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<'a> {
     definition: Definition<'a>,
@@ -88,10 +98,12 @@ pub struct Key<'a> {
 
 impl<'a> Key<'a> {
     /// Makes a key of the function name and the two hashes, each of 40 lower-case hexadecimal
-    /// digits.
+    /// digits. [`ERROR_EXTENSION`] may follow the argument hash.
     pub fn new(function: &'a str, definition: &'a str, arguments: &'a str) -> Result<Self> {
         let definition = Definition::new(function, definition)?;
-        check_hash("argument", arguments)?;
+        if !is_hash(arguments) {
+            check_hash("argument", arguments.strip_suffix(ERROR_EXTENSION).unwrap_or(arguments))?;
+        }
         Ok(Self { definition, arguments })
     }
 
@@ -107,7 +119,12 @@ impl<'a> Key<'a> {
         self.definition
     }
 
-    /// Returns the argument digest.
+    /// Returns whether this is the key of a result. Large arguments and remembered errors are never packed.
+    pub(super) fn is_result(&self) -> bool {
+        !self.definition.is_object && self.arguments.len() == HEX_LENGTH
+    }
+
+    /// Returns the argument digest, with [`ERROR_EXTENSION`] for a remembered error.
     pub fn arguments(&self) -> &'a str {
         self.arguments
     }
@@ -135,6 +152,9 @@ impl<'a> Key<'a> {
     }
 
     fn file_name(&self) -> String {
+        if self.arguments.len() > HEX_LENGTH {
+            return self.arguments.to_owned();
+        }
         [self.arguments, EXTENSION].concat()
     }
 }
@@ -144,9 +164,9 @@ pub(super) fn earlier_name(arguments: &str, name: ReadsName) -> String {
     format!("{arguments}-{}{EXTENSION}", name.to_hex())
 }
 
-/// Returns the argument digest in the file name of an entry; none for another file name.
-pub(super) fn arguments_of(file_name: &str) -> Option<&str> {
-    file_name.strip_suffix(EXTENSION).filter(|stem| is_hash(stem))
+/// Returns the argument digest in the file name of an entry with an extension; none for another file name.
+pub(super) fn arguments_of<'a>(file_name: &'a str, extension: &str) -> Option<&'a str> {
+    file_name.strip_suffix(extension).filter(|stem| is_hash(stem))
 }
 
 /// Returns the folder name of a function. A name that every system accepts as a file name is used
@@ -250,6 +270,7 @@ mod tests {
             ("Com1", "Com1-"),
             ("LPT²", "LPT²-"),
             ("objects", "objects-"),
+            ("Runs", "Runs-"),
             ("e\u{301}t\u{e9}", "e_t\u{e9}-"),
             ("\u{202e}evil", "evil-"),
         ] {
@@ -313,9 +334,10 @@ mod tests {
         assert_eq!(key.path(Path::new("cache")), path);
         let object = Path::new("cache").join("objects").join(format!("{arguments}.dill"));
         assert_eq!(Key::object(&arguments).unwrap().path(Path::new("cache")), object);
-        assert_eq!(arguments_of(&format!("{arguments}.dill")), Some(arguments.as_str()));
+        assert_eq!(arguments_of(&format!("{arguments}.dill"), EXTENSION), Some(arguments.as_str()));
+        assert_eq!(arguments_of(&format!("{arguments}.error"), ERROR_EXTENSION), Some(arguments.as_str()));
         for other in ["definition.json", "damaged", &arguments, ".tmp-x.dill", &format!("{arguments}.dill.dill")] {
-            assert_eq!(arguments_of(other), None, "{other:?}");
+            assert_eq!(arguments_of(other, EXTENSION), None, "{other:?}");
         }
     }
 }

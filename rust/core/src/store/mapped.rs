@@ -15,7 +15,7 @@ use super::footer::Footer;
 use super::layout::Key;
 use super::pread;
 use super::trailer::{LENGTHS, Parts, Trailer};
-use super::verified::{self, Verify};
+use super::verified::{self, FileState, Verify};
 use crate::file_stamp::FileStamp;
 
 /// A function that maps the given number of bytes from the start of a file privately: writes to the
@@ -42,10 +42,10 @@ pub(super) fn open(
     verify: Verify,
 ) -> io::Result<Result<Entry, Fault>> {
     let mut checksum = Checksum::new(key, None);
-    let identity = checksum.identity();
+    let state = FileState::new(&checksum.identity(), &trailer.checksum, &stamp);
     let trusted = match verify {
         Verify::Always => false,
-        Verify::Once => verified::is_verified(stamp, &identity),
+        Verify::Once => verified::is_verified(state),
         Verify::Never => true,
     };
     if !trusted {
@@ -53,7 +53,7 @@ pub(super) fn open(
         if let Err(fault) = checksum.check(trailer) {
             return Ok(Err(fault));
         }
-        verified::remember(stamp, identity);
+        verified::remember(state, &stamp);
     }
     let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
     pread::read_exact(file, &mut footer, parts.footer.start)?;
@@ -158,7 +158,7 @@ mod tests {
         let buffers = &[Span { offset: 64, length: 128 }];
         let fast = Pickle { bytes: b"fast.", buffers };
         let head = Head { seconds: 0.5, inputs: Pickle { bytes: b"inputs.", buffers }, main: None };
-        let content = Content { body: &[&body], head: Some(head), fast: Some(fast), reads: None };
+        let content = Content { body: &[&body], head: Some(head), fast: Some(fast), ..Content::new(&[]) };
         store.write(&key(), &content, false).unwrap();
         let path = store.path(&key());
         let whole = fs::read(&path).unwrap();

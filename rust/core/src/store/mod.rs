@@ -24,6 +24,8 @@ use std::time::SystemTime;
 use crate::error::{Context, Error, Result};
 use crate::reads::{Reads, ReadsName};
 
+#[cfg(target_os = "linux")]
+mod boot_table;
 mod checksum;
 #[cfg(test)]
 mod crashing;
@@ -32,30 +34,41 @@ mod files;
 pub(crate) mod filesystem;
 pub(crate) mod folders;
 mod footer;
+mod known;
 mod layout;
 mod listing;
 mod mapped;
 mod open;
+pub mod packed;
+mod parts;
 mod permissions;
-mod pread;
+pub(crate) mod pread;
 mod publish;
 mod read;
 mod read_ahead;
+mod receive;
 mod remove;
+mod runs;
 mod sweep;
+mod totals;
 mod trailer;
 mod verified;
+mod watched_folder;
 mod write;
 
 pub use checksum::SigningKey;
 pub use entry::{Content, ContentId, Damage, ENTRY_VERSION, Entry, Held, Span};
-pub use footer::{Footer, Head, Pickle};
-pub use layout::{DAMAGED, Definition, EXTENSION, Key, OBJECTS, safe_name};
-pub use listing::{Listed, Listing, visit_names};
+pub use footer::{Footer, Head, Origin, Pickle, RunId};
+pub use known::close_segments;
+pub use layout::{DAMAGED, Definition, ERROR_EXTENSION, EXTENSION, Key, OBJECTS, RUNS, safe_name};
+pub use listing::{Listed, Listing, size_of, visit_names};
 pub use mapped::MapFile;
 pub use permissions::Access;
 pub use publish::Present;
 pub use read::ReadOutcome;
+pub use receive::{Incoming, Received};
+pub use runs::{remove_carried, run_of};
+pub use totals::Totals;
 pub use verified::Verify;
 pub use write::Written;
 
@@ -70,6 +83,9 @@ pub struct Store {
     signing_key: Option<SigningKey>,
     verify: Verify,
     map: Option<MapFile>,
+    /// True if small results are stored packed.
+    is_packed: bool,
+    last: known::Last,
 }
 
 impl Store {
@@ -84,6 +100,8 @@ impl Store {
                 signing_key: None,
                 verify: Verify::default(),
                 map: None,
+                is_packed: false,
+                last: known::Last::default(),
             });
         }
         Err(Error::Invalid(format!("the cache folder must be an absolute path, not {}", root.display())))
@@ -142,8 +160,12 @@ impl Store {
     /// Reads an entry like [`Store::read`], but is optimised for a miss: it takes half the time on
     /// a miss, and a quarter more on a hit.
     pub fn read_expecting_miss(&self, key: &Key) -> Result<ReadOutcome> {
+        if self.is_packed {
+            // The caller holds the key. Another process that held it may have stored the entry.
+            return self.read_packed(key, self.verify, true);
+        }
         match self.path(key).symlink_metadata() {
-            Err(error) if open::is_absence(&error) => Ok(ReadOutcome::Absent),
+            Err(error) if open::is_absence(&error) => self.packed_or_absent(key),
             _ => self.read(key),
         }
     }
@@ -157,7 +179,7 @@ impl Store {
         // On a local disk this takes one or two microseconds, as long as asking whether the disk is
         // local. Errors are ignored: the read below reports them if they matter.
         drop(std::fs::read_dir(self.folder(&key.definition())));
-        self.read(key)
+        self.read_packed(key, self.verify, true)
     }
 
     /// Reads and verifies entries up to the first that is absent, damaged or not readable.
@@ -177,7 +199,16 @@ impl Store {
 
     /// Returns the number of the entry of a key, read from the end of its file; none if there is no entry.
     pub fn content_id(&self, key: &Key) -> Option<ContentId> {
-        read::content_id(&self.path(key)).ok().flatten()
+        let in_file = || read::content_id(&self.path(key)).ok().flatten();
+        if self.is_packed {
+            return self.known_content_id(key).map(|(content_id, _)| content_id).or_else(in_file);
+        }
+        in_file().or_else(|| Some(self.known_content_id(key)?.0))
+    }
+
+    /// Returns the packed results of a definition.
+    pub fn packed(&self, definition: &Definition) -> packed::Packed {
+        packed::Packed::new(self, definition, self.signing_key.clone())
     }
 
     fn files(&self) -> files::Real {
@@ -185,7 +216,38 @@ impl Store {
     }
 
     fn read_with(&self, key: &Key, verify: Verify) -> Result<ReadOutcome> {
+        if self.is_packed {
+            return self.read_packed(key, verify, false);
+        }
+        match self.read_file(key, verify)? {
+            ReadOutcome::Absent => self.packed_or_absent(key),
+            found => Ok(found),
+        }
+    }
+
+    /// Reads an entry that is packed, or else in a file. `now`: also one that another process has just
+    /// stored.
+    fn read_packed(&self, key: &Key, verify: Verify, now: bool) -> Result<ReadOutcome> {
+        match self.read_known(key, now)? {
+            (Some(entry), _) => Ok(ReadOutcome::Found(entry)),
+            (None, true) => match self.read_file(key, verify)? {
+                // Another process may have packed the file in between.
+                ReadOutcome::Absent => {
+                    Ok(self.read_known(key, true)?.0.map_or(ReadOutcome::Absent, ReadOutcome::Found))
+                }
+                found => Ok(found),
+            },
+            (None, false) => Ok(ReadOutcome::Absent),
+        }
+    }
+
+    fn read_file(&self, key: &Key, verify: Verify) -> Result<ReadOutcome> {
         read::read(&self.path(key), key, ReadPolicy { signing_key: self.signing_key.as_ref(), verify, map: self.map })
+    }
+
+    /// Reads the packed entry of a key that has no file.
+    fn packed_or_absent(&self, key: &Key) -> Result<ReadOutcome> {
+        Ok(self.read_known(key, false)?.0.map_or(ReadOutcome::Absent, ReadOutcome::Found))
     }
 
     /// Stores an entry. Returns false if there is one already, which stays.
@@ -201,18 +263,31 @@ impl Store {
         if let Some(invalid_reason) = content.invalid_reason() {
             return Err(Error::Invalid(invalid_reason.to_owned()));
         }
-        self.put(key, (content.body, &content.footer()), (durable, present))
+        let footer = content.footer();
+        if let Some(written) =
+            self.write_known(key, (content.body, &footer), content.origin.reads.is_some(), (durable, present))?
+        {
+            return Ok(written);
+        }
+        let written = self.put(key, (content.body, &footer), (durable, present))?;
+        if present == Present::IsReplaced {
+            self.remove_known(key)?;
+        }
+        Ok(written)
     }
 
     /// Stores an entry under another key than that under which it was read, including sections that
     /// this version does not know. Everything else is as in [`Store::write`].
-    pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<bool> {
-        Ok(self.put(key, (&[body], footer.bytes()), (durable, Present::Stays))?.is_written)
+    pub fn write_again(&self, key: &Key, body: &[u8], footer: &Footer, durable: bool) -> Result<Written> {
+        let (parts, how) = ((&[body][..], footer.bytes()), (durable, Present::Stays));
+        let packed = self.write_known(key, parts, footer.reads().is_some(), how)?;
+        packed.map_or_else(|| self.put(key, parts, how), Ok)
     }
 
     fn put(&self, key: &Key, parts: (&[&[u8]], &[u8]), how: (bool, Present)) -> Result<Written> {
         let path = key.path(&self.root);
         let written = write::write(&self.files(), &self.root, (key, &path), self.signing_key.as_ref(), parts, how)?;
+        self.note_file(key);
         if let Some(folder) = path.parent() {
             sweep::once(folder);
         }
@@ -259,6 +334,13 @@ impl Store {
         Ok(remove::unless_absent(moved).context("rename", &path)?.is_some())
     }
 
+    /// Makes an earlier entry the entry of its key again, which it replaces. Returns false if there is none.
+    pub fn restore_earlier(&self, key: &Key, name: ReadsName) -> Result<bool> {
+        let path = self.path(key);
+        let moved = self.files().replace(&key.earlier_path(&self.root, name), &path);
+        Ok(remove::unless_absent(moved).context("rename", &path)?.is_some())
+    }
+
     /// Creates the folder of a definition's entries.
     pub fn prepare(&self, definition: &Definition) -> Result<()> {
         let folder = self.folder(definition);
@@ -267,6 +349,11 @@ impl Store {
 
     /// Deletes an entry, damaged or not, and its earlier entries. Returns false if there is none.
     pub fn remove(&self, key: &Key) -> Result<bool> {
+        let is_removed = self.remove_files(key)?;
+        Ok(self.remove_known(key)? || is_removed)
+    }
+
+    fn remove_files(&self, key: &Key) -> Result<bool> {
         let path = self.path(key);
         for earlier in earlier_paths(&path) {
             remove::remove(&self.files(), &earlier)?;

@@ -22,7 +22,7 @@ pub enum Present {
 
 /// The outcome of one attempt to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attempt {
+pub(super) enum Attempt {
     /// The entry was published.
     Published,
     /// There was another entry already.
@@ -60,6 +60,8 @@ pub(super) fn publish<F: Files>(
             }
             return Err(error);
         }
+        // A cheaper result may be computed again by another host.
+        disk.mark_changed(folder);
     }
     Ok(first)
 }
@@ -91,7 +93,8 @@ fn place<F: Files>(
         }
     }
     // Another process deletes the folder again and again.
-    Err(io::ErrorKind::NotFound.into()).context("keep the folder", folder)
+    Err(io::Error::new(io::ErrorKind::NotFound, "it cannot be created there, or is deleted again and again"))
+        .context("create the folder", folder)
 }
 
 /// Publishes a file that has no name until it is complete. A process that is killed leaves no file
@@ -119,14 +122,19 @@ fn named<F: Files>(disk: &F, folder: &Path, (path, present): (&Path, Present), f
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Vanished),
         other => other.context("create a file in", folder)?,
     };
-    let attempt = fill(&opened).and_then(|()| match present {
-        Present::Stays => rename(disk, &draft, path),
-        Present::IsReplaced => replace(disk, &draft, path),
-    });
+    let attempt = fill(&opened).and_then(|()| name_draft(disk, &draft, (path, present)));
     if !matches!(attempt, Ok(Attempt::Published)) {
         let _ = disk.remove(&draft);
     }
     attempt
+}
+
+/// Gives a complete draft the name of an entry.
+pub(super) fn name_draft<F: Files>(disk: &F, draft: &Path, (path, present): (&Path, Present)) -> Result<Attempt> {
+    match present {
+        Present::Stays => rename(disk, draft, path),
+        Present::IsReplaced => replace(disk, draft, path),
+    }
 }
 
 fn rename<F: Files>(disk: &F, draft: &Path, path: &Path) -> Result<Attempt> {

@@ -1,7 +1,7 @@
 //! Reads an entry, and distinguishes a missing entry, a damaged one, and one that cannot be read
 //! now.
 
-use std::fs::{File, Metadata};
+use std::fs::{DirEntry, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use super::checksum::SigningKey;
 use super::entry::{self, ContentId, Damage, Entry, Fault};
 use super::filesystem;
 use super::footer::Footer;
-use super::layout::Key;
+use super::layout::{Key, arguments_of};
+use super::listing::{self, Listed};
 use super::mapped::{self, MapFile};
 use super::open::{is_absence, open};
 use super::pread;
@@ -113,12 +114,48 @@ fn load(path: &Path, key: &Key, policy: ReadPolicy) -> io::Result<Option<Result<
 
 /// Reads the footer of an entry without verifying it; none if there is no entry, or if it is damaged.
 pub(super) fn footer(path: &Path) -> Option<Footer> {
-    let file = open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    let parts = trailer(&file, &metadata).ok()??.parts(metadata.len()).ok()?;
-    let mut footer = vec![0; (parts.footer.end - parts.footer.start) as usize];
-    pread::read_exact(&file, &mut footer, parts.footer.start).ok()?;
-    Footer::of(footer, parts.body).ok()
+    readable_footer(path).ok().flatten()
+}
+
+/// Reads a footer like [`footer`]. Returns an error if the file cannot be read, and none if it is damaged.
+pub(super) fn readable_footer(path: &Path) -> io::Result<Option<Footer>> {
+    let file = open(path)?;
+    footer_of(&file, &file.metadata()?)
+}
+
+fn footer_of(file: &File, metadata: &Metadata) -> io::Result<Option<Footer>> {
+    // Most footers are so short that they are read with the trailer.
+    let mut end = [0; 1024];
+    let start = metadata.len().saturating_sub(end.len() as u64);
+    let end = &mut end[..(metadata.len() - start) as usize];
+    pread::read_exact(file, end, start)?;
+    let Some(parts) = Trailer::of(end).ok().and_then(|trailer| trailer.parts(metadata.len()).ok()) else {
+        return Ok(None);
+    };
+    let length = (parts.footer.end - parts.footer.start) as usize;
+    let footer = if parts.footer.start >= start {
+        let from = (parts.footer.start - start) as usize;
+        end[from..from + length].to_vec()
+    } else {
+        let mut footer = vec![0; length];
+        pread::read_exact(file, &mut footer, parts.footer.start)?;
+        footer
+    };
+    Ok(Footer::of(footer, parts.body).ok())
+}
+
+/// Lists a file of a folder with one open file, and reads its footer like [`footer`]; none if it is no
+/// entry. The footer is none if it cannot be read.
+pub(super) fn listed(file: &DirEntry, extension: &str) -> Option<(Listed, Option<Footer>)> {
+    let name = file.file_name();
+    let arguments = arguments_of(name.to_str()?, extension)?;
+    let Ok(opened) = open(&file.path()) else {
+        return Some((listing::listed(file, extension)?, None));
+    };
+    let metadata = opened.metadata().ok().filter(Metadata::is_file)?;
+    let modified = metadata.modified().map_or(0, listing::nanoseconds);
+    let listed = Listed { arguments: arguments.to_owned(), bytes: metadata.len(), modified };
+    Some((listed, footer_of(&opened, &metadata).ok().flatten()))
 }
 
 /// Reads the number of an entry from the end of its file; none if the file is no entry.

@@ -9,6 +9,7 @@ use super::entry::{self, ContentId, length, lengths};
 use super::files::Files;
 use super::layout::Key;
 use super::publish::{Present, publish};
+use super::trailer::TRAILER;
 use crate::error::Result;
 
 /// The block size in bytes. Each block is copied, and the copy is hashed and written: another
@@ -40,7 +41,8 @@ pub(super) fn write<F: Files>(
         content_id.set(writer.finish()?);
         Ok(())
     })?;
-    Ok(Written { is_written, content_id: content_id.get() })
+    let bytes = (before + footer.len() + TRAILER) as u64;
+    Ok(Written { is_written, content_id: content_id.get(), bytes })
 }
 
 /// The outcome of a write.
@@ -50,6 +52,8 @@ pub struct Written {
     pub is_written: bool,
     /// The number of the entry that was to be written.
     pub content_id: ContentId,
+    /// The number of bytes that the entry takes on disk.
+    pub bytes: u64,
 }
 
 struct Writer<'a, F: Files> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
+use funes_core::pickle::contains;
 use funes_core::reads::{CheckedReads, Reads};
-use funes_core::store::{self, ContentId, Key, ReadOutcome};
-use pyo3::exceptions::{PyException, PyValueError};
+use funes_core::store::{self, ContentId, Key, ReadOutcome, RunId};
+use pyo3::exceptions::{PyException, PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::call::random_draws;
 use crate::hooks;
@@ -47,6 +48,8 @@ pub(crate) struct Found<'py> {
     /// The files that the computation read, if it read any.
     pub(crate) reads: Option<Arc<CheckedReads>>,
     pub(crate) which: Which,
+    /// The id of the run record, if there is one.
+    pub(crate) run: Option<RunId>,
 }
 
 /// An entry whose files are as they were, and these files.
@@ -178,7 +181,7 @@ fn load<'py>(
     entry: store::Entry,
     (reads, which): (Option<Arc<CheckedReads>>, Which),
 ) -> PyResult<Result<Found<'py>, Recalled<'py>>> {
-    let content_id = entry.content_id();
+    let (content_id, run) = (entry.content_id(), entry.footer().run());
     let plain = match entry.plain_body() {
         // Names of dill and of the program's own module need `funes._entries.pickler`.
         Some(body) if body.len() < LARGE_BYTES => {
@@ -205,14 +208,17 @@ fn load<'py>(
         loaded => loaded,
     };
     let found = loaded.and_then(|entry| {
+        let entry = entry.cast_into::<PyDict>()?;
         let is_drawn = entry.contains(intern!(py, "drawn"))?;
         if is_drawn && random_draws::is_seeded() {
             return Ok(Err(Recalled::NeedsPython));
         }
-        let (output, seconds) =
-            (entry.get_item(intern!(py, "output"))?, entry.get_item(intern!(py, "time"))?.extract()?);
+        let part = |name: &Bound<'py, PyString>| {
+            entry.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
+        };
+        let (output, seconds) = (part(intern!(py, "output"))?, part(intern!(py, "time"))?.extract()?);
         let (body, reads) = (plain.clone(), reads.clone());
-        Ok(Ok(Found { output, seconds, is_drawn, content_id, body, reads, which }))
+        Ok(Ok(Found { output, seconds, is_drawn, content_id, body, reads, which, run }))
     });
     match found {
         Ok(found) => Ok(found),
@@ -246,10 +252,11 @@ fn names_main(body: &Bound<'_, PyBytes>) -> bool {
     });
     let Ok(name) = name else { return true };
     let Some(name) = name else { return false };
-    if !body.contains(PyBytes::new(py, name)).unwrap_or(true) {
+    let bytes = body.as_bytes();
+    // The opcode that takes an object by its names: the pickle of plain data has none.
+    if !bytes.contains(&b'\x93') || !contains(bytes, name) {
         return false;
     }
-    let bytes = body.as_bytes();
     let ends =
         bytes.windows(name.len()).enumerate().filter(|(_, part)| *part == &name[..]).map(|(at, _)| at + name.len());
     ends.map(|at| &bytes[at..]).any(|rest| {
@@ -259,5 +266,5 @@ fn names_main(body: &Bound<'_, PyBytes>) -> bool {
 }
 
 fn mentions_dill(body: &Bound<'_, PyBytes>) -> bool {
-    body.contains(PyBytes::new(body.py(), b"dill")).unwrap_or(true)
+    contains(body.as_bytes(), b"dill")
 }

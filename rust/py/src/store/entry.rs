@@ -1,5 +1,6 @@
 //! Wraps a verified entry for Python.
 
+use funes_core::digest::hex;
 use funes_core::store::{self, Footer, Pickle};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView};
@@ -44,6 +45,18 @@ impl Entry {
     #[getter]
     pub(crate) fn fast<'py>(&self, py: Python<'py>) -> PyResult<Option<Buffered<'py>>> {
         self.footer.fast().map(|fast| self.buffered(py, fast)).transpose()
+    }
+
+    /// The age in seconds from which the entry is expired for the function that stored it; None for no age.
+    #[getter]
+    fn max_age(&self) -> Option<f64> {
+        self.footer.max_age()
+    }
+
+    /// The id of the run record as hexadecimal digits; None if there is none.
+    #[getter]
+    fn run(&self) -> Option<String> {
+        self.footer.run().map(|run| hex(&run))
     }
 
     /// The run time in seconds; a pickle of the inputs with its buffers; and a pickle of the inputs

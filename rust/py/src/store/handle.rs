@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use funes_core::error::Error;
-use funes_core::reads::Reads;
 use funes_core::store::{
-    self, Access, Content, ContentId, Definition, Head, Key, Pickle, Present, ReadOutcome, SigningKey, Verify, Written,
+    self, Access, Content, ContentId, Definition, Head, Key, Origin, Pickle, Present, ReadOutcome, SigningKey, Verify,
+    Written,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::import_exception;
@@ -16,7 +17,9 @@ use pyo3::types::{PyBytes, PyString};
 use crate::store::entry::Entry;
 use crate::store::entry_buffer::map;
 use crate::store::error::raised;
+use crate::store::growth::Growth;
 use crate::store::out_of_band::{BufferSpans, InlinedPickle};
+use crate::store::run::Run;
 
 import_exception!(funes.errors, DamagedEntryError);
 
@@ -31,17 +34,33 @@ import_exception!(funes.errors, DamagedEntryError);
 ///
 /// If there is a signing key (`key`), entries are signed, and entries without a signature of this
 /// key are not read. If `shared` is true, the group can access new files. `verify` is "once" (large
-/// entries once in a process, small entries always), "always" or "never".
+/// entries once in a process, small entries always), "always" or "never". If `packed` is true, small
+/// entries are stored packed. `growth` counts the bytes that are stored. `remote` is the URL of the remote cache that
+/// calls use.
+#[expect(clippy::struct_field_names, reason = "it wraps the store of the core")]
 #[pyclass(frozen, module = "funes")]
 pub struct Store {
     pub(crate) store: store::Store,
+    pub(super) growth: Option<Py<Growth>>,
+    /// The URL of the remote cache that calls use, if there is one.
+    #[pyo3(get)]
+    pub(crate) remote: Option<String>,
+    pub(super) run: Run,
 }
 
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (root, *, key=None, shared=false, verify="once"))]
-    fn new(root: PathBuf, key: Option<&[u8]>, shared: bool, verify: &str) -> PyResult<Self> {
+    #[pyo3(signature = (root, *, key=None, shared=false, verify="once", packed=false, growth=None, remote=None))]
+    fn new(
+        root: PathBuf,
+        key: Option<&[u8]>,
+        shared: bool,
+        verify: &str,
+        packed: bool,
+        growth: Option<Py<Growth>>,
+        remote: Option<String>,
+    ) -> PyResult<Self> {
         let verify = match verify {
             "always" => Verify::Always,
             "once" => Verify::Once,
@@ -50,13 +69,21 @@ impl Store {
         };
         let access = if shared { Access::Shared } else { Access::Private };
         let store = store::Store::new(root).map_err(raised)?.with_access(access).with_verify(verify).with_map(map);
-        Ok(Self { store: if let Some(key) = key { store.with_signing_key(SigningKey::new(key)) } else { store } })
+        let store = store.with_packed(packed);
+        let store = if let Some(key) = key { store.with_signing_key(SigningKey::new(key)) } else { store };
+        Ok(Self { store, growth, remote, run: Run::default() })
     }
 
     /// The cache folder.
     #[getter]
     fn root(&self) -> OsString {
         self.store.root().into()
+    }
+
+    /// True if small entries are stored packed.
+    #[getter]
+    fn packed(&self) -> bool {
+        self.store.is_packed()
     }
 
     fn __repr__(&self) -> String {
@@ -77,22 +104,25 @@ impl Store {
         Ok(self.store.path(&key).into())
     }
 
-    /// Reads and verifies an entry; returns None if there is none.
+    /// Reads and verifies an entry; returns None if there is none. `refresh`: also one that another process has
+    /// stored or packed a moment ago.
     ///
     /// Raises `DamagedEntryError` if the file differs from what was written. Then call `set_aside`
     /// before a new entry is written. Raises `OSError` if the file cannot be read now, is in
     /// another version of the format (`errno.ENOTSUP`), or is not signed with the signing key
     /// (`errno.EPERM`). Then the file must stay in place.
+    #[pyo3(signature = (function, definition, arguments, *, refresh=false))]
     fn read(
         &self,
         py: Python<'_>,
         function: &Bound<'_, PyString>,
         definition: &str,
         arguments: &str,
+        refresh: bool,
     ) -> PyResult<Option<Entry>> {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
-        self.found(py, &key)
+        self.found(py, &key, refresh)
     }
 
     /// Verifies every byte of an entry. Returns "found", "absent", "damaged", "foreign", "format"
@@ -125,7 +155,7 @@ impl Store {
     /// method has returned, which takes milliseconds instead of microseconds.
     ///
     /// Raises `OSError` if the entry could not be stored. At most empty folders are left behind.
-    /// If `like` is an entry of the same call, the new entry records the same files as read.
+    /// If `like` is an entry of the same call, the new entry records the same files as read, maximum age and run.
     #[expect(clippy::too_many_arguments, reason = "three of them name the entry")]
     #[pyo3(signature = (
         function, definition, arguments, body, fast=None, head=None, *, durable=false, like=None, replace=false
@@ -146,8 +176,8 @@ impl Store {
         let function = function.to_string_lossy();
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
         let present = if replace { Present::IsReplaced } else { Present::Stays };
-        let reads = like.and_then(|like| like.get().footer.reads());
-        Ok(self.put(py, &key, body, (fast, (head, reads)), (durable, present))?.is_written)
+        let origin = like.map_or_else(Origin::default, |like| like.get().footer.origin());
+        Ok(self.put(py, &key, body, (fast, head, origin), (durable, present))?.is_written)
     }
 
     /// Stores an entry that was read under another key, byte for byte. Returns False if the new key
@@ -168,7 +198,8 @@ impl Store {
         let key = Key::new(&function, definition, arguments).map_err(raised)?;
         let Entry { memory, footer } = entry.get();
         let body = memory.get().bytes();
-        py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)
+        let written = py.detach(|| self.store.write_again(&key, body, footer, durable)).map_err(raised)?;
+        Ok(self.counted(py, written)?.is_written)
     }
 
     /// Creates the folder of the entries of a definition, if the folder is missing.
@@ -188,7 +219,7 @@ impl Store {
     /// quarantine before it raises the error.
     fn read_object(&self, py: Python<'_>, content: &str) -> PyResult<Option<Entry>> {
         let key = Key::object(content).map_err(raised)?;
-        let found = self.found(py, &key);
+        let found = self.found(py, &key, false);
         if matches!(&found, Err(error) if error.is_instance_of::<DamagedEntryError>(py)) {
             py.detach(|| self.store.set_aside(&key)).map_err(raised)?;
         }
@@ -206,7 +237,7 @@ impl Store {
         durable: bool,
     ) -> PyResult<bool> {
         let key = Key::object(content).map_err(raised)?;
-        Ok(self.put(py, &key, body, (fast, (None, None)), (durable, Present::Stays))?.is_written)
+        Ok(self.put(py, &key, body, (fast, None, Origin::default()), (durable, Present::Stays))?.is_written)
     }
 
     /// Deletes an entry without verifying it. Returns False if there is none.
@@ -239,6 +270,18 @@ impl Store {
         Ok(moved.map(PathBuf::into_os_string))
     }
 
+    /// Returns the time at which an entry was stored, in nanoseconds since 1970; None if there is none.
+    fn time_stored(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<u128>> {
+        let stored = self.time(py, function, definition, arguments)?;
+        Ok(stored.map(|stored| stored.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()))
+    }
+
     /// Lists the argument hashes of the entries of a definition, sorted; reads no entry.
     fn entries(&self, py: Python<'_>, function: &Bound<'_, PyString>, definition: &str) -> PyResult<Vec<String>> {
         let function = function.to_string_lossy();
@@ -248,6 +291,19 @@ impl Store {
 }
 
 impl Store {
+    /// Returns the time at which an entry was stored; None if there is no entry.
+    pub(crate) fn time(
+        &self,
+        py: Python<'_>,
+        function: &Bound<'_, PyString>,
+        definition: &str,
+        arguments: &str,
+    ) -> PyResult<Option<SystemTime>> {
+        let function = function.to_string_lossy();
+        let key = Key::new(&function, definition, arguments).map_err(raised)?;
+        Ok(py.detach(|| self.store.time_stored(&key)))
+    }
+
     /// Returns the number of an entry, by which a replaced entry is noticed; None if there is no entry.
     pub(crate) fn content_id(
         &self,
@@ -277,12 +333,13 @@ impl Store {
         }
     }
 
-    fn found(&self, py: Python<'_>, key: &Key) -> PyResult<Option<Entry>> {
-        self.found_entry(py, key)?.map(|entry| Entry::new(py, entry)).transpose()
+    fn found(&self, py: Python<'_>, key: &Key, refresh: bool) -> PyResult<Option<Entry>> {
+        self.found_entry(py, key, refresh)?.map(|entry| Entry::new(py, entry)).transpose()
     }
 
-    pub(crate) fn found_entry(&self, py: Python<'_>, key: &Key) -> PyResult<Option<store::Entry>> {
-        match py.detach(|| self.store.read(key)).map_err(raised)? {
+    pub(crate) fn found_entry(&self, py: Python<'_>, key: &Key, refresh: bool) -> PyResult<Option<store::Entry>> {
+        let read = || if refresh { self.store.read_refreshed(key) } else { self.store.read(key) };
+        match py.detach(read).map_err(raised)? {
             ReadOutcome::Absent => Ok(None),
             ReadOutcome::Found(entry) => Ok(Some(entry)),
             ReadOutcome::Damaged(damage) => {
@@ -298,7 +355,7 @@ impl Store {
         py: Python<'_>,
         key: &Key,
         body: &Bound<'_, PyAny>,
-        (fast, (head, reads)): (Option<PickleParts<'_>>, (Option<HeadParts<'_>>, Option<&Reads>)),
+        (fast, head, origin): EntryParts<'_, '_>,
         (durable, present): (bool, Present),
     ) -> PyResult<Written> {
         let pieces = if let Ok(bytes) = body.cast::<PyBytes>() {
@@ -313,13 +370,17 @@ impl Store {
             inputs: pickle(inputs),
             main: main.as_ref().map(pickle),
         });
-        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle), reads };
-        py.detach(|| self.store.write_with(key, &content, durable, present)).map_err(raised)
+        let content = Content { body: &pieces, head, fast: fast.as_ref().map(pickle), origin };
+        let written = py.detach(|| self.store.write_with(key, &content, durable, present)).map_err(raised)?;
+        self.counted(py, written)
     }
 }
 
 /// A pickle, and the positions of its buffers in the body.
 pub(crate) type PickleParts<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, BufferSpans>>);
+
+/// The fast pickle, the head, and what else is known of the computation.
+pub(crate) type EntryParts<'a, 'py> = (Option<PickleParts<'py>>, Option<HeadParts<'py>>, Origin<'a>);
 
 /// The run time in seconds; a pickle of the inputs; and a pickle of the inputs in which objects of
 /// the program's own module are written by name, if there are any.
@@ -328,19 +389,4 @@ pub(crate) type HeadParts<'py> = (f64, PickleParts<'py>, Option<PickleParts<'py>
 fn pickle<'a>((bytes, spans): &'a PickleParts<'_>) -> Pickle<'a> {
     let buffers = spans.as_ref().map_or(&[][..], |spans| &spans.get().spans);
     Pickle { bytes: bytes.as_bytes(), buffers }
-}
-
-/// Returns the files of earlier entries that the entry in a file names. They were computed when files
-/// that the function reads had another content.
-#[pyfunction]
-#[pyo3(signature = (path, /))]
-pub(crate) fn earlier_files(path: PathBuf) -> Vec<OsString> {
-    store::earlier_paths(&path).into_iter().map(OsString::from).collect()
-}
-
-/// Returns the name of the folder of a function.
-#[pyfunction]
-#[pyo3(signature = (function, /))]
-pub(crate) fn safe_name(function: &Bound<'_, PyString>) -> String {
-    store::safe_name(&function.to_string_lossy())
 }
