@@ -22,6 +22,8 @@ from funes import memorious
 
 pytestmark = pytest.mark.usefixtures("cache")
 
+IS_LOCKED = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 
 class Number(int):
     """An int that is not exactly an int."""
@@ -107,6 +109,7 @@ def test_changed_default_counts(declaration: str, default: object) -> None:
         assert type(f(1)[1]) is type(b)
 
 
+@pytest.mark.slow
 def test_random_calls_have_the_results_of_the_function() -> None:
     """The arguments are more than the table holds, so that it grows and pauses."""
 
@@ -160,8 +163,9 @@ def references(value: object) -> int:
     return sys.getrefcount(value)
 
 
+@pytest.mark.skipif(not IS_LOCKED, reason="each thread keeps small results")
 def test_result_is_released_when_it_leaves_memory() -> None:
-    big = "result" * 100
+    big = "result" * int("100")  # made at run time: a constant may be immortal
 
     @memorious(memory=1 << 20)
     def f(x: int) -> str:
@@ -179,7 +183,7 @@ def test_result_is_released_when_it_leaves_memory() -> None:
 
 
 def test_result_is_released_with_its_function() -> None:
-    big = "result" * 100
+    big = "result" * int("100")  # made at run time: a constant may be immortal
 
     def left(memory: int) -> int:
         f = memorious(memory=memory)(lambda x: big)
@@ -190,6 +194,7 @@ def test_result_is_released_with_its_function() -> None:
     assert left(0) == left(1 << 20) == left(1 << 20)
 
 
+@pytest.mark.slow
 def test_result_in_use_is_not_evicted() -> None:
     f = memorious(memory=100_000, durability="never")(lambda x: str(x) * 20)
     f(0)
@@ -210,7 +215,9 @@ def test_evicted_result_is_read_from_disk_again() -> None:
     info = f.cache_info()
     assert info.misses == 1000
     assert info.disk_hits > 500
-    assert info.memory_bytes <= 100_000
+    # Without the interpreter lock, each thread keeps up to 256 small results of a function.
+    of_thread = 0 if IS_LOCKED else 256 * 500
+    assert info.memory_bytes <= 100_000 + of_thread
 
 
 def test_hits_are_counted() -> None:

@@ -200,6 +200,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_replaces_an_expired_entry() -> None:
     Path("program.py").write_text(PROGRAM)
 

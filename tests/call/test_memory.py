@@ -197,6 +197,7 @@ def test_arrays_from_memory_are_copies() -> None:
 # Bounds
 
 
+@pytest.mark.slow
 def test_the_memory_of_one_function_is_bounded() -> None:
     @memorious(memory=100_000)
     def f(x: int) -> str:
@@ -250,6 +251,7 @@ def test_memory_bound_of_the_process(run_python: RunPython, setting: str, hits: 
     assert run_python(script, FUNES_MEMORY=setting).split() == [str(number) for number in hits]
 
 
+@pytest.mark.slow
 def test_memory_bound_counts_actual_bytes(run_python: RunPython) -> None:
     """The bound limits the memory that is really used, not an estimate far from it."""
     if not Path("/proc/self/statm").exists():
@@ -432,6 +434,7 @@ def test_hits_of_all_threads_are_counted() -> None:
     assert f.cache_info().memory_hits == 0
 
 
+@pytest.mark.slow
 def test_fork_during_hits_of_other_threads(run_python: RunPython) -> None:
     script = """if True:
         import os, threading, time

@@ -44,6 +44,7 @@ def deepest(function: Callable[[int, int], int]) -> int:
     return low
 
 
+@pytest.mark.slow
 def test_recursion_limit_matches_undecorated() -> None:
     depth._close()
     depth(3)  # does the imports of a first call

@@ -22,7 +22,7 @@ from scipy import optimize, stats
 
 from funes import CacheWarning, hash_value, memorious
 from funes._call import round_trip
-from funes._entries import codec
+from funes._entries import writer
 
 pytestmark = pytest.mark.usefixtures("cache", "without_reducers_of_tblib")
 
@@ -330,13 +330,13 @@ def test_objects_of_libraries_are_compared_by_their_pickle(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = KEPT[name]()
-    pickled = codec.dump_entry({}, output, 1.0)
+    pickled = writer.dump_entry({}, output, 1.0)
     monkeypatch.setattr(round_trip, "_difference", lambda _, **__: "compared")
     assert round_trip.loss(output, pickled) == ""
     monkeypatch.setattr(round_trip, "_is_pickled_again", lambda _: False)
     assert round_trip.loss(output, pickled) == "compared"
     for known in (pd.DataFrame({"a": [1]}), np.zeros(3), dt.datetime(2020, 1, 1)):
-        assert round_trip.loss([known], codec.dump_entry({}, [known], 1.0)) == ""
+        assert round_trip.loss([known], writer.dump_entry({}, [known], 1.0)) == ""
 
 
 LOSSLESS = ("a row", "a frozen row", "slots", "a member", "a pair", "types", "a complex number")
@@ -348,18 +348,18 @@ def test_classes_that_lose_nothing_are_not_compared(
 ) -> None:
     monkeypatch.setattr(round_trip, "_difference", lambda _, **__: "compared")
     output = [KEPT[name]() for _ in range(3)]
-    assert round_trip.loss(output, codec.dump_entry({}, output, 1.0)) == ""
+    assert round_trip.loss(output, writer.dump_entry({}, output, 1.0)) == ""
     changed = [*output, Omitting(1)]
-    assert round_trip.loss(changed, codec.dump_entry({}, changed, 1.0)) == "compared"
+    assert round_trip.loss(changed, writer.dump_entry({}, changed, 1.0)) == "compared"
 
 
 def test_a_class_that_changes_is_judged_again() -> None:
     class_ = Row
     output = class_(1)
-    assert round_trip.loss(output, codec.dump_entry({}, output, 1.0)) == ""
+    assert round_trip.loss(output, writer.dump_entry({}, output, 1.0)) == ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Row, "__reduce__", lambda self: (Row, (self.a + 1,)), raising=False)
-        assert "result.a" in round_trip.loss(output, codec.dump_entry({}, output, 1.0))
+        assert "result.a" in round_trip.loss(output, writer.dump_entry({}, output, 1.0))
 
 
 def test_classes_of_a_script_are_compared(run_python: Callable[..., str]) -> None:

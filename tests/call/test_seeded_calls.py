@@ -186,7 +186,7 @@ def test_unseeded_call_within_a_seeded_call_is_not_stored(draw_one: Any) -> None
         np.random.seed(seed)
         return draw_one(), draw_one(), draw_one()
 
-    with pytest.warns(CacheWarning, match="inside of a seeded call") as said:
+    with pytest.warns(CacheWarning, match="inside a seeded call") as said:
         results = [outer(1, global_seed=seed) for seed in (1, 2)]
     assert len(said) == 1
     assert results == [expected(1), expected(2)]

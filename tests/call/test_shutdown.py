@@ -67,13 +67,13 @@ def test_daemon_threads_that_compute_do_not_abort_the_process(run_python: RunPyt
     assert run_python(script) == "done\n"
 
 
-@pytest.mark.parametrize("place", ["log.is_on", "codec.dump_entry"])
+@pytest.mark.parametrize("place", ["log.is_on", "writer.dump_entry"])
 def test_daemon_thread_ended_in_a_later_miss_does_not_abort_the_process(
     run_python: RunPython, place: str
 ) -> None:
     script = f"""{BEGIN}
     from funes._call import log
-    from funes._entries import codec
+    from funes._entries import writer
 
     class Late:
         sleep = time.sleep

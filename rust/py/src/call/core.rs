@@ -1,19 +1,21 @@
 //! Calls a memorious function: finds its result in memory, or hands the call to the state machine.
 //! Looks up results on disk; `memory_hit` finds those in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use funes_core::domain::Domain;
+use funes_core::store::RunId;
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyString};
+use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
 use crate::call::call_args::CallArgs;
 use crate::call::files::{AcceptsForCall, Files};
-use crate::call::keyed_call::Call;
-use crate::call::keyed_call::{Encoded, normalise_seed};
+use crate::call::keyed_call::{Call, Encoded, Sought, normalise_seed};
 use crate::call::limits::{is_finalizing, is_stack_used_up};
 use crate::call::machine::{Machine, Outcome, Request};
 use crate::call::memo_definition::{FormerDefinitions, RequiredDefinition};
@@ -24,6 +26,7 @@ use crate::call::thread_tables::ThreadTables;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::gil_cell::GilCell;
 use crate::hash::walk_error::{WalkError, Walked};
+use crate::hooks;
 use crate::lazy::intern;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
@@ -50,6 +53,8 @@ pub(crate) struct Core {
     pub(super) max_age: Option<f64>,
     /// True if a predicate decides which results are stored.
     pub(super) has_predicate: bool,
+    /// A tuple of the types of the exceptions that are stored, if there are any.
+    pub(super) remembered: Option<Py<PyTuple>>,
     /// The number of calls whose results were not stored, by reason.
     pub(super) uncached: GilCell<BTreeMap<String, u64>>,
     /// Size in bytes above which an argument is stored apart.
@@ -70,6 +75,10 @@ pub(crate) struct Core {
     pub(super) usage: Arc<Usage>,
     pub(super) store: GilCell<Option<Py<Store>>>,
     pub(super) former: GilCell<FormerDefinitions>,
+    /// The run records that were compared with the present one, see [`Self::check_run`].
+    pub(super) known_runs: GilCell<BTreeSet<RunId>>,
+    /// True once a call of the function has changed state of its definition, see `changed_state`.
+    pub(super) changes_state: Arc<AtomicBool>,
     /// Set for a function whose code another process sent by value.
     pub(super) required: GilCell<Option<Py<RequiredDefinition>>>,
 }
@@ -142,6 +151,11 @@ impl Core {
     ) -> PyResult<Outcome<'py>> {
         let py = memo.py();
         attached(py, || {
+            if let Ok((current, encoded)) = &key
+                && let Some(output) = self.recall_quickly(memo, current.get(), encoded)?
+            {
+                return Ok(Outcome::Done(output));
+            }
             let mode = Mode::now(py)?;
             self.machine_beyond_memory(memo, call_args, arguments, Some(key), subject, mode)?.go_on(py, None)
         })
@@ -205,27 +219,63 @@ impl Core {
         Some(self.store(memo).ok()?.get().folder(name.bind(py), &current.hex).ok()?.into())
     }
 
+    /// Looks for the result of a usual call on disk before a state machine is made for it. Returns none
+    /// if there is none, or if more than that has to be decided.
+    fn recall_quickly<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        current: &CurrentDefinition,
+        encoded: &Encoded<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = memo.py();
+        let is_usual = mode::are_none() && self.max_age.is_none() && !current.has_missed.load(Ordering::Relaxed);
+        if !is_usual || is_stack_used_up() || is_finalizing(py) {
+            return Ok(None);
+        }
+        let arguments = Domain::Arguments.hash(&encoded.bytes).to_hex();
+        let sought = Sought { current, arguments: &arguments, encoded: &encoded.bytes };
+        match self.recall(memo, &sought, ReadHint::ExpectHit)? {
+            Recalled::Output(output) => Ok(Some(output)),
+            // The state machine looks again, once.
+            Recalled::Absent | Recalled::Outdated(_) | Recalled::NeedsPython => Ok(None),
+        }
+    }
+
     /// Looks for the result of a call on disk. With `ReadHint::Refresh` it looks in memory first,
     /// where another thread may have put the result.
-    pub(super) fn recall<'py>(&self, memo: &Bound<'py, PyAny>, call: &Call, hint: ReadHint) -> PyResult<Recalled<'py>> {
+    pub(super) fn recall<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+        sought: &Sought<'_>,
+        hint: ReadHint,
+    ) -> PyResult<Recalled<'py>> {
         let py = memo.py();
         if matches!(hint, ReadHint::Refresh)
-            && let Some(output) = self.recall_from_memory(memo, call.current.get(), &call.encoded, None)
+            && let Some(output) = self.recall_from_memory(memo, sought.current, sought.encoded, None)
         {
             return Ok(Recalled::Output(output));
         }
         let Ok(store) = self.store(memo) else { return Ok(Recalled::NeedsPython) };
         // Before the entry is read: it may be replaced meanwhile.
-        let state = self.folder_state(memo, call);
-        let stored = self.max_age.and_then(|_| self.time_stored(memo, call));
+        let state = self.memory.as_ref().map(|_| self.folder_state(memo, sought.current));
+        let stored = self.max_age.and_then(|_| self.time_stored(memo, sought));
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
         let accepts = AcceptsForCall { core: self, memo, is_silent: false, is_latest_only: false };
-        let found = match recall(store.bind(py), (function.0, &function.1), call.key(), hint, &accepts)? {
+        let found = match recall(
+            store.bind(py),
+            (function.0, &function.1),
+            (&sought.current.hex, sought.arguments),
+            hint,
+            &accepts,
+        )? {
             Ok(found) => found,
             Err(outcome) => return Ok(outcome),
         };
         self.counters.disk_hit(found.seconds);
-        if self.memory.is_some()
+        if let Some(run) = found.run {
+            self.check_run(memo, sought.current, run)?;
+        }
+        if let Some(state) = state
             && let Some(result) = CachedValue::of(&found.output, found.body.as_ref())
         {
             let Found { seconds, is_drawn, content_id, reads, which, .. } = found;
@@ -234,9 +284,23 @@ impl Core {
                 Which::Earlier { stored } => stored,
             };
             let about = About { seconds, is_drawn, content_id, state, reads, stored };
-            self.cache_value(memo, call, result, about);
+            self.cache_value(memo, sought, result, about);
         }
         Ok(Recalled::Output(found.output))
+    }
+
+    /// Warns if a result was computed under another major version of a library that the definition names. Asks Python
+    /// code once for each record.
+    #[inline]
+    fn check_run(&self, memo: &Bound<'_, PyAny>, current: &CurrentDefinition, run: RunId) -> PyResult<()> {
+        let py = memo.py();
+        let names_none = current.definition.get().modules.is_empty();
+        if names_none || self.known_runs.with(py, |known| !known.insert(run)) {
+            return Ok(());
+        }
+        // Only the warning may raise, if the user turns warnings into errors.
+        let Ok(check) = hooks::CHECK_RUN.get(py) else { return Ok(()) };
+        check.call1((memo, &run[..])).map(drop)
     }
 
     /// Returns the folder of a call's definition. In a shared cache the folder is created here,
@@ -256,16 +320,15 @@ impl Core {
     }
 
     /// Keeps a value in memory.
-    pub(super) fn cache_value(&self, memo: &Bound<'_, PyAny>, call: &Call, result: CachedValue, about: About) {
+    pub(super) fn cache_value(&self, memo: &Bound<'_, PyAny>, sought: &Sought<'_>, result: CachedValue, about: About) {
         if let Some(memory) = &self.memory {
             let owner = (&self.counters, &self.direct);
-            memory.keep(memo.py(), (call.current.get().partition, &call.encoded), result, about, owner);
+            memory.keep(memo.py(), (sought.current.partition, sought.encoded), result, about, owner);
         }
     }
 
-    /// Returns the state of the folder of a call's entry.
-    pub(super) fn folder_state(&self, memo: &Bound<'_, PyAny>, call: &Call) -> u64 {
-        let current = call.current.get();
+    /// Returns the state of the folder of a definition.
+    pub(super) fn folder_state(&self, memo: &Bound<'_, PyAny>, current: &CurrentDefinition) -> u64 {
         current.watch.state(|| self.folder(memo, current))
     }
 

@@ -15,10 +15,12 @@ use crate::call::mode::Mode;
 use crate::call::switched_call::is_fresh;
 use crate::hooks;
 use crate::lazy::{Lazy, field, intern};
-use crate::reads::recording::{Recording, Running, Unseen, current};
+use crate::reads::recording::{Recording, Unseen};
+use crate::reads::running::{Running, current};
 use crate::store::disk_hit::{Accepts, Recalled, Which, read_entry};
 use crate::store::entry::Entry;
 use crate::store::error::raised;
+use crate::store::handle::Store;
 
 import_exception!(funes.errors, FunesError);
 
@@ -33,8 +35,8 @@ pub(crate) struct Files {
     /// The folder from which the function's module is imported: as its path is spelled, and with
     /// links resolved. Empty if the module has no file.
     project: Lazy<Vec<PathBuf>>,
-    /// True once calls of libraries that open files without Python were looked for.
-    has_looked_for_readers: AtomicBool,
+    /// True once inputs of which no event tells were looked for in the code.
+    has_looked_for_unseen: AtomicBool,
     /// True once a missing file has been reported.
     has_reported_missing: AtomicBool,
 }
@@ -60,7 +62,7 @@ impl Files {
             are_declared: options.getattr(intern!(py, "depends_on"))?.is_truthy()?,
             is_strict: field(options, intern!(py, "strict"))?,
             project: Lazy::new(),
-            has_looked_for_readers: AtomicBool::new(false),
+            has_looked_for_unseen: AtomicBool::new(false),
             has_reported_missing: AtomicBool::new(false),
         })
     }
@@ -73,7 +75,7 @@ pub(crate) fn project_of(function: &Bound<'_, PyAny>) -> Vec<PathBuf> {
 }
 
 /// Adds the files of a hit to the recordings of the calls within which it happened.
-fn pass_on(py: Python<'_>, reads: &CheckedReads, project: Option<&Path>) {
+pub(super) fn pass_on(py: Python<'_>, reads: &CheckedReads, project: Option<&Path>) {
     let recordings = current(py);
     if recordings.is_empty() {
         return;
@@ -88,26 +90,6 @@ fn opened_now(file: &FileRead, project: Option<&Path>) -> Opened {
     let path = file.resolve(project);
     let stamp = std::fs::metadata(&path).ok().map(|metadata| FileStamp::of(&metadata));
     Opened { path, stamp }
-}
-
-/// Accepts entries whose files are all as they were, for code that has no function at hand.
-pub(crate) struct AcceptsUnchanged(Vec<PathBuf>);
-
-impl AcceptsUnchanged {
-    pub(crate) fn new(function: &Bound<'_, PyAny>) -> Self {
-        Self(project_of(function))
-    }
-}
-
-impl Accepts for AcceptsUnchanged {
-    fn accepts(&self, py: Python<'_>, reads: &CheckedReads, _: Which, _: bool) -> PyResult<bool> {
-        let project = self.0.first().map(PathBuf::as_path);
-        let holds = py.detach(|| reads.check(project)) == Verdict::Holds;
-        if holds {
-            pass_on(py, reads, project);
-        }
-        Ok(holds)
-    }
 }
 
 /// Accepts the entries that a call of a function may use.
@@ -205,7 +187,7 @@ impl Core {
     ///
     /// `present`: the reads of the entry that is there. `replaces`: the other entry replaces the
     /// results of the files as they are now.
-    fn make_way(
+    pub(super) fn make_way(
         &self,
         py: Python<'_>,
         (store, key): (&store::Store, &Key),
@@ -266,9 +248,21 @@ impl Core {
         let (store, name) = (self.store(memo)?, self.name(py)?);
         let name = name.bind(py).to_string_lossy();
         let key = Key::new(&name, definition, arguments).map_err(raised)?;
-        let Some(entry) = store.get().found_entry(py, &key)? else { return Ok(None) };
+        let Some(entry) = store.get().found_entry(py, &key, false)? else { return Ok(None) };
+        self.accepted(memo, (store.get(), &key), entry, is_silent)
+    }
+
+    /// Returns an entry, or an earlier one, whose files are as they were; None if there is none.
+    pub(super) fn accepted(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        (store, key): (&Store, &Key),
+        entry: store::Entry,
+        is_silent: bool,
+    ) -> PyResult<Option<Entry>> {
+        let py = memo.py();
         let accepts = AcceptsForCall { core: self, memo, is_silent, is_latest_only: false };
-        match read_entry(py, store.get(), &key, entry, &accepts)? {
+        match read_entry(py, store, key, entry, &accepts)? {
             Ok((entry, ..)) => Entry::new(py, entry).map(Some),
             Err(_) => Ok(None),
         }
@@ -300,14 +294,14 @@ impl FilesOfCall {
     pub(super) fn begin(&mut self, py: Python<'_>, core: &Core, has_key: bool) -> PyResult<()> {
         let ignores = !core.files.are_tracked;
         if has_key || ignores {
-            self.running = Some(Running::begin(py, ignores)?);
+            self.running = Some(Running::begin(py, ignores, core.is_async)?);
         }
         Ok(())
     }
 
     /// Lets files not count until the recording ends.
-    pub(super) fn begin_ignoring(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.running = Some(Running::begin(py, true)?);
+    pub(super) fn begin_ignoring(&mut self, py: Python<'_>, core: &Core) -> PyResult<()> {
+        self.running = Some(Running::begin(py, true, core.is_async)?);
         Ok(())
     }
 
@@ -334,7 +328,42 @@ impl FilesOfCall {
         }
     }
 
-    /// Returns what the entry to store records, and makes an outdated entry an earlier one.
+    /// Returns what the entry to store records of the files that the function has read.
+    pub(super) fn note(
+        &mut self,
+        memo: &Bound<'_, PyAny>,
+        core: &Core,
+        root: &Path,
+        seconds: f64,
+    ) -> PyResult<Option<Reads>> {
+        let py = memo.py();
+        let is_reported = core.files.are_tracked && !core.files.are_declared;
+        if !core.files.has_looked_for_unseen.swap(true, Ordering::Relaxed) {
+            memo.call_method1(intern!(py, "_warn_of_unseen"), (is_reported,))?;
+        }
+        let recording = self.recording.take();
+        for (unseen, place) in recording.iter().flat_map(|recording| recording.take_reports()) {
+            if !is_reported && unseen != Unseen::Network {
+                continue;
+            }
+            let (kind, what, advice) = unseen.texts();
+            let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+            memo.call_method1(intern!(py, "_warn_once"), (kind, format!("it {what}{place}. {advice}")))?;
+        }
+        let noted = recording.map(|recording| core.note_files(py, &recording, seconds, root));
+        let reads = noted.transpose()?.flatten();
+        if let Some(reads) = reads.as_ref().filter(|reads| reads.summary.is_some()) {
+            let text = format!(
+                "it read {} files, of which only sizes and times are compared at a hit; pass files=\"ignore\" if they never \
+                 change",
+                reads.files.len()
+            );
+            memo.call_method1(intern!(py, "_warn_once"), ("many files", text))?;
+        }
+        Ok(reads)
+    }
+
+    /// Returns what the result to store records, and makes an outdated entry an earlier one.
     /// `replaces`: the result replaces that of the files as they are now.
     pub(super) fn store(
         &mut self,
@@ -344,29 +373,7 @@ impl FilesOfCall {
         (seconds, replaces): (f64, bool),
     ) -> PyResult<Option<Reads>> {
         let py = memo.py();
-        let is_reported = core.files.are_tracked && !core.files.are_declared;
-        if is_reported && !core.files.has_looked_for_readers.swap(true, Ordering::Relaxed) {
-            memo.call_method0(intern!(py, "_warn_of_readers"))?;
-        }
-        let recording = self.recording.take();
-        for (unseen, place) in recording.iter().flat_map(|recording| recording.take_reports()) {
-            if !is_reported && unseen != Unseen::Network {
-                continue;
-            }
-            let (kind, text) = unseen.texts();
-            let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
-            memo.call_method1(intern!(py, "_warn_once"), (kind, format!("it{place} {text}")))?;
-        }
-        let noted = recording.map(|recording| core.note_files(py, &recording, seconds, store.root()));
-        let mut reads = noted.transpose()?.flatten();
-        if let Some(reads) = reads.as_ref().filter(|reads| reads.summary.is_some()) {
-            let text = format!(
-                "it read {} files, of which only sizes and times are compared at a hit; pass files=\"ignore\" if they never \
-                 change",
-                reads.files.len()
-            );
-            memo.call_method1(intern!(py, "_warn_once"), ("many files", text))?;
-        }
+        let mut reads = self.note(memo, core, store.root(), seconds)?;
         let outdated = self.outdated.take();
         let present = if replaces { py.detach(|| store.reads(key)) } else { outdated };
         if let Some(present) = present {

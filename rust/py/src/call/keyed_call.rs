@@ -44,7 +44,21 @@ pub(crate) struct Call {
     pub(crate) encoded: Vec<u8>,
 }
 
+/// The key of a call, with what the memory cache needs.
+pub(crate) struct Sought<'a> {
+    pub(crate) current: &'a CurrentDefinition,
+    /// Argument digest.
+    pub(crate) arguments: &'a str,
+    /// The encoded arguments.
+    pub(crate) encoded: &'a [u8],
+}
+
 impl Call {
+    /// Returns what is sought.
+    pub(crate) fn sought(&self) -> Sought<'_> {
+        Sought { current: self.current.get(), arguments: &self.arguments, encoded: &self.encoded }
+    }
+
     /// Returns the definition digest and the argument digest.
     pub(crate) fn key(&self) -> (&str, &str) {
         (&self.definition, &self.arguments)

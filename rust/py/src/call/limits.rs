@@ -4,8 +4,6 @@ use std::cell::Cell;
 
 use pyo3::prelude::*;
 
-use crate::lazy::Lazy;
-
 /// Bytes of a thread's stack that must be free for a call to compute; in a thread with a small
 /// stack, half of the most that was ever free. Interpreters before 3.12 only count calls, up to the
 /// recursion limit, and exceeding the stack ends the process.
@@ -26,7 +24,25 @@ pub(crate) fn is_stack_used_up() -> bool {
 
 /// Returns whether the interpreter is shutting down: modules that the cache needs are gone, and
 /// results need not be kept.
+#[cfg(any(Py_3_13, not(windows)))]
+pub(crate) fn is_finalizing(_: Python<'_>) -> bool {
+    #[cfg(Py_3_13)]
+    use pyo3::ffi::Py_IsFinalizing;
+    #[cfg(not(Py_3_13))]
+    unsafe extern "C" {
+        #[link_name = "_Py_IsFinalizing"]
+        fn Py_IsFinalizing() -> std::ffi::c_int;
+    }
+    // SAFETY: the function reads a number of the runtime.
+    unsafe { Py_IsFinalizing() != 0 }
+}
+
+/// Returns whether the interpreter is shutting down, as Python code finds out: before Python 3.13, PyO3 does not link
+/// the function on Windows.
+#[cfg(all(windows, not(Py_3_13)))]
 pub(crate) fn is_finalizing(py: Python<'_>) -> bool {
+    use crate::lazy::Lazy;
+
     static IS_FINALIZING: Lazy<Py<PyAny>> = Lazy::new();
     IS_FINALIZING
         .import(py, "sys", "is_finalizing")

@@ -5,8 +5,10 @@
 //! leaf, which `Hooks` in the stub lists. `trampoline` makes these calls, or in a coroutine
 //! `funes._call.coroutine`.
 
+mod errors;
 mod failures;
 mod modes;
+mod remote;
 mod state;
 mod steps;
 
@@ -20,7 +22,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::call::core::Core;
 use crate::call::files::FilesOfCall;
 use crate::call::keyed_call::Call;
-use crate::call::machine::state::State;
+use crate::call::machine::state::{Snapshot, State};
 use crate::call::mode::Mode;
 use crate::call::quick_leaves;
 use crate::call::random_draws::GeneratorWords;
@@ -34,6 +36,8 @@ enum Step<'py> {
     Ask(&'static Hook, Bound<'py, PyTuple>),
     Run(Request),
     Done(Bound<'py, PyAny>),
+    /// Raises an exception that the function raised, now or when it was stored.
+    Raise(PyErr),
 }
 
 /// A call of Python code.
@@ -58,16 +62,6 @@ pub(crate) struct Ending {
     pub(crate) is_stored: bool,
 }
 
-/// The arguments before the run.
-enum Snapshot {
-    /// They could not be copied, so that the result is not stored.
-    Failed,
-    /// They are immutable.
-    NotNeeded,
-    /// A `funes._call.argument_snapshot.ArgumentSnapshot`.
-    Taken(Py<PyAny>),
-}
-
 /// Counts how the waits for the key have ended.
 #[derive(Default)]
 struct Waited {
@@ -77,9 +71,11 @@ struct Waited {
     turns: u64,
 }
 
-/// What the function returned.
+/// What the function returned, or the exception that it raised and that may be stored.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 struct Ran {
     output: Py<PyAny>,
+    has_raised: bool,
     seconds: f64,
     /// True if it drew random numbers without a seed.
     is_drawn: bool,
@@ -89,6 +85,7 @@ struct Ran {
 }
 
 /// A call whose result is not in memory.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Machine {
     memo: Py<PyAny>,
     core: Py<Core>,
@@ -100,14 +97,16 @@ pub(crate) struct Machine {
     mode: Mode,
     /// What happens to an entry that is there when the result is stored.
     present: Present,
-    /// The time of the call.
-    requested: SystemTime,
+    /// The time of the call, if it refreshes the result.
+    requested: Option<SystemTime>,
     /// The Python code to call next.
     pub(crate) request: Option<Request>,
     /// A leaf that is being imported, and its arguments.
     loading: Option<(&'static Hook, Py<PyTuple>)>,
     hint: ReadHint,
     has_looked: bool,
+    /// True once the remote cache was asked.
+    has_asked: bool,
     /// True if an expired entry was reported.
     has_warned: bool,
     /// The result that is computed again.
@@ -124,7 +123,8 @@ pub(crate) struct Machine {
     /// The number of the run for `changed_state`.
     run: Option<u64>,
     files: FilesOfCall,
-    started: Instant,
+    /// The time when the function was called.
+    started: Option<Instant>,
     ran: Option<Ran>,
     /// What to report: an error, or a text.
     reason: Py<PyAny>,
@@ -162,13 +162,14 @@ impl Machine {
             state,
             mode,
             present: if mode == Mode::Refresh { Present::IsReplaced } else { Present::Stays },
-            requested: SystemTime::now(),
+            requested: (mode == Mode::Refresh).then(SystemTime::now),
             request: None,
             loading: None,
             // In a mode, nothing was looked for in memory yet.
             hint: if mode.is_usual() { ReadHint::ExpectHit } else { ReadHint::Refresh },
             // A call that computes in any case need not look before it waits.
             has_looked: mode == Mode::Refresh,
+            has_asked: false,
             has_warned: false,
             found: None,
             flight: None,
@@ -179,7 +180,7 @@ impl Machine {
             states_inside: None,
             run: None,
             files: FilesOfCall::default(),
-            started: Instant::now(),
+            started: None,
             ran: None,
             reason,
         })
@@ -187,7 +188,7 @@ impl Machine {
 
     /// Returns whether the request of a coroutine function returns an awaitable.
     pub(crate) fn awaits(&self) -> bool {
-        self.loading.is_none() && matches!(self.state, State::Wait | State::Run | State::Recheck)
+        self.loading.is_none() && matches!(self.state, State::Wait | State::Run | State::Recheck | State::AskRemote)
     }
 
     /// Returns whether the next request waits for another call with the same key.
@@ -240,6 +241,11 @@ impl Machine {
                     continue;
                 }
                 Step::Done(output) => return self.end(py, self.may_compute).map(|()| Some(output)),
+                Step::Raise(error) => {
+                    // The waiting calls look for an error that is stored. Otherwise the next one computes.
+                    let is_stored = self.ran.as_ref().is_none_or(|ran| ran.is_stored);
+                    return self.end(py, is_stored && self.may_compute).and(Err(error));
+                }
                 Step::Run(request) => request,
                 Step::Ask(hook, args) => {
                     if let Some(leaf) = hook.kept(py) {
@@ -286,17 +292,19 @@ impl Machine {
             }
             (State::Recheck, None) => {
                 // A call around this one counts the files of the hit.
-                self.files.begin_ignoring(py)?;
+                self.files.begin_ignoring(py, self.core.get())?;
                 let call = self.call();
                 ask(py, &hooks::RECHECK, (memo, &call.args, &call.kwargs, &self.found))
             }
             (State::Recheck, Some(_)) => Ok(Step::Done(self.found.take().expect("it was found").into_bound(py))),
-            (State::Approve, None) if self.core.get().has_predicate => {
+            (State::Approve, None) if self.core.get().has_predicate && !self.ran().has_raised => {
                 let Ran { output, seconds, .. } = self.ran();
                 ask(py, &hooks::MAY_STORE, (memo, output, seconds))
             }
             (State::Approve, Some(answer)) if !answer.is_truthy()? => Ok(self.done(py)),
             (State::Approve, _) => Ok(Step::Go(State::Store)),
+            (State::AskRemote, answer) => self.ask_remote(py, answer),
+            (State::LookForError, answer) => self.look_for_error(py, answer),
             (State::Refuse, _) => ask(py, &hooks::REFUSE_MISS, (memo, &self.call, &self.reason)),
             (State::Snapshot, None) => {
                 let inputs = &self.call().inputs;
@@ -313,6 +321,7 @@ impl Machine {
             (State::NoteGenerators, answer) => self.note_generators(py, answer),
             (State::DetectDraws, answer) => self.detect_draws(py, answer),
             (State::Check, None) => self.check(py),
+            (State::Store, answer) if self.ran().has_raised => self.store_error(py, answer),
             (State::Store, answer) => self.store(py, answer),
             (State::Describe, answer) => {
                 let core = self.core.get();
@@ -322,10 +331,17 @@ impl Machine {
                     None if core.is_described(memo, current) => {}
                     None => return ask(py, &hooks::RECORD_DEFINITION, (memo, &self.call)),
                 }
-                self.hint = ReadHint::Refresh;
-                Ok(if self.ran().shares_memory { Step::Go(State::Reload) } else { self.done(py) })
+                Ok(if self.is_offered(py) { Step::Go(State::Offer) } else { self.after_store(py) })
             }
-            (State::Report, None) => ask(py, &hooks::REPORT_UNSTORED, (memo, &self.reason)),
+            (State::Offer, None) => {
+                let replaces = self.present == Present::IsReplaced;
+                ask(py, &hooks::OFFER_TO_REMOTE, (memo, &self.call, replaces, self.ran().has_raised))
+            }
+            (State::Offer, Some(_)) => Ok(self.after_store(py)),
+            (State::Report, None) => {
+                let has_raised = self.ran.as_ref().is_some_and(|ran| ran.has_raised);
+                ask(py, &hooks::REPORT_UNSTORED, (memo, &self.reason, has_raised))
+            }
             (State::Report, Some(_)) if self.ran.is_none() => Ok(Step::Go(State::NoteGenerators)),
             (State::Check | State::Report | State::Run, _) => Ok(self.done(py)),
         }
@@ -337,7 +353,13 @@ impl Machine {
     }
 
     fn done<'py>(&self, py: Python<'py>) -> Step<'py> {
-        Step::Done(self.ran().output.bind(py).clone())
+        let output = self.ran().output.bind(py).clone();
+        if self.ran().has_raised { Step::Raise(PyErr::from_value(output)) } else { Step::Done(output) }
+    }
+
+    fn after_store<'py>(&mut self, py: Python<'py>) -> Step<'py> {
+        self.hint = ReadHint::Refresh;
+        if self.ran().shares_memory { Step::Go(State::Reload) } else { self.done(py) }
     }
 
     fn ran(&self) -> &Ran {

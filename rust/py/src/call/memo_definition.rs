@@ -1,10 +1,10 @@
 //! The definition of a memorious function, computed again when a guard fails.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use funes_core::store;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use rustc_hash::FxHashSet;
 
 use crate::call::core::{Core, attached};
@@ -13,7 +13,7 @@ use crate::call::limits::is_finalizing;
 use crate::definition::changed_state;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::definition::graph::{Definition, Purpose, with_extras};
-use crate::definition::guard::is_constant;
+use crate::definition::guard::Guard;
 use crate::hash::walk_error::{WalkError, Walked};
 use crate::lazy::intern;
 
@@ -74,7 +74,7 @@ impl Core {
         if !self.signature.is_of(self.function.bind(py)).map_err(WalkError::interrupted)? {
             return Err(WalkError::refused("it has other parameters than when it was decorated; decorate it again"));
         }
-        let (definition, extras, mut hex) = self.describe(memo)?;
+        let (definition, extras, mut hex) = self.describe_as_it_counts(memo)?;
         if let Some(required) = self.required(py) {
             let required = required.get();
             // Earlier calls in this process may have left state that equals the state of the
@@ -84,10 +84,9 @@ impl Core {
             }
             hex.clone_from(&required.definition);
         }
-        let extras = if is_constant(&extras) { None } else { Some(definition.get().guard(&extras)?) };
         Self::warn_of(memo, &definition.get().warnings)?;
-        let current = Bound::new(py, CurrentDefinition::new(self.owner, hex, definition.unbind(), extras))
-            .map_err(WalkError::interrupted)?;
+        let current = CurrentDefinition::new(self.owner, hex, definition.unbind(), extras, self.changes_state.clone());
+        let current = Bound::new(py, current).map_err(WalkError::interrupted)?;
         self.replace(current.clone());
         Ok(current)
     }
@@ -112,9 +111,28 @@ impl Core {
         changed_state::as_it_is(|| self.describe(memo)).map(|(_, _, hex)| hex)
     }
 
-    /// Describes the function: returns its definition, the value of `depends_on=`, and the digest
-    /// of both.
-    fn describe<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<(Bound<'py, Definition>, Bound<'py, PyAny>, String)> {
+    /// Describes the function like [`Self::describe`]. State that only calls of other functions change counts as it is.
+    fn describe_as_it_counts<'py>(
+        &self,
+        memo: &Bound<'py, PyAny>,
+    ) -> Walked<(Bound<'py, Definition>, Option<Guard>, String)> {
+        let described = self.describe(memo)?;
+        if self.changes_state.load(Ordering::Relaxed) || !changed_state::are_recorded() {
+            return Ok(described);
+        }
+        match described.0.get().changes_what_differs(memo.py()) {
+            None => Ok(described),
+            Some(true) => {
+                self.changes_state.store(true, Ordering::Relaxed);
+                Ok(described)
+            }
+            Some(false) => changed_state::as_it_is(|| self.describe(memo)),
+        }
+    }
+
+    /// Describes the function: returns its definition, the guard of the values of `depends_on=` if they can change, and
+    /// the digest of both.
+    fn describe<'py>(&self, memo: &Bound<'py, PyAny>) -> Walked<(Bound<'py, Definition>, Option<Guard>, String)> {
         let py = memo.py();
         let function = self.function.bind(py).as_any();
         let definition = match Definition::of(function, Purpose::Kept, 0)? {
@@ -124,8 +142,8 @@ impl Core {
         let extras = memo
             .call_method0(intern!(py, "_extras"))
             .map_err(|error| WalkError::raised(py, "looking at what it depends on", error))?;
-        let hex = with_extras(definition.get(), py, extras.cast::<PyTuple>().ok())?.to_hex();
-        Ok((definition, extras, hex))
+        let (digest, extras) = with_extras(definition.get(), extras)?;
+        Ok((definition, extras, digest.to_hex()))
     }
 
     /// Returns the present definition.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use funes_core::store::Key;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyFunction, PyList, PyTuple};
 
@@ -25,7 +26,9 @@ use crate::lazy::{field, intern};
 use crate::memory::memory_cache::{MemoryCache, next_owner};
 use crate::memory::usage::Usage;
 use crate::store::entry::Entry;
+use crate::store::error::raised;
 use crate::store::handle::Store;
+use crate::store::incoming::text;
 
 #[pymethods]
 impl Core {
@@ -48,6 +51,8 @@ impl Core {
             files: Files::of(options)?,
             max_age: field(options, intern!(py, "max_age"))?,
             has_predicate: !options.getattr(intern!(py, "cache_if"))?.is_none(),
+            remembered: field::<Option<Py<PyTuple>>>(options, intern!(py, "remember_errors"))?
+                .filter(|types| !types.bind(py).is_empty()),
             uncached: GilCell::default(),
             signature,
             // CO_COROUTINE and CO_ITERABLE_COROUTINE.
@@ -55,7 +60,7 @@ impl Core {
             function: function.unbind(),
             definition: GilCell::new(None),
             owner: next_owner(),
-            memory: bound.map_or_else(MemoryCache::shared, MemoryCache::bounded),
+            memory: bound.map_or_else(|| MemoryCache::shared(py), |bound| Ok(MemoryCache::bounded(bound)))?,
             direct: Arc::default(),
             #[cfg(Py_GIL_DISABLED)]
             tables: ThreadTables::default(),
@@ -63,6 +68,8 @@ impl Core {
             counters,
             store: GilCell::new(None),
             former: GilCell::default(),
+            known_runs: GilCell::default(),
+            changes_state: Arc::default(),
             required: GilCell::new(None),
         })
     }
@@ -123,6 +130,32 @@ impl Core {
         is_silent: bool,
     ) -> PyResult<Option<Entry>> {
         self.read_entry(memo, (definition, arguments), is_silent)
+    }
+
+    /// Verifies the file of an entry, which is in memory, and returns the entry that a call with this key would use.
+    ///
+    /// Returns the entry, or None if it cannot be used; "found", or the state as `Incoming.publish` returns it; and
+    /// the reason.
+    fn open_bytes(
+        &self,
+        memo: &Bound<'_, PyAny>,
+        definition: &str,
+        arguments: &str,
+        file: &[u8],
+    ) -> PyResult<(Option<Entry>, &'static str, String)> {
+        let (store, name) = (self.store(memo)?, self.name(memo.py())?);
+        let name = name.bind(memo.py()).to_string_lossy();
+        let key = Key::new(&name, definition, arguments).map_err(raised)?;
+        match store.get().store.open_bytes(&key, file.to_vec()) {
+            Ok(entry) => {
+                let entry = self.accepted(memo, (store.get(), &key), entry, false)?;
+                Ok((entry, "found", String::new()))
+            }
+            Err(received) => {
+                let (state, reason) = text(received);
+                Ok((None, state, reason))
+            }
+        }
     }
 
     /// Returns the path of the first file that has changed since the entry of a key was computed, and
@@ -229,6 +262,12 @@ impl Core {
         report::as_objects(memo.py(), &current.get().definition.get().nodes)
     }
 
+    /// Returns the functions and classes of the definition.
+    fn code<'py>(&self, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let current = self.raising_definition(memo)?;
+        PyList::new(memo.py(), current.get().definition.get().code())
+    }
+
     /// Returns the digest of the definition with the state that calls left behind, which code by
     /// value carries along.
     fn definition_as_it_is(&self, memo: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -238,6 +277,11 @@ impl Core {
             self.current_definition(memo).map(|current| current.get().hex.clone())
         };
         found.map_err(|stop| stop.into_error(memo.py(), "the definition"))
+    }
+
+    /// Lets the next access compute the definition anew, although all guards hold.
+    fn forget_definition(&self, py: Python<'_>) {
+        let _replaced = self.definition.with(py, Option::take);
     }
 
     /// Lets calls run only while the definition has the digest `as_sent`.
@@ -262,6 +306,7 @@ impl Core {
         // SAFETY: the collector runs in an attached thread.
         let py = unsafe { Python::assume_attached() };
         visit.call(&self.function)?;
+        self.remembered.as_ref().map_or(Ok(()), |types| visit.call(types))?;
         #[cfg(Py_GIL_DISABLED)]
         self.tables.traverse(&visit)?;
         self.definition

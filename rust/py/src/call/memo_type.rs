@@ -11,6 +11,7 @@ use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use pyo3::Borrowed;
 use pyo3::exceptions::{PySystemError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -169,13 +170,13 @@ unsafe fn core_of_call(py: Python<'_>, memo: *mut ffi::PyObject) -> Option<Bound
 /// The object is of this type.
 #[cfg(Py_GIL_DISABLED)]
 #[inline]
-unsafe fn core_of_call<'a>(py: Python<'_>, memo: *mut ffi::PyObject) -> Option<pyo3::Borrowed<'a, '_, PyAny>> {
+unsafe fn core_of_call<'a>(py: Python<'_>, memo: *mut ffi::PyObject) -> Option<Borrowed<'a, '_, PyAny>> {
     use std::sync::atomic::{AtomicPtr, Ordering};
 
     // SAFETY: guaranteed by the caller. `set_core` writes the field atomically.
     unsafe {
         let core = AtomicPtr::from_ptr(&raw mut (*memo.cast::<Object>()).core).load(Ordering::Acquire);
-        pyo3::Borrowed::from_ptr_or_opt(py, core)
+        Borrowed::from_ptr_or_opt(py, core)
     }
 }
 
@@ -237,13 +238,14 @@ unsafe extern "C-unwind" fn call(
     count: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: guaranteed by the caller. This frame has only copies of pointers.
+    // SAFETY: guaranteed by the caller. The interpreter holds the function during the call, so that it is not counted
+    // here: without the GIL, the threads that call it would wait for each other. This frame has only copies of pointers.
     unsafe {
         trampoline::run(|py| {
             let Some(core) = core_of_call(py, memo) else {
                 return Err(PySystemError::new_err("the function has been collected"));
             };
-            let (core, memo) = (core.cast_unchecked::<Core>(), Bound::from_borrowed_ptr(py, memo));
+            let (core, memo) = (core.cast_unchecked::<Core>(), Borrowed::from_ptr(py, memo));
             let call_args = CallArgs::of_vectorcall(py, arguments, count, names);
             core.get().call::<false>(&memo, &call_args)
         })

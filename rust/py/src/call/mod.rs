@@ -16,7 +16,8 @@ pub(crate) mod mode;
 pub(crate) mod quick_leaves;
 pub(crate) mod random_draws;
 pub(crate) mod signature;
-mod switched_call;
+pub(crate) mod switched_call;
 #[cfg(Py_GIL_DISABLED)]
 mod thread_tables;
 pub(crate) mod trampoline;
+pub(crate) mod unchanged_files;

@@ -40,6 +40,9 @@ static ARE_SET: AtomicBool = AtomicBool::new(false);
 /// True once `FUNES_MODE` was looked for.
 static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
 
+/// True once it is applied. Another thread may look meanwhile.
+static IS_APPLIED: AtomicBool = AtomicBool::new(false);
+
 /// The mode of `FUNES_MODE`; 0 for none.
 static ENVIRONMENT: AtomicU8 = AtomicU8::new(0);
 
@@ -53,6 +56,11 @@ static RECHECK: AtomicU64 = AtomicU64::new(0);
 #[inline]
 pub(crate) fn are_set() -> bool {
     ARE_SET.load(Ordering::Relaxed)
+}
+
+/// Returns whether no mode can be active. Before the first call that asks for its mode, `FUNES_MODE` is not known.
+pub(crate) fn are_none() -> bool {
+    IS_APPLIED.load(Ordering::Relaxed) && !are_set()
 }
 
 /// Returns whether `FUNES_MODE` is a mode that writes no file. Then the process saves no statistics of its hits.
@@ -125,6 +133,7 @@ fn read_environment(py: Python<'_>) -> PyResult<()> {
     if ["FUNES_MODE", "FUNES_RECHECK"].iter().any(|name| std::env::var_os(name).is_some_and(|text| !text.is_empty())) {
         hooks::APPLY_ENVIRONMENT.get(py)?.call0()?;
     }
+    IS_APPLIED.store(true, Ordering::Relaxed);
     Ok(())
 }
 

@@ -32,7 +32,7 @@ fn is_large(value: &Bound<'_, PyAny>, limit: usize) -> bool {
 }
 
 /// Pickles the entry and the head of a result that consists of Python's own types, like
-/// `funes._entries.codec.dump_entry`.
+/// `funes._entries.writer.dump_entry`.
 pub(crate) fn dump<'py>(
     inputs: &Py<PyDict>,
     output: &Bound<'py, PyAny>,

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::call::call_args::CallArgs;
 use crate::call::core::{Core, attached};
 use crate::call::files::AcceptsForCall;
-use crate::call::keyed_call::{Call, normalise_seed};
+use crate::call::keyed_call::{Call, Sought, normalise_seed};
 use crate::call::machine::Outcome;
 use crate::call::mode::Mode;
 use crate::hooks;
@@ -15,7 +15,7 @@ use crate::store::disk_hit::{ReadHint, recall};
 
 /// Returns whether an entry with this time stamp is not expired. A stamp so far in the future is no more trusted than one
 /// in the past, since a clock was wrong.
-pub(super) fn is_fresh(stored: Option<SystemTime>, max_age: f64) -> bool {
+pub(crate) fn is_fresh(stored: Option<SystemTime>, max_age: f64) -> bool {
     let now = SystemTime::now();
     let age = |stored: SystemTime| now.duration_since(stored).unwrap_or_else(|ahead| ahead.duration());
     stored.is_some_and(|stored| age(stored).as_secs_f64() < max_age)
@@ -84,7 +84,9 @@ impl Core {
         since: SystemTime,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = memo.py();
-        let (Ok(store), Some(stored)) = (self.store(memo), self.time_stored(memo, call)) else { return Ok(None) };
+        let (Ok(store), Some(stored)) = (self.store(memo), self.time_stored(memo, &call.sought())) else {
+            return Ok(None);
+        };
         let function = (self.function.bind(py).as_any(), self.name(py)?.bind(py).clone());
         let accepts = AcceptsForCall { core: self, memo, is_silent: false, is_latest_only: true };
         let found = recall(store.bind(py), (function.0, &function.1), call.key(), ReadHint::Refresh, &accepts)?;
@@ -99,11 +101,10 @@ impl Core {
     }
 
     /// Returns the time stamp of the entry of a call.
-    pub(super) fn time_stored(&self, memo: &Bound<'_, PyAny>, call: &Call) -> Option<SystemTime> {
+    pub(super) fn time_stored(&self, memo: &Bound<'_, PyAny>, sought: &Sought<'_>) -> Option<SystemTime> {
         let py = memo.py();
         let name = self.name(py).ok()?;
-        let path = self.store(memo).ok()?.get().path(name.bind(py), &call.definition, &call.arguments).ok()?;
-        py.detach(|| std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok())
+        self.store(memo).ok()?.get().time(py, name.bind(py), &sought.current.hex, sought.arguments).ok()?
     }
 
     /// Forgets a result in memory whose entry was replaced. Other results of the folder are compared with their entries

@@ -26,6 +26,9 @@ pub(super) fn state_without_key(mode: Mode) -> State {
 impl Machine {
     /// Returns what follows a lookup that found no entry.
     pub(super) fn after_miss<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
+        if self.asks_remote(py) {
+            return Ok(Step::Go(State::AskRemote));
+        }
         match (&self.flight, self.mode) {
             (_, Mode::Offline) => Ok(Step::Go(State::Refuse)),
             // Taking the key would create a file.
@@ -58,7 +61,7 @@ impl Machine {
         if self.has_warned || self.state == State::Reload {
             return false;
         }
-        let stored = core.time_stored(self.memo.bind(py), self.call());
+        let stored = core.time_stored(self.memo.bind(py), &self.call().sought());
         let is_expired = stored.is_some() && !is_fresh(stored, max_age);
         self.present = if is_expired && self.mode.writes() { Present::IsReplaced } else { Present::Stays };
         is_expired
@@ -77,7 +80,9 @@ impl Machine {
     /// Looks for the result of a call for which this refresh has waited. A computation that began before this call is
     /// no answer.
     pub(super) fn look_for_newer<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
-        if let Some(output) = self.core.get().recall_newer(self.memo.bind(py), self.call(), self.requested)? {
+        if let Some(requested) = self.requested
+            && let Some(output) = self.core.get().recall_newer(self.memo.bind(py), self.call(), requested)?
+        {
             return Ok(Step::Done(output));
         }
         self.waited = Waited::default();

@@ -1,5 +1,7 @@
 //! The states of a call whose result is not in memory.
 
+use pyo3::prelude::*;
+
 /// The states of a call, in their usual order. A state that asks for Python code remains until that
 /// has returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub(super) enum State {
     Rekey,
     /// Looks for the entry again: another call may have stored it.
     LookAgain,
+    /// Looks for a remembered error, since there is no result.
+    LookForError,
+    /// Looks for the entry in the remote cache.
+    AskRemote,
     /// Raises the error for a miss in the offline mode.
     Refuse,
     /// Reports that an expired entry is used.
@@ -40,8 +46,27 @@ pub(super) enum State {
     Store,
     /// Writes the definition file.
     Describe,
+    /// Hands the entry to the queue of the remote cache.
+    Offer,
     /// Loads a result that shares memory, so that the first caller gets what later callers get.
     Reload,
     /// Reports why the result is not stored.
     Report,
+}
+
+/// The arguments before the run.
+pub(super) enum Snapshot {
+    /// They could not be copied, so that the result is not stored.
+    Failed,
+    /// They are immutable.
+    NotNeeded,
+    /// A `funes._call.argument_snapshot.ArgumentSnapshot`.
+    Taken(Py<PyAny>),
+}
+
+impl Snapshot {
+    /// Returns the copies of the arguments, if some were taken.
+    pub(super) fn taken(&self) -> Option<&Py<PyAny>> {
+        if let Self::Taken(snapshot) = self { Some(snapshot) } else { None }
+    }
 }

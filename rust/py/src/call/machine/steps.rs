@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use funes_core::reads::CheckedReads;
-use funes_core::store::{Key, Present};
+use funes_core::store::{Key, Origin, Present};
 use pyo3::exceptions::{PyException, PyOSError, PyRecursionError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -20,7 +20,8 @@ use crate::memory::cached_value::CachedValue;
 use crate::memory::memory_cache::About;
 use crate::store::disk_hit::{ReadHint, Recalled};
 use crate::store::error::raised;
-use crate::store::handle::{HeadParts, PickleParts};
+use crate::store::handle::{HeadParts, PickleParts, Store};
+use crate::store::run;
 
 impl Machine {
     /// Looks for the result. `answer`: the result that the leaf has found, as `(output,)`, or None.
@@ -29,11 +30,11 @@ impl Machine {
             return self.look_for_newer(py);
         }
         if answer.is_none() && self.is_expired(py) {
-            return if self.mode.writes() { self.after_miss(py) } else { Ok(Step::Go(State::WarnExpired)) };
+            return if self.mode.writes() { self.after_no_result(py) } else { Ok(Step::Go(State::WarnExpired)) };
         }
         let recalled = match answer {
             None => {
-                let recalled = self.core.get().recall(self.memo.bind(py), self.call(), self.hint)?;
+                let recalled = self.core.get().recall(self.memo.bind(py), &self.call().sought(), self.hint)?;
                 self.files.look(recalled)
             }
             Some(found) => match found.cast::<PyTuple>() {
@@ -51,7 +52,7 @@ impl Machine {
             Recalled::Absent | Recalled::Outdated(_) => self.call().note_missed(true),
         }
         self.has_looked = true;
-        self.after_miss(py)
+        self.after_no_result(py)
     }
 
     pub(super) fn take_key<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {
@@ -125,34 +126,49 @@ impl Machine {
         py: Python<'py>,
         answer: Option<PyResult<Bound<'py, PyAny>>>,
     ) -> PyResult<Step<'py>> {
+        if answer.is_none()
+            && let Err(error) = self.files.begin(py, self.core.get(), self.call.is_some())
+        {
+            self.run_unrecorded(py, error)?;
+        }
         let core = self.core.get();
         let Some(returned) = answer else {
+            if self.call.is_some() && self.mode.writes() {
+                run::begin(py)?;
+            }
             let Request { callable, args, kwargs } = self.function_call.take().expect("the function runs once");
             core.counters.miss();
             let definitions = core.definitions(py, self.call.as_ref().map(Py::get));
             if !definitions.is_empty() {
-                self.run = Some(changed_state::begun(py, &callable, definitions, !core.is_async));
+                self.run = Some(changed_state::begun(py, &callable, definitions, &core.changes_state, !core.is_async));
             }
-            self.files.begin(py, core, self.call.is_some())?;
-            self.started = Instant::now();
+            self.started = Some(Instant::now());
             let Some(seed) = &self.seed else { return Ok(Step::Run(Request { callable, args, kwargs })) };
             let hook = if core.is_async { &hooks::RUN_SEEDED_IN_TASK } else { &hooks::RUN_SEEDED };
             return ask(py, hook, (&self.memo, &self.call, seed, (callable, args, kwargs)));
         };
-        let mut seconds = self.started.elapsed().as_secs_f64();
+        let mut seconds = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
         self.files.end(py);
         let noted = self.run.take().map_or(Ok(()), |run| changed_state::ended(py, run));
-        let (mut output, mut problem) = (returned?, None);
+        // A seeded run passes on an exception as its output.
+        let (mut output, mut has_raised) = match returned {
+            Err(error) if self.seed.is_none() && self.may_remember(py, &error) => {
+                (error.into_value(py).into_bound(py).into_any(), true)
+            }
+            returned => (returned?, false),
+        };
+        let mut problem = None;
         if self.seed.is_some() {
-            (output, seconds, problem) = output.extract::<(Bound<'py, PyAny>, f64, Option<Py<PyAny>>)>()?;
+            type Seeded<'py> = (Bound<'py, PyAny>, f64, Option<Py<PyAny>>, bool);
+            (output, seconds, problem, has_raised) = output.extract::<Seeded<'py>>()?;
         }
         core.counters.computed(seconds);
         noted?;
         if self.call.is_none() {
             return Ok(Step::Done(output));
         }
-        self.ran =
-            Some(Ran { output: output.unbind(), seconds, is_drawn: false, shares_memory: false, is_stored: false });
+        let output = output.unbind();
+        self.ran = Some(Ran { output, has_raised, seconds, is_drawn: false, shares_memory: false, is_stored: false });
         Ok(problem.map_or(Step::Go(State::DetectDraws), |problem| self.report(problem)))
     }
 
@@ -185,7 +201,8 @@ impl Machine {
             Err(error) if error.is_instance_of::<PyRecursionError>(py) => return Err(error),
             Err(error) => error.into_value(py).into_any(),
         };
-        ask(py, &hooks::REPORT_CHANGE, (&self.memo, &self.call, now, snapshot))
+        let has_raised = self.ran().has_raised;
+        ask(py, &hooks::REPORT_CHANGE, (&self.memo, &self.call, now, snapshot, has_raised))
     }
 
     /// Stores the result. `dumped`: the pickles that the leaf returned, as `((body, fast, head),
@@ -204,7 +221,7 @@ impl Machine {
             let plain_body = body.cast().ok().filter(|_| fast.is_none());
             cached = core.memory.as_ref().and_then(|_| CachedValue::of(output, plain_body));
         } else {
-            let snapshot = if let Snapshot::Taken(snapshot) = &self.snapshot { Some(snapshot) } else { None };
+            let snapshot = self.snapshot.taken();
             let is_usual = snapshot.is_none() && !is_drawn;
             cached = if is_usual { CachedValue::of(output, None) } else { None };
             let quickly = cached.as_ref().and_then(|_| quick_leaves::dump(&call.inputs, output, seconds).ok());
@@ -220,18 +237,21 @@ impl Machine {
         let key = Key::new(&name, &call.definition, &call.arguments).map_err(raised)?;
         let is_replaced = self.present == Present::IsReplaced;
         let reads = files.store(memo, core, (&store.get().store, &key), (seconds, is_replaced))?;
-        let state = core.folder_state(memo, call);
-        let pickles = (fast, (Some(head), reads.as_ref()));
+        let state = core.folder_state(memo, call.current.get());
+        let origin = Origin { reads: reads.as_ref(), max_age: core.max_age, run: Store::run_id(store.bind(py))? };
+        let pickles = (fast, Some(head), origin);
         let written = store.get().put(py, &key, &body, pickles, (is_durable, self.present))?;
         if is_replaced {
             core.forget_replaced(py, call);
         }
+        // If it stays, the result is found first.
+        let _ = core.forget_error(memo, call);
         if let Some(cached) = cached {
             let reads = reads.map(|reads| Arc::new(CheckedReads::new(reads)));
             let stored = core.max_age.map(|_| SystemTime::now());
-            let state = if is_replaced { core.folder_state(memo, call) } else { state };
+            let state = if is_replaced { core.folder_state(memo, call.current.get()) } else { state };
             let about = About { seconds, is_drawn, content_id: written.content_id, state, reads, stored };
-            core.cache_value(memo, call, cached, about);
+            core.cache_value(memo, &call.sought(), cached, about);
         }
         let ran = self.ran.as_mut().expect("the function has run");
         (ran.shares_memory, ran.is_stored) = (shares_memory, true);
