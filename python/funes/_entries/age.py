@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
+
+from funes._funes import Store
 
 
 def is_expired(stored: float, max_age: float | None) -> bool:
     """Returns whether an entry is expired.
 
     Args:
-        stored: The time stamp of its file, in seconds since 1970. A stamp in the future counts like one that is as far
-            in the past, since a clock was wrong.
+        stored: The time at which it was stored, in seconds since 1970. A time in the future counts like one that is as
+            far in the past, since a clock was wrong.
         max_age: The age in seconds from which an entry is expired; None for never.
     """
     return max_age is not None and abs(time.time() - stored) >= max_age
 
 
-def is_file_expired(path: str | os.PathLike[str], max_age: float | None) -> bool:
-    """Returns whether the entry in a file is expired; False if there is no file."""
+def is_entry_expired(store: Store, key: tuple[str, str, str], max_age: float | None) -> bool:
+    """Returns whether the entry of a key (function name, definition, arguments) is expired; False if there is none."""
     if max_age is None:
         return False
-    try:
-        return is_expired(os.lstat(path).st_mtime, max_age)
-    except OSError:
-        return False
+    stored = store.time_stored(*key)
+    return stored is not None and is_expired(stored / 1e9, max_age)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from funes._entries import pickler
+from funes._entries import unpickler
 from funes._funes import Store, hash_value
 from funes._warnings import one_line
 
@@ -92,7 +92,7 @@ def resolve(store: Store, entry: dict[str, Any]) -> None:
             value = (
                 f"<not stored: objects/{digest}.dill is missing>"
                 if found is None
-                else pickler.load(found.body, found.fast)
+                else unpickler.load(found.body, found.fast)
             )
         except Exception as error:
             value = f"<not stored: objects/{digest}.dill cannot be read ({one_line(error)})>"

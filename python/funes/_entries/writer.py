@@ -1,4 +1,4 @@
-"""Writes and reads entries.
+"""Pickles entries.
 
 An entry is an ordinary pickle of ``{'input': dict, 'output': ..., 'time': seconds}``, with a head.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from funes._entries import c_pickler, signing, tensors
-from funes._entries.pickler import Buffered, FooterPickle, Readable, dump, dump_for_footer, load
-from funes._funes import Entry, InlinedPickle
-from funes.errors import DamagedEntryError, UnpicklableResultError
+from funes._entries.pickler import FooterPickle, dump, dump_for_footer
+from funes._funes import InlinedPickle
+from funes.errors import UnpicklableResultError
 
 #: The run time in seconds; the pickled inputs; and the inputs with objects of ``__main__`` pickled
 #: by name, if that pickle differs.
@@ -36,6 +36,8 @@ def dump_entry(
     seconds: float,
     objects: dict[str, str] | None = None,
     is_drawn: bool = False,
+    *,
+    links: list[tuple[BaseException, dict[str, Any]]] | None = None,
 ) -> PickledEntry:
     """Pickles an entry.
 
@@ -45,6 +47,7 @@ def dump_entry(
         seconds: The run time in seconds.
         objects: Maps the names of large arguments, which are stored elsewhere, to their hashes.
         is_drawn: True if the result was drawn from the global random generators without a seed.
+        links: For a remembered error, which then is the output: see `funes._entries.remembered_errors`.
 
     Raises:
         UnpicklableResultError: Neither pickle nor dill can write the result, or it contains a
@@ -57,7 +60,12 @@ def dump_entry(
         ({'input': {'x': 21}, 'output': 42, 'time': 0.5}, None)
     """
     head: dict[str, Any] = {"input": inputs}
-    entry = {"input": inputs, "output": output, "time": float(seconds)}
+    entry: dict[str, Any] = {"input": inputs}
+    if links is None:
+        entry["output"] = output
+    else:
+        entry.update(error=output, links=links)
+    entry["time"] = float(seconds)
     if objects:
         head["objects"] = entry["objects"] = objects
     if is_drawn:
@@ -78,58 +86,3 @@ def _may_have_tensors(body: bytes | InlinedPickle, fast: FooterPickle | None) ->
     """Returns whether a pickle contains the name torch. The search runs at the speed of memory."""
     data = body if fast is None else fast[0]
     return not isinstance(data, bytes) or b"torch" in data
-
-
-def load_entry(
-    body: Readable,
-    fast: Buffered | None = None,
-    home: str | None = None,
-) -> dict[str, Any]:
-    """Unpickles an entry; the inverse of `dump_entry`.
-
-    Args:
-        body: The portable pickle.
-        fast: The fast pickle, which is tried first, and its buffers. Arrays share the memory of
-            the buffers.
-        home: The module of the memorious function. Classes of the program's own module are looked
-            for there first, see `main_module`.
-
-    Returns:
-        A new dict with the keys ``input``, ``output`` and ``time``.
-
-    Raises:
-        DamagedEntryError: The body is the pickle of an object that is no entry.
-        Exception: Unpickling failed, for example with ImportError or AttributeError for a class
-            that no longer exists.
-    """
-    entry = load(body, fast, home)
-    if not isinstance(entry, dict) or not entry.keys() >= {"input", "output", "time"}:
-        raise DamagedEntryError("the file holds a pickle of something that is not an entry")
-    return entry
-
-
-def head_of(entry: Entry) -> tuple[float, Buffered, Buffered | None]:
-    """Returns the head of an entry without unpickling it.
-
-    Raises:
-        DamagedEntryError: The entry has no head.
-    """
-    if entry.head is None:
-        raise DamagedEntryError("the file has no head, which every entry has")
-    return entry.head
-
-
-def load_head(entry: Entry) -> dict[str, Any]:
-    """Unpickles the head of an entry. Of the body, it reads only large arrays of the inputs.
-
-    Returns:
-        A dict with the keys ``input`` and ``time``, and ``objects`` if there are large arguments.
-
-    Raises:
-        DamagedEntryError, Exception: See `load_entry`.
-    """
-    seconds, (inputs, buffers), main = head_of(entry)
-    head = load(inputs, main, buffers=buffers)
-    if not isinstance(head, dict) or not isinstance(head.get("input"), dict):
-        raise DamagedEntryError("the head of the file is not a head of an entry")
-    return {"input": head.pop("input"), "time": seconds, **head}
