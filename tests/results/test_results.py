@@ -64,6 +64,7 @@ def test_no_results_are_empty(double: Any) -> None:
     assert list(load_cached_results(double)) == []
 
 
+@pytest.mark.slow
 def test_iteration_keeps_one_result_in_memory() -> None:
     @memorious
     def big(x: int) -> Any:
@@ -352,17 +353,18 @@ def test_only_the_table_needs_pandas(double: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pandas", None)
     double(1)
     assert len(list(load_cached_results(double))) == 1
-    with pytest.raises(ImportError, match=r"pip install funes\[pandas\]"):
+    with pytest.raises(ImportError, match=r"pip install 'funes\[pandas\]'"):
         load_cached_results_as_pandas(double)
 
 
 def test_signature_is_as_documented() -> None:
     signature = inspect.signature(load_cached_results_as_pandas)
-    assert list(signature.parameters) == ["fn", "exclude", "index"]
+    assert list(signature.parameters) == ["fn", "exclude", "index", "flatten"]
     assert [p.default for p in signature.parameters.values()] == [
         inspect.Parameter.empty,
         None,
         None,
+        False,
     ]
 
 

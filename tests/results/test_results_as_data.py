@@ -6,6 +6,7 @@ import datetime
 import html
 import os
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from funes import CacheWarning, UnhashableArgumentError, load_cached_results, memorious, open_cache
-from funes._entries import pickler
+from funes._entries import large_arguments, unpickler
 from funes._results import results as module
 from funes.types import Results
 
@@ -257,8 +258,9 @@ def test_where_loads_large_arguments_once(cache: Path, monkeypatch: pytest.Monke
         size(other, n)
     results = load_cached_results(size, where={"data": other}, inputs_only=True)
     loaded: list[Any] = []
-    load = pickler.load
-    monkeypatch.setattr(pickler, "load", lambda *a: loaded.append(a) or load(*a))
+    load = unpickler.load
+    counting = types.SimpleNamespace(load=lambda *a: loaded.append(a) or load(*a))
+    monkeypatch.setattr(large_arguments, "unpickler", counting)
     assert len(results) == 5
     assert len(loaded) == 2
     assert all(result["input"]["data"].tolist() == other.tolist() for result in results)
@@ -483,11 +485,11 @@ def test_missing_library_is_named(
     for name in ("pandas", "polars", "pyarrow"):
         monkeypatch.setitem(sys.modules, name, None)
     results = load_cached_results(double)
-    with pytest.raises(ImportError, match=r"to_pandas needs pandas: pip install funes\[pandas\]"):
+    with pytest.raises(ImportError, match=r"to_pandas needs pandas: pip install 'funes\[pandas\]'"):
         results.to_pandas()
-    with pytest.raises(ImportError, match=r"to_polars needs polars: pip install funes\[polars\]"):
+    with pytest.raises(ImportError, match=r"to_polars needs polars: pip install 'funes\[polars\]'"):
         results.to_polars()
-    with pytest.raises(ImportError, match=r"to_parquet needs .*: pip install funes\[parquet\]"):
+    with pytest.raises(ImportError, match=r"to_parquet needs .*: pip install 'funes\[parquet\]'"):
         results.to_parquet(tmp_path / "results.parquet")
 
 

@@ -8,7 +8,10 @@
         columns        arranges results in columns
         dataframes     makes tables of pandas and polars, and Parquet files
         preview        shows a few results as text and HTML
+        report         makes a page of results for a browser
           text           shortens and escapes strings
+          markup         escapes texts and formats diffs in HTML
+          units          formats sizes, durations and dates
     cache          defines `open_cache`
       stored         lists functions, their versions and their entries
       stored_files   checks and deletes their files

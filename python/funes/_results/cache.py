@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from funes._entries import pickler, signing
+from funes._entries import signing, unpickler
 from funes._entries.cache_folder import absolute, is_url
 from funes._entries.large_arguments import GC_GRACE_SECONDS
-from funes._funes import OBJECTS, Listing, Store
+from funes._entries.run_record import RunRecord, path_of_run, read_run, run_named
+from funes._funes import OBJECTS, RUNS, Listing, Store, runs_not_in
 from funes._results.lookup import by_name
-from funes._results.stored import StoredFunction, functions_in, subfolders
+from funes._results.stored import StoredFunction, StoredVersion, functions_in, subfolders
 from funes._results.stored_files import CheckResult, StoredFile, damaged_files
 
 if TYPE_CHECKING:
     from funes._results.stored import StoredVersion
+
+#: The number of functions that a notebook shows.
+_MAX_SHOWN = 50
 
 
 def open_cache(
@@ -86,7 +90,7 @@ class Cache:
         found = [
             function
             for name in subfolders(root)
-            if name != OBJECTS
+            if name not in (OBJECTS, RUNS)
             for function in functions_in(self._store, os.path.join(root, name))
         ]
         return sorted(found, key=lambda function: (function.name, function.qualified_name))
@@ -128,10 +132,49 @@ class Cache:
         found = [stored for stored in self.objects() if stored.stored < before]
         used: set[str] = set()
         for version in self._versions() if found else ():
-            for entry in version.entries():
+            for entry in version.entries(errors=True):
                 with suppress(FileNotFoundError):
                     used |= entry.objects
         return [stored for stored in found if stored.hash not in used]
+
+    def unused_runs(self, doomed: Iterable[StoredVersion] = ()) -> list[StoredRun]:
+        """Lists the run records that no entry carries, and that may be deleted. Reads the ends of entries.
+
+        Leaves out records that a process has begun to use within the last day, since it may be about to store an entry.
+
+        Args:
+            doomed: The versions whose entries do not count, since they are about to be deleted.
+
+        Raises:
+            OSError: An entry cannot be read now. It may carry any record.
+        """
+        before = datetime.now(timezone.utc) - timedelta(seconds=GC_GRACE_SECONDS)
+        found = {each.hash: each for each in self._run_records() if each.stored < before}
+        without = {version._folder for version in doomed}
+        left = list(found)
+        for folder in self._folders():
+            if left and folder not in without:
+                left = runs_not_in(folder, left)
+        return [found[run] for run in left]
+
+    def _folders(self) -> Iterator[str]:
+        """Yields the folders of entries, also those whose definition is not known."""
+        root = self._store.root
+        for name in subfolders(root):
+            if name not in (OBJECTS, RUNS):
+                folder = os.path.join(root, name)
+                yield from (os.path.join(folder, each) for each in subfolders(folder))
+
+    def _run_records(self) -> Iterator[StoredRun]:
+        folder = os.path.join(self._store.root, RUNS)
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
+            for each in files:
+                run = run_named(each.name)
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    if run and each.is_file(follow_symlinks=False):
+                        status = each.stat(follow_symlinks=False)
+                        size, modified = status.st_size, status.st_mtime_ns
+                        yield StoredRun(self._store, folder, run, size, modified)
 
     def damaged(self) -> Iterator[StoredFile]:
         """Yields the quarantined files of all functions and of large arguments."""
@@ -141,6 +184,49 @@ class Cache:
 
     def __repr__(self) -> str:
         return f"<Cache {self.path}>"
+
+    def _repr_html_(self) -> str:
+        from funes._results import markup, usage
+        from funes._results.units import bytes_shown, date_shown, number_of, seconds_shown
+
+        functions = self.functions()
+        rows = []
+        for function in functions[:_MAX_SHOWN]:
+            versions = function.versions()
+            summaries = [version.summary for version in versions]
+            stats = [usage.stats_of(version.folder) for version in versions]
+            last = max((each.last for each in summaries if each.last), default=None)
+            rows.append(
+                (
+                    function._label,
+                    f"{sum(each.entries for each in summaries):,}",
+                    len(versions),
+                    bytes_shown(sum(each.bytes for each in summaries)),
+                    seconds_shown(sum(each.saved_seconds for each in stats)),
+                    "" if last is None else date_shown(last),
+                )
+            )
+        more = len(functions) - len(rows)
+        titles = ("function", "results", "versions", "size", "saved", "last result")
+        return markup.block(
+            markup.paragraph(f"Cache {self.path}"),
+            markup.table(titles, rows, range(1, len(titles))) if rows else "<p>No results.</p>",
+            markup.paragraph(f"and {number_of(more, 'more function')}") if more else "",
+        )
+
+
+class StoredRun(StoredFile):
+    """A run record: a file about the process that computed entries. `hash` is its id."""
+
+    __slots__ = ()
+
+    @property
+    def _path(self) -> str:
+        return path_of_run(self._store.root, self.hash)
+
+    def load(self) -> RunRecord | None:
+        """Reads the record; returns None if it cannot be read."""
+        return read_run(self._store.root, self.hash)
 
 
 class StoredObject(StoredFile):
@@ -153,7 +239,7 @@ class StoredObject(StoredFile):
         found = self._store.read_object(self.hash)
         if found is None:
             raise FileNotFoundError(2, "the large argument has been deleted", self._path)
-        return pickler.load(found.body, found.fast)
+        return unpickler.load(found.body, found.fast)
 
     def verify(self) -> CheckResult:
         """Compares every byte of the file with its checksum and signature, as `StoredEntry.verify` does."""

@@ -6,8 +6,13 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from funes._results.nested import flattened, parts_of
+from funes._warnings import one_line
+
 #: The cells of a column by row number.
 Cells = dict[int, Any]
+#: The name of an argument or the key of an output, and the names of its part.
+Path = tuple[Any, ...]
 
 
 class Shape(NamedTuple):
@@ -21,30 +26,38 @@ class Shape(NamedTuple):
     #: True if the table may contain results of several definitions, and so has a column for the
     #: definition hash.
     is_mixed: bool = False
+    #: True if the table may contain remembered errors, and so has a column for them.
+    has_errors: bool = False
+    #: The libraries whose versions are shown with the run records of results; None for no run records.
+    libraries: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, memo: Any, is_mixed: bool) -> Shape:
+    def of(cls, memo: Any, is_mixed: bool, has_errors: bool = False) -> Shape:
         """Returns the known columns of a table of a memorious function's results."""
         parameters = inspect.signature(memo).parameters.values()
         variadic = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
         ignored = getattr(getattr(memo, "_options", None), "ignore", ())
         names = [p.name for p in parameters if p.name not in {*variadic, *ignored}]
-        return cls(names, variadic[0] if variadic else None, is_mixed)
+        return cls(names, variadic[0] if variadic else None, is_mixed, has_errors)
 
 
 class Table:
     """Collects the cells of a table. Any row may add a column, so `columns` names the columns at the end."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, flatten: bool = False) -> None:
         self._shape = shape
+        self._flatten = flatten
         self.rows = 0
-        self._inputs: dict[str, Cells] = {}
-        self._extra: dict[str, Cells] = {}  # the items of **kwargs
-        self._keys: dict[Any, Cells] = {}  # the items of outputs that are dicts
+        #: The columns of each argument, by the path of the part.
+        self._inputs: dict[str, dict[Path, Cells]] = {}
+        self._extra: dict[Path, Cells] = {}  # the items of **kwargs
+        self._keys: dict[Path, Cells] = {}  # the items of outputs that are dicts
         self._whole: Cells = {}  # other outputs
         self._seconds: Cells = {}
         self._definitions: Cells = {}
         self._expired: Cells = {}
+        self._errors: Cells = {}
+        self._runs: dict[str, Cells] = {}
 
     def add(self, result: dict[str, Any]) -> None:
         """Adds a result as a row."""
@@ -53,21 +66,43 @@ class Table:
         for name, value in result["input"].items():
             if name == self._shape.keywords and isinstance(value, dict):
                 for keyword, single in value.items():
-                    self._extra.setdefault(keyword, {})[row] = single
+                    for path, part in self._parts(single, keyword):
+                        self._extra.setdefault(path, {})[row] = part
             else:
-                self._inputs.setdefault(name, {})[row] = value
+                columns = self._inputs.setdefault(name, {})
+                for path, part in self._parts(value, name):
+                    columns.setdefault(path, {})[row] = part
         if "output" in result:
             output = result["output"]
-            if isinstance(output, dict):
-                for key, value in output.items():
-                    self._keys.setdefault(key, {})[row] = value
+            parts = parts_of(output) if self._flatten else None
+            if isinstance(output, dict) or parts:
+                for key, value in (parts or output).items():
+                    for path, part in self._parts(value, key):
+                        self._keys.setdefault(path, {})[row] = part
             else:
                 self._whole[row] = output
+        if "error" in result:
+            self._errors[row] = one_line(result["error"])
         self._seconds[row] = result["time"]
         if self._shape.is_mixed:
             self._definitions[row] = result["definition"]
         if "expired" in result:
             self._expired[row] = result["expired"]
+        if result.get("run"):
+            run, libraries = result["run"], self._shape.libraries or ()
+            used = {name: version for name, version in run["packages"].items() if name in libraries}
+            shown = {"python": run["python"], **used, "commit": run["commit"], "host": run["host"]}
+            for name, value in shown.items():
+                self._runs.setdefault(name, {})[row] = value
+
+    @property
+    def inputs(self) -> int:
+        """The number of columns that hold inputs. They are the first ones."""
+        return sum(map(len, self._inputs.values())) + len(self._extra)
+
+    def _parts(self, value: object, name: Any) -> Iterable[tuple[Path, Any]]:
+        """Returns the paths and values of the columns that a value fills."""
+        return flattened(value, (name,)) if self._flatten else (((name,), value),)
 
     def columns(self, exclude: Iterable[str] = ()) -> dict[str, Cells]:
         """Returns the cells by the final names of the columns, from left to right.
@@ -82,8 +117,14 @@ class Table:
             last["definition"] = self._definitions
         if self._expired:
             last["expired"] = self._expired
+        if self._shape.has_errors:
+            last["error"] = self._errors
+        for name, cells in self._runs.items():
+            last[name if name not in last else f"run.{name}"] = cells
 
-        def add(name: str, prefix: str, cells: Cells) -> None:
+        def add(path: Path, prefix: str, cells: Cells) -> None:
+            is_named = all(isinstance(part, str) for part in path)
+            name = ".".join(path) if is_named else f"{prefix}.{'.'.join(map(repr, path))}"
             while name in named or name in last:
                 name = f"{prefix}.{name}"
             named[name] = cells
@@ -92,15 +133,17 @@ class Table:
         names = [n for n in parameters if n in self._inputs or not self.rows]
         after = [n for n in self._inputs if n not in names]  # global_seed
         for name in names:
-            add(name, "input", self._inputs.get(name, {}))
-        for keyword, cells in self._extra.items():
-            add(keyword, self._shape.keywords or "input", cells)
+            for path, cells in self._inputs.get(name, {(name,): {}}).items():
+                add(path, "input", cells)
+        for path, cells in self._extra.items():
+            add(path, self._shape.keywords or "input", cells)
         for name in after:
-            add(name, "input", self._inputs[name])
-        for key, cells in self._keys.items():
-            add(key if isinstance(key, str) else f"output.{key!r}", "output", cells)
+            for path, cells in self._inputs[name].items():
+                add(path, "input", cells)
+        for path, cells in self._keys.items():
+            add(path, "output", cells)
         if self._whole:
-            add("output", "output", self._whole)
+            add(("output",), "output", self._whole)
         named.update(last)
 
         excluded = set(exclude)

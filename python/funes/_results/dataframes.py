@@ -29,7 +29,7 @@ def import_optional(caller: str, library: str, extra: str) -> Any:
         return importlib.import_module(library)
     except ImportError as error:
         raise ImportError(
-            f"{caller} needs {library}: pip install funes[{extra}]"
+            f"{caller} needs {library}: pip install 'funes[{extra}]'"
             " (iterating over the results works without it)"
         ) from error
 

@@ -20,6 +20,7 @@ def load_cached_results(
     where: Where | None = None,
     versions: str | Iterable[str] = "current",
     inputs_only: bool = False,
+    errors: bool = False,
 ) -> Results:
     """Returns the stored results of a memorious function as data, see `Results`.
 
@@ -27,9 +28,10 @@ def load_cached_results(
         fn: A memorious function. It is not run.
         where: The condition for the results to return: a mapping from names of arguments to values,
             or a function that takes the dict of the arguments and returns whether to keep the
-            result. Values are compared as in cache keys (by `hash_value`): 1, 1.0 and True differ,
-            and arrays are equal if their elements are. Only the outputs of matching results are
-            loaded.
+            result. A name with dots is a part of an argument: ``{"cfg.lr": 0.1}`` selects by a field of
+            a dataclass or attrs object, a key of a dict or ``DictConfig``, or an attribute of a
+            namespace. Values are compared as in cache keys (by `hash_value`): 1, 1.0 and True differ,
+            and arrays are equal if their elements are. Only the outputs of matching results are loaded.
         versions: The definitions of the function whose results are returned: ``"current"``;
             ``"all"`` definitions that have results; or a list of definition hashes or of their first
             digits. With anything but ``"current"``, each result has its definition hash under
@@ -37,6 +39,8 @@ def load_cached_results(
             stay on disk under their own definition. Results of other functions with the same name
             are never included.
         inputs_only: If true, outputs are not loaded, and the dicts have no ``'output'``.
+        errors: If true, the exceptions that ``remember_errors=`` has stored are included. Their dicts have ``'error'``,
+            the exception, in place of ``'output'``.
 
     Raises:
         TypeError: `fn` is not memorious, or `where` is neither a mapping nor a function.
@@ -50,23 +54,25 @@ def load_cached_results(
         >>> len(load_cached_results(train, where={"lr": 0.1}))        # doctest: +SKIP
         12
     """
-    return _of_memo(fn, "load_cached_results", where, versions, inputs_only)
+    return _of_memo(fn, "load_cached_results", where, versions, inputs_only, errors=errors)
 
 
 def load_cached_results_as_pandas(
     fn: Callable[..., Any],
     exclude: str | Iterable[str] | None = None,
     index: str | Iterable[str] | None = None,
+    flatten: bool = False,
 ) -> pd.DataFrame:
     """Returns the stored results of a memorious function as a `pandas.DataFrame`.
 
-    This is a short form of ``load_cached_results(fn).to_pandas(exclude, index)``.
+    This is a short form of ``load_cached_results(fn).to_pandas(exclude, index, flatten)``.
     `Results.to_pandas` describes the columns.
 
     Args:
         fn: A memorious function. It is not run.
         exclude: The name or names of columns to leave out.
         index: The name or names of columns that become the index.
+        flatten: If true, parts of configurations have columns of their own (``cfg.lr``), see `Results.to_pandas`.
 
     Raises:
         KeyError: `exclude` or `index` names a column that does not exist.
@@ -84,7 +90,7 @@ def load_cached_results_as_pandas(
         0.01      10      0.97   12.3
     """
     caller = "load_cached_results_as_pandas"
-    return _of_memo(fn, caller)._to_pandas(caller, exclude, index)
+    return _of_memo(fn, caller)._to_pandas(caller, exclude, index, flatten=flatten)
 
 
 def _of_memo(
@@ -93,6 +99,8 @@ def _of_memo(
     where: Where | None = None,
     versions: str | Iterable[str] = "current",
     inputs_only: bool = False,
+    *,
+    errors: bool = False,
 ) -> Results:
     memo = getattr(fn, "__func__", fn)  # `fn` may be a method of an instance
     if not all(hasattr(memo, name) for name in ("_store", "_function_name", "definition")):
@@ -101,7 +109,7 @@ def _of_memo(
             f"{caller} takes a function that is decorated with @memorious, and {name} is not"
         )
     store, function = memo._store, memo._function_name
-    shape = Shape.of(memo, is_mixed=versions != "current")
+    shape = Shape.of(memo, is_mixed=versions != "current", has_errors=errors)
     if versions == "current":
         definitions = [memo.definition]
         names = [*(shape.parameters or ()), "global_seed"]
@@ -113,6 +121,7 @@ def _of_memo(
     return Results(
         store,
         folders,
+        function=_stored(memo),
         name=memo.__name__,
         shape=shape,
         matches=matches,
@@ -122,8 +131,7 @@ def _of_memo(
 
 
 def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
-    folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
-    stored = StoredFunction(memo._store, folder, memo._identity)
+    stored = _stored(memo)
     if versions == "all":
         # On file systems that ignore case, versions of `F` are in the folder of `f`.
         own = (None, memo._function_name)
@@ -132,3 +140,8 @@ def _definitions(memo: Any, versions: str | Iterable[str]) -> list[str]:
         return list(dict.fromkeys((*found, memo.definition)))
     wanted = [versions] if isinstance(versions, str) else versions
     return list(dict.fromkeys(stored.version(prefix).definition for prefix in wanted))
+
+
+def _stored(memo: Any) -> StoredFunction:
+    folder = os.path.dirname(memo._store.folder(memo._function_name, memo.definition))
+    return StoredFunction(memo._store, folder, memo._identity)

@@ -9,6 +9,9 @@ from typing import Protocol, TypeVar
 #: The number of names that an error lists.
 _LISTED_NAMES = 10
 
+#: The number of digits of a hash that an error shows.
+_SHOWN_DIGITS = 12
+
 
 class AmbiguousNameError(KeyError):
     """Raised if several functions, versions or entries match a name."""
@@ -48,7 +51,7 @@ def by_prefix(kind: str, prefix: str, items: Iterable[T], hash_of: Callable[[T],
         if digest.startswith(prefix.lower()):
             found.append(item)
         if count < _LISTED_NAMES:
-            first.append(digest)
+            first.append(digest[:_SHOWN_DIGITS])
         count += 1
     if len(found) == 1 and prefix:
         return found[0]

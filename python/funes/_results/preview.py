@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import html
 import reprlib
+import shutil
+from numbers import Real
 from typing import Any
 
+from funes._results import layout, markup
 from funes._results.columns import Cells, Table
 from funes._results.text import cut, escaped
 
-#: The maximum number of characters of a value, and of columns, that are shown.
+#: The maximum number of characters of a value, and of columns of a table in HTML, that are shown.
 _MAX_CHARACTERS = 24
 _MAX_COLUMNS = 12
+#: The number of characters of a line where there is no terminal.
+_WIDTH = 120
 
 _short = reprlib.Repr()
 _short.maxother = _short.maxstring = _short.maxlong = _MAX_CHARACTERS
@@ -23,38 +27,42 @@ class NotLoaded(str):
 
 
 def as_text(title: str, table: Table) -> str:
-    """Formats a title and the rows below it, with aligned columns."""
-    lines = _lines(table)
+    """Formats a title and the rows below it, with aligned columns, in the width of the terminal."""
     if not table.rows:
         return title
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ("  ".join(map(str.rjust, line, widths)) for line in lines)
-    return "\n".join([title, *rows])
+    columns = [
+        layout.Column(
+            _fitted(name),
+            [_cell(cells, row) for row in range(table.rows)],
+            _is_numeric(cells),
+        )
+        for name, cells in table.columns().items()
+    ]
+    width = shutil.get_terminal_size((_WIDTH, 0)).columns
+    shown = layout.fit(columns, width, _MAX_CHARACTERS)
+    lines = [title, *layout.lines_of(shown.columns)]
+    if shown.left_out:
+        lines.append(f"no room for: {', '.join(shown.left_out)}")
+    return "\n".join(lines)
 
 
 def as_html(title: str, table: Table) -> str:
     """Formats a title and the rows below it as a table in HTML."""
-    caption = f"<p>{html.escape(title)}</p>"
+    caption = markup.paragraph(title)
     if not table.rows:
         return caption
-    names, *rows = _lines(table)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows
-    )
-    return f"{caption}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _lines(table: Table) -> list[list[str]]:
     columns = table.columns()
     names = list(columns)
     if len(names) > _MAX_COLUMNS:
         columns = {**{name: columns[name] for name in names[: _MAX_COLUMNS - 2]}, "...": {}}
         columns[names[-1]] = table.columns()[names[-1]]
-    return [
-        [_fitted(name) for name in columns],
-        *([_cell(cells, row) for cells in columns.values()] for row in range(table.rows)),
-    ]
+    numbers = [at for at, cells in enumerate(columns.values()) if _is_numeric(cells)]
+    rows = ([_cell(cells, row) for cells in columns.values()] for row in range(table.rows))
+    return markup.block(caption, markup.table([*map(_fitted, columns)], rows, numbers))
+
+
+def _is_numeric(cells: Cells) -> bool:
+    return bool(cells) and all(isinstance(value, Real) for value in cells.values())
 
 
 def _cell(cells: Cells, row: int) -> str:

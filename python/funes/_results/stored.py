@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -12,9 +14,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from funes._code.definition_file import read_definition, read_functions
-from funes._entries import function_identity, large_arguments, reader
-from funes._funes import Listing, Store, safe_name
+from funes._code.definition_file import libraries_in, read_definition, read_functions
+from funes._entries import function_identity, large_arguments, reader, remembered_errors
+from funes._entries.age import is_expired
+from funes._entries.at_exit import at_exit
+from funes._entries.run_record import RunRecord, read_run
+from funes._funes import (
+    ERROR_EXTENSION,
+    PACKED,
+    Listing,
+    Store,
+    close_segments,
+    earlier_files,
+    pack,
+    safe_name,
+    unpack,
+    verify_packed,
+)
 from funes._results.lookup import by_prefix
 from funes._results.stored_files import (
     CheckResult,
@@ -28,6 +44,7 @@ from funes._results.stored_files import (
 from funes.errors import FunesError
 
 if TYPE_CHECKING:
+    from funes._code.definition_diff import Change
     from funes._results.filters import Where
     from funes._results.results import Results
 
@@ -109,7 +126,9 @@ class StoredFunction:
         """Returns the definition hashes of the function's versions, sorted."""
         return definitions_of(self._folder, self._identity)
 
-    def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
+    def results(
+        self, where: Where | None = None, inputs_only: bool = False, errors: bool = False
+    ) -> Results:
         """Returns the results of all versions of the function.
 
         Each result has its definition hash under ``'definition'``. Keyword arguments for
@@ -118,11 +137,12 @@ class StoredFunction:
         Args:
             where: See `load_cached_results`.
             inputs_only: See `load_cached_results`.
+            errors: See `load_cached_results`.
 
         Raises:
             FunesError, KeyError, TypeError, UnhashableArgumentError: See `StoredVersion.results`.
         """
-        return results_of(self, self._versions(), where, inputs_only, is_mixed=True)
+        return results_of(self, self._versions(), where, inputs_only, is_mixed=True, errors=errors)
 
     def remove(self) -> DeletedFiles:
         """Deletes all versions that no other function shares, then the folder if it is empty.
@@ -215,6 +235,45 @@ class Summary(NamedTuple):
     last: datetime | None
 
 
+class Totals(NamedTuple):
+    """Numbers that the ends of a version's entries give."""
+
+    #: The total run time of the stored calls, in seconds.
+    seconds: float
+    #: The number of entries that are older than the ``max_age`` with which they were stored.
+    expired: int
+    #: The number of entries by the id of their run record.
+    runs: Counter[str]
+
+
+class Packing(NamedTuple):
+    """What packing a version did."""
+
+    #: The number of results in the pack.
+    results: int
+    #: The size of the pack; 0 if there was nothing to pack.
+    bytes: int
+    #: The number of segments and packs that it replaces.
+    packed: int
+    #: The number of single files that it replaces.
+    files: int
+    #: The number of damaged records. Their files are in quarantine.
+    damaged: int
+    #: The number of files that were left out, since processes append to them or their version is not known.
+    busy: int
+
+
+class Unpacking(NamedTuple):
+    """What unpacking a version did."""
+
+    #: The number of restored results.
+    results: int
+    #: The number of segments and packs that were deleted.
+    packed: int
+    #: The number of files that were left, since processes append to them or their version is not known.
+    busy: int
+
+
 class StoredVersion:
     """A version of a function: the results that are stored under one of its definitions.
 
@@ -234,14 +293,18 @@ class StoredVersion:
         """The folder of the version's entries."""
         return Path(self._folder)
 
-    def entries(self) -> Iterator[StoredEntry]:
+    def entries(self, errors: bool = False) -> Iterator[StoredEntry]:
         """Yields the entries in the order of the folder, without reading them.
+
+        Args:
+            errors: If true, also yields remembered errors, after the results. See ``remember_errors=``.
 
         Raises:
             OSError: The folder cannot be listed.
         """
-        for name, size, modified in Listing(self._folder):
-            yield StoredEntry(self, name, size, modified)
+        for is_error in (False, True)[: 1 + errors]:
+            for name, size, modified in Listing(self._folder, errors=is_error):
+                yield StoredEntry(self, name, size, modified, is_error=is_error)
 
     def entry(self, arguments: str) -> StoredEntry:
         """Finds an entry by its argument hash, or by the first digits if they are unique.
@@ -254,15 +317,31 @@ class StoredVersion:
     @cached_property
     def summary(self) -> Summary:
         """The number and size of the version's entries, and their first and last date; computed once."""
-        count, size = 0, 0
-        first: int | None = None
-        last: int | None = None
-        for _, each, modified in Listing(self._folder):
-            count, size = count + 1, size + each
-            first = modified if first is None else min(first, modified)
-            last = modified if last is None else max(last, modified)
-        dates = [None if moment is None else date(moment) for moment in (first, last)]
-        return Summary(count, size, *dates)
+        return self._sum_up(reads=False)[0]
+
+    def totals(self) -> Totals:
+        """Sums up what the ends of all entries say, which several threads read. `summary` is then known, too.
+
+        Nothing is verified. An entry that cannot be read adds nothing.
+        """
+        self.__dict__["summary"], totals = self._sum_up(reads=True)
+        return totals
+
+    def _sum_up(self, *, reads: bool) -> tuple[Summary, Totals]:
+        listing = Listing(self._folder)
+        parts = list(iter(lambda: listing.sum_up(reads=reads), None))
+        firsts = [first for _, _, first, *_ in parts if first is not None]
+        lasts = [last for _, _, _, last, *_ in parts if last is not None]
+        summary = Summary(
+            sum(part[0] for part in parts),
+            sum(part[1] for part in parts),
+            date(min(firsts)) if firsts else None,
+            date(max(lasts)) if lasts else None,
+        )
+        runs: Counter[str] = Counter()
+        for part in parts:
+            runs.update(part[6])
+        return summary, Totals(sum(part[4] for part in parts), sum(part[5] for part in parts), runs)
 
     def seconds(self) -> float:
         """Returns the total run time of the stored calls in seconds.
@@ -271,7 +350,9 @@ class StoredVersion:
         """
         return sum(map(seconds_of, self.entries()), 0.0)
 
-    def results(self, where: Where | None = None, inputs_only: bool = False) -> Results:
+    def results(
+        self, where: Where | None = None, inputs_only: bool = False, errors: bool = False
+    ) -> Results:
         """Returns the results of the version as data.
 
         Keyword arguments for ``**kwargs`` are one input, a dict, since the function is not loaded.
@@ -279,6 +360,7 @@ class StoredVersion:
         Args:
             where: See `load_cached_results`.
             inputs_only: See `load_cached_results`.
+            errors: See `load_cached_results`.
 
         Raises:
             FunesError: The name of the function is not known, so that no entry can be verified.
@@ -286,7 +368,7 @@ class StoredVersion:
                 the parameters of the version are recorded.
             TypeError, UnhashableArgumentError: See `load_cached_results`.
         """
-        return results_of(self.function, [self], where, inputs_only, is_mixed=False)
+        return results_of(self.function, [self], where, inputs_only, is_mixed=False, errors=errors)
 
     @cached_property
     def description(self) -> dict[str, Any] | None:
@@ -295,6 +377,19 @@ class StoredVersion:
             return read_definition(self._folder)
         except (OSError, ValueError):
             return None
+
+    def _changes_since(self, before: StoredVersion) -> list[Change]:
+        """Lists the changes from another version to this one. One change says so if they are not known."""
+        from funes._code.definition_diff import Change, changes
+
+        old, new = before.description, self.description
+        if old is None or new is None:
+            reason = "not known: definition.json is missing or damaged"
+        elif not old["nodes"] or not new["nodes"]:
+            reason = "not known: the code was not recorded"
+        else:
+            return changes(old, new)
+        return [Change("changed", "unknown", reason)]
 
     @property
     def shared_with(self) -> list[str]:
@@ -311,6 +406,38 @@ class StoredVersion:
     def damaged(self) -> Iterator[StoredFile]:
         """Yields the quarantined files of the version."""
         return damaged_files(self._store, self._folder)
+
+    def pack(self, files: bool = True) -> Packing | None:
+        """Merges segments, packs and single files into one pack; returns None if the function name is not known.
+
+        Args:
+            files: If false, single files stay.
+
+        Raises:
+            OSError: A file cannot be read or written. No result is lost.
+        """
+        name = self._true_name
+        if name is None:
+            return None
+        return Packing(*pack(self._store, name, self.definition, files=files))
+
+    def unpack(self) -> Unpacking | None:
+        """Restores single files from segments and packs; returns None if the function name is not known.
+
+        Raises:
+            OSError: A file cannot be read or written. No result is lost.
+        """
+        name = self._true_name
+        return None if name is None else Unpacking(*unpack(self._store, name, self.definition))
+
+    def verify_packed(self) -> list[tuple[str, int, list[tuple[int, str]]]]:
+        """Verifies segments and packs. Returns path, number of sound results and places of damage of each.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        name = self._true_name
+        return [] if name is None else verify_packed(self._store, name, self.definition)
 
     def remove(self) -> DeletedFiles:
         """Deletes all entries and quarantined files of the version, then its folder if it is empty.
@@ -345,8 +472,11 @@ def results_of(
     where: Where | None,
     inputs_only: bool,
     is_mixed: bool,
+    *,
+    errors: bool,
+    runs: bool = False,
 ) -> Results:
-    """Returns the results of versions of one function."""
+    """Returns the results of versions of one function. `runs`: each result has its run record under ``'run'``."""
     # Listings do not need these modules.
     from funes._results.columns import Shape
     from funes._results.filters import make_filter
@@ -363,11 +493,15 @@ def results_of(
     store = function._store
     names, keywords = inputs_of(versions)
     matches = make_filter(store, where, names, keywords)
+    libraries: frozenset[str] = frozenset()
+    for version in versions if runs else ():
+        libraries |= libraries_in(version.description)
     return Results(
         store,
         folders,
+        function=function,
         name=function.name,
-        shape=Shape(is_mixed=is_mixed),
+        shape=Shape(is_mixed=is_mixed, has_errors=errors, libraries=libraries if runs else None),
         matches=matches,
         inputs_only=inputs_only,
     )
@@ -438,9 +572,34 @@ class StoredEntry(StoredFile):
 
     __slots__ = ("version",)
 
-    def __init__(self, version: StoredVersion, name: str, size: int, modified: int) -> None:
-        super().__init__(version._store, version._folder, name, size, modified)
+    def __init__(
+        self,
+        version: StoredVersion,
+        name: str,
+        size: int,
+        modified: int,
+        *,
+        is_error: bool = False,
+    ) -> None:
+        super().__init__(version._store, version._folder, name, size, modified, is_error=is_error)
         self.version = version
+
+    def remove(self) -> bool:
+        """Deletes the entry, and earlier results of the same call. A packed entry is marked as deleted.
+
+        Returns:
+            True if there was an entry to delete.
+
+        Raises:
+            OSError: The entry cannot be deleted, or is behind a link.
+        """
+        is_removed = super().remove()
+        name = self.version._true_name
+        is_packable = not self.is_error and os.path.isdir(os.path.join(self._folder, PACKED))
+        if name is None or not is_packable:
+            return is_removed
+        at_exit(close_segments)
+        return self._store.remove(name, self.version.definition, self.hash) or is_removed
 
     @property
     def arguments(self) -> str:
@@ -468,18 +627,56 @@ class StoredEntry(StoredFile):
         return seconds
 
     @property
+    def run(self) -> RunRecord | None:
+        """The record of the process that computed the result; None if there is none. Raises what `time` raises."""
+        return read_run(self._store.root, self._about()[2])
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the entry is older than the ``max_age`` with which it was stored. Raises what `time` raises."""
+        return self._about()[1]
+
+    def _about(self) -> tuple[float, bool, str | None]:
+        """Returns the run time in seconds, whether the entry is expired, and the id of the run. Unpickles nothing."""
+        seconds, max_age, run = self._read(reader.read_about)
+        return seconds, is_expired(self._modified / 1e9, max_age), run
+
+    @property
     def objects(self) -> frozenset[str]:
-        """The hashes of the entry's large arguments, see `Cache.objects`. Unpickles and verifies nothing.
+        """The hashes of the large arguments of the entry and of earlier results of the same call, see `Cache.objects`.
+
+        Unpickles and verifies nothing.
 
         Raises:
             FileNotFoundError: The entry has been deleted.
             OSError: The entry cannot be read now.
         """
-        return frozenset(large_arguments.named_in_file(self._path))
+        try:
+            found = set(large_arguments.named_in_file(self._path))
+        except FileNotFoundError:
+            return self._packed_objects()
+        for earlier in earlier_files(self._path):
+            with suppress(FileNotFoundError):
+                found.update(large_arguments.named_in_file(earlier))
+        return frozenset(found)
+
+    def _packed_objects(self) -> frozenset[str]:
+        name = self.version._true_name
+        if name is None and os.path.isdir(os.path.join(self._folder, PACKED)):
+            raise OSError(errno.EINVAL, self._nameless(), self._path)
+        # A process may have packed the file a moment ago.
+        entry = name and self._store.read(name, self.version.definition, self._key, refresh=True)
+        if not entry:
+            raise FileNotFoundError(2, "the entry has been deleted", self._path)
+        return frozenset(large_arguments.named_in(bytes(entry.body)))
 
     def load(self) -> dict[str, Any]:
-        """Unpickles the entry: ``{'input': ..., 'output': ..., 'time': ...}``. Raises the same errors as `input`."""
-        entry: dict[str, Any] = self._read(reader.read_whole)
+        """Unpickles the entry: ``{'input': ..., 'output': ..., 'time': ...}``. Raises the same errors as `input`.
+
+        A remembered error has ``'error'``, the exception, in place of ``'output'``.
+        """
+        read = remembered_errors.read_whole if self.is_error else reader.read_whole
+        entry: dict[str, Any] = self._read(read)
         return entry
 
     def verify(self) -> CheckResult:
@@ -487,16 +684,21 @@ class StoredEntry(StoredFile):
         name = self.version._true_name
         if name is None:
             return CheckResult("unreadable", self._nameless())
-        return CheckResult(*self._store.check(name, self.version.definition, self.hash))
+        return CheckResult(*self._store.check(name, self.version.definition, self._key))
 
     def _read(self, read: Any) -> Any:
         name = self.version._true_name
         if name is None:
             raise FunesError(self._nameless())
-        found = read(self._store, name, self.version.definition, self.hash)
+        found = read(self._store, name, self.version.definition, self._key)
         if found is None:
             raise FileNotFoundError(2, "the entry has been deleted", self._path)
         return found
+
+    @property
+    def _key(self) -> str:
+        """The argument hash, and the extension of a remembered error."""
+        return self.hash + ERROR_EXTENSION if self.is_error else self.hash
 
     def _nameless(self) -> str:
         return (

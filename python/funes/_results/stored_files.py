@@ -11,12 +11,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from funes._funes import DAMAGED, EXTENSION, Listing, Store, earlier_files
+from funes._funes import (
+    DAMAGED,
+    ERROR_EXTENSION,
+    EXTENSION,
+    PACKED,
+    Listing,
+    Store,
+    earlier_files,
+)
 
 #: The names of files that funes writes, see docs/format.md. They are deleted in this order, so that
 #: definition.json outlives the entries that it describes.
 _FILE_NAMES = (
     re.compile(rf"[0-9a-f]{{40}}(-[0-9a-f]{{16}})?{re.escape(EXTENSION)}"),
+    re.compile(rf"[0-9a-f]{{40}}{re.escape(ERROR_EXTENSION)}"),
+    re.compile(r"[0-9a-f]{32}\.(seg|pack)"),
     re.compile(r"\.tmp-.+"),
     re.compile(r"stats\.json"),
     re.compile(r"definition\.json"),
@@ -60,14 +70,25 @@ class StoredFile:
     Attributes:
         hash: The hash in the file name: 40 hexadecimal digits.
         bytes: The size of the file.
+        is_error: True for the exception that a call raised, see ``remember_errors=``.
     """
 
-    __slots__ = ("_folder", "_modified", "_store", "bytes", "hash")
+    __slots__ = ("_folder", "_modified", "_store", "bytes", "hash", "is_error")
 
-    def __init__(self, store: Store, folder: str, name: str, size: int, modified: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        name: str,
+        size: int,
+        modified: int,
+        *,
+        is_error: bool = False,
+    ) -> None:
         self._store = store
         self._folder = folder
         self._modified = modified
+        self.is_error = is_error
         self.hash = name
         self.bytes = size
 
@@ -78,7 +99,8 @@ class StoredFile:
 
     @property
     def _path(self) -> str:
-        return os.path.join(self._folder, self.hash + EXTENSION)
+        extension = ERROR_EXTENSION if self.is_error else EXTENSION
+        return os.path.join(self._folder, self.hash + extension)
 
     @property
     def stored(self) -> datetime:
@@ -106,8 +128,9 @@ class StoredFile:
 def damaged_files(store: Store, folder: str) -> Iterator[StoredFile]:
     """Yields the quarantined files of a folder of entries."""
     folder = os.path.join(folder, DAMAGED)
-    for name, size, modified in Listing(folder):
-        yield StoredFile(store, folder, name, size, modified)
+    for is_error in (False, True):
+        for name, size, modified in Listing(folder, errors=is_error):
+            yield StoredFile(store, folder, name, size, modified, is_error=is_error)
 
 
 def date(nanoseconds: int) -> datetime:
@@ -130,9 +153,9 @@ def remove_folder(store: Store, folder: str) -> DeletedFiles:
         OSError: The folder is behind a link, or a file cannot be deleted. Files before it are deleted.
     """
     refuse_links(store, folder)
-    quarantine = os.path.join(folder, DAMAGED)
+    subfolders = [os.path.join(folder, name) for name in (PACKED, DAMAGED)]
     files, size = 0, 0
-    for each in (folder,) if os.path.islink(quarantine) else (quarantine, folder):
+    for each in (*(each for each in subfolders if not os.path.islink(each)), folder):
         names = _names(each)
         for pattern in _FILE_NAMES:
             for name in filter(pattern.fullmatch, names):

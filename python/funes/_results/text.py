@@ -12,6 +12,18 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
+def cut_in_the_middle(text: str, width: int) -> str:
+    """Shortens a string to a number of characters. If it is too long, dots replace the middle.
+
+    >>> cut_in_the_middle("/data/2026/first/model.pt", 16)
+    '/data/2...del.pt'
+    """
+    if len(text) <= width:
+        return text
+    start = (width - 2) // 2
+    return f"{text[:start]}...{text[len(text) - (width - 3 - start) :]}"
+
+
 def escaped(text: str) -> str:
     r"""Escapes the characters that would break a line or control a terminal.
 

@@ -7,13 +7,12 @@ keeps the lock of the file, if the folder is not writable, or if the process is 
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+from funes._entries.at_exit import at_exit
 from funes._funes import forget_usage, take_usage
 
 FILE_NAME = "stats.json"
@@ -32,8 +31,6 @@ _LOCK_PAUSE_SECONDS = 0.0025
 #: The time that a process may take at exit, for many definitions or on a slow disk.
 _MAX_SAVE_SECONDS = 1.0
 
-_is_registered = False
-
 
 class Stats(NamedTuple):
     """The hits of the entries of a definition, and the run time that they saved."""
@@ -46,11 +43,7 @@ class Stats(NamedTuple):
 
 def register() -> None:
     """Registers `save` to run when this process ends."""
-    global _is_registered
-    if not _is_registered:
-        _is_registered = True
-        atexit.register(save)
-        _register_in_worker()
+    at_exit(save)
 
 
 def save() -> None:
@@ -72,6 +65,11 @@ def read(folder: str | os.PathLike[str]) -> Stats | None:
     with suppress(OSError, ValueError):
         return _parsed(_content(os.path.join(folder, FILE_NAME)))
     return None
+
+
+def stats_of(folder: str | os.PathLike[str]) -> Stats:
+    """Reads the file in the folder of a definition; returns zeros if it is missing or not understood."""
+    return read(folder) or Stats()
 
 
 def _add(folder: str, more: Stats) -> None:
@@ -139,21 +137,5 @@ def _parsed(content: bytes) -> Stats:
     return Stats(hits, float(seconds))
 
 
-def _register_in_worker() -> None:
-    """Registers `save` in a process of `multiprocessing`, which skips `atexit` if it was forked."""
-    process = sys.modules.get("multiprocessing.process")
-    util = sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        util.Finalize(None, save, exitpriority=-100)
-
-
-def _after_fork_in_child() -> None:
-    forget_usage()
-    util = sys.modules.get("multiprocessing.util")
-    if _is_registered and util is not None:
-        # Registered later, since a worker first drops the finalizers of its parent.
-        util.register_after_fork(save, lambda _: _register_in_worker())
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=forget_usage)

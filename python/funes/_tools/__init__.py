@@ -4,5 +4,6 @@
 
     explain    why a call is a hit or a miss
     adopt      copies the results of an older version
+    status     shows what an edit would recompute
     cli        the command line
 """

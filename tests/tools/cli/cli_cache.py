@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
 
 from funes import memorious
-from funes._entries import codec
+from funes._entries import writer
 from funes._memo import definition_record
 from funes._results import usage
 
@@ -30,9 +31,10 @@ def function(text: str, module: str = "mine", **options: Any) -> Any:
 
 
 def store(memo: Any, seconds: float, *args: Any, size: int = 0, hits: int = 0) -> Path:
-    """Store a call with a given run time; its output has `size` bytes."""
+    """Store a call with a given run time; its output has `size` bytes, which cannot be compressed."""
     call = memo._core.key(memo, args, {})
-    pickled = codec.dump_entry(dict(call.inputs), b"x" * size, seconds)
+    output = random.Random(repr(args)).randbytes(size)
+    pickled = writer.dump_entry(dict(call.inputs), output, seconds)
     memo._store.write(memo._function_name, call.definition, call.arguments, *pickled)
     definition_record.record(memo, call.definition)
     if hits:

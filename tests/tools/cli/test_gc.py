@@ -15,8 +15,7 @@ from cli_cache import DAY, age, entries_of, function, store, train
 
 from funes import CacheWarning, memorious
 from funes._entries import large_arguments
-from funes._results import usage
-from funes._tools.cli import gc_plan
+from funes._results import gc_plan, usage
 from funes.types import StoredEntry
 
 # These tests need versions that differ by one value.
@@ -247,6 +246,25 @@ def test_large_arguments_without_references_are_deleted(
     load.forget(bytes(10_000), 2)
     assert run("gc", "--yes").exit_code == 0
     assert objects_of(cache) == [2]
+
+
+def test_large_argument_of_an_earlier_result_stays(
+    cache: Path, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    def read(data: bytes, path: str) -> str:
+        return Path(path).read_text()
+
+    path = str(tmp_path / "read.txt")
+    for text, limit in (("one", 1000), ("two", 1 << 20)):
+        Path(path).write_text(text)
+        assert memorious(large_argument=limit)(read)(bytes(10_000), path) == text
+    age(cache, 3)
+    assert run("gc", "--yes").exit_code == 0
+    assert objects_of(cache) == [1]
+    Path(path).write_text("one")
+    memo = memorious(read)
+    assert memo(bytes(10_000), path) == "one"
+    assert memo.cache_info().misses == 0
 
 
 def test_young_large_argument_stays(load: Any, cache: Path, run: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from funes._results import lookup
+from funes._results import units as units_of_results
 from funes._tools.cli import units
 from funes._tools.cli.output import Column, print_rows, progress, to_json
 
@@ -133,7 +134,7 @@ def test_invalid_age_is_refused(text: str) -> None:
     ],
 )
 def test_format_of_sizes(count: int, shown: str) -> None:
-    assert units.bytes_shown(count) == shown
+    assert units_of_results.bytes_shown(count) == shown
 
 
 @pytest.mark.parametrize(
@@ -153,13 +154,13 @@ def test_format_of_sizes(count: int, shown: str) -> None:
     ],
 )
 def test_format_of_durations(seconds: float, shown: str) -> None:
-    assert units.seconds_shown(seconds) == shown
+    assert units_of_results.seconds_shown(seconds) == shown
 
 
 def test_dates_are_in_local_time() -> None:
     moment = datetime(2026, 11, 25, 10, 4, 5, 678, tzinfo=timezone.utc)
-    assert units.date_shown(moment) == moment.astimezone().strftime("%Y-%m-%d %H:%M")
-    exact = datetime.fromisoformat(units.date_exact(moment))
+    assert units_of_results.date_shown(moment) == moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    exact = datetime.fromisoformat(units_of_results.date_exact(moment))
     assert moment - exact < timedelta(seconds=1)
 
 

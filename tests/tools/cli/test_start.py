@@ -156,13 +156,20 @@ def test_table_has_titles_and_changes_below_rows(
     assert max(map(len, lines)) <= 80
 
 
-def test_values_are_cut_in_a_table(terminal: Callable[..., tuple[int, str]]) -> None:
+def test_table_names_columns_above_that_are_equal_in_all_rows(
+    terminal: Callable[..., tuple[int, str]],
+) -> None:
     code, shown = terminal("show", "train")
     assert code == 0
-    assert [line.split()[:3] for line in shown.splitlines()] == [
-        ["lr", "epochs", "loss"],
-        ["1", "10", "2"],
-        ["2", "10", "4"],
+    first, *lines = shown.splitlines()
+    assert first == "equal in all rows: epochs = 10"
+    assert [line.split()[:2] for line in lines] == [["lr", "loss"], ["1", "2"], ["2", "4"]]
+    assert lines[1].split()[-1] in ("ns", "us", "ms", "s")
+    code, shown = terminal("show", "train", "--columns", "epochs,lr", "--sort", "-lr")
+    assert [line.split() for line in shown.splitlines()] == [
+        ["epochs", "lr"],
+        ["10", "2"],
+        ["10", "1"],
     ]
 
 

@@ -122,10 +122,12 @@ def test_explain_prints_reason_and_sets_exit_code(define: Define, run: Run) -> N
     train = define()
     result = run("explain", "mine:train", "0.5")
     assert result.exit_code == 1
-    assert result.stdout == "train: not remembered: nothing is stored of this function\n"
+    assert result.stdout == "train: not cached: nothing is stored of this function\n"
     train(0.5)
     train(-1, verbose=True)
-    assert run("explain", "mine:train", "0.5", "depth=3").stdout == "train: remembered, in memory\n"
+    found = run("explain", "mine:train", "0.5", "depth=3").stdout.splitlines()
+    assert found[0] == "train: cached, in memory"
+    assert found[1].startswith("computed with Python 3.")
     assert run("explain", "mine:train", "-1", "verbose=True").exit_code == 0
     result = run("explain", "mine:train", "lr=0.25")
     assert result.exit_code == 1
@@ -140,7 +142,7 @@ def test_explain_prints_json(define: Define, data: Data) -> None:
     assert (found["hit"], found["why"]) == (False, "definition")
     assert (found["definition"], found["arguments"]) == new.key(0.5)[:2]
     assert found["version"] == old.definition
-    assert found["is_remembered_there"] is True
+    assert found["is_cached_there"] is True
     assert [change["name"] for change in found["changes"]] == ["RATE"]
     new(0.5)
     found = data("explain", "mine:train", "0.75")
@@ -186,7 +188,7 @@ def test_explain_imports_from_the_working_directory(
     assert python(tmp_path / "run.py").returncode == 0
     done = python("-m", "funes", "explain", "mine:train", "0.5")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("train: remembered, in ")
+    assert done.stdout.startswith("train: cached, in ")
 
 
 # adopt
@@ -205,6 +207,7 @@ def test_adopt_uses_current_definition_of_imported_code(define: Define, run: Run
         "     def train(lr, depth=3, verbose=False):",
         "    -    return step(lr) * depth",
         "    +    return depth * step(lr)",
+        "no check of these versions is recorded: see funes check",
     ]
     outcome = f"1 result of {old.definition[:12]} to {new.definition[:12]}"
     result = run("adopt", "mine:train", old.definition[:8], "--dry-run")
@@ -250,6 +253,7 @@ def test_adopt_needs_no_code_if_both_versions_are_recorded(
         "into": new.definition,
         "entries": 1,
         "left_out": [],
+        "evidence": "",
     }
     assert "mine" not in sys.modules
     shown = data("show", "train", "--version", new.definition)
@@ -283,14 +287,14 @@ def test_explain_proposes_a_rename(define: Define, run: Run, data: Data) -> None
     define("def train(", "def fit(", "@memorious", "@memorious\ndef train(): ...\n@memorious")
     short = old.definition[:12]
     assert run("explain", "mine:fit", "0.5").stdout.splitlines() == [
-        "fit: not remembered: nothing is stored of this function",
+        "fit: not cached: nothing is stored of this function",
         "mine.train has the same code and results: if the function was renamed,"
         f" f.adopt({short!r}, function='mine.train')",
     ]
     found = data("explain", "mine:fit", "0.5")
     assert (found["renamed_from"], found["version"]) == ("mine.train", old.definition)
-    assert found["is_remembered_there"] is True
-    assert data("explain", "mine:fit", "0.75")["is_remembered_there"] is False
+    assert found["is_cached_there"] is True
+    assert data("explain", "mine:fit", "0.75")["is_cached_there"] is False
 
 
 @pytest.mark.parametrize(

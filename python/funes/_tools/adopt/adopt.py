@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from funes._code.definition_diff import Change, changes
-from funes._code.definition_file import Content, read_definition, record_definition
-from funes._entries import codec, large_arguments, reader
+from funes._code.definition_file import (
+    Content,
+    read_definition,
+    record_definition,
+)
+from funes._entries import large_arguments, reader, writer
 from funes._funes import Entry
 from funes._memo.memo import Memo
 from funes._results.cache import Cache
@@ -21,8 +26,11 @@ from funes._tools.adopt.translation import (
     Translation,
     hash_of,
     is_faithful,
+    parameters_in,
     read_parts_in,
+    unfaithful,
 )
+from funes._tools.check.evidence import Evidence, evidence_of, keep
 from funes._warnings import one_line
 from funes.errors import AdoptionError
 
@@ -94,13 +102,13 @@ class Adoption(NamedTuple):
         for path, entry, arguments, head in self._translated(left_out):
             try:
                 if head is None:
-                    seconds, (inputs, _), _ = codec.head_of(entry)
+                    seconds, (inputs, _), _ = reader.head_of(entry)
                     digests = set(large_arguments.named_in(inputs))
                 else:
                     whole = reader.load(entry)
                     seconds, objects = whole["time"], head.get("objects", {})
                     digests = set(objects.values())
-                    pickled = codec.dump_entry(
+                    pickled = writer.dump_entry(
                         head["input"], whole["output"], seconds, objects, "drawn" in whole
                     )
                     del whole
@@ -112,13 +120,26 @@ class Adoption(NamedTuple):
             if head is None:
                 store.write_again(function, into, arguments, entry, durable=durable)
             else:
-                store.write(function, into, arguments, *pickled, durable=durable)
+                store.write(function, into, arguments, *pickled, durable=durable, like=entry)
             entries += 1
+        found = self.evidence()
+        if found is not None:
+            with suppress(OSError):  # the results are copied
+                keep(subject.folder(into), self.source.definition, found, shared=subject.shared)
         return self._outcome(entries, left_out)
 
+    def evidence(self) -> Evidence | None:
+        """Returns the evidence of a check that the results of both versions are equal; None if there is none."""
+        return evidence_of(self.source.description, self.subject.definition)
+
     def _outcome(self, entries: int, left_out: list[str]) -> AdoptionResult:
+        found = self.evidence()
         return AdoptionResult(
-            self.source.definition, self.subject.definition, entries, tuple(left_out)
+            self.source.definition,
+            self.subject.definition,
+            entries,
+            tuple(left_out),
+            "" if found is None else str(found),
         )
 
     def _translated(self, left_out: list[str]) -> Iterator[_Translated]:
@@ -141,7 +162,7 @@ class Adoption(NamedTuple):
                 if keeps_hashes and not translation.rename:
                     yield _Translated(path, entry, stored.hash, None)
                     continue
-                head = codec.load_head(entry)
+                head = reader.load_head(entry)
                 arguments = stored.hash if keeps_hashes else self._hash(head, stored.hash)
                 head = translation.result(head)
             except Exception as error:
@@ -164,7 +185,7 @@ class Adoption(NamedTuple):
         before = whole["input"]
         known = self.parameters or [name for name in before if name != "global_seed"]
         if not is_faithful(known, before, arguments, self.read_parts):
-            raise AdoptionError(_unfaithful(before))
+            raise AdoptionError(unfaithful(before))
         if self.parameters is None:
             self.translation.check(known)
         after = self.translation.inputs(before)
@@ -197,7 +218,7 @@ def plan(
         raise AdoptionError(f"the name of the function in {source.folder} is not recorded")
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     translation = Translation(dict(add or {}), dict(rename or {}), drop, tuple(subject.parameters))
-    before = _parameters(source)
+    before = parameters_in(source.description or {})
     if before is not None:
         translation.check(before)
     read_parts = read_parts_in(source.description or {})
@@ -240,22 +261,3 @@ def _content(folder: str) -> Content | None:
         return read_definition(folder)
     except (OSError, ValueError):
         return None
-
-
-def _parameters(version: StoredVersion) -> Parameters | None:
-    """Returns the parameters of an earlier version; None if they are not known."""
-    parameters = (version.description or {}).get("parameters")
-    is_sound = isinstance(parameters, list) and all(
-        name is None or isinstance(name, str) for name in parameters
-    )
-    return parameters if is_sound else None
-
-
-def _unfaithful(inputs: dict[str, Any]) -> str:
-    reasons = [
-        f"{name}: {value}"
-        for name, value in inputs.items()
-        if isinstance(value, str) and value.startswith("<not stored: ")
-    ]
-    text = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"its stored input differs from the arguments of the call{text}"

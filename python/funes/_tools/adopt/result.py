@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from funes._results.units import number_of
 from funes._warnings import grouped
 
 #: The number of reasons for omissions that are shown.
@@ -21,9 +22,12 @@ class AdoptionResult(NamedTuple):
     entries: int
     #: The results that could not be copied, each with the reason.
     left_out: tuple[str, ...] = ()
+    #: The outcome of `funes check` for the two versions, if all results were equal; else empty.
+    evidence: str = ""
 
     def __str__(self) -> str:
-        return "\n".join([f"copied {self.summary()}", *self.omissions()])
+        evidence = [self.evidence] if self.evidence else []
+        return "\n".join([f"copied {self.summary()}", *evidence, *self.omissions()])
 
     def summary(self) -> str:
         """Formats the outcome: ``12 results of 3f2a9c0d1e2f to 77b0c1d2e3f4``."""
@@ -38,4 +42,6 @@ class AdoptionResult(NamedTuple):
             for count, text in grouped(omitted)
         ]
         more = len(lines) - _MAX_REASONS
-        return lines[:_MAX_REASONS] + ([f"and {more} more reasons"] if more > 0 else [])
+        return lines[:_MAX_REASONS] + (
+            [f"and {number_of(more, 'more reason')}"] if more > 0 else []
+        )

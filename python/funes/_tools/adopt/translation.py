@@ -127,6 +127,19 @@ class Translation(NamedTuple):
 _ALL_READ_PARTS = range((DOCSTRINGS | ANNOTATIONS | SUBCLASSES) + 1)
 
 
+def parameters_in(content: Mapping[str, Any]) -> Parameters | None:
+    """Returns the parameters of a version; None if not recorded.
+
+    Args:
+        content: The content of `definition.json`.
+    """
+    parameters = content.get("parameters")
+    is_sound = isinstance(parameters, list) and all(
+        name is None or isinstance(name, str) for name in parameters
+    )
+    return parameters if is_sound else None
+
+
 def read_parts_in(content: Mapping[str, Any]) -> int | None:
     """Returns the parts that a version's code reads of the code of its arguments; None if not recorded.
 
@@ -185,6 +198,17 @@ def is_faithful(
         Exception
     ):  # a value without a hash cannot be an argument; `__reduce__` may raise anything
         return False
+
+
+def unfaithful(inputs: Mapping[str, Any]) -> str:
+    """Returns the reason why the input of an entry cannot be used, if it is not faithful."""
+    reasons = [
+        f"{name}: {value}"
+        for name, value in inputs.items()
+        if isinstance(value, str) and value.startswith("<not stored: ")
+    ]
+    text = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"its stored input differs from the arguments of the call{text}"
 
 
 def _counted(parameters: Parameters) -> list[str]:

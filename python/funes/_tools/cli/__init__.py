@@ -6,8 +6,9 @@
       commands           lists the commands; each is loaded when it is used
         options            defines shared options: --cache, --json, --yes
         resolve            parses functions, versions and arguments
+        completion         completes names and hashes in shells
         import_function    imports functions given as MODULE:FUNCTION
-        units              formats and parses sizes, times and dates
+        units              parses sizes and ages
         output             prints tables, lines, JSON and progress bars
         exit_codes         defines the exit codes
 

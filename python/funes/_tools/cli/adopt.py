@@ -14,7 +14,7 @@ from funes._tools.adopt.adopt import plan
 from funes._tools.adopt.result import AdoptionResult
 from funes._tools.adopt.subject import Subject
 from funes._tools.adopt.translation import read_parts_in
-from funes._tools.cli import options, resolve
+from funes._tools.cli import completion, options, resolve
 from funes._tools.cli.diff import print_changes, rows_of
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
 from funes._tools.cli.import_function import is_code, memo_named
@@ -23,9 +23,9 @@ from funes.errors import AdoptionError
 
 
 @click.command(short_help="Copy the results of version OLD to version NEW. Asks first.")
-@click.argument("function")
-@click.argument("old")
-@click.argument("new", required=False)
+@click.argument("function", type=completion.FUNCTION)
+@click.argument("old", type=completion.VERSION)
+@click.argument("new", type=completion.VERSION, required=False)
 @click.option(
     "--add",
     metavar="NAME=VALUE",
@@ -82,6 +82,8 @@ def command(
     changes      the changes, as in `funes diff`; null if unknown     (--json)
     entries      the number of results that were or would be copied   (--json)
     left_out     the results that cannot be copied, with the reason   (--json)
+    evidence     the outcome of `funes check`, if all results were
+                 equal                                                (--json)
 
     Exit code: 1 if it was refused, or if results were left out.
     """
@@ -112,6 +114,7 @@ def _show(changed: list[Change] | None, found: AdoptionResult, dry_run: bool) ->
         print_text("the changes are not known: the code was not recorded")
     else:
         print_changes(changed)
+    print_text(found.evidence or "no check of these versions is recorded: see funes check")
     for line in found.omissions():
         print_text(line)
     if dry_run:

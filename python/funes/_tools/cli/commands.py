@@ -9,7 +9,10 @@ import click
 from funes._funes import __version__
 
 #: The names of the commands in the order of the help.
-NAMES = ("ls", "show", "diff", "explain", "adopt", "verify", "gc", "rm")
+NAMES = (
+    *("ls", "show", "report", "status", "diff", "explain", "check", "adopt"),
+    *("verify", "push", "pull", "pack", "unpack", "gc", "rm"),
+)
 
 
 class _Commands(click.Group):
@@ -29,7 +32,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="funes %(version)s")
 def funes() -> None:
-    """List, verify and delete cached results.
+    """List, verify, pack, share and delete cached results.
 
     The cache folder is the argument of --cache, or else the environment variable FUNES_CACHE_DIR, or else ./cache.
     Commands print tables in a terminal, lines with tabs between values in a pipe or file, and JSON with --json.

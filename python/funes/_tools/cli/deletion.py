@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
+from funes._funes import close_segments
 from funes._results.stored import StoredEntry, StoredVersion
 from funes._results.stored_files import DeletedFiles, StoredFile
+from funes._results.units import bytes_shown
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
 from funes._tools.cli.output import Column
-from funes._tools.cli.units import bytes_shown
-from funes._warnings import grouped
+from funes._warnings import grouped, one_line
 
 COLUMNS = (
     Column("what"),
@@ -67,6 +68,14 @@ class Removal:
         """Deletes an entry or another file."""
         self._attempt(lambda: DeletedFiles(1, file.bytes) if file.remove() else DeletedFiles(0, 0))
 
+    def pack(self, version: StoredVersion) -> None:
+        """Packs a version, to free the space of deleted results."""
+        close_segments()  # the segment that marks them as deleted
+        try:
+            version.pack(files=False)
+        except OSError as error:
+            self.errors.append(one_line(error))
+
     def end(self) -> None:
         """Prints the errors, and ends the command with exit code 1 if there are any."""
         for error in self.messages():
@@ -86,7 +95,7 @@ class Removal:
         try:
             removed = remove()
         except OSError as error:
-            self.errors.append(str(error))
+            self.errors.append(one_line(error))
         else:
             self.removed = DeletedFiles(*map(sum, zip(self.removed, removed, strict=True)))
 

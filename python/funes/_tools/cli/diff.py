@@ -11,15 +11,15 @@ from funes._code.definition_diff import Change, changes
 from funes._code.definition_file import Content
 from funes._results.cache import Cache
 from funes._results.stored import StoredVersion
-from funes._tools.cli import options, resolve
+from funes._tools.cli import completion, options, resolve
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_text
 
 
 @click.command(short_help="Show what changed in FUNCTION from version OLD to version NEW.")
-@click.argument("function")
-@click.argument("old")
-@click.argument("new", required=False)
+@click.argument("function", type=completion.FUNCTION)
+@click.argument("old", type=completion.VERSION)
+@click.argument("new", type=completion.VERSION, required=False)
 @options.cache
 @options.as_json
 def command(*, function: str, old: str, new: str | None, cache: Cache, as_json: bool) -> None:

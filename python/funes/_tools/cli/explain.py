@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from funes._tools.cli import options, resolve
+from funes._results.units import date_exact
+from funes._tools.cli import completion, options, resolve
 from funes._tools.cli.diff import rows_of
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND
 from funes._tools.cli.import_function import memo_named
 from funes._tools.cli.output import print_json, print_text
-from funes._tools.cli.units import date_exact
 from funes._tools.explain.explanation import Explanation
 from funes._tools.explain.other_versions import Version
 
@@ -21,7 +21,7 @@ from funes._tools.explain.other_versions import Version
     short_help="Explain why a call of FUNCTION is a hit or a miss.",
     context_settings={"ignore_unknown_options": True},
 )
-@click.argument("function", metavar="MODULE:FUNCTION")
+@click.argument("function", type=completion.CODE, metavar="MODULE:FUNCTION")
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
 @options.folder
 @options.as_json
@@ -53,10 +53,12 @@ def command(
                has no results                                        (--json)
     used       the time when the other version was used last         (--json)
     changes    the changes since the other version, as in `funes diff`   (--json)
-    is_remembered_there   true if the other version has this call    (--json)
+    is_cached_there   true if the other version has this call    (--json)
     differences   path, before and after, from the most similar result   (--json)
     looked_at, entries   the number of compared and of all results   (--json)
     detail     more details                                          (--json)
+    unseen     inputs that are no part of the key, such as the clock (--json)
+    run        for a hit, the process that computed the result       (--json)
 
     Exit code: 0 for a hit, 1 for a miss.
     """
@@ -87,9 +89,11 @@ def _row(found: Explanation) -> dict[str, Any]:
         "used": None if version is None else date_exact(version.used_at),
         "renamed_from": found.renamed_from or None,
         "changes": rows_of(found.changes),
-        "is_remembered_there": found.is_remembered_there,
+        "is_cached_there": found.is_cached_there,
         "differences": [difference._asdict() for difference in found.differences],
         "looked_at": found.looked_at,
         "entries": found.entries,
         "detail": found.detail,
+        "unseen": list(found.unseen),
+        "run": None if found.run is None else found.run._asdict(),
     }

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from funes._entries.cache_folder import is_url
 from funes._results.cache import Cache, open_cache
 from funes._tools.cli.exit_codes import NotFound, Refused
 from funes._tools.cli.resolve import named_values
+from funes._warnings import one_line
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,10 +32,31 @@ def opened(folder: str | None) -> Cache:
         raise NotFound(f"{error.filename} is a file, not a cache folder") from error
     except FileNotFoundError as error:
         raise NotFound(
-            f"there is no cache folder {error.filename}; give another one with --cache"
+            f"there is no cache folder {error.filename}{'' if folder else ': name one with --cache'}"
         ) from error
     except OSError as error:
-        raise NotFound(f"the cache folder cannot be listed: {error}") from error
+        raise NotFound(f"the cache folder cannot be listed: {one_line(error)}") from error
+
+
+class BucketCommand(click.Command):
+    """A command that takes the URL of a bucket as --cache, or before all other arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and is_url(args[0]):
+            args = ["--cache", *args]
+        elif len(args) > 1 and is_url(args[1]) and self.name == "verify":
+            args = ["--sent-from", args[0], "--cache", *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+def cache_or_bucket(command: _Command) -> _Command:
+    """Adds the option ``--cache``, which may be a URL, and passes its value or None to the command as ``place``."""
+    return click.option(
+        "--cache",
+        "place",
+        metavar="DIR",
+        help="The cache folder, or the URL of a bucket. The default is FUNES_CACHE_DIR, or else ./cache.",
+    )(command)
 
 
 def cache(command: _Command) -> _Command:
@@ -103,5 +126,5 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Refused(f"{question} Standard input is not a terminal: pass --yes")
+        raise Refused(f'cannot ask "{question}" without a terminal: pass --yes to confirm')
     click.confirm(question, abort=True, err=True)

@@ -8,13 +8,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from funes import _warnings
+from funes._results import layout
 from funes._results.text import escaped
-from funes._tools.cli.units import date_exact
+from funes._results.units import date_exact
+
+#: The maximum number of characters of a text in a table.
+_MAX_CHARACTERS = 60
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -27,11 +32,9 @@ class Column(NamedTuple):
     name: str
     #: A function that formats a value for a table. Lines and JSON have the value itself.
     shown: Callable[[Any], str] = str
-    #: True if the column is aligned to the right, as for numbers.
+    #: True if the column is aligned to the right and never cut, as for numbers.
     right: bool = False
-    #: True if the column wraps in a narrow terminal.
-    wraps: bool = False
-    #: True if the values are printed in lines below each row. Then no column of the table may wrap.
+    #: True if the values are printed in lines below each row.
     below: bool = False
 
 
@@ -200,38 +203,48 @@ def _print_array(rows: Iterable[Row]) -> int:
 
 
 def _print_table(rows: Iterable[Row], columns: Sequence[Column]) -> int:
+    found = list(rows)
+    shown = [
+        layout.Column(each.name, [_cell(row, each) for row in found], each.right)
+        for each in columns
+        if not each.below
+    ]
+    below = [each for each in columns if each.below]
+    notes = [[line for each in below for line in _cell(row, each).splitlines()] for row in found]
+    print_fitted(shown, notes)
+    return len(found)
+
+
+def print_fitted(
+    columns: Sequence[layout.Column], notes: Iterable[Sequence[str]] = (), *, lift: bool = False
+) -> None:
+    """Prints a table in the width of the terminal, one line per row.
+
+    Args:
+        columns: The columns.
+        notes: The lines below each row.
+        lift: True if columns that are equal in all rows are named above instead.
+    """
     from rich.console import Console
     from rich.padding import Padding
-    from rich.segment import Segment, Segments
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    beside = [column for column in columns if not column.below]
-    for column in beside:
-        table.add_column(
-            column.name,
-            justify="right" if column.right else "left",
-            no_wrap=not column.wraps,
-            overflow="fold" if column.wraps else "ellipsis",
-        )
-    notes: list[list[str]] = []
-    for row in rows:
-        table.add_row(*(Text(_cell(row, column)) for column in beside))
-        cells = [_cell(row, column) for column in columns if column.below]
-        notes.append([line for cell in cells for line in cell.splitlines()])
-    console = Console()
-    if not any(notes):
-        if notes:
-            console.print(table)
-        return len(notes)
-    # No column wraps, so that each row is a line.
-    lines = console.render_lines(table, pad=False)
-    for line, below in zip(lines, [[], *notes], strict=True):
-        console.print(Segments([*line, Segment.line()]), end="")
+    if not columns or not columns[0].texts:
+        return
+    console = Console(soft_wrap=True)
+    fitted = layout.fit(columns, console.width, _MAX_CHARACTERS, lift=lift)
+    if fitted.constant:
+        same = ", ".join(f"{name} = {text}" for name, text in fitted.constant)
+        console.print(Text(f"equal in all rows: {same}", style="dim"), soft_wrap=False)
+    title, *lines = layout.lines_of(fitted.columns)
+    console.print(Text(title, style="bold"))
+    for line, below in zip_longest(lines, notes, fillvalue=()):
+        console.print(Text(str(line)))
         for note in below:
-            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4)))
-    return len(notes)
+            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4)), soft_wrap=False)
+    if fitted.left_out:
+        left_out = ", ".join(fitted.left_out)
+        console.print(Text(f"no room for: {left_out}", style="dim"), soft_wrap=False)
 
 
 def _cell(row: Row, column: Column) -> str:

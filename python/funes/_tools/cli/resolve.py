@@ -37,6 +37,11 @@ def function_named(cache: Cache, wanted: str) -> StoredFunction:
         return cache.function(wanted)
 
 
+def functions_named(cache: Cache, wanted: str | None) -> list[StoredFunction]:
+    """Finds a function as `function_named` does; without a name, returns all functions."""
+    return cache.functions() if wanted is None else [function_named(cache, wanted)]
+
+
 def versions_named(function: StoredFunction, wanted: Iterable[str]) -> list[StoredVersion]:
     """Finds versions by the first digits of their hashes. The version with the latest result comes first.
 

@@ -10,7 +10,7 @@ from funes._results.cache import Cache
 from funes._results.filters import make_filter
 from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, inputs_of
 from funes._results.stored_files import DeletedFiles
-from funes._tools.cli import options, resolve
+from funes._tools.cli import completion, options, resolve
 from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_rows, progress
@@ -18,8 +18,8 @@ from funes._warnings import one_line
 
 
 @click.command(short_help="Delete stored results of FUNCTION. Asks first.")
-@click.argument("function")
-@click.argument("versions", nargs=-1, metavar="[VERSION]...")
+@click.argument("function", type=completion.FUNCTION)
+@click.argument("versions", type=completion.VERSION, nargs=-1, metavar="[VERSION]...")
 @options.where
 @click.option("--dry-run", "-n", is_flag=True, help="Only show what would be deleted.")
 @options.yes
@@ -60,7 +60,9 @@ def command(
     if not rows:
         removal.end()
         raise NotFound(
-            "there is no such entry" if where else f"{found._label} has no unshared results"
+            f"no result of {found._label} matches"
+            if where
+            else f"{found._label} has no unshared results"
         )
     total = DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
     if not as_json:
@@ -108,7 +110,7 @@ def _entries(
     except KeyError as error:
         raise NotFound(error.args[0]) from error
     count = sum(version.summary.entries for version in versions)
-    entries = (entry for version in versions for entry in version.entries())
+    entries = (entry for version in versions for entry in version.entries(errors=True))
     found = []
 
     def look(entry: StoredEntry) -> None:

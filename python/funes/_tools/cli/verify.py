@@ -8,21 +8,33 @@ from typing import Any
 
 import click
 
-from funes._results.cache import Cache, StoredObject
+from funes._entries.cache_folder import is_url
+from funes._results.cache import StoredObject, open_cache
 from funes._results.stored import StoredEntry
-from funes._tools.cli import options, resolve
-from funes._tools.cli.exit_codes import PROBLEMS_FOUND
+from funes._results.units import bytes_shown
+from funes._tools.cli import completion, options, resolve
+from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
 from funes._tools.cli.output import Column, print_json, print_rows, progress
-from funes._tools.cli.units import bytes_shown
 
 _COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=True))
 
 
-@click.command(short_help="Compare every byte that is stored with its checksum.")
-@click.argument("function", required=False)
-@options.cache
+@click.command(
+    "verify",
+    cls=options.BucketCommand,
+    short_help="Compare every byte that is stored with its checksum.",
+)
+@click.argument("function", type=completion.FUNCTION, required=False)
+@click.option(
+    "--sent-from",
+    metavar="DIR",
+    help="With a bucket: also list the results of DIR that are not there.",
+)
+@options.cache_or_bucket
 @options.as_json
-def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
+def command(
+    *, function: str | None, sent_from: str | None, place: str | None, as_json: bool
+) -> None:
     """Compare every byte of every entry and large argument, or of the entries of FUNCTION, with its checksum.
 
     With FUNES_SIGNING_KEY, signatures are verified too. Nothing is unpickled, moved or repaired: a call that needs
@@ -34,13 +46,23 @@ def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
               foreign      it is not signed with the signing key in use
               format       it is in another version of the format
               unreadable   it cannot be read now
+              not sent     it is in the folder, and not in the bucket
               set aside    a call found it damaged, moved it to "damaged", and computed the result again
     path    the path of the file
     text    the reason
 
-    Exit code: 1 if there is any of the first four.
+    `funes verify URL` receives and verifies every object of a bucket, which takes as long as receiving all of it.
+    `funes verify DIR URL` is short for --sent-from.
+
+    Exit code: 1 if there is any of the first five.
     """
-    functions = cache.functions() if function is None else [resolve.function_named(cache, function)]
+    if place is not None and is_url(place):
+        _verify_bucket(place, function, sent_from, as_json)
+        return
+    if sent_from is not None:
+        raise click.UsageError("--sent-from needs the URL of a bucket")
+    cache = options.opened(place)
+    functions = resolve.functions_named(cache, function)
     versions = [version for each in functions for version in each.versions()]
     count = sum(version.summary.entries for version in versions)
     whole = function is None
@@ -48,7 +70,7 @@ def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
 
     def files() -> Iterator[StoredEntry | StoredObject]:
         for version in versions:
-            yield from version.entries()
+            yield from version.entries(errors=True)
         if whole:
             yield from cache.objects()
 
@@ -61,19 +83,76 @@ def command(*, function: str | None, cache: Cache, as_json: bool) -> None:
         verified, size = verified + 1, size + file.bytes
         if not result.is_sound:
             problems.append({"state": result.state, "path": str(file.path), "text": result.text})
+    for version in versions:
+        for packed, _, damage in version.verify_packed():
+            text = "; ".join(f"at byte {offset}: {what}" for offset, what in damage)
+            if damage:
+                problems.append({"state": "damaged", "path": packed, "text": text})
     damaged = cache.damaged() if whole else (file for each in versions for file in each.damaged())
     listed = problems + [
         {"state": "set aside", "path": str(file.path), "text": "an earlier call found it damaged"}
         for file in damaged
     ]
+    _report(listed, len(problems), (verified, "file", size), as_json=as_json)
+
+
+def _report(
+    listed: list[dict[str, Any]], unsound: int, verified: tuple[int, str, int], *, as_json: bool
+) -> None:
+    """Prints what was found, and ends the command with exit code 1 if something is not in order.
+
+    Args:
+        listed: The rows to print.
+        unsound: The number of those that are not in order.
+        verified: The number of files or objects, what they are, and their bytes.
+        as_json: If true, JSON is printed.
+    """
+    count, what, size = verified
     if as_json:
-        print_json({"files": verified, "bytes": size, "sound": not problems, "problems": listed})
+        print_json({"files": count, "bytes": size, "sound": not unsound, "problems": listed})
     else:
         print_rows(listed, _COLUMNS)
-        found = f"{len(problems)} not in order" if problems else "all in order"
-        click.echo(
-            f"verified {verified} file{'s' * (verified != 1)}, {bytes_shown(size)}: {found}",
-            err=True,
-        )
-    if problems:
+        state = f"{unsound} not in order" if unsound else "all in order"
+        shown = f"verified {count} {what}{'s' * (count != 1)}, {bytes_shown(size)}: {state}"
+        if not count and not unsound:
+            shown = f"there are no {what}s to verify"
+        click.echo(shown, err=True)
+    if unsound:
         sys.exit(PROBLEMS_FOUND)
+
+
+def _verify_bucket(url: str, function: str | None, sent_from: str | None, as_json: bool) -> None:
+    from funes._remote.bucket import BucketError
+    from funes._remote.transfer import Job, pushed, run_all, verified
+    from funes._tools.cli import buckets
+
+    mirror = buckets.mirror_of(url)
+    versions = buckets.chosen(open_cache(mirror.path), function, ())
+    found = list(verified(mirror, versions, function is None))
+    jobs = [each for each in found if isinstance(each, Job)]
+    problems = [each for each in found if not isinstance(each, Job)]
+    unsent: list[Job] = []
+    try:
+        problems += [each for each in progress(run_all(jobs), len(jobs), "verify") if each]
+        if sent_from is not None:
+            cache = options.opened(sent_from)
+            chosen = buckets.chosen(cache, function, ())
+            unsent = [
+                each
+                for each in pushed(mirror.remote, cache._store, chosen, None)
+                if isinstance(each, Job)
+            ]
+    except (BucketError, OSError) as error:
+        raise NotFound(str(error)) from error
+    listed = [{"state": each.state, "path": each.place, "text": each.text} for each in problems]
+    listed += [
+        {
+            "state": "not sent",
+            "path": str(each.version.folder),
+            "text": f"{each.what}, {bytes_shown(each.bytes)}",
+        }
+        for each in unsent
+        if each.version
+    ]
+    size = sum(job.bytes for job in jobs)
+    _report(listed, len(listed), (len(jobs), "object", size), as_json=as_json)

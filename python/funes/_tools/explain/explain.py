@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from funes._call.remembered_errors import is_remembered
+from funes._call.unseen_inputs import unseen_inputs
 from funes._code.definition_diff import changes
 from funes._code.definition_file import Content, read_definition, read_functions
-from funes._entries import codec
-from funes._entries.age import is_file_expired
-from funes._funes import Call
+from funes._entries import unpickler
+from funes._entries.age import is_entry_expired
+from funes._entries.remembered_errors import load as load_error
+from funes._entries.run_record import read_run
+from funes._funes import ERROR_EXTENSION, Call, run_in_file
 from funes._memo import definition_record
 from funes._tools.explain.explanation import Explanation
 from funes._tools.explain.nearest import Search, nearest, newest_first
@@ -42,12 +47,34 @@ def explain(
     try:
         call = memo._core.key(memo, args, kwargs)
     except FunesError as error:
-        return Explanation(name, "unhashable", detail=str(error))
-    known = Explanation(name, "memory", call.definition, call.arguments)
+        return Explanation(name, "unhashable", detail=one_line(error))
+    inputs = unseen_inputs(memo._core.code(memo), memo._core.graph(memo))
+    unseen = tuple(kind.report(uses) for kind, uses in inputs.items())
+    known = Explanation(name, "memory", call.definition, call.arguments, unseen=unseen)
     if memo._core.is_in_memory(memo, call):
-        return known
-    found = _on_disk(memo, known) or explain_miss(memo, call, None, SEARCH)
+        return _with_run(memo, known)
+    found = _on_disk(memo, known)
+    if found is None or not found.is_hit:
+        missed = found or explain_miss(memo, call, None, SEARCH)._replace(unseen=unseen)
+        found = _as_error(memo, call, known) or missed
+    if found.is_hit:
+        return _with_run(memo, found)
     return _renamed(memo, found) if found.why == "never called" else found
+
+
+def _with_run(memo: Memo[Any, Any], found: Explanation) -> Explanation:
+    """Adds the record of the process that computed the result."""
+    store, name = memo._store, memo._function_name
+    extension = ERROR_EXTENSION if found.why == "error" else ""
+    key = name, found.definition, found.arguments + extension
+    path = store.path(*key)
+    run = run_in_file(path)
+    if run is None and not os.path.exists(path):  # it may be packed
+        with suppress(Exception):
+            entry = store.read(*key)
+            run = None if entry is None else entry.run
+    libraries = frozenset(definition_record.libraries_of(memo))
+    return found._replace(run=read_run(store.root, run), libraries=libraries)
 
 
 def miss_in_one_line(memo: Memo[Any, Any], call: Call, entries: Iterable[str]) -> str:
@@ -70,9 +97,9 @@ def explain_miss(
     changed = _changed_file(memo, known)
     if changed is not None:
         return changed
-    entry = Path(memo._store.path(memo._function_name, call.definition, call.arguments))
-    if is_file_expired(entry, memo._options.max_age):
-        return known._replace(why="expired", path=entry)
+    key = memo._function_name, call.definition, call.arguments
+    if is_entry_expired(memo._store, key, memo._options.max_age):
+        return known._replace(why="expired", path=Path(memo._store.path(*key)))
     quarantined = Path(memo._store.folder(memo._function_name, call.definition), "damaged")
     quarantined /= f"{call.arguments}.dill"
     if quarantined.exists():
@@ -82,17 +109,16 @@ def explain_miss(
         name = memo._function_name
         versions = other_versions(memo._store, name, memo._identity, call.definition)
         for version in versions[:_MAX_VERSIONS]:
-            path = memo._store.path(name, version.definition, call.arguments)
-            if os.path.exists(path):
+            if memo._store.time_stored(name, version.definition, call.arguments) is not None:
                 # If the version does not record its function, adopting its results is not proposed.
-                is_recorded = bool(read_functions(os.path.dirname(path)))
-                return _since(memo, known, version)._replace(is_remembered_there=is_recorded)
+                is_recorded = bool(read_functions(memo._store.folder(name, version.definition)))
+                return _since(memo, known, version)._replace(is_cached_there=is_recorded)
         found = _nearest(memo, known, call, entries, search)
         if found is not None:
             return found
         return _since(memo, known, versions[0]) if versions else known
     except OSError as error:
-        return known._replace(why="unreadable", detail=str(error))
+        return known._replace(why="unreadable", detail=one_line(error))
 
 
 def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
@@ -106,18 +132,40 @@ def _on_disk(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
         changed = _changed_file(memo, known)
         if changed is not None:
             return changed
-        codec.load_entry(entry.body, entry.fast)
+        unpickler.load_entry(entry.body, entry.fast)
     except DamagedEntryError as error:
-        return known._replace(why="damaged", detail=str(error))
+        return known._replace(why="damaged", detail=one_line(error))
     except OSError as error:
         if error.errno == errno.EPERM:
             return known._replace(why="foreign")
         why: Any = "format" if error.errno == errno.ENOTSUP else "unreadable"
-        return known._replace(why=why, detail=str(error))
+        return known._replace(why=why, detail=one_line(error))
     except Exception as error:
         return known._replace(why="unreadable", detail=one_line(error))
-    is_expired = is_file_expired(known.path or "", memo._options.max_age)
+    key = memo._function_name, known.definition, known.arguments
+    is_expired = is_entry_expired(memo._store, key, memo._options.max_age)
     return known._replace(why="expired" if is_expired else "disk")
+
+
+def _as_error(memo: Memo[Any, Any], call: Call, known: Explanation) -> Explanation | None:
+    """Explains a call that would raise a remembered error; returns None if there is none that can be used."""
+    if not memo._options.remember_errors:
+        return None
+    key = call.definition, call.arguments + ERROR_EXTENSION
+    full = memo._function_name, *key
+    path = Path(memo._store.path(*full))
+    if not path.exists() or is_entry_expired(memo._store, full, memo._options.max_age):
+        return None
+    try:
+        entry = memo._core.read(memo, *key, True)
+        if entry is None:
+            return None
+        found = load_error(entry.body, entry.fast, memo.__wrapped__.__module__)["error"]
+    except Exception:  # a call computes again
+        return None
+    if not is_remembered(found, memo._options.remember_errors):
+        return None
+    return known._replace(why="error", path=path, detail=one_line(found))
 
 
 def _changed_file(memo: Memo[Any, Any], known: Explanation) -> Explanation | None:
@@ -173,7 +221,7 @@ def _renamed(memo: Memo[Any, Any], known: Explanation) -> Explanation:
     return known._replace(
         version=Version(found.definition, used),
         renamed_from=found.function.qualified_name,
-        is_remembered_there=any(each.hash == known.arguments for each in found.entries()),
+        is_cached_there=any(each.hash == known.arguments for each in found.entries()),
     )
 
 

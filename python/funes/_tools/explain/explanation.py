@@ -7,12 +7,14 @@ from textwrap import indent
 from typing import Literal, NamedTuple
 
 from funes._code.definition_diff import Change
+from funes._entries.run_record import RunRecord
 from funes._tools.explain.argument_diff import Difference
 from funes._tools.explain.other_versions import Version
 
 Why = Literal[
     "memory",
     "disk",
+    "error",
     "never called",
     "definition",
     "arguments",
@@ -28,7 +30,7 @@ Why = Literal[
 #: The number of changes and differences that are shown: in all, and in one line.
 _MAX_SHOWN, _MAX_IN_LINE = 20, 3
 
-_HITS = ("memory", "disk")
+_HITS = ("memory", "disk", "error")
 
 
 class Explanation(NamedTuple):
@@ -44,7 +46,8 @@ class Explanation(NamedTuple):
 
     #: The qualified name of the function.
     function: str
-    #: For a hit, the place of the result: ``"memory"`` or ``"disk"``. For a miss, the reason:
+    #: For a hit, the place of the result: ``"memory"`` or ``"disk"``, or ``"error"`` for a remembered error, which
+    #: `detail` shows. For a miss, the reason:
     #:
     #: - ``"never called"``: the function has no results.
     #: - ``"definition"``: only other versions have results.
@@ -67,7 +70,7 @@ class Explanation(NamedTuple):
     #: The changes from `version` to the current version.
     changes: tuple[Change, ...] = ()
     #: True if `version` has a result for these arguments, and belongs to this function.
-    is_remembered_there: bool = False
+    is_cached_there: bool = False
     #: Another function that has the same code and has results, if this function has none. `version`
     #: then belongs to that function.
     renamed_from: str = ""
@@ -79,17 +82,24 @@ class Explanation(NamedTuple):
     entries: int = 0
     #: More details, such as the error of a file or an argument.
     detail: str = ""
+    #: What the function reads besides its key, such as the clock, each with the lines that name it. It does not explain
+    #: a hit or a miss, but why a stored result may be another one than a new computation would give.
+    unseen: tuple[str, ...] = ()
+    #: For a hit, the process that computed the result; None if it is not recorded.
+    run: RunRecord | None = None
+    #: The libraries that the definition names.
+    libraries: frozenset[str] = frozenset()
 
     @property
     def is_hit(self) -> bool:
-        """True if the call would return a stored result."""
+        """True if the call would return a stored result, or raise a stored exception."""
         return self.why in _HITS
 
     def line(self) -> str:
         """Formats the explanation in one line, without the name of the function."""
         if self.why == "definition":
             what = _joined(self.changes) or self.detail
-            return f"another definition than {self.version}: {what}"
+            return f"the definition has changed since version {self.version}: {what}"
         if self.why == "arguments":
             what = _joined(self.differences) or self.detail
             return f"other arguments: {what}"
@@ -110,6 +120,11 @@ class Explanation(NamedTuple):
             lines.append(f"  {change}")
             if change.diff:
                 lines.append(indent(change.diff, "    "))
+        return "\n".join(lines + self._remarks())
+
+    def _remarks(self) -> list[str]:
+        """Returns the lines after the differences and changes."""
+        lines = []
         if max(len(self.differences), len(self.changes)) > _MAX_SHOWN:
             lines.append("  and more")
         if self.detail:
@@ -120,31 +135,47 @@ class Explanation(NamedTuple):
                 f"{self.renamed_from} has the same code and results: if the function was renamed,"
                 f" f.adopt({short!r}, function={self.renamed_from!r})"
             )
-        elif self.is_remembered_there and self.version is not None:
+        elif self.is_cached_there and self.version is not None:
             short = self.version.definition[:12]
             lines.append(
-                f"that version remembers this call: f.adopt({short!r}) if nothing else changes the result"
+                f"that version has a result of this call: f.adopt({short!r}) if nothing else changes the result"
             )
-        return "\n".join(lines)
+        if self.run is not None:
+            lines.append(f"computed with {self.run.with_libraries(self.libraries)}")
+        return [*lines, *self.unseen]
 
     def __repr__(self) -> str:
         return str(self)
 
+    def _repr_html_(self) -> str:
+        from funes._results import markup
+
+        parts = [f"<p><b>{markup.text(self.function)}</b>: {markup.text(self._title())}</p>"]
+        if self.why == "arguments" and self.path is not None:
+            parts.append(markup.paragraph(f"{self._nearest()} is {self.path}"))
+        if self.differences:
+            rows = self.differences[:_MAX_SHOWN]
+            parts.append(markup.table(("argument", "stored", "this call"), rows))
+        parts += map(markup.change, self.changes[:_MAX_SHOWN])
+        parts += map(markup.paragraph, self._remarks())
+        return markup.block(*parts)
+
     def _title(self) -> str:
         where = "" if self.path is None else f" {self.path}"
         titles: dict[Why, str] = {
-            "memory": "remembered, in memory",
-            "disk": f"remembered, in{where}",
-            "never called": "not remembered: nothing is stored of this function",
-            "definition": f"not remembered: its definition is another than that of {self.version}",
-            "arguments": "not remembered: it was called with other arguments only",
-            "files": f"not remembered: the result in{where} is of a file with another content",
-            "expired": f"not remembered: the entry{where} is older than max_age",
-            "damaged": f"not remembered: the entry{where} is damaged",
-            "foreign": f"not remembered: the entry{where} is not signed with the key in use",
-            "format": f"not remembered: the entry{where} is in another version of the format",
-            "unreadable": f"not remembered: the entry{where} cannot be read",
-            "unhashable": "not remembered: the call has no key",
+            "memory": "cached, in memory",
+            "disk": f"cached, in{where}",
+            "error": f"cached, as an error in{where}",
+            "never called": "not cached: nothing is stored of this function",
+            "definition": f"not cached: the definition has changed since version {self.version}",
+            "arguments": "not cached: it was called with other arguments only",
+            "files": f"not cached: the result in{where} is of a file with another content",
+            "expired": f"not cached: the entry{where} is older than max_age",
+            "damaged": f"not cached: the entry{where} is damaged",
+            "foreign": f"not cached: the entry{where} is not signed with the key in use",
+            "format": f"not cached: the entry{where} is in another version of the format",
+            "unreadable": f"not cached: the entry{where} cannot be read",
+            "unhashable": "not cached: the call has no key",
         }
         return titles[self.why]
 

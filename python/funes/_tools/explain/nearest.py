@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
-from funes._entries import codec, large_arguments
+from funes._entries import large_arguments, reader
 from funes._funes import Listing, Store
 from funes._tools.explain.argument_diff import Difference, differences
 
@@ -89,11 +90,12 @@ class _Reader:
     def inputs(self, arguments: str) -> dict[str, Any] | None:
         """Reads the input of an entry; returns None if it cannot be read or exceeds the limit."""
         try:
-            self._spend(self._store.path(*self._version, arguments))
+            with suppress(FileNotFoundError):  # a packed entry, which is small
+                self._spend(self._store.path(*self._version, arguments))
             found = self._store.read(*self._version, arguments)
             if found is None:
                 return None
-            result = codec.load_head(found)
+            result = reader.load_head(found)
             inputs: dict[str, Any] = result["input"]
             for name, digest in result.get("objects", {}).items():
                 inputs[name] = self._argument(name, digest)

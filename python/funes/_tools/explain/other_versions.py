@@ -24,7 +24,7 @@ class Version(NamedTuple):
         return datetime.fromtimestamp(self.used, timezone.utc)
 
     def __str__(self) -> str:
-        return f"{self.definition[:12]} of {self.used_at.astimezone():%Y-%m-%d %H:%M}"
+        return f"{self.definition[:12]} ({self.used_at.astimezone():%Y-%m-%d %H:%M})"
 
 
 def other_versions(store: Store, function: str, identity: str, definition: str) -> list[Version]:
