@@ -24,7 +24,7 @@ author = "the funes authors"
 copyright = author  # noqa: A001
 release = version_of_cargo_toml()
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/**.md", "examples/*.md", "tests/vectors/*.md"]
 exclude_patterns = ["docs/_build", "target", "dist", ".*"]
@@ -35,7 +35,11 @@ html_title = f"funes {release}"
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the signature has them
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 88
+# In a signature `bytes` is the builtin type, and some classes have attributes of this name.
+suppress_warnings = ["ref.python"]
 default_role = "py:obj"
 
 #: Page -> the page whose lists of links are the navigation below it.

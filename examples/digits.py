@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from funes import grid, memorious
+from funes import grid, load_cached_results, memorious
 
 # Importing scikit-learn, pandas and matplotlib takes longer than a fully cached search. Each function
 # imports the libraries that it needs, so that such a search does not import scikit-learn.
@@ -143,6 +143,9 @@ def main() -> int:
     parser.add_argument(
         "--picture", type=Path, default=Path("digits.png"), help="default: digits.png"
     )
+    parser.add_argument(
+        "--report", type=Path, default=Path("digits.html"), help="default: digits.html"
+    )
     options = parser.parse_args()
     if options.cache_dir:
         os.environ["FUNES_CACHE_DIR"] = str(options.cache_dir)  # read at the first call
@@ -172,8 +175,10 @@ def main() -> int:
     )
     print("\nThe best, by mean accuracy on the test pictures:")
     print(summary.head(5).to_string(index=False, float_format="%.3f"))
+    load_cached_results(train).to_html(options.report)
     print(f"\nResults: {train.cache_path}\nPicture: {options.picture.resolve()}")
     print(f"Total time: {time.perf_counter() - start:.2f} s")
+    print(f"Open the report in a browser: {options.report.resolve()}")
     return 0
 
 

@@ -132,6 +132,7 @@ def test_digits_stopped_resumed_repeated_and_extended(
 
     picture = cache.parent / "digits.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "</html>" in (cache.parent / "digits.html").read_text(encoding="utf-8")
     # The results of the first grid are unchanged: the larger grid is not part of them.
     assert digits().best == resumed.best
 

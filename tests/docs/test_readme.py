@@ -17,7 +17,7 @@ PAGES = [
     ROOT / "tests" / "vectors" / "README.md",
 ]
 #: Kinds of blocks besides Python: commands, examples that are not run, and directives of `make docs`.
-NOT_RUN = ("sh", "text", "{eval-rst}", "{include}")
+NOT_RUN = ("sh", "text", "yaml", "{eval-rst}", "{include}")
 
 
 def script_of(page: str) -> str:
@@ -51,11 +51,21 @@ def promised_output(script: str) -> list[str]:
 def test_code_blocks_of_a_page_print_the_shown_output(
     page: Path, cache: Path, run_python: Callable[..., str]
 ) -> None:
-    script = script_of(page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    for needed in re.findall(r"^<!-- needs: (\w+) -->$", text, re.M):
+        pytest.importorskip(needed)
+    script = script_of(text)
     output = run_python(script).splitlines()
     rest = iter(output)
     for promise in promised_output(script):
         assert promise in rest, f"the page promises {promise!r}; the code printed {output}"
+
+
+def test_first_screen_runs_again(cache: Path, run_python: Callable[..., str]) -> None:
+    script = script_of((ROOT / "README.md").read_text(encoding="utf-8"))
+    first, second = (run_python(script).splitlines() for _ in range(2))
+    assert first[:2] == second[:2] == ["False", "DECAY: 0.9 -> 0.95"]
+    assert second[2] == "train: 6 points, 6 cached"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
