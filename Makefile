@@ -11,24 +11,26 @@ VENV ?= .venv
 WITHIN = unset CONDA_PREFIX CONDA_DEFAULT_ENV PYTHONHOME; \
 	VIRTUAL_ENV=`cd "$(VENV)" && pwd`; PATH="$$VIRTUAL_ENV/bin:$$PATH"; export VIRTUAL_ENV PATH;
 
-.PHONY: help demo test test-quick test-rust test-python test-faults test-engines test-threads test-pythons test-newest test-torch fuzz memcheck lint format \
-	docs bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
+.PHONY: help demo test test-time test-quick test-rust test-python test-faults test-engines test-nfs test-threads test-pythons test-newest test-torch fuzz memcheck lint format \
+	docs screenshots bench behaviour wheel wheel-manylinux sdist test-wheel test-sdist build clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 # \2/p' Makefile | awk -F'#' '{ printf "%-22s%s\n", $$1, $$2 }'
 
-demo: build $(VENV)/.made/examples ## set everything up and run the example: a search on a small grid, under two minutes
-	$(VENV)/bin/python examples/digits.py
+demo: ## set everything up and run the example: a search on a small grid, some minutes the first time
+	@sh scripts/check_tools.sh $(PYTHON)
+	@MAKE="$(MAKE)" sh scripts/demo.sh $(VENV)
 
-test: test-rust test-python ## set everything up and run all tests
+test: test-time test-rust test-python ## set everything up and run all tests: about ten minutes
 
-# Two processes, one for each half, since the machine of a developer has at least two cores.
-QUICK = $(VENV)/bin/python -m pytest -q -m 'not slow'
+test-time:
+	@echo 'Compiling takes one to three minutes the first time, and the tests about ten minutes on two cores.'
 
-test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes: without slow ones, faults, engines and pages
-	@$(QUICK) tests/call tests/memo tests/entries tests/results tests/tools >target/test-quick.log 2>&1 & other=$$!; \
-	$(QUICK) tests/code tests/values tests/vectors; here=$$?; \
-	wait $$other || { cat target/test-quick.log; exit 1; }; tail -n 1 target/test-quick.log; exit $$here
+# Two processes, since the machine of a developer has at least two cores.
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder
+
+test-quick: build $(VENV)/.made/test ## the tests that answer within two minutes: without slow ones, faults, engines, sweeps and pages
+	$(PYTEST) -q -m 'not slow' tests/call tests/code tests/entries tests/memo tests/results tests/tools tests/values tests/vectors
 
 test-rust: build
 	cargo test --quiet
@@ -40,7 +42,7 @@ SECONDS ?= 60
 GROUP ?= test
 
 test-python: build $(VENV)/.made/$(GROUP)
-	$(VENV)/bin/python -m pytest
+	$(PYTEST)
 
 test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a choice: kills, refusals, damage, leaks; minutes
 	FUNES_FAULTS=full $(VENV)/bin/python -m pytest tests/faults tests/call/test_call.py
@@ -48,6 +50,9 @@ test-faults: build $(VENV)/.made/test ## every fault that the tests know, not a 
 test-engines: build $(VENV)/.made/test ## also Dask apart, Ray, submitit, Slurm and MPI, started on this machine; minutes
 	@$(VENV)/bin/python -m pip install --quiet --group engines || echo 'No engine more than is there: see above.'
 	$(VENV)/bin/python tests/engines/services.py $(VENV)/bin/python -m pytest tests/engines tests/sweeps/test_executors.py
+
+test-nfs: build $(VENV)/.made/test ## two hosts on an NFS server (3 and 4.2) in User-Mode Linux, on Debian as root; five minutes
+	$(VENV)/bin/python tests/nfs/machine.py
 
 test-threads: build ## call functions in 8 threads while what they read changes; SECONDS=60
 	$(VENV)/bin/python tests/faults/storm.py $(SECONDS)
@@ -91,10 +96,13 @@ bench: build $(VENV)/.made/bench ## measure the core, then funes beside other ca
 	$(VENV)/bin/python benches/hashing.py
 	$(VENV)/bin/python benches/definitions.py
 	$(VENV)/bin/python benches/store.py --json target/bench-store.json
+	$(VENV)/bin/python benches/packed.py --json target/bench-packed.json
+	$(VENV)/bin/python benches/short_jobs.py --processes 1000
 	$(VENV)/bin/python benches/once.py
 	$(VENV)/bin/python benches/threads.py
 	$(VENV)/bin/python benches/engines.py
 	$(VENV)/bin/python benches/sweeps.py
+	$(VENV)/bin/python benches/remote.py --json target/bench-remote.json
 	$(VENV)/bin/python benches/results.py
 	$(VENV)/bin/python benches/compare.py --json target/bench.json
 
@@ -104,6 +112,9 @@ behaviour: build $(VENV)/.made/bench ## try what funes and other caches do: the 
 docs: build $(VENV)/.made/docs ## build these pages as a site: docs/_build/index.html
 	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -c docs . docs/_build
 	@cp docs/_build/README.html docs/_build/index.html
+
+screenshots: build $(VENV)/.made/screenshots ## make the pictures of the pages anew; needs Chromium and its driver
+	$(VENV)/bin/python scripts/screenshots.py
 
 wheel: $(VENV)/.made/build ## build a wheel for this Python into dist/
 	@sh scripts/check_tools.sh $(VENV)/bin/python
@@ -141,6 +152,6 @@ $(VENV)/.made/pip:
 
 $(VENV)/.made/build $(VENV)/.made/examples $(VENV)/.made/test $(VENV)/.made/test-free-threaded $(VENV)/.made/newest \
 $(VENV)/.made/lint $(VENV)/.made/bench \
-$(VENV)/.made/docs $(VENV)/.made/fuzz $(VENV)/.made/manylinux $(VENV)/.made/torch: $(VENV)/.made/pip pyproject.toml
+$(VENV)/.made/docs $(VENV)/.made/screenshots $(VENV)/.made/fuzz $(VENV)/.made/manylinux $(VENV)/.made/torch: $(VENV)/.made/pip pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --group $(@F)
 	@touch $@

@@ -37,6 +37,7 @@ LAYERS = (
     ("funes._code", "funes._values", "funes._entries"),
     ("funes._results",),
     ("funes._memo", "funes._call"),
+    ("funes._remote",),
     ("funes._tools", "funes._sweeps"),
     ("funes._hooks", "funes.types", "funes"),
 )

@@ -4,10 +4,10 @@
     python scripts/test_package.py sdist [--group GROUP] [argument of pytest...]
 
 The package is taken from dist/. For a wheel, nothing may be built, and except on Windows there is no
-compiler on the PATH. The tests run from a copy without the sources of the package, so that they import
-the installed package. `--group smoke` installs none of the libraries that funes supports, and runs only
-a few test files, for systems for which many of them have no wheel. The default is `test`, without the
-interpreter lock `test-free-threaded`.
+compiler on the PATH. The tests run from a copy of the repository without the built extension. They import
+the installed package, and read the sources only as text. `--group smoke` installs none of the libraries
+that funes supports, and runs only a few test files, for systems for which many of them have no wheel. The
+default is `test`, without the interpreter lock `test-free-threaded`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,15 @@ from pathlib import Path
 from version import version
 
 ROOT = Path(__file__).resolve().parent.parent
-#: The files that the tests need: all except the sources of the package.
-COPIED = (
-    "tests",
-    "docs",
-    "examples",
-    "benches",
-    "scripts",
-    ".ci",
-    ".github",
+#: What the tests read.
+FOLDERS = "tests", "docs", "examples", "benches", "scripts", "python", "rust", "licenses", ".ci"
+FILES = (
     "Cargo.toml",
     "Makefile",
+    "LICENSE",
+    "pyproject.toml",
+    *(page.name for page in ROOT.glob("*.md")),
 )
-COPIED += ("LICENSE", "pyproject.toml", *(page.name for page in ROOT.glob("*.md")))
 
 #: The tests of `--group smoke`, which need no library.
 SMOKE = ["tests/memo/test_memorious.py", "tests/call/test_call.py"]
@@ -50,7 +46,7 @@ def main(kind: str, group: str, arguments: list[str]) -> int:
     """Installs and tests the package; returns the exit code of pytest."""
     with tempfile.TemporaryDirectory(prefix="funes-") as name:
         copy, environment = Path(name, "copy"), Path(name, "environment")
-        for part in COPIED:
+        for part in (*FOLDERS, *FILES):
             _copy(ROOT / part, copy / part)
         venv.create(environment, with_pip=True)
         scripts = environment / ("Scripts" if os.name == "nt" else "bin")
@@ -77,14 +73,25 @@ def main(kind: str, group: str, arguments: list[str]) -> int:
             pip("install", "--no-deps", *only, f"funes=={version()}")
         else:
             pip("install", str(ROOT / "dist" / f"funes-{version()}.tar.gz"), env=with_compiler)
-        pip("install", "--only-binary", ":all:", f"funes=={version()}", "--group", group)
+        # The one library without a wheel, in pure Python. pip would choose a Hydra of 2020, which does not need it.
+        binary = ("--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime")
+        pip("install", *binary, f"funes=={version()}", "--group", group)
         check = (
             "import funes, importlib.metadata as m, sys\n"
             f"assert funes.__version__ == m.version('funes') == {version()!r}\n"
             "assert funes.__file__.startswith(sys.prefix), funes.__file__\n"
+            "licenses = [file.name for file in m.files('funes') if 'licenses' in file.parts]\n"
+            f"assert sorted(licenses) == {_licenses()!r}, licenses\n"
             "print('installed:', funes.__file__)\n"
         )
-        return run("-c", check) or run("-m", "pytest", "-p", "no:cacheprovider", *arguments)
+        pytest = ("pytest", "-p", "no:cacheprovider", "-n", "2", "--no-loadscope-reorder")
+        return run("-c", check) or run("-m", *pytest, *arguments)
+
+
+def _licenses() -> list[str]:
+    """Returns the names of the license files, of which each package must have all."""
+    texts = [*(ROOT / "licenses").iterdir(), *ROOT.glob("python/**/*.LICENSE.txt")]
+    return sorted(["LICENSE", *(path.name for path in texts)])
 
 
 def _all_but_compilers(folder: Path) -> str:
@@ -102,7 +109,9 @@ def _all_but_compilers(folder: Path) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__", "_build", "_funes*.so")
+        )
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
