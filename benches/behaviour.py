@@ -2,7 +2,8 @@
 
 Each row is a claim, each column a library. A claim is a small project that is run, edited and run
 again, each time in a fresh process. The answer is "yes" if the outcome is the claimed one, "no" if it
-is another one, "error" if a run fails, and "-" for lru_cache if a second process is involved.
+is another one, "error" if a run fails, and "-" for lru_cache if a second process is involved. The last
+rows are not tried: they are what the libraries document.
 
     make behaviour
 """
@@ -10,6 +11,7 @@ is another one, "error" if a run fails, and "-" for lru_cache if a second proces
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +26,39 @@ LIBRARIES = {
     "joblib": "import joblib; remember = joblib.Memory('cache', verbose=0).cache",
     "diskcache": "import diskcache; remember = diskcache.Cache('cache').memoize()",
     "cachier": "import cachier; remember = cachier.cachier(cache_dir='cache', separate_files=True)",
+    "checkpointer": (
+        "import checkpointer\n"
+        "remember = checkpointer.checkpoint(directory='cache', capture=True, verbosity=0)"
+    ),
+    "exca": """\
+import typing, exca, pydantic
+
+class Call(pydantic.BaseModel):
+    x: typing.Any
+    y: typing.Any = 10
+    infra: exca.TaskInfra = exca.TaskInfra(folder="cache")
+
+    @infra.apply
+    def run(self):
+        return f.plain(self.x, self.y)
+
+def remember(function):
+    def call(x, y=10):
+        return Call(x=x, y=y).run()
+    call.plain = function
+    return call
+""",
+    # In a module: in its notebooks the cells above count too.
+    "marimo": "import marimo; remember = marimo.persistent_cache(save_path='cache')",
     "lru_cache": "from functools import lru_cache as remember",
+}
+
+#: What the documentation of the libraries says (November 2026), and which libraries do it.
+FACTS: dict[str, set[str]] = {
+    "is installed without compiled code of its own": {*LIBRARIES} - {"funes"},
+    "keeps results in a database server": {"cachier"},
+    "memoizes the block of a `with` statement": {"marimo"},
+    "has been in use for years": {"joblib", "diskcache", "cachier", "marimo", "lru_cache"},
 }
 
 WORK = """\
@@ -46,11 +80,19 @@ def far(x):
     return 1
 """
 
+#: The time after which a run hangs.
+SECONDS = 120
+
 # A run: an edit of the project (file, old text, new text; or None), a script, the expected output.
-Edit = Callable[[Path], None] | None
+Edit = Callable[[Path], object] | None
 Run = tuple[Edit, str, str]
 
 CALL = "from work import f; print(f(2))"
+AT_THE_SAME_TIME = f"""\
+import subprocess, sys
+calls = [subprocess.Popen([sys.executable, "-c", {CALL!r}], stdout=-1) for _ in range(2)]
+print(sum(b"ran" in call.communicate()[0] for call in calls))
+"""
 
 
 def edit(file: str, old: str, new: str) -> Edit:
@@ -65,6 +107,11 @@ def edit(file: str, old: str, new: str) -> Edit:
     return apply
 
 
+def both(*edits: Edit) -> Edit:
+    """Returns a function that makes several edits."""
+    return lambda project: [each(project) for each in edits if each is not None]
+
+
 def cut_stored_files(project: Path) -> None:
     """Truncates every file in the cache to its first half, as a full disk or a crash may."""
     for path in (project / "cache").rglob("*"):
@@ -72,10 +119,10 @@ def cut_stored_files(project: Path) -> None:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-COMPUTED, REMEMBERED = (None, CALL, "ran\n12\n"), (None, CALL, "12\n")
+COMPUTED, HIT = (None, CALL, "ran\n12\n"), (None, CALL, "12\n")
 
 CLAIMS: dict[str, list[Run]] = {
-    "remembers after the program has ended": [COMPUTED, REMEMBERED],
+    "keeps results after the program has ended": [COMPUTED, HIT],
     "an edit of the function counts": [
         COMPUTED,
         (edit("work.py", "+ y", "- y"), CALL, "ran\n-8\n"),
@@ -91,6 +138,17 @@ CLAIMS: dict[str, list[Run]] = {
     "a new value of a global it reads counts": [
         COMPUTED,
         (edit("work.py", "FACTOR = 1", "FACTOR = 3"), CALL, "ran\n16\n"),
+    ],
+    "a file that it reads counts": [
+        (
+            both(
+                edit("work.py", "+ y", "+ int(open('data').read())"),
+                lambda project: (project / "data").write_text("10"),
+            ),
+            CALL,
+            "ran\n12\n",
+        ),
+        (lambda project: (project / "data").write_text("20"), CALL, "ran\n22\n"),
     ],
     "a comment does not count": [
         COMPUTED,
@@ -137,6 +195,13 @@ CLAIMS: dict[str, list[Run]] = {
             "ran\n[0]\n",
         ),
     ],
+    "of two processes at the same time, one computes": [
+        (
+            edit("work.py", '    print("ran")\n', '    import time; time.sleep(3); print("ran")\n'),
+            AT_THE_SAME_TIME,
+            "1\n",
+        ),
+    ],
     "a damaged file is computed again": [
         COMPUTED,
         (cut_stored_files, CALL, "ran\n12\n"),
@@ -154,17 +219,24 @@ def outcome(library: str, runs: list[Run]) -> str:
             if change is not None:
                 change(project)
             (project / "run.py").write_text(script)
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [sys.executable, "run.py"],
                 cwd=project,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": str(seed)},
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
                 encoding="utf-8",
-                check=False,
+                start_new_session=True,
             )
-            if done.returncode != 0:
+            try:
+                printed, _ = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                return "hangs"
+            if process.returncode != 0:
                 return "error"
-            if done.stdout != expected:
+            if printed != expected:
                 return "no"
             if library == "lru_cache" and len(runs) > 1:
                 return "-"
@@ -177,6 +249,8 @@ def rows() -> Iterator[list[str]]:
     yield ["---"] * (len(LIBRARIES) + 1)
     for claim, runs in tqdm(CLAIMS.items(), unit="claim"):
         yield [claim, *(outcome(library, runs) for library in LIBRARIES)]
+    for fact, true_of in FACTS.items():
+        yield [fact, *("yes" if library in true_of else "no" for library in LIBRARIES)]
 
 
 if __name__ == "__main__":

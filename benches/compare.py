@@ -8,7 +8,7 @@ Every result is checked. Two tables are printed:
 - the limits for a memory hit, as medians of paired runs in one process: figures of one run can be
   compared with each other, figures of two runs cannot.
 
-`--json FILE` stores the figures; `--readme` writes the first table to the README.
+`--json FILE` stores the figures; `--page` writes the first table to docs/performance.md.
 
     make bench
 """
@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 BATCH = 20  # calls per measurement, so that reading the clock does not matter
 ROWS = ("miss", "disk hit", "hit")
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 MARKS = "<!-- performance, by benches/compare.py -->", "<!-- end of performance -->"
 
 # The functions and values of the second table.
@@ -311,13 +311,13 @@ def table(figures: dict[tuple[str, str], float]) -> list[str]:
     return lines
 
 
-def put_into_readme(lines: list[str]) -> None:
-    """Replaces the table of the README, and adds the machine that it was measured on."""
-    text = README.read_text(encoding="utf-8")
+def put_into_page(lines: list[str]) -> None:
+    """Replaces the table of the page, and adds the machine that it was measured on."""
+    text = PAGE.read_text(encoding="utf-8")
     head, rest = text.split(MARKS[0])
     tail = rest.split(MARKS[1])[1]
     body = "\n".join([*lines, "", f"Measured on {machine()}."])
-    README.write_text(f"{head}{MARKS[0]}\n{body}\n{MARKS[1]}{tail}", encoding="utf-8")
+    PAGE.write_text(f"{head}{MARKS[0]}\n{body}\n{MARKS[1]}{tail}", encoding="utf-8")
 
 
 def main() -> None:
@@ -327,7 +327,9 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, default=2000, help="arguments per row; default: 2000")
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--readme", action="store_true", help="update the table of the README")
+    parser.add_argument(
+        "--page", action="store_true", help="update the table of docs/performance.md"
+    )
     parser.add_argument(
         "--hits",
         type=float,
@@ -371,8 +373,8 @@ def main() -> None:
     figures += [Figure(f"{row}: {library}", us, "us") for (library, row), us in each.items()]
     if options.json:
         write_json(options.json, figures)
-    if options.readme:
-        put_into_readme(lines)
+    if options.page:
+        put_into_page(lines)
 
 
 if __name__ == "__main__":

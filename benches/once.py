@@ -1,7 +1,7 @@
 """Measures single flight: the time until all waiters have the result, and its cost for a miss.
 
 Sixteen processes request one computation of 50 ms; then one process makes misses with and without
-`single_flight`.
+`single_flight`, and claims keys while it holds up to 10,000 already.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 import time
 from typing import Any
 
-from funes import _funes, memorious
+from funes import _funes, hash_value, memorious
 
 PROCESSES = 16
 SECONDS = 0.05
@@ -86,8 +86,36 @@ def misses() -> None:
     )
 
 
+def claims() -> None:
+    """Measures a claim of a key while the process holds many keys."""
+    took = {}
+    for count in (0, 1, 31, 100, 1_000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            held = [_funes.KeyLock(folder, hash_value(number)) for number in range(count)]
+            begin = time.perf_counter()
+            assert all(lock.acquire() for lock in held)
+            total = time.perf_counter() - begin
+            rounds = []
+            for number in range(2_000):
+                key = hash_value(-1 - number)
+                begin = time.perf_counter()
+                lock = _funes.KeyLock(folder, key)
+                lock.acquire()
+                lock.release()
+                rounds.append(time.perf_counter() - begin)
+            took[count] = sorted(rounds)[len(rounds) // 2]
+            print(
+                f"a claim beside {count:,} keys: {1e6 * took[count]:.1f} us, "
+                f"{took[count] / took[0]:.2f} x that of one key; all of them: {1e3 * total:.1f} ms"
+            )
+            for lock in held:
+                lock.release()
+    assert took[10_000] < 2 * took[0], "the bar is 2 x"
+
+
 if __name__ == "__main__":
     if not _funes.IS_RELEASE:
         sys.exit("build with --release first")
     waiters()
     misses()
+    claims()

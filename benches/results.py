@@ -20,7 +20,7 @@ from typing import Any
 from measure import Figure, machine, paired, refuse_debug_build
 
 from funes import load_cached_results, memorious
-from funes._entries import codec
+from funes._entries import writer
 
 MANY = 100_000
 LARGE = 50
@@ -40,7 +40,7 @@ def fill(memo: Any, entries: Iterable[tuple[dict[str, Any], Any]]) -> None:
     """Stores entries like calls, without running them."""
     for inputs, output in entries:
         arguments = hashlib.sha1(repr(inputs).encode(), usedforsecurity=False).hexdigest()
-        pickled = codec.dump_entry(inputs, output, 0.5)
+        pickled = writer.dump_entry(inputs, output, 0.5)
         memo._store.write(memo.__name__, memo.definition, arguments, *pickled)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copyreg
+import importlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from funes import memorious
+from funes._entries import run_record
 
 # Derandomized by default, so that runs are reproducible. FUNES_HYPOTHESIS=thorough searches randomly and longer.
 settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
@@ -30,10 +34,52 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RunPython = Callable[..., str]
 
+#: The numbers of imported modules: their names are not used again in the process.
+_NUMBERS = itertools.count()
+
+
+#: The files in which many tests share a fixture that takes seconds. Each of them runs in one of the processes.
+SHARING = {
+    "test_definition.py",
+    "test_definition_parts.py",
+    "test_definition_patches.py",
+    "test_definition_state.py",
+    "test_engines.py",
+    "test_found.py",
+    "test_guard_cost.py",
+    "test_refusals.py",
+    "test_report_in_browser.py",
+    "test_system_calls.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Returns what gives each process the next test, or the next file of `SHARING`.
+
+    `--dist loadgroup` is not used: with pytest 9.2, pytest-xdist 3.8 groups nothing.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if Path(path).name in SHARING else nodeid
+
+    return Scheduling(config, log)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Moves the tests that are marked as slow to the end, so that most failures are seen early."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _git_has_answered() -> None:
+    """Waits for git, whose answer changes the run record of this process."""
+    diff = run_record._code_now().diff
+    if diff is not None:
+        diff.wait(60)
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +111,22 @@ def without_reducers_of_tblib(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in list(copyreg.dispatch_table):
         if isinstance(kind, type) and issubclass(kind, BaseException):
             monkeypatch.delitem(copyreg.dispatch_table, kind)
+
+
+@pytest.fixture
+def load_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Any]:
+    """Returns ``load_module(text)``, which imports a new module with this text and `memorious`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def load(text: str) -> Any:
+        name = f"loaded_{next(_NUMBERS)}"
+        (tmp_path / f"{name}.py").write_text(
+            f"from funes import memorious\n{textwrap.dedent(text)}"
+        )
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    return load
 
 
 @pytest.fixture

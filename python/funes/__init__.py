@@ -8,6 +8,7 @@
 - `memorious` is the decorator.
 - `grid` makes the points of a sweep, which a function computes with its method `map`.
 - `mode` turns the cache off, or lets calls only read it, for a part of a program.
+- `flush` waits until results were sent to a remote cache.
 - `load_cached_results` returns the stored results of a function as data.
 - `open_cache` reads a cache without its functions.
 - `funes.types` has the types of the objects that these return.
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from funes._code.user_code import track_package
     from funes._memo.decorator import memorious
     from funes._memo.mode import mode
+    from funes._remote.outbox import flush
     from funes._results.cache import open_cache
     from funes._results.load import load_cached_results, load_cached_results_as_pandas
     from funes._sweeps.grid import grid
@@ -63,6 +65,7 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "explain_definition",
+    "flush",
     "grid",
     "hash_definition",
     "hash_value",
@@ -91,6 +94,8 @@ if not TYPE_CHECKING:
             from funes._results.cache import open_cache as found
         elif name == "explain_definition":
             from funes._code.definition_tree import explain_definition as found
+        elif name == "flush":
+            from funes._remote.outbox import flush as found
         elif name == "grid":
             from funes._sweeps.grid import grid as found
         elif name == "track_package":

@@ -54,6 +54,21 @@ def write_json(
         raise
 
 
+def name_new(temporary: str, path: str) -> None:
+    """Gives a written file its name. Raises FileExistsError if the name is taken. For `publish` of `write_json`."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError, AttributeError):  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.replace(temporary, path)
+    else:
+        with suppress(OSError):  # a temporary name that stays is swept later
+            os.unlink(temporary)
+
+
 def is_shared(folder: str | os.PathLike[str]) -> bool:
     """Returns whether a folder was created with ``memorious(shared=True)``, by its write permission for the group."""
     return os.name == "posix" and os.stat(folder).st_mode & 0o020 != 0

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from funes._funes import Call, InFlightCall
+    from funes._funes import Call, InFlightCall, Store
     from funes._memo.memo import Memo
     from funes._sweeps.sweep import Sweep
     from funes._tools.adopt.result import AdoptionResult
+    from funes._tools.check.comparison import Comparison
     from funes._tools.explain.explanation import Explanation
     from funes.errors import UnhashableArgumentError
 
@@ -36,6 +37,11 @@ class _Table:
         from funes._call.leaves import read_entry
 
         return read_entry
+
+    def read_error(self) -> Callable[[Memo[..., Any], Call], tuple[Exception, float] | None]:
+        from funes._call.leaves import read_error
+
+        return read_error
 
     def wait(self) -> Callable[[Memo[..., Any], InFlightCall, int], tuple[bool, bool, int]]:
         from funes._call.single_flight import wait
@@ -67,7 +73,7 @@ class _Table:
 
         return warn_uncached
 
-    def run_seeded(self) -> Callable[..., tuple[Any, float, str | None]]:
+    def run_seeded(self) -> Callable[..., tuple[Any, float, str | None, bool]]:
         from funes._call.leaves import run_seeded
 
         return run_seeded
@@ -91,6 +97,11 @@ class _Table:
         from funes._call.leaves import dump
 
         return dump
+
+    def dump_error(self) -> Callable[..., Any]:
+        from funes._call.leaves import dump_error
+
+        return dump_error
 
     def record_definition(self) -> Callable[[Memo[..., Any], Call], bool]:
         from funes._call.leaves import record_definition
@@ -122,6 +133,21 @@ class _Table:
 
         return refuse_miss
 
+    def ask_remote(self) -> Callable[[Memo[..., Any], Call, bool], Any]:
+        from funes._remote.leaves import ask_remote
+
+        return ask_remote
+
+    def ask_remote_in_task(self) -> Callable[..., Any]:
+        from funes._remote.leaves import ask_remote_in_task
+
+        return ask_remote_in_task
+
+    def offer_to_remote(self) -> Callable[[Memo[..., Any], Call, bool, bool], None]:
+        from funes._remote.leaves import offer_to_remote
+
+        return offer_to_remote
+
     def apply_environment(self) -> Callable[[], None]:
         from funes._memo.mode import apply_environment
 
@@ -130,7 +156,7 @@ class _Table:
     # Other parts of a call.
 
     def load_entry(self) -> Callable[..., Any]:
-        from funes._entries.codec import load_entry
+        from funes._entries.unpickler import load_entry
 
         return load_entry
 
@@ -164,6 +190,26 @@ class _Table:
 
         return project_folders
 
+    def setting(self) -> Callable[[str], Any]:
+        from funes._entries.settings import setting
+
+        return setting
+
+    def begin_run(self) -> Callable[[], None]:
+        from funes._entries.run_record import begin_run
+
+        return begin_run
+
+    def record_run(self) -> Callable[[Store], bytes | None]:
+        from funes._entries.run_record import record_run
+
+        return record_run
+
+    def check_run(self) -> Callable[[Memo[..., Any], bytes], None]:
+        from funes._call.run_check import check_run
+
+        return check_run
+
     # Rare methods of memorious functions.
 
     def decorate_in_mode(self) -> Callable[..., Any]:
@@ -191,6 +237,11 @@ class _Table:
 
         return adopt
 
+    def check(self) -> Callable[..., Comparison]:
+        from funes._tools.check.check import check
+
+        return check
+
     def make_map(self) -> Callable[..., Sweep[Any]]:
         from funes._sweeps.make import make_map
 
@@ -200,6 +251,11 @@ class _Table:
         from funes._sweeps.make import make_starmap
 
         return make_starmap
+
+    def bring_from_remote(self) -> Callable[[Memo[..., Any], str, list[str]], bool]:
+        from funes._remote.sweeps import bring
+
+        return bring
 
     def reduce(self) -> Callable[[Memo[..., Any]], tuple[Any, ...]]:
         from funes._memo.sending import reduce

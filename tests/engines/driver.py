@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import texts
-from tasks import Outcome, call, key, opened, several
+from tasks import Outcome, call, key, opened, sent, several
 from texts import EDITED, ORIGINAL
 
 from engines import ENGINES, Engine, failure
+from funes import flush
 
 #: A case: the outcome, and the accepted values. `MISMATCH` is accepted too during an edit.
 MISMATCH = "DefinitionMismatch"
@@ -40,6 +42,7 @@ CLAIMS = {
     "arrays": "small and large arrays keep their key",
     "random": "a seeded call draws the same numbers",
     "storm": "200 tasks over 20 keys are 20 computations",
+    "remote": "workers find results in the remote cache that the driver names, and send theirs",
     "patched": "a constant, a helper or a class attribute that the driver changed",
     "data": "a file of depends_on that changes and changes back",
     "newer": "workers have newer code than the driver",
@@ -113,8 +116,8 @@ class Claims(Driver):
             self.engine.settle()
         try:
             for claim in (
-                *(self.kinds, self.arrays, self.random, self.storm, self.patched, self.data),
-                *(self.newer, self.older, self.stale, self.killed),
+                *(self.kinds, self.arrays, self.random, self.storm, self.remote, self.patched),
+                *(self.data, self.newer, self.older, self.stale, self.killed),
             ):
                 with self.unless_it_fails(claim.__name__.replace("kinds", "runs")):
                     claim()
@@ -223,6 +226,27 @@ class Claims(Driver):
         self.say("storm", "values", not wrong, wrong[:3])
         count = self.computed("storm")
         self.say("storm", "computations", count == 20, count)
+
+    def remote(self) -> None:
+        shared = self.namespace["shared"]
+        if importlib.util.find_spec("obstore") is None:
+            self.say("remote", "all", None, "pip install obstore")
+            return
+        if self.engine.forks:
+            self.say(
+                "remote", "all", None, "forked workers do not use the remote cache of their parent"
+            )
+            return
+        value = shared(1)
+        self.say("remote", "sent by the driver", flush(60))
+        shared.forget(1)
+        (found, stored) = self.ask([(shared, 1), (sent, shared, 2)])
+        self.expect("remote", "found by a worker", found, value)
+        count = self.computed("shared")
+        self.say("remote", "computed once each", count == 2, count)
+        self.expect("remote", "computed by a worker", stored, (value + 3, True))
+        name = f"{shared.key(2).arguments}.dill"
+        self.say("remote", "sent by a worker", any((self.home / "remote").rglob(name)), name)
 
     def patched(self) -> None:
         space, function = self.namespace, self.namespace["patched"]

@@ -11,6 +11,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from funes import flush
+
 #: ``("value", value)``, or the name and the message of an exception.
 Outcome = tuple[str, Any]
 
@@ -39,6 +41,11 @@ def outcome(function: Callable[..., Any], *args: Any) -> Outcome:
 def opened(pickled: bytes, *args: Any) -> Any:
     """Unpickles a function and calls it, like a job from a queue."""
     return call(pickle.loads(pickled), *args)
+
+
+def sent(function: Callable[..., Any], *args: Any) -> tuple[Any, bool]:
+    """Calls a function, and returns whether its result was sent to the remote cache, too."""
+    return call(function, *args), flush(60)
 
 
 def key(function: Any, *args: Any) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from funes import memorious
 LOG = @log@
 FLAG = @flag@
 DATA = @data@
+REMOTE = @remote@
 """
 
 #: One function of each kind. Each call appends a line to the log.
@@ -127,6 +128,11 @@ def fatal(x):
 def data(x):
     with open(DATA) as file:
         return x + int(file.read())
+
+@memorious(remote=REMOTE)
+def shared(x):
+    mark("shared")
+    return triple(x) + 8
 
 PATCHED = 2
 
@@ -322,6 +328,7 @@ def fill(text: str, home: Path, name: str = "", rate: int = ORIGINAL) -> str:
         "log": repr(str(home / "log")),
         "flag": repr(str(home / "flag")),
         "data": repr(str(home / "data")),
+        "remote": repr(f"file://{home}/remote"),
         "set": name,
         "SET": name.upper(),
         "rate": str(rate),

@@ -38,6 +38,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
 
 
+@pytest.mark.slow
 def test_reverted_cell_finds_its_results(tmp_path: Path) -> None:
     edited = DOUBLE.replace("x * FACTOR", "x * FACTOR + 1")
     first, *rest = run_notebook(

@@ -372,7 +372,7 @@ def test_mutated_default_is_part_of_the_key() -> None:
         return list(numbers)
 
     with (
-        pytest.warns(CacheWarning, match="grow changes 'numbers' while it runs"),
+        pytest.warns(CacheWarning, match="grow: it changes 'numbers' while it runs"),
         pytest.warns(CacheWarning, match="not stored: the call changed its argument 'numbers'"),
     ):
         assert [grow(), grow()] == [[0], [0, 1]]

@@ -30,6 +30,7 @@ def run_cells(run_python: RunPython) -> Callable[..., list[str]]:
     return lambda *cells: run_python(f"CELLS = {cells!r}\n{SHELL}").splitlines()
 
 
+@pytest.mark.slow
 def test_moved_or_split_cell_keeps_the_definition(
     run_cells: Callable[..., list[str]], run_python: RunPython
 ) -> None:

@@ -541,6 +541,50 @@ for mine.K in (1, 2, 1, 2, 1):
     assert printed.splitlines() == ["(1, 1)", "refused", "(1, 1)", "refused", "(1, 1)"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class C:\n    def of(self, x):\n        return x * {}\ndef scaled(x):\n    return C().of(x)\n",
+        "def scaled(x):\n    return x * {}\n",
+        "import dataclasses\n@dataclasses.dataclass\nclass C:\n    y: int\n    def of(self):\n"
+        "        return self.y * {}\ndef scaled(x):\n    return C(x).of()\n",
+    ],
+    ids=["class", "function", "dataclass"],
+)
+@pytest.mark.parametrize("is_inner", [False, True])
+def test_source_that_is_back_is_found_by_the_next_task(
+    code: str, is_inner: bool, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    helpers, mine = tmp_path / "helpers.py", tmp_path / "mine.py"
+    inner = "@memorious\ndef inner(x):\n    return helpers.scaled(x)\n"
+    mine.write_text(
+        f"from funes import memorious\nimport helpers\n{inner}"
+        f"@memorious\ndef f(x):\n    return {'inner' if is_inner else 'helpers.scaled'}(x)\n"
+    )
+    paths = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    helpers.write_text(code.format(1))
+    run_python("import pickle, mine\npickle.dump(mine.f, open('f.pickle', 'wb'))", **paths)
+    printed = run_python(
+        f"""
+import pickle, mine
+from funes import DefinitionMismatch
+from pathlib import Path
+helpers = Path({str(helpers)!r})
+original = helpers.read_text()
+helpers.write_text({code.format(1000)!r})
+sent = Path("f.pickle").read_bytes()
+try:
+    print(pickle.loads(sent)(4))
+except DefinitionMismatch:
+    print("refused")
+helpers.write_text(original)
+print(pickle.loads(sent)(4))
+""",
+        **paths,
+    )
+    assert printed.splitlines()[-1] == "4"
+
+
 def test_relative_path_in_depends_on_uses_the_working_directory(
     tmp_path: Path, run_python: Callable[..., str]
 ) -> None:

@@ -223,3 +223,26 @@ def raises(x: int, kind: type[BaseException]) -> int:
     if x == 1:
         raise kind(x)
     return x
+
+
+@memorious(remember_errors=ValueError, ignore="log")
+def remembers(x: int, bad: tuple[int, ...], other: tuple[int, ...], log: str | None = None) -> int:
+    note(log, x)
+    if x in bad:
+        raise ValueError(f"no value for {x}")
+    if x in other:
+        raise KeyError(x)
+    return x
+
+
+@memorious(remember_errors=ValueError, ignore="log")
+async def remembers_async(
+    x: int, bad: tuple[int, ...], other: tuple[int, ...], log: str | None = None
+) -> int:
+    note(log, x)
+    await asyncio.sleep(0)
+    if x in bad:
+        raise ValueError(f"no value for {x}")
+    if x in other:
+        raise KeyError(x)
+    return x

@@ -96,7 +96,8 @@ async def anext_of(results: Any) -> Any:
 def test_edit_during_an_iteration_gives_no_result_of_other_code(
     memo: Any, kind: Any, use: Callable[[Any], Any], edit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = 100 if memo is scaled_later else 40  # a loop begins 64 coroutines at the same time
+    # Threads compute ahead of the iteration, and a loop begins 64 coroutines at the same time.
+    count = 40 if memo is scaled and kind is None else 200
     executor = ThreadPoolExecutor(2) if kind == "threads" else kind
     sweep = memo.map(range(count), [0.01] * count, executor=executor)
     found = []
@@ -111,6 +112,8 @@ def test_edit_during_an_iteration_gives_no_result_of_other_code(
         iterate()
     assert 5 <= len(found) < count
     assert all(result == 2 * x for x, result in found)
+    if executor is not None:
+        executor.shutdown()  # an edit that is undone while a point is computed is not noticed
     monkeypatch.undo()
     again = memo.map(range(count), [0.0] * count)
     assert again.status().stored >= 5

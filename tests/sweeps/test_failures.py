@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -270,8 +271,11 @@ def test_broken_pool_says_what_is_stored_and_how_to_go_on(
     points = [(x, 5, log) for x in range(8)]
     with pytest.raises(SweepError, match=r"the executor is broken .*new executor") as caught:
         list(kills.starmap(points, executor=pool))
-    stored = kills.starmap(points).status().stored
-    assert f"{stored} of 8 points are stored, {8 - stored} are missing" in str(caught.value)
+    found = re.search(r"(\d) of 8 points are stored, (\d) (?:is|are) missing", str(caught.value))
+    assert found is not None
+    assert int(found[1]) + int(found[2]) == 8
+    # Another worker may store its result while the message is made.
+    assert int(found[1]) <= kills.starmap(points).status().stored
     assert "points[5] = (5, 5, " in str(caught.value)
     assert "pass a number as executor" in str(caught.value)
     points[5] = (5, -1, log)
@@ -535,7 +539,7 @@ def test_keyboard_interrupt_waits_for_what_runs_and_a_second_one_ends_it(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert "waiting for" in errors
-    assert "Ctrl-C again ends them" in errors
+    assert "Ctrl-C again stops at once" in errors
     assert len(lines()) == 2
 
 

@@ -135,6 +135,8 @@ STORM = """
 import os, random, signal, threading, time
 from sweep_functions import square
 
+# Ctrl-C during an import may leave a lock of the interpreter taken (`_get_module_lock` of importlib).
+list(square.map([-4, -5, -6], executor=2))
 random.seed(1)
 caught = 0
 for number in range(150):

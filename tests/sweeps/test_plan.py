@@ -325,7 +325,7 @@ def test_status_comes_from_the_folder_alone(tmp_path: Path) -> None:
         capture_output=True,
         encoding="utf-8",
     )
-    assert done.stdout == "2 of 3 points are stored, 1 are missing\n[3]\n", done.stderr
+    assert done.stdout == "2 of 3 points are stored, 1 is missing\n[3]\n", done.stderr
 
 
 def test_status_follows_other_processes() -> None:

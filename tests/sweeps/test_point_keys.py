@@ -59,7 +59,7 @@ def test_recall_reads_by_key_in_one_state_only() -> None:
     square(3)
     keys = table([3, 4])
     store = square._store
-    read = (store, square.__wrapped__, "square")
+    read = (store, square.__wrapped__, "square", None)
     assert keys.recall(*read, 0, 1) is None
     output, seconds = keys.recall(*read, 0, 0) or (None, 0)
     assert (output, seconds > 0) == (9, True)
@@ -129,7 +129,7 @@ def test_run_of_results_ends_at_the_first_without_a_sound_entry(count: int) -> N
     for x in range(count):
         square(x)
     keys = table([*range(count), 1, count])
-    read = (square._store, square.__wrapped__, "square")
+    read = (square._store, square.__wrapped__, "square", None)
     expected = [x * x for x in (*range(count), 1)]
     assert keys.recall_run(*read, (0, count + 2), 0) == expected
     assert keys.recall_run(*read, (2, 1), 0) == [4]

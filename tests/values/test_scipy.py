@@ -274,6 +274,7 @@ def test_hashing_does_not_change_values() -> None:
         assert pickle.dumps(value) == before
 
 
+@pytest.mark.slow
 def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     names = ", ".join(f"sparse.{kind}(dense)" for kind in KINDS)
     assert_same_elsewhere(

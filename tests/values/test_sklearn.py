@@ -132,6 +132,7 @@ def test_user_defined_estimator() -> None:
     assert_all_differ([fitted, Majority(), Majority(2), Minority(), make_pipeline(Majority())])
 
 
+@pytest.mark.slow
 def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,

@@ -498,7 +498,7 @@ def test_a_generator_is_not_consumed() -> None:
         (slice(threading.Lock(), 1), r"value -> \.start: a lock"),
         ({(threading.Lock(),): 1}, r"value ->  ?\(the key <tuple>\)\[0\]: a lock"),
     ],
-    ids=str,
+    ids=lambda it: it if isinstance(it, str) else type(it).__name__,
 )
 def test_refusal_message_has_the_path(value: Any, path: str) -> None:
     with pytest.raises(UnhashableArgumentError, match=path) as refused:

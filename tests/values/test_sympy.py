@@ -196,5 +196,6 @@ def test_units() -> None:
     assert_all_equal([3 * meter / second, 3 * meter * second**-1])
 
 
+@pytest.mark.slow
 def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(run_python, EXPRESSIONS)

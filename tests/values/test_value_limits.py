@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from funes import hash_value
 
@@ -62,6 +63,7 @@ os._exit(0)  # the interpreter takes deep values apart by recursion, which is it
 """
 
 
+@pytest.mark.slow
 def test_deep_values_are_hashed_or_refused_on_stacks_of_every_size(
     run_python: Callable[..., str],
 ) -> None:

@@ -174,6 +174,7 @@ def test_subclass_counts() -> None:
     assert_all_differ([one, two, made()])
 
 
+@pytest.mark.slow
 def test_hashes_are_equal_in_another_process(run_python: Callable[..., str]) -> None:
     assert_same_elsewhere(
         run_python,

@@ -6,7 +6,8 @@ from typing import Any
 
 from funes._entries import c_pickler, dill_pickler, signing
 from funes._entries.atoms import ATOMS
-from funes._entries.pickler import Pickled, attempt, dump, load_named
+from funes._entries.pickler import Pickled, attempt, dump
+from funes._entries.unpickler import load_named
 from funes._funes import LONG
 from funes._warnings import one_line
 

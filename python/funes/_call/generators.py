@@ -7,7 +7,7 @@ import importlib
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -228,6 +228,16 @@ def save_others() -> Saved:
 def restore(saved: Saved) -> None:
     for source, (module, state) in saved.items():
         _restore_one(source, module, state)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Restores the states of the global random generators at the end."""
+    states = save()
+    try:
+        yield
+    finally:
+        restore(states)
 
 
 def _restore_one(source: Source, module: Module, state: State) -> None:

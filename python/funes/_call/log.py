@@ -12,7 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from funes import _warnings
-from funes._funes import hooks
+from funes._entries.settings import setting
+from funes._funes import EXTENSION, Listing, hooks
 
 if TYPE_CHECKING:
     from funes._funes import Call
@@ -23,12 +24,24 @@ _NAME, _INFO = "funes", 20
 #: The number of newest entries that are compared with a call.
 _MAX_COMPARED = 20
 
-#: The maximum number of entries of a folder that are searched for the newest ones, once per
-#: process.
+#: The maximum number of single files, and of packed entries, of a folder that are searched for the
+#: newest ones, once per process.
 _MAX_LISTED = 2000
 
 #: The newest entries known to this process, by folder.
 _recent: dict[str, list[str]] = {}
+
+#: The number of single files of a definition above which a line suggests to pack them.
+_MANY_FILES = 100_000
+
+#: The number of logged misses of a definition after which its files are counted again.
+_COUNTED_MISSES = 10_000
+
+#: The number of logged misses, by folder.
+_misses: dict[str, int] = {}
+
+#: The folders for which the line was logged.
+_told: set[str] = set()
 
 
 #: The logger; None until it exists.
@@ -52,6 +65,7 @@ def log_miss(memo: Memo[Any, Any], call: Call) -> None:
     """Logs that a call computes its result, and the reason, if misses are logged. Raises nothing."""
     if not is_on():
         return
+    _count_files(memo, call)
     _log(f"{memo.__qualname__} is computed: {reason_for_miss(memo, call)}")
 
 
@@ -73,7 +87,8 @@ def log_uncached(memo: Memo[Any, Any], error: Exception) -> None:
 def _log(text: str) -> None:
     import logging
 
-    logging.getLogger(_NAME).info("%s", text)
+    with _warnings.beside_bars():
+        logging.getLogger(_NAME).info("%s", text)
 
 
 def _newest(memo: Memo[Any, Any], call: Call) -> list[str]:
@@ -90,31 +105,61 @@ def _newest(memo: Memo[Any, Any], call: Call) -> list[str]:
 
 def _listed(folder: str) -> list[str]:
     try:
-        with os.scandir(folder) as files:
-            entries = [file for file in islice(files, _MAX_LISTED) if file.name.endswith(".dill")]
-            dated = [(file.stat().st_mtime_ns, file.name.partition(".")[0]) for file in entries]
+        dated = [(modified, name) for name, _, modified in Listing(folder, most=_MAX_LISTED)]
     except OSError:
         return []
-    return [arguments for _, arguments in sorted(dated)[-_MAX_COMPARED:]]
+    return [name for _, name in sorted(dated)[-_MAX_COMPARED:]]
 
 
-def _set_up(wanted: str) -> None:
+def _count_files(memo: Memo[Any, Any], call: Call) -> None:
+    """Logs once that a definition has many single files. Counts them at some misses only."""
+    try:
+        folder = memo._store.folder(memo._function_name, call.definition)
+        count = _misses.get(folder, 0)
+        _misses[folder] = count + 1
+        if count % _COUNTED_MISSES or folder in _told:
+            return
+        # On common file systems, the size of a folder is at least the number of its files.
+        if os.stat(folder).st_size < _MANY_FILES:
+            return
+        with os.scandir(folder) as files:
+            names = (file for file in files if file.name.endswith(EXTENSION))
+            if next(islice(names, _MANY_FILES, None), None) is None:
+                return
+        _told.add(folder)
+        _log(
+            f"{memo.__qualname__} has more than {_MANY_FILES:,} results in single files in {folder}: packed=True, or"
+            " funes pack, keeps them in few files"
+        )
+    except OSError:  # there is no folder yet
+        return
+
+
+def _set_up() -> None:
     """Applies `FUNES_LOG`: lines go to standard error, unless the program configures logging."""
+    level = setting("FUNES_LOG")
+    if level is None:
+        return
     import logging
 
-    level = getattr(logging, wanted.strip().upper(), None)
-    if not isinstance(level, int):
-        _warnings.warn(
-            f"FUNES_LOG={wanted} is not a log level: FUNES_LOG=info logs why calls are computed"
-        )
-        return
     logger = logging.getLogger(_NAME)
     logger.setLevel(level)
     if not logger.hasHandlers():
-        handler = logging.StreamHandler()
+
+        class StandardError(logging.StreamHandler):  # type: ignore[type-arg]
+            """Writes to standard error as it is then, since progress bars of rich replace it."""
+
+            def emit(self, record: logging.LogRecord) -> None:
+                self.stream = sys.stderr
+                super().emit(record)
+
+            def format(self, record: logging.LogRecord) -> str:
+                # One write: between two, the parent process might draw its bar.
+                return _warnings.erasure() + super().format(record)
+
+        handler = StandardError()
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         logger.addHandler(handler)
 
 
-if os.environ.get("FUNES_LOG"):
-    _set_up(os.environ["FUNES_LOG"])
+_set_up()

@@ -6,9 +6,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from funes import _warnings
-from funes._call import round_trip
+from funes._call import generators, round_trip
 from funes._call.coroutine import call_in_coroutine
-from funes._call.generators import restore, save
 from funes._call.refresh import run
 from funes._funes import shown
 
@@ -29,16 +28,15 @@ def recheck(
     if _is_rechecking.get():
         return None
     token = _is_rechecking.set(True)
-    # A hit leaves the random generators as they are.
-    states = save()
     try:
-        computed = run(memo, args, kwargs or {}, "compute")
-    except Exception as error:
-        _report(memo, args, kwargs, f"raises {_warnings.one_line(error)}")
-    else:
-        _compare(memo, args, kwargs, stored, computed)
+        with generators.kept():  # a hit leaves them as they are
+            try:
+                computed = run(memo, args, kwargs or {}, "compute")
+            except Exception as error:
+                _report(memo, args, kwargs, f"raises {_warnings.one_line(error)}")
+            else:
+                _compare(memo, args, kwargs, stored, computed)
     finally:
-        restore(states)
         _is_rechecking.reset(token)
     return None
 

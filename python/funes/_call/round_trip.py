@@ -25,8 +25,9 @@ from funes._code.third_party import is_library_class, is_library_function, loade
 from funes._code.user_code import is_user_code
 from funes._entries import c_pickler, main_module, shared_arrays
 from funes._entries.atoms import ATOMS
-from funes._entries.codec import PickledEntry
-from funes._entries.pickler import attempt, is_raised_again, load_named
+from funes._entries.pickler import attempt, is_raised_again
+from funes._entries.unpickler import load_named
+from funes._entries.writer import PickledEntry
 from funes._funes import PROTOCOL, class_version, hash_value, pickled_names, shown
 from funes._values import exceptions, rules, sympy
 from funes._warnings import one_line
@@ -106,12 +107,27 @@ def loss(output: object, pickled: PickledEntry) -> str:
     return _difference(output, has_own=has_own or _FINDER in globals_)
 
 
-def difference(value: object, other: object) -> str:
+def difference(value: object, other: object, name: str = "result") -> str:
     """Returns the path of the first part in which two results differ, or "". Values without a hash are not compared."""
     digest, again = _digest(value), _digest(other)
     if digest is None or again is None or digest == again:
         return ""
-    return next(_changed_parts("result", value, other, set()), "result")
+    return next(_changed_parts(name, value, other, set()), name)
+
+
+def error_loss(error: BaseException, copy: BaseException, pickled: PickledEntry) -> str:
+    """Returns why an exception that a call raised cannot be stored without a loss, or "".
+
+    Args:
+        error: The exception.
+        copy: What was made of it, with everything that need not be kept set as in the exception.
+        pickled: Its entry.
+    """
+    names = pickled_names(bytes(pickled.body if pickled.fast is None else pickled.fast[0]))
+    if names is not None and not _WEAK.isdisjoint(names[0]):
+        return "it contains a weak reference, whose referent a stored exception cannot keep alive"
+    path = difference(error, copy, "error") or _omitted_part(error, copy)
+    return f"pickle makes another value of {path}" if path else ""
 
 
 def _is_seen_by_pickle(name: tuple[str, str]) -> bool:

@@ -297,7 +297,7 @@ class _LockWaiter:
                     waker()
 
     def _wait(self) -> bool:
-        """Lets the system wait for the lock. Returns False if it does not."""
+        """Lets the system wait for the lock. Returns False if it does not, or if it knows nothing of the holder."""
         if fcntl is None:
             return False
         byte = 1, self.lock.offset
@@ -308,7 +308,7 @@ class _LockWaiter:
             if error.errno == errno.EDEADLK:
                 self._deadlocked_since = time.monotonic()
             return False
-        return True
+        return not self.lock.is_listed()
 
     def _try(self) -> None:
         """Tries again and again, as long as a call waits."""

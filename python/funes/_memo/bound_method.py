@@ -163,6 +163,11 @@ class BoundMemo(functools.partial[R], Generic[P, R]):
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
+    def _repr_html_(self) -> str:
+        from funes._memo.as_html import as_html
+
+        return as_html(_memo_of(self))
+
 
 def _memo_of(bound: BoundMemo[..., Any]) -> _Memo:
     return cast("_Memo", bound.func)

@@ -262,7 +262,11 @@ class _Reducers:
         if self._everything:
             _check_names(function, description.references)
         for namespace, name, _ in description.reads:
-            if _is_of_module(namespace) and (self._everything or namespace is function.__globals__):
+            if (
+                isinstance(name, str)
+                and _is_of_module(namespace)
+                and (self._everything or namespace is function.__globals__)
+            ):
                 self._note(namespace, (name,))
         self._note(function.__globals__, (*_ALWAYS, *_globals_in(function)))
         attributes = dict(function.__dict__)

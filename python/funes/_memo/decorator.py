@@ -46,6 +46,10 @@ def memorious(
     memory: int | None = None,
     max_age: float | timedelta | None = None,
     cache_if: Callable[[Any, float], object] | None = None,
+    remember_errors: type[Exception] | Iterable[type[Exception]] = (),
+    packed: bool | None = None,
+    max_bytes: int | str | None = None,
+    remote: str | None = None,
 ) -> Callable[[Callable[P, R]], Memo[P, R]]: ...
 
 
@@ -68,6 +72,10 @@ def memorious(
     memory: int | None = None,
     max_age: float | timedelta | None = None,
     cache_if: Callable[[Any, float], object] | None = None,
+    remember_errors: type[Exception] | Iterable[type[Exception]] = (),
+    packed: bool | None = None,
+    max_bytes: int | str | None = None,
+    remote: str | None = None,
     **_unknown: Any,
 ) -> Any:
     """Caches the results of a function, on disk and permanently.
@@ -107,7 +115,7 @@ def memorious(
         signing_key: The secret that signs results, as a string or bytes. Results without its signature are not read.
             Default: the environment variable ``FUNES_SIGNING_KEY``. If neither is given, results are not signed.
         verify: How often stored results are compared with their checksums: "always"; "never"; or "once", which compares
-            large results at their first use in a process, and small results at each use.
+            large results at their first use since the machine started, and small results at each use.
         durability: The results that survive a power cut once the call has returned: "always" (all), "never" (none),
             "auto" (those that took a second or more to compute), or a number of seconds. A sync takes milliseconds, on
             slow disks more.
@@ -124,16 +132,30 @@ def memorious(
             again and replaces it. By default, no entry expires.
         cache_if: A function of a result and its run time in seconds. If it returns a false value, the result is not
             stored. It is neither part of the key nor of the definition.
+        remember_errors: An exception class, or several. If the function raises an exception of these classes, it is
+            stored, and later calls raise a copy of it without running the function. By default, no exception is stored.
+        packed: If true, small results are appended to few files instead of being single files, for functions with
+            very many results. Default: the environment variable ``FUNES_PACKED``, ``0`` or ``1``.
+        max_bytes: The maximum size of the cache folder: a number of bytes, or a string such as ``"10G"``. If results
+            of this function make the cache larger, the results of any function that save the fewest seconds per byte
+            are deleted, in the background. Default: the environment variable ``FUNES_MAX_BYTES``. If neither is given,
+            nothing is deleted.
+        remote: The URL of a remote cache, which several machines share: ``"s3://bucket/prefix"``, ``"gs://..."``,
+            ``"az://..."`` or ``"file:///folder"``. A call looks there before it computes, and results are sent there in
+            the background. Credentials come from the environment. ``""``: none. Default: the environment variable
+            ``FUNES_REMOTE``.
 
     Returns:
         A `Memo`, which is called like the function. It also has the methods ``key``, ``is_cached``, ``forget``,
-        ``refresh``, ``explain``, ``adopt``, ``cache_info`` and ``cache_clear``, and the attributes ``cache_path`` and
-        ``definition``.
+        ``refresh``, ``explain``, ``check``, ``adopt``, ``cache_info`` and ``cache_clear``, and the attributes
+        ``cache_path`` and ``definition``.
 
     Raises:
         TypeError: `function` is a generator function, whose values could be consumed only once, or is not a Python
             function.
-        ValueError: `ignore` names no parameter of the function.
+        ValueError: `ignore` names no parameter of the function, or `remember_errors` names a class that is no subclass
+            of `Exception`, or `remote` is no URL of a supported kind.
+        ImportError: `remote` needs obstore, which is not installed.
 
     Example:
         >>> import tempfile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from funes._code import depends_on
 from funes._code.definition_file import (
@@ -15,9 +15,12 @@ from funes._code.definition_file import (
     record_definition,
 )
 from funes._code.secrets import without_secrets
+from funes._entries.run_record import renew_run
 from funes._funes import parameters_of as names_of_parameters
 
 if TYPE_CHECKING:
+    import inspect
+
     from funes._memo.memo import Memo
 
 
@@ -42,8 +45,14 @@ def of(memo: Memo[Any, Any], definition: str) -> Content:
         "parameters": parameters_of(memo),
         "keywords": keywords_of(memo),
         "read_parts": memo._core.read_parts(memo) if is_present else None,
+        "libraries": libraries_of(memo) if is_present else None,
         **(graph or {"nodes": []}),
     }
+
+
+def libraries_of(memo: Memo[Any, Any]) -> list[str]:
+    """Returns the top-level modules of the libraries that the definition names."""
+    return sorted({module.partition(".")[0] for module in memo._core.modules(memo)})
 
 
 def record(
@@ -68,6 +77,7 @@ def record(
     if not is_recorded(folder, memo._identity):
         content = of(memo, definition)
         record_definition(folder, content, shared=memo._options.shared)
+        renew_run(memo._store)
         if is_new is not None:
             is_new(memo, folder, content)
     return os.path.lexists(os.path.join(folder, FILE_NAME))
@@ -85,15 +95,21 @@ def graph_of(memo: Memo[Any, Any], definition: str) -> Content | None:
 
 def keywords_of(memo: Memo[Any, Any]) -> str | None:
     """Returns the name of ``**kwargs``, if the function has it."""
+    keywords = [each.name for each in signature_of(memo) if each.kind is each.VAR_KEYWORD]
+    names = names_of_parameters(cast("Any", memo.__wrapped__))
+    return next((name for name in keywords if name in names), None)
+
+
+def signature_of(memo: Memo[Any, Any]) -> list[inspect.Parameter]:
+    """Returns the parameters of a function as `inspect` describes them."""
     import inspect
 
     function: Any = memo.__wrapped__
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # ``__wrapped__`` is something else
-        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-    keywords = [each.name for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
-    return next((name for name in keywords if name in names_of_parameters(function)), None)
+        signature = inspect.signature(function, follow_wrapped=False)
+    return list(signature.parameters.values())
 
 
 def parameters_of(memo: Memo[Any, Any]) -> list[str | None]:

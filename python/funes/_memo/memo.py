@@ -24,7 +24,7 @@ from typing import (
 
 from funes import _warnings
 from funes._code import source_cache
-from funes._funes import Core, Store, hooks, memo_type
+from funes._funes import ERROR_EXTENSION, Core, Store, hooks, memo_type
 from funes._memo.autoreload import register_with_autoreload
 from funes._memo.bound_method import BoundMemo
 from funes._memo.key import Key
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from funes._sweeps.progress import Show
     from funes._sweeps.sweep import Sweep
     from funes._tools.adopt.result import AdoptionResult
+    from funes._tools.check.comparison import Comparison
     from funes._tools.explain.explanation import Explanation
 
 P = ParamSpec("P")
@@ -206,6 +207,8 @@ class Memo(Generic[P, R]):
     def is_cached(self, /, *args: Any, **kwargs: Any) -> bool:
         """Returns whether an undamaged entry for these arguments exists, without running the function.
 
+        A remembered error is no such entry: a call would raise it.
+
         Raises:
             UnhashableArgumentError, TypeError: As for `key`.
         """
@@ -235,7 +238,7 @@ class Memo(Generic[P, R]):
         """Deletes the stored result of a call with these arguments, without running the function.
 
         Returns:
-            True if there was an entry.
+            True if there was an entry: a result, or a remembered error.
 
         Raises:
             UnhashableArgumentError, TypeError: As for `key`.
@@ -243,7 +246,9 @@ class Memo(Generic[P, R]):
         """
         call = self._core.key(self, args, kwargs)
         self._core.forget(call)
-        return self._store.remove(self._function_name, call.definition, call.arguments)
+        key = self._function_name, call.definition
+        has_error = self._store.remove(*key, call.arguments + ERROR_EXTENSION)
+        return self._store.remove(*key, call.arguments) or has_error
 
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """Explains why a call with these arguments is cached or not, without running the function.
@@ -261,7 +266,7 @@ class Memo(Generic[P, R]):
 
         Example:
             >>> train.explain(lr=0.01)                                                    # doctest: +SKIP
-            train: not remembered: it was called with other arguments only
+            train: not cached: it was called with other arguments only
             the nearest of all 12 stored calls is /home/me/cache/train/77b0.../1f0c....dill
               lr: 0.1 -> 0.01
         """
@@ -308,6 +313,45 @@ class Memo(Generic[P, R]):
             self, old, add=add, rename=rename, drop=drop, function=function
         )
         return adopted
+
+    def check(
+        self,
+        version: str | None = None,
+        *,
+        budget: float = 60.0,
+        tolerance: float = 0.0,
+        all: bool = False,  # noqa: A002 -- the name of the option of the command
+    ) -> Comparison:
+        """Computes stored calls of an earlier version again, and compares the results with the stored ones.
+
+        The first calls that are chosen differ in as many arguments as possible; of equally good ones, the cheapest is
+        taken. Nothing is stored, except that all results were equal: `adopt` shows and records it. Memorious functions
+        that the function calls use the cache as usual. See docs/check-an-edit.md.
+
+        Args:
+            version: The hash of the earlier version, or a prefix of the hash. Default: the version that was used last.
+            budget: A time in seconds. No call is begun after it, or that took longer than what is left of it.
+            tolerance: The largest relative difference of floating-point numbers that counts as close. With 0.0, only
+                equal results count.
+            all: If true, calls of the present definition are computed again, with all memorious functions that they
+                call, for instance after the upgrade of a library.
+
+        Returns:
+            A `Comparison`, which can be printed.
+
+        Raises:
+            KeyError: No earlier version has results, or none or several match `version`.
+            UnhashableArgumentError: The function has no definition.
+            ValueError: `version` is the present definition, or is given with ``all=True``.
+
+        Example:
+            >>> print(train.check())                                                      # doctest: +SKIP
+            mine.train: compared 10 of 240 stored calls of 3f2a9c0d1e2f: 10 equal
+        """
+        found: Comparison = hooks().check()(
+            self, version, budget=budget, tolerance=tolerance, all=all
+        )
+        return found
 
     # Sweeps
 
@@ -439,17 +483,17 @@ class Memo(Generic[P, R]):
         text = f"{text}; it counts by its type only"
         self._degrade(text, text, UnhashableArgumentError(text))
 
-    def _warn_of_readers(self) -> None:
-        """Warns of libraries that open files without Python, once."""
-        from funes._call.unseen_readers import find_readers
+    def _warn_of_unseen(self, counts_files: bool) -> None:
+        """Warns of inputs of which no event tells, once. `counts_files`: also of those that stand for files."""
+        from funes._call.unseen_inputs import SHOWN_ONLY, Input, unseen_inputs
 
-        readers = find_readers(self._core.graph(self))
-        if readers:
-            self._warn_once(
-                "readers",
-                f"the files that {', '.join(readers)} reads are not seen: name them with depends_on=, or pass"
-                ' files="ignore" if they never change',
-            )
+        is_told = {
+            Input.READERS: counts_files,
+            Input.ENVIRONMENT: not self._options.depends_on,
+        }
+        for kind, uses in unseen_inputs(self._core.code(self), self._core.graph(self)).items():
+            if kind not in SHOWN_ONLY and is_told.get(kind, True):
+                self._warn_once(kind.name, kind.report(uses))
 
     # Entries
 
@@ -503,11 +547,15 @@ class Memo(Generic[P, R]):
     def _degrade(self, kind: str, text: str, error: Exception) -> None:
         """Reports that the cache could not do its work: raises if the function is strict, else warns.
 
-        Each kind is reported once per function, so that a loop over a full disk warns once.
+        Each kind is reported once per function, so that a loop over a full disk warns once. So is an error of the
+        system that keeps a result from being read, and then from being stored.
         """
         if self._options.strict:
             raise error
-        self._warn_once(kind, text)
+        what = _warnings.one_line(error)
+        if kind not in self._warned and what not in self._warned:
+            self._warn_once(kind, text)
+            self._warned.add(what)
 
     def _warn_once(self, kind: str, text: str) -> None:
         """Warns of a kind of event once per function."""
@@ -519,9 +567,9 @@ class Memo(Generic[P, R]):
         key = self._function_name, definition, arguments
         try:
             if self._options.max_age is not None:
-                from funes._entries.age import is_file_expired
+                from funes._entries.age import is_entry_expired
 
-                if is_file_expired(self._store.path(*key), self._options.max_age):
+                if is_entry_expired(self._store, key, self._options.max_age):
                     return False
             return self._core.read(self, definition, arguments, True) is not None
         except (DamagedEntryError, OSError):
@@ -558,6 +606,11 @@ class Memo(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<memorious {self.__wrapped__!r}>"
+
+    def _repr_html_(self) -> str:
+        from funes._memo.as_html import as_html
+
+        return as_html(self)
 
 
 def _mark_coroutine_function(memo: Any) -> None:

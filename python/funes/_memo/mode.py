@@ -6,12 +6,11 @@ rust/py/src/call/mode.rs. Code that runs in no mode of its own has the mode of t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Literal, TypeVar, get_args
 
-from funes import _warnings
+from funes._entries.settings import setting
 from funes._funes import (
     collect_usage,
     hooks,
@@ -57,8 +56,8 @@ class mode:  # noqa: N801  # used like a function
 
     The mode holds for all calls that the code makes, also for memorious calls within memorious functions, and for tasks
     that it creates. It travels with calls that are sent to other processes, and a sweep keeps the mode in which it was
-    made. A new thread has no mode, as for any `contextvars.ContextVar`; see docs/options.md. ``FUNES_MODE`` sets the
-    mode of a whole process.
+    made. A new thread has no mode, as for any `contextvars.ContextVar`; see docs/turn-the-cache-off.md. ``FUNES_MODE``
+    sets the mode of a whole process.
 
     Raises:
         ValueError: There is no mode of this name.
@@ -136,26 +135,12 @@ def stores() -> bool:
 
 
 def apply_environment() -> None:
-    """Applies `FUNES_MODE` and `FUNES_RECHECK`. A value that is not allowed is reported and ignored."""
+    """Applies `FUNES_MODE` and `FUNES_RECHECK`."""
     global _environment
-    _apply_share(os.environ.get("FUNES_RECHECK", "").strip())
-    wanted = os.environ.get("FUNES_MODE", "").strip()
-    if wanted not in _NAMES:
-        if wanted:
-            _warnings.warn(f"FUNES_MODE={wanted} is ignored: it must be one of {_ALLOWED}")
-        return
-    _environment = wanted
-    set_environment_mode(wanted)
-
-
-def _apply_share(text: str) -> None:
-    try:
-        share = float(text or 0)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        _warnings.warn(
-            f"FUNES_RECHECK={text} is ignored: it must be the share of hits to compute again, from 0 to 1"
-        )
-    elif share > 0:
+    share = setting("FUNES_RECHECK")
+    if share:
         set_recheck_share(share)
+    wanted = setting("FUNES_MODE")
+    if wanted:
+        _environment = wanted
+        set_environment_mode(wanted)

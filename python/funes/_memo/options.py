@@ -9,11 +9,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from funes._entries import signing
+from funes._entries.at_exit import at_exit
 from funes._entries.cache_folder import absolute, is_url
-from funes._funes import Store
+from funes._entries.remote_url import checked_url
+from funes._entries.settings import setting
+from funes._entries.sizes import parse_size
+from funes._funes import Store, close_segments
+from funes.errors import CacheWarning, FunesError
+
+if TYPE_CHECKING:
+    from funes._funes import Growth
 
 #: The computation time in seconds from which ``durability="auto"`` syncs a result. A sync takes
 #: milliseconds, on slow disks tenths of a second.
@@ -64,6 +72,14 @@ class _Fields(NamedTuple):
     max_age: float | None = None
     #: A predicate on a result and its run time in seconds; a result is stored only if it is true.
     cache_if: Callable[[Any, float], object] | None = None
+    #: The types of the exceptions that are stored. None in a payload, which has their names.
+    remember_errors: tuple[type[Exception], ...] | None = ()
+    #: True if small results are stored in segments. None: `FUNES_PACKED`, if it is set.
+    packed: bool | None = None
+    #: The maximum size in bytes of the cache folder. None: `FUNES_MAX_BYTES`, if it is set.
+    max_bytes: int | None = None
+    #: The URL of the remote cache; "" for none. None: `FUNES_REMOTE`, if it is set.
+    remote: str | None = None
 
 
 class Options(_Fields):
@@ -105,14 +121,37 @@ class Options(_Fields):
         root = root or self.root()
         if is_url(root):
             raise NotADirectoryError(
-                errno.ENOTDIR, "FUNES_CACHE_DIR must be a folder, not a URL", root
+                errno.ENOTDIR,
+                f"FUNES_CACHE_DIR must be a folder, not the URL {root!r}: FUNES_REMOTE shares results in a bucket",
             )
         key = (
             self.signing_key.reveal()
             if self.signing_key is not None
             else signing.from_environment()
         )
-        return Store(root, key=key, shared=self.shared, verify=self.verify)
+        packed = self.packed
+        if packed is None:
+            packed = bool(setting("FUNES_PACKED"))
+        if packed:
+            at_exit(close_segments)
+        remote = setting("FUNES_REMOTE") if self.remote is None else self.remote
+        return Store(
+            root,
+            key=key,
+            shared=self.shared,
+            verify=self.verify,
+            packed=packed,
+            growth=self._growth(root, key),
+            remote=remote or None,
+        )
+
+    def _growth(self, root: str, key: bytes | None) -> Growth | None:
+        bound = self.max_bytes or setting("FUNES_MAX_BYTES")
+        if not bound:
+            return None
+        from funes._results import size_bound
+
+        return size_bound.growth_below(root, bound, key=key, shared=self.shared)
 
     def is_durable(self, seconds: float) -> bool:
         """Returns whether a result that took so many seconds to compute must survive a power cut."""
@@ -132,7 +171,9 @@ def _folder(option: str, value: Any) -> str:
     if not isinstance(folder, str):
         raise TypeError(f"{option} must be a folder, a str or a path, not {value!r}")
     if is_url(folder):
-        raise ValueError(f"{option} must be a folder, and {folder!r} is a URL")
+        raise ValueError(
+            f"{option} must be a folder, and {folder!r} is a URL: use remote= for a bucket, beside a cache folder"
+        )
     return folder
 
 
@@ -159,6 +200,19 @@ def _bytes(option: str, value: Any) -> int:
     return min(max(0, operator.index(value)), sys.maxsize)
 
 
+def _size(option: str, value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            size = parse_size(value)
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}") from error
+    else:
+        size = _bytes(option, value)
+    if size < 1:
+        raise ValueError(f"{option} must be at least one byte, not {value!r}")
+    return size
+
+
 def _seconds(option: str, value: Any) -> float:
     if type(value) not in (int, float) or not value >= 0:
         raise ValueError(f"{option} must be a number of seconds, 0 or more, not {value!r}")
@@ -174,7 +228,31 @@ def _predicate(option: str, value: Any) -> Any:
         raise TypeError(
             f"{option} must be a function of a result and its run time in seconds, not {value!r}"
         )
+    import inspect  # here, since few functions have a predicate
+
+    if inspect.iscoroutinefunction(value):
+        raise TypeError(
+            f"{option} must be a plain function, not `async def`: a coroutine is always true"
+        )
     return value
+
+
+def _exceptions(option: str, value: Any) -> tuple[type[Exception], ...]:
+    is_one = isinstance(value, type) or not isinstance(value, Iterable)
+    several = (value,) if is_one else tuple(value)
+    for each in several:
+        if not isinstance(each, type) or not issubclass(each, BaseException):
+            raise TypeError(f"{option} must be an exception class, or several, not {each!r}")
+        if not issubclass(each, Exception):
+            raise ValueError(
+                f"{option} must name subclasses of Exception: a {each.__qualname__} ends the program or the task, and"
+                " is no outcome of the function"
+            )
+        if issubclass(each, (FunesError, CacheWarning)):
+            raise ValueError(
+                f"{option} must not name {each.__qualname__}: errors of funes are never stored"
+            )
+    return tuple(dict.fromkeys(several))
 
 
 def _durability(option: str, value: Any) -> float:
@@ -206,6 +284,16 @@ def _dependencies(_option: str, value: Any) -> tuple[Any, ...]:
     return parse(several)
 
 
+def _url(option: str, value: Any) -> str:
+    url = checked_url(option, value)
+    if url:
+        from importlib.util import find_spec
+
+        if find_spec("obstore") is None:
+            raise ImportError(f"{option}= needs obstore: pip install 'funes[remote]'")
+    return url
+
+
 def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda option, value: None if value is None else check(option, value)
 
@@ -227,6 +315,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "memory": _optional(_bytes),
     "max_age": _optional(_age),
     "cache_if": _optional(_predicate),
+    "remember_errors": _exceptions,
+    "packed": _optional(_switch),
+    "max_bytes": _optional(_size),
+    "remote": _optional(_url),
 }
 
 #: Options of other libraries, and what to write instead.
@@ -254,16 +346,12 @@ _FOREIGN: dict[str, str] = {
         "cache_if=, a function of the result and the run time in seconds",
     ),
     **dict.fromkeys(
-        (
-            "bytes_limit",
-            "cache_size",
-            "max_bytes",
-            "max_entries",
-            "max_size",
-            "maxsize",
-            "size_limit",
-        ),
-        "memory=, the size of the results in memory in bytes; files stay until you delete them (funes gc)",
+        ("bytes_limit", "disk_limit", "size_limit"),
+        'max_bytes=, the size of the cache folder in bytes or as a text such as "10G"',
+    ),
+    **dict.fromkeys(
+        ("cache_size", "max_entries", "max_size", "maxsize"),
+        "memory=, the size of the results in memory in bytes, or max_bytes=, the size of the cache folder",
     ),
     **dict.fromkeys(
         ("exclude", "ignore_args", "ignored"), 'ignore="name", the names of parameters'
@@ -279,15 +367,19 @@ _FOREIGN: dict[str, str] = {
         ("hash_funcs", "hasher", "key", "key_func", "key_function", "key_maker"),
         "funes.register or a method __funes_key__, which say what a value is",
     ),
+    **dict.fromkeys(
+        ("cache_errors", "cache_exceptions", "cached_exceptions", "exceptions"),
+        "remember_errors=, the types of the exceptions that are stored",
+    ),
     **dict.fromkeys(("tag", "version"), "depends_on=, which adds inputs to the key"),
     **dict.fromkeys(
         ("backend", "compress", "mmap_mode", "pickle_protocol", "pickler", "serializer"),
-        "nothing instead: large arrays are mapped, and the format of the files is fixed",
+        "leave it out: large arrays are mapped, and the format of the files is fixed",
     ),
     "lock": "single_flight=, which is on by default",
     "logger": "FUNES_LOG=info",
     "seed": "global_seed= at the call",
-    "typed": "nothing instead: arguments of different types always have different keys",
+    "typed": "leave it out: arguments of different types always have different keys",
     "verbose": "FUNES_LOG=info, which logs each miss",
     "wait_for_calculation_timeout": "wait=, in seconds",
 }
@@ -297,7 +389,8 @@ def unknown_option(name: str) -> str:
     """Returns the message of the error for an option that does not exist."""
     text = f"memorious() got an unexpected keyword argument {name!r}"
     if name in _FOREIGN:
-        return f"{text}: write {_FOREIGN[name]}"
+        advice = _FOREIGN[name]
+        return f"{text}: {advice if advice.startswith('leave') else f'write {advice}'}"
     near = difflib.get_close_matches(name, _CHECKS, n=1)
     return (
         f"{text}. Did you mean {near[0]}=?"

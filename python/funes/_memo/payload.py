@@ -36,8 +36,11 @@ class Payload(NamedTuple):
     python: tuple[int, int]
     #: The absolute cache folder.
     root: str
-    #: The options without `depends_on` and `cache_if`, which the receiver has itself or gets with the code.
+    #: The options without `depends_on`, `cache_if` and `remember_errors`, which the receiver has itself
+    #: or gets with the code.
     options: Options
+    #: The modules and qualified names of the classes in `remember_errors`.
+    errors: tuple[tuple[str, str], ...]
     #: The definition digest. None if the definition cannot be hashed; calls then run uncached.
     definition: str | None
     #: The definition digest with the current state of the objects that are sent, which calls may

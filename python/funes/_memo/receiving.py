@@ -14,9 +14,11 @@ import os
 import pickle
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from funes._code.third_party import loaded_object
 from funes._entries import main_module
 from funes._entries.main_module import MAINS
 from funes._funes import definition_graph
@@ -105,7 +107,7 @@ def _open_anew(payload: Payload, classes: tuple[type, ...]) -> _OpenedMemo | str
     found, reason = _find(payload)
     if found is not None:
         found = _with_options_of(found, payload)
-        if payload.definition is None or definition_of(found) == payload.definition:
+        if payload.definition is None or _has_definition(found, payload.definition):
             return _OpenedMemo(found, payload.definition, classes)
         reason = _difference(payload, found)
     if payload.code is None and payload.whole is None:
@@ -133,6 +135,16 @@ def _open_anew(payload: Payload, classes: tuple[type, ...]) -> _OpenedMemo | str
         # incomplete.
         memo._core.require_definition(payload.as_sent, payload.definition, differs, mismatch)
     return _OpenedMemo(memo, None, classes, found, payload.definition)
+
+
+def _has_definition(memo: Memo[Any, Any], digest: str) -> bool:
+    """Returns true if the definition of a function of this process has the digest."""
+    if definition_of(memo) == digest:
+        return True
+    # A file may have held other code than this process runs when the definition was computed, and hold the same again:
+    # then code counted by its bytecode, as code without a source does. No guard notices that.
+    memo._core.forget_definition()
+    return definition_of(memo) == digest
 
 
 def _from_value(payload: Payload, classes: tuple[type, ...]) -> Memo[Any, Any] | None:
@@ -168,7 +180,12 @@ def _find(payload: Payload) -> tuple[Memo[Any, Any] | None, str]:
 def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
     """Returns the function with the cache folder and the options of the payload."""
     own = found._options
-    options = payload.options._replace(depends_on=own.depends_on, cache_if=own.cache_if)
+    errors = _named(payload.errors)
+    options = payload.options._replace(
+        depends_on=own.depends_on,
+        cache_if=own.cache_if,
+        remember_errors=own.remember_errors if errors is None else errors,
+    )
     if (
         options.signing_key is not None and not options.signing_key.is_known
     ):  # the signing key is not stored with results
@@ -183,6 +200,23 @@ def _with_options_of(found: Memo[Any, Any], payload: Payload) -> Memo[Any, Any]:
     vars(memo).update(code_by_value.attributes_of(found))
     memo._move(payload.root)
     return memo
+
+
+def _named(names: tuple[tuple[str, str], ...]) -> tuple[type[Exception], ...] | None:
+    """Returns exception classes by their names; None if this process does not have all of them under these names."""
+    found = []
+    for module, path in names:
+        if module not in sys.modules and module not in MAINS:
+            with suppress(Exception):  # raised by the user's module
+                importlib.import_module(module)
+        found.append(loaded_object(module, path))
+    # The main program of another process may have other classes of these names.
+    if all(
+        isinstance(each, type) and issubclass(each, Exception) and each.__module__ not in MAINS
+        for each in found
+    ):
+        return tuple(found)
+    return None
 
 
 def _difference(payload: Payload, here: Memo[Any, Any]) -> str:
@@ -240,5 +274,6 @@ def _mismatch(name: str, detail: str) -> DefinitionMismatch:
     return DefinitionMismatch(
         f"{name}: this process (pid {os.getpid()}) has other code than the one that submitted the call, so "
         f"nothing was run and nothing was stored.\n{detail}\n"
-        "Bring the files of both into line, restart the workers, and submit the call again."
+        "Bring the files and the environment variables of both into line, restart the workers, and submit the call"
+        " again."
     )

@@ -123,7 +123,10 @@ def _make(memo: Memo[Any, Any], definition: str | None, carries_classes: bool) -
         name=memo.__qualname__,
         python=sys.version_info[:2],
         root=memo._root_to_send,
-        options=memo._options._replace(depends_on=(), cache_if=None),
+        options=memo._options._replace(depends_on=(), cache_if=None, remember_errors=None),
+        errors=tuple(
+            (each.__module__, each.__qualname__) for each in memo._options.remember_errors or ()
+        ),
         definition=definition,
         as_sent=as_sent,
         content=zlib.compress(json.dumps(definition_content(memo, nodes)).encode()),

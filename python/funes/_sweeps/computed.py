@@ -38,7 +38,7 @@ class ComputedPoints:
     A result is kept as bytes, as a `Fresh` or as an `Unstored` one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, errors: dict[int, BaseException]) -> None:
         self._about: dict[int, About] = {}
         self._outputs: dict[int, Any] = {}
         self._bytes = 0
@@ -46,7 +46,7 @@ class ComputedPoints:
         self._plain: dict[int, tuple[Any, str, float, bool]] = {}
         #: The results that are not in the store.
         self._unstored: dict[int, Any] = {}
-        self.errors: dict[int, BaseException] = {}
+        self.errors = errors
 
     def add(self, number: int, about: About, output: Any) -> None:
         """Keeps a point whose result is in the store, without the result if there are too many or it is None."""

@@ -18,7 +18,7 @@ from funes._sweeps.executors.choose import choose
 from funes._sweeps.executors.engine import Death, Engine, Event, Report
 from funes._sweeps.interrupt import HELD
 from funes._sweeps.plan import COMPUTED, FAILED, MISSING, SENT, UNSTORED, Plan, add_note
-from funes._sweeps.returned_entries import publish
+from funes._sweeps.returned_entries import publish, publish_error
 from funes._sweeps.task import Answer, Answers, Kind, PlainAnswers, load_error, loads_answers
 from funes._sweeps.task_maker import TaskMaker, chunk_size
 from funes._warnings import one_line
@@ -42,7 +42,7 @@ class Dispatcher:
         self._executor = executor
         self._maker = TaskMaker(plan, retries)
         self._stops_at_errors = stops_at_errors
-        self.computed = ComputedPoints()
+        self.computed = ComputedPoints(plan.errors)
         self.changed = threading.Condition()
         #: Texts of warnings, to be given in the thread of the caller.
         self.warnings: deque[str] = deque()
@@ -413,6 +413,8 @@ class Dispatcher:
             plan = self._plan
             if answer.kind is Kind.MISMATCH and plan.memo.definition != plan.keys.definition:
                 error = plan.changed()  # in a thread of this process, no worker is to blame
+            if answer.entry is not None:
+                publish_error(plan, answer.number, answer.entry)
             add_note(error, f"on {answers.host} (process {answers.pid}):\n{answer.text.rstrip()}")
             self._fail(answer.number, error)
         elif answer.kind is Kind.UNSTORED:

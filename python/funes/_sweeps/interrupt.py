@@ -10,7 +10,9 @@ from collections import Counter
 from types import FrameType
 from typing import Any
 
+from funes._results.units import number_of
 from funes._sweeps.plan import Plan, add_note
+from funes._warnings import beside_bars
 
 #: Seconds that running points have after SIGTERM. Batch systems kill the process soon afterwards.
 _TERM_SECONDS = 5.0
@@ -132,8 +134,8 @@ def end(error: BaseException, plan: Plan, runner: Any) -> None:
                 runner.stop(at_once=True)
         elif not runner.join(_PATIENCE_SECONDS):
             _print(
-                f"{plan.memo.__qualname__}: waiting for {runner.running:,} points that are being computed;"
-                " Ctrl-C again ends them"
+                f"{plan.memo.__qualname__}: waiting for {number_of(runner.running, 'point')}"
+                " in progress; Ctrl-C again stops at once"
             )
             runner.join(None)
     except KeyboardInterrupt:
@@ -146,5 +148,5 @@ def end(error: BaseException, plan: Plan, runner: Any) -> None:
 
 
 def _print(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # no error output
+    with beside_bars(), contextlib.suppress(OSError, ValueError, AttributeError):  # no error output
         print(text, file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ class Outcome(Generic[R]):
         self.point = point
         #: The exception, if the computation failed.
         self.error = error
-        #: True if the result was stored before.
+        #: True if the result, or the exception, was stored before.
         self.is_hit = about[0]
         #: The run time in seconds, if this sweep computed the point.
         self.seconds = about[1]
@@ -60,11 +60,12 @@ class Status(NamedTuple):
     points: int
     #: The points that occur again.
     duplicates: int
-    #: The distinct points that are stored.
+    #: The distinct points that are stored: results, and exceptions that `remember_errors=` names.
     stored: int
     #: The distinct points that are not.
     missing: int
 
     def __str__(self) -> str:
         total = self.stored + self.missing
-        return f"{self.stored:,} of {total:,} points are stored, {self.missing:,} are missing"
+        missing = f"{self.missing:,} {'is' if self.missing == 1 else 'are'} missing"
+        return f"{self.stored:,} of {total:,} points are stored, {missing}"

@@ -7,14 +7,16 @@ import itertools
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from funes._entries import reader
-from funes._entries.age import is_file_expired
-from funes._funes import Listing, PointKeys, changed_keys
-from funes._memo.mode import current_mode
+from funes._entries.age import is_expired
+from funes._funes import ERROR_EXTENSION, Listing, PointKeys, changed_keys, hooks
+from funes._memo.mode import current_mode, in_mode
 from funes._sweeps.arguments import Arguments
+from funes._sweeps.outcome import Status
 from funes._sweeps.points import Points
 from funes._warnings import safe_repr
 from funes.errors import SweepError, UnhashableArgumentError
@@ -50,6 +52,10 @@ class Plan:
         #: The mode in which the sweep was made, see `funes.mode`. It holds for all its calls.
         self.mode = current_mode()
         self.max_age: float | None = memo._options.max_age
+        #: The exceptions of failed points, by the numbers of their keys.
+        self.errors: dict[int, BaseException] = {}
+        #: The numbers of the failed points whose exceptions were stored before.
+        self.remembered: set[int] = set()
         #: True once no more points will be taken.
         self.is_complete = False
         #: Why the point after the last one could not be taken.
@@ -98,6 +104,7 @@ class Plan:
             if taken < count:
                 self.is_complete = True
             self._look_for(known)
+            self._look_for_errors(known)
             return taken
 
     def _input_error(self, error: Exception) -> Exception:
@@ -162,17 +169,23 @@ class Plan:
 
     def is_stored(self, number: int) -> bool:
         """Returns whether there is an entry of a key now."""
-        path = self.path(number)
-        return self.mode != "off" and path is not None and os.path.lexists(path)
+        return self.mode != "off" and self._time_stored(number) is not None
 
     def is_done(self, number: int) -> bool:
         """Returns whether there is an entry of a key now that makes a computation needless."""
         if self.mode in ("off", "refresh"):
             return False
-        path = self.path(number)
-        if path is None or not os.path.lexists(path):
-            return False
-        return not is_file_expired(path, self.max_age)
+        stored = self._time_stored(number)
+        return stored is not None and not is_expired(stored / 1e9, self.max_age)
+
+    def _time_stored(self, number: int) -> int | None:
+        """Returns the time at which the entry of a key was stored; None if there is no entry."""
+        with suppress(OSError):
+            stored: int | None = self.memo._store.time_stored(
+                self.memo._function_name, self.keys.definition, self.keys.arguments(number)
+            )
+            return stored
+        return None
 
     def stamp(self, number: int) -> tuple[int, ...] | None:
         """Returns what changes when the entry of a key is replaced; None if there is no entry."""
@@ -181,14 +194,40 @@ class Plan:
             if path is not None and self.mode != "off":
                 found = os.lstat(path)
                 return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
-        return None
+        stored = self._time_stored(number) if self.mode != "off" else None
+        return None if stored is None else (stored,)
 
     def _look_for(self, known: int) -> None:
         """Looks for the entries of new keys."""
         if self.keys.distinct - known <= _MAX_LOOKED_UP or self.max_age is not None:
             self._look_up(known)
         else:
-            self.refresh()
+            self._refresh_results()
+        self._bring(known)
+
+    def _bring(self, start: int) -> None:
+        """Receives results of missing keys from the remote cache, from a number on."""
+        if self.mode is not None or self._remote is None:
+            return
+        missing = [
+            number
+            for number in range(start, self.keys.distinct)
+            if self.keys.state(number) == MISSING
+        ]
+        if missing:
+            digests = [self.keys.arguments(number) for number in missing]
+            if hooks().bring_from_remote()(self.memo, self.keys.definition, digests):
+                for number in missing:
+                    if self.is_done(number):
+                        self.keys.set_state(number, STORED)
+                self._leave_out_changed(start)
+
+    @property
+    def _remote(self) -> str | None:
+        with suppress(OSError):
+            remote: str | None = self.memo._store.remote
+            return remote
+        return None
 
     def _look_up(self, known: int) -> None:
         for number in range(known, self.keys.distinct):
@@ -198,6 +237,11 @@ class Plan:
 
     def refresh(self) -> None:
         """Looks again for the entries of missing points, which other processes may have stored."""
+        self._refresh_results()
+        self._bring(0)
+        self._look_for_errors(0)
+
+    def _refresh_results(self) -> None:
         if self.max_age is not None:
             self._look_up(0)
             return
@@ -206,6 +250,68 @@ class Plan:
             with suppress(OSError):
                 self.keys.mark_listed(folder, MISSING, STORED)
         self._leave_out_changed(0)
+
+    def _look_for_errors(self, start: int) -> None:
+        """Looks for remembered errors of missing points, from a number on."""
+        for number, error in self._remembered_errors(start, (MISSING,)):
+            self.remembered.add(number)
+            self.errors[number] = self.failure(number, error)
+            self.keys.set_state(number, FAILED)
+
+    def _remembered_errors(
+        self, start: int, states: tuple[int, ...]
+    ) -> Iterator[tuple[int, BaseException]]:
+        """Yields the keys in some states whose calls would raise a remembered error, and the errors."""
+        keys = self.keys
+        if not self.memo._options.remember_errors or self.mode in ("off", "refresh"):
+            return
+        listed: set[str] | None = None
+        folder = self.folder
+        if folder is not None and keys.distinct - start > _MAX_LOOKED_UP:
+            with suppress(OSError):
+                listed = {arguments for arguments, _, _ in Listing(folder, errors=True)}
+        for number in range(start, keys.distinct):
+            if (listed is None or listed) and keys.state(number) in states:
+                digest = keys.arguments(number)
+                if digest in listed if listed is not None else self._has_error(digest):
+                    error = self._read_error(number)
+                    if error is not None:
+                        yield number, error
+
+    def _has_error(self, digest: str) -> bool:
+        key = self.memo._function_name, self.keys.definition, digest + ERROR_EXTENSION
+        with suppress(OSError):
+            return os.path.lexists(self.memo._store.path(*key))
+        return False
+
+    def _read_error(self, number: int) -> BaseException | None:
+        """Returns the remembered error of a key, if its call would raise it."""
+        with suppress(Exception), in_mode(self.mode):  # the call itself reports problems
+            args, kwargs = self.arguments(number)
+            call = self.memo._core.key(self.memo, args, kwargs)
+            if (call.definition, call.arguments) == (
+                self.keys.definition,
+                self.keys.arguments(number),
+            ):
+                found = hooks().read_error()(self.memo, call)
+                if found is not None:
+                    error: BaseException = found[0]
+                    return error
+        return None
+
+    def _count_remembered(self) -> int:
+        """Returns how many distinct keys have a remembered error now, and no result."""
+        states = (MISSING, SENT, UNSTORED, FAILED)
+        return sum(not self.is_done(number) for number, _ in self._remembered_errors(0, states))
+
+    def is_failure_stored(self, number: int) -> bool:
+        """Returns whether the exception of a failed key is stored, so that it is raised again."""
+        if number in self.remembered:
+            return True
+        types = self.memo._options.remember_errors
+        return isinstance(self.errors.get(number), types) and self._has_error(
+            self.keys.arguments(number)
+        )
 
     def _leave_out_changed(self, start: int) -> None:
         """Makes keys missing again that have an entry of files with another content."""
@@ -223,7 +329,7 @@ class Plan:
         if memo._options.files == "ignore":
             return []
         with suppress(OSError):
-            about = memo._store, memo.__wrapped__, memo._function_name
+            about = memo._store, memo.__wrapped__, memo._function_name, self.max_age
             return changed_keys(self.keys, *about, start, state)
         return []
 
@@ -254,8 +360,13 @@ class Plan:
 
     def progress(self) -> str:
         """Returns a text that says how much is stored."""
-        stored, total = self.count_stored(), self.keys.distinct
-        return f"{stored:,} of {total:,} points are stored, {total - stored:,} are missing"
+        return str(self.status())
+
+    def status(self) -> Status:
+        """Returns how many points are stored now, by the cache folder alone."""
+        points, distinct = len(self.keys), self.keys.distinct
+        stored = self.count_stored() + self._count_remembered()
+        return Status(points, points - distinct, stored, distinct - stored)
 
     def seconds_per_point(self) -> float | None:
         """Returns the mean run time of some stored results; None if there are none."""

@@ -26,7 +26,7 @@ class Serial:
         self.retries = retries
         #: Texts of warnings: there are none.
         self.warnings: deque[str] = deque()
-        self.computed = ComputedPoints()
+        self.computed = ComputedPoints(plan.errors)
         self._next = 0
         self._tasks: set[asyncio.Task[None]] = set()
 

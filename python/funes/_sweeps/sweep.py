@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from funes._results import markup
+from funes._results.units import number_of
 from funes._sweeps import tables
 from funes._sweeps.duration import about
 from funes._sweeps.executors.choose import workers_of
@@ -90,20 +91,24 @@ class Sweep(Generic[R]):
 
     @property
     def missing(self) -> list[Any]:
-        """The distinct points that are not stored, as they were given. Of an iterator, those that were taken."""
+        """The distinct points that are not stored, as they were given. Of an iterator, those that were taken.
+
+        Points whose exceptions are stored (``remember_errors=``) are in `errors` instead: nothing would compute them.
+        """
         self._plan.refresh()
         keys = self._plan.keys
         found = []
         for state in (MISSING, SENT, FAILED, UNSTORED):
             number = keys.find(state, 0)
             while number is not None:
-                found.append(keys.first(number))
+                if state != FAILED or not self._plan.is_failure_stored(number):
+                    found.append(keys.first(number))
                 number = keys.find(state, number + 1)
         return [self._plan.points.given(index) for index in sorted(found)]
 
     @property
     def errors(self) -> list[Outcome[R]]:
-        """The distinct points whose computation failed, with the exceptions, in their order."""
+        """The distinct points whose computation failed, now or when the exception was stored, in their order."""
         return [
             self._run.outcome(self._plan.keys.first(number))
             for number in sorted(self._run.runner.computed.errors)
@@ -112,12 +117,12 @@ class Sweep(Generic[R]):
     def status(self) -> Status:
         """Returns how many points are stored now, by the cache folder alone.
 
+        Results in a remote cache are received when the sweep takes the points.
+
         A sweep that any process makes of the same points has the same status, also after the process that computed
         has died.
         """
-        keys = self._plan.keys
-        stored = self._plan.count_stored()
-        return Status(len(keys), len(keys) - keys.distinct, stored, keys.distinct - stored)
+        return self._plan.status()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -129,23 +134,21 @@ class Sweep(Generic[R]):
         return f"{self._memo.__name__}: {self._description()}"
 
     def _repr_html_(self) -> str:
-        shown = (
-            f"<p><b>{html.escape(self._memo.__name__)}</b>: {html.escape(self._description())}</p>"
-        )
+        name, description = markup.text(self._memo.__name__), markup.text(self._description())
+        shown = f"<p><b>{name}</b>: {description}</p>"
         grid = self._plan.points.grid
         if grid is None:
             return shown
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{len(values):,}</td><td>{html.escape(_axis_shown(values))}</td></tr>"
-            for name, values in grid.axes.items()
+        rows = (
+            (name, f"{len(values):,}", _axis_shown(values)) for name, values in grid.axes.items()
         )
-        return f"{shown}<table><tbody>{rows}</tbody></table>"
+        return markup.block(shown, markup.facts(rows))
 
     def _description(self) -> str:
         keys = self._plan.keys
         points = len(keys)
         taken = "" if self._plan.is_complete else " taken from an iterator"
-        parts = [f"{points:,} point{'s' * (points != 1)}{taken}"]
+        parts = [f"{number_of(points, 'point')}{taken}"]
         missing = keys.count(MISSING) + keys.count(SENT)
         for count, word in (
             (keys.count(STORED), "cached"),
@@ -182,16 +185,19 @@ class Sweep(Generic[R]):
         """
         return CompletedIteration(self._run)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, flatten: bool = False) -> pd.DataFrame:
         """Computes what is missing and returns a `pandas.DataFrame` with a row for each point, in their order.
 
         The columns are those of `Results.to_pandas`: the arguments, the output (a column for each key of a dict), and
         ``time``, the run time in seconds. With ``on_error="collect"``, failed points are left out.
 
+        Args:
+            flatten: As for `Results.to_pandas`.
+
         Raises:
             ImportError: pandas is not installed.
         """
-        return tables.to_pandas(self._memo, self._rows())
+        return tables.to_pandas(self._memo, self._rows(), flatten=flatten)
 
     def to_xarray(self) -> Any:
         """Computes what is missing and returns the results of a grid as an `xarray.DataArray` with its axes.

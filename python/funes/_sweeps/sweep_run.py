@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
-from funes._entries import codec
+from funes._entries import unpickler
 from funes._funes import hooks
 from funes._sweeps import interrupt
 from funes._sweeps.dispatch import Dispatcher
@@ -161,7 +161,7 @@ class SweepRun(Generic[R]):
             facts = known[2], known[1], known[0]
         error = computed.errors.get(number)
         if error is not None:
-            facts = False, None, ""
+            facts = number in self.plan.remembered, None, ""
         return Outcome(
             index, self.plan.points.given(index), lambda: self._load(index), facts, error
         )
@@ -201,11 +201,11 @@ class SweepRun(Generic[R]):
         return cast("R", read[0])
 
     @property
-    def _entries(self) -> tuple[Any, Any, str] | None:
+    def _entries(self) -> tuple[Any, Any, str, float | None] | None:
         """The first arguments of `PointKeys.recall`; None if there cannot be a cache folder."""
         memo = self.memo
         try:
-            return memo._store, memo.__wrapped__, memo._function_name
+            return memo._store, memo.__wrapped__, memo._function_name, self.plan.max_age
         except OSError:
             return None
 
@@ -227,7 +227,7 @@ class SweepRun(Generic[R]):
         keys = self.plan.keys
         entries = self._entries
         if entries is not None:
-            results = keys.recall_run(entries[0], entries[1], entries[2], (index, count), STORED)
+            results = keys.recall_run(*entries, (index, count), STORED)
             if results:
                 return results
         computed = self.runner.computed
@@ -247,7 +247,7 @@ class SweepRun(Generic[R]):
             entry = memo._core.read(memo, self.plan.keys.definition, digest, False)
             if entry is None:
                 return None
-            return codec.load_entry(entry.body, entry.fast, memo.__wrapped__.__module__)
+            return unpickler.load_entry(entry.body, entry.fast, memo.__wrapped__.__module__)
         except Exception:
             return None
 

@@ -14,10 +14,10 @@ from funes._sweeps import arguments
 from funes._warnings import safe_repr
 
 
-def to_pandas(memo: Any, rows: Iterable[dict[str, Any]]) -> Any:
+def to_pandas(memo: Any, rows: Iterable[dict[str, Any]], *, flatten: bool) -> Any:
     """Returns a `pandas.DataFrame` with the columns of `Results.to_pandas`."""
     pandas = dataframes.import_optional("to_pandas", "pandas", "pandas")
-    table = Table(Shape.of(memo, is_mixed=False))
+    table = Table(Shape.of(memo, is_mixed=False), flatten=flatten)
     for row in rows:
         table.add(row)
     return dataframes.to_pandas(pandas, table, [], [])

@@ -89,6 +89,8 @@ class Answer(NamedTuple):
     seconds: float = 0.0
     #: True if the worker found the result, which another process had stored meanwhile.
     is_hit: bool = False
+    #: The bytes of the remembered error, if the worker cannot store it.
+    entry: bytes | None = None
 
 
 class PlainAnswers(NamedTuple):

@@ -62,8 +62,8 @@ class TaskMaker:
             os.close(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError:
             return
-        # Also at the end of the process.
-        self.forget_token = weakref.finalize(self, _unlink, token)
+        # Also at the end of the process, but not at the end of a child that it forks.
+        self.forget_token = weakref.finalize(self, _unlink, token, os.getpid())
         self._token = token
 
     def make(
@@ -159,6 +159,8 @@ def _portable(
     )
 
 
-def _unlink(path: str) -> None:
+def _unlink(path: str, maker: int) -> None:
+    if os.getpid() != maker:
+        return
     with contextlib.suppress(OSError):
         os.unlink(path)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from funes._funes import InFlightCall, PointRuns
+from funes._funes import ERROR_EXTENSION, InFlightCall, PointRuns
 from funes._sweeps.arguments import ATOMS, dumps_by_value
 from funes._sweeps.task import (
     Answer,
@@ -77,7 +77,7 @@ def _run(
     if memo._core.is_async:
         outbox.answers += run_coroutine(_run_together(memo, task, private))
         return outbox.take()
-    for index, number in enumerate(task.numbers):
+    for index in range(len(task.numbers)):
         for attempt in range(task.retries + 1):
             try:
                 ended = _run_point(memo, task, runs, index)
@@ -89,7 +89,7 @@ def _run(
             except BaseException as error:
                 # Any exception belongs to the point, also SystemExit: the worker stays.
                 if attempt == task.retries or not _may_retry(error):
-                    outbox.add(_failed(number, error))
+                    outbox.add(_failed_at(memo, task, index, error, private))
                     break
     outbox.answers += [Answer(number, Kind.BUSY) for number in runs.busy]
     return outbox.take()
@@ -201,7 +201,7 @@ async def _run_together(memo: Any, task: Task, private: str | None) -> list[Answ
             except BaseException as error:  # noqa: PERF203
                 _end_forked_child(process, error)
                 if attempt == task.retries or not _may_retry(error):
-                    return _failed(task.numbers[index], error)
+                    return _failed_at(memo, task, index, error, private)
         raise AssertionError("the last attempt returns")
 
     import asyncio
@@ -266,7 +266,7 @@ def _answer(memo: Any, task: Task, index: int, ended: Ended, private: str | None
 
 def _has_entry(memo: Any, task: Task, index: int) -> bool:
     key = memo._function_name, task.definition, task.digest(index)
-    return os.path.lexists(memo._store.path(*key))
+    return memo._store.time_stored(*key) is not None
 
 
 def _small(output: Any) -> bytes | None:
@@ -305,6 +305,20 @@ def _may_retry(error: BaseException) -> bool:
 def _failed(number: int, error: BaseException) -> Answer:
     kind = Kind.MISMATCH if isinstance(error, DefinitionMismatch) else Kind.FAILED
     return Answer(number, kind, *dump_error(error))
+
+
+def _failed_at(
+    memo: Any, task: Task, index: int, error: BaseException, private: str | None
+) -> Answer:
+    """Returns the answer for a failed point, with the remembered error if it cannot be stored here."""
+    answer = _failed(task.numbers[index], error)
+    if private is not None and memo._options.remember_errors:
+        key = memo._function_name, task.definition, task.digest(index) + ERROR_EXTENSION
+        with contextlib.suppress(OSError):  # it is not remembered
+            with open(memo._store.path(*key), "rb") as file:
+                answer = answer._replace(entry=file.read())
+            memo._store.remove(*key)
+    return answer
 
 
 def watched_folder(memo: Any, definition: str) -> str | None:
@@ -357,11 +371,14 @@ def _private_folder(memo: Any) -> Iterator[str]:
     import tempfile
 
     with _private:
-        folder, before = tempfile.mkdtemp(prefix="funes-sweep-"), memo._root
+        folder = tempfile.mkdtemp(prefix="funes-sweep-")
+        before, options = memo._root, memo._options
         try:
+            # The bytes of single files are sent back.
+            memo._options = options._replace(packed=False)
             memo._move(folder)
             yield folder
         finally:
-            memo._root = before
+            memo._root, memo._options = before, options
             memo._close()
             shutil.rmtree(folder, ignore_errors=True)

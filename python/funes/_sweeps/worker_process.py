@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import signal
@@ -13,6 +14,7 @@ from typing import IO
 
 from funes._funes import TaskPipe
 from funes._sweeps.worker import run_task
+from funes._warnings import ERASE_LINE, can_erase
 
 #: Seconds that a worker has to end by itself after the driver has closed the pipe.
 _GRACE_SECONDS = 2.0
@@ -46,6 +48,28 @@ def disconnect(descriptors: Iterable[int]) -> None:
         os.close(nothing)
 
 
+class _BesideBar(io.TextIOWrapper):
+    """Erases the line at the cursor before it writes lines to a terminal: the driver draws its progress bar again."""
+
+    _is_at_start = True
+
+    def write(self, text: str, /) -> int:
+        erase = ERASE_LINE if self._is_at_start and text else ""
+        self._is_at_start = text.endswith("\n") if text else self._is_at_start
+        super().write(erase + text)
+        return len(text)
+
+
+def _make_room_for_bars() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if can_erase(stream):
+            own = _BesideBar(
+                stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+            )
+            setattr(sys, name, own)
+
+
 def main() -> None:
     """Runs tasks until the pipe is closed."""
     # Ctrl-C reaches the whole terminal; the driver decides what ends.
@@ -59,6 +83,7 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     del sys.argv[1:]
+    _make_room_for_bars()
     if sys.platform != "win32":
         # A forked child that outlives this process must not keep the pipes open.
         ends = tasks.fileno(), answers.fileno()

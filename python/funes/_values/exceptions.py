@@ -21,7 +21,7 @@ from funes._values.rules import PICKLE_METHODS, slots
 _ATOMS = frozenset((bool, bytes, float, int, str))
 #: A bit of `tp_flags`: the class was made at run time.
 _HEAP_TYPE = 1 << 9
-_MISSING = object()
+MISSING = object()
 
 
 def state_of(error: BaseException, arguments: Any, state: Any) -> tuple[Any, dict[str, Any]]:
@@ -54,10 +54,17 @@ def state_of(error: BaseException, arguments: Any, state: Any) -> tuple[Any, dic
 def _attributes(error: BaseException) -> dict[str, Any]:
     attributes = dict(vars(error))
     for name in slots(type(error)):
-        value = getattr(error, name, _MISSING)
-        if value is not _MISSING:
+        value = getattr(error, name, MISSING)
+        if value is not MISSING:
             attributes[name] = value
     return attributes
+
+
+def fields_of(error: BaseException) -> dict[str, Any]:
+    """Returns the fields of a built-in exception, such as the `errno` of an `OSError`; None for an unset one."""
+    kind: Any = type(error)
+    _, fields = _fields(kind)
+    return {name: _read(read, error) for name, read in fields.items()}
 
 
 def _set_fields(error: BaseException, arguments: Any) -> dict[str, Any]:
@@ -74,7 +81,7 @@ def _set_fields(error: BaseException, arguments: Any) -> dict[str, Any]:
     for name, read in fields.items():
         value = _read(read, error)
         usual = None if fresh is None else _read(read, fresh)
-        if not _is_same(value, usual):
+        if not is_same(value, usual):
             found[name] = value
     return found
 
@@ -101,12 +108,12 @@ def _read(read: Callable[[Any], Any], error: BaseException) -> Any:
         return None
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Returns whether two values are one object, or equal; calls no method of user code."""
     if one is other:
         return True
     if type(one) is not type(other):
         return False
     if type(one) is tuple:
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     return type(one) in _ATOMS and bool(one == other)

@@ -60,6 +60,7 @@ hooks! {
     READ_ENTRY = "read_entry";
     WAIT = "wait";
     WAIT_IN_TASK = "wait_in_task";
+    READ_ERROR = "read_error";
     LOG_MISS = "log_miss";
     TAKE_SNAPSHOT = "take_snapshot";
     STATES_INSIDE = "states_inside";
@@ -69,6 +70,7 @@ hooks! {
     DRAWN_INSIDE = "drawn_inside";
     REPORT_CHANGE = "report_change";
     DUMP = "dump";
+    DUMP_ERROR = "dump_error";
     RECORD_DEFINITION = "record_definition";
     REPORT_UNSTORED = "report_unstored";
     /// Raises the error for a miss in the offline mode.
@@ -76,6 +78,9 @@ hooks! {
     RECHECK = "recheck";
     MAY_STORE = "may_store";
     REFUSE_MISS = "refuse_miss";
+    ASK_REMOTE = "ask_remote";
+    ASK_REMOTE_IN_TASK = "ask_remote_in_task";
+    OFFER_TO_REMOTE = "offer_to_remote";
     APPLY_ENVIRONMENT = "apply_environment";
     // Other parts of a call.
     LOAD_ENTRY = "load_entry";
@@ -88,6 +93,14 @@ hooks! {
     READ_SETTINGS = "read_settings";
     /// The folders to which the paths of a function's files are relative.
     PROJECT_FOLDERS = "project_folders";
+    /// Reads an environment variable of funes.
+    SETTING = "setting";
+    /// Begins to find out under which commit this process computes results.
+    BEGIN_RUN = "begin_run";
+    /// Writes the record of this process, unless it is there, and returns its id.
+    RECORD_RUN = "record_run";
+    /// Warns if a result was computed under another major version of a library.
+    CHECK_RUN = "check_run";
     // Definitions.
     DESCRIBE = "describe";
     IS_CODE = "is_code";

@@ -1,12 +1,14 @@
 //! The extension module `funes._funes`: the code of funes that works with Python objects on a hot
 //! path.
 
+mod at_fork;
 mod call;
 mod class_version;
 mod definition;
 mod errors;
 mod flight;
 mod gil_cell;
+mod git_diff;
 mod hash;
 mod hooks;
 mod interpreter;
@@ -43,6 +45,8 @@ mod _funes {
     #[pymodule_export]
     use crate::flight::key_lock::KeyLock;
     #[pymodule_export]
+    use crate::git_diff::GitDiff;
+    #[pymodule_export]
     use crate::hash::buffer::ArrayBytes;
     #[pymodule_export]
     use crate::hash::functions::{definition_graph, encode_value, hash_arguments, hash_definition, hash_value, shown};
@@ -55,11 +59,19 @@ mod _funes {
     #[pymodule_export]
     use crate::store::entry::Entry;
     #[pymodule_export]
-    use crate::store::handle::{Store, earlier_files, safe_name};
+    use crate::store::growth::{Growth, size_of};
+    #[pymodule_export]
+    use crate::store::handle::Store;
+    #[pymodule_export]
+    use crate::store::incoming::Incoming;
     #[pymodule_export]
     use crate::store::listing::Listing;
     #[pymodule_export]
+    use crate::store::names::{earlier_files, run_in_file, runs_not_in, safe_name};
+    #[pymodule_export]
     use crate::store::out_of_band::{BufferCollector, BufferSpans, InlinedPickle};
+    #[pymodule_export]
+    use crate::store::packed::{close_segments, finished_packed, pack, unpack, verify_packed};
     #[pymodule_export]
     use crate::store::pickled_names::pickled_names;
     #[pymodule_export]
@@ -75,6 +87,14 @@ mod _funes {
     #[pymodule_export]
     const OBJECTS: &str = funes_core::store::OBJECTS;
 
+    /// Name of the folder of run records in a cache folder.
+    #[pymodule_export]
+    const RUNS: &str = funes_core::store::RUNS;
+
+    /// Name of the folder of segments and packs beside entries.
+    #[pymodule_export]
+    const PACKED: &str = funes_core::store::packed::FOLDER;
+
     /// Name of the folder of damaged files beside entries.
     #[pymodule_export]
     const DAMAGED: &str = funes_core::store::DAMAGED;
@@ -82,6 +102,8 @@ mod _funes {
     /// File name extension of entries.
     #[pymodule_export]
     const EXTENSION: &str = funes_core::store::EXTENSION;
+    #[pymodule_export]
+    const ERROR_EXTENSION: &str = funes_core::store::ERROR_EXTENSION;
 
     /// The pickle protocol of entries.
     #[pymodule_export]
@@ -113,6 +135,7 @@ mod _funes {
     #[allow(clippy::unnecessary_wraps, reason = "what PyO3 expects")]
     #[cfg_attr(not(Py_3_12), allow(unused_variables))]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::at_fork::register();
         #[cfg(Py_3_12)]
         crate::definition::dict_watch::register(module.py());
         Ok(())

@@ -52,16 +52,11 @@ impl KeyLock {
     pub(crate) fn acquire(&self, py: Python<'_>) -> Option<bool> {
         for _ in 0..ATTEMPTS {
             let file = open(&self.folder)?;
-            // Checked after locking: another process may have deleted the file since it was opened,
-            // and may have created a new one.
-            let (locked, is_in_place) = swiftly(py, &file, || (file.try_lock(self.offset), file.is_in_place()));
-            if is_in_place {
-                let locked = locked.ok()?;
-                self.is_held.store(locked, Ordering::Relaxed);
+            if let Some(is_claimed) = swiftly(py, &file, || file.claim(self.offset)).ok()? {
+                self.is_held.store(is_claimed, Ordering::Relaxed);
                 self.keep(Some(file));
-                return Some(locked);
+                return Some(is_claimed);
             }
-            swiftly(py, &file, || file.unlock(self.offset)).ok();
             forget(file);
         }
         None
@@ -72,7 +67,7 @@ impl KeyLock {
         if self.is_held.swap(false, Ordering::Relaxed)
             && let Some(file) = self.keep(None)
         {
-            swiftly(py, &file, || file.unlock(self.offset)).ok();
+            swiftly(py, &file, || file.release(self.offset)).ok();
         }
     }
 
@@ -80,7 +75,14 @@ impl KeyLock {
     /// the system does not report the holder.
     fn holder(&self, py: Python<'_>) -> Option<u32> {
         let file = self.file();
-        file.and_then(|file| py.detach(|| file.holder(self.offset)))
+        file.and_then(|file| swiftly(py, &file, || file.holder(self.offset)))
+    }
+
+    /// Returns whether the process that holds the lock holds so many that the system cannot wait for
+    /// this one.
+    fn is_listed(&self, py: Python<'_>) -> bool {
+        let file = self.file();
+        file.is_some_and(|file| swiftly(py, &file, || file.is_listed(self.offset)))
     }
 
     /// Returns the descriptor of the lock file, which stays open as long as this object.
@@ -127,7 +129,7 @@ impl Drop for KeyLock {
         if *self.is_held.get_mut()
             && let Some(file) = self.keep(None)
         {
-            file.unlock(self.offset).ok();
+            file.release(self.offset).ok();
         }
     }
 }

@@ -2,8 +2,8 @@
 //! results that are used least.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use funes_core::reads::CheckedReads;
@@ -14,6 +14,8 @@ use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Wei
 use smallvec::SmallVec;
 
 use crate::gil_cell::GilCell;
+use crate::hooks;
+use crate::lazy::Lazy;
 use crate::memory::cached_value::CachedValue;
 use crate::memory::counters::Counters;
 use crate::memory::direct_table::{DirectTable, Listed};
@@ -101,12 +103,15 @@ pub(crate) struct About {
 
 impl MemoryCache {
     /// Returns the cache that functions share by default; `None` if `FUNES_MEMORY` is 0.
-    pub(crate) fn shared() -> Option<Arc<Self>> {
-        static SHARED: LazyLock<Option<Arc<MemoryCache>>> = LazyLock::new(|| {
-            let bound = std::env::var("FUNES_MEMORY").ok().and_then(|text| bytes_of(&text));
-            MemoryCache::bounded(bound.unwrap_or(DEFAULT_BOUND_BYTES))
-        });
-        SHARED.clone()
+    pub(crate) fn shared(py: Python<'_>) -> PyResult<Option<Arc<Self>>> {
+        static SHARED: Lazy<Option<Arc<MemoryCache>>> = Lazy::new();
+        let make = || {
+            let is_set = std::env::var_os("FUNES_MEMORY").is_some_and(|text| !text.is_empty());
+            let bound: Option<u64> =
+                if is_set { hooks::SETTING.get(py)?.call1(("FUNES_MEMORY",))?.extract()? } else { None };
+            Ok(MemoryCache::bounded(bound.unwrap_or(DEFAULT_BOUND_BYTES)))
+        };
+        SHARED.get_or_try_init(py, make).cloned()
     }
 
     /// Makes a cache with a bound in bytes; `None` for 0.
@@ -218,18 +223,6 @@ impl Partition {
         let digits = definition.get(..32).unwrap_or_default();
         Self { owner, definition: u128::from_str_radix(digits, 16).unwrap_or_default() }
     }
-}
-
-/// Parses a number of bytes: `1000000`, `512K`, `256M`, `2G`.
-fn bytes_of(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (number, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
-        b'K' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    number.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 impl Slot {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::call::files::project_of;
+use crate::call::switched_call::is_fresh;
 use crate::store::error::raised;
 use crate::store::handle::Store;
 use crate::sweep::point_keys::PointKeys;
@@ -15,13 +16,15 @@ use crate::sweep::point_keys::PointKeys;
 const SAMPLE: usize = 256;
 
 /// Returns the numbers of the keys, from `start` on, that are in a state (None: in any) and have an
-/// entry whose files have changed, and no earlier entry for the files as they are now.
+/// entry whose files have changed, and no earlier entry for the files as they are now that is younger
+/// than `max_age` seconds.
 #[pyfunction]
 pub(crate) fn changed_keys(
     keys: &PointKeys,
     store: &Bound<'_, Store>,
     function: &Bound<'_, PyAny>,
     name: &Bound<'_, PyString>,
+    max_age: Option<f64>,
     start: usize,
     state: Option<u8>,
 ) -> PyResult<Vec<usize>> {
@@ -36,7 +39,11 @@ pub(crate) fn changed_keys(
     let is_changed = |key: &Key, reads: Reads| {
         let is_other = |reads: Reads| matches!(CheckedReads::new(reads).check(project), Verdict::Changed(_));
         let earlier = reads.earlier.clone();
-        is_other(reads) && earlier.into_iter().all(|name| store.store.earlier_reads(key, name).is_none_or(is_other))
+        let is_useless = |name| {
+            let is_fresh = max_age.is_none_or(|max_age| is_fresh(store.store.time_of_earlier(key, name), max_age));
+            !is_fresh || store.store.earlier_reads(key, name).is_none_or(is_other)
+        };
+        is_other(reads) && earlier.into_iter().all(is_useless)
     };
     Ok(function.py().detach(|| {
         let step = keys.len().div_ceil(SAMPLE).max(1);

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use funes_core::digest::hex;
 use funes_core::store;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::call::core::Core;
-use crate::call::files::AcceptsUnchanged;
+use crate::call::unchanged_files::AcceptsUnchanged;
 use crate::definition::current_definition::CurrentDefinition;
 use crate::memory::counters::Counters;
 use crate::memory::usage::Usage;
@@ -178,10 +179,11 @@ impl PointKeys {
 
     /// Returns the argument digest of a key, as hexadecimal digits.
     fn arguments(&self, number: usize) -> PyResult<String> {
-        self.table().keys.get(number).map(hex).ok_or_else(no_key)
+        self.table().keys.get(number).map(|key| hex(key)).ok_or_else(no_key)
     }
 
-    /// Reads the result of a point from the store.
+    /// Reads the result of a point from the store. `max_age`: the age in seconds from which an earlier
+    /// entry is expired.
     ///
     /// Returns the result and its run time in seconds. None if the key of the point is in another
     /// state than `state`, there is no sound entry, or Python code must handle it.
@@ -190,6 +192,7 @@ impl PointKeys {
         store: &Bound<'py, Store>,
         function: &Bound<'py, PyAny>,
         name: &Bound<'py, PyString>,
+        max_age: Option<f64>,
         point: usize,
         state: u8,
     ) -> PyResult<Option<(Bound<'py, PyAny>, f64)>> {
@@ -201,7 +204,7 @@ impl PointKeys {
             }
             (table.definition.clone(), hex(&table.keys[number as usize]))
         };
-        let (key, accepts) = ((&*definition, &*arguments), AcceptsUnchanged::new(function));
+        let (key, accepts) = ((&*definition, &*arguments), AcceptsUnchanged::new(function, max_age));
         let Ok(found) = recall(store, (function, name), key, ReadHint::ExpectHit, &accepts)? else {
             return Ok(None);
         };
@@ -220,6 +223,7 @@ impl PointKeys {
         store: &Bound<'py, Store>,
         function: &Bound<'py, PyAny>,
         name: &Bound<'py, PyString>,
+        max_age: Option<f64>,
         points: (usize, usize),
         state: u8,
     ) -> PyResult<Bound<'py, PyList>> {
@@ -230,7 +234,7 @@ impl PointKeys {
         };
         let outputs = PyList::empty(store.py());
         for (output, seconds) in
-            recall_all(store, (function, name), &definition, &digests, &AcceptsUnchanged::new(function))?
+            recall_all(store, (function, name), &definition, &digests, &AcceptsUnchanged::new(function, max_age))?
         {
             self.hits(store, name, &definition).disk_hit(seconds);
             outputs.append(output)?;
@@ -373,14 +377,6 @@ fn no_key() -> PyErr {
 
 fn first_bytes(digest: &funes_core::digest::Digest) -> Digest {
     *digest.0.first_chunk().expect("a digest has 32 bytes")
-}
-
-fn hex(digest: &Digest) -> String {
-    let mut hex = String::with_capacity(2 * DIGEST_BYTES);
-    for byte in digest {
-        hex.extend([byte >> 4, byte & 15].map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)])));
-    }
-    hex
 }
 
 fn digest(hex: &str) -> Option<Digest> {
