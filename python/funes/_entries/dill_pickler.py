@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from funes._code.sentinels import SENTINEL
 from funes._code.third_party import loaded_object
-from funes._entries import main_module
+from funes._entries import fork, main_module
 from funes._entries.atoms import ATOMS
 from funes._entries.c_pickler import Sentinels, reduce_to_name
 from funes._entries.main_module import MAINS
@@ -54,9 +54,12 @@ _REFUSED_NAMES = frozenset(
 
 
 def import_dill() -> Any:
-    was_imported = "dill" in sys.modules
-    dill = importlib.import_module("dill")
-    if not was_imported:
+    if "dill" in sys.modules:
+        dill = importlib.import_module("dill")
+    else:
+        importlib.import_module("logging")  # dill imports it, and a fork must not take its lock before ours
+        fork.register()
+        dill = importlib.import_module("dill")
         dill.extend(False)
     _replace_globalvars(dill)
     return dill

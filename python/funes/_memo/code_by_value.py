@@ -40,6 +40,7 @@ from funes._code.third_party import (
 )
 from funes._code.user_code import is_user_code
 from funes._entries import c_pickler
+from funes._entries.dill_pickler import import_dill
 from funes._entries.main_module import MAINS
 
 if TYPE_CHECKING:
@@ -176,9 +177,7 @@ def _pickler_class() -> Any:
     """Returns the pickler class, made at the first use since dill takes long to import."""
     global _made
     if _made is None:
-        import dill
-
-        _made = type("Pickler", (_Reducers, dill.Pickler), {})
+        _made = type("Pickler", (_Reducers, import_dill().Pickler), {})
     return _made
 
 

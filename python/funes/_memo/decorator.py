@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from funes._code.user_code import is_user_code, track_package
-from funes._memo import fork
+from funes._entries import fork
 from funes._memo.bound_method import MemoClassMethod
 from funes._memo.memo import Memo
 from funes._memo.options import WAIT_SECONDS, Options, unknown_option
