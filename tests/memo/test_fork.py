@@ -56,6 +56,8 @@ def test_fork_waits_for_imports_of_other_threads(python: Python, tmp_path: Path)
     # funes imports `dill` when it needs it.
     (tmp_path / "dill.py").write_text(
         "import builtins\nbuiltins.under_way.set()\nbuiltins.go.wait(60)\nVALUE = 1\n"
+        # The fork has begun, so that this handler counts from the next one.
+        "from funes._entries import fork\nfork.run_first()\n"
     )
     program = tmp_path / "program.py"
     program.write_text(
@@ -75,6 +77,10 @@ if child == 0:
     os._exit(7)
 assert os.waitpid(child, 0)[1] == 7 << 8
 thread.join()
+if os.fork() == 0:
+    assert not __import__("_imp").lock_held()
+    os._exit(7)
+assert os.wait()[1] == 7 << 8 and not __import__("_imp").lock_held()
 """
     )
     done = python("-W", "ignore::DeprecationWarning", program)

@@ -57,8 +57,10 @@ def import_dill() -> Any:
     if "dill" in sys.modules:
         dill = importlib.import_module("dill")
     else:
-        importlib.import_module("logging")  # dill imports it, and a fork must not take its lock before ours
-        fork.register()
+        importlib.import_module(
+            "logging"
+        )  # dill imports it, and a fork must not take its lock before ours
+        fork.run_first()
         dill = importlib.import_module("dill")
         dill.extend(False)
     _replace_globalvars(dill)

@@ -6,7 +6,7 @@ waits until no other thread imports modules of funes, dill or the standard libra
 
 Such an import may itself wait for a lock that the fork holds: `logging` takes its lock before a
 fork, and modules ask for a logger when they are imported. Handlers that are registered later run
-earlier. So ours are registered again after the import of `logging`, and the wait has an end.
+earlier. So another of ours is registered after the import of `logging`, and the wait has an end.
 """
 
 from __future__ import annotations
@@ -31,23 +31,44 @@ _LONGEST = 10.0
 _PAUSE = 0.001
 
 
+#: The thread whose fork holds the lock of the import system since `_before_others`.
+_holder: int | None = None
+
+
 def register() -> None:
-    """Registers the fork handlers, on systems that can fork. They run before those that are already registered."""
+    """Registers the fork handlers, on systems that can fork."""
     if hasattr(os, "register_at_fork"):
-        # The first of these to run, which is the last, takes a lock without which no thread can begin an import. It
-        # is re-entrant. Ctrl-C cannot come between its steps, as it could in a function written in Python.
-        os.register_at_fork(before=_wait_for_imports)
+        # A C function releases the lock, since Ctrl-C would interrupt one that is written in Python.
         os.register_at_fork(
-            before=_imp.acquire_lock,
+            before=_before,
             after_in_parent=_imp.release_lock,
             after_in_child=_imp.release_lock,
         )
 
 
-def _wait_for_imports() -> None:
-    """Waits until no other thread imports modules. This thread holds the lock of the import system, but while it sleeps."""
-    if not _is_imported_elsewhere():
-        return
+def run_first() -> None:
+    """Lets ours run before the handlers that are registered now."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_others)
+
+
+def _before() -> None:
+    global _holder
+    if _holder == threading.get_ident():
+        _holder = None
+    else:
+        _hold_imports()
+
+
+def _before_others() -> None:
+    global _holder
+    _holder = threading.get_ident()
+    _hold_imports()
+
+
+def _hold_imports() -> None:
+    """Takes the lock without which no thread can begin an import, and waits for the imports of other threads."""
+    _imp.acquire_lock()
     end = time.monotonic() + _LONGEST
     while _is_imported_elsewhere() and time.monotonic() < end:
         _imp.release_lock()
