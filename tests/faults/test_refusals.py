@@ -216,13 +216,18 @@ def test_kill_at_any_system_call_leaves_no_torn_entry(
     start: Callable[[str], Refused], how: str
 ) -> None:
     refused = start("warm")
+    killed = 0
     for name, number in faults(refused, refused.new, how):
         cache, what = refused.new(), f"SIGKILL at {name} {number}"
-        ended, _ = refused.call(cache, name, number, KILL, how)
+        ended, made = refused.call(cache, name, number, KILL, how)
+        if ended == 0 and made < number:
+            continue  # some looks at the folder are made only after a time
         assert ended == -signal.SIGKILL, what
         entries(cache, what)
         refused.right(cache, what=what)
         assert entries(cache, what) == 1, what
+        killed += 1
+    assert killed > 10
 
 
 @pytest.mark.parametrize("refusal", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
