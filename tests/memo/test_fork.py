@@ -57,7 +57,7 @@ def test_fork_waits_for_imports_of_other_threads(python: Python, tmp_path: Path)
     (tmp_path / "dill.py").write_text(
         "import builtins\nbuiltins.under_way.set()\nbuiltins.go.wait(60)\nVALUE = 1\n"
         # The fork has begun, so that this handler counts from the next one.
-        "from funes._entries import fork\nfork.run_first()\n"
+        "from funes._entries import fork\nfork.run_first()\nfork.run_first()\n"
     )
     program = tmp_path / "program.py"
     program.write_text(

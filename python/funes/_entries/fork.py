@@ -62,8 +62,10 @@ def _before() -> None:
 
 def _before_others() -> None:
     global _holder
-    _holder = threading.get_ident()
-    _hold_imports()
+    me = threading.get_ident()
+    if _holder != me:  # two threads may have registered this handler
+        _holder = me
+        _hold_imports()
 
 
 def _hold_imports() -> None:
