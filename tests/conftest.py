@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import faulthandler
 import importlib
 import itertools
 import os
@@ -10,7 +11,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ FULL = os.environ.get("FUNES_FAULTS") == "full"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RunPython = Callable[..., str]
+
+#: The time after which a child that a test forked is ended.
+CHILD_SECONDS = 300
 
 #: The numbers of imported modules: their names are not used again in the process.
 _NUMBERS = itertools.count()
@@ -67,6 +72,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return path if Path(path).name in SHARING else nodeid
 
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Item) -> Generator[None, object, object]:
+    """Ends a child that a test forked and that raised. It would go on with the tests, on the pipe of its parent."""
+    process = os.getpid()
+    try:
+        return (yield)
+    finally:
+        if os.getpid() != process:
+            traceback.print_exc()
+            os._exit(70)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child that hangs ends with the stacks of its threads, and its parent need not wait for ever.
+    faulthandler.register(signal.SIGALRM, file=os.dup(2), chain=True)
+    os.register_at_fork(after_in_child=lambda: signal.alarm(CHILD_SECONDS))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -417,7 +417,7 @@ def test_forks_and_threads_compute_the_same_definition(load: Load, tmp_path: Pat
     if not child:
         os.write(writer, hash_definition(module.f).encode())
         os._exit(0)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == 0
     assert os.read(reader, 100).decode() == wanted
     os.close(reader)
     os.close(writer)

@@ -641,7 +641,7 @@ def test_fork_keeps_recorded_changes(load_module: Run) -> None:
         module.f(2)
         os.write(writer, module.f.definition.encode())
         os._exit(0)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == 0
     assert os.read(reader, 100).decode() == before
     os.close(reader)
     os.close(writer)

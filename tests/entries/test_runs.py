@@ -214,7 +214,7 @@ def test_forked_process_shares_the_record(cache: Path) -> None:
     if (child := os.fork()) == 0:
         f(2)
         os._exit(0)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0)[1] == 0
     assert len(records(cache)) == 1
     assert [entry.run is not None for entry in entries(cache)] == [True, True]
 

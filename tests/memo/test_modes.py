@@ -434,7 +434,7 @@ def test_forked_child_keeps_the_mode() -> None:
         if child == 0:
             square(3)
             os._exit(0)
-        os.waitpid(child, 0)
+        assert os.waitpid(child, 0)[1] == 0
     assert runs() == 1
     assert not square.is_cached(3)
 

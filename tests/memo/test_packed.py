@@ -228,7 +228,7 @@ def test_forked_children_have_segments_of_their_own(tmp_path: Path) -> None:
     for x in range(1, 20):
         square(x)
     for process in processes:
-        process.join()
+        process.join(60)
         assert process.exitcode == 0
     assert [square(x) for x in range(80)] == [x * x for x in range(80)]
     assert computed(square) == 20
@@ -239,21 +239,24 @@ def test_forked_children_have_segments_of_their_own(tmp_path: Path) -> None:
 def test_processes_compute_each_key_once(tmp_path: Path) -> None:
     square = make(tmp_path)
     context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(4), context.SimpleQueue()
+    barrier, (results, here) = context.Barrier(4), context.Pipe(duplex=False)
 
     def compute() -> None:
         square.cache_clear()
-        barrier.wait()
+        barrier.wait(60)
         for x in range(3000):
             assert square(x) == x * x
-        results.put(computed(square))
+        here.send(computed(square))
 
-    children = [context.Process(target=compute) for _ in range(4)]
+    children = [context.Process(target=compute, daemon=True) for _ in range(4)]
     for child in children:
         child.start()
-    counts = [results.get() for _ in children]
+    counts = []
+    for _ in children:
+        assert results.poll(120)
+        counts.append(results.recv())
     for child in children:
-        child.join()
+        child.join(60)
         assert child.exitcode == 0
     assert sum(counts) == 3000
 
@@ -263,15 +266,18 @@ def test_reader_finds_within_5_ms_what_16_writers_have_stored(tmp_path: Path) ->
     square = make(tmp_path, single_flight=False)
     square(-1)
     context = multiprocessing.get_context("fork")
-    starts, done = [context.Semaphore(0) for _ in range(16)], context.SimpleQueue()
+    starts, (done, here) = (
+        [context.Semaphore(0) for _ in range(16)],
+        context.Pipe(duplex=False),
+    )
 
     def write(writer: int) -> None:
         for number in range(10):
-            starts[writer].acquire()
+            assert starts[writer].acquire(timeout=60)
             square(16 * number + writer)
-            done.put(writer)
+            here.send(writer)
 
-    children = [context.Process(target=write, args=(writer,)) for writer in range(16)]
+    children = [context.Process(target=write, args=(writer,), daemon=True) for writer in range(16)]
     for child in children:
         child.start()
     for number in range(10):
@@ -280,11 +286,12 @@ def test_reader_finds_within_5_ms_what_16_writers_have_stored(tmp_path: Path) ->
         for start in starts:
             start.release()
         for _ in children:
-            done.get()
+            assert done.poll(60)
+            done.recv()
         time.sleep(0.005)
         assert all(square.is_cached(x) for x in arguments)
     for child in children:
-        child.join()
+        child.join(60)
         assert child.exitcode == 0
     (version,) = open_cache(tmp_path).functions()[0].versions()
     verified = version.verify_packed()
