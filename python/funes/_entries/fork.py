@@ -31,8 +31,8 @@ _LONGEST = 10.0
 _PAUSE = 0.001
 
 
-#: The thread whose fork holds the lock of the import system since `_before_others`.
-_holder: int | None = None
+#: `holds` is true in a thread whose fork has run `_before_others`.
+_state = threading.local()
 
 
 def register() -> None:
@@ -53,18 +53,15 @@ def run_first() -> None:
 
 
 def _before() -> None:
-    global _holder
-    if _holder == threading.get_ident():
-        _holder = None
+    if getattr(_state, "holds", False):
+        _state.holds = False
     else:
         _hold_imports()
 
 
 def _before_others() -> None:
-    global _holder
-    me = threading.get_ident()
-    if _holder != me:  # two threads may have registered this handler
-        _holder = me
+    if not getattr(_state, "holds", False):  # two threads may have registered this handler
+        _state.holds = True
         _hold_imports()
 
 
