@@ -473,3 +473,40 @@ def test_nested_sweeps_with_own_workers(executor: Any) -> None:
         return sum(square.map(range(x), executor=1))
 
     assert list(outer.map([2, 3], executor=executor)) == [1, 5]
+
+
+COLLECTED = """
+import faulthandler, gc, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from funes import memorious
+
+@memorious
+def slow(x):
+    time.sleep(0.01)
+    return x
+
+class Cycle: pass
+
+faulthandler.dump_traceback_later(60, exit=True)
+pool = ThreadPoolExecutor(2)
+iteration = iter(slow.map(range(400), executor=pool))
+next(iteration)
+changed = iteration._run.runner.changed
+cycle = Cycle()
+cycle.cycle, cycle.iteration = cycle, iteration
+del cycle, iteration
+with pool._shutdown_lock:  # as `pool.submit`, which may start a garbage collection
+    held = 0
+    while held < 50:  # the thread of the sweep waits in `pool.submit`
+        time.sleep(0.01)
+        held = 0 if changed.acquire(blocking=False) and not changed.release() else held + 1
+    gc.collect()
+pool.shutdown()
+print(slow.cache_info().misses < 400)
+"""
+
+
+def test_garbage_collection_of_an_iteration_waits_for_no_lock(
+    run_python: Callable[..., str], cache: Path
+) -> None:
+    assert run_python(COLLECTED, FUNES_CACHE_DIR=str(cache)) == "True\n"

@@ -69,6 +69,8 @@ class Dispatcher:
         #: Keys after this number wait for the next `start`: an exception ends the iteration before them.
         self._limit = math.inf
         self._is_stopped = False
+        #: Asks the thread to stop: `abandon` could not.
+        self._is_abandoned = False
         #: What points raised that is no `Exception`, such as KeyboardInterrupt: it ends the iteration.
         self._raised: dict[int, BaseException] = {}
         self._broken: BaseException | None = None
@@ -97,6 +99,7 @@ class Dispatcher:
             raise self._plan.changed()
         with HELD, self.changed:
             self._is_stopped, self._limit, self._next = False, math.inf, min(self._next, lowest)
+            self._is_abandoned = False
             self._raised.clear()
             if self._thread is None:
                 self._broken, self._suspects = None, []
@@ -127,6 +130,23 @@ class Dispatcher:
                 engine.cancel()
                 if at_once:
                     engine.kill()
+            self._inbox.put(None)
+
+    def abandon(self) -> None:
+        """Cancels what has not begun, and waits for nothing.
+
+        The garbage collector may delete an iteration while its thread holds a lock of the pool, for which the thread
+        that sends tasks waits.
+        """
+        if self._is_foreign or sys.is_finalizing():
+            return
+        if self.changed.acquire(blocking=False):
+            try:
+                self.stop()
+            finally:
+                self.changed.release()
+        else:
+            self._is_abandoned = True
             self._inbox.put(None)
 
     def check_process(self) -> None:
@@ -234,6 +254,9 @@ class Dispatcher:
             report = self._inbox.get()
             with self.changed:
                 try:
+                    if self._is_abandoned:
+                        self._is_abandoned = False
+                        self.stop()
                     self._handle_all(report)
                     self._fill()
                 except BaseException as error:

@@ -37,6 +37,9 @@ class Serial:
     def stop(self, *, at_once: bool = False) -> None:
         """Does nothing: no point is being computed while the caller has control."""
 
+    def abandon(self) -> None:
+        """Does nothing, like `stop`."""
+
     def join(self, seconds: float | None) -> bool:  # noqa: ARG002
         """Returns True: no point is being computed."""
         return True

@@ -84,7 +84,7 @@ class SweepRun(Generic[R]):
         """Ends an iteration. The last one cancels what has not begun, unless `start` was called."""
         self._iterations.discard(id(iteration))
         if not self._iterations and not self._is_started:
-            self.runner.stop()
+            self.runner.abandon()
 
     def ensure(self, index: int) -> bool:
         """Takes points until there is one with an index; returns whether there is one.
