@@ -212,8 +212,29 @@ def test_the_memory_of_one_function_is_bounded() -> None:
     assert f.cache_info().misses == 2000
 
 
-def test_memory_zero_keeps_nothing() -> None:
-    @memorious(memory=0)
+@pytest.mark.parametrize(("memory", "hits"), [(1024, 0), ("1K", 0), ("1M", 1), (2**20, 1)])
+def test_size_of_memory_may_have_a_unit(memory: int | str, hits: int) -> None:
+    @memorious(memory=memory)
+    def f(x: int) -> bytes:
+        return bytes(x)
+
+    f(5000)
+    f(5000)
+    assert f.cache_info().memory_hits == hits
+
+
+@pytest.mark.parametrize(
+    ("memory", "error", "text"),
+    [("1X", ValueError, "memory: '1X' is not a size"), (1.5, TypeError, "such as 64M")],
+)
+def test_size_of_memory_that_is_none(memory: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        memorious(memory=memory)
+
+
+@pytest.mark.parametrize("memory", [0, "0"])
+def test_memory_zero_keeps_nothing(memory: int | str) -> None:
+    @memorious(memory=memory)
     def f(x: int) -> int:
         return x
 

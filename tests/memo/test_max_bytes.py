@@ -157,8 +157,8 @@ def test_invalid_variable_gives_one_warning(
         (0, ValueError, "max_bytes must be at least one byte"),
         ("0", ValueError, "max_bytes must be at least one byte"),
         (-1, ValueError, "max_bytes must be at least one byte"),
-        (True, TypeError, "max_bytes must be a number of bytes"),
-        (1.5, TypeError, "max_bytes must be a number of bytes"),
+        (True, TypeError, "max_bytes must be a size such as 64M or a number of bytes"),
+        (1.5, TypeError, "max_bytes must be a size such as 64M or a number of bytes"),
     ],
 )
 def test_invalid_bound_is_refused(value: Any, error: type[Exception], text: str) -> None:

@@ -41,9 +41,9 @@ def memorious(
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
-    large_argument: int = 1 << 20,
+    large_argument: int | str = 1 << 20,
     files: Literal["track", "ignore"] = "track",
-    memory: int | None = None,
+    memory: int | str | None = None,
     max_age: float | timedelta | None = None,
     cache_if: Callable[[Any, float], object] | None = None,
     remember_errors: type[Exception] | Iterable[type[Exception]] = (),
@@ -67,9 +67,9 @@ def memorious(
     verify: Literal["always", "once", "never"] = "once",
     durability: Literal["auto", "always", "never"] | float = "auto",
     shared: bool = False,
-    large_argument: int = 1 << 20,
+    large_argument: int | str = 1 << 20,
     files: Literal["track", "ignore"] = "track",
-    memory: int | None = None,
+    memory: int | str | None = None,
     max_age: float | timedelta | None = None,
     cache_if: Callable[[Any, float], object] | None = None,
     remember_errors: type[Exception] | Iterable[type[Exception]] = (),
@@ -121,13 +121,13 @@ def memorious(
             slow disks more.
         shared: If true, the owner's group can access created folders (mode 0770) and files (mode 0660). By default,
             only the owner can.
-        large_argument: A size in bytes. An argument whose pickle is larger is stored only once for all calls that have
+        large_argument: A size, in bytes or as ``"1M"``. An argument whose pickle is larger is stored only once for all calls that have
             it, in ``objects`` in the cache folder.
         files: "track": the files that the function reads count. If their content has changed, the call is computed
             again. "ignore": they do not count.
-        memory: The maximum size in bytes of the results of this function in the memory cache; 0 for no memory cache. By
-            default, all functions share 256 MiB, or the size in the environment variable ``FUNES_MEMORY`` (``"64M"``,
-            ``"2G"``, ``"0"``).
+        memory: The maximum size of the results of this function in the memory cache, in bytes or as ``"64M"``; 0 for no
+            memory cache. By default, all functions share 256 MiB, or the size in the environment variable
+            ``FUNES_MEMORY`` (``"64M"``, ``"2G"``, ``"0"``).
         max_age: An age in seconds, or a ``timedelta``. An entry that is as old or older is expired: a call computes
             again and replaces it. By default, no entry expires.
         cache_if: A function of a result and its run time in seconds. If it returns a false value, the result is not

@@ -193,21 +193,20 @@ def _switch(option: str, value: Any) -> bool:
 
 
 def _bytes(option: str, value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}") from error
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{option} must be a number of bytes, not {value!r}")
+        raise TypeError(f"{option} must be a size such as 64M or a number of bytes, not {value!r}")
     return min(max(0, operator.index(value)), sys.maxsize)
 
 
 def _size(option: str, value: Any) -> int:
-    if isinstance(value, str):
-        try:
-            size = parse_size(value)
-        except ValueError as error:
-            raise ValueError(f"{option}: {error}") from error
-    else:
-        size = _bytes(option, value)
+    size = _bytes(option, value)
     if size < 1:
         raise ValueError(f"{option} must be at least one byte, not {value!r}")
     return size
