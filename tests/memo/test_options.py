@@ -63,7 +63,7 @@ def test_invalid_option_value_is_refused_by_option_name(
     option: str, value: Any, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(kind, match=f"^{option} "):
+    with pytest.raises(kind, match=rf"^{option}\b"):
         memorious(**{option: value})
     assert list(tmp_path.iterdir()) == []
 

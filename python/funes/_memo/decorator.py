@@ -121,8 +121,8 @@ def memorious(
             slow disks more.
         shared: If true, the owner's group can access created folders (mode 0770) and files (mode 0660). By default,
             only the owner can.
-        large_argument: A size, in bytes or as ``"1M"``. An argument whose pickle is larger is stored only once for all calls that have
-            it, in ``objects`` in the cache folder.
+        large_argument: A size, in bytes or as ``"1M"``. An argument whose pickle is larger is stored only once for all
+            calls that have it, in ``objects`` in the cache folder.
         files: "track": the files that the function reads count. If their content has changed, the call is computed
             again. "ignore": they do not count.
         memory: The maximum size of the results of this function in the memory cache, in bytes or as ``"64M"``; 0 for no
