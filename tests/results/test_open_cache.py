@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -494,3 +496,34 @@ def test_reprs(double: Any, cache: Path) -> None:
 def test_import_funes_does_not_load_entries(run_python: Callable[..., str]) -> None:
     output = run_python("import sys, funes\nprint('funes._entries' in sys.modules)\n")
     assert output.split() == ["False"]
+
+
+def test_property_takes_no_lock_that_a_forked_child_would_lack(cache: Path) -> None:
+    @memorious
+    def f(x: int) -> int:
+        return x
+
+    f(1)
+    first, second = open_cache(cache).functions()[0], open_cache(cache).functions()[0]
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Identity(str):
+        """A text that takes time: another thread computes a property, as if this process were its forked child."""
+
+        def rpartition(self, separator: str, /) -> tuple[str, str, str]:
+            begun.set()
+            assert go_on.wait(60)
+            return super().rpartition(separator)
+
+    first._identity = Identity(first._identity)
+    for function in (first, second):
+        vars(function).pop("name")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: first.name)
+        assert begun.wait(60)
+        with ThreadPoolExecutor(1) as another:
+            try:
+                assert another.submit(lambda: second.name).result(60) == "f"
+            finally:
+                go_on.set()
+        assert slow.result(60) == "f"

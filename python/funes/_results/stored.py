@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +30,7 @@ from funes._funes import (
     unpack,
     verify_packed,
 )
+from funes._results.cached import cached_property
 from funes._results.lookup import by_prefix
 from funes._results.stored_files import (
     CheckResult,
