@@ -334,6 +334,8 @@ INSTRUCTIONS = {
     "f(1), g(1, b=2.5, c='x'), h(1)": 2_900,
     "i(point), j(own), k(nested), l({'a': 1, 'b': [2.5, 'c']})": 20_000,
 }
+#: Without the interpreter lock, reference counts are changed by atomic instructions or by two functions.
+ALLOWED = 1.15 if IS_LOCKED else 1.35
 #: The first call of a process, which computes the definition, takes a number of instructions that
 #: depends on the hash seed and on addresses. Both are fixed, so that the difference of two runs is
 #: the cost of their hits.
@@ -407,4 +409,4 @@ def test_instruction_count_of_a_hit_has_not_grown(calls: str, tmp_path: Path, ca
 
     subprocess.run([sys.executable, script, "1"], check=True)  # the misses
     figure = (instructions(5001) - instructions(1)) / 5000
-    assert 0 < figure <= 1.15 * INSTRUCTIONS[calls]
+    assert 0 < figure <= ALLOWED * INSTRUCTIONS[calls]

@@ -5,6 +5,7 @@ Every function returns ``x * rate + offset``; an edit changes only the rate.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 PLACES = ["module", "script", "notebook"]
@@ -328,7 +329,7 @@ def fill(text: str, home: Path, name: str = "", rate: int = ORIGINAL) -> str:
         "log": repr(str(home / "log")),
         "flag": repr(str(home / "flag")),
         "data": repr(str(home / "data")),
-        "remote": repr(f"file://{home}/remote"),
+        "remote": repr(f"file://{home}/remote" if find_spec("obstore") else ""),
         "set": name,
         "SET": name.upper(),
         "rate": str(rate),

@@ -121,6 +121,7 @@ print(*(each.message for each in found), sep="\\n")
 
 
 def test_a_remote_cache_costs_no_import_before_a_miss(cache: Path, run_python: RunPython) -> None:
+    pytest.importorskip("obstore")
     script = """
 import sys
 from funes import memorious
