@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,31 @@ def test_processes_compute_each_key_once(tmp_path: Path) -> None:
         child.join(60)
         assert child.exitcode == 0
     assert sum(counts) == 3000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forked children")
+def test_processes_that_start_at_once_store_all_results(tmp_path: Path) -> None:
+    square = make(tmp_path, single_flight=False)
+    square(-1)
+    context = multiprocessing.get_context("fork")
+
+    barrier = context.Barrier(16)
+
+    def store(start: int) -> None:
+        warnings.simplefilter("error")
+        for x in range(start, start + 20):
+            barrier.wait(60)
+            square(x)
+            close_segments()
+
+    starts = range(0, 320, 20)
+    children = [context.Process(target=store, args=(start,), daemon=True) for start in starts]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    assert all(square.is_cached(x) for x in range(320))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forked children")

@@ -55,7 +55,7 @@ impl<D: Disk> Segment<D> {
         let is_locked = disk.lock(&file);
         let mut segment = Self::of(disk, path, file);
         if !is_locked && segment.is_local {
-            // Another process has found the new file and continues it.
+            // A process that packs has found the new file.
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         let header = header(false, &place.definition);
@@ -119,10 +119,9 @@ impl<D: Disk> Segment<D> {
         if disk.length(&file).unwrap_or(u64::MAX) >= CONTINUED {
             return Err(file);
         }
+        // A file without a header may be one that another process has just created and not locked yet.
         let mut start = [0; HEADER as usize];
-        let is_short = read_full(disk, &file, &mut start, 0).is_ok_and(|length| length < start.len());
-        let header = header(false, &place.definition);
-        if !is_short && start[..] != header {
+        if read_full(disk, &file, &mut start, 0).is_err() || start[..] != header(false, &place.definition) {
             return Err(file);
         }
         let name = place.folder.join(random_name() + SEGMENT);
@@ -135,7 +134,7 @@ impl<D: Disk> Segment<D> {
             return Err(file);
         }
         let mut segment = Self::of(disk, name, file);
-        match segment.find_end(disk, place, is_short.then_some(&header)) {
+        match segment.find_end(disk, place) {
             Ok(()) => Ok(segment),
             Err(_) => Err(segment.file),
         }
@@ -143,14 +142,7 @@ impl<D: Disk> Segment<D> {
 
     /// Finds the end of the last record of a segment that another process has left, and cuts off
     /// what follows it.
-    fn find_end(&mut self, disk: &D, place: &Place, header: Option<&Vec<u8>>) -> io::Result<()> {
-        if let Some(header) = header {
-            // The process was killed before the header was complete.
-            disk.truncate(&self.file, 0)?;
-            self.write(disk, header, 0)?;
-            self.end = HEADER;
-            return Ok(());
-        }
+    fn find_end(&mut self, disk: &D, place: &Place) -> io::Result<()> {
         let mut source = Source::open(disk, self.path.clone(), place.sums)?;
         let mut fresh = 0;
         if source.is_sealed {
