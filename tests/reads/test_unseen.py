@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +111,26 @@ def test_folders_of_the_call_itself_are_no_input() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert in_its_own_folder() == ["a"]
+
+
+def test_what_is_evaluated_at_the_definition_is_no_input(load_module: Callable[[str], Any]) -> None:
+    module = load_module("""
+        import sys
+
+        @memorious(memory=len(sys.argv[0][:0]))
+        def f(x: sys.argv, *rest: sys.argv, name: sys.argv = sys.argv[0][:0]) -> sys.argv:
+            return x, rest, name
+
+        g = memorious(lambda x, name=sys.argv[0][:0]: (x, name))
+
+        @memorious
+        def h(x):
+            def inner(name=sys.argv[0]):
+                return name
+
+            return x, inner()
+    """)
+    assert module.f(1, 2) == (1, (2,), "")
+    assert module.g(1) == (1, "")
+    with pytest.warns(CacheWarning, match="it reads the command line"):
+        module.h(1)

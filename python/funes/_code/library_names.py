@@ -101,7 +101,28 @@ def _trees(function: FunctionType) -> list[tuple[ast.AST, int]]:
             trees = [(ast.parse(textwrap.dedent(found.source)), 0)]
         except (SyntaxError, ValueError, RecursionError):
             trees = []
+    for tree, _ in trees:
+        _omit_header(tree)
     return [(tree, code.co_firstlineno - 1 + before) for tree, before in trees]
+
+
+def _omit_header(tree: ast.AST) -> None:
+    """Removes what was evaluated once, when the function was defined: decorators, defaults and annotations."""
+    for node in getattr(tree, "body", ()) if isinstance(tree, ast.Module) else (tree,):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.decorator_list, node.returns = [], None
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            given = node.args
+            given.defaults, given.kw_defaults = [], []
+            for each in (
+                *given.posonlyargs,
+                *given.args,
+                *given.kwonlyargs,
+                given.vararg,
+                given.kwarg,
+            ):
+                if each is not None:
+                    each.annotation = None
 
 
 def _lambdas(source: str, code: CodeType) -> list[tuple[ast.AST, int]]:
