@@ -223,6 +223,10 @@ with ThreadPoolExecutor(1) as threads:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working directory")
+@pytest.mark.skipif(
+    sys.version_info[:3] == (3, 13, 0),
+    reason="a missing attribute of a module is an error there without an exception: no extension can be imported",
+)
 @pytest.mark.parametrize("is_used", [False, True])
 def test_working_directory_that_was_deleted(is_used: bool, run_python: Callable[..., str]) -> None:
     assert run_python(GONE.format(is_used=is_used)) == "[0, 2, 4]\n" * 3
