@@ -134,3 +134,16 @@ def test_what_is_evaluated_at_the_definition_is_no_input(load_module: Callable[[
     assert module.g(1) == (1, "")
     with pytest.warns(CacheWarning, match="it reads the command line"):
         module.h(1)
+
+
+@pytest.mark.parametrize("name", ["importlib.metadata", "importlib_metadata"])
+def test_installed_packages_are_no_listing(name: str) -> None:
+    module = pytest.importorskip(name)
+
+    @memorious
+    def groups() -> list[str]:
+        return sorted(module.entry_points().groups)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert groups()

@@ -35,6 +35,10 @@ pub(super) fn is_internal(py: Python<'_>, settings: &Settings) -> bool {
         let standard = settings.standard.iter().find(|folder| name.starts_with(folder.as_str()));
         // Installed packages may be below the folder of the standard library.
         if name.contains("site-packages") || name.contains("dist-packages") {
+            // The release of `importlib.metadata` for older versions of Python, which also serves the one of this version.
+            if name.contains("importlib_metadata") && !is_in_package {
+                return true;
+            }
             is_in_package = true;
         } else if let Some(folder) = standard {
             let rest = &name[folder.len()..];
