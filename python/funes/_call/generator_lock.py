@@ -334,7 +334,7 @@ def _equal(left: Any, right: Any) -> bool:
         return False
     # Such objects are seeds in the queue of a device, and numpy's bit generator, whose content is
     # compared separately.
-    return left is right and type(left).__module__.startswith(("builtins", "numpy.random"))
+    return left is right and str(type(left).__module__).startswith(("builtins", "numpy.random"))
 
 
 def _after_fork_in_child() -> None:

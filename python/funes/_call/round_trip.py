@@ -393,7 +393,7 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _is_judged(kind: type) -> bool:
-    root = kind.__module__.partition(".")[0]
+    root = str(kind.__module__).partition(".")[0]
     return (
         issubclass(kind, BaseException)
         or root == "builtins"

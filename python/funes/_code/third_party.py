@@ -75,8 +75,8 @@ def qualified_name(thing: object) -> str:
     >>> qualified_name(dict), qualified_name(sys.exc_info)
     ('builtins.dict', 'sys.exc_info')
     """
-    module = _text(thing, "__module__") or "builtins"
-    name = _text(thing, "__qualname__") or _text(thing, "__name__")
+    module = text_of(thing, "__module__") or "builtins"
+    name = text_of(thing, "__qualname__") or text_of(thing, "__name__")
     return f"{module_name(module)}.{name}"
 
 
@@ -106,7 +106,7 @@ def is_library_class(cls: type) -> bool:
     A class that a library created for its caller (`dataclasses.make_dataclass`) may have the module
     name of the library, but it cannot be imported from there. So its name does not identify it.
     """
-    module = _text(cls, "__module__")
+    module = text_of(cls, "__module__")
     if is_user_code(module):
         return False
     return not cls.__flags__ & _HEAP_TYPE or any(
@@ -117,7 +117,7 @@ def is_library_class(cls: type) -> bool:
 
 def is_library_module(module: ModuleType) -> bool:
     """Returns true for a library module."""
-    return not is_user_code(_text(module, "__name__"))
+    return not is_user_code(text_of(module, "__name__"))
 
 
 def named_in_library(thing: object, *modules: str) -> str:
@@ -125,8 +125,8 @@ def named_in_library(thing: object, *modules: str) -> str:
 
     modules: Modules to search in addition to the one that `thing` names.
     """
-    for name in (_text(thing, "__qualname__"), _text(thing, "__name__")):
-        for module in (_text(thing, "__module__"), *modules):
+    for name in (text_of(thing, "__qualname__"), text_of(thing, "__name__")):
+        for module in (text_of(thing, "__module__"), *modules):
             if name and module and not is_user_code(module) and _is_found(thing, module, name):
                 return f"{module_name(module)}.{name}"
     return ""
@@ -135,12 +135,12 @@ def named_in_library(thing: object, *modules: str) -> str:
 def library_of(value: object) -> str:
     """Returns the name of the library module of a value; empty for user code and builtins."""
     if is_a(value, ModuleType):
-        module = _text(value, "__name__")
+        module = text_of(value, "__name__")
     else:
-        module = _text(value if is_a(value, type) else type(value), "__module__")
+        module = text_of(value if is_a(value, type) else type(value), "__module__")
         if module == "builtins":  # a function, or a method of a C type, which has only its object
             owner = getattr(value, "__self__", None)
-            module = _text(value, "__module__") or _text(type(owner), "__module__")
+            module = text_of(value, "__module__") or text_of(type(owner), "__module__")
     return "" if module in ("", "builtins") or is_user_code(module) else module
 
 
@@ -195,13 +195,13 @@ def type_token(value: object, home: object = "") -> tuple[str, ...] | None:
     if kind is FunctionType:
         return None  # this check comes first, since most globals of a function are functions
     if issubclass(kind, ModuleType):
-        return ("module", module_name(_text(value, "__name__")))
+        return ("module", module_name(text_of(value, "__name__")))
     if issubclass(kind, _OPAQUE) or (
         issubclass(kind, io.IOBase) and not issubclass(kind, (io.BytesIO, io.StringIO))
     ):
         return ("type", qualified_name(kind))
     if is_logger(value, "Logger"):
-        name = _text(value, "name")
+        name = text_of(value, "name")
         if isinstance(home, str) and f"{name}.".startswith(f"{home}."):
             return ("logger of the module", qualified_name(kind), name[len(home) :])
         return ("logger", qualified_name(kind), public_name(name))
@@ -273,7 +273,7 @@ def _is_found(thing: object, module: str, name: str) -> bool:
         return False
 
 
-def _text(thing: object, attribute: str) -> str:
+def text_of(thing: object, attribute: str) -> str:
     """Returns an attribute that should be a string; an empty string if it is missing or no string."""
     try:
         value = getattr(thing, attribute, "")

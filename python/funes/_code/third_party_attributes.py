@@ -17,6 +17,7 @@ from funes._code.third_party import (
     is_library_function,
     is_memorious,
     qualified_name,
+    text_of,
 )
 from funes._code.third_party_bodies import Body, is_computed
 from funes._code.user_code import is_user_code
@@ -137,14 +138,16 @@ def is_users(value: Any) -> bool:
 
 def _is_of_users_class(value: Any) -> bool:
     kind = type(value)
-    if _root(kind.__module__) == "unittest":
+    # The types of Cython's functions have a descriptor under this name up to Python 3.10.
+    module = text_of(kind, "__module__")
+    if _root(module) == "unittest":
         return True
     if is_library_class(kind):
         return False
     if kind.__name__ in _OF_CYTHON:
-        return is_user_code(str(getattr(value, "__module__", "")))
+        return is_user_code(text_of(value, "__module__"))
     # A library may create classes for its own use inside functions.
-    return is_user_code(kind.__module__) or "<locals>" not in kind.__qualname__
+    return is_user_code(module) or "<locals>" not in kind.__qualname__
 
 
 _OF_CYTHON = frozenset(("cython_function_or_method", "fused_cython_function"))
@@ -172,7 +175,7 @@ def is_added_value(name: str, value: object, body: Callable[[], Body | None]) ->
     """
     if name[0] == "_" or callable(value) or is_a(value, ModuleType):
         return False
-    root = _root(type(value).__module__)
+    root = _root(text_of(type(value), "__module__"))
     if root not in sys.stdlib_module_names and root != "numpy":
         return False
     bound = body()
