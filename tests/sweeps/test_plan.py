@@ -422,7 +422,10 @@ def test_notes_are_printed_beside_causes(cause: bool, context: bool) -> None:
         ("the cause", cause),
         ("the context", context and not cause),
     ):
-        assert text.count(part) == is_shown
+        if part.endswith("note") and sys.version_info < (3, 11):
+            assert part in text  # twice, if the package exceptiongroup adds notes to this Python
+        else:
+            assert text.count(part) == is_shown
     assert isinstance(error.__cause__, KeyError) == cause
 
 

@@ -366,6 +366,8 @@ def test_scalars() -> None:
 
 def test_time_zone_counts_by_type_and_name() -> None:
     zones = [zoneinfo.ZoneInfo("Europe/Paris"), "Europe/Paris"]
+    if int(pd.__version__.split(".")[0]) < 3:
+        zones.pop()  # which means a zone of pytz there
     assert_all_equal(pd.Series(pd.to_datetime(["2020"]).tz_localize(zone)) for zone in zones)
     assert_all_equal(pd.Timestamp("2020", tz=zone) for zone in (dt.timezone.utc, "UTC"))
     assert_all_differ(
