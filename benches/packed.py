@@ -265,7 +265,7 @@ def packs_files(folder: Path) -> list[Figure]:
     packing = version.pack()
     took = perf_counter() - start_time
     assert packing is not None
-    assert packing.entries == FILES
+    assert packing.results == FILES
     name = f"packing {FILES:,} single files"
     return [Figure(name, FILES / took / 1000, "k/s", None, "goal: at least 20")]
 
