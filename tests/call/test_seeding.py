@@ -54,14 +54,10 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes waiting runs overtake early, so that the tests are fast.
-
-    Without the interpreter lock, a thread that gets no processor for so long would seem to wait more often.
-    """
-    scale = 1 if getattr(sys, "_is_gil_enabled", lambda: True)() else 5
-    monkeypatch.setattr(generator_lock, "_THREAD_WAIT_SECONDS", 0.1 * scale)
-    monkeypatch.setattr(generator_lock, "_IDLE_SECONDS", 0.2 * scale)
-    monkeypatch.setattr(generator_lock, "_UNCLOCKED_SECONDS", 0.2 * scale)
+    """Makes waiting runs overtake early, so that the tests are fast."""
+    monkeypatch.setattr(generator_lock, "_THREAD_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(generator_lock, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(generator_lock, "_UNCLOCKED_SECONDS", 0.2)
 
 
 # Accepted seeds
@@ -498,6 +494,13 @@ def pool_inside(reasons: list[str] | None = None) -> tuple[list[float], list[flo
     return own, theirs
 
 
+#: Without the lock, a thread that was woken may look as if it waited: such calls are reported, see docs/guarantees.md.
+locked = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="needs the interpreter lock"
+)
+
+
+@locked
 @pytest.mark.usefixtures("impatient")
 def test_pool_of_seeded_calls_within_a_seeded_call_is_reproducible() -> None:
     before = states()
@@ -510,6 +513,7 @@ def test_pool_of_seeded_calls_within_a_seeded_call_is_reproducible() -> None:
     assert states() == before
 
 
+@locked
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("wait", ["join", "queue", "event", "event loop"])
 def test_all_ways_to_wait_for_a_thread_are_recognized(wait: str) -> None:
