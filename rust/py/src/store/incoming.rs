@@ -4,13 +4,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use funes_core::reads::ReadsName;
 use funes_core::store::packed::{IncomingPacked, ReceivedPacked};
-use funes_core::store::{self, Definition, Key, Present, Received};
+use funes_core::store::{self, Key, Present, Received};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::store::error::raised;
 use crate::store::handle::Store;
+use crate::store::packed::with_packed;
 
 /// An entry, segment or pack that is being received, in an unfinished file beside the entries.
 #[pyclass(module = "funes._funes")]
@@ -62,9 +63,7 @@ impl Incoming {
         definition: &str,
         name: &str,
     ) -> PyResult<Self> {
-        let function = function.to_string_lossy();
-        let definition = Definition::new(&function, definition).map_err(raised)?;
-        let incoming = py.detach(|| store.store.packed(&definition).receive(name)).map_err(raised)?;
+        let incoming = with_packed(py, store, (function, definition), |packed| packed.receive(name))?;
         Ok(Self { incoming: Some(Kind::Packed(incoming)) })
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn verify_packed(
 }
 
 /// Runs `work` with the packed results of a definition, without the GIL.
-fn with_packed<R: Send>(
+pub(super) fn with_packed<R: Send>(
     py: Python<'_>,
     store: &Store,
     (function, definition): (&Bound<'_, PyString>, &str),
@@ -81,9 +81,7 @@ pub(crate) fn finished_packed(
     function: &Bound<'_, PyString>,
     definition: &str,
 ) -> PyResult<Vec<String>> {
-    let function = function.to_string_lossy();
-    let definition = Definition::new(&function, definition).map_err(raised)?;
-    py.detach(|| store.store.packed(&definition).finished()).map_err(raised)
+    with_packed(py, store, (function, definition), |packed| packed.finished())
 }
 
 /// Closes the segments of this process, at its end.
