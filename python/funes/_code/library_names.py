@@ -101,28 +101,16 @@ def _trees(function: FunctionType) -> list[tuple[ast.AST, int]]:
             trees = [(ast.parse(textwrap.dedent(found.source)), 0)]
         except (SyntaxError, ValueError, RecursionError):
             trees = []
-    for tree, _ in trees:
-        _omit_header(tree)
-    return [(tree, code.co_firstlineno - 1 + before) for tree, before in trees]
+    return [(_body(tree), code.co_firstlineno - 1 + before) for tree, before in trees]
 
 
-def _omit_header(tree: ast.AST) -> None:
-    """Removes what was evaluated once, when the function was defined: decorators, defaults and annotations."""
-    for node in getattr(tree, "body", ()) if isinstance(tree, ast.Module) else (tree,):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.decorator_list, node.returns = [], None
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            given = node.args
-            given.defaults, given.kw_defaults = [], []
-            for each in (
-                *given.posonlyargs,
-                *given.args,
-                *given.kwonlyargs,
-                given.vararg,
-                given.kwarg,
-            ):
-                if each is not None:
-                    each.annotation = None
+def _body(tree: ast.AST) -> ast.AST:
+    """Returns what runs at a call. Decorators, defaults and annotations were evaluated at the definition."""
+    if isinstance(tree, ast.Module) and len(tree.body) == 1:
+        tree = tree.body[0]
+    if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return ast.Module(tree.body, [])
+    return tree.body if isinstance(tree, ast.Lambda) else tree
 
 
 def _lambdas(source: str, code: CodeType) -> list[tuple[ast.AST, int]]:
