@@ -21,7 +21,12 @@ from collections.abc import Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from funes._code.third_party import is_library_class, is_library_function, loaded_object
+from funes._code.third_party import (
+    is_library_class,
+    is_library_function,
+    loaded_object,
+    text_of,
+)
 from funes._code.user_code import is_user_code
 from funes._entries import c_pickler, main_module, shared_arrays
 from funes._entries.atoms import ATOMS
@@ -393,7 +398,7 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _is_judged(kind: type) -> bool:
-    root = str(kind.__module__).partition(".")[0]
+    root = text_of(kind, "__module__").partition(".")[0]
     return (
         issubclass(kind, BaseException)
         or root == "builtins"

@@ -57,9 +57,8 @@ def import_dill() -> Any:
     if "dill" in sys.modules:
         dill = importlib.import_module("dill")
     else:
-        importlib.import_module(
-            "logging"
-        )  # dill imports it, and a fork must not take its lock before ours
+        # dill imports it, and a fork must not take its lock before ours.
+        importlib.import_module("logging")
         fork.run_first()
         dill = importlib.import_module("dill")
         dill.extend(False)
