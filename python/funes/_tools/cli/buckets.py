@@ -16,22 +16,14 @@ from funes._remote.remote import Remote
 from funes._remote.transfer import Job, Problem, run_all
 from funes._results.cache import Cache
 from funes._results.stored import StoredVersion
-from funes._results.units import bytes_shown
+from funes._results.stored_files import DeletedFiles
 from funes._tools.cli import options, resolve
+from funes._tools.cli.deletion import COLUMNS, counted
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
-from funes._tools.cli.output import Column, print_json, print_rows, progress
+from funes._tools.cli.output import PROBLEMS, print_json, print_rows, progress
 from funes._tools.cli.units import age
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-COLUMNS = (
-    Column("what"),
-    Column("function"),
-    Column("version", lambda version: version[:8]),
-    Column("files", right=True),
-    Column("bytes", bytes_shown, right=True),
-)
-PROBLEMS = (Column("state"), Column("path", below=True), Column("text", below=True))
 
 
 def opened(url: str) -> Remote:
@@ -156,10 +148,8 @@ def carry_out(found: Iterable[Job | Problem], done: str, *, dry_run: bool, as_js
     else:
         print_rows(rows, COLUMNS)
         print_rows(shown, PROBLEMS)
-        files = len(carried)
-        size = bytes_shown(sum(job.bytes for job in carried))
-        would = "to be " if dry_run else ""
-        click.echo(f"{files} file{'s' * (files != 1)}, {size} {would}{done}", err=True)
+        amount = DeletedFiles(len(carried), sum(job.bytes for job in carried))
+        click.echo(f"{counted(amount)} {'to be ' if dry_run else ''}{done}", err=True)
     if failure is not None:
         raise NotFound(f"{failure}. Run the command again: it goes on with what is left")
     if problems:

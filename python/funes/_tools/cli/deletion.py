@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,11 @@ def rows_of(
     rows += [_row("entries", _sum(files), version) for version, files in by_version.items()]
     rows += [_row(what, _sum(files)) for what, files in more.items()]
     return [row for row in rows if row["files"]]
+
+
+def total_of(rows: Sequence[dict[str, Any]]) -> DeletedFiles:
+    """Sums up the files of rows."""
+    return DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
 
 
 def counted(amount: DeletedFiles) -> str:

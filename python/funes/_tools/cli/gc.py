@@ -10,10 +10,9 @@ from funes._entries.cache_folder import is_url
 from funes._results.cache import StoredRun, open_cache
 from funes._results.gc_plan import Limits, Plan, is_dispensable, last_used, plan, rewritten
 from funes._results.stored import StoredEntry, StoredVersion
-from funes._results.stored_files import DeletedFiles
 from funes._results.units import bytes_shown
 from funes._tools.cli import options
-from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
+from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of, total_of
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_rows, progress
 from funes._tools.cli.units import age, size
@@ -107,7 +106,7 @@ def command(
     rows = rows_of(
         found.versions, found.entries, damaged=found.damaged, objects=found.objects, runs=runs
     )
-    total = DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
+    total = total_of(rows)
     if not as_json:
         print_rows(rows, COLUMNS)
     if found.unread:
@@ -142,7 +141,7 @@ def _collect_bucket(url: str, limits: Limits, dry_run: bool, yes: bool, as_json:
     mirror = mirror_of(url, with_objects=False)
     found = plan(open_cache(mirror.path, verify="never"), limits, watch=_watch)
     rows = rows_of(found.versions)
-    total = DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
+    total = total_of(rows)
     if not as_json:
         print_rows(rows, COLUMNS)
     deleted = 0

@@ -38,6 +38,10 @@ class Column(NamedTuple):
     below: bool = False
 
 
+#: The columns of a table of files that are not in order.
+PROBLEMS = (Column("state"), Column("path", below=True), Column("text", below=True))
+
+
 def in_terminal() -> bool:
     """Returns whether standard output is a terminal."""
     return sys.stdout.isatty()

@@ -9,9 +9,8 @@ import click
 from funes._results.cache import Cache
 from funes._results.filters import make_filter
 from funes._results.stored import StoredEntry, StoredFunction, StoredVersion, inputs_of
-from funes._results.stored_files import DeletedFiles
 from funes._tools.cli import completion, options, resolve
-from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of
+from funes._tools.cli.deletion import COLUMNS, Removal, counted, rows_of, total_of
 from funes._tools.cli.exit_codes import NotFound
 from funes._tools.cli.output import print_json, print_rows, progress
 from funes._warnings import one_line
@@ -64,7 +63,7 @@ def command(
             if where
             else f"{found._label} has no unshared results"
         )
-    total = DeletedFiles(sum(row["files"] for row in rows), sum(row["bytes"] for row in rows))
+    total = total_of(rows)
     if not as_json:
         print_rows(rows, COLUMNS)
     if not dry_run:

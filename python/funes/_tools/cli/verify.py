@@ -14,9 +14,7 @@ from funes._results.stored import StoredEntry
 from funes._results.units import bytes_shown
 from funes._tools.cli import completion, options, resolve
 from funes._tools.cli.exit_codes import PROBLEMS_FOUND, NotFound
-from funes._tools.cli.output import Column, print_json, print_rows, progress
-
-_COLUMNS = (Column("state"), Column("path", below=True), Column("text", below=True))
+from funes._tools.cli.output import PROBLEMS, print_json, print_rows, progress
 
 
 @click.command(
@@ -111,7 +109,7 @@ def _report(
     if as_json:
         print_json({"files": count, "bytes": size, "sound": not unsound, "problems": listed})
     else:
-        print_rows(listed, _COLUMNS)
+        print_rows(listed, PROBLEMS)
         state = f"{unsound} not in order" if unsound else "all in order"
         shown = f"verified {count} {what}{'s' * (count != 1)}, {bytes_shown(size)}: {state}"
         if not count and not unsound:
