@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import models
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from funes import load_cached_results, memorious
 from funes._funes import close_segments
@@ -188,13 +188,4 @@ class Model(RuleBasedStateMachine):
 def test_calls_are_correct_after_any_change_of_files(
     full: bool,
 ) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Model,
-        settings=settings(
-            max_examples=150 if full else 12,
-            stateful_step_count=40 if full else 25,
-            deadline=None,
-            derandomize=not full,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    models.run(Model, 12, 25, full=full)

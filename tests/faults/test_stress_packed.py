@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import models
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from funes import memorious
 from funes._funes import close_segments
@@ -338,13 +338,4 @@ def copy_one(path: Path, there: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks and pipes of Unix")
 @pytest.mark.slow
 def test_no_packed_result_is_lost_by_packs_kills_and_copies(full: bool) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Model,
-        settings=settings(
-            max_examples=150 if full else 8,
-            stateful_step_count=40 if full else 20,
-            deadline=None,
-            derandomize=not full,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    models.run(Model, 8, 20, full=full)

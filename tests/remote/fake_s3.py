@@ -55,6 +55,10 @@ class FakeS3:
     def names(self) -> list[str]:
         return sorted(self.objects)
 
+    def entries(self) -> int:
+        """Returns the number of entries in single files."""
+        return sum(name.endswith(".dill") for name in self.names())
+
     def put(self, name: str, content: bytes) -> None:
         self.objects[name] = Stored(content, {}, self.time)
 

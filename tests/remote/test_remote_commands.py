@@ -48,10 +48,6 @@ def local(machine: Make) -> Make:
     return lambda name, **options: machine(name, remote="", **options)
 
 
-def entries(server: fake_s3.FakeS3) -> int:
-    return sum(name.endswith(".dill") for name in server.names())
-
-
 def test_push_sends_what_is_not_there(
     server: fake_s3.FakeS3, local: Make, run: Run, tmp_path: Path
 ) -> None:
@@ -67,7 +63,7 @@ def test_push_sends_what_is_not_there(
     (row,) = data["sent"]
     assert (row["what"], row["function"], row["files"]) == ("results", "triple", 5)
     assert (row["version"], data["left"], data["problems"]) == (here.definition, 0, [])
-    assert entries(server) == 5
+    assert server.entries() == 5
     server.requests.clear()
     assert "0 files" in run("push", tmp_path / "here", URL).stderr
     assert server.counted("PUT") == []
@@ -83,7 +79,7 @@ def test_push_sends_later_what_was_not_sent(
     assert "403 Forbidden" in run("push", tmp_path / "here", URL, code=1).stderr
     server.fault = None
     run("push", tmp_path / "here", URL)
-    assert entries(server) == 1
+    assert server.entries() == 1
 
 
 def test_push_goes_on_after_an_interruption(
@@ -102,11 +98,11 @@ def test_push_goes_on_after_an_interruption(
     server.fault = failing
     assert "goes on" in run("push", tmp_path / "here", URL, code=1).stderr
     server.fault = None
-    sent = entries(server)
+    sent = server.entries()
     assert 0 < sent < 50
     server.counted("PUT")
     run("push", tmp_path / "here", URL)
-    assert entries(server) == 50
+    assert server.entries() == 50
     assert len(server.counted("PUT")) <= 50 - sent + 1
 
 
@@ -120,7 +116,7 @@ def test_push_leaves_damaged_files_out(
     path.write_bytes(path.read_bytes()[:-1])
     result = run("push", tmp_path / "here", URL, code=1)
     assert f"damaged\t{path}" in result.stdout
-    assert entries(server) == 1
+    assert server.entries() == 1
     assert path.exists()
 
 
@@ -143,7 +139,7 @@ def test_filters_select_function_version_and_age(
         f"team/triple/{here.definition}/{here.key(2).arguments}.dill"
     ]
     run("push", tmp_path / "here", URL, "--function", "other", "--version", other.definition[:8])
-    assert entries(server) == 2
+    assert server.entries() == 2
     run("push", tmp_path / "here", URL, "--version", "ab", code=2)
     run("push", tmp_path / "here", URL, "--function", "missing", code=1)
     run("pull", tmp_path / "there", URL, "--function", "other")
